@@ -1,0 +1,45 @@
+# Everything runs in .venv, which is made on first use. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help derive test check lint notebook bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+derive: $(READY) ## derive and certify every op, write generated/, end in a table
+	$(BIN)/python -m codegen derive
+
+test: $(READY) ## run the whole test suite
+	$(BIN)/python -m pytest -n auto --maxprocesses 8
+
+check: $(READY) ## compare generated/ with what would be generated; print the differences
+	$(BIN)/python -m codegen check
+
+lint: $(READY) ## run ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check derive codegen tests
+	$(BIN)/mypy derive codegen
+
+notebook: $(READY) ## write and execute the exercise as a notebook
+	$(BIN)/python -m codegen notebook
+
+bench: $(READY) ## time derivations and kernels against torch's own ops
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+clean: ## remove the environment, caches and build outputs
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find derive codegen generated tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is younger than what it was made from, so a changed dependency renews the environment.
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, %s is %d.%d; set PYTHON=/path/to/python3" % (sys.executable, v[0], v[1]))'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

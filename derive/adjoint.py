@@ -1,0 +1,177 @@
+"""The one adjoint statement.
+
+For ``v[I] = sum_R body``, each read ``u[J]`` in the body contributes to ``du[K]``
+
+    sum over I and R of  dv[I] * d(body)/d(u[J]) * product over slots of delta(K_k, J_k)
+
+and collapsing the deltas does the rest: elementwise, broadcast, reduction, contraction, gather and diagonal reads are not
+cases. The derivative of a function of one argument is SymPy's; a maximum sends the adjoint to the maximizers in equal shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from derive import syntax as st
+from derive.flatten import Definition, Names, bind, flat_tree
+from derive.functions import derivative
+from derive.terms import (
+    Argument,
+    Atom,
+    Condition,
+    Exponent,
+    Extremum,
+    Function,
+    Hole,
+    Index,
+    Read,
+    Sum,
+    atom_indices,
+    atom_sum,
+    delta,
+    fresh,
+    number,
+    open_mono,
+    rename_free,
+    sum_reads,
+    term,
+)
+
+
+def adjoint_name(name: str) -> str:
+    return f"d{name}"
+
+
+def active_names(op: st.Op, definitions: list[Definition]) -> set[str]:
+    """The names through which a differentiable input reaches an output."""
+    reached = {t.name for t in op.differentiable}
+    for d in definitions:
+        if sum_reads(d.body) & reached:
+            reached.add(d.name)
+    needed = {t.name for t in op.outputs}
+    for d in reversed(definitions):
+        if d.name in needed:
+            needed |= sum_reads(d.body)
+    return reached & needed
+
+
+def adjoints(op: st.Op, definitions: list[Definition], names: Names) -> list[Definition]:
+    """``du[K] = ...`` for every active name, from the loss back to the inputs.
+
+    The upstream gradient of an output ``y`` is the name ``dy``. Where other equations read ``y`` too, what they send is
+    added to it under the name ``dy_total``.
+    """
+    active = active_names(op, definitions)
+    contributions: dict[str, Sum] = {}
+    upstream = {t.name for t in op.outputs}
+    out: list[Definition] = []
+    index_of = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in definitions}
+    waiting = {t.name: t for t in op.differentiable}
+    backwards = [d for d in reversed(definitions) if d.name in active]
+    for position, d in enumerate(backwards):
+        name = adjoint_name(d.name)
+        inner = contributions.pop(d.name, Sum())
+        if d.name not in upstream:
+            out.append(Definition(name, d.index, inner))
+        elif inner:
+            name = f"{name}_total"
+            out.append(Definition(name, d.index, inner + atom_sum(Read(adjoint_name(d.name), d.index))))
+        for u, part in _contributions(op, d, name, active, index_of, names):
+            contributions[u] = contributions.get(u, Sum()) + part
+        needed = {name for later in backwards[position + 1 :] for name in sum_reads(later.body)}
+        for t in [t for t in waiting.values() if t.name not in needed]:
+            out.append(Definition(adjoint_name(t.name), t.axes, contributions.get(t.name, Sum())))
+            del waiting[t.name]
+    for t in waiting.values():
+        out.append(Definition(adjoint_name(t.name), t.axes, Sum()))
+    return out
+
+
+def _contributions(
+    op: st.Op, d: Definition, name: str, active: set[str], index_of: dict[str, tuple[str, ...]], names: Names
+) -> Iterator[tuple[str, Sum]]:
+    """What one definition sends to each read in its body."""
+    for mono, coefficient in d.body:
+        opened = open_mono(mono)
+        for atom, e in opened.factors.items():
+            rest: dict[Atom, Exponent] = {a: x for a, x in opened.factors.items() if a != atom}
+            for read, slope in _slopes(op, d, atom, e, names, (*d.index, *opened.bound)):
+                if read.name not in active:
+                    continue
+                upstream = {Read(name, d.index): 1, **rest}
+                body = term(upstream, (), coefficient) * slope
+                local = [i for i in atom_indices(read) if isinstance(i, str) and i not in (*d.index, *opened.bound)]
+                yield read.name, _send(body, read, d.index, (*opened.bound, *local), index_of[read.name])
+
+
+def _send(body: Sum, read: Read, index: tuple[str, ...], bound: tuple[str, ...], target: tuple[str, ...]) -> Sum:
+    """Sum over ``I`` and ``R``, with the deltas that tie the read's indices ``J`` to the target's ``K``."""
+    apart: dict[str, Index] = {i: fresh(i) for i in index}
+    body = rename_free(body, apart)
+    moved = rename_free(atom_sum(read), apart).single
+    assert moved is not None
+    slots = moved[0].factors[0][0].index  # type: ignore[union-attr]
+    deltas = number(1)
+    for k, j in zip(target, slots, strict=True):
+        deltas = deltas * term({delta(k, j): 1})
+    return bind(body * deltas, (*[str(v) for v in apart.values()], *bound))
+
+
+def _slopes(
+    op: st.Op, d: Definition, atom: Atom, e: Exponent, names: Names, scope: tuple[str, ...]
+) -> Iterator[tuple[Read, Sum]]:
+    """The reads in one factor ``atom**e``, each with the factor's derivative by it."""
+    if isinstance(atom, Read):
+        yield atom, term({atom: e - 1}, (), Fraction(e))
+    elif isinstance(atom, Function):
+        assert e == 1
+        if atom.head in ("maximum", "minimum"):
+            rel = ">" if atom.head == "maximum" else "<"
+            yield from _larger(atom.args[0], atom.args[1], rel)
+            yield from _larger(atom.args[1], atom.args[0], rel)
+        elif isinstance(atom.args[0], Read):
+            yield atom.args[0], _function_slope(op, atom.head, atom.args[0], names, scope)
+    elif isinstance(atom, Extremum):
+        assert e == 1
+        yield _maximizers(d, atom, names)
+
+
+def _larger(a: Argument, b: Argument, rel: str) -> Iterator[tuple[Read, Sum]]:
+    """``maximum(a, b)`` sends all to the larger argument and one half each at a tie, as torch does."""
+    if isinstance(a, Read):
+        yield a, atom_sum(Condition(rel, a, b)) + atom_sum(_equal(a, b)).scaled(Fraction(1, 2))
+
+
+def _equal(a: Argument, b: Argument) -> Condition:
+    return Condition("==", *sorted((a, b), key=str))
+
+
+def _function_slope(op: st.Op, head: str, argument: Read, names: Names, scope: tuple[str, ...]) -> Sum:
+    """The derivative of a function at its argument; what SymPy writes with new functions gets names of their own."""
+    free = {i for i in atom_indices(argument) if isinstance(i, str)}
+    return flat_tree(_with_argument(derivative(head), argument), op, names, [i for i in scope if i in free])
+
+
+def _with_argument(tree: st.Tree, argument: Read) -> st.Tree:
+    if isinstance(tree, st.Read):
+        return st.Read(argument.name, tuple(_syntax_index(i) for i in argument.index))
+    return st.rebuild(tree, lambda child: _with_argument(child, argument))
+
+
+def _syntax_index(index: Index) -> st.Index:
+    if isinstance(index, str):
+        return index
+    assert not isinstance(index, (int, Hole))
+    return st.Lookup(index.name, tuple(_syntax_index(i) for i in index.index))
+
+
+def _maximizers(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]:
+    """Ties share the adjoint equally: ``[u = v] / sum([u = v])``."""
+    inner = tuple(fresh(i.axis) if isinstance(i, Hole) else i for i in atom.of.index)
+    read = Read(atom.of.name, inner)
+    value = Read(d.name, d.index)
+    here = atom_sum(_equal(read, value))
+    local = [i for i, was in zip(inner, atom.of.index, strict=True) if isinstance(was, Hole)]
+    ties = names.read(bind(here, [str(i) for i in local]), d.index)
+    return read, here * term({ties: -1})

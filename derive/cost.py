@@ -1,0 +1,127 @@
+"""The one objective: floating-point operations in the best order of summation, plus a weight for every element read.
+
+A reduction that several lines need counts once. Sizes are the op's reference sizes, so the order is total.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+from derive import syntax as st
+from derive.factor import Inner, Style, split, to_tree
+from derive.functions import COST, COST_OTHER
+from derive.terms import Mono, Read, Sum, axis_of, sum_reads
+
+#: Operations that reading one saved element is worth: what a core computes while the element comes from memory.
+READ_WEIGHT = 4.0
+DEFAULT_SIZE = 512
+
+
+class Cost(NamedTuple):
+    """``own`` operations, the reductions needed with the cost of each, and the names read."""
+
+    own: float
+    reductions: frozenset[tuple[Mono, float]]
+    reads: frozenset[str]
+
+
+@dataclass
+class Model:
+    """Costs of expressions at reference sizes; answers are cached."""
+
+    sizes: dict[str, int]
+    axes: dict[str, tuple[str, ...]]
+    free: frozenset[str]
+
+    def __post_init__(self) -> None:
+        self.cache: dict[tuple[Sum, tuple[str, ...]], Cost] = {}
+
+    def size(self, axis: str) -> int:
+        return self.sizes.get(axis, DEFAULT_SIZE)
+
+    def elements(self, name: str) -> float:
+        return self.product(self.axes.get(name, ()))
+
+    def product(self, index: tuple[str, ...] | frozenset[str]) -> float:
+        n = 1.0
+        for i in index:
+            n *= self.size(axis_of(i))
+        return n
+
+    def of(self, body: Sum, index: tuple[str, ...]) -> Cost:
+        key = (body, index)
+        if key not in self.cache:
+            self.cache[key] = self.measure(body, index)
+        return self.cache[key]
+
+    def measure(self, body: Sum, index: tuple[str, ...]) -> Cost:
+        inner = {f for mono in body.terms for f in split(mono) if isinstance(f, Inner)}
+        named = {f: Read(f"__{k}", tuple(sorted(_free(f)))) for k, f in enumerate(sorted(inner, key=repr))}
+        style = Style(size=self.size)
+        opened = {}
+        for mono, c in body.terms.items():
+            opened[mono] = c
+        tree = to_tree(_replaced(body, named), index, style)
+        own = self.operations(tree)
+        if body.single and body.single[1] == 1 and len(inner) == 1 and isinstance(tree, st.Read):
+            own = 0.0
+        reductions = frozenset((f.mono, self.operations(to_tree(Sum({f.mono: Fraction(1)}), tuple(_free(f)), style))) for f in inner)
+        return Cost(own, reductions, frozenset(sum_reads(body)))
+
+    def program(self, lines: list[tuple[Sum, tuple[str, ...]]]) -> float:
+        """The cost of computing all lines, shared reductions counted once."""
+        costs = [self.of(*line) for line in lines]
+        reductions = {r for c in costs for r in c.reductions}
+        reads = {name for c in costs for name in c.reads} - self.free
+        saved = READ_WEIGHT * sum(self.elements(name) for name in reads)
+        return sum(c.own for c in costs) + sum(r[1] for r in reductions) + saved
+
+    def operations(self, tree: st.Tree) -> float:
+        """Operations of one expression, each done over no more axes than it depends on."""
+        total = sum(self.operations(child) for child in st.children(tree))
+        n = self.product(st.free_indices(tree))
+        match tree:
+            case st.Add(args):
+                return total + (len(args) - 1) * n
+            case st.Mul(args):
+                return total + self.multiplications(args)
+            case st.Div():
+                return total + n
+            case st.Neg():
+                return total
+            case st.Pow(_, st.Num(e)):
+                return total + (n * min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4 * n)
+            case st.Call(head, _):
+                return total + COST.get(head, COST_OTHER) * n
+            case st.Reduce(_, index, body):
+                return total + self.product(frozenset(st.free_indices(body)) | frozenset(index))
+            case st.Compare():
+                return total + n
+        return total
+
+    def multiplications(self, args: tuple[st.Tree, ...]) -> float:
+        seen: set[str] = set(st.free_indices(args[0]))
+        cost = 0.0
+        for a in args[1:]:
+            seen |= set(st.free_indices(a))
+            cost += self.product(frozenset(seen))
+        return cost
+
+
+def _free(factor: Inner) -> set[str]:
+    from derive.factor import factor_indices
+
+    return set(factor_indices(factor))
+
+
+def _replaced(body: Sum, named: dict[Inner, Read]) -> Sum:
+    """The expression with every inner sum replaced by a read of a stand-in name."""
+    from derive.terms import term
+
+    out = Sum()
+    for mono, c in body.terms.items():
+        powers = {named[f] if isinstance(f, Inner) else f: e for f, e in split(mono).items()}
+        out = out + term(powers, (), c)
+    return out

@@ -1,0 +1,68 @@
+"""Op in, derivation out: flatten, stabilise, adjoints by the chain rule, simplify, factor.
+
+    flatten     equations                 -> flat definitions
+    stabilise   flat definitions          -> the same with scaled exponentials
+    adjoints    definitions               -> one adjoint each, as the chain rule gives it
+    simplify    adjoints                  -> closed lines, every step recorded
+    factor      flat lines                -> trees for printing and code
+"""
+
+from __future__ import annotations
+
+from derive import syntax as st
+from derive.adjoint import adjoints
+from derive.derivation import Derivation, Line, Step
+from derive.errors import OpError
+from derive.factor import Style, to_tree
+from derive.flatten import Definition, flatten
+from derive.simplify import Simplifier
+from derive.stabilise import stabilise
+
+
+def derive(op: st.Op) -> Derivation:
+    """Derive the closed vector-Jacobian product of an op (OpError if the op has nothing to differentiate)."""
+    _check(op)
+    written, names = flatten(op)
+    written = list(written)
+    forward, shifts = stabilise(op, written, names)
+    forward = list(forward)
+    chain = adjoints(op, forward, names)
+    forward = list(names.definitions)
+    work = Simplifier(op, forward, chain, set(names.constants))
+    lines = work.run()
+    steps = [Step("stabilise", s.name, s.index, s.before, s.after) for s in shifts]
+    style = style_of(op, forward, work.model.size)
+    index = {d.name: d.index for d in chain}
+    return Derivation(
+        op=op,
+        written=tuple(written),
+        forward=tuple(forward),
+        chain=tuple(chain),
+        steps=(*steps, *work.steps),
+        lines=tuple(Line(n, index[n], body, to_tree(body, index[n], style)) for n, body in lines.items()),
+        gradients=work.gradients,
+    )
+
+
+def derive_full(op: st.Op) -> Derivation:
+    """The adjoint of every equation as written, as the chain rule gives it: nothing stabilised, folded or inlined."""
+    _check(op)
+    written, names = flatten(op)
+    chain = adjoints(op, list(written), names)
+    forward = list(names.definitions)
+    style = style_of(op, forward)
+    lines = tuple(Line(d.name, d.index, d.body, to_tree(d.body, d.index, style)) for d in chain)
+    return Derivation(op, tuple(forward), tuple(forward), tuple(chain), (), lines, tuple(f"d{t.name}" for t in op.differentiable))
+
+
+def style_of(op: st.Op, forward: list[Definition], size=None) -> Style:  # type: ignore[no-untyped-def]
+    """Products list inputs and names in the order in which the op introduces them, after the upstream gradient."""
+    order = {name: k for k, name in enumerate([*(t.name for t in op.inputs), *(d.name for d in forward)])}
+    return Style(rank=lambda name: order.get(name, -1), size=size or (lambda axis: dict(op.sizes).get(axis, 512)))
+
+
+def _check(op: st.Op) -> None:
+    if not op.differentiable:
+        raise OpError("there is no floating-point input to differentiate", op=op.name)
+
+

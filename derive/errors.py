@@ -1,0 +1,13 @@
+"""The one exception of the language and the engine: what was wrong, where, what was expected."""
+
+
+class OpError(ValueError):
+    """An operation that cannot be understood or derived.
+
+    The message starts with the op and, where they are known, the line and the column (both from 1).
+    """
+
+    def __init__(self, message: str, *, op: str = "?", line: int | None = None, column: int | None = None):
+        place = op if line is None else f"{op}, line {line}, column {(column or 0) + 1}"
+        super().__init__(f"{place}: {message}")
+        self.op, self.line, self.column = op, line, column

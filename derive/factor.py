@@ -1,0 +1,418 @@
+"""Flat terms back to trees: common factors pulled out, sums in their best order, what depends on fewer axes first.
+
+``gamma*rstd*dy - gamma*rstd*sum(dy)/N - ...`` becomes ``gamma*rstd*(dy - sum(dy)/N - ...)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import permutations
+from typing import NamedTuple
+
+from derive import syntax as st
+from derive.functions import NEGATED
+from derive.terms import (
+    Argument,
+    Atom,
+    Condition,
+    Delta,
+    Exponent,
+    Extremum,
+    Function,
+    Hole,
+    Index,
+    Irrational,
+    Lookup,
+    Mono,
+    Read,
+    Size,
+    Sum,
+    atom_indices,
+    atom_order,
+    axis_of,
+    close,
+    open_mono,
+    times,
+)
+
+
+class Inner(NamedTuple):
+    """A sum over bound indices that stands as one factor; ``mono`` has no factor outside the sum."""
+
+    mono: Mono
+    tag: str = "inner"
+
+
+Factor = Atom | Inner
+Powers = dict[Factor, Exponent]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How names are ordered and how long axes are taken to be; the tree of a read can be replaced."""
+
+    rank: Callable[[str], int] = lambda name: 0
+    size: Callable[[str], int] = lambda axis: 512
+    read: Callable[[Read], st.Tree | None] = lambda read: None
+
+
+DEFAULT = Style()
+
+
+def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
+    """The factored tree of an expression with the free indices ``index``."""
+    return _Builder(style, tuple(index)).sum([(split(mono), c) for mono, c in body], ())
+
+
+def split(mono: Mono) -> Powers:
+    """A term as a product in which every connected group of bound indices is one :class:`Inner` factor."""
+    opened = open_mono(mono)
+    groups = _connected(opened.factors, opened.bound)
+    out: Powers = {}
+    taken: set[Atom] = set()
+    for group in groups:
+        inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & group}
+        taken |= set(inside)
+        scaled = close(inside, sorted(group))
+        assert scaled.mono is not None and scaled.coefficient == 1
+        times(out, Inner(scaled.mono), 1)  # type: ignore[arg-type]
+    for atom, e in opened.factors.items():
+        if atom not in taken:
+            times(out, atom, e)  # type: ignore[arg-type]
+    return out
+
+
+def _connected(factors: dict[Atom, Exponent], bound: Iterable[str]) -> list[set[str]]:
+    groups: list[set[str]] = [{b} for b in bound]
+    for atom in factors:
+        touched = [g for g in groups if g & atom_indices(atom)]
+        if len(touched) > 1:
+            groups = [g for g in groups if g not in touched] + [set().union(*touched)]
+    return groups
+
+
+def factor_indices(factor: Factor) -> frozenset[str]:
+    if isinstance(factor, Inner):
+        return frozenset(i for a, _ in factor.mono.factors for i in atom_indices(a) if isinstance(i, str))
+    return frozenset(i for i in atom_indices(factor) if isinstance(i, str))
+
+
+def _order(factor: Factor) -> tuple[object, ...]:
+    if isinstance(factor, Inner):
+        return ("z", len(factor.mono.bound), tuple(atom_order(a) for a, _ in factor.mono.factors))
+    return ("a", 0, atom_order(factor))
+
+
+Term = tuple[Powers, Fraction]
+
+
+class _Builder:
+    def __init__(self, style: Style, scope: tuple[str, ...]):
+        self.style, self.scope = style, scope
+
+    # ---- sums ------------------------------------------------------------------------------------------------------
+
+    def sum(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
+        if not terms:
+            return st.Num(Fraction(0))
+        common, coefficient, rest = _common(terms)
+        conditions = {a: e for a, e in common.items() if isinstance(a, Condition)}
+        plain = {a: e for a, e in common.items() if not isinstance(a, Condition)}
+        inner = None if rest == [({}, Fraction(1))] else self.added(rest, scope)
+        tree = self.product(plain, coefficient, inner, scope)
+        for c in sorted(conditions, key=_order):
+            tree = st.Call("where", (self.condition(c), tree, st.Num(Fraction(0))))  # type: ignore[arg-type]
+        return tree
+
+    def added(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
+        """A sum without a common factor: two sides of a condition, then the factor most worth sharing, then term by term."""
+        branches = self.branches(terms, scope)
+        if branches is not None:
+            return branches
+        shared = self.most_shared(terms)
+        if shared is None:
+            parts = [(self.sum([t], scope), t) for t in terms]
+        else:
+            with_it = [t for t in terms if t[0].get(shared[0]) and _sign(t[0][shared[0]]) == shared[1]]
+            parts = [(self.sum(with_it, scope), with_it[0]), *((self.sum([t], scope), t) for t in terms if t not in with_it)]
+        return _added([p for p, _ in sorted(parts, key=lambda p: self.term_order(p[0], p[1]))])
+
+    def branches(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
+        for powers, _ in terms:
+            for c in powers:
+                if isinstance(c, Condition):
+                    other = Condition(NEGATED[c.rel], c.left, c.right)
+                    yes = [(_without(p, c), k) for p, k in terms if c in p]
+                    no = [(_without(p, other), k) for p, k in terms if other in p]
+                    rest = [t for t in terms if c not in t[0] and other not in t[0]]
+                    if yes and no:
+                        if c.rel in ("<=", "==", ">=") and NEGATED[c.rel] in ("<", ">", "!=") and c.rel != "==":
+                            c, yes, no = other, no, yes
+                        choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
+                        return _added([choice, self.sum(rest, scope)]) if rest else choice
+        return None
+
+    def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
+        """The factor, with its sign, whose sharing saves most multiplications; None if nothing repeats."""
+        counts: dict[tuple[Factor, int], int] = {}
+        for powers, _ in terms:
+            for f, e in powers.items():
+                counts[f, _sign(e)] = counts.get((f, _sign(e)), 0) + 1
+        best = [(n - 1) * self.elements(f) for (f, _), n in counts.items()]
+        if len(terms) < 3 or not best or max(counts.values()) < 2:
+            return None
+        choice = max(
+            (k for k, n in counts.items() if n > 1),
+            key=lambda k: ((counts[k] - 1) * self.elements(k[0]), self.rank(k[0]), _order(k[0])),
+        )
+        return choice if counts[choice] < len(terms) else None
+
+    def elements(self, factor: Factor) -> int:
+        n = 1
+        for i in factor_indices(factor):
+            n *= self.style.size(axis_of(i))
+        return n
+
+    def rank(self, factor: Factor) -> int:
+        return self.style.rank(factor.name) if isinstance(factor, Read) else 10**6
+
+    def term_order(self, tree: st.Tree, first: Term) -> tuple[object, ...]:
+        negative = isinstance(tree, st.Neg)
+        inner = sum(isinstance(f, Inner) for f in first[0])
+        weight = sum(1 for n in st.walk(tree) if isinstance(n, (st.Read, st.Call)))
+        return (negative, any(isinstance(f, Delta) for f in first[0]), inner, weight, sorted(map(_order, first[0])))
+
+    # ---- products --------------------------------------------------------------------------------------------------
+
+    def product(self, powers: Powers, coefficient: Fraction, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
+        """Numerators from few axes to many, each group over the divisors that have no more axes than it."""
+        num = [(f, e) for f, e in powers.items() if e > 0]
+        den = [(f, -e) for f, e in powers.items() if e < 0]
+        groups: list[tuple[frozenset[str], list[st.Tree]]] = []
+        for f, e in sorted(num, key=lambda fe: (len(self.axes(fe[0])), self.rank(fe[0]), _order(fe[0]))):
+            axes = self.axes(f)
+            if groups and groups[-1][0] == axes:
+                groups[-1][1].append(self.power(f, e, scope))
+            else:
+                groups.append((axes, [self.power(f, e, scope)]))
+        if inner is not None:
+            groups.append((frozenset(st.free_indices(inner)), [inner]))
+        numbers: list[st.Tree] = []
+        if abs(coefficient.numerator) != 1 or not groups:
+            numbers.append(st.Num(Fraction(abs(coefficient.numerator))))
+        divisors = [(self.axes(f), self.power(f, e, scope)) for f, e in sorted(den, key=lambda fe: (len(self.axes(fe[0])), _order(fe[0])))]
+        if coefficient.denominator != 1:
+            divisors.insert(0, (frozenset(), st.Num(Fraction(coefficient.denominator))))
+        tree = _arranged(groups, numbers, divisors)
+        return st.Neg(tree) if coefficient < 0 else tree
+
+    def axes(self, factor: Factor) -> frozenset[str]:
+        return factor_indices(factor)
+
+    def power(self, factor: Factor, e: Exponent, scope: tuple[str, ...]) -> st.Tree:
+        tree = self.inner(factor, scope) if isinstance(factor, Inner) else self.atom(factor)
+        return tree if e == 1 else st.Pow(tree, st.Num(Fraction(e)))
+
+    # ---- reductions ------------------------------------------------------------------------------------------------
+
+    def inner(self, inner: Inner, scope: tuple[str, ...]) -> st.Tree:
+        """The nested sums of one connected group, in the order that costs least."""
+        taken = set(self.scope) | set(scope) | {i for i in factor_indices(inner)}
+
+        def name(axis: str) -> str:
+            i = st.fresh_index(axis, taken)
+            taken.add(i)
+            return i
+
+        opened = open_mono(inner.mono, name)
+        order = best_order(opened.factors, opened.bound, self.style.size)
+        return self.eliminate(dict(opened.factors), order, (*scope, *opened.bound))
+
+    def eliminate(self, factors: dict[Atom, Exponent], order: list[tuple[str, ...]], scope: tuple[str, ...]) -> st.Tree:
+        pending: list[tuple[frozenset[str], st.Tree]] = []
+        for group in order:
+            touched = {a: e for a, e in factors.items() if atom_indices(a) & set(group)}
+            factors = {a: e for a, e in factors.items() if a not in touched}
+            joined = [p for p in pending if p[0] & set(group)]
+            pending = [p for p in pending if p not in joined]
+            body = self.factors(touched, [t for _, t in joined], scope)
+            tree = st.Reduce("sum", group, body)
+            pending.append((frozenset(st.free_indices(tree)), tree))
+        if not factors and len(pending) == 1:
+            return pending[0][1]
+        return self.factors(factors, [t for _, t in pending], scope)
+
+    def factors(self, factors: dict[Atom, Exponent], trees: list[st.Tree], scope: tuple[str, ...]) -> st.Tree:
+        conditions = [a for a in factors if isinstance(a, Condition)]
+        plain: Powers = {a: e for a, e in factors.items() if not isinstance(a, Condition)}
+        tree = self.product(plain, Fraction(1), None, scope) if plain or not trees else None
+        parts = ([tree] if tree is not None else []) + trees
+        flat = [p for t in parts for p in (t.args if isinstance(t, st.Mul) else (t,))]
+        body: st.Tree = flat[0] if len(flat) == 1 else st.Mul(tuple(flat))
+        if conditions and body == st.Num(Fraction(1)) and len(conditions) == 1:
+            return st.Indicator(self.condition(conditions[0]))
+        for c in sorted(conditions, key=_order):
+            body = st.Call("where", (self.condition(c), body, st.Num(Fraction(0))))
+        return body
+
+    # ---- atoms -----------------------------------------------------------------------------------------------------
+
+    def atom(self, atom: Atom) -> st.Tree:
+        if isinstance(atom, Read):
+            return self.style.read(atom) or st.Read(atom.name, tuple(map(syntax_index, atom.index)))
+        if isinstance(atom, Size):
+            return st.Size(atom.axis)
+        if isinstance(atom, Irrational):
+            return st.Num(Fraction(int(atom.name))) if atom.name.isdigit() else st.Const(atom.name)
+        if isinstance(atom, Delta):
+            left, right = atom.left, atom.right
+            return st.Indicator(st.Match(syntax_index(left), syntax_index(right)))
+        if isinstance(atom, Condition):
+            return st.Indicator(self.condition(atom))
+        if isinstance(atom, Function):
+            return st.Call(atom.head, tuple(map(self.argument, atom.args)))
+        assert isinstance(atom, Extremum)
+        taken = set(self.scope) | {i for i in atom_indices(atom) if isinstance(i, str)}
+        names: list[str] = []
+        index: list[Index] = []
+        for i in atom.of.index:
+            if isinstance(i, Hole):
+                names.append(st.fresh_index(i.axis, taken))
+                taken.add(names[-1])
+                index.append(names[-1])
+            else:
+                index.append(i)
+        return st.Reduce(atom.head, tuple(names), self.atom(Read(atom.of.name, tuple(index))))
+
+    def argument(self, argument: Argument) -> st.Tree:
+        if isinstance(argument, Fraction):
+            return st.Num(argument) if argument >= 0 else st.Neg(st.Num(-argument))
+        return self.atom(argument)
+
+    def condition(self, c: Condition) -> st.Compare:
+        return st.Compare(c.rel, self.argument(c.left), self.argument(c.right))
+
+
+def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Callable[[str], int]) -> list[tuple[str, ...]]:
+    """The order of summation that takes the fewest operations; indices that may go together do."""
+    if len(bound) == 1:
+        return [bound]
+    sets = [frozenset(i for i in atom_indices(a) if isinstance(i, str)) for a in factors]
+    candidates = permutations(bound) if len(bound) <= 4 else [bound]
+    best: tuple[float, int, list[tuple[str, ...]]] | None = None
+    for order in candidates:
+        for grouped in ({False, True} if len(order) > 1 else {False}):
+            steps = _grouped(sets, order) if grouped else [(i,) for i in order]
+            found = (_elimination_cost(sets, steps, size), len(steps), steps)
+            if best is None or found[:2] < best[:2]:
+                best = found
+    assert best is not None
+    return [tuple(i for i in bound if i in group) for group in best[2]]
+
+
+def _grouped(sets: list[frozenset[str]], order: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Sum adjacent indices in one step where the same factors carry them."""
+    steps: list[tuple[str, ...]] = []
+    for i in order:
+        if steps and _users(sets, i) == _users(sets, steps[-1][0]):
+            steps[-1] = (*steps[-1], i)
+        else:
+            steps.append((i,))
+    if len(steps) == 2 and len(sets) <= 2:
+        steps = [tuple(order)]
+    return steps
+
+
+def _users(sets: list[frozenset[str]], i: str) -> list[bool]:
+    return [i in s for s in sets]
+
+
+def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], size: Callable[[str], int]) -> float:
+    sets = list(sets)
+    cost = 0.0
+    for group in steps:
+        touched = [s for s in sets if s & set(group)]
+        sets = [s for s in sets if not s & set(group)]
+        union: frozenset[str] = frozenset().union(*touched)
+        n = 1.0
+        for i in union:
+            n *= size(axis_of(i))
+        cost += n * max(len(touched), 1)
+        sets.append(union - set(group))
+    return cost
+
+
+# ---- helpers ------------------------------------------------------------------------------------------------------------
+
+
+def syntax_index(index: Index) -> st.Index:
+    assert not isinstance(index, (int, Hole)), "a bound index has no name here"
+    if isinstance(index, Lookup):
+        return st.Lookup(index.name, tuple(map(syntax_index, index.index)))
+    return index
+
+
+def _sign(e: Exponent) -> int:
+    return 1 if e > 0 else -1
+
+
+def _without(powers: Powers, factor: Factor) -> Powers:
+    return {f: e for f, e in powers.items() if f != factor}
+
+
+def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
+    """The common monomial, the common number, and what is left of each term."""
+    common = dict(terms[0][0])
+    for powers, _ in terms[1:]:
+        for f in list(common):
+            e = powers.get(f)
+            if e is None or _sign(e) != _sign(common[f]):
+                del common[f]
+            else:
+                common[f] = min(e, common[f]) if e > 0 else max(e, common[f])
+    sizes = {abs(c) for _, c in terms}
+    number = min(sizes) if len(sizes) == 1 else Fraction(1)
+    if all(c < 0 for _, c in terms):
+        number = -number
+    rest: list[Term] = []
+    for powers, c in terms:
+        left = dict(powers)
+        for f, e in common.items():
+            times(left, f, -e)  # type: ignore[arg-type]
+        rest.append((left, c / number))
+    return common, number, rest
+
+
+def _added(parts: list[st.Tree]) -> st.Tree:
+    flat: list[st.Tree] = []
+    for p in parts:
+        flat.extend(p.args if isinstance(p, st.Add) else (p,))
+    return flat[0] if len(flat) == 1 else st.Add(tuple(flat))
+
+
+def _multiplied(parts: list[st.Tree]) -> st.Tree:
+    flat: list[st.Tree] = []
+    for p in parts:
+        flat.extend(p.args if isinstance(p, st.Mul) else (p,))
+    return flat[0] if len(flat) == 1 else st.Mul(tuple(flat))
+
+
+def _arranged(
+    groups: list[tuple[frozenset[str], list[st.Tree]]], numbers: list[st.Tree], divisors: list[tuple[frozenset[str], st.Tree]]
+) -> st.Tree:
+    """Multiply and divide so that what has few axes is combined before it meets what has many."""
+    groups = groups or [(frozenset(), [])]
+    left, parts = list(divisors), []
+    covered: frozenset[str] = frozenset()
+    for k, (axes, factors) in enumerate(groups):
+        covered |= axes
+        last = k == len(groups) - 1
+        here = [t for a, t in left if last or a <= covered]
+        left = [d for d in left if not (last or d[0] <= covered)]
+        tree = _multiplied([*numbers, *factors] if k == 0 else factors)
+        parts.append(st.Div(tree, _multiplied(here)) if here else tree)
+    if len(parts) == 2 and isinstance(parts[0], st.Div) and isinstance(parts[1], (st.Read, st.Pow)):
+        parts.reverse()
+    return _multiplied(parts)

@@ -1,0 +1,10 @@
+"""Rows of a table, looked up by integer labels."""
+
+TEXT = """
+y[*s, d] = embedding(table[v, d], t[*s])
+
+t[*s] in v
+y[*s, d] = table[t[*s], d]
+"""
+SIZES = {"s": 1024, "v": 1024, "d": 64}
+SOURCE = "Bengio et al., A Neural Probabilistic Language Model (2003)"

@@ -1,0 +1,8 @@
+"""Rectified linear unit; its derivative at 0 is taken to be 0, as torch does."""
+
+TEXT = """
+y[*s] = relu(x[*s])
+
+y[*s] = where(x[*s] > 0, x[*s], 0)
+"""
+SOURCE = "Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines (2010)"

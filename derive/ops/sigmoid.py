@@ -1,0 +1,8 @@
+"""Logistic sigmoid."""
+
+TEXT = """
+y[*s] = sigmoid(x[*s])
+
+y[*s] = 1 / (1 + exp(-x[*s]))
+"""
+SOURCE = "Han and Moraga, The influence of the sigmoid function parameters on the speed of backpropagation (1995)"

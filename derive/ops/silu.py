@@ -1,0 +1,9 @@
+"""Sigmoid-weighted linear unit, also called swish."""
+
+TEXT = """
+y[*s] = silu(x[*s])
+
+g[*s] = sigmoid(x[*s])
+y[*s] = x[*s] * g[*s]
+"""
+SOURCE = "Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units, arXiv:1702.03118"

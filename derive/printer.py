@@ -1,0 +1,212 @@
+"""What the printers of expressions share: which operators there are, and where parentheses are needed.
+
+A printer says how each kind of node is spelled; this class walks the tree and decides precedence and signs. A sign at the
+front of a product or a quotient is pulled out, so ``a + (-2*b)`` is printed ``a - 2*b``. Parentheses otherwise follow the
+tree: ``a*(b*c)`` keeps the order of evaluation that its author chose.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import IntEnum
+from fractions import Fraction
+
+from derive.syntax import (
+    Add,
+    Call,
+    Compare,
+    Const,
+    Div,
+    Index,
+    Indicator,
+    Lookup,
+    Match,
+    Mul,
+    Neg,
+    Num,
+    Pow,
+    Read,
+    Reduce,
+    Size,
+    Tree,
+)
+
+__all__ = ["Prec", "Printed", "Printer", "product_of", "split_sign"]
+
+
+class Prec(IntEnum):
+    """How tightly the outermost operator of a printed expression binds."""
+
+    CONDITION = 0
+    SUM = 1
+    SIGNED = 2
+    PRODUCT = 3
+    POWER = 4
+    ATOM = 5
+
+
+Printed = tuple[str, Prec]
+
+
+def product_of(args: tuple[Tree, ...]) -> Tree:
+    return args[0] if len(args) == 1 else Mul(args)
+
+
+def split_sign(node: Tree) -> tuple[bool, Tree]:
+    """Whether the expression begins with a minus sign, and the expression without it."""
+    match node:
+        case Neg(arg):
+            return True, arg
+        case Num(value) if value < 0:
+            return True, Num(-value)
+        case Mul((first, *rest)):
+            negative, core = split_sign(first)
+            if negative:
+                return True, product_of(tuple(rest)) if rest and core == Num(Fraction(1)) else Mul((core, *rest))
+        case Div(num, den):
+            negative, core = split_sign(num)
+            if negative:
+                return True, Div(core, den)
+    return False, node
+
+
+class Printer(ABC):
+    """Prints trees; the subclasses spell the parts."""
+
+    times = "*"
+    over = "/"
+    relations: dict[str, str] = {}
+
+    def show(self, node: Tree) -> str:
+        return self.render(node)[0]
+
+    def at(self, node: Tree, least: Prec) -> str:
+        """The expression as an operand: in parentheses if it binds less tightly than ``least``."""
+        printed, prec = self.render(node)
+        return printed if prec >= least else self.parens(printed)
+
+    def render(self, node: Tree) -> Printed:
+        """The expression, and how tightly its outermost operator binds."""
+        negative, core = split_sign(node)
+        if negative:
+            return "-" + self.at(core, Prec.PRODUCT), Prec.SIGNED
+        match node:
+            case Num(value):
+                return self.number(value)
+            case Const(name):
+                return self.constant(name), Prec.ATOM
+            case Read(name, index):
+                return self.read(name, index)
+            case Size(axis):
+                return self.size(axis), Prec.ATOM
+            case Add(args):
+                return self.add(args)
+            case Mul(args):
+                return self.multiply(args)
+            case Div(num, den):
+                return self.divide(num, den)
+            case Pow(base, exp):
+                return self.power(base, exp)
+            case Call(head, args):
+                return self.call(head, args)
+            case Reduce(kind, index, body):
+                return self.reduce(kind, index, body)
+            case Compare(rel, left, right):
+                sides = self.at(left, Prec.SUM), self.at(right, Prec.SUM)
+                return f"{sides[0]} {self.relations.get(rel, rel)} {sides[1]}", Prec.CONDITION
+            case Match(left, right):
+                return f"{self.index(left)} {self.relations.get('==', '==')} {self.index(right)}", Prec.CONDITION
+            case Indicator(cond):
+                return self.indicator(cond)
+        raise TypeError(f"not an expression: {node!r}")
+
+    # ---- operators, spelled the same way on one line ------------------------------------------------------------------
+
+    def add(self, args: tuple[Tree, ...]) -> Printed:
+        if len(args) < 2:
+            return self.render(args[0]) if args else self.number(Fraction(0))
+        return self.at(args[0], Prec.SUM) + "".join(" " + self.addend(a) for a in args[1:]), Prec.SUM
+
+    def addend(self, arg: Tree) -> str:
+        """A term of a sum that is not the first, with its sign."""
+        negative, core = split_sign(arg)
+        return ("- " if negative else "+ ") + self.at(core, Prec.PRODUCT)
+
+    def multiply(self, args: tuple[Tree, ...]) -> Printed:
+        if len(args) < 2:
+            return self.render(args[0]) if args else self.number(Fraction(1))
+        factors = [self.at(args[0], Prec.PRODUCT), *(self.at(a, Prec.POWER) for a in args[1:])]
+        return self.times.join(factors), Prec.PRODUCT
+
+    def divide(self, num: Tree, den: Tree) -> Printed:
+        return self.at(num, Prec.PRODUCT) + self.over + self.at(den, Prec.POWER), Prec.PRODUCT
+
+    def parens(self, inner: str) -> str:
+        return f"({inner})"
+
+    def number(self, value: Fraction) -> Printed:
+        """A rational that is not negative: small denominators as fractions, finite decimals otherwise."""
+        if value.denominator == 1 and value < 10**6:
+            return str(value.numerator), Prec.ATOM
+        if value.denominator == 1 or value.denominator > 9:
+            if (decimal := decimal_of(value)) is not None:
+                return decimal, Prec.ATOM
+        if value.denominator == 1:
+            return str(value.numerator), Prec.ATOM
+        return f"{value.numerator}{self.over}{value.denominator}", Prec.PRODUCT
+
+    # ---- spelling ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def constant(self, name: str) -> str: ...
+
+    @abstractmethod
+    def index(self, index: Index) -> str: ...
+
+    @abstractmethod
+    def read(self, name: str, index: tuple[Index, ...]) -> Printed: ...
+
+    @abstractmethod
+    def size(self, axis: str) -> str: ...
+
+    @abstractmethod
+    def power(self, base: Tree, exp: Tree) -> Printed: ...
+
+    @abstractmethod
+    def call(self, head: str, args: tuple[Tree, ...]) -> Printed: ...
+
+    @abstractmethod
+    def reduce(self, kind: str, index: tuple[str, ...], body: Tree) -> Printed: ...
+
+    @abstractmethod
+    def indicator(self, cond: Compare | Match) -> Printed: ...
+
+
+class LinePrinter(Printer):
+    """What the two printers of plain text share."""
+
+    comma = ", "
+
+    def constant(self, name: str) -> str:
+        return name
+
+    def index(self, index: Index) -> str:
+        return self.read(index.name, index.index)[0] if isinstance(index, Lookup) else index
+
+    def read(self, name: str, index: tuple[Index, ...]) -> Printed:
+        return (f"{name}[{self.comma.join(map(self.index, index))}]" if index else name), Prec.ATOM
+
+    def size(self, axis: str) -> str:
+        return f"size({axis})"
+
+    def call(self, head: str, args: tuple[Tree, ...]) -> Printed:
+        return f"{head}({', '.join(map(self.show, args))})", Prec.ATOM
+
+    def reduce(self, kind: str, index: tuple[str, ...], body: Tree) -> Printed:
+        return f"{kind}[{self.comma.join(map(self.index, index))}]({self.show(body)})", Prec.ATOM
+
+
+def decimal_of(value: Fraction) -> str | None:
+    """The shortest decimal that is exactly this rational, or None if there is no short one."""
+    decimal = repr(float(value)) if value.numerator < 10**15 and value.denominator < 10**300 else ""
+    return decimal if decimal and Fraction(decimal) == value else None

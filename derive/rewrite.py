@@ -1,0 +1,144 @@
+"""The rewritings of a flat expression: fold, unfold, inline. Each is a pure function; none divides where it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from itertools import combinations
+
+from derive.flatten import bind
+from derive.tables import Pattern, PatternKey, Product, Rewriting, pattern_key
+from derive.terms import (
+    Atom,
+    Exponent,
+    Index,
+    Mono,
+    Read,
+    Sum,
+    atom_indices,
+    close,
+    number,
+    open_mono,
+    rename_free,
+    term,
+    times,
+)
+
+
+def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum) -> Sum:
+    """Every read of ``name`` under a positive whole exponent replaced by ``body``; sums are multiplied out.
+
+    A monomial body replaces reads under any exponent.
+    """
+    out = Sum()
+    for mono, c in expr.terms.items():
+        if any(isinstance(a, Read) and a.name == name for a, _ in mono.factors):
+            out = out + _replaced(mono, name, index, body).scaled(c)
+        else:
+            out = out + Sum({mono: c})
+    return out
+
+
+def _replaced(mono: Mono, name: str, index: tuple[str, ...], body: Sum) -> Sum:
+    opened = open_mono(mono)
+    rest: dict[Atom, Exponent] = {}
+    value = number(1)
+    only = body.single
+    for atom, e in opened.factors.items():
+        here = isinstance(atom, Read) and atom.name == name
+        if not here or not (e == int(e) and e > 0 or (only and not only[0].bound and (only[1] == 1 or e == int(e)))):
+            times(rest, atom, e)
+            continue
+        assert isinstance(atom, Read)
+        at = rename_free(body, dict(zip(index, atom.index, strict=True)))
+        if only and not only[0].bound:
+            mono_at = at.single
+            assert mono_at is not None
+            scale = mono_at[1] ** int(e) if e == int(e) else Fraction(1)
+            value = value * term({a: _whole(Fraction(k) * Fraction(e)) for a, k in mono_at[0].factors}, (), scale)
+        else:
+            for _ in range(int(e)):
+                value = value * at
+    return bind(term_open(rest) * value, opened.bound)
+
+
+def term_open(factors: Mapping[Atom, Exponent]) -> Sum:
+    """A product whose bound indices still have names: nothing may be collapsed away before they are bound."""
+    return Sum({Mono(tuple(factors.items())): Fraction(1)})
+
+
+def apply_rewriting(expr: Sum, rule: Rewriting) -> Sum:
+    return replace_reads(expr, rule.name, rule.index, rule.body)
+
+
+def fold_product(expr: Sum, rule: Product) -> Sum:
+    """Replace the factors of a monomial definition by its name wherever a term has them all."""
+    out: dict[Mono, Fraction] = {}
+    for mono, c in expr.terms.items():
+        mono, c = _fold_product(mono, c, rule)
+        out[mono] = out.get(mono, Fraction(0)) + c
+    return Sum(out)
+
+
+def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fraction]:
+    names = {a.name for a, _ in mono.factors if isinstance(a, Read)}
+    if not {a.name for a, _ in rule.factors if isinstance(a, Read)} <= names:
+        return mono, c
+    opened = open_mono(mono)
+    widest = max((a for a, _ in rule.factors if isinstance(a, Read)), key=lambda a: len(a.index))
+    if sorted(map(str, widest.index)) != sorted(rule.index):
+        return mono, c
+    for atom in list(opened.factors):
+        if isinstance(atom, Read) and atom.name == widest.name:
+            to: dict[str, Index] = dict(zip(map(str, widest.index), atom.index, strict=True))
+            need = rename_free(Sum({Mono(rule.factors): Fraction(1)}), to).single
+            if need is None:
+                continue
+            wanted = dict(need[0].factors)
+            if all(_covers(opened.factors.get(a, 0), e) for a, e in wanted.items()):
+                for a, e in wanted.items():
+                    times(opened.factors, a, -e)
+                at = tuple(to[i] for i in rule.index)
+                times(opened.factors, Read(rule.using, at), 1)
+                closed = close(opened.factors, opened.bound)
+                assert closed.mono is not None
+                return closed.mono, c * closed.coefficient / rule.coefficient
+    return mono, c
+
+
+def _covers(have: Exponent, need: Exponent) -> bool:
+    return have * need > 0 and abs(have) >= abs(need)
+
+
+def fold_patterns(
+    expr: Sum, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]
+) -> tuple[Sum, str]:
+    """Replace the first reduction that an allowed name already holds; returns the expression and that name, or ""."""
+    for mono, c in expr:
+        if mono.bound:
+            found = _fold_pattern(mono, patterns, allowed)
+            if found is not None:
+                return expr - Sum({mono: c}) + found[0].scaled(c), found[1]
+    return expr, ""
+
+
+def _fold_pattern(
+    mono: Mono, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]
+) -> tuple[Sum, str] | None:
+    opened = open_mono(mono)
+    for width in range(1, min(len(opened.bound), 3) + 1):
+        for subset in combinations(opened.bound, width):
+            inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & set(subset)}
+            key, free = pattern_key(inside, subset)
+            found = patterns.get(key)
+            if found is None or not allowed(found.using):
+                continue
+            value = rename_free(found.value, dict(zip(found.index, free, strict=True)))
+            rest = {a: e for a, e in opened.factors.items() if a not in inside}
+            left = [b for b in opened.bound if b not in subset]
+            return bind(term_open(rest) * value, left), found.using
+    return None
+
+
+def _whole(e: Exponent) -> Exponent:
+    return int(e) if isinstance(e, Fraction) and e.denominator == 1 else e

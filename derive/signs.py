@@ -1,0 +1,99 @@
+"""What is positive or never zero, asked of SymPy's assumptions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import sympy
+
+from derive import syntax as st
+from derive.flatten import Definition
+from derive.functions import UNARY
+from derive.terms import Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum
+
+
+class Signs:
+    """Answers for the names of one op; the answers about a name are cached."""
+
+    def __init__(self, op: st.Op, definitions: dict[str, Definition]):
+        self.definitions = definitions
+        self.assumed: dict[str, dict[str, bool]] = {t.name: {} for t in op.inputs}
+        self.assumed.update({c.name: {} for c in op.constants})
+        for a in op.assumptions:
+            assert isinstance(a.left, st.Read) and isinstance(a.right, st.Num)
+            self.assumed[a.left.name].update(_implied(a.rel, a.right.value))
+        self.symbols: dict[str, sympy.Symbol] = {}
+
+    def positive(self, name: str) -> bool:
+        return bool(self.symbol(name).is_positive)
+
+    def nonzero(self, name: str) -> bool:
+        return bool(self.symbol(name).is_nonzero)
+
+    def sum_positive(self, expr: Sum) -> bool:
+        return bool(self.expression(expr).is_positive)
+
+    def symbol(self, name: str) -> sympy.Symbol:
+        """A symbol that carries what is known of every element of the tensor."""
+        if name not in self.symbols:
+            known = self.assumed.get(name)
+            if known is None and name in self.definitions:
+                value = self.expression(self.definitions[name].body)
+                known = {
+                    key: True
+                    for key in ("positive", "negative", "nonnegative", "nonpositive", "nonzero")
+                    if getattr(value, f"is_{key}")
+                }
+            self.symbols[name] = sympy.Symbol(name, real=True, **{"nonzero": True, **known} if known and known.get("nonzero") else known or {})
+        return self.symbols[name]
+
+    def expression(self, expr: Sum) -> sympy.Expr:
+        """An expression with the signs of the sum; distinct elements of one tensor stay distinct."""
+        parts = []
+        for mono, coefficient in expr:
+            value = sympy.Rational(coefficient.numerator, coefficient.denominator)
+            for atom, e in mono.factors:
+                e = Fraction(e)
+                value *= self.atom(atom, e.denominator != 1) ** sympy.Rational(e.numerator, e.denominator)
+            parts.append(sympy.Dummy(**{k: True for k in _SIGNS if getattr(value, f"is_{k}")}) if value.free_symbols else value)
+        return sympy.Add(*parts)
+
+    def atom(self, atom: Atom, root: bool) -> sympy.Expr:
+        """``root``: the atom stands under a root, so that the definition itself takes it to be positive."""
+        if isinstance(atom, Read):
+            return sympy.Symbol(atom.name, positive=True) if root else self.symbol(atom.name)
+        if isinstance(atom, Size):
+            return sympy.Symbol(f"N_{atom.axis}", positive=True)
+        if isinstance(atom, Irrational):
+            return sympy.pi if atom.name == "pi" else sympy.Integer(int(atom.name))
+        if isinstance(atom, (Delta, Condition)):
+            return sympy.Dummy(nonnegative=True)
+        if isinstance(atom, Extremum):
+            return self.symbol(atom.of.name)
+        args = [self.argument(a) for a in atom.args]
+        if atom.head in ("maximum", "minimum"):
+            return (sympy.Max if atom.head == "maximum" else sympy.Min)(*args)
+        return UNARY[atom.head](*args)
+
+    def argument(self, argument: Argument) -> sympy.Expr:
+        if isinstance(argument, Fraction):
+            return sympy.Rational(argument.numerator, argument.denominator)
+        return self.symbol(argument.name)
+
+
+_SIGNS = ("positive", "negative", "nonnegative", "nonpositive", "nonzero")
+
+
+def _implied(rel: str, bound: Fraction) -> dict[str, bool]:
+    if rel in (">", ">="):
+        if bound > 0 or (bound == 0 and rel == ">"):
+            return {"positive": True}
+        return {"nonnegative": True} if bound == 0 else {}
+    if rel in ("<", "<="):
+        if bound < 0 or (bound == 0 and rel == "<"):
+            return {"negative": True}
+        return {"nonpositive": True} if bound == 0 else {}
+    if rel == "!=" and bound == 0:
+        return {"nonzero": True}
+    return {}
+

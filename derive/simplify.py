@@ -1,0 +1,310 @@
+"""From the chain rule's adjoints to closed forms.
+
+1. Fold by definition, earlier names into later ones (:meth:`Simplifier.folded`).
+2. Unfold a name, fold again, keep if cheaper (:meth:`Simplifier.improved`): this finds ``sum[n](xhat) = 0``,
+   ``sum[c](p) = 1`` and ``sum[j](P*dP) = sum[d](do*o)``.
+3. Inline a named adjoint into its consumers when that does not raise the cost of the whole, then improve again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from typing import NamedTuple
+
+from derive import syntax as st
+from derive.cost import Model
+from derive.derivation import Step
+from derive.flatten import Definition
+from derive.rewrite import apply_rewriting, fold_patterns, fold_product, replace_reads
+from derive.signs import Signs
+from derive.tables import Rewriting, Tables
+from derive.terms import Read, Sum, atom_indices, atom_sum, open_mono, rename_free, sum_reads, term
+
+#: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
+GAIN = 0.98
+#: Bounds of the search for a cheaper form.
+DEPTH, STATES = 4, 40
+
+
+class Change(NamedTuple):
+    """One application of a rule: what it is called, the result, and whose definition it used."""
+
+    rule: str
+    after: Sum
+    using: str
+
+
+class Simplifier:
+    """Simplifies the adjoints of one op, recording every accepted step."""
+
+    def __init__(self, op: st.Op, forward: list[Definition], chain: list[Definition], constants: set[str]):
+        self.op, self.chain = op, chain
+        by_name = {d.name: d for d in forward}
+        self.tables = Tables(Signs(op, by_name), constants, {t.name for t in op.inputs})
+        self.adjoints = {d.name: d for d in chain}
+        self.gradients = tuple(f"d{t.name}" for t in op.differentiable)
+        axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in [*forward, *chain]}
+        axes |= {f"d{t.name}": t.axes for t in op.outputs}
+        upstream = {f"d{t.name}" for t in op.outputs}
+        self.model = Model(dict(op.sizes), axes, frozenset(upstream | set(self.adjoints) | constants))
+        self.order = {name: k for k, name in enumerate([*(t.name for t in op.inputs), *by_name])}
+        self.lines: dict[str, Sum] = {}
+        self.index = {d.name: d.index for d in chain}
+        self.steps: list[Step] = []
+        self.hidden: set[str] = set()
+        self.made = {f"d{d.name}" for d in forward if not d.author}
+        self.searched: dict[tuple[Sum, tuple[str, ...]], list[Change]] = {}
+        for d in forward:
+            self.tables.add_forward(d, self.eliminated(d.body))
+        for d in forward:
+            self.tables.add_reduction(d, self.eliminated(d.body))
+
+    # ---- the whole -------------------------------------------------------------------------------------------------
+
+    def run(self) -> dict[str, Sum]:
+        """The closed lines by name, in order."""
+        for d in self.chain:
+            self.take(d)
+        for name in list(self.lines):
+            self.try_inline(name)
+        for name in list(self.lines):
+            self.improve_line(name)
+            self.drop_trivial(name)
+        self.drop_dead()
+        return self.lines
+
+    def take(self, d: Definition) -> None:
+        """Enter one adjoint as the chain rule gives it, simplified with what is known so far."""
+        self.record("chain rule", d.name, atom_sum(Read(d.name, d.index)), d.body, ())
+        self.lines[d.name] = d.body
+        for name in [n for n in self.lines if n != d.name and n not in self.gradients and self.trivial(self.lines[n])]:
+            self.inline(name, d.name)
+        self.improve_line(d.name)
+        self.take_over(d.name)
+        self.tables.add_reduction(Definition(d.name, d.index, self.lines[d.name]), self.lines[d.name])
+        self.searched.clear()
+
+    def take_over(self, name: str) -> None:
+        """Give the line of an engine-made name to the author's name that turns out to be equal to it."""
+        only = self.lines[name].single
+        if only is None or name in self.made or only[1] != 1 or len(only[0].factors) != 1:
+            return
+        atom, e = only[0].factors[0]
+        if e == 1 and isinstance(atom, Read) and atom.name in self.made and atom.name in self.lines:
+            if sorted(map(str, atom.index)) == sorted(self.index[name]) and not self.contraction(self.lines[name]):
+                old = atom.name
+                self.inline(old, name)
+                back = term({Read(name, self.index[name]): 1})
+                to = tuple(str(i) for i in atom.index)
+                for user in [n for n in self.lines if n != name and old in sum_reads(self.lines[n])]:
+                    after = replace_reads(self.lines[user], old, self.index[old], rename_free(back, dict(zip(to, self.index[old], strict=True))))
+                    self.record(f"fold {name}", user, self.lines[user], after, (name,))
+                    self.lines[user] = after
+                self.lines = {n: b for n, b in self.lines.items() if n not in (old, name)} | {name: self.lines[name]}
+
+    def improve_line(self, name: str) -> None:
+        self.apply(name, self.folded(self.lines[name], name))
+        self.apply(name, self.improved(self.lines[name], self.index[name], name))
+
+    def apply(self, name: str, changes: list[Change]) -> None:
+        for change in changes:
+            self.record(change.rule, name, self.lines[name], change.after, (change.using,))
+            self.lines[name] = change.after
+
+    def record(self, rule: str, name: str, before: Sum, after: Sum, using: tuple[str, ...]) -> None:
+        self.steps.append(Step(rule, name, self.index[name], before, after, using))
+
+    # ---- inlining --------------------------------------------------------------------------------------------------
+
+    def trivial(self, body: Sum) -> bool:
+        """Zero, or an adjoint times a number and sizes: a name that says nothing."""
+        if not body:
+            return True
+        only = body.single
+        if only is None or only[0].bound:
+            return False
+        reads = [a for a, _ in only[0].factors if isinstance(a, Read) and a.name not in self.tables.constants]
+        others = [a for a, _ in only[0].factors if not isinstance(a, Read) and atom_indices(a)]
+        return len(reads) == 1 and not others
+
+    def inline(self, name: str, into: str) -> None:
+        """Replace an adjoint by its line in the line of another."""
+        if name not in sum_reads(self.lines[into]):
+            return
+        after = replace_reads(self.lines[into], name, self.index[name], self.lines[name])
+        self.record(f"inline {name}", into, self.lines[into], after, (name,))
+        self.lines[into] = after
+
+    def try_inline(self, name: str) -> None:
+        """Inline a name everywhere if the whole gets no dearer; never a contraction, never a sum into a contraction."""
+        if name in self.gradients or name not in self.lines:
+            return
+        users = [n for n in self.lines if n != name and name in sum_reads(self.lines[n])]
+        if not self.trivial(self.lines[name]):
+            if self.contraction(self.lines[name]):
+                return
+            if len(self.lines[name]) > 1 and any(self.in_contraction(self.lines[u], name) for u in users):
+                return
+        saved_lines, saved_steps = dict(self.lines), len(self.steps)
+        before = self.cost()
+        self.hidden.add(name)
+        for user in users:
+            self.inline(name, user)
+            self.improve_line(user)
+        self.drop_dead()
+        if self.cost() > before * (1 + 1e-9):
+            self.lines = saved_lines
+            self.hidden.discard(name)
+            del self.steps[saved_steps:]
+
+    def contraction(self, body: Sum) -> bool:
+        """A sum over a product of which no factor carries every axis of the loop, such as a matrix product."""
+        return any(self.contracts(mono) for mono in body.terms)
+
+    def contracts(self, mono) -> bool:  # type: ignore[no-untyped-def]
+        if not mono.bound:
+            return False
+        opened = open_mono(mono)
+        inside = [atom_indices(a) for a in opened.factors if atom_indices(a) & set(opened.bound)]
+        loop = frozenset().union(*inside)
+        return not any(s == loop for s in inside)
+
+    def in_contraction(self, body: Sum, name: str) -> bool:
+        return any(
+            self.contracts(mono) and any(isinstance(a, Read) and a.name == name for a, _ in mono.factors)
+            for mono in body.terms
+        )
+
+    def drop_trivial(self, name: str) -> None:
+        if name not in self.gradients and self.trivial(self.lines[name]):
+            for user in list(self.lines):
+                self.inline(name, user)
+
+    def drop_dead(self) -> None:
+        needed = set(self.gradients)
+        for name in reversed(list(self.lines)):
+            if name in needed:
+                needed |= sum_reads(self.lines[name])
+        self.lines = {n: b for n, b in self.lines.items() if n in needed}
+
+    def cost(self) -> float:
+        return self.model.program([(body, self.index[n]) for n, body in self.lines.items()])
+
+    # ---- folding ---------------------------------------------------------------------------------------------------
+
+    def eliminated(self, expr: Sum) -> Sum:
+        """The expression in the names that folding keeps."""
+        while (change := self.eliminate_once(expr)) is not None:
+            expr = change.after
+        return expr
+
+    def folded(self, expr: Sum, own: str) -> list[Change]:
+        """Every fold that applies to the line ``own``, until none does."""
+        changes: list[Change] = []
+        while (change := self.fold_once(expr, own)) is not None:
+            changes.append(change)
+            expr = change.after
+        return changes
+
+    def eliminate_once(self, expr: Sum) -> Change | None:
+        reads = sum_reads(expr)
+        for name in sorted(reads & self.tables.eliminations.keys(), key=lambda n: self.order.get(n, 0)):
+            rule = self.tables.eliminations[name]
+            after = apply_rewriting(expr, rule)
+            if after != expr:
+                return Change(f"fold {rule.using}", after, rule.using)
+        return None
+
+    def fold_once(self, expr: Sum, own: str) -> Change | None:
+        change = self.eliminate_once(expr)
+        if change is not None:
+            return change
+        for product in reversed(self.tables.products):
+            after = fold_product(expr, product)
+            if after != expr:
+                return Change(f"fold {product.using}", after, product.using)
+        after, using = fold_patterns(expr, self.tables.patterns, self.computed_before(own))
+        return Change(f"fold {using}", after, using) if using else None
+
+    def computed_before(self, own: str) -> Callable[[str], bool]:
+        """Whether a name's value is there when the line ``own`` is computed."""
+        lines = list(self.lines)
+        earlier = set(lines[: lines.index(own)] if own in self.lines else lines) - self.hidden
+        return lambda name: name in earlier or name not in self.adjoints
+
+    # ---- unfold, fold again, keep if cheaper -----------------------------------------------------------------------
+
+    def improved(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
+        key = (expr, index)
+        if key not in self.searched:
+            self.searched[key] = self.search(expr, index, own)
+        return self.searched[key]
+
+    def search(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
+        """Best-first search over unfoldings; the path to the cheapest expression, or nothing."""
+        price = self.price(index)
+        best, path = price(expr) * GAIN, []
+        tick = count()
+        queue: list[tuple[float, int, Sum, list[Change]]] = [(price(expr), next(tick), expr, [])]
+        seen = {expr}
+        expanded = 0
+        while queue and expanded < STATES:
+            _, _, state, trail = heapq.heappop(queue)
+            expanded += 1
+            if sum(c.rule.startswith("unfold") for c in trail) >= DEPTH:
+                continue
+            for rule in self.unfoldings(state, own):
+                changed = apply_rewriting(state, rule)
+                if changed == state:
+                    continue
+                verb = "unfold" if rule.using == rule.name else "solve"
+                steps = [*trail, Change(f"{verb} {rule.using}", changed, rule.using)]
+                steps += self.folded(changed, own)
+                after = steps[-1].after
+                if after in seen or len(after) > 12:
+                    continue
+                seen.add(after)
+                cost = price(after)
+                if cost < best:
+                    best, path = cost * GAIN if cost else -1.0, steps
+                    if not after:
+                        return steps
+                heapq.heappush(queue, (cost, next(tick), after, steps))
+        return path + self.improved(path[-1].after, index, own) if path else []
+
+    def price(self, index: tuple[str, ...]) -> Callable[[Sum], float]:
+        return lambda expr: self.model.program([(expr, index)])
+
+    def unfoldings(self, expr: Sum, own: str) -> list[Rewriting]:
+        """What may be unfolded: names inside a reduction, adjoints anywhere, and terms that a sum determines."""
+        inside, outside = set(), set()
+        for mono in expr.terms:
+            opened = open_mono(mono)
+            for atom, e in opened.factors.items():
+                if isinstance(atom, Read) and e == int(e) and e > 0:
+                    (inside if atom_indices(atom) & set(opened.bound) else outside).add(atom.name)
+        out = []
+        for name in sorted(inside | outside):
+            expansion = self.expansion(name) if name in inside or (name in self.lines and len(expr) > 1) else None
+            if expansion is not None and name != own:
+                out.append(Rewriting(name, self.tables.definitions[name].index, expansion, name))
+            if name in self.tables.solutions:
+                out.append(self.tables.solutions[name])
+        return out
+
+    def expansion(self, name: str) -> Sum | None:
+        """The definition of a name, names that folding would bring back unfolded as well; None if there is none."""
+        d = self.tables.definitions.get(name)
+        if d is None or d.function is not None:
+            return None
+        body = self.lines.get(name, d.body)
+        for other in sorted(sum_reads(body)):
+            rule = self.tables.eliminations.get(other)
+            if rule is not None:
+                inner = self.expansion(other)
+                if inner is None:
+                    return None
+                body = replace_reads(body, other, self.tables.definitions[other].index, inner)
+        return None if any(isinstance(a, Read) and a.name == name for m in body.terms for a, _ in m.factors) else body

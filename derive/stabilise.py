@@ -1,0 +1,262 @@
+"""Scaled exponentials: no exponential of the emitted forward overflows, whoever wrote the equations.
+
+Each name is carried as ``hat * exp(scale)``. A positive sum of exponentials, over an axis or of finitely many terms, is
+``a * exp(m)`` with ``m`` the maximum of the exponents and ``a = sum exp(g - m)``; ratios then cancel ``exp(m)`` and a
+logarithm splits it off. Exponents that the author has already shifted have the maximum 0 and stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from derive import syntax as st
+from derive.flatten import Definition, Names, bind, rename_reads
+from derive.signs import Signs
+from derive.terms import (
+    Argument,
+    Atom,
+    Exponent,
+    Extremum,
+    Function,
+    Hole,
+    Index,
+    Mono,
+    Read,
+    Sum,
+    atom_reads,
+    atom_sum,
+    axis_of,
+    free_names,
+    number,
+    open_mono,
+    rename_free,
+    term,
+)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """``hat * exp(scale)``, both over the index of the name."""
+
+    hat: Sum
+    scale: Sum
+    index: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One application of the rule: ``name = before`` was written as ``after``."""
+
+    name: str
+    index: tuple[str, ...]
+    before: Sum
+    after: Sum
+
+
+def stabilise(op: st.Op, definitions: list[Definition], names: Names) -> tuple[list[Definition], list[Shift]]:
+    """The definitions with every positive sum of exponentials shifted by its maximum, and what was shifted."""
+    work = _Stabiliser(op, definitions, names)
+    for definition in definitions:
+        work.definition(definition)
+    if not work.shifts:
+        names.restart()
+        for definition in definitions:
+            names.register(definition)
+        return definitions, []
+    for output in op.outputs:
+        work.materialise(output.name)
+    to = names.tidy()
+    shifts = [Shift(s.name, s.index, s.before, rename_reads(s.after, to)) for s in work.shifts]
+    return names.definitions, shifts
+
+
+class _Stabiliser:
+    def __init__(self, op: st.Op, definitions: list[Definition], names: Names):
+        self.op, self.names = op, names
+        self.original = {d.name: d for d in definitions}
+        self.signs = Signs(op, self.original)
+        self.scaled: dict[str, Scaled] = {}
+        self.shifts: list[Shift] = []
+        names.restart()
+
+    def definition(self, d: Definition) -> None:
+        scaled = self.scale(d)
+        if scaled is not None and scaled.scale:
+            self.scaled[d.name] = scaled
+            if d.author and d.function is None and self.exponential_exists(scaled):
+                self.define(d, scaled)
+            return
+        body = self.plain_body(d) if scaled is None else scaled.hat
+        self.names.register(Definition(d.name, d.index, body, d.tree))
+
+    def scale(self, d: Definition) -> Scaled | None:
+        """The scaled form of a definition, or None where it has none of its own."""
+        function = d.function
+        if function and function.head == "exp" and isinstance(function.args[0], Read):
+            return Scaled(number(1), self.expanded(function.args[0]), d.index)
+        if function and function.head == "log":
+            return self.logarithm(d, function.args[0])
+        if not any(isinstance(a, Read) and a.name in self.scaled for m in d.body.terms for a, _ in m.factors):
+            return None
+        only = d.body.single
+        if only and not only[0].bound:
+            hat, scale = self.monomial(dict(only[0].factors))
+            return Scaled(hat.scaled(only[1]), scale, d.index)
+        return self.sum_of_exponentials(d)
+
+    def monomial(self, factors: dict[Atom, Exponent]) -> tuple[Sum, Sum]:
+        hat, scale = number(1), Sum()
+        for atom, e in factors.items():
+            if isinstance(atom, Read) and atom.name in self.scaled:
+                s = self.at(self.scaled[atom.name], atom.index)
+                only = s.hat.single
+                assert only is not None
+                hat = hat * term({a: f * e for a, f in only[0].factors}, (), only[1] ** int(e) if e == int(e) else 1)
+                scale = scale + s.scale.scaled(Fraction(e))
+            else:
+                hat = hat * term({atom: e})
+        return hat, scale
+
+    def at(self, scaled: Scaled, index: tuple[Index, ...]) -> Scaled:
+        to = dict(zip(scaled.index, index, strict=True))
+        return Scaled(rename_free(scaled.hat, to), rename_free(scaled.scale, to), scaled.index)
+
+    def expanded(self, read: Read) -> Sum:
+        """The exponent, an engine-made name replaced by its definition so that it can cancel."""
+        d = next((d for d in self.names.definitions if d.name == read.name), None)
+        if d is None or d.author or any(m.bound for m in d.body.terms) or d.function:
+            return atom_sum(read)
+        return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
+
+    def logarithm(self, d: Definition, argument: Argument) -> Scaled | None:
+        """``log(hat * exp(scale)) = log(hat) + scale``, and the logarithm of a product of positive names is a sum."""
+        if not (isinstance(argument, Read) and argument.name in self.scaled):
+            return None
+        s = self.at(self.scaled[argument.name], argument.index)
+        only = s.hat.single
+        if only is None or not self.signs.sum_positive(self.original[argument.name].body):
+            return None
+        out = s.scale
+        if only[1] != 1:
+            out = out + atom_sum(Function("log", (only[1],)))
+        for atom, e in only[0].factors:
+            if not isinstance(atom, Read):
+                atom = self.names.read(atom_sum(atom), d.index)
+            log = self.names.read(atom_sum(Function("log", (atom,))), d.index)
+            out = out + atom_sum(log).scaled(Fraction(e))
+        return Scaled(out, Sum(), d.index)
+
+    def sum_of_exponentials(self, d: Definition) -> Scaled | None:
+        if not self.signs.sum_positive(d.body) or any(c <= 0 for c in d.body.terms.values()):
+            return None
+        parts: list[tuple[Sum, Sum, tuple[str, ...]]] = []
+        for mono, c in d.body:
+            opened = open_mono(mono)
+            hat, scale = self.monomial(opened.factors)
+            parts.append((hat.scaled(c), scale, opened.bound))
+        m = self.maximum([(scale, bound) for _, scale, bound in parts], d.index)
+        if not m:
+            return None
+        shifted = Sum()
+        for hat, scale, bound in parts:
+            scope = (*d.index, *bound)
+            exponential = self.exponential(scale - m, scope)
+            shifted = shifted + bind(hat * exponential, bound)
+        a = self.names.read(shifted, d.index)
+        factor = self.names.read(m, d.index) if not _lone(m) else m.single[0].factors[0][0]  # type: ignore[index]
+        after = atom_sum(a) * atom_sum(Function("exp", (factor,)))  # type: ignore[arg-type]
+        self.shifts.append(Shift(d.name, d.index, d.body, after))
+        return Scaled(atom_sum(a), m, d.index)
+
+    def exponential(self, exponent: Sum, scope: tuple[str, ...]) -> Sum:
+        if not exponent:
+            return number(1)
+        u = self.names.read(exponent, scope) if not _lone(exponent) else exponent.single[0].factors[0][0]  # type: ignore[index]
+        return atom_sum(self.names.read(atom_sum(Function("exp", (u,))), scope))  # type: ignore[arg-type]
+
+    def maximum(self, exponents: list[tuple[Sum, tuple[str, ...]]], scope: tuple[str, ...]) -> Sum:
+        """The maximum of the exponents over their bound indices and over the terms."""
+        found = [self.over_axes(scale, bound, scope) for scale, bound in exponents]
+        out = found[0]
+        for other in found[1:]:
+            if other != out:
+                args = (self.argument(out, scope), self.argument(other, scope))
+                out = atom_sum(self.names.read(atom_sum(Function("maximum", args)), scope))
+        return out
+
+    def argument(self, expr: Sum, scope: tuple[str, ...]) -> Argument:
+        if not expr:
+            return Fraction(0)
+        if _lone(expr):
+            return expr.single[0].factors[0][0]  # type: ignore[index,return-value]
+        return self.names.read(expr, scope)
+
+    def over_axes(self, scale: Sum, bound: tuple[str, ...], scope: tuple[str, ...]) -> Sum:
+        """``max(f + g)`` is ``max(f) + g`` where only ``f`` depends on the axes."""
+        if not bound:
+            return scale
+        scale = self.unfolded(scale)
+        moving = Sum({m: c for m, c in scale.terms.items() if _touches(m, bound)})
+        fixed = scale - moving
+        if not moving:
+            return fixed
+        read = self.argument(moving, (*scope, *bound))
+        assert isinstance(read, Read)
+        holes = tuple(Hole(axis_of(i)) if i in bound else i for i in read.index)
+        body = atom_sum(Extremum("max", Read(read.name, holes)))
+        return fixed + atom_sum(self.names.read(body, scope))
+
+    def unfolded(self, scale: Sum) -> Sum:
+        """A lone exponent by its definition if that is a sum of terms, so that the author's own shift shows."""
+        if not _lone(scale):
+            return scale
+        read = scale.single[0].factors[0][0]  # type: ignore[index]
+        d = next((d for d in self.names.definitions if d.name == read.name), None)  # type: ignore[union-attr]
+        if d is None or len(d.body) < 2 or any(m.bound for m in d.body.terms):
+            return scale
+        return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))  # type: ignore[union-attr]
+
+    def plain_body(self, d: Definition) -> Sum:
+        """The body with every scaled name it reads materialised."""
+        for mono in d.body.terms:
+            for atom, _ in mono.factors:
+                for name in atom_reads(atom):
+                    self.materialise(name)
+        return d.body
+
+    def materialise(self, name: str) -> None:
+        """Define a scaled name after all, as ``hat * exp(scale)``."""
+        scaled = self.scaled.pop(name, None)
+        if scaled is None or any(d.name == name for d in self.names.definitions):
+            return
+        d = self.original[name]
+        function = d.function
+        if function is not None:
+            for a in function.args:
+                if isinstance(a, Read):
+                    self.materialise(a.name)
+            body = d.body
+        else:
+            self.define(d, scaled)
+            return
+        self.names.register(Definition(name, d.index, body, d.tree))
+
+    def exponential_exists(self, scaled: Scaled) -> bool:
+        """Whether ``exp(scale)`` is already there: a ratio to its own sum, such as a softmax, which cannot overflow."""
+        exponent = self.names.find(scaled.scale, scaled.index)
+        return exponent is not None and self.names.find(atom_sum(Function("exp", (exponent,))), scaled.index) is not None
+
+    def define(self, d: Definition, scaled: Scaled) -> None:
+        body = scaled.hat * self.exponential(scaled.scale, d.index)
+        self.names.register(Definition(d.name, d.index, body, d.tree))
+
+
+def _lone(expr: Sum) -> bool:
+    only = expr.single
+    return bool(only and only[1] == 1 and not only[0].bound and len(only[0].factors) == 1
+                and only[0].factors[0][1] == 1 and isinstance(only[0].factors[0][0], Read))
+
+
+def _touches(mono: Mono, bound: tuple[str, ...]) -> bool:
+    return bool(free_names(mono) & set(bound))

@@ -1,0 +1,180 @@
+"""What the definitions let the engine replace: the raw material of folding and unfolding.
+
+* An *elimination* writes an earlier name by a later one: ``xhat = c*rstd`` gives ``c = xhat/rstd``. It divides only by what is
+  proved nonzero or what the definition itself divides by.
+* A *product* is a monomial definition matched as a sub-multiset of factors, which never divides.
+* A *pattern* is a reduction that some name already holds: ``mu = sum[n](x)/N`` gives ``sum[n](x) = N*mu``.
+* A *solution* writes one term of a sum by the sum: ``a = e + f`` gives ``f = a - e``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from derive.flatten import Definition
+from derive.signs import Signs
+from derive.terms import (
+    Atom,
+    Exponent,
+    Irrational,
+    Read,
+    Size,
+    Sum,
+    atom_indices,
+    axis_of,
+    canonical_order,
+    open_mono,
+    term,
+    times,
+)
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """``name[index] = body``, a consequence of the definition of ``using``."""
+
+    name: str
+    index: tuple[str, ...]
+    body: Sum
+    using: str
+
+
+@dataclass(frozen=True)
+class Product:
+    """``coefficient * factors = using[index]``, all over the same index."""
+
+    factors: tuple[tuple[Atom, Exponent], ...]
+    coefficient: Fraction
+    index: tuple[str, ...]
+    using: str
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A reduction in canonical form equals ``value``; ``index`` are its free indices in canonical order."""
+
+    index: tuple[str, ...]
+    value: Sum
+    using: str
+
+
+PatternKey = tuple[tuple[tuple[Atom, Exponent], ...], tuple[str, ...]]
+
+
+def pattern_key(factors: dict[Atom, Exponent], bound: Iterable[str]) -> tuple[PatternKey, tuple[str, ...]]:
+    """The canonical form of a sum over ``bound``, whatever its free indices are called, and those in order."""
+    bound = set(bound)
+    names = sorted({i for a in factors for i in atom_indices(a) if isinstance(i, str)})
+    kind = {n: f"1{axis_of(n)}" if n in bound else "0" for n in names}
+    order, ordered = canonical_order(factors, names, kind)
+    free = tuple(n for n in order if n not in bound)
+    return (ordered, tuple(kind[n] for n in order)), free
+
+
+class Tables:
+    """The rewritings that the definitions of one op allow."""
+
+    def __init__(self, signs: Signs, constants: set[str], inputs: set[str]):
+        self.signs, self.constants, self.inputs = signs, constants, inputs
+        self.definitions: dict[str, Definition] = {}
+        self.eliminations: dict[str, Rewriting] = {}
+        self.solutions: dict[str, Rewriting] = {}
+        self.products: list[Product] = []
+        self.patterns: dict[PatternKey, Pattern] = {}
+
+    def add_forward(self, d: Definition, body: Sum) -> None:
+        """Take up a forward definition; ``body`` is its right side after the eliminations known so far."""
+        self.definitions[d.name] = d
+        only = body.single
+        if only is not None and not only[0].bound:
+            self.add_monomial(d, dict(only[0].factors), only[1])
+        if len(d.body) > 1:
+            self.add_solution(d)
+
+    def add_reduction(self, d: Definition, body: Sum) -> None:
+        """Remember a definition that is a single reduction; ``body`` is its right side after all eliminations."""
+        self.definitions[d.name] = d
+        only = body.single
+        if only is not None and only[0].bound:
+            self.add_pattern(d, body)
+
+    def add_monomial(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> None:
+        if not all(isinstance(a, (Read, Size, Irrational)) for a in factors):
+            return
+        varying = [a for a in factors if isinstance(a, Read) and a.name not in self.constants]
+        if not d.author and len(varying) == 1 and factors[varying[0]] == 1:
+            self.eliminations[d.name] = Rewriting(d.name, d.index, term(factors, (), coefficient), d.name)
+            return
+        chosen = self.eliminated(d, factors, coefficient)
+        if chosen is not None:
+            self.eliminations[chosen.name] = chosen
+        elif len(factors) > 1 and any(isinstance(a, Read) and a.name not in self.constants for a in factors):
+            self.products.append(Product(tuple(factors.items()), coefficient, d.index, d.name))
+
+    def eliminated(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting | None:
+        """The factor that the new name replaces: the engine's own names first, then the author's, then inputs."""
+        candidates = [a for a in factors if isinstance(a, Read) and self.may_eliminate(d, a, factors, coefficient)]
+        if not candidates:
+            return None
+        f = min(candidates, key=lambda a: (a.name in self.inputs, self.author(a.name), a))
+        e = Fraction(factors[f])
+        body: dict[Atom, Exponent] = {Read(d.name, d.index): 1 / e}
+        for g, k in factors.items():
+            if g != f:
+                body[g] = -Fraction(k) / e
+        index = tuple(str(i) for i in f.index)
+        scale = Fraction(1) if coefficient == 1 else coefficient ** int(-1 / e)
+        return Rewriting(f.name, index, term({a: _whole(k) for a, k in body.items()}, (), scale), d.name)
+
+    def may_eliminate(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> bool:
+        e = Fraction(factors[f])
+        if f.name in self.constants or sorted(map(str, f.index)) != sorted(d.index):
+            return False
+        if not d.author and (f.name in self.inputs or self.author(f.name)):
+            return False
+        if e not in (1, -1) and (not coefficient == 1 or not (e.denominator != 1 or self.signs.positive(f.name))):
+            return False
+        return all(g == f or Fraction(k) / e < 0 or self.nonzero(g) for g, k in factors.items())
+
+    def author(self, name: str) -> bool:
+        return name in self.definitions and self.definitions[name].author
+
+    def nonzero(self, atom: Atom) -> bool:
+        return isinstance(atom, (Size, Irrational)) or (isinstance(atom, Read) and self.signs.nonzero(atom.name))
+
+    def add_pattern(self, d: Definition, body: Sum) -> None:
+        only = body.single
+        assert only is not None
+        opened = open_mono(only[0])
+        bound = set(opened.bound)
+        inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & bound}
+        outside = {a: e for a, e in opened.factors.items() if a not in inside}
+        if not all(e < 0 or self.nonzero(a) for a, e in outside.items()):
+            return
+        key, free = pattern_key(inside, bound)
+        if set(free) | {i for a in outside for i in atom_indices(a)} > set(d.index) or set(d.index) - set(free):
+            return
+        quotient: dict[Atom, Exponent] = {a: -e for a, e in outside.items()}
+        times(quotient, Read(d.name, d.index), 1)
+        value = term(quotient, (), 1 / only[1])
+        self.patterns.setdefault(key, Pattern(free, value, d.name))
+
+    def add_solution(self, d: Definition) -> None:
+        """``d = u + rest`` gives ``u = d - rest`` for the last term that is a lone read over the same index."""
+        for mono, c in d.body:
+            if mono.bound or len(mono.factors) != 1 or abs(c) != 1:
+                continue
+            atom, e = mono.factors[0]
+            if not isinstance(atom, Read) or e != 1 or sorted(map(str, atom.index)) != sorted(d.index):
+                continue
+            if atom.name in self.constants or atom.name in self.inputs:
+                continue
+            rest = d.body - Sum({mono: c})
+            body = (term({Read(d.name, d.index): 1}) - rest).scaled(c)
+            self.solutions[atom.name] = Rewriting(atom.name, tuple(str(i) for i in atom.index), body, d.name)
+
+
+def _whole(e: Exponent) -> Exponent:
+    return int(e) if isinstance(e, Fraction) and e.denominator == 1 else e
