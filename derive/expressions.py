@@ -137,8 +137,16 @@ class ExpressionReader:
             chain.append(left)
             left = left.left
         tree = self.value(left)
+        depth = _depth(tree)
         for link in reversed(chain):
-            tree = self.binary(link, tree, self.value(link.right))
+            right = self.value(link.right)
+            wider = (isinstance(link.op, ast.Add | ast.Sub) and isinstance(tree, Add)) or (
+                isinstance(link.op, ast.Mult) and isinstance(tree, Mul)
+            )
+            depth = max(depth + (not wider), _depth(right) + 2)
+            if depth > DEEPEST:
+                raise self.too_deep(link)
+            tree = self.binary(link, tree, right)
         return tree
 
     def binary(self, node: ast.BinOp, left: Tree, right: Tree) -> Tree:
@@ -213,10 +221,14 @@ class ExpressionReader:
             raise self.error(node, f"slot {position + 1} of '{tensor.name}' must be an axis or an integer tensor such as t[n]")
         labels = self.known(node, node.value.id)
         if labels.labels is None:
-            raise self.error(node, f"'{labels.name}' indexes '{tensor.name}' but is not declared as '{labels.name}[...] in axis'")
+            raise self.error(
+                node, f"'{labels.name}' indexes '{tensor.name}' but is not declared as '{labels.name}[...] in axis'"
+            )
         if labels.labels != tensor.axes[position]:
             want = tensor.axes[position]
-            raise self.error(node, f"'{labels.name}' indexes '{labels.labels}', but slot {position + 1} of '{tensor.name}' is '{want}'")
+            raise self.error(
+                node, f"'{labels.name}' indexes '{labels.labels}', but slot {position + 1} of '{tensor.name}' is '{want}'"
+            )
         self.depth += 1
         try:
             if self.depth > DEEPEST:
@@ -310,7 +322,11 @@ class ExpressionReader:
             raise self.error(node, f"the index '{loose[0]}' of the result of '{head}' is neither on the left nor reduced")
         for e in equations:
             self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
-        self.assumptions += [a for a in assumptions if a not in self.assumptions]
+        for a in assumptions:
+            # What is computed has the signs that its equation gives it; only what is given can be assumed.
+            given = isinstance(a.left, Read) and a.left.name in {**self.inputs, **self.constants}
+            if given and a not in self.assumptions:
+                self.assumptions.append(a)
         return result
 
     def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:

@@ -34,6 +34,7 @@ from derive.terms import (
     axis_of,
     close,
     open_mono,
+    term,
     times,
 )
 
@@ -81,6 +82,16 @@ def split(mono: Mono) -> Powers:
     for atom, e in opened.factors.items():
         if atom not in taken:
             times(out, atom, e)  # type: ignore[arg-type]
+    return out
+
+
+def product_of(powers: Powers) -> Sum:
+    """The flat term of a product, its inner sums included."""
+    out = term({f: e for f, e in powers.items() if not isinstance(f, Inner)})
+    for f, e in powers.items():
+        if isinstance(f, Inner):
+            for _ in range(int(e)):
+                out = out * Sum({f.mono: Fraction(1)})
     return out
 
 
@@ -144,8 +155,8 @@ class _Builder:
             for c in powers:
                 if isinstance(c, Condition):
                     other = Condition(NEGATED[c.rel], c.left, c.right)
-                    yes = [(_without(p, c), k) for p, k in terms if c in p]
-                    no = [(_without(p, other), k) for p, k in terms if other in p]
+                    yes = [(without(p, c), k) for p, k in terms if c in p]
+                    no = [(without(p, other), k) for p, k in terms if other in p]
                     rest = [t for t in terms if c not in t[0] and other not in t[0]]
                     if yes and no:
                         if c.rel in ("<=", "==", ">=") and NEGATED[c.rel] in ("<", ">", "!=") and c.rel != "==":
@@ -155,19 +166,22 @@ class _Builder:
         return None
 
     def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
-        """The factor, with its sign, whose sharing saves most multiplications; None if nothing repeats."""
-        counts: dict[tuple[Factor, int], int] = {}
-        for powers, _ in terms:
-            for f, e in powers.items():
-                counts[f, _sign(e)] = counts.get((f, _sign(e)), 0) + 1
-        best = [(n - 1) * self.elements(f) for (f, _), n in counts.items()]
-        if len(terms) < 3 or not best or max(counts.values()) < 2:
+        """The factor, with its sign, that most terms share; None if sharing saves no multiplication.
+
+        A factor with fewer axes than its terms is left where it is: there it multiplies what has few axes too.
+        """
+        if len(terms) < 3:
             return None
-        choice = max(
-            (k for k, n in counts.items() if n > 1),
-            key=lambda k: ((counts[k] - 1) * self.elements(k[0]), self.rank(k[0]), _order(k[0])),
-        )
-        return choice if counts[choice] < len(terms) else None
+        counts: dict[tuple[Factor, int], int] = {}
+        axes: dict[tuple[Factor, int], frozenset[str]] = {}
+        for powers, _ in terms:
+            loop = frozenset().union(*map(factor_indices, powers))
+            for f, e in powers.items():
+                key = (f, _sign(e))
+                counts[key] = counts.get(key, 0) + 1
+                axes[key] = axes.get(key, frozenset()) | loop
+        worth = [k for k, n in counts.items() if 1 < n < len(terms) and factor_indices(k[0]) >= axes[k]]
+        return max(worth, key=lambda k: (counts[k] * self.elements(k[0]), self.rank(k[0]), _order(k[0])), default=None)
 
     def elements(self, factor: Factor) -> int:
         n = 1
@@ -188,6 +202,7 @@ class _Builder:
 
     def product(self, powers: Powers, coefficient: Fraction, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
         """Numerators from few axes to many, each group over the divisors that have no more axes than it."""
+        powers, coefficient = _roots_down(powers, coefficient)
         num = [(f, e) for f, e in powers.items() if e > 0]
         den = [(f, -e) for f, e in powers.items() if e < 0]
         groups: list[tuple[frozenset[str], list[st.Tree]]] = []
@@ -202,7 +217,13 @@ class _Builder:
         numbers: list[st.Tree] = []
         if abs(coefficient.numerator) != 1 or not groups:
             numbers.append(st.Num(Fraction(abs(coefficient.numerator))))
-        divisors = [(self.axes(f), self.power(f, e, scope)) for f, e in sorted(den, key=lambda fe: (len(self.axes(fe[0])), _order(fe[0])))]
+        den.sort(key=lambda fe: (len(self.axes(fe[0])), _order(fe[0])))
+        roots = [self.atom(f) for f, e in den if isinstance(f, Irrational) and e == Fraction(1, 2)]
+        if len(roots) > 1:  # sqrt(2)*sqrt(pi) reads better as sqrt(2*pi)
+            den = [(f, e) for f, e in den if not (isinstance(f, Irrational) and e == Fraction(1, 2))]
+        divisors = [(self.axes(f), self.power(f, e, scope)) for f, e in den]
+        if len(roots) > 1:
+            divisors.insert(0, (frozenset(), st.Pow(st.Mul(tuple(roots)), st.Num(Fraction(1, 2)))))
         if coefficient.denominator != 1:
             divisors.insert(0, (frozenset(), st.Num(Fraction(coefficient.denominator))))
         tree = _arranged(groups, numbers, divisors)
@@ -358,8 +379,19 @@ def _sign(e: Exponent) -> int:
     return 1 if e > 0 else -1
 
 
-def _without(powers: Powers, factor: Factor) -> Powers:
+def without(powers: Powers, factor: Factor) -> Powers:
+    """The product with one factor left out."""
     return {f: e for f, e in powers.items() if f != factor}
+
+
+def _roots_down(powers: Powers, coefficient: Fraction) -> tuple[Powers, Fraction]:
+    """Write 2**(1/2)/2 as 1/2**(1/2)."""
+    out = dict(powers)
+    for f, e in powers.items():
+        if isinstance(f, Irrational) and f.name.isdigit() and coefficient.denominator % int(f.name) == 0 and e > 0:
+            coefficient *= int(f.name)
+            out[f] = e - 1
+    return out, coefficient
 
 
 def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:

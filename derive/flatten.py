@@ -84,6 +84,14 @@ class Names:
             for a, _ in mono.factors
         )
 
+    def alias(self, read: Read) -> Sum:
+        """The read, or the monomial that an engine-made name stands for: ``u`` made for ``x/2`` is ``x/2`` again."""
+        d = next((d for d in self.definitions if d.name == read.name and not d.author), None)
+        only = d.body.single if d else None
+        if d is None or only is None or only[0].bound or not all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
+            return atom_sum(read)
+        return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
+
     def fresh(self, stem: str) -> str:
         k, name = 1, stem
         while name in self.taken or f"d{name}" in self.taken or (name.startswith("d") and name[1:] in self.taken):
@@ -227,7 +235,7 @@ class _Flattener:
             case st.Size(axis):
                 return atom_sum(Size(axis))
             case st.Read(name, index):
-                return atom_sum(Read(name, tuple(map(_index, index))))
+                return self.names.alias(Read(name, tuple(map(_index, index))))
             case st.Neg(a):
                 return -self.sum(a)
             case st.Add(args):

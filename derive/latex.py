@@ -16,7 +16,9 @@ _GREEK = frozenset(
 )
 _SYMBOLS = {**{g: f"\\{g}" for g in _GREEK}, "eps": r"\varepsilon", "epsilon": r"\varepsilon", "lam": r"\lambda"}
 _ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
-_OPERATORS = {h: f"\\{h}" for h in ("log", "tanh", "sinh", "cosh", "sin", "cos")} | {
+#: The functions whose powers are written as in sin^2(x).
+_FUNCTIONS = ("log", "tanh", "sinh", "cosh", "sin", "cos")
+_OPERATORS = {h: f"\\{h}" for h in _FUNCTIONS} | {
     "atan": r"\arctan",
     "maximum": r"\max",
     "minimum": r"\min",
@@ -81,8 +83,8 @@ class _Latex(Printer):
             base = name.removesuffix(suffix)
             if base != name and (len(base) == 1 or base in _SYMBOLS):
                 return f"{accent}{{{self.symbol(base)}}}"
-        if numbered := re.fullmatch(r"([A-Za-z_]*[A-Za-z])(\d+)", name):
-            return f"{self.symbol(numbered[1])}_{{{numbered[2]}}}"
+        if numbered := _numbered(name):
+            return f"{numbered[0]}_{{{numbered[1]}}}"
         return rf"\mathrm{{{escape(name)}}}"
 
     def constant(self, name: str) -> str:
@@ -92,13 +94,15 @@ class _Latex(Printer):
         return self.read(index.name, index.index)[0] if isinstance(index, Lookup) else self.name(index)
 
     def read(self, name: str, index: tuple[Index, ...]) -> Printed:
-        shown = self.name(name)
-        prec = Prec.POWER if name in self.adjoints else Prec.ATOM
         if not index:
-            return shown, prec
-        if "_{" in shown:  # TeX takes no second subscript.
-            shown = f"{{{shown}}}"
-        return f"{shown}_{{{','.join(map(self.index, index))}}}", prec
+            return self.name(name), Prec.POWER if name in self.adjoints else Prec.ATOM
+        below = f"_{{{','.join(map(self.index, index))}}}"
+        if name in self.adjoints and name.startswith("d"):
+            return rf"\mathrm{{d}}{self.read(name[1:], index)[0]}", Prec.POWER
+        if numbered := _numbered(name):
+            # The number makes room for the index: W1[k, d] is the (1) above W.
+            return f"{numbered[0]}^{{({numbered[1]})}}{below}", Prec.POWER
+        return self.name(name) + below, Prec.ATOM
 
     def size(self, axis: str) -> str:
         return f"N_{{{self.name(axis_of(axis))}}}"
@@ -147,6 +151,8 @@ class _Latex(Printer):
         if value is not None and value.numerator == 1 and 1 < value.denominator < 5:
             root = "" if value.denominator == 2 else f"[{value.denominator}]"
             return rf"\sqrt{root}{{{self.show(base)}}}", Prec.POWER
+        if isinstance(base, Call) and base.head in _FUNCTIONS and value is not None and value.denominator == 1:
+            return f"\\{base.head}^{{{value}}}{self.parens(', '.join(map(self.show, base.args)))}", Prec.POWER
         shown = f"{value.numerator}/{value.denominator}" if value is not None and value.denominator > 1 else self.show(exp)
         return f"{self.at(base, Prec.ATOM)}^{{{shown}}}", Prec.POWER
 
@@ -239,6 +245,14 @@ def _factors(args: tuple[Tree, ...]) -> tuple[Tree, ...]:
     return tuple(f for a in args for f in (_factors(a.args) if isinstance(a, Mul) else (a,)))
 
 
+def _numbered(name: str) -> tuple[str, str] | None:
+    """A letter (also a Greek one) that is followed by a number, apart: ``W1`` is W and 1."""
+    parts = re.fullmatch(r"([A-Za-z]+?)(\d+)", name)
+    if parts is None or not (len(parts[1]) == 1 or parts[1] in _SYMBOLS):
+        return None
+    return _SYMBOLS.get(parts[1], parts[1]), parts[2]
+
+
 def _body_prec(kind: str) -> Prec:
     return Prec.POWER if kind in ("max", "min") else Prec.PRODUCT
 
@@ -278,7 +292,7 @@ def _width(tokens: list[str], at: int, *, one: bool = False) -> tuple[float, int
             total += 0.7 * small
         elif token in ("+", "-", "=", "<", ">", r"\le", r"\ge", r"\ne"):
             total += 2.2
-        elif token in (r"\sum", r"\max", r"\min", *(_OPERATORS[h] for h in ("log", "tanh", "sinh", "cosh", "sin", "cos"))):
+        elif token in (r"\sum", r"\max", r"\min", *(_OPERATORS[h] for h in _FUNCTIONS)):
             total += 2.5 if token == r"\sum" else len(token) - 0.5
         elif token not in _NOTHING:
             total += _WIDTHS.get(token, 1.0)

@@ -13,7 +13,7 @@ from derive.derivation import Derivation, Step
 from derive.latex import equation_lines, escape, left_side, width
 from derive.syntax import Op, Read, Tensor, Tree
 from derive.terms import Sum
-from derive.unicode import text
+from derive.unicode import language, text
 
 __all__ = ["adjoint_names", "latex_document", "show_latex", "show_text", "signature"]
 
@@ -45,7 +45,7 @@ def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, wi
 
     With ``full`` the adjoint of every equation as the chain rule gives it, in place of the steps to the closed form.
     """
-    out = [signature(derivation.op), *_assumptions(derivation.op, text)]
+    out = [signature(derivation.op), *_assumptions(derivation.op)]
     for section in _sections(derivation, tree_of, full):
         out += ["", section.title, "-" * len(section.title)]
         for number, group in enumerate(section.groups):
@@ -85,7 +85,7 @@ def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
         rf"\section*{{\texttt{{{escape(op.name)}}}}}",
         rf"\texttt{{{escape(signature(op))}}}",
     ]
-    if conditions := _assumptions(op, text):
+    if conditions := _assumptions(op):
         head += [rf"\qquad where \texttt{{{escape(', '.join(conditions))}}}"]
     if op.source:
         head += ["", rf"\smallskip {escape(op.source)}."]
@@ -110,9 +110,9 @@ def adjoint_names(derivation: Derivation) -> frozenset[str]:
     return frozenset(f"d{n}" for n in [*names, *(d.name for d in (*derivation.written, *derivation.forward))])
 
 
-def _assumptions(op: Op, spell: Callable[[Tree], str]) -> list[str]:
-    labels = [f"{spell(Read(t.name, t.axes))} in {t.labels}" for t in op.inputs if t.integer]
-    return [*labels, *map(spell, op.assumptions)]
+def _assumptions(op: Op) -> list[str]:
+    labels = [f"{language(Read(t.name, t.axes), stars=op.stars)} in {t.labels}" for t in op.inputs if t.integer]
+    return [*labels, *(language(a, stars=op.stars) for a in op.assumptions)]
 
 
 # ---- what is shown --------------------------------------------------------------------------------------------------------
@@ -171,13 +171,16 @@ def _text_row(row: Row, width: int) -> list[str]:
 
 
 def _wrapped(line: str, indent: int, width: int) -> list[str]:
-    """The line broken before ``+`` and ``-`` that stand between blanks, at the least nested one that fits."""
+    """The line broken before ``+`` and ``-`` that stand between blanks, at the least nested of those that fit."""
     lines = []
     while len(line) > width:
-        depth, best, at = 0, None, None
-        for i, c in enumerate(line[: width - 1]):
+        depth, best, at = 0, 0, None
+        for i, c in enumerate(line):
+            if at is not None and i >= width:
+                break
             depth += (c in "([") - (c in ")]")
-            if i > indent and line[i : i + 3] in (" + ", " - ") and (best is None or depth <= best):
+            # A line that was broken off begins with its sign: not there again, or this would not end.
+            if i > indent + 2 and line[i : i + 3] in (" + ", " - ") and (at is None or depth <= best):
                 best, at = depth, i
         if at is None:
             break

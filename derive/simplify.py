@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 from typing import NamedTuple
 
 from derive import syntax as st
 from derive.cost import Model
+from derive.factor import Inner, factor_indices, product_of, split, without
 from derive.derivation import Step
 from derive.flatten import Definition
 from derive.rewrite import apply_rewriting, fold_patterns, fold_product, replace_reads
@@ -24,6 +25,8 @@ from derive.terms import Read, Sum, atom_indices, atom_sum, open_mono, rename_fr
 
 #: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
 GAIN = 0.98
+#: A name less is worth this much.
+SLACK = 1.01
 #: Bounds of the search for a cheaper form.
 DEPTH, STATES = 4, 40
 
@@ -55,7 +58,7 @@ class Simplifier:
         self.steps: list[Step] = []
         self.hidden: set[str] = set()
         self.made = {f"d{d.name}" for d in forward if not d.author}
-        self.searched: dict[tuple[Sum, tuple[str, ...]], list[Change]] = {}
+        self.searched: dict[tuple[Sum, tuple[str, ...], frozenset[str]], list[Change]] = {}
         for d in forward:
             self.tables.add_forward(d, self.eliminated(d.body))
         for d in forward:
@@ -154,7 +157,7 @@ class Simplifier:
             self.inline(name, user)
             self.improve_line(user)
         self.drop_dead()
-        if self.cost() > before * (1 + 1e-9):
+        if self.cost() > before * SLACK:
             self.lines = saved_lines
             self.hidden.discard(name)
             del self.steps[saved_steps:]
@@ -200,10 +203,10 @@ class Simplifier:
             expr = change.after
         return expr
 
-    def folded(self, expr: Sum, own: str) -> list[Change]:
-        """Every fold that applies to the line ``own``, until none does."""
+    def folded(self, expr: Sum, own: str, unfolded: Collection[str] = ()) -> list[Change]:
+        """Every fold that applies to the line ``own``, until none does; a reduction just unfolded stays so."""
         changes: list[Change] = []
-        while (change := self.fold_once(expr, own)) is not None:
+        while (change := self.fold_once(expr, own, unfolded)) is not None:
             changes.append(change)
             expr = change.after
         return changes
@@ -217,7 +220,7 @@ class Simplifier:
                 return Change(f"fold {rule.using}", after, rule.using)
         return None
 
-    def fold_once(self, expr: Sum, own: str) -> Change | None:
+    def fold_once(self, expr: Sum, own: str, unfolded: Collection[str]) -> Change | None:
         change = self.eliminate_once(expr)
         if change is not None:
             return change
@@ -225,19 +228,36 @@ class Simplifier:
             after = fold_product(expr, product)
             if after != expr:
                 return Change(f"fold {product.using}", after, product.using)
-        after, using = fold_patterns(expr, self.tables.patterns, self.computed_before(own))
+        after, using = fold_patterns(expr, self.tables.patterns, self.computed_before(own, unfolded))
         return Change(f"fold {using}", after, using) if using else None
 
-    def computed_before(self, own: str) -> Callable[[str], bool]:
+    def computed_before(self, own: str, unfolded: Collection[str]) -> Callable[[str], bool]:
         """Whether a name's value is there when the line ``own`` is computed."""
         lines = list(self.lines)
         earlier = set(lines[: lines.index(own)] if own in self.lines else lines) - self.hidden
-        return lambda name: name in earlier or name not in self.adjoints
+        return lambda name: (name in earlier or name not in self.adjoints) and name not in unfolded
 
     # ---- unfold, fold again, keep if cheaper -----------------------------------------------------------------------
 
     def improved(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        key = (expr, index)
+        """Cheaper forms of each reduction in the expression, then of the whole."""
+        changes: list[Change] = []
+        for inner in sorted({f for m in expr.terms for f in split(m) if isinstance(f, Inner)}, key=repr):
+            path = self.cached(Sum({inner.mono: 1}), tuple(sorted(factor_indices(inner))), own)
+            held = [(m, c) for m, c in expr if split(m).get(inner) == 1]
+            if path and held:
+                rest = expr - Sum(dict(held))
+                for change in path:
+                    after = rest
+                    for m, c in held:
+                        after = after + product_of(without(split(m), inner)).scaled(c) * change.after
+                    changes.append(Change(change.rule, after, change.using))
+                changes += self.folded(changes[-1].after, own)
+                return changes + self.improved(changes[-1].after, index, own)
+        return self.cached(expr, index, own)
+
+    def cached(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
+        key = (expr, index, frozenset(self.hidden))
         if key not in self.searched:
             self.searched[key] = self.search(expr, index, own)
         return self.searched[key]
@@ -261,7 +281,8 @@ class Simplifier:
                     continue
                 verb = "unfold" if rule.using == rule.name else "solve"
                 steps = [*trail, Change(f"{verb} {rule.using}", changed, rule.using)]
-                steps += self.folded(changed, own)
+                unfolded = {c.using for c in steps if c.rule.startswith("unfold")}
+                steps += self.folded(changed, own, unfolded)
                 after = steps[-1].after
                 if after in seen or len(after) > 12:
                     continue

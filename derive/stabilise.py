@@ -77,15 +77,19 @@ class _Stabiliser:
         self.original = {d.name: d for d in definitions}
         self.signs = Signs(op, self.original)
         self.scaled: dict[str, Scaled] = {}
+        #: Ratios that are defined as they are; only a logarithm still looks through them.
+        self.defined: dict[str, Scaled] = {}
         self.shifts: list[Shift] = []
         names.restart()
 
     def definition(self, d: Definition) -> None:
         scaled = self.scale(d)
         if scaled is not None and scaled.scale:
-            self.scaled[d.name] = scaled
             if d.author and d.function is None and self.exponential_exists(scaled):
                 self.define(d, scaled)
+                self.defined[d.name] = scaled
+            else:
+                self.scaled[d.name] = scaled
             return
         body = self.plain_body(d) if scaled is None else scaled.hat
         self.names.register(Definition(d.name, d.index, body, d.tree))
@@ -131,9 +135,10 @@ class _Stabiliser:
 
     def logarithm(self, d: Definition, argument: Argument) -> Scaled | None:
         """``log(hat * exp(scale)) = log(hat) + scale``, and the logarithm of a product of positive names is a sum."""
-        if not (isinstance(argument, Read) and argument.name in self.scaled):
+        carried = {**self.scaled, **self.defined}
+        if not (isinstance(argument, Read) and argument.name in carried):
             return None
-        s = self.at(self.scaled[argument.name], argument.index)
+        s = self.at(carried[argument.name], argument.index)
         only = s.hat.single
         if only is None or not self.signs.sum_positive(self.original[argument.name].body):
             return None

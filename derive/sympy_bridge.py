@@ -1,15 +1,18 @@
 """SymPy expressions in and out of the language's trees.
 
 In: ``Indexed``, ``Sum`` over ``Idx`` or symbols, elementwise functions, ``Max``, ``Min``, ``Piecewise``,
-``KroneckerDelta``. Out: the same, for printing and for comparing formulas as expressions.
+``KroneckerDelta``, and ``Function("max_n")(x[n])`` for the maximum over an axis.
+Out: the same, for printing and for comparing formulas as expressions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import sympy
 from sympy import Idx, Indexed, IndexedBase, KroneckerDelta, Piecewise, Sum
+from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from derive.errors import OpError
@@ -18,9 +21,7 @@ from derive.syntax import (
     Call,
     Compare,
     Const,
-    Constant,
     Div,
-    Equation,
     Index,
     Indicator,
     Lookup,
@@ -33,7 +34,6 @@ from derive.syntax import (
     Read,
     Reduce,
     Size,
-    Tensor,
     Tree,
 )
 
@@ -43,38 +43,76 @@ _RELATION_CLASSES = {">": sympy.Gt, ">=": sympy.Ge, "<": sympy.Lt, "<=": sympy.L
 
 def op_from_sympy(
     name: str,
-    inputs: list[Indexed | sympy.Symbol],
-    equations: list[sympy.Eq],
+    inputs: Sequence[Indexed | sympy.Symbol],
+    equations: Sequence[sympy.Eq],
     *,
-    outputs: list[str] | None = None,
-    constants: dict[str, str | None] | None = None,
+    outputs: Sequence[str] | None = None,
+    constants: dict[str, str] | None = None,
     labels: dict[str, str] | None = None,
+    assumptions: Sequence[Relational] = (),
 ) -> Op:
     """An op from SymPy equations ``Eq(y[i], ...)``.
 
     ``outputs`` names the outputs (the last equation by default), ``constants`` gives each constant's default as text,
-    and ``labels`` the axis that each integer input indexes. Raises OpError for what the language does not have.
+    and ``labels`` the axis that each integer input indexes. Inputs and constants that SymPy knows to be positive are
+    assumed so. The length of an axis, as in ``Sum(x[n], (n, 0, N - 1))/N``, is ``size(n)``.
+
+    The equations are written in the language and parsed, so they pass the same checks; the line and column of an
+    OpError are those of that text, which the op keeps.
     """
-    labels = labels or {}
-    made = []
+    # Imported here: the parser asks derive.functions for the functions, and those ask this module for derivatives.
+    from derive.parse import parse
+    from derive.unicode import language
+
+    lengths = _lengths(equations)
+    made: list[tuple[Read, str]] = []
     for equation in equations:
-        left = from_sympy(equation.lhs)
-        if not isinstance(left, Read):
-            raise OpError(f"the left side {equation.lhs} is not a tensor", op=name)
-        made.append(Equation(left.name, tuple(str(i) for i in left.index), from_sympy(equation.rhs)))
-    tensors = []
-    for given in inputs:
-        read = from_sympy(given)
-        assert isinstance(read, Read)
-        tensors.append(Tensor(read.name, tuple(str(i) for i in read.index), labels.get(read.name)))
-    wanted = outputs or [made[-1].name]
-    return Op(
-        name=name,
-        inputs=tuple(tensors),
-        outputs=tuple(Tensor(e.name, e.index) for w in wanted for e in made if e.name == w),
-        constants=tuple(Constant(k, v) for k, v in (constants or {}).items()),
-        equations=tuple(made),
-    )
+        left = _reading(equation.lhs, name)
+        made.append((left, f"{language(left)} = {language(from_sympy(equation.rhs.xreplace(lengths)))}"))
+    if not made:
+        raise OpError("expected at least one equation", op=name)
+    wanted = list(outputs or [made[-1][0].name])
+    left_sides = {left.name: language(left) for left, _ in made}
+    if missing := [w for w in wanted if w not in left_sides]:
+        raise OpError(f"the output '{missing[0]}' is never assigned", op=name)
+    tensors = [_reading(given, name) for given in inputs]
+    arguments = [language(t) for t in tensors] + [f"{k}={v}" for k, v in (constants or {}).items()]
+    lines = [f"{', '.join(left_sides[w] for w in wanted)} = {name}({', '.join(arguments)})", ""]
+    lines += [f"{language(t)} in {labels[t.name]}" for t in tensors if labels and t.name in labels]
+    lines += [f"{k} > 0" for k in _positive(inputs, equations, constants or {})]
+    lines += [f"{a.lhs} {a.rel_op} {a.rhs}" for a in assumptions]
+    return parse("\n".join(lines + [text for _, text in made]))
+
+
+def _reading(given: sympy.Basic, op: str) -> Read:
+    tree = from_sympy(given)
+    if not isinstance(tree, Read):
+        raise OpError(f"'{given}' is not a tensor with its indices", op=op)
+    return tree
+
+
+def _lengths(equations: Sequence[sympy.Eq]) -> dict[sympy.Basic, sympy.Symbol]:
+    """The symbols that stand for the length of an axis, told by the ranges of sums and indices."""
+    found: dict[sympy.Basic, sympy.Symbol] = {}
+    for equation in equations:
+        for total in equation.atoms(Sum):
+            for index, *limits in total.limits:
+                if len(limits) == 2:
+                    found[_length(limits[0], limits[1])] = size_symbol(str(_index(index)))
+        for index in equation.atoms(Idx):
+            if index.upper is not None:
+                found[_length(index.lower, index.upper)] = size_symbol(str(index.label))
+    return {length: symbol for length, symbol in found.items() if isinstance(length, sympy.Symbol)}
+
+
+def _length(lower: sympy.Expr, upper: sympy.Expr) -> sympy.Expr:
+    return upper - lower + 1
+
+
+def _positive(inputs: Sequence[Indexed | sympy.Symbol], equations: Sequence[sympy.Eq], constants: dict[str, str]) -> list[str]:
+    known = [str(given.base.label) if isinstance(given, Indexed) else given.name for given in inputs if given.is_positive]
+    symbols = {s for e in equations for s in e.atoms(sympy.Symbol)}
+    return known + [c for c in constants if any(s.name == c and s.is_positive for s in symbols)]
 
 
 def from_sympy(expr: sympy.Basic) -> Tree:
@@ -103,7 +141,8 @@ def from_sympy(expr: sympy.Basic) -> Tree:
         case Relational():
             return Compare(expr.rel_op, from_sympy(expr.lhs), from_sympy(expr.rhs))
         case sympy.Symbol():
-            return Read(expr.name)
+            axis = expr.name.removeprefix("N_")
+            return Size(axis) if expr == size_symbol(axis) else Read(expr.name)
     if expr is sympy.pi:
         return Const("pi")
     if expr is sympy.E:
@@ -114,6 +153,9 @@ def from_sympy(expr: sympy.Basic) -> Tree:
         for a in args[1:]:
             tree = Call(head, (tree, a))
         return tree
+    if isinstance(expr, AppliedUndef) and len(expr.args) == 1 and type(expr).__name__.startswith(("max_", "min_")):
+        kind, *axes = type(expr).__name__.split("_")
+        return Reduce(kind, tuple(axes), from_sympy(expr.args[0]))
     if isinstance(expr, sympy.Function) and len(expr.args) == 1:
         head = _HEADS.get(type(expr).__name__, type(expr).__name__)
         return Call(head, (from_sympy(expr.args[0]),))
@@ -143,7 +185,8 @@ def _reduction(expr: Sum) -> Tree:
     index = []
     for limit in expr.limits:
         i = _index(limit[0])
-        assert isinstance(i, str)
+        if not isinstance(i, str) or (len(limit) == 3 and not isinstance(_length(limit[1], limit[2]), sympy.Symbol)):
+            raise OpError(f"a Sum runs over a whole axis, from 0 to its length minus 1: {expr}", op="sympy")
         index.append(i)
     return Reduce("sum", tuple(index), from_sympy(expr.function))
 

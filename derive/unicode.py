@@ -10,6 +10,7 @@ from derive.syntax import Compare, Index, Match, Num, Tree, axis_of, free_indice
 __all__ = ["language", "text"]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_HALF = Num(Fraction(1, 2))
 _GREEK_CONSTANTS = {"pi": "π"}
 
 
@@ -37,6 +38,8 @@ class _Terminal(LinePrinter):
         return _GREEK_CONSTANTS.get(name, name)
 
     def power(self, base: Tree, exp: Tree) -> Printed:
+        if exp == _HALF:
+            return f"sqrt({self.show(base)})", Prec.ATOM
         shown = self.at(base, Prec.ATOM)
         if isinstance(exp, Num) and exp.value.denominator == 1:
             return shown + str(exp.value).translate(_SUPERSCRIPTS), Prec.POWER
@@ -61,7 +64,7 @@ class _Language(LinePrinter):
         return self.bound.get(index, f"{axis}{primes + 1}" if primes else axis)
 
     def power(self, base: Tree, exp: Tree) -> Printed:
-        if exp == Num(Fraction(1, 2)):
+        if exp == _HALF:
             return f"sqrt({self.show(base)})", Prec.ATOM
         return f"{self.at(base, Prec.ATOM)}**{self.at(exp, Prec.ATOM)}", Prec.POWER
 

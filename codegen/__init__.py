@@ -1,0 +1,1 @@
+"""Derivation to source: plan, print, render, format, write, verify."""

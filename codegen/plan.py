@@ -1,0 +1,217 @@
+"""Derivation to programs: what is saved, what is recomputed, what gets a line of its own.
+
+A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, and elementwise
+names that only the backward needs, from tensors that it has anyway.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from codegen.program import Argument, Kernel, Program, Statement
+from derive import syntax as st
+from derive.derivation import Derivation
+from derive.display import is_reduction
+from derive.engine import style_of
+from derive.factor import Style, syntax_index, to_tree
+from derive.flatten import Definition
+from derive.terms import Read, sum_reads
+
+
+def plan(derivation: Derivation) -> Kernel:
+    """The forward and backward programs of a derivation."""
+    return _Planner(derivation).kernel()
+
+
+class _Planner:
+    def __init__(self, derivation: Derivation):
+        self.d = derivation
+        self.op = derivation.op
+        self.definitions = {d.name: d for d in derivation.forward}
+        self.inputs = {t.name: t for t in self.op.inputs}
+        self.constants = {c.name: c for c in self.op.constants}
+        self.lines = {line.name: line.body for line in derivation.lines}
+        self.outputs = [t.name for t in self.op.outputs]
+        self.style = style_of(self.op, list(derivation.forward))
+
+    def kernel(self) -> Kernel:
+        saved, recomputed = self.split()
+        saved.sort(key=lambda n: -len(self.definitions[n].index))
+        forward = self.forward(saved)
+        backward = self.backward(saved, recomputed)
+        return Kernel(self.op, forward, backward, tuple(st.Tensor(n, self.definitions[n].index) for n in saved))
+
+    # ---- what is saved ---------------------------------------------------------------------------------------------
+
+    def split(self) -> tuple[list[str], list[str]]:
+        """The names to save, and those to recompute in the backward, each in forward order."""
+        in_forward = self.closure(self.outputs)
+        wanted = {n for body in self.lines.values() for n in sum_reads(body)}
+        saved: list[str] = []
+        recomputed: list[str] = []
+        for d in reversed(self.d.forward):
+            if d.name not in wanted:
+                continue
+            if self.recomputable(d, in_forward):
+                recomputed.insert(0, d.name)
+                wanted |= sum_reads(d.body)
+            else:
+                saved.insert(0, d.name)
+        return saved, recomputed
+
+    def recomputable(self, d: Definition, in_forward: set[str]) -> bool:
+        reads = {n for n in self.closure([d.name]) if n not in self.definitions}
+        if reads <= self.constants.keys():
+            return True
+        if d.author or d.name in in_forward or is_reduction(d):
+            return False
+        return all(
+            n in self.inputs or n in self.constants or self.recomputable(self.definitions[n], in_forward)
+            for n in sum_reads(d.body)
+        )
+
+    def closure(self, names: Iterable[str]) -> set[str]:
+        """The names and everything that their definitions read, inputs and constants included."""
+        needed = set(names)
+        for d in reversed(self.d.forward):
+            if d.name in needed:
+                needed |= sum_reads(d.body)
+        return needed
+
+    # ---- programs --------------------------------------------------------------------------------------------------
+
+    def forward(self, saved: list[str]) -> Program:
+        needed = self.closure([*self.outputs, *saved])
+        definitions = [d for d in self.d.forward if d.name in needed]
+        inlined = self.inlined(definitions, {*self.outputs, *saved})
+        fate = {n: "saved" for n in saved} | {n: "output" for n in self.outputs}
+        statements = [
+            Statement(d.name, d.index, self.forward_tree(d, inlined), fate.get(d.name, "temporary"))
+            for d in definitions
+            if d.name not in inlined
+        ]
+        arguments = tuple(Argument(t.name, t.axes, "input", t.labels) for t in self.op.inputs)
+        results = (*self.outputs, *saved)
+        return self.program("forward", arguments, statements, results)
+
+    def inlined(self, definitions: list[Definition], kept: set[str]) -> set[str]:
+        """The engine's own names that are read once, or are cheap: they need no line."""
+        uses: Counter[str] = Counter()
+        for d in definitions:
+            for mono in d.body.terms:
+                for atom, _ in mono.factors:
+                    uses.update(_names(atom))
+        return {d.name for d in definitions if not d.author and d.name not in kept and (uses[d.name] <= 1 or self.cheap(d))}
+
+    def cheap(self, d: Definition) -> bool:
+        return not is_reduction(d) and d.function is None and len(d.body) == 1
+
+    def forward_tree(self, d: Definition, inlined: set[str]) -> st.Tree:
+        """The author's own right side where it still says what is computed, in the author's order."""
+        own = next((w for w in self.d.written if w.name == d.name), None)
+        engine = {n for n in self.unfolded(d, inlined) if n in self.definitions and not self.definitions[n].author}
+        if d.tree is not None and own is not None and own.body == d.body and not engine:
+            return d.tree
+        return to_tree(d.body, d.index, self.inlining(inlined))
+
+    def unfolded(self, d: Definition, inlined: set[str]) -> set[str]:
+        """The names that a definition reads once inlined names are written out."""
+        out: set[str] = set()
+        for n in sum_reads(d.body):
+            out |= self.unfolded(self.definitions[n], inlined) if n in inlined else {n}
+        return out
+
+    def inlining(self, inlined: set[str]) -> Style:
+        style = Style(rank=self.style.rank, size=self.style.size, read=lambda r: self.inline(r, inlined))
+        return style
+
+    def inline(self, read: Read, inlined: set[str]) -> st.Tree | None:
+        if read.name not in inlined:
+            return None
+        d = self.definitions[read.name]
+        to = {i: syntax_index(j) for i, j in zip(d.index, read.index, strict=True)}
+        return st.rename(to_tree(d.body, d.index, self.inlining(inlined)), to)
+
+    def backward(self, saved: list[str], recomputed: list[str]) -> Program:
+        bodies = [self.definitions[n].body for n in recomputed] + list(self.lines.values())
+        reads = {n for body in bodies for n in sum_reads(body)}
+        uses = Counter(n for body in bodies for m in body.terms for a, _ in m.factors for n in _names(a))
+        inlined = {n for n in recomputed if uses[n] <= 1 or self.cheap(self.definitions[n])}
+        style = self.inlining(inlined)
+        statements = [
+            Statement(n, self.definitions[n].index, to_tree(self.definitions[n].body, self.definitions[n].index, style), "temporary")
+            for n in recomputed
+            if n not in inlined
+        ]
+        index = {line.name: line.index for line in self.d.lines}
+        for name, body in self.lines.items():
+            fate = "output" if name in self.d.gradients else "temporary"
+            statements.append(Statement(name, index[name], to_tree(body, index[name], style), fate))
+        upstream = tuple(Argument(f"d{t.name}", t.axes, "upstream") for t in self.op.outputs)
+        kept = tuple(Argument(n, self.definitions[n].index, "saved") for n in saved)
+        needed = self.shape_givers(statements, reads, saved)
+        inputs = tuple(Argument(t.name, t.axes, "input", t.labels) for t in self.op.inputs if t.name in needed)
+        return self.program("backward", (*upstream, *kept, *inputs), statements, self.d.gradients)
+
+    def shape_givers(self, statements: list[Statement], reads: set[str], saved: list[str]) -> set[str]:
+        """The inputs that the backward takes: those it reads, and those that alone carry the length of an axis it needs."""
+        needed = {n for n in reads if n in self.inputs}
+        have = {a for t in self.op.outputs for a in t.axes} | {a for n in saved for a in self.definitions[n].index}
+        for t in self.op.inputs:
+            if t.name in needed:
+                have |= set(t.axes)
+        wanted = {a for s in statements for a in _axes(s)}
+        for t in self.op.inputs:
+            if wanted - have & set(t.axes) and set(t.axes) & (wanted - have):
+                needed.add(t.name)
+                have |= set(t.axes)
+        return needed
+
+    def program(self, kind: str, arguments: tuple[Argument, ...], statements: list[Statement], results: Iterable[str]) -> Program:
+        used = {n for s in statements for n in st.reads(s.tree)}
+        constants = tuple(c for c in self.op.constants if c.name in used)
+        star = next(iter(sorted(self.op.stars)), "")
+        return Program(
+            name=f"{self.op.name}_{kind}",
+            arguments=arguments,
+            constants=constants,
+            statements=tuple(statements),
+            results=tuple(results),
+            star=star,
+            collapsed=bool(star) and _must_collapse(star, arguments, statements),
+        )
+
+
+def _names(atom) -> set[str]:  # type: ignore[no-untyped-def]
+    from derive.terms import atom_reads
+
+    return set(atom_reads(atom))
+
+
+def _axes(statement: Statement) -> set[str]:
+    """The axes whose lengths a statement mentions."""
+    sizes = {n.axis for n in st.walk(statement.tree) if isinstance(n, st.Size)}
+    free = set(st.free_indices(statement.tree))
+    missing = {i for i in statement.index if i not in free}
+    matched = {i for n in st.walk(statement.tree) if isinstance(n, st.Match) for i in (n.left, n.right) if isinstance(i, str)}
+    return sizes | missing | {i.rstrip("'") for i in matched}
+
+
+def _must_collapse(star: str, arguments: tuple[Argument, ...], statements: list[Statement]) -> bool:
+    """Whether ``*s`` must become one axis: it is not leading somewhere, or something is summed, gathered or counted over it."""
+    if any(star in a.axes[1:] for a in arguments):
+        return True
+    for s in statements:
+        for node in st.walk(s.tree):
+            if isinstance(node, st.Reduce) and any(i.rstrip("'") == star for i in node.index):
+                return True
+            if isinstance(node, st.Size) and node.axis == star:
+                return True
+            if isinstance(node, st.Match):
+                return True
+            if isinstance(node, st.Read) and any(isinstance(i, st.Lookup) and len(node.index) > 2 for i in node.index):
+                return True
+    return False
+
+

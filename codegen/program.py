@@ -1,0 +1,54 @@
+"""What the planner hands to a backend: the statements of a kernel over named axes, still free of any backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive import syntax as st
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a kernel: a tensor, what it is, and whether the op's text calls it an integer tensor."""
+
+    name: str
+    axes: tuple[str, ...]
+    role: str  # "input", "upstream", "saved"
+    labels: str | None = None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``name[index] = tree``. ``fate`` says what becomes of the value: "output", "saved" or "temporary"."""
+
+    name: str
+    index: tuple[str, ...]
+    tree: st.Tree
+    fate: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """One kernel: its arguments, the constants with their defaults, its statements in order, and what it returns.
+
+    ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). Where ``collapsed``, the
+    arguments that carry it are first reshaped so that it is a single axis, and the results reshaped back.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...]
+    constants: tuple[st.Constant, ...]
+    statements: tuple[Statement, ...]
+    results: tuple[str, ...]
+    star: str
+    collapsed: bool
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The forward and the backward program of an op, and the tensors that the one saves for the other."""
+
+    op: st.Op
+    forward: Program
+    backward: Program
+    saved: tuple[st.Tensor, ...]

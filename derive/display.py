@@ -1,0 +1,34 @@
+"""Trees for printing: the engine's own names replaced by their definitions, unless they are reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from derive import syntax as st
+from derive.engine import style_of
+from derive.factor import Style, syntax_index, to_tree
+from derive.flatten import Definition
+from derive.terms import Extremum, Read, Sum
+
+TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
+
+
+def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = ()) -> TreeOf:
+    """A function from an expression and its free indices to its tree, engine-made names inlined but those to ``keep``."""
+    definitions = {d.name: d for d in forward}
+    kept = set(keep) | {d.name for d in definitions.values() if d.author or is_reduction(d)}
+    plain = style_of(op, list(definitions.values()))
+
+    def read(r: Read) -> st.Tree | None:
+        d = definitions.get(r.name)
+        if d is None or d.name in kept:
+            return None
+        to = {i: syntax_index(j) for i, j in zip(d.index, r.index, strict=True)}
+        return st.rename(to_tree(d.body, d.index, style), to)
+
+    style = Style(rank=plain.rank, size=plain.size, read=read)
+    return lambda body, index: to_tree(body, index, style)
+
+
+def is_reduction(d: Definition) -> bool:
+    return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)

@@ -1,0 +1,75 @@
+"""The inputs that a formula on the command line leaves undeclared."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from derive.errors import OpError
+from derive.expressions import slots_of
+from derive.functions import is_function
+from derive.syntax import Tensor
+
+
+def infer_inputs(
+    node: ast.Assign, declared: Callable[[ast.expr], Tensor], error: Callable[[ast.AST, str], OpError]
+) -> tuple[list[Tensor], dict[str, ast.AST]]:
+    """Every name that the right side reads, with the axes of its first plain read, and where each was first written.
+
+    A tensor in index position is an integer tensor, whose values index the axis of the slot it stands in. ``declared``
+    reads a tensor with plain axes, and ``error`` makes the OpError raised where the axes of a looked-up tensor cannot be told.
+    """
+    reads = _in_order(node.value)
+    heads = {id(c.func) for c in reads if isinstance(c, ast.Call)}
+    subscripts = [n for n in reads if isinstance(n, ast.Subscript) and id(n) not in heads and isinstance(n.value, ast.Name)]
+    found: dict[str, Tensor] = {}
+    at: dict[str, ast.AST] = {}
+    lookups: dict[str, tuple[Tensor, str, int]] = {}
+    for sub in subscripts:
+        assert isinstance(sub.value, ast.Name)
+        name = sub.value.id
+        at.setdefault(name, sub)
+        for position, slot in enumerate(slots_of(sub)):
+            if isinstance(slot, ast.Subscript) and isinstance(slot.value, ast.Name):
+                lookups.setdefault(slot.value.id, (declared(slot), name, position))
+        if name not in found and all(isinstance(s, ast.Name | ast.Starred) for s in slots_of(sub)):
+            found[name] = declared(sub)
+    for scalar in _scalars(node, reads, heads, subscripts):
+        found.setdefault(scalar.id, Tensor(scalar.id, ()))
+        at.setdefault(scalar.id, scalar)
+    for name, (tensor, of, position) in lookups.items():
+        if of not in found or position >= len(found[of].axes):
+            raise error(at[name], f"the axes of '{of}' cannot be told from '{of}[..., {name}[...]]' alone; write a signature")
+        found[name] = Tensor(name, tensor.axes, found[of].axes[position])
+    for sub in subscripts:
+        assert isinstance(sub.value, ast.Name)
+        if sub.value.id not in found:
+            raise error(sub, f"the axes of '{sub.value.id}' cannot be told from this read; write a signature")
+    return [found[name] for name in sorted(found, key=list(at).index)], at
+
+
+def _scalars(node: ast.Assign, reads: list[ast.expr], heads: set[int], subscripts: list[ast.Subscript]) -> list[ast.Name]:
+    """The bare names that are neither a function, an index nor the name before a bracket."""
+    indices = {
+        slot.id
+        for s in ast.walk(node)
+        if isinstance(s, ast.Subscript)
+        for written in slots_of(s)
+        for slot in [written.value if isinstance(written, ast.Starred) else written]
+        if isinstance(slot, ast.Name)
+    }
+    sizes = {
+        id(a) for c in reads if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "size" for a in c.args
+    }
+    skipped = heads | sizes | {id(s.value) for s in subscripts} | {id(h.value) for h in reads if isinstance(h, ast.Subscript)}
+    return [
+        n
+        for n in reads
+        if isinstance(n, ast.Name) and id(n) not in skipped and n.id not in indices and n.id != "pi" and not is_function(n.id)
+    ]
+
+
+def _in_order(node: ast.expr) -> list[ast.expr]:
+    """The expressions inside a node, as they are written."""
+    found = [n for n in ast.walk(node) if isinstance(n, ast.expr)]
+    return sorted(found, key=lambda n: (n.lineno, n.col_offset))

@@ -1,0 +1,14 @@
+"""Settings of the whole suite: deterministic property tests and one torch thread, so that results and times repeat."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# Before torch or NumPy start their threads: the suite itself runs in several processes.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
