@@ -1,0 +1,1 @@
+"""Spell the expressions and statements of one backend."""

@@ -1,0 +1,88 @@
+"""Which axes an array expression has, and how it is aligned with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from derive import syntax as st
+from derive.syntax import Index, axis_of, index_names
+
+
+class Value(NamedTuple):
+    """The source of an array expression, its binding strength, and its axes in order.
+
+    ``kept`` is the same value with every reduced axis kept at length 1, with the layout ``None`` marks: used where that
+    aligns it without further indexing.
+    """
+
+    code: str
+    level: int
+    axes: tuple[str, ...]
+    kept: tuple[str, tuple[str | None, ...]] | None = None
+
+
+#: Binding strengths, weakest first.
+COMPARE, ADD, MUL, NEG, POW, ATOM = range(6)
+
+
+def merge(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """One order of all axes that keeps to the order of each sequence, the earlier sequences first where they disagree."""
+    rows = [list(s) for s in sequences if s]
+    names = list(dict.fromkeys(n for row in rows for n in row))
+    out: list[str] = []
+    while names:
+        ready = [n for n in names if not any(n in r and any(m in names for m in r[: r.index(n)]) for r in rows)]
+        pick = ready[0] if ready else names[0]
+        out.append(pick)
+        names.remove(pick)
+    return tuple(out)
+
+
+def tensor_axes(index: tuple[Index, ...]) -> tuple[str, ...]:
+    """The axes of a read: a lookup contributes those of its labels in its place."""
+    out: list[str] = []
+    for i in index:
+        out.extend(n for n in index_names(i) if n not in out)
+    return tuple(out)
+
+
+def natural_order(tree: st.Tree, first: Sequence[str] = ()) -> tuple[str, ...]:
+    """The axes of an expression in the order in which its widest tensors hold them, after ``first``."""
+    rows = [tensor_axes(n.index) for n in st.walk(tree) if isinstance(n, st.Read)]
+    rows += [tuple(n for i in (m.left, m.right) for n in index_names(i)) for m in st.walk(tree) if isinstance(m, st.Match)]
+    return merge([*sorted(rows, key=len, reverse=True), tuple(first)])
+
+
+def positions(axes: Sequence[str], of: Sequence[str], star: str) -> list[int]:
+    """The positions of ``axes`` in ``of``, counted from the end where a leading ``*s`` stands for any number."""
+    shift = -len(of) if star in of else 0
+    return sorted(of.index(a) + shift for a in axes)
+
+
+def aligned(value: Value, target: Sequence[str], star: str) -> tuple[str, int]:
+    """The value's source indexed so that it broadcasts against an array with the axes ``target``."""
+    if value.kept and _fits(value.kept[1], value.axes, target):
+        return value.kept[0], ATOM
+    inside = [t for t in target if t in value.axes]
+    assert tuple(inside) == value.axes, f"{value.axes} are not in the order of {tuple(target)}"
+    if not inside:
+        return value.code, value.level
+    slots = ["..." if t == star else ":" if t in value.axes else "None" for t in target]
+    while slots[0] == "None":
+        slots.pop(0)
+    if "None" not in slots:
+        return value.code, value.level
+    code = value.code if value.level >= ATOM else f"({value.code})"
+    return f"{code}[{', '.join(slots)}]", ATOM
+
+
+def _fits(layout: tuple[str | None, ...], axes: tuple[str, ...], target: Sequence[str]) -> bool:
+    """Whether a layout with kept axes lines up with the end of the target."""
+    tail = list(target)[-len(layout) :]
+    if len(tail) < len(layout) or any(a in axes for a in list(target)[: -len(layout)]):
+        return False
+    return all(t not in axes if slot is None else slot == t for slot, t in zip(layout, tail, strict=True))
+
+
+__all__ = ["ADD", "ATOM", "COMPARE", "MUL", "NEG", "POW", "Value", "aligned", "axis_of", "merge", "natural_order", "positions"]

@@ -1,0 +1,121 @@
+"""NumPy's spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen.printers.array import ArrayPrinter
+from codegen.printers.axes import ATOM, MUL, Value
+from codegen.program import Statement
+from derive import syntax as st
+
+
+class NumpyPrinter(ArrayPrinter):
+    module = "np"
+    functions = {
+        "exp": "np.exp",
+        "log": "np.log",
+        "tanh": "np.tanh",
+        "sinh": "np.sinh",
+        "cosh": "np.cosh",
+        "sin": "np.sin",
+        "cos": "np.cos",
+        "atan": "np.arctan",
+        "erf": "_erf",
+        "abs": "np.abs",
+        "sign": "np.sign",
+        "where": "np.where",
+    }
+
+    def function(self, head: str) -> str:
+        name = super().function(head)
+        if name.startswith("_"):
+            self.helpers[name] = None
+        return name
+
+    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
+        place = "" if axis is None else f", axis={axis}"
+        if kind in ("sum", "mean"):
+            self.helpers[f"_{kind}"] = None
+            return f"_{kind}({body.code}{place}{', keepdims=True' if keep else ''})"
+        empty = "-np.inf" if kind == "max" else "np.inf"
+        return f"np.{kind}({body.code}{place}{', keepdims=True' if keep else ''}, initial={empty})"
+
+    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
+        return [f"{s.name} = {self.zeros(s.index)}", f"np.add.at({s.name}, {labels.name}, {code})"]
+
+    def zeros(self, index: tuple[str, ...]) -> str:
+        return f"np.zeros({self.shape(index)}, dtype={self.like()}.dtype)"
+
+    def spread(self, code: str, index: tuple[str, ...]) -> str:
+        return f"np.broadcast_to({code}, {self.shape(index)}).copy()"
+
+    def transposed(self, code: str, axes: tuple[str, ...], want: tuple[str, ...]) -> str:
+        if len(axes) == 2 and not self.star:
+            return f"{code}.T"
+        return f"np.transpose({code}, ({', '.join(str(axes.index(i)) for i in want)}))"
+
+    def swapped(self, code: str, two: bool) -> str:
+        return f"{code}.T" if two else f"np.swapaxes({code}, -1, -2)"
+
+    def root(self, v: Value, positive: bool) -> Value:
+        return Value(f"np.sqrt({v.code})", ATOM, v.axes) if positive else Value(f"1 / np.sqrt({v.code})", MUL, v.axes)
+
+    def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
+        return self.called(f"np.{head}", [self.value(a, order), self.value(b, order)], order)
+
+    def diagonal(self, name: str, axes: tuple[str, ...]) -> Value:
+        letters = {i: "ijklmnopq"[k] for k, i in enumerate(dict.fromkeys(axes))}
+        out = tuple(dict.fromkeys(axes))
+        spec = f"{''.join(letters[i] for i in axes)}->{''.join(letters[i] for i in out)}"
+        return Value(f'np.einsum("{spec}", {name})', ATOM, out)
+
+    def arange(self, axis: str) -> str:
+        return f"np.arange({self.length(axis)})"
+
+    def as_number(self, code: str) -> str:
+        return f"({code})"
+
+    def einsum(self, spec: str, a: str, b: str) -> str:
+        return f'np.einsum("{spec}", {a}, {b}, optimize=True)'
+
+    def tensordot(self, a: str, b: str, where: tuple[list[int], list[int]]) -> str:
+        return f"np.tensordot({a}, {b}, axes=({where[0]}, {where[1]}))"
+
+    def statement(self, s: Statement) -> list[str]:
+        return self.corrected(s) or super().statement(s)
+
+    def corrected(self, s: Statement) -> list[str] | None:
+        """``k*(a - [c = t[n]])``: scale ``a``, then correct the entries that the labels name, in place."""
+        found = _one_hot(s.tree)
+        if found is None:
+            return None
+        factors, rest, target, labels = found
+        if target not in s.index or any(target in st.free_indices(f) for f in factors):
+            return None
+        k: st.Tree = factors[0] if len(factors) == 1 else st.Mul(tuple(factors))
+        scaled = self.value(st.Mul((rest, *factors)), s.index)
+        if scaled.axes != s.index or not all(isinstance(i, str) for i in labels.index):
+            return None
+        slots = [labels.name if i == target else self.arange(i) for i in s.index]
+        if {i for i in s.index if i != target} != set(labels.index):
+            return None
+        order = tuple(i for i in s.index if i != target)
+        return [f"{s.name} = {scaled.code}", f"{s.name}[{', '.join(slots)}] -= {self.fit(self.value(k, order), order)[0]}"]
+
+
+def _one_hot(tree: st.Tree) -> tuple[list[st.Tree], st.Tree, str, st.Lookup] | None:
+    """The factors, the other term, the axis and the labels of ``k*(a - [c = t[n]])``."""
+    args = list(tree.args) if isinstance(tree, st.Mul) else []
+    sums = [a for a in args if isinstance(a, st.Add) and len(a.args) == 2]
+    if len(sums) != 1:
+        return None
+    first, second = sums[0].args
+    if not (isinstance(second, st.Neg) and isinstance(second.arg, st.Indicator) and isinstance(second.arg.cond, st.Match)):
+        return None
+    left, right = second.arg.cond.left, second.arg.cond.right
+    if isinstance(left, st.Lookup):
+        left, right = right, left
+    if not (isinstance(left, str) and isinstance(right, st.Lookup)):
+        return None
+    return [a for a in args if a is not sums[0]], first, left, right

@@ -1,0 +1,93 @@
+"""torch's spelling: plain differentiable operations, nothing in place, so that a second derivative and vmap go through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen.printers.array import ArrayPrinter
+from codegen.printers.axes import ATOM, Value
+from codegen.program import Statement
+from derive import syntax as st
+
+
+class TorchPrinter(ArrayPrinter):
+    module = "torch"
+    functions = {
+        "exp": "torch.exp",
+        "log": "torch.log",
+        "tanh": "torch.tanh",
+        "sinh": "torch.sinh",
+        "cosh": "torch.cosh",
+        "sin": "torch.sin",
+        "cos": "torch.cos",
+        "atan": "torch.atan",
+        "erf": "torch.erf",
+        "abs": "torch.abs",
+        "sign": "torch.sign",
+        "where": "torch.where",
+    }
+
+    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
+        place = [] if axis is None else [f"dim={axis}"]
+        place += ["keepdim=True"] if keep else []
+        code = body.code if body.level >= ATOM else f"({body.code})"
+        if kind in ("sum", "mean"):
+            return f"{code}.{kind}({', '.join(place)})"
+        self.helpers[f"_{kind}"] = None
+        return f"_{kind}({', '.join([body.code, *place])})"
+
+    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
+        rows = labels.name
+        if rank > 1:
+            rest = ", ".join(self.length(st.axis_of(i)) for i in s.index[1:])
+            count = " * ".join(self.length(st.axis_of(str(i))) for i in labels.index)
+            rows = f"{labels.name}.reshape(-1)"
+            code = f"{code}.reshape({count}{', ' + rest if rest else ''})"
+        return [f"{s.name} = {self.zeros(s.index)}.index_add(0, {rows}, {code})"]
+
+    def zeros(self, index: tuple[str, ...]) -> str:
+        return f"{self.like()}.new_zeros({self.shape(index)})"
+
+    def spread(self, code: str, index: tuple[str, ...]) -> str:
+        return f"({code}).expand{self.shape(index)}"
+
+    def transposed(self, code: str, axes: tuple[str, ...], want: tuple[str, ...]) -> str:
+        if len(axes) == 2 and not self.star:
+            return f"{code}.T"
+        return f"{code}.permute({', '.join(str(axes.index(i)) for i in want)})"
+
+    def swapped(self, code: str, two: bool) -> str:
+        return f"{code}.T" if two else f"{code}.mT"
+
+    def root(self, v: Value, positive: bool) -> Value:
+        if not v.axes and v.code.isidentifier() and v.code in self.lengths:
+            return Value(f"math.sqrt({v.code})", ATOM, ())
+        if not v.axes and "math." in v.code or v.code.isdigit():
+            return Value(f"math.sqrt({v.code})" if positive else f"(1 / math.sqrt({v.code}))", ATOM, ())
+        return Value(f"torch.{'sqrt' if positive else 'rsqrt'}({v.code})", ATOM, v.axes)
+
+    def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
+        values = [self.value(t, order) for t in (a, b)]
+        for v, tree, other in ((values[1], a, values[0]), (values[0], b, values[1])):
+            if isinstance(tree, (st.Num, st.Neg)) and not other.axes and v.axes:
+                bound = "min" if head == "maximum" else "max"
+                return Value(f"torch.clamp({v.code}, {bound}={other.code})", ATOM, v.axes)
+        return self.called(f"torch.{head}", values, order)
+
+    def diagonal(self, name: str, axes: tuple[str, ...]) -> Value:
+        letters = {i: "ijklmnopq"[k] for k, i in enumerate(dict.fromkeys(axes))}
+        out = tuple(dict.fromkeys(axes))
+        spec = f"{''.join(letters[i] for i in axes)}->{''.join(letters[i] for i in out)}"
+        return Value(f'torch.einsum("{spec}", {name})', ATOM, out)
+
+    def arange(self, axis: str) -> str:
+        return f"torch.arange({self.length(axis)}, device={self.like()}.device)"
+
+    def as_number(self, code: str) -> str:
+        return f"({code}).to({self.like()}.dtype)"
+
+    def einsum(self, spec: str, a: str, b: str) -> str:
+        return f'torch.einsum("{spec}", {a}, {b})'
+
+    def tensordot(self, a: str, b: str, where: tuple[list[int], list[int]]) -> str:
+        return f"torch.tensordot({a}, {b}, dims=({where[0]}, {where[1]}))"
