@@ -40,9 +40,10 @@ from derive.terms import (
 
 
 class Inner(NamedTuple):
-    """A sum over bound indices that stands as one factor; ``mono`` has no factor outside the sum."""
+    """A sum (or mean) over bound indices that stands as one factor; ``mono`` has no factor outside the sum."""
 
     mono: Mono
+    kind: str = "sum"
     tag: str = "inner"
 
 
@@ -203,6 +204,7 @@ class _Builder:
     def product(self, powers: Powers, coefficient: Fraction, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
         """Numerators from few axes to many, each group over the divisors that have no more axes than it."""
         powers, coefficient = _roots_down(powers, coefficient)
+        powers = _as_means(powers)
         num = [(f, e) for f, e in powers.items() if e > 0]
         den = [(f, -e) for f, e in powers.items() if e < 0]
         groups: list[tuple[frozenset[str], list[st.Tree]]] = []
@@ -249,7 +251,8 @@ class _Builder:
 
         opened = open_mono(inner.mono, name)
         order = best_order(opened.factors, opened.bound, self.style.size)
-        return self.eliminate(dict(opened.factors), order, (*scope, *opened.bound))
+        tree = self.eliminate(dict(opened.factors), order, (*scope, *opened.bound))
+        return st.Reduce(inner.kind, tree.index, tree.body) if isinstance(tree, st.Reduce) else tree
 
     def eliminate(self, factors: dict[Atom, Exponent], order: list[tuple[str, ...]], scope: tuple[str, ...]) -> st.Tree:
         pending: list[tuple[frozenset[str], st.Tree]] = []
@@ -394,6 +397,26 @@ def _roots_down(powers: Powers, coefficient: Fraction) -> tuple[Powers, Fraction
     return out, coefficient
 
 
+def _as_means(powers: Powers) -> Powers:
+    """Write a plain sum over its sizes as a mean."""
+    out = dict(powers)
+    for f, e in powers.items():
+        if isinstance(f, Inner) and e == 1 and len(set(f.mono.bound)) == len(f.mono.bound) and _is_plain(f.mono):
+            sizes = [Size(axis) for axis in f.mono.bound]
+            if all(out.get(size, 0) <= -1 for size in sizes):
+                del out[f]
+                for size in sizes:
+                    times(out, size, 1)  # type: ignore[arg-type]
+                times(out, Inner(f.mono, "mean"), 1)  # type: ignore[arg-type]
+    return out
+
+
+def _is_plain(mono: Mono) -> bool:
+    """Whether some factor carries every index of the loop: a reduction, not a contraction."""
+    every = frozenset().union(*(atom_indices(a) for a, _ in mono.factors))
+    return any(atom_indices(a) == every for a, _ in mono.factors) and not any(isinstance(a, Delta) for a, _ in mono.factors)
+
+
 def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
     """The common monomial, the common number, and what is left of each term."""
     common = dict(terms[0][0])
@@ -445,6 +468,6 @@ def _arranged(
         left = [d for d in left if not (last or d[0] <= covered)]
         tree = _multiplied([*numbers, *factors] if k == 0 else factors)
         parts.append(st.Div(tree, _multiplied(here)) if here else tree)
-    if len(parts) == 2 and isinstance(parts[0], st.Div) and isinstance(parts[1], (st.Read, st.Pow)):
+    if len(parts) == 2 and isinstance(parts[0], (st.Div, st.Reduce)) and isinstance(parts[1], (st.Read, st.Pow)):
         parts.reverse()
     return _multiplied(parts)

@@ -148,9 +148,8 @@ class Printer(ABC):
         """A rational that is not negative: small denominators as fractions, finite decimals otherwise."""
         if value.denominator == 1 and value < 10**6:
             return str(value.numerator), Prec.ATOM
-        if value.denominator == 1 or value.denominator > 9:
-            if (decimal := decimal_of(value)) is not None:
-                return decimal, Prec.ATOM
+        if (value.denominator == 1 or value.denominator > 9) and (decimal := decimal_of(value)) is not None:
+            return decimal, Prec.ATOM
         if value.denominator == 1:
             return str(value.numerator), Prec.ATOM
         return f"{value.numerator}{self.over}{value.denominator}", Prec.PRODUCT

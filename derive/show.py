@@ -6,12 +6,12 @@ the printed expression, because they concern only names that the engine made and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from derive.derivation import Derivation, Step
 from derive.latex import equation_lines, escape, left_side, width
-from derive.syntax import Op, Read, Tensor, Tree
+from derive.syntax import Op, Read, Tensor, Tree, reads
 from derive.terms import Sum
 from derive.unicode import language, text
 
@@ -118,21 +118,37 @@ def _assumptions(op: Op) -> list[str]:
 # ---- what is shown --------------------------------------------------------------------------------------------------------
 
 
-def _sections(derivation: Derivation, tree_of: TreeOf, full: bool) -> Iterator[Section]:
+def _sections(derivation: Derivation, tree_of: TreeOf, full: bool) -> list[Section]:
     op = derivation.op
-    author = {t.name for t in op.inputs} | {e.name for e in op.equations}
-    forward = [[Row(e.name, e.index, e.rhs, True)] for e in op.equations]
-    defined = {d.name for d in derivation.forward} | author
-    yield Section("forward", [*forward, *_step_groups((s for s in derivation.steps if s.name in defined), derivation, tree_of)])
+    defined = {t.name for t in op.inputs} | {e.name for e in op.equations} | {d.name for d in derivation.forward}
+    stable = _step_groups((s for s in derivation.steps if s.name in defined), derivation, tree_of)
     if full:
-        # Names that the engine made are inlined where they are read: their adjoints have no line of their own.
-        chain = [d for d in derivation.chain if d.name.removeprefix("d") in author]
-        rows = [Row(d.name, d.index, d.tree or tree_of(d.body, d.index), True, ["chain rule"]) for d in chain]
-        yield Section("chain rule", [[row] for row in rows])
+        rows = [Row(d.name, d.index, tree_of(d.body, d.index), True, ["chain rule"]) for d in derivation.chain]
+        middle = Section("chain rule", [[row] for row in rows])
     else:
         backward = (s for s in derivation.steps if s.name not in defined)
-        yield Section("derivation", _step_groups(backward, derivation, tree_of))
-    yield Section("closed form", [[Row(line.name, line.index, line.tree, True)] for line in derivation.lines])
+        middle = Section("derivation", _step_groups(backward, derivation, tree_of))
+    # Not line.tree: that one is for code, and reads names that are inlined here.
+    closed = [[Row(line.name, line.index, tree_of(line.body, line.index), True)] for line in derivation.lines]
+    shown = [row for group in [*stable, *middle.groups, *closed] for row in group]
+    written = [[Row(e.name, e.index, e.rhs, True)] for e in op.equations]
+    sections = [Section("forward", [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
+    simplified = {d.name: d.body for d in derivation.chain} != {line.name: line.body for line in derivation.lines}
+    return [*sections, Section("closed form", closed)] if simplified or not full else sections
+
+
+def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> list[list[Row]]:
+    """The definitions of the names that the engine made and that the rows mention, themselves or through their adjoints."""
+    known = {e.name for e in derivation.op.equations}
+    used = {name for row in shown for name in (row.name, *reads(row.tree))}
+    made: list[list[Row]] = []
+    # Each definition reads only names before it.
+    for d in reversed(derivation.forward):
+        if d.name not in known and (d.name in used or f"d{d.name}" in used):
+            row = Row(d.name, d.index, tree_of(d.body, d.index), True)
+            used.update(reads(row.tree))
+            made.insert(0, [row])
+    return made
 
 
 def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf) -> list[list[Row]]:
@@ -141,15 +157,16 @@ def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf)
     for step in steps:
         rows = groups.setdefault(step.name, [])
         after = Row(step.name, step.index, tree_of(step.after, step.index), False, [step.rule])
-        if step.before and step.before != step.after:
-            before = tree_of(step.before, step.index)
-            if not rows or text(rows[-1].tree) != text(before):
-                known = ["chain rule"] if chain.get(step.name) == step.before else []
-                rows.append(Row(step.name, step.index, before, True, known))
+        before = tree_of(step.before, step.index)
+        # A first step may begin at the name itself, which is not worth a line.
+        starts = bool(step.before) and before != Read(step.name, step.index)
+        if starts and step.before != step.after and (not rows or text(rows[-1].tree) != text(before)):
+            known = ["chain rule"] if chain.get(step.name) == step.before else []
+            rows.append(Row(step.name, step.index, before, True, known))
         if rows and text(rows[-1].tree) == text(after.tree):
             rows[-1].rules += [r for r in after.rules if r not in rows[-1].rules]
         else:
-            after.first = not rows or not step.before
+            after.first = not rows or not starts
             rows.append(after)
     return list(groups.values())
 

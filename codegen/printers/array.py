@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -141,9 +142,24 @@ class ArrayPrinter:
     def joined(self, values: list[Value], sign: str, level: int, order: Sequence[str]) -> Value:
         axes = self.union(values, order)
         parts = [self.fit(v, axes) for v in values]
-        tight = level + 1 if sign in (" / ",) or level == COMPARE else level
-        code = sign.join(_within(t, lv, level if k == 0 else tight) for k, (t, lv) in enumerate(parts))
-        return Value(code, level, axes)
+        tight = level + 1 if sign == " / " or level == COMPARE else level
+        code = []
+        for k, (v, (text, strength)) in enumerate(zip(values, parts, strict=True)):
+            # A quotient of fewer axes is formed first: x * (a / n), not x * a / n.
+            smaller = k > 0 and strength == level == MUL and len(v.axes) < len(axes)
+            code.append(_within(text, strength, level if k == 0 else level + 1 if smaller else tight))
+        return Value(sign.join(code), level, axes, self.kept(values, code, sign, level))
+
+    def kept(
+        self, values: list[Value], code: list[str], sign: str, level: int
+    ) -> tuple[str, tuple[str | None, ...], int] | None:
+        """Scalars beside one reduction leave it free to keep its reduced axes."""
+        reduced = [k for k, v in enumerate(values) if v.axes or v.kept]
+        if len(reduced) != 1 or values[reduced[0]].kept is None:
+            return None
+        text, layout, _ = values[reduced[0]].kept  # type: ignore[misc]
+        parts = [text if k == reduced[0] else c for k, c in enumerate(code)]
+        return sign.join(parts), layout, level
 
     def called(self, function: str, values: list[Value], order: Sequence[str]) -> Value:
         axes = self.union(values, order)
@@ -229,7 +245,7 @@ class ArrayPrinter:
         everything = not rest
         code = self.reduced(tree.kind, body, None if everything else axis, False)
         layout = tuple(None if a in tree.index else a for a in body.axes)
-        kept = None if everything else (self.reduced(tree.kind, body, axis, True), layout)
+        kept = None if everything else (self.reduced(tree.kind, body, axis, True), layout, ATOM)
         return Value(code, ATOM, rest, kept)
 
     def contraction(self, c: Contraction, tree: st.Reduce, order: Sequence[str]) -> Value:
@@ -302,6 +318,16 @@ class ArrayPrinter:
         raise NotImplementedError
 
     def root(self, v: Value, positive: bool) -> Value:
+        """A square root; that of a plain number stays one, so that it does not decide the dtype of what it meets."""
+        if self.is_number(v):
+            return Value(f"math.sqrt({v.code})", ATOM, ()) if positive else Value(f"1 / math.sqrt({v.code})", MUL, ())
+        return self.array_root(v, positive)
+
+    def is_number(self, v: Value) -> bool:
+        names = {n for n in re.findall(r"[A-Za-z_]\w*", v.code)}
+        return not v.axes and names <= {"math", "pi", "sqrt", *self.lengths, *(c.name for c in self.program.constants)}
+
+    def array_root(self, v: Value, positive: bool) -> Value:
         raise NotImplementedError
 
     def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:

@@ -12,14 +12,14 @@ from derive.syntax import Index, axis_of, index_names
 class Value(NamedTuple):
     """The source of an array expression, its binding strength, and its axes in order.
 
-    ``kept`` is the same value with every reduced axis kept at length 1, with the layout ``None`` marks: used where that
-    aligns it without further indexing.
+    ``kept`` is the same value with every reduced axis kept at length 1 (``None`` in its layout) and its binding strength:
+    used where that aligns it without further indexing.
     """
 
     code: str
     level: int
     axes: tuple[str, ...]
-    kept: tuple[str, tuple[str | None, ...]] | None = None
+    kept: tuple[str, tuple[str | None, ...], int] | None = None
 
 
 #: Binding strengths, weakest first.
@@ -62,8 +62,8 @@ def positions(axes: Sequence[str], of: Sequence[str], star: str) -> list[int]:
 
 def aligned(value: Value, target: Sequence[str], star: str) -> tuple[str, int]:
     """The value's source indexed so that it broadcasts against an array with the axes ``target``."""
-    if value.kept and _fits(value.kept[1], value.axes, target):
-        return value.kept[0], ATOM
+    if value.kept and tuple(target) != value.axes and _fits(value.kept[1], value.axes, target):
+        return value.kept[0], value.kept[2]
     inside = [t for t in target if t in value.axes]
     assert tuple(inside) == value.axes, f"{value.axes} are not in the order of {tuple(target)}"
     if not inside:

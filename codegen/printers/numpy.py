@@ -58,7 +58,7 @@ class NumpyPrinter(ArrayPrinter):
     def swapped(self, code: str, two: bool) -> str:
         return f"{code}.T" if two else f"np.swapaxes({code}, -1, -2)"
 
-    def root(self, v: Value, positive: bool) -> Value:
+    def array_root(self, v: Value, positive: bool) -> Value:
         return Value(f"np.sqrt({v.code})", ATOM, v.axes) if positive else Value(f"1 / np.sqrt({v.code})", MUL, v.axes)
 
     def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:

@@ -59,11 +59,7 @@ class TorchPrinter(ArrayPrinter):
     def swapped(self, code: str, two: bool) -> str:
         return f"{code}.T" if two else f"{code}.mT"
 
-    def root(self, v: Value, positive: bool) -> Value:
-        if not v.axes and v.code.isidentifier() and v.code in self.lengths:
-            return Value(f"math.sqrt({v.code})", ATOM, ())
-        if not v.axes and "math." in v.code or v.code.isdigit():
-            return Value(f"math.sqrt({v.code})" if positive else f"(1 / math.sqrt({v.code}))", ATOM, ())
+    def array_root(self, v: Value, positive: bool) -> Value:
         return Value(f"torch.{'sqrt' if positive else 'rsqrt'}({v.code})", ATOM, v.axes)
 
     def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:

@@ -1,0 +1,285 @@
+"""A kernel's programs as the text of one file, for the array backends."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+from codegen.printers.array import ArrayPrinter
+from codegen.printers.numpy import NumpyPrinter
+from codegen.printers.torch import TorchPrinter
+from codegen.program import Argument, Kernel, Program
+from codegen.source import DifferentiableSource, FileSource, FunctionSource
+from derive import syntax as st
+from derive.unicode import language
+
+PRINTERS: dict[str, type[ArrayPrinter]] = {"numpy": NumpyPrinter, "torch": TorchPrinter}
+ARRAY = {"numpy": "np.ndarray", "torch": "Tensor"}
+WIDTH = 118
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """A function's source with what it makes the file need."""
+
+    function: FunctionSource
+    helpers: frozenset[str]
+
+
+def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
+    """The parts of ``generated/BACKEND/OP.py``; ``command`` is what regenerates it."""
+    op = kernel.op
+    forward = _Function(kernel, kernel.forward, backend).printed()
+    backward = _Function(kernel, kernel.backward, backend).printed()
+    helpers = forward.helpers | backward.helpers
+    functions = (forward.function, backward.function)
+    text = "\n".join(line for f in functions for line in (*f.prologue, *f.body))
+    names = (f"{op.name}_forward", f"{op.name}_backward")
+    torch = backend == "torch"
+    return FileSource(
+        title=op.title or f"The op {op.name}.",
+        command=command,
+        equations=tuple(op.text.strip().splitlines()) or tuple(_equation(e) for e in op.equations),
+        source=op.source,
+        imports=("math",) if "math." in text else (),
+        exports=(op.name, *names) if torch else names,
+        helpers=tuple(sorted(helpers)),
+        forward=forward.function,
+        backward=backward.function,
+        differentiable=differentiable(kernel) if torch else None,
+    )
+
+
+class _Function:
+    def __init__(self, kernel: Kernel, program: Program, backend: str):
+        self.kernel, self.program, self.backend = kernel, program, backend
+        self.op = kernel.op
+        self.printer = PRINTERS[backend](program)
+        self.helpers: set[str] = set()
+
+    def printed(self) -> _Printed:
+        body = [line for s in self.program.statements for line in self.printer.statement(s)]
+        returned = self.returned(body)
+        prologue = self.prologue()
+        self.helpers |= set(self.printer.helpers)
+        function = FunctionSource(
+            self.program.name, self.signature(), tuple(self.doc()), tuple(prologue), tuple(body), returned
+        )
+        return _Printed(function, frozenset(self.helpers))
+
+    @property
+    def is_forward(self) -> bool:
+        return self.program is self.kernel.forward
+
+    def floating(self) -> list[Argument]:
+        return [a for a in self.program.arguments if a.labels is None]
+
+    def signature(self) -> str:
+        names = [a.name for a in self.program.arguments]
+        return ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in self.program.constants)])
+
+    # ---- the prologue ----------------------------------------------------------------------------------------------
+
+    def prologue(self) -> list[str]:
+        """Check the arguments, read axis lengths, widen what is narrow, and bring ``*s`` to one axis."""
+        spec = ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in self.program.arguments if a.axes)
+        lines = []
+        needs = self.lengths_needed()
+        self.helpers.add("_lengths")
+        same = _same(self.op)
+        extra = f', same={{{", ".join(f"{k!r}: {v!r}" for k, v in same.items())}}}' if same else ""
+        extra = extra.replace("'", '"')
+        call = f"_lengths(dict({spec}){extra})"
+        lines.append(f"size = {call}" if needs or self.collapsed else call)
+        for a in self.program.arguments:
+            if a.labels is not None and self.checks_labels(a):
+                self.helpers.add("_labels")
+                lines.append(f'_labels("{a.name}", {a.name}, {self.label_length(a)})')
+        lines += self.unpacked(needs)
+        lines += self.scalars() + self.widened() + self.reshaped()
+        return lines
+
+    @property
+    def collapsed(self) -> bool:
+        return self.program.collapsed
+
+    def spec(self, axes: tuple[str, ...]) -> str:
+        return " ".join(f"*{a}" if a in self.op.stars else a for a in axes)
+
+    def checks_labels(self, a: Argument) -> bool:
+        return self.label_length(a) != ""
+
+    def label_length(self, a: Argument) -> str:
+        """The length of the axis that the labels index, if some argument carries it."""
+        for other in self.program.arguments:
+            if a.labels in other.axes and other.axes:
+                return f'{self.size_name}["{a.labels}"]'
+        return ""
+
+    size_name = "size"
+
+    def lengths_needed(self) -> list[str]:
+        needed = list(self.printer.lengths)
+        if self.collapsed:
+            needed += [x for a in self.collapsing() for x in a.axes]
+        labels = any(a.labels is not None and self.label_length(a) for a in self.program.arguments)
+        found = [x for x in dict.fromkeys(needed)]
+        return found or (["_"] if labels else [])
+
+    def unpacked(self, needs: list[str]) -> list[str]:
+        names = [n for n in needs if n != "_"]
+        plain = [n for n in names if n not in self.op.stars]
+        lines = []
+        if plain:
+            values = ", ".join(f'size["{n}"]' for n in plain)
+            lines.append(f"{', '.join(plain)} = {values}")
+        for star in (n for n in names if n in self.op.stars):
+            lines.append(f'{star} = math.prod(size["*{star}"])')
+        return lines
+
+    def scalars(self) -> list[str]:
+        """In NumPy a scalar argument must not decide the dtype of the arrays that it meets."""
+        if self.backend != "numpy":
+            return []
+        like = next((a.name for a in self.floating() if a.axes), None)
+        scalars = [a.name for a in self.floating() if not a.axes]
+        return [f"{s} = np.asarray({s}, dtype={like}.dtype)" for s in scalars] if like else []
+
+    def widened(self) -> list[str]:
+        if self.backend != "torch":
+            return []
+        self.helpers.add("_wide")
+        names = ", ".join(a.name for a in self.floating())
+        values = ", ".join(f"_wide({a.name})" for a in self.floating())
+        return [f"dtype = {self.floating()[0].name}.dtype", f"{names} = {values}"]
+
+    def collapsing(self) -> list[Argument]:
+        return [a for a in self.program.arguments if self.program.star in a.axes] if self.collapsed else []
+
+    def reshaped(self) -> list[str]:
+        out = []
+        for a in self.collapsing():
+            shape = ", ".join(a.axes) + ("," if len(a.axes) == 1 else "")
+            out.append(f"{a.name} = {a.name}.reshape({shape if len(a.axes) > 1 else a.axes[0]})")
+        return out
+
+    # ---- the results -----------------------------------------------------------------------------------------------
+
+    def returned(self, body: list[str]) -> str:
+        statements = {s.name: s for s in self.program.statements}
+        outputs = {t.name for t in self.op.outputs}
+        parts = []
+        for name in self.program.results:
+            cast = self.backend == "torch" and (not self.is_forward or name in outputs)
+            parts.append(self.result(name, statements[name].index, cast))
+        if self.is_forward:
+            n = len(self.op.outputs)
+            head = parts[0] if n == 1 else f"({', '.join(parts[:n])})"
+            saved = [self.result(p, statements[p].index, False) for p in self.program.results[n:]]
+            tail = f"({saved[0]},)" if len(saved) == 1 else f"({', '.join(saved)})"
+            return f"{head}, {tail}"
+        return ", ".join(parts)
+
+    def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
+        code = name
+        if self.collapsed and self.program.star in index:
+            dims = [f'*size["*{i}"]' if i == self.program.star else f'size["{i}"]' for i in index]
+            code += f".reshape({', '.join(dims)})"
+        return code + (".to(dtype)" if cast else "")
+
+    # ---- the docstring ---------------------------------------------------------------------------------------------
+
+    def doc(self) -> list[str]:
+        what = "Forward" if self.is_forward else "Backward"
+        lines = [f"{what} of {self.op.name}.", ""]
+        lines += [line for s in self.program.statements for line in self.equation(s.name, s.index, s.tree)]
+        lines += ["", "Shapes: " + ", ".join(self.shaped(a.name, a.axes) for a in self.program.arguments) + "."]
+        if self.is_forward:
+            saved = ", ".join(t.name for t in self.kernel.saved)
+            outputs = ", ".join(t.name for t in self.op.outputs)
+            lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}{',' if len(self.kernel.saved) == 1 else ''}).")
+        else:
+            lines.append(f"Returns {', '.join(self.program.results)}.")
+        array = "array" if self.backend == "numpy" else "tensor"
+        lines.append(f"Raises TypeError for what is no {array} of the right kind, ValueError for shapes that disagree"
+                     + (", IndexError for a label out of range." if any(self.checks_labels(a) for a in self.program.arguments if a.labels) else "."))
+        return [w for line in lines for w in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") if line else [""])]
+
+    def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:
+        left = f"{name}[{', '.join(self.starred(index))}]" if index else name
+        text = f"    {left} = {language(tree)}"
+        return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 8, break_long_words=False)
+
+    def starred(self, index: tuple[str, ...]) -> list[str]:
+        return [f"*{i}" if i in self.op.stars else i for i in index]
+
+    def shaped(self, name: str, axes: tuple[str, ...]) -> str:
+        return f"{name}[{', '.join(self.starred(axes))}]" if axes else f"{name} scalar"
+
+
+def _equation(e: st.Equation) -> str:
+    left = f"{e.name}[{', '.join(e.index)}]" if e.index else e.name
+    return f"{left} = {language(e.rhs)}"
+
+
+def _same(op: st.Op) -> dict[str, str]:
+    """Axes that reads with another index declare equal to each other: the later name of each pair to the earlier."""
+    parent: dict[str, str] = {}
+
+    def root(a: str) -> str:
+        while a in parent:
+            a = parent[a]
+        return a
+
+    axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations}
+    for e in op.equations:
+        for node in st.walk(e.rhs):
+            if isinstance(node, st.Read):
+                for slot, own in zip(node.index, axes.get(node.name, ()), strict=False):
+                    if isinstance(slot, str):
+                        a, b = root(st.axis_of(slot)), root(st.axis_of(own))
+                        if a != b:
+                            parent[max(a, b)] = min(a, b)
+    return {a: root(a) for a in sorted(parent)}
+
+
+def differentiable(kernel: Kernel) -> DifferentiableSource:
+    """The torch op of the kernel's name: what the autograd.Function keeps, recomputes and returns."""
+    op = kernel.op
+    inputs = [t.name for t in op.inputs]
+    constants = [c.name for c in op.constants]
+    outputs = [t.name for t in op.outputs]
+    saved = [t.name for t in kernel.saved]
+    extra = [s for s in saved if s not in outputs]
+    backward = kernel.backward
+    gradients = [f"d{t.name}" for t in op.inputs]
+    arguments = ", ".join([a.name for a in backward.arguments] + [c.name for c in backward.constants])
+    forward_constants = [c.name for c in kernel.forward.constants]
+    signature = ", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])
+    outs = outputs[0] if len(outputs) == 1 else f"({', '.join(outputs)})"
+    tail = f"({saved[0]},)" if len(saved) == 1 else f"({', '.join(saved)})"
+    first = ", ".join(t.name for t in op.outputs[:1])
+    doc = [
+        f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
+        "",
+        "Shapes: " + ", ".join(f"{t.name}[{', '.join(('*' if a in op.stars else '') + a for a in t.axes)}]" for t in op.inputs) + ".",
+    ]
+    assert first
+    return DifferentiableSource(
+        name=op.name,
+        class_name="_" + "".join(w.capitalize() for w in op.name.split("_")),
+        signature=signature,
+        doc=tuple(doc),
+        inputs=", ".join(inputs),
+        constants=", ".join(constants),
+        kept=", ".join([*inputs, *saved]),
+        kept_count=len(inputs),
+        outputs_count=len(outputs),
+        forward_call=f"{outs}, {tail} = {op.name}_forward({', '.join([*inputs, *forward_constants])})",
+        recompute=f"_, {tail} = {op.name}_forward({', '.join([*inputs, *forward_constants])})" if saved else "",
+        upstream=", ".join([f"d{o}" for o in outputs] + ["*_"] * bool(extra)),
+        backward_call=f"{op.name}_backward({arguments})",
+        gradients=", ".join(kernel.backward.results),
+        returned=", ".join([g if g in kernel.backward.results else "None" for g in gradients] + ["None"] * len(constants)),
+        result=", ".join([*outputs, *extra]),
+    )
