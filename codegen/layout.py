@@ -82,14 +82,16 @@ class _Function:
 
     def prologue(self) -> list[str]:
         """Check the arguments, read axis lengths, widen what is narrow, and bring ``*s`` to one axis."""
-        spec = ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in self.program.arguments if a.axes)
+        spec = f"dict({self.specs(labels=False)})"
+        if any(a.labels is not None for a in self.program.arguments):
+            spec += f", dict({self.specs(labels=True)})"
         lines = []
         needs = self.lengths_needed()
         self.helpers.add("_lengths")
-        same = _same(self.op)
+        same = equal_axes(self.op)
         extra = f', same={{{", ".join(f"{k!r}: {v!r}" for k, v in same.items())}}}' if same else ""
         extra = extra.replace("'", '"')
-        call = f"_lengths(dict({spec}){extra})"
+        call = f"_lengths({spec}{extra})"
         lines.append(f"size = {call}" if needs or self.collapsed else call)
         for a in self.program.arguments:
             if a.labels is not None and self.checks_labels(a):
@@ -102,6 +104,10 @@ class _Function:
     @property
     def collapsed(self) -> bool:
         return self.program.collapsed
+
+    def specs(self, *, labels: bool) -> str:
+        chosen = [a for a in self.program.arguments if (a.labels is not None) == labels and (a.axes or labels)]
+        return ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in chosen)
 
     def spec(self, axes: tuple[str, ...]) -> str:
         return " ".join(f"*{a}" if a in self.op.stars else a for a in axes)
@@ -207,7 +213,7 @@ class _Function:
 
     def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:
         left = f"{name}[{', '.join(self.starred(index))}]" if index else name
-        text = f"    {left} = {language(tree)}"
+        text = f"    {left} = {language(tree, stars=self.op.stars)}"
         return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 8, break_long_words=False)
 
     def starred(self, index: tuple[str, ...]) -> list[str]:
@@ -222,7 +228,7 @@ def _equation(e: st.Equation) -> str:
     return f"{left} = {language(e.rhs)}"
 
 
-def _same(op: st.Op) -> dict[str, str]:
+def equal_axes(op: st.Op) -> dict[str, str]:
     """Axes that reads with another index declare equal to each other: the later name of each pair to the earlier."""
     parent: dict[str, str] = {}
 

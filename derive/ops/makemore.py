@@ -14,10 +14,10 @@ t[n] in v
 emb[n, b, e]      = C[x[n, b], e]
 embcat[n, b, e]   = emb[n, b, e]
 hprebn[n, u]      = sum[b, e](embcat[n, b, e] * W1[b, e, u]) + b1[u]
-bnmeani[u]        = sum[n](hprebn[n, u]) / size(n)
+bnmeani[u]        = 1/size(n) * sum[n](hprebn[n, u])
 bndiff[n, u]      = hprebn[n, u] - bnmeani[u]
 bndiff2[n, u]     = bndiff[n, u]**2
-bnvar[u]          = sum[n](bndiff2[n, u]) / (size(n) - 1)
+bnvar[u]          = 1/(size(n) - 1) * sum[n](bndiff2[n, u])
 bnvar_inv[u]      = (bnvar[u] + eps)**(-1/2)
 bnraw[n, u]       = bndiff[n, u] * bnvar_inv[u]
 hpreact[n, u]     = bngain[u] * bnraw[n, u] + bnbias[u]

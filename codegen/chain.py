@@ -1,0 +1,243 @@
+"""The chain rule as code: one small function for the adjoint of every equation of an op, and one for all its values.
+
+An op whose file sets ``CHAIN`` gets ``generated/BACKEND/OP_chain.py`` beside its kernels. Nothing there is simplified: each
+function is one line of the ``full`` derivation, and takes what that line reads. The kernels of ``OP.py`` are the closed forms.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from codegen.layout import PRINTERS, WIDTH
+from codegen.printers.array import ArrayPrinter
+from codegen.program import Argument, Program, Statement
+from codegen.render import render
+from codegen.source import FunctionSource
+from derive import syntax as st
+from derive.derivation import Derivation
+from derive.display import is_reduction
+from derive.engine import derive_full, style_of
+from derive.factor import Style, syntax_index, to_tree
+from derive.flatten import Definition
+from derive.ops import names
+from derive.terms import Read
+from derive.unicode import language
+
+__all__ = ["ChainSource", "chain_ops", "chain_source", "render_chain"]
+
+
+@dataclass(frozen=True)
+class ChainSource:
+    """What the template of a chain file is given."""
+
+    op: str
+    title: str
+    command: str
+    equations: tuple[str, ...]
+    source: str
+    helpers: tuple[str, ...]
+    values: FunctionSource
+    names: tuple[str, ...]
+    adjoints: tuple[FunctionSource, ...]
+
+
+def chain_ops() -> tuple[str, ...]:
+    """The ops of the catalogue that ask for a chain file."""
+    return tuple(n for n in names() if getattr(importlib.import_module(f"derive.ops.{n}"), "CHAIN", False))
+
+
+def render_chain(op: st.Op, backend: str, command: str) -> str:
+    """The unformatted text of ``generated/BACKEND/OP_chain.py``; ``command`` is what regenerates it.
+
+    Raises OpError where an expression has no spelling in that backend, ValueError for an op with axes written ``*s``.
+    """
+    source = chain_source(op, backend, command)
+    return render(f"{backend}/chain.py.j2", **vars(source))
+
+
+def chain_source(op: st.Op, backend: str, command: str) -> ChainSource:
+    """The parts of the chain file of one op."""
+    if op.stars:
+        raise ValueError(f"{op.name}: a chain file is for named axes only, not for *{', *'.join(sorted(op.stars))}")
+    return _Chain(derive_full(op), backend).source(command)
+
+
+class _Chain:
+    def __init__(self, derivation: Derivation, backend: str):
+        self.d, self.op, self.backend = derivation, derivation.op, backend
+        self.constants = {c.name: c for c in self.op.constants}
+        self.inputs = {t.name: t for t in self.op.inputs}
+        self.forward = {d.name: d for d in derivation.forward}
+        self.adjoints = {d.name: d for d in derivation.chain}
+        #: Definitions that the engine made, and the adjoints of such: they have no function of their own.
+        self.made = {n: d for n, d in self.forward.items() if not d.author}
+        self.made |= {n: d for n, d in self.adjoints.items() if n[1:] in self.made}
+        self.style = style_of(self.op, list(derivation.forward))
+        self.helpers: set[str] = set()
+
+    def source(self, command: str) -> ChainSource:
+        values = self.values()
+        adjoints = tuple(self.adjoint(d) for d in self.d.chain if d.name not in self.made)
+        return ChainSource(
+            op=self.op.name,
+            title=self.op.title.partition("\n")[0],
+            command=command,
+            equations=tuple(self.op.text.strip().splitlines()),
+            source=self.op.source,
+            helpers=tuple(sorted(self.helpers)),
+            values=values,
+            names=tuple(e.name for e in self.op.equations),
+            adjoints=adjoints,
+        )
+
+    # ---- functions -------------------------------------------------------------------------------------------------
+
+    def values(self) -> FunctionSource:
+        """Every equation as the author wrote it."""
+        statements = [Statement(e.name, e.index, e.rhs, "output") for e in self.op.equations]
+        names = [t.name for t in self.op.inputs]
+        return self.function(f"{self.op.name}_values", statements, names, ())
+
+    def adjoint(self, d: Definition) -> FunctionSource:
+        """One line of the chain rule; engine-made reductions that it reads come before it as lines of their own."""
+        statements = [*self.locals(d), Statement(d.name, d.index, self.tree(d), "output")]
+        local = {s.name for s in statements}
+        read = list(dict.fromkeys(n for s in reversed(statements) for n in st.reads(s.tree) if n not in local))
+        upstream = [n for n in read if n in self.adjoints or n in self.upstream()]
+        rest = [n for n in read if n not in upstream and n not in self.constants]
+        return self.function(d.name, statements, [*upstream, *rest], [d.name[1:], *self.inputs, *self.forward])
+
+    def upstream(self) -> set[str]:
+        return {f"d{t.name}" for t in self.op.outputs}
+
+    def function(self, name: str, statements: list[Statement], names: list[str], spare: Iterable[str]) -> FunctionSource:
+        """The function that computes the statements in order.
+
+        ``names`` are its tensor arguments; where none of them has an axis whose length is needed, one of ``spare`` is added.
+        """
+        spare = list(spare)
+        axes = dict.fromkeys(self.printed(name, statements, [*names, *spare])[0].lengths)
+        for extra in spare:
+            missing = [a for a in axes if not any(a in self.axes(n) for n in names)]
+            if set(missing) & set(self.axes(extra)) and extra not in self.made:
+                names = [*names, extra]
+        printer, body = self.printed(name, statements, names)
+        self.helpers |= set(printer.helpers)
+        read = {n for s in statements for n in st.reads(s.tree)}
+        constants = [c for c in self.op.constants if c.name in read]
+        signature = ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in constants)])
+        # In NumPy a scalar must not decide the dtype of the arrays that it meets.
+        like = next((n for n in names if self.axes(n) and not self.labels(n)), None)
+        scalars = [n for n in names if not self.axes(n) and like and self.backend == "numpy"]
+        prologue = [*self.lengths(list(axes), names), *(f"{n} = np.asarray({n}, dtype={like}.dtype)" for n in scalars)]
+        returned = name
+        if body[-1].startswith(f"{name} = "):
+            returned = body.pop().removeprefix(f"{name} = ")
+        return FunctionSource(name, signature, tuple(self.doc(statements)), tuple(prologue), tuple(body), returned)
+
+    def printed(self, name: str, statements: list[Statement], names: list[str]) -> tuple[ArrayPrinter, list[str]]:
+        arguments = tuple(Argument(n, self.axes(n), "input", self.labels(n)) for n in names)
+        results = tuple(s.name for s in statements if s.fate == "output")
+        program = Program(name, arguments, self.op.constants, tuple(statements), results, "", False)
+        printer = PRINTERS[self.backend](program)
+        return printer, [line for s in statements for line in printer.statement(s)]
+
+    def lengths(self, axes: list[str], names: list[str]) -> list[str]:
+        """The lines that read the lengths of the axes, each from the first tensor that has it."""
+        givers: dict[str, list[str]] = {}
+        for axis in axes:
+            givers.setdefault(next(n for n in names if axis in self.axes(n)), []).append(axis)
+        lines = []
+        for name, found in givers.items():
+            own = self.axes(name)
+            if len(own) > 1 and sorted(found) == sorted(own):
+                lines.append(f"{', '.join(own)} = {name}.shape")
+            else:
+                lines += [f"{axis} = {name}.shape[{own.index(axis)}]" for axis in found]
+        return lines
+
+    def axes(self, name: str) -> tuple[str, ...]:
+        if name in self.inputs:
+            return self.inputs[name].axes
+        for known in (self.forward, self.adjoints):
+            if name in known:
+                return known[name].index
+        return self.axes(name[1:]) if name in self.upstream() else ()
+
+    def labels(self, name: str) -> str | None:
+        return self.inputs[name].labels if name in self.inputs else None
+
+    def doc(self, statements: list[Statement]) -> list[str]:
+        lines = []
+        for s in statements:
+            left = f"{s.name}[{', '.join(s.index)}]" if s.index else s.name
+            lines.append(f"{left} = {language(s.tree)}")
+        assert all(len(line) < WIDTH for line in lines), f"an equation of {self.op.name} is too long for a docstring"
+        return lines
+
+    # ---- trees -----------------------------------------------------------------------------------------------------
+
+    def locals(self, d: Definition) -> list[Statement]:
+        """The engine-made names that a definition still reads once the others are inlined, each after what it reads."""
+        out: dict[str, Statement] = {}
+        for n in dict.fromkeys(st.reads(self.tree(d))):
+            if n in self.made:
+                inner = self.made[n]
+                out |= {s.name: s for s in self.locals(inner)}
+                out[n] = Statement(n, inner.index, self.tree(inner), "temporary")
+        return list(out.values())
+
+    def tree(self, d: Definition) -> st.Tree:
+        style = Style(rank=self.style.rank, size=self.style.size, read=self.inline)
+        readers = [e.rhs for e in self.op.equations if d.name[1:] in set(st.reads(e.rhs))]
+        return spelled_like(to_tree(d.body, d.index, style), readers)
+
+    def inline(self, read: Read) -> st.Tree | None:
+        d = self.made.get(read.name)
+        if d is None or is_reduction(d):
+            return None
+        to = {i: syntax_index(j) for i, j in zip(d.index, read.index, strict=True)}
+        return st.rename(self.tree(d), to)
+
+
+def spelled_like(tree: st.Tree, written: list[st.Tree]) -> st.Tree:
+    """The tree with its quotients spelled as the author spelled those of the equations that it comes from.
+
+    Where the author wrote a negative power of ``u``, so is ``1/u**k`` here; where the author multiplied by ``1/size(n)``, so is
+    divided by it here. This decides the rounding, and the result is then that of the author's equations differentiated one by one.
+    """
+    powers = {frozenset(st.reads(p.base)) for t in written for p in _negative_powers(t)}
+    scales = {n.den for t in written for n in st.walk(t) if isinstance(n, st.Div) and n.num == _ONE}
+
+    def spell(node: st.Tree) -> st.Tree:
+        node = st.rebuild(node, spell)
+        if not isinstance(node, st.Div):
+            return node
+        if node.den in scales and node.num != _ONE:
+            return st.Mul((st.Div(_ONE, node.den), *_factors(node.num)))
+        below = _factors(node.den)
+        moved = [p for p in below if isinstance(p, st.Pow) and frozenset(st.reads(p.base)) in powers]
+        if not moved:
+            return node
+        up = [st.Pow(p.base, st.Num(-p.exp.value)) for p in moved if isinstance(p.exp, st.Num)]
+        num = st.Mul((*_factors(node.num), *up))
+        rest = tuple(p for p in below if p not in moved)
+        return num if not rest else st.Div(num, rest[0] if len(rest) == 1 else st.Mul(rest))
+
+    return spell(tree)
+
+
+_ONE = st.Num(Fraction(1))
+
+
+def _negative_powers(tree: st.Tree) -> Iterator[st.Pow]:
+    for node in st.walk(tree):
+        if isinstance(node, st.Pow) and isinstance(node.exp, st.Num) and node.exp.value < 0:
+            yield node
+
+
+def _factors(tree: st.Tree) -> tuple[st.Tree, ...]:
+    return tree.args if isinstance(tree, st.Mul) else (tree,)
