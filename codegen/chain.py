@@ -26,7 +26,7 @@ from derive.ops import names
 from derive.terms import Read
 from derive.unicode import language
 
-__all__ = ["ChainSource", "chain_ops", "chain_source", "render_chain"]
+__all__ = ["ChainSource", "chain_ops", "chain_source", "chain_statements", "render_chain"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,12 @@ def chain_source(op: st.Op, backend: str, command: str) -> ChainSource:
     return _Chain(derive_full(op), backend).source(command)
 
 
+def chain_statements(derivation: Derivation) -> dict[str, list[Statement]]:
+    """The statements of each adjoint's function, in the order of the chain rule; the last one is the adjoint itself."""
+    chain = _Chain(derivation, "numpy")
+    return {d.name: chain.statements(d) for d in chain.own()}
+
+
 class _Chain:
     def __init__(self, derivation: Derivation, backend: str):
         self.d, self.op, self.backend = derivation, derivation.op, backend
@@ -80,7 +86,7 @@ class _Chain:
 
     def source(self, command: str) -> ChainSource:
         values = self.values()
-        adjoints = tuple(self.adjoint(d) for d in self.d.chain if d.name not in self.made)
+        adjoints = tuple(self.adjoint(d) for d in self.own())
         return ChainSource(
             op=self.op.name,
             title=self.op.title.partition("\n")[0],
@@ -93,6 +99,10 @@ class _Chain:
             adjoints=adjoints,
         )
 
+    def own(self) -> list[Definition]:
+        """The adjoints that have a function of their own."""
+        return [d for d in self.d.chain if d.name not in self.made]
+
     # ---- functions -------------------------------------------------------------------------------------------------
 
     def values(self) -> FunctionSource:
@@ -102,13 +112,16 @@ class _Chain:
         return self.function(f"{self.op.name}_values", statements, names, ())
 
     def adjoint(self, d: Definition) -> FunctionSource:
-        """One line of the chain rule; engine-made reductions that it reads come before it as lines of their own."""
-        statements = [*self.locals(d), Statement(d.name, d.index, self.tree(d), "output")]
+        statements = self.statements(d)
         local = {s.name for s in statements}
         read = list(dict.fromkeys(n for s in reversed(statements) for n in st.reads(s.tree) if n not in local))
         upstream = [n for n in read if n in self.adjoints or n in self.upstream()]
         rest = [n for n in read if n not in upstream and n not in self.constants]
         return self.function(d.name, statements, [*upstream, *rest], [d.name[1:], *self.inputs, *self.forward])
+
+    def statements(self, d: Definition) -> list[Statement]:
+        """One line of the chain rule; engine-made reductions that it reads come before it as lines of their own."""
+        return [*self.locals(d), Statement(d.name, d.index, self.tree(d), "output")]
 
     def upstream(self) -> set[str]:
         return {f"d{t.name}" for t in self.op.outputs}
@@ -206,8 +219,8 @@ class _Chain:
 def spelled_like(tree: st.Tree, written: list[st.Tree]) -> st.Tree:
     """The tree with its quotients spelled as the author spelled those of the equations that it comes from.
 
-    Where the author wrote a negative power of ``u``, so is ``1/u**k`` here; where the author multiplied by ``1/size(n)``, so is
-    divided by it here. This decides the rounding, and the result is then that of the author's equations differentiated one by one.
+    Where the author raised ``u`` to a negative power, ``1/u**k`` is written ``u**(-k)``; where the author multiplied by
+    ``1/size(n)``, so does the result. This decides the rounding, which is then that of the author's equations.
     """
     powers = {frozenset(st.reads(p.base)) for t in written for p in _negative_powers(t)}
     scales = {n.den for t in written for n in st.walk(t) if isinstance(n, st.Div) and n.num == _ONE}

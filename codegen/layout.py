@@ -41,7 +41,7 @@ def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
         command=command,
         equations=tuple(op.text.strip().splitlines()) or tuple(_equation(e) for e in op.equations),
         source=op.source,
-        imports=("math",) if "math." in text else (),
+        imports=("math",) if "math." in text or {"_max", "_min"} & helpers else (),
         exports=(op.name, *names) if torch else names,
         helpers=tuple(sorted(helpers)),
         forward=forward.function,

@@ -57,7 +57,7 @@ def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: floa
                 values = np.abs(values) + 0.1
             elif signs.get(t.name, "")[:1] == "<":
                 values = -np.abs(values) - 0.1
-            out[t.name] = torch.from_numpy(values).to(dtype)
+            out[t.name] = torch.from_numpy(np.asarray(values)).to(dtype)
     return out
 
 

@@ -10,9 +10,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.factor import Inner, Style, split, to_tree
+from derive.factor import Inner, Style, factor_indices, split, to_tree
 from derive.functions import COST, COST_OTHER
-from derive.terms import Mono, Read, Sum, axis_of, sum_reads
+from derive.terms import Mono, Read, Sum, axis_of, sum_reads, term
 
 #: Operations that reading one saved element is worth: what a core computes while the element comes from memory.
 READ_WEIGHT = 4.0
@@ -37,6 +37,7 @@ class Model:
 
     def __post_init__(self) -> None:
         self.cache: dict[tuple[Sum, tuple[str, ...]], Cost] = {}
+        self.inner: dict[Mono, float] = {}
 
     def size(self, axis: str) -> int:
         return self.sizes.get(axis, DEFAULT_SIZE)
@@ -58,17 +59,20 @@ class Model:
 
     def measure(self, body: Sum, index: tuple[str, ...]) -> Cost:
         inner = {f for mono in body.terms for f in split(mono) if isinstance(f, Inner)}
-        named = {f: Read(f"__{k}", tuple(sorted(_free(f)))) for k, f in enumerate(sorted(inner, key=repr))}
+        named = {f: Read(f"__{k}", tuple(sorted(factor_indices(f)))) for k, f in enumerate(sorted(inner, key=repr))}
         style = Style(size=self.size)
-        opened = {}
-        for mono, c in body.terms.items():
-            opened[mono] = c
         tree = to_tree(_replaced(body, named), index, style)
         own = self.operations(tree)
         if body.single and body.single[1] == 1 and len(inner) == 1 and isinstance(tree, st.Read):
             own = 0.0
-        reductions = frozenset((f.mono, self.operations(to_tree(Sum({f.mono: Fraction(1)}), tuple(_free(f)), style))) for f in inner)
-        return Cost(own, reductions, frozenset(sum_reads(body)))
+        return Cost(own, frozenset((f.mono, self.reduction(f)) for f in inner), frozenset(sum_reads(body)))
+
+    def reduction(self, inner: Inner) -> float:
+        """Operations of one reduction in its best order."""
+        if inner.mono not in self.inner:
+            tree = to_tree(Sum({inner.mono: Fraction(1)}), tuple(sorted(factor_indices(inner))), Style(size=self.size))
+            self.inner[inner.mono] = self.operations(tree)
+        return self.inner[inner.mono]
 
     def program(self, lines: list[tuple[Sum, tuple[str, ...]]]) -> float:
         """The cost of computing all lines, shared reductions counted once."""
@@ -110,16 +114,8 @@ class Model:
         return cost
 
 
-def _free(factor: Inner) -> set[str]:
-    from derive.factor import factor_indices
-
-    return set(factor_indices(factor))
-
-
 def _replaced(body: Sum, named: dict[Inner, Read]) -> Sum:
     """The expression with every inner sum replaced by a read of a stand-in name."""
-    from derive.terms import term
-
     out = Sum()
     for mono, c in body.terms.items():
         powers = {named[f] if isinstance(f, Inner) else f: e for f, e in split(mono).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from derive import syntax as st
+from derive.derivation import Derivation
 from derive.engine import style_of
 from derive.factor import Style, syntax_index, to_tree
 from derive.flatten import Definition
@@ -32,3 +33,10 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = ()) 
 
 def is_reduction(d: Definition) -> bool:
     return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)
+
+
+def of_derivation(derivation: Derivation) -> TreeOf:
+    """The same for everything in a derivation: a name whose adjoint takes part in it stays a name."""
+    adjoints = {d.name for d in derivation.chain}
+    keep = {d.name for d in derivation.forward if f"d{d.name}" in adjoints}
+    return tree_of(derivation.op, derivation.forward, keep)

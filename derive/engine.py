@@ -30,7 +30,10 @@ def derive(op: st.Op) -> Derivation:
     forward = list(names.definitions)
     work = Simplifier(op, forward, chain, set(names.constants))
     lines = work.run()
-    steps = [Step("stabilise", s.name, s.index, s.before, s.after) for s in shifts]
+    author = {e.name for e in op.equations}
+    steps = [
+        Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts
+    ]
     style = style_of(op, forward, work.model.size)
     index = {d.name: d.index for d in chain}
     return Derivation(
@@ -57,7 +60,8 @@ def derive_full(op: st.Op) -> Derivation:
 
 def style_of(op: st.Op, forward: list[Definition], size=None) -> Style:  # type: ignore[no-untyped-def]
     """Products list inputs and names in the order in which the op introduces them, after the upstream gradient."""
-    order = {name: k for k, name in enumerate([*(t.name for t in op.inputs), *(d.name for d in forward)])}
+    names = [*(t.name for t in op.inputs), *(d.name for d in forward), *(c.name for c in op.constants)]
+    order = {name: k for k, name in enumerate(names)}
     return Style(rank=lambda name: order.get(name, -1), size=size or (lambda axis: dict(op.sizes).get(axis, 512)))
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
@@ -65,10 +66,11 @@ DEFAULT = Style()
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
     """The factored tree of an expression with the free indices ``index``."""
-    return _Builder(style, tuple(index)).sum([(split(mono), c) for mono, c in body], ())
+    return _Builder(style, tuple(index)).sum([(dict(split(mono)), c) for mono, c in body], ())
 
 
-def split(mono: Mono) -> Powers:
+@lru_cache(maxsize=50_000)
+def split(mono: Mono) -> Mapping[Factor, Exponent]:
     """A term as a product in which every connected group of bound indices is one :class:`Inner` factor."""
     opened = open_mono(mono)
     groups = _connected(opened.factors, opened.bound)
@@ -86,7 +88,7 @@ def split(mono: Mono) -> Powers:
     return out
 
 
-def product_of(powers: Powers) -> Sum:
+def product_of(powers: Mapping[Factor, Exponent]) -> Sum:
     """The flat term of a product, its inner sums included."""
     out = term({f: e for f, e in powers.items() if not isinstance(f, Inner)})
     for f, e in powers.items():
@@ -129,7 +131,7 @@ class _Builder:
     def sum(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
         if not terms:
             return st.Num(Fraction(0))
-        common, coefficient, rest = _common(terms)
+        common, coefficient, rest = self.pulled(terms)
         conditions = {a: e for a, e in common.items() if isinstance(a, Condition)}
         plain = {a: e for a, e in common.items() if not isinstance(a, Condition)}
         inner = None if rest == [({}, Fraction(1))] else self.added(rest, scope)
@@ -137,6 +139,25 @@ class _Builder:
         for c in sorted(conditions, key=_order):
             tree = st.Call("where", (self.condition(c), tree, st.Num(Fraction(0))))  # type: ignore[arg-type]
         return tree
+
+    def pulled(self, terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
+        """The common factors, the number, and what is left of each term.
+
+        A factor of few axes stays inside where every term has another such factor to multiply it first: taking it out
+        would cost one multiplication over all axes.
+        """
+        common, coefficient, rest = _common(terms)
+        loop = frozenset().union(*(factor_indices(f) for powers, _ in terms for f in powers))
+        narrow = {f: e for f, e in common.items() if factor_indices(f) < loop and not isinstance(f, (Condition, Delta))}
+        if len(rest) < 2 or not narrow or not all(self.has_narrow(powers, c, loop) for powers, c in rest):
+            return common, coefficient, rest
+        for powers, _ in rest:
+            for f, e in narrow.items():
+                times(powers, f, e)  # type: ignore[arg-type]
+        return {f: e for f, e in common.items() if f not in narrow}, coefficient, rest
+
+    def has_narrow(self, powers: Powers, coefficient: Fraction, loop: frozenset[str]) -> bool:
+        return any(factor_indices(f) < loop for f in powers) or abs(coefficient) != 1
 
     def added(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
         """A sum without a common factor: two sides of a condition, then the factor most worth sharing, then term by term."""
@@ -197,7 +218,8 @@ class _Builder:
         negative = isinstance(tree, st.Neg)
         inner = sum(isinstance(f, Inner) for f in first[0])
         weight = sum(1 for n in st.walk(tree) if isinstance(n, (st.Read, st.Call)))
-        return (negative, any(isinstance(f, Delta) for f in first[0]), inner, weight, sorted(map(_order, first[0])))
+        ranks = sorted(self.rank(f) for f in first[0])
+        return (negative, any(isinstance(f, Delta) for f in first[0]), inner, weight, ranks, sorted(map(_order, first[0])))
 
     # ---- products --------------------------------------------------------------------------------------------------
 
@@ -382,7 +404,7 @@ def _sign(e: Exponent) -> int:
     return 1 if e > 0 else -1
 
 
-def without(powers: Powers, factor: Factor) -> Powers:
+def without(powers: Mapping[Factor, Exponent], factor: Factor) -> Powers:
     """The product with one factor left out."""
     return {f: e for f, e in powers.items() if f != factor}
 

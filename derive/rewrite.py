@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations
+from typing import NamedTuple
 
 from derive.flatten import bind
 from derive.tables import Pattern, PatternKey, Product, Rewriting, pattern_key
@@ -125,19 +127,35 @@ def fold_patterns(
 def _fold_pattern(
     mono: Mono, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]
 ) -> tuple[Sum, str] | None:
+    for part in _parts(mono):
+        found = patterns.get(part.key)
+        if found is not None and allowed(found.using):
+            value = rename_free(found.value, dict(zip(found.index, part.free, strict=True)))
+            return bind(term_open(part.rest) * value, part.left), found.using
+    return None
+
+
+class _Part(NamedTuple):
+    """A sum over some of a term's bound indices, in canonical form, and what is left of the term without it."""
+
+    key: PatternKey
+    free: tuple[str, ...]
+    rest: dict[Atom, Exponent]
+    left: tuple[str, ...]
+
+
+@lru_cache(maxsize=20_000)
+def _parts(mono: Mono) -> tuple[_Part, ...]:
+    """Every sum over one to three of the bound indices, smaller ones first."""
     opened = open_mono(mono)
+    parts = []
     for width in range(1, min(len(opened.bound), 3) + 1):
         for subset in combinations(opened.bound, width):
             inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & set(subset)}
             key, free = pattern_key(inside, subset)
-            found = patterns.get(key)
-            if found is None or not allowed(found.using):
-                continue
-            value = rename_free(found.value, dict(zip(found.index, free, strict=True)))
             rest = {a: e for a, e in opened.factors.items() if a not in inside}
-            left = [b for b in opened.bound if b not in subset]
-            return bind(term_open(rest) * value, left), found.using
-    return None
+            parts.append(_Part(key, free, rest, tuple(b for b in opened.bound if b not in subset)))
+    return tuple(parts)
 
 
 def _whole(e: Exponent) -> Exponent:

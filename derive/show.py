@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from derive.derivation import Derivation, Step
+from derive.display import tree_of as written_tree
 from derive.latex import equation_lines, escape, left_side, width
 from derive.syntax import Op, Read, Tensor, Tree, reads
 from derive.terms import Sum
@@ -120,13 +121,12 @@ def _assumptions(op: Op) -> list[str]:
 
 def _sections(derivation: Derivation, tree_of: TreeOf, full: bool) -> list[Section]:
     op = derivation.op
-    defined = {t.name for t in op.inputs} | {e.name for e in op.equations} | {d.name for d in derivation.forward}
-    stable = _step_groups((s for s in derivation.steps if s.name in defined), derivation, tree_of)
+    stable = _step_groups((s for s in derivation.steps if s.rule == "stabilise"), derivation, tree_of)
     if full:
         rows = [Row(d.name, d.index, tree_of(d.body, d.index), True, ["chain rule"]) for d in derivation.chain]
         middle = Section("chain rule", [[row] for row in rows])
     else:
-        backward = (s for s in derivation.steps if s.name not in defined)
+        backward = (s for s in derivation.steps if s.rule != "stabilise")
         middle = Section("derivation", _step_groups(backward, derivation, tree_of))
     # Not line.tree: that one is for code, and reads names that are inlined here.
     closed = [[Row(line.name, line.index, tree_of(line.body, line.index), True)] for line in derivation.lines]
@@ -153,11 +153,14 @@ def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> l
 
 def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf) -> list[list[Row]]:
     chain = {d.name: d.body for d in derivation.chain}
+    written = written_tree(derivation.op, derivation.written)
     groups: dict[str, list[Row]] = {}
     for step in steps:
         rows = groups.setdefault(step.name, [])
         after = Row(step.name, step.index, tree_of(step.after, step.index), False, [step.rule])
-        before = tree_of(step.before, step.index)
+        # A shift starts from the equations as written, whose engine-made names are others.
+        shift = step.rule == "stabilise"
+        before = (written if shift else tree_of)(step.before, step.index)
         # A first step may begin at the name itself, which is not worth a line.
         starts = bool(step.before) and before != Read(step.name, step.index)
         if starts and step.before != step.after and (not rows or text(rows[-1].tree) != text(before)):

@@ -21,14 +21,14 @@ from derive.flatten import Definition
 from derive.rewrite import apply_rewriting, fold_patterns, fold_product, replace_reads
 from derive.signs import Signs
 from derive.tables import Rewriting, Tables
-from derive.terms import Read, Sum, atom_indices, atom_sum, open_mono, rename_free, sum_reads, term
+from derive.terms import Read, Sum, atom_indices, atom_sum, open_mono, sum_reads, term
 
 #: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
 GAIN = 0.98
 #: A name less is worth this much.
 SLACK = 1.01
 #: Bounds of the search for a cheaper form.
-DEPTH, STATES = 4, 40
+DEPTH, STATES, DETOUR = 4, 24, 10
 
 
 class Change(NamedTuple):
@@ -57,6 +57,7 @@ class Simplifier:
         self.index = {d.name: d.index for d in chain}
         self.steps: list[Step] = []
         self.hidden: set[str] = set()
+        self.renamed: list[Rewriting] = []
         self.made = {f"d{d.name}" for d in forward if not d.author}
         self.searched: dict[tuple[Sum, tuple[str, ...], frozenset[str]], list[Change]] = {}
         for d in forward:
@@ -76,12 +77,28 @@ class Simplifier:
             self.improve_line(name)
             self.drop_trivial(name)
         self.drop_dead()
-        return self.lines
+        return self.in_order()
+
+    def in_order(self) -> dict[str, Sum]:
+        """The lines, each after those that it reads."""
+        out: dict[str, Sum] = {}
+
+        def place(name: str) -> None:
+            if name not in out and name in self.lines:
+                for other in sorted(sum_reads(self.lines[name])):
+                    place(other)
+                out[name] = self.lines[name]
+
+        for name in self.lines:
+            place(name)
+        return out
 
     def take(self, d: Definition) -> None:
         """Enter one adjoint as the chain rule gives it, simplified with what is known so far."""
         self.record("chain rule", d.name, atom_sum(Read(d.name, d.index)), d.body, ())
         self.lines[d.name] = d.body
+        for rule in self.renamed:
+            self.apply(d.name, [Change(f"fold {rule.using}", apply_rewriting(self.lines[d.name], rule), rule.using)])
         for name in [n for n in self.lines if n != d.name and n not in self.gradients and self.trivial(self.lines[n])]:
             self.inline(name, d.name)
         self.improve_line(d.name)
@@ -99,12 +116,13 @@ class Simplifier:
             if sorted(map(str, atom.index)) == sorted(self.index[name]) and not self.contraction(self.lines[name]):
                 old = atom.name
                 self.inline(old, name)
-                back = term({Read(name, self.index[name]): 1})
-                to = tuple(str(i) for i in atom.index)
-                for user in [n for n in self.lines if n != name and old in sum_reads(self.lines[n])]:
-                    after = replace_reads(self.lines[user], old, self.index[old], rename_free(back, dict(zip(to, self.index[old], strict=True))))
-                    self.record(f"fold {name}", user, self.lines[user], after, (name,))
-                    self.lines[user] = after
+                own = dict(zip(map(str, atom.index), self.index[old], strict=True))
+                same = term({Read(name, tuple(own[i] for i in self.index[name])): 1})
+                rule = Rewriting(old, self.index[old], same, name)
+                self.renamed.append(rule)
+                for user in [n for n in self.lines if n not in (old, name)]:
+                    after = apply_rewriting(self.lines[user], rule)
+                    self.apply(user, [Change(f"fold {name}", after, name)])
                 self.lines = {n: b for n, b in self.lines.items() if n not in (old, name)} | {name: self.lines[name]}
 
     def improve_line(self, name: str) -> None:
@@ -113,6 +131,8 @@ class Simplifier:
 
     def apply(self, name: str, changes: list[Change]) -> None:
         for change in changes:
+            if change.after == self.lines[name]:
+                continue
             self.record(change.rule, name, self.lines[name], change.after, (change.using,))
             self.lines[name] = change.after
 
@@ -266,6 +286,7 @@ class Simplifier:
         """Best-first search over unfoldings; the path to the cheapest expression, or nothing."""
         price = self.price(index)
         best, path = price(expr) * GAIN, []
+        limit = price(expr) * DETOUR
         tick = count()
         queue: list[tuple[float, int, Sum, list[Change]]] = [(price(expr), next(tick), expr, [])]
         seen = {expr}
@@ -288,6 +309,8 @@ class Simplifier:
                     continue
                 seen.add(after)
                 cost = price(after)
+                if cost > limit:
+                    continue
                 if cost < best:
                     best, path = cost * GAIN if cost else -1.0, steps
                     if not after:

@@ -356,6 +356,7 @@ def times(factors: dict[Atom, Exponent], atom: Atom, exponent: Exponent = 1) -> 
         factors.pop(atom, None)
 
 
+@lru_cache(maxsize=50_000)
 def multiply(a: Mono, b: Mono) -> _Scaled:
     left, right = open_mono(a), open_mono(b)
     factors = dict(left.factors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -109,13 +110,16 @@ class ArrayPrinter:
             case st.Call(("maximum" | "minimum") as head, (a, b)):
                 return self.extreme(head, a, b, order)
             case st.Call(head, args):
-                return self.called(self.function(head), [self.value(a, order) for a in args], order)
+                values = [self.value(a, order) for a in args]
+                plain = all(map(self.is_number, values)) and hasattr(math, head)
+                return self.called(f"math.{head}" if plain else self.function(head), values, order)
             case st.Compare(rel, a, b):
                 return self.joined([self.value(a, order), self.value(b, order)], f" {rel} ", COMPARE, order)
             case st.Indicator(st.Match(left, right)):
                 return self.indicator(left, right, order)
             case st.Indicator(cond):
-                return self.value(cond, order)
+                v = self.value(cond, order)
+                return Value(self.as_number(v.code), ATOM, v.axes)
         raise OpError(
             f"{type(self).__name__} cannot print {type(tree).__name__}; add a case to ArrayPrinter.value", op=self.program.name
         )

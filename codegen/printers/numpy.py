@@ -74,7 +74,7 @@ class NumpyPrinter(ArrayPrinter):
         return f"np.arange({self.length(axis)})"
 
     def as_number(self, code: str) -> str:
-        return f"({code})"
+        return f"({code}).astype({self.like()}.dtype)"
 
     def einsum(self, spec: str, a: str, b: str) -> str:
         return f'np.einsum("{spec}", {a}, {b}, optimize=True)'

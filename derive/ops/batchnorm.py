@@ -16,3 +16,13 @@ y[n, d, *s]   = gamma[d] * xhat[n, d, *s] + beta[d]
 """
 SIZES = {"n": 1024, "d": 256, "s": 16}
 SOURCE = "Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167"
+
+
+def reference(torch, x, gamma, beta, eps, ddof):
+    """What torch itself computes; the tests differentiate it with autograd."""
+    if ddof == 0:
+        return torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+    axes = [k for k in range(x.ndim) if k != 1]
+    shape = [1 if k in axes else -1 for k in range(x.ndim)]
+    var, mean = torch.var_mean(x, dim=axes, correction=ddof, keepdim=True)
+    return gamma.reshape(shape) * (x - mean) / torch.sqrt(var + eps) + beta.reshape(shape)

@@ -18,3 +18,12 @@ loss         = softmax_cross_entropy(logits[n, v], t[n])
 """
 SIZES = {"n": 32, "b": 3, "e": 10, "h": 200, "v": 27}
 SOURCE = "Karpathy, Neural Networks: Zero to Hero, lectures 3 to 5"
+
+
+def reference(torch, x, t, C, W1, b1, gamma, beta, W2, b2, eps):
+    """What torch itself computes; the tests differentiate it with autograd."""
+    functional = torch.nn.functional
+    hpre = functional.embedding(x, C).flatten(1) @ W1.flatten(0, 1) + b1
+    var, mean = torch.var_mean(hpre, dim=0, correction=1)
+    act = torch.tanh(gamma * (hpre - mean) / torch.sqrt(var + eps) + beta)
+    return functional.cross_entropy(act @ W2 + b2, t)

@@ -1,0 +1,107 @@
+"""One op through all stages, and the whole catalogue.
+
+    derive      op          -> derivation
+    certify     derivation  -> certificate
+    plan        derivation  -> kernel (two programs)
+    lay out     kernel      -> file parts, a backend each
+    render      file parts  -> source
+    verify      source      -> agreement with autograd
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from codegen.layout import PRINTERS, lay_out
+from codegen.plan import plan
+from codegen.render import render, render_file
+from derive import derive, load
+from derive.certify import certify
+from derive.display import of_derivation
+from derive.errors import OpError
+from derive.ops import names
+from derive.show import latex_document
+from derive.syntax import Op
+
+BACKENDS = tuple(PRINTERS)
+COMMAND = "python -m codegen derive"
+
+
+@dataclass(frozen=True)
+class Built:
+    """An op's files (by path below ``generated/``, Python not yet formatted) and its row of the table."""
+
+    op: str
+    files: dict[str, str]
+    exports: tuple[str, ...]
+    gradients: tuple[str, ...]
+    steps: int
+    seconds: float
+    certificate: str
+    certified: bool
+    error: float | None
+
+
+def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND, check: bool = True) -> Built:
+    """Derive, certify, emit and, where torch is there, verify one op. Raises OpError where the derivation fails."""
+    start = time.perf_counter()
+    derivation = derive(op)
+    seconds = time.perf_counter() - start
+    certificate = certify(derivation)
+    kernel = plan(derivation)
+    sources = {b: render_file(lay_out(kernel, b, command), b) for b in backends}
+    files = {f"{b}/{op.name}.py": text for b, text in sources.items()}
+    files[f"latex/{op.name}.tex"] = latex_document(derivation, of_derivation(derivation))
+    files[f"certificates/{op.name}.json"] = certificate.to_json()
+    return Built(
+        op=op.name,
+        files=files,
+        exports=(kernel.forward.name, kernel.backward.name),
+        gradients=derivation.gradients,
+        steps=len(derivation.steps),
+        seconds=seconds,
+        certificate=certificate.summary(),
+        certified=certificate.passed,
+        error=_largest_error(kernel, sources) if check else None,
+    )
+
+
+def _largest_error(kernel, sources: dict[str, str]) -> float | None:  # type: ignore[no-untyped-def]
+    try:
+        from codegen.verify import agreement, load_source
+    except ImportError:  # torch is not installed: the comparison is left out
+        return None
+    return max(agreement(kernel, load_source(f"{kernel.op.name}_{b}", text), b).largest for b, text in sources.items())
+
+
+def build_by_name(name: str) -> Built:
+    """One op of the catalogue; the error of a failing op names it."""
+    try:
+        return build(load(name))
+    except OpError:
+        raise
+    except Exception as error:
+        raise OpError(f"{type(error).__name__}: {error}", op=name) from error
+
+
+def build_catalogue(progress: Callable[[Iterator[Built], int], Iterator[Built]]) -> list[Built]:
+    """Every op of the catalogue, on all cores; ``progress`` wraps the stream of results."""
+    todo = names()
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        # The longest first, so that no core waits at the end.
+        order = sorted(todo, key=lambda n: -len(load(n).equations))
+        done = {b.op: b for b in progress(pool.map(build_by_name, order), len(order))}
+    return [done[name] for name in todo]
+
+
+def package_files(built: list[Built]) -> dict[str, str]:
+    """The ``__init__.py`` of each backend's folder."""
+    out = {}
+    for backend in BACKENDS:
+        exports = [(b.op, (*([b.op] if backend == "torch" else []), *b.exports)) for b in built]
+        out[f"{backend}/__init__.py"] = render("package.py.j2", backend=backend, command=COMMAND, ops=exports)
+    return out

@@ -1,0 +1,36 @@
+"""Emit the kernels of an op of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from codegen.build import BACKENDS, Built, build
+from codegen.format import format_python
+from codegen.write import write_files
+from derive import parse
+from derive.errors import OpError
+from derive.syntax import Op
+
+
+def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS) -> Built:
+    """Derive and certify an op, given as text or built from SymPy equations, and write its kernels below ``out``.
+
+    Writes ``out/BACKEND/OP.py`` for each backend, ``out/latex/OP.tex`` and ``out/certificates/OP.json``. Raises OpError for
+    what cannot be understood, derived or certified, and ValueError for an unknown backend; nothing is written then.
+    """
+    backends = tuple(backends)
+    unknown = [b for b in backends if b not in BACKENDS]
+    if unknown or not backends:
+        raise ValueError(f"unknown backend '{', '.join(unknown)}'; known: {', '.join(BACKENDS)}")
+    op = parse(op) if isinstance(op, str) else op
+    built = build(op, backends=backends, command=f"python -m codegen emit {op.name}.txt")
+    if not built.certified:
+        raise OpError(f"the derivation does not certify: {built.certificate}", op=op.name)
+    write_files(formatted(built.files), Path(out))
+    return built
+
+
+def formatted(files: dict[str, str]) -> dict[str, str]:
+    """The files with the Python among them formatted."""
+    return files | format_python({n: t for n, t in files.items() if n.endswith(".py")})

@@ -1,0 +1,65 @@
+"""The command line: ``python -m derive list | show``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from derive import Derivation, Op, OpError, derive, derive_full, load, parse, parse_formula
+from derive.display import of_derivation
+from derive.ops import names
+from derive.show import show_latex, show_text, signature
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (OpError, KeyError, OSError) as error:
+        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m derive", description="Derive gradients, and show every step.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("list", help="the ops of the catalogue").set_defaults(run=_list)
+    show = commands.add_parser("show", help="the derivation of an op, a file of equations or a formula")
+    show.add_argument("what", help="an op's name, a file, or a formula such as 'y[i] = exp(-x[i]**2)'")
+    show.add_argument("--latex", action="store_true", help="a LaTeX fragment instead of text")
+    show.add_argument("--full", action="store_true", help="the adjoint of every equation, in chain-rule order")
+    show.set_defaults(run=_show)
+    return top
+
+
+def _list(options: argparse.Namespace) -> int:
+    width = max(map(len, names()))
+    for name in names():
+        op = load(name)
+        print(f"{name.ljust(width)}  {signature(op)}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    op = find(options.what)
+    derivation: Derivation = derive_full(op) if options.full else derive(op)
+    printer = show_latex if options.latex else show_text
+    print(printer(derivation, tree_of=of_derivation(derivation), full=options.full))
+    return 0
+
+
+def find(what: str) -> Op:
+    """The op that a command-line argument means: a formula, a file of equations, or a name of the catalogue."""
+    if "=" in what:
+        return parse(what) if "\n" in what.strip() else parse_formula(what)
+    if Path(what).is_file():
+        return parse(Path(what).read_text(encoding="utf-8"))
+    return load(what)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What the kernel tests share: the catalogue's ops, random inputs of any shape, and torch's own functions as judges."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+import derive
+from codegen.plan import plan
+from codegen.program import Kernel, Program
+from derive.ops import names
+
+OPS = names()
+
+
+@lru_cache(maxsize=None)
+def kernel(name: str) -> Kernel:
+    return plan(derive.derive(derive.load(name)))
+
+
+def module(name: str, backend: str) -> Any:
+    return importlib.import_module(f"generated.{backend}.{name}")
+
+
+def constants(name: str) -> dict[str, float]:
+    return {c.name: float(c.default) if "." in c.default or "e" in c.default else int(c.default) for c in kernel(name).op.constants}
+
+
+def shapes(name: str, rng: np.random.Generator, low: int = 1, high: int = 6, star: int | None = None) -> dict[str, tuple[int, ...]]:
+    """A random shape for every input; ``*s`` stands for 0 to 3 axes, the same for all."""
+    op = kernel(name).op
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    rank = int(rng.integers(0, 4)) if star is None else star
+    size = {a: tuple(rng.integers(low, high + 1, rank)) if a in op.stars else (int(rng.integers(low, high + 1)),) for a in axes}
+    if name in ("batchnorm", "mlp", "makemore"):  # a variance of one row is an error in torch, and 0/0 with Bessel's divisor
+        size["n"] = (int(rng.integers(max(low, 3), max(high, 3) + 1)),)
+    return {t.name: tuple(int(n) for a in t.axes for n in size[a]) for t in op.inputs} | {
+        f"labels of {t.name}": size[t.labels] for t in op.inputs if t.labels
+    }
+
+
+def inputs(
+    name: str, rng: np.random.Generator, dtype: torch.dtype = torch.float64, scale: float = 1.0, **options: Any
+) -> dict[str, torch.Tensor]:
+    """Random inputs: means and scales random too, for values near 1 hide bugs."""
+    shape = shapes(name, rng, **options)
+    out = {}
+    for t in kernel(name).op.inputs:
+        if t.labels:
+            out[t.name] = torch.from_numpy(np.asarray(rng.integers(0, shape[f"labels of {t.name}"][0], shape[t.name])))
+        else:
+            values = (rng.normal(size=shape[t.name]) + rng.normal()) * scale * np.exp(rng.normal())
+            out[t.name] = torch.from_numpy(np.asarray(values)).to(dtype)
+    return out
+
+
+def reference(name: str) -> Callable[..., torch.Tensor]:
+    """torch's own function for the op, taking its inputs and constants by name."""
+    function = importlib.import_module(f"derive.ops.{name}").reference
+    wanted = [p for p in inspect.signature(function).parameters if p != "torch"]
+    return lambda values, given: function(torch, *(({**values, **given})[p] for p in wanted))
+
+
+def expected(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor | None, given: dict[str, float]) -> Any:
+    """Output, upstream gradient and gradients by autograd through torch's own function."""
+    leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in values.items()}
+    output = reference(name)(leaves, given)
+    if upstream is None:
+        upstream = torch.from_numpy(np.random.default_rng(7).normal(size=tuple(output.shape))).to(output.dtype)
+    wanted = [leaves[t.name] for t in kernel(name).op.differentiable]
+    found = torch.autograd.grad(output, wanted, upstream, allow_unused=True)
+    gradients = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, found, strict=True)]
+    return output.detach(), upstream, gradients
+
+
+def run(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
+    """Output and gradients of the generated forward and backward."""
+    k, source = kernel(name), module(name, backend)
+
+    def to(t: torch.Tensor) -> Any:
+        return t.numpy() if backend == "numpy" else t
+
+    env: dict[str, Any] = {n: to(v) for n, v in values.items()}
+    output, saved = getattr(source, k.forward.name)(*_arguments(k.forward, env), **_given(k.forward, given))
+    env |= dict(zip([t.name for t in k.saved], saved, strict=True))
+    env |= {f"d{k.op.outputs[0].name}": to(upstream)}
+    found = getattr(source, k.backward.name)(*_arguments(k.backward, env), **_given(k.backward, given))
+    gradients = [found] if len(k.backward.results) == 1 else list(found)
+    return torch.as_tensor(output), [torch.as_tensor(g) for g in gradients]
+
+
+def _arguments(program: Program, env: dict[str, Any]) -> list[Any]:
+    return [env[a.name] for a in program.arguments]
+
+
+def _given(program: Program, given: dict[str, float]) -> dict[str, float]:
+    return {c.name: given[c.name] for c in program.constants}
