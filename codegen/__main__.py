@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from codegen.build import BACKENDS, Built, build_catalogue, package_files
+from codegen.build import BACKENDS, COMMAND, Built, build_catalogue, package_files
 from codegen.emit import emit, formatted
+from codegen.exercise import exercise_files
 from codegen.table import table
 from codegen.write import differences, write_owned
 from derive.errors import OpError
@@ -61,6 +62,7 @@ def generate() -> tuple[dict[str, str], list[Built]]:
         raise OpError("; ".join(b.certificate for b in failed), op=", ".join(b.op for b in failed))
     files = {name: text for b in built for name, text in b.files.items()}
     files |= package_files(built)
+    files |= exercise_files(COMMAND)
     return formatted(files), built
 
 

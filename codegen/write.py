@@ -9,7 +9,7 @@ from pathlib import Path
 
 #: What ``make derive`` owns below ``generated/``: folders replaced whole, and single files.
 OWNED_FOLDERS = ("numpy", "torch", "latex", "certificates")
-OWNED_FILES = ("makemore.py",)
+OWNED_FILES = ("makemore.py", "makemore_gradients.py")
 
 
 def owned(root: Path) -> set[str]:

@@ -107,12 +107,12 @@ class Simplifier:
         self.searched.clear()
 
     def take_over(self, name: str) -> None:
-        """Give the line of an engine-made name to the author's name that turns out to be equal to it."""
+        """Give a name's line to the author's name nearer to the inputs that turns out to be equal to it."""
         only = self.lines[name].single
         if only is None or name in self.made or only[1] != 1 or len(only[0].factors) != 1:
             return
         atom, e = only[0].factors[0]
-        if e == 1 and isinstance(atom, Read) and atom.name in self.made and atom.name in self.lines:
+        if e == 1 and isinstance(atom, Read) and atom.name in self.lines and atom.name not in self.gradients:
             if sorted(map(str, atom.index)) == sorted(self.index[name]) and not self.contraction(self.lines[name]):
                 old = atom.name
                 self.inline(old, name)

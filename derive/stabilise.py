@@ -59,7 +59,7 @@ def stabilise(op: st.Op, definitions: list[Definition], names: Names) -> tuple[l
     work = _Stabiliser(op, definitions, names)
     for definition in definitions:
         work.definition(definition)
-    if not work.shifts:
+    if not (work.shifts or work.split):
         names.restart()
         for definition in definitions:
             names.register(definition)
@@ -80,6 +80,8 @@ class _Stabiliser:
         #: Ratios that are defined as they are; only a logarithm still looks through them.
         self.defined: dict[str, Scaled] = {}
         self.shifts: list[Shift] = []
+        #: Whether a logarithm was split off, which changes the equations too.
+        self.split = False
         names.restart()
 
     def definition(self, d: Definition) -> None:
@@ -91,8 +93,20 @@ class _Stabiliser:
             else:
                 self.scaled[d.name] = scaled
             return
+        if scaled is not None:
+            self.split = True
         body = self.plain_body(d) if scaled is None else scaled.hat
+        self.carry(d, body)
         self.names.register(Definition(d.name, d.index, body, d.tree))
+
+    def carry(self, d: Definition, body: Sum) -> None:
+        """Remember the scaled form of a product that is defined as it is, for a logarithm of it."""
+        only = body.single
+        if only is None or only[0].bound or only[1] != 1:
+            return
+        hat, scale = self.monomial(dict(only[0].factors), {**self.scaled, **self.defined})
+        if scale:
+            self.defined[d.name] = Scaled(hat, scale, d.index)
 
     def scale(self, d: Definition) -> Scaled | None:
         """The scaled form of a definition, or None where it has none of its own."""
@@ -105,15 +119,15 @@ class _Stabiliser:
             return None
         only = d.body.single
         if only and not only[0].bound:
-            hat, scale = self.monomial(dict(only[0].factors))
+            hat, scale = self.monomial(dict(only[0].factors), self.scaled)
             return Scaled(hat.scaled(only[1]), scale, d.index)
         return self.sum_of_exponentials(d)
 
-    def monomial(self, factors: dict[Atom, Exponent]) -> tuple[Sum, Sum]:
+    def monomial(self, factors: dict[Atom, Exponent], carried: dict[str, Scaled]) -> tuple[Sum, Sum]:
         hat, scale = number(1), Sum()
         for atom, e in factors.items():
-            if isinstance(atom, Read) and atom.name in self.scaled:
-                s = self.at(self.scaled[atom.name], atom.index)
+            if isinstance(atom, Read) and atom.name in carried:
+                s = self.at(carried[atom.name], atom.index)
                 only = s.hat.single
                 assert only is not None
                 hat = hat * term({a: f * e for a, f in only[0].factors}, (), only[1] ** int(e) if e == int(e) else 1)
@@ -158,7 +172,7 @@ class _Stabiliser:
         parts: list[tuple[Sum, Sum, tuple[str, ...]]] = []
         for mono, c in d.body:
             opened = open_mono(mono)
-            hat, scale = self.monomial(opened.factors)
+            hat, scale = self.monomial(opened.factors, self.scaled)
             parts.append((hat.scaled(c), scale, opened.bound))
         m = self.maximum([(scale, bound) for _, scale, bound in parts], d.index)
         if not m:
@@ -241,6 +255,7 @@ class _Stabiliser:
             for a in function.args:
                 if isinstance(a, Read):
                     self.materialise(a.name)
+            self.defined[name] = scaled
             body = d.body
         else:
             self.define(d, scaled)

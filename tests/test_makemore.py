@@ -39,7 +39,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-# ---- training -----------------------------------------------------------------------------------------------------------------
+# ---- training ---------------------------------------------------------------------------------------------------------------
 
 
 def twin(settings):
@@ -140,7 +140,7 @@ def test_an_interrupt_before_the_first_step_reports_too() -> None:
     assert "interrupted after 0 of 30 steps" in makemore.report(result)
 
 
-# ---- words --------------------------------------------------------------------------------------------------------------------
+# ---- words ------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_standard_library_gives_words() -> None:
@@ -193,7 +193,7 @@ def test_settings_are_checked(change, message) -> None:
         replace(SHORT, **change)
 
 
-# ---- the command --------------------------------------------------------------------------------------------------------------
+# ---- the command ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_command_trains_and_reports(tmp_path, capsys) -> None:
@@ -261,7 +261,7 @@ def test_the_chart_falls_with_the_loss() -> None:
     assert len(makemore.chart([2.0]).splitlines()) == 14
 
 
-# ---- the gradients ------------------------------------------------------------------------------------------------------------
+# ---- the gradients ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=[(200, 32, 42), (64, 32, 1), (64, 30, 2)], ids=str)
@@ -328,7 +328,7 @@ def test_the_chain_runs_in_both_backends(backend, one_thread) -> None:
         assert known[adjoint.__name__].dtype == autograd[adjoint.__name__].dtype or backend == "numpy"
 
 
-# ---- how the chain is written -------------------------------------------------------------------------------------------------
+# ---- how the chain is written -----------------------------------------------------------------------------------------------
 
 
 def test_only_makemore_asks_for_a_chain() -> None:
@@ -372,7 +372,7 @@ def test_starred_axes_have_no_chain_file() -> None:
         chain_source(load("tanh"), "numpy", "")
 
 
-# ---- the notebook -------------------------------------------------------------------------------------------------------------
+# ---- the notebook -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_notebook_derives_codes_and_compares_every_gradient() -> None:
