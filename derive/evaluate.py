@@ -275,7 +275,7 @@ def _equal_axes(op: st.Op) -> dict[str, str]:
 def point(op: st.Op, seed: int) -> Point:
     """A random point at which every output is finite (NoPoint if none is found).
 
-    The first seed takes the constants' defaults, the others random positive values, so that ``ddof=0`` hides nothing.
+    Seed 0 takes the constants' defaults, the others random values of the same sign, so that ``ddof=0`` hides nothing.
     """
     sizes = sizes_of(op, seed)
     for attempt in range(ATTEMPTS):
@@ -301,10 +301,9 @@ def _point(op: st.Op, seed: int, attempt: int, sizes: dict[str, int]) -> Point:
             low, high = _interval(op, t.name)
             tables[t.name] = {k: _draw(rng, low, high, sign, width) for k in shape.keys(t.axes)}
     for c in op.constants:
-        low, high = _interval(op, c.name)
-        rng = random_of(op.name, seed, attempt, c.name)
-        default = Fraction(c.default) if c.default is not None and seed == 0 else _draw(rng, low, high, 1, 1)
-        tables[c.name] = {(): default}
+        default = None if c.default is None else Fraction(c.default)
+        drawn = _draw(random_of(op.name, seed, attempt, c.name), *_interval(op, c.name), -1 if default and default < 0 else 1, 1)
+        tables[c.name] = {(): drawn if default is None or seed > 0 else default}
     for t in op.outputs:
         rng = random_of(op.name, seed, attempt, f"d{t.name}")
         tables[f"d{t.name}"] = {k: _draw(rng, None, None, None, 2) for k in shape.keys(t.axes)}
@@ -327,7 +326,7 @@ def _interval(op: st.Op, name: str) -> tuple[Fraction | None, Fraction | None]:
 
 def _draw(rng: Random, low: Fraction | None, high: Fraction | None, sign: int | None, width: int) -> Fraction:
     """A fraction well inside the bounds; without bounds its size lies between 1/8 and ``width``."""
-    part = Fraction(rng.randrange(1250, 9750), 9973)
+    part = Fraction(rng.randrange(125_000, 975_000), 1_000_003)
     if low is not None and high is not None:
         return low + (high - low) * part
     if low is not None:

@@ -171,7 +171,7 @@ def rename_reads(body: Sum, to: dict[str, str]) -> Sum:
     parts = []
     for mono, c in body.terms.items():
         opened = open_mono(mono)
-        parts.append(close({atom(a): e for a, e in opened.factors.items()}, opened.bound) * c)
+        parts.append(close({atom(a): e for a, e in opened.factors.items()}, opened.bound).scaled(c))
     return total(parts)
 
 

@@ -5,6 +5,9 @@ indices that it binds. Linearity, sums of sums and products of sums need no rule
 
 Bound indices exist only inside stored terms, as integers (locally nameless): :func:`open_mono` gives them names that are
 fresh, :func:`close` takes names away and puts the term in canonical form. Free indices are strings.
+
+Atoms are named tuples because they are hashed and compared more than anything else. Tuples of two classes with the same
+fields would be equal, so each class has a ``tag`` of its own; it is never passed.
 """
 
 from __future__ import annotations
@@ -13,18 +16,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from itertools import count, permutations, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from derive.functions import NEGATED
 
 Exponent = int | Fraction
+#: A key to sort by; such tuples are only ever compared with others of their kind.
+Order = tuple[Any, ...]
 
 
 class Lookup(NamedTuple):
     """An index read from an integer tensor."""
 
     name: str
-    index: tuple[Index, ...]
+    index: tuple[Index, ...]  # type: ignore[assignment]  # hides tuple.index, which nothing here calls
     tag: str = "lookup"
 
 
@@ -39,12 +44,16 @@ Index = str | int | Lookup | Hole
 
 
 class Read(NamedTuple):
+    """One element of a tensor; a scalar has no index."""
+
     name: str
-    index: tuple[Index, ...] = ()
+    index: tuple[Index, ...] = ()  # type: ignore[assignment]  # as in Lookup
     tag: str = "read"
 
 
 class Size(NamedTuple):
+    """The length of an axis."""
+
     axis: str
     tag: str = "size"
 
@@ -152,9 +161,10 @@ class Sum:
         return self + -other
 
     def __mul__(self, other: Sum) -> Sum:
-        return total(multiply(a, b) * (c * d) for a, c in self.terms.items() for b, d in other.terms.items())
+        return total(multiply(a, b).scaled(c * d) for a, c in self.terms.items() for b, d in other.terms.items())
 
     def scaled(self, by: Fraction | int) -> Sum:
+        """The expression times a number."""
         return Sum({m: c * by for m, c in self.terms.items()})
 
     @property
@@ -162,17 +172,28 @@ class Sum:
         """The only term with its coefficient, if there is just one."""
         return next(iter(self.terms.items())) if len(self.terms) == 1 else None
 
+    @property
+    def atom(self) -> Atom | None:
+        """The atom that the expression is, if it is nothing else."""
+        only = self.single
+        if only and only[1] == 1 and not only[0].bound and len(only[0].factors) == 1:
+            atom, e = only[0].factors[0]
+            return atom if e == 1 else None
+        return None
 
-class _Scaled(NamedTuple):
+
+class Closed(NamedTuple):
+    """A term in canonical form with its coefficient; no ``mono`` where the product is zero."""
+
     mono: Mono | None
     coefficient: Fraction
 
-    def __mul__(self, by: object) -> _Scaled:  # type: ignore[override]
-        assert isinstance(by, Fraction)
-        return _Scaled(self.mono, self.coefficient * by)
+    def scaled(self, by: Fraction | int) -> Closed:
+        return Closed(self.mono, self.coefficient * by)
 
 
-def total(parts: Iterable[_Scaled]) -> Sum:
+def total(parts: Iterable[Closed]) -> Sum:
+    """The sum of terms, equal ones collected."""
     out: dict[Mono, Fraction] = {}
     for mono, coefficient in parts:
         if mono is not None:
@@ -196,6 +217,7 @@ def axis_of(index: str) -> str:
 
 
 def map_index(index: Index, to: Callable[[str | int], Index]) -> Index:
+    """The index with every name or number in it changed, inside lookups too."""
     if isinstance(index, (str, int)):
         return to(index)
     if isinstance(index, Lookup):
@@ -227,6 +249,7 @@ def _map_argument(argument: Argument, to: Callable[[str | int], Index]) -> Argum
 
 
 def delta(left: Index, right: Index) -> Delta:
+    """``[left = right]``; the same atom as ``[right = left]``."""
     return Delta(left, right) if index_order(left) <= index_order(right) else Delta(right, left)
 
 
@@ -264,6 +287,7 @@ def atom_indices(atom: Atom) -> frozenset[str | int]:
 
 
 def free_names(mono: Mono) -> frozenset[str]:
+    """The free indices of a term."""
     return frozenset(i for atom, _ in mono.factors for i in atom_indices(atom) if isinstance(i, str))
 
 
@@ -289,13 +313,14 @@ def _lookup_names(index: Index) -> Iterator[str]:
 
 
 def sum_reads(expr: Sum) -> set[str]:
+    """The names of the tensors that an expression reads."""
     return {name for mono in expr.terms for atom, _ in mono.factors for name in atom_reads(atom)}
 
 
 # ---- order --------------------------------------------------------------------------------------------------------------
 
 
-def index_order(index: Index) -> tuple[str, ...]:
+def index_order(index: Index) -> Order:
     if isinstance(index, int):
         return ("0", f"{index:03}")
     if isinstance(index, str):
@@ -306,7 +331,7 @@ def index_order(index: Index) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=200_000)
-def atom_order(atom: Atom) -> tuple[str, ...]:
+def atom_order(atom: Atom) -> Order:
     if isinstance(atom, Read):
         return ("read", atom.name, *(p for i in atom.index for p in index_order(i)))
     if isinstance(atom, (Size, Irrational)):
@@ -320,16 +345,16 @@ def atom_order(atom: Atom) -> tuple[str, ...]:
     return ("extremum", atom.head, *atom_order(atom.of))
 
 
-def _argument_order(argument: Argument) -> tuple[str, ...]:
+def _argument_order(argument: Argument) -> Order:
     return (str(argument),) if isinstance(argument, Fraction) else atom_order(argument)
 
 
-def _factor_order(factor: tuple[Atom, Exponent]) -> tuple[object, ...]:
+def _factor_order(factor: tuple[Atom, Exponent]) -> Order:
     return (atom_order(factor[0]), factor[1])
 
 
 @lru_cache(maxsize=200_000)
-def mono_order(mono: Mono) -> tuple[object, ...]:
+def mono_order(mono: Mono) -> Order:
     return (len(mono.bound), tuple(_factor_order(f) for f in mono.factors))
 
 
@@ -341,8 +366,12 @@ def open_mono(mono: Mono, name: Callable[[str], str] = fresh) -> Opened:
     if not mono.bound:
         return Opened(dict(mono.factors), ())
     names = tuple(name(axis) for axis in mono.bound)
-    factors = {map_atom(a, lambda i: names[i] if isinstance(i, int) else i): e for a, e in mono.factors}
-    return Opened(factors, names)
+    return Opened(_renamed(dict(mono.factors), dict(enumerate(names))), names)
+
+
+def _renamed(factors: Mapping[Atom, Exponent], to: Mapping[str | int, Index]) -> dict[Atom, Exponent]:
+    """The product with indices renamed one to one, so that no two factors become equal."""
+    return {map_atom(a, lambda i: to.get(i, i)): e for a, e in factors.items()}
 
 
 def times(factors: dict[Atom, Exponent], atom: Atom, exponent: Exponent = 1) -> None:
@@ -357,7 +386,8 @@ def times(factors: dict[Atom, Exponent], atom: Atom, exponent: Exponent = 1) -> 
 
 
 @lru_cache(maxsize=50_000)
-def multiply(a: Mono, b: Mono) -> _Scaled:
+def multiply(a: Mono, b: Mono) -> Closed:
+    """The product of two terms; their bound indices stay apart, for each is opened with fresh names."""
     left, right = open_mono(a), open_mono(b)
     factors = dict(left.factors)
     for atom, e in right.factors.items():
@@ -366,13 +396,14 @@ def multiply(a: Mono, b: Mono) -> _Scaled:
 
 
 def substitute(factors: dict[Atom, Exponent], to: Mapping[str, Index]) -> dict[Atom, Exponent]:
+    """The product with named indices replaced, all at once; factors that become equal are collected."""
     out: dict[Atom, Exponent] = {}
     for atom, e in factors.items():
         times(out, map_atom(atom, lambda i: to.get(i, i) if isinstance(i, str) else i), e)
     return out
 
 
-def close(factors: dict[Atom, Exponent], bound: Iterable[str]) -> _Scaled:
+def close(factors: dict[Atom, Exponent], bound: Iterable[str]) -> Closed:
     """Take the names of the bound indices away: collapse deltas, settle conditions and numbers, order canonically.
 
     ``sum_k delta(k, j) f(k) = f(j)``; an index that no factor uses sums to its size; ``[c]**2 = [c]``;
@@ -381,42 +412,41 @@ def close(factors: dict[Atom, Exponent], bound: Iterable[str]) -> _Scaled:
     names = list(bound)
     factors, names = _collapse(factors, names)
     if not _settle(factors):
-        return _Scaled(None, Fraction(0))
+        return Closed(None, Fraction(0))
     coefficient = _numbers(factors)
     used = {i for atom in factors for i in atom_indices(atom)}
     for name in [n for n in names if n not in used]:
         names.remove(name)
         times(factors, Size(axis_of(name)), 1)
-    return _Scaled(_canonical(factors, names), coefficient)
+    return Closed(_canonical(factors, names), coefficient)
 
 
 def _collapse(factors: dict[Atom, Exponent], names: list[str]) -> tuple[dict[Atom, Exponent], list[str]]:
-    while True:
-        for atom in factors:
-            if isinstance(atom, Delta):
-                if atom.left == atom.right:
-                    factors = {a: e for a, e in factors.items() if a is not atom}
-                    break
-                pair = _eliminated(atom, names)
-                if pair is not None:
-                    names.remove(pair[0])
-                    rest = {a: e for a, e in factors.items() if a is not atom}
-                    factors = substitute(rest, {pair[0]: pair[1]})
-                    break
-        else:
-            return factors, names
+    """``sum_k delta(k, j) f(k) = f(j)``, until no delta determines a bound index."""
+    while (found := _determined(factors, names)) is not None:
+        atom, pair = found
+        factors = {a: e for a, e in factors.items() if a is not atom}
+        if pair is not None:
+            names = [n for n in names if n != pair[0]]
+            factors = substitute(factors, {pair[0]: pair[1]})
+    return factors, names
 
 
-def _eliminated(atom: Delta, names: list[str]) -> tuple[str, Index] | None:
-    """The bound index that a delta determines, and its value."""
-    for index, other in ((atom.left, atom.right), (atom.right, atom.left)):
-        if isinstance(index, str) and index in names and index not in set(_leaves(other)):
-            return index, other
+def _determined(factors: dict[Atom, Exponent], names: list[str]) -> tuple[Delta, tuple[str, Index] | None] | None:
+    """A delta that can go: with the bound index that it determines and its value, or None where both sides are the same."""
+    for atom in factors:
+        if isinstance(atom, Delta):
+            if atom.left == atom.right:
+                return atom, None
+            for index, other in ((atom.left, atom.right), (atom.right, atom.left)):
+                # An index inside the other side, as in [k = t[k]], is not determined by it.
+                if isinstance(index, str) and index in names and index not in set(_leaves(other)):
+                    return atom, (index, other)
     return None
 
 
 def _settle(factors: dict[Atom, Exponent]) -> bool:
-    """Make deltas and conditions idempotent; False where two exclude each other."""
+    """``[c]**2 = [c]``, ``[a <= a] = 1``; False where the product is zero: ``[c][not c]``, ``[a < a]``."""
     for atom in list(factors):
         if isinstance(atom, (Delta, Condition)):
             factors[atom] = 1
@@ -457,32 +487,27 @@ def canonical_order(
 
     Returns it with the factors in which the names are replaced by their positions.
     """
-    best: tuple[object, tuple[str, ...], tuple[tuple[Atom, Exponent], ...]] | None = None
+    best: tuple[Order, tuple[str, ...], tuple[tuple[Atom, Exponent], ...]] | None = None
     for choice in product(*(permutations(g) for g in _groups(factors, list(names), kind))):
         order = tuple(n for g in choice for n in g)
-        position: dict[str | int, Index] = {n: k for k, n in enumerate(order)}
-        renamed = {map_atom(a, lambda i: position.get(i, i)): e for a, e in factors.items()}  # noqa: B023
-        ordered = tuple(sorted(renamed.items(), key=_factor_order))
+        ordered = tuple(sorted(_renamed(factors, {n: k for k, n in enumerate(order)}).items(), key=_factor_order))
         key = tuple(_factor_order(f) for f in ordered)
-        if best is None or key < best[0]:  # type: ignore[operator]
+        if best is None or key < best[0]:
             best = (key, order, ordered)
     assert best is not None
     return best[1], best[2]
 
 
 def _groups(factors: Mapping[Atom, Exponent], names: list[str], kind: Mapping[str, str]) -> list[list[str]]:
-    """The names in classes that nothing but their spelling tells apart."""
-    bound = set(names)
-    signature: dict[str, tuple[object, ...]] = {}
+    """The names in classes that nothing but their spelling seems to tell apart: only these need be permuted."""
+    signature: dict[str, Order] = {}
     for name in names:
-        shape = []
-        for atom, e in factors.items():
-            if name in atom_indices(atom):
-                blurred = map_atom(atom, lambda i: "•" if i == name else "◦" if i in bound else i)  # noqa: B023
-                shape.append((atom_order(blurred), e))
-        signature[name] = (kind[name], tuple(sorted(shape)))
-    groups: dict[tuple[object, ...], list[str]] = {}
-    for name in sorted(names, key=lambda n: signature[n]):  # type: ignore[arg-type,return-value]
+        blur: dict[str | int, Index] = {**dict.fromkeys(names, "◦"), name: "•"}
+        users = {a: e for a, e in factors.items() if name in atom_indices(a)}
+        shape = sorted((atom_order(map_atom(a, lambda i, to=blur: to.get(i, i))), e) for a, e in users.items())
+        signature[name] = (kind[name], tuple(shape))
+    groups: dict[Order, list[str]] = {}
+    for name in sorted(names, key=signature.__getitem__):
         groups.setdefault(signature[name], []).append(name)
     return list(groups.values())
 
@@ -497,18 +522,20 @@ def term(factors: Mapping[Atom, Exponent], bound: Iterable[str] = (), coefficien
 
 
 def atom_sum(atom: Atom) -> Sum:
+    """The expression that is one atom."""
     return term({atom: 1})
 
 
 def number(value: Fraction | int) -> Sum:
+    """The expression that is one number."""
     return Sum({ONE: Fraction(value)})
 
 
 def rename_free(expr: Sum, to: Mapping[str, Index]) -> Sum:
-    """Substitute free indices."""
+    """Substitute free indices; bound ones have no names that could be captured."""
 
-    def one(mono: Mono) -> _Scaled:
+    def one(mono: Mono) -> Closed:
         opened = open_mono(mono)
         return close(substitute(opened.factors, to), opened.bound)
 
-    return total(one(m) * c for m, c in expr.terms.items())
+    return total(one(m).scaled(c) for m, c in expr.terms.items())

@@ -81,18 +81,35 @@ def expected(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor 
 
 def run(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
     """Output and gradients of the generated forward and backward."""
-    k, source = kernel(name), module(name, backend)
+    output, env = _forward(name, backend, values, upstream, given)
+    found = _backward(name, backend, env, given)()
+    gradients = [found] if len(kernel(name).backward.results) == 1 else list(found)
+    return torch.as_tensor(output), [torch.as_tensor(g) for g in gradients]
+
+
+def prepared_backward(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
+    """A function of no arguments that runs the generated backward alone."""
+    _, env = _forward(name, backend, values, upstream, given)
+    return _backward(name, backend, env, given)
+
+
+def _forward(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
+    k = kernel(name)
 
     def to(t: torch.Tensor) -> Any:
         return t.numpy() if backend == "numpy" else t
 
     env: dict[str, Any] = {n: to(v) for n, v in values.items()}
-    output, saved = getattr(source, k.forward.name)(*_arguments(k.forward, env), **_given(k.forward, given))
+    output, saved = getattr(module(name, backend), k.forward.name)(*_arguments(k.forward, env), **_given(k.forward, given))
     env |= dict(zip([t.name for t in k.saved], saved, strict=True))
-    env |= {f"d{k.op.outputs[0].name}": to(upstream)}
-    found = getattr(source, k.backward.name)(*_arguments(k.backward, env), **_given(k.backward, given))
-    gradients = [found] if len(k.backward.results) == 1 else list(found)
-    return torch.as_tensor(output), [torch.as_tensor(g) for g in gradients]
+    env[f"d{k.op.outputs[0].name}"] = to(upstream)
+    return output, env
+
+
+def _backward(name: str, backend: str, env: dict[str, Any], given: dict[str, float]) -> Any:
+    program = kernel(name).backward
+    arguments, constants = _arguments(program, env), _given(program, given)
+    return lambda: getattr(module(name, backend), program.name)(*arguments, **constants)
 
 
 def _arguments(program: Program, env: dict[str, Any]) -> list[Any]:

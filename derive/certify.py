@@ -1,0 +1,317 @@
+"""Certificates: every step of a derivation and its result, checked in numbers at random points.
+
+Names are bound to their definitions: forward names to theirs, adjoints to what the chain rule says. Then
+
+* ``forward``: each name of the author's has the value that the equations give it as written;
+* ``chain rule``: each adjoint collects what the definitions that read its name send to it, measured by a small change;
+* every other rule: both sides of the step are equal;
+* ``closed form``: each line, computed from the other lines alone, equals the chain rule's adjoint, and each gradient equals
+  the brute-force derivative of the equations as written;
+* ``full``: so does the derivation that keeps the adjoint of every equation.
+
+Nothing here knows a rule, so a wrong one shows as the step in which it was applied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeVar
+
+from derive.derivation import Derivation, Step
+from derive.engine import derive_full, style_of
+from derive.evaluate import (
+    MP,
+    REAL,
+    STEP,
+    Author,
+    NoPoint,
+    Point,
+    Table,
+    Total,
+    Values,
+    brute_force,
+    point,
+    random_of,
+    sizes_of,
+)
+from derive.factor import to_tree
+from derive.flatten import Definition
+from derive.terms import Sum, sum_reads
+from derive.unicode import language
+
+__all__ = ["Certificate", "Check", "certify"]
+
+T = TypeVar("T")
+
+DIGITS = 50
+TOLERANCE = MP.mpf(10) ** -DIGITS
+#: What is nothing but rounding and the error of a difference, at points where everything is of order 1.
+FLOOR = 70
+NOISE = MP.mpf(10) ** -FLOOR
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check at every point: a step of the derivation, or a named value of its result.
+
+    ``before`` and ``after`` are the two sides of a step that failed, ``reason`` what was found.
+    """
+
+    rule: str
+    name: str
+    passed: bool
+    reason: str = ""
+    before: str = ""
+    after: str = ""
+
+    def __str__(self) -> str:
+        if self.passed:
+            return f"{self.rule}: {self.name}"
+        sides = f"\n  before: {self.before}\n  after:  {self.after}" if self.before or self.after else ""
+        return f"{self.rule}: {self.name}: {self.reason}{sides}"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was checked of one op, on which sizes and seeds. ``sizes`` holds, for every seed, the lengths of the axes."""
+
+    op: str
+    seeds: tuple[int, ...]
+    sizes: tuple[tuple[tuple[str, int], ...], ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.checks) and not self.failures
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        return tuple(c for c in self.checks if not c.passed)
+
+    def to_json(self) -> str:
+        """The certificate as text, the same on every machine: it holds no measured number."""
+        head = {
+            "op": self.op,
+            "passed": self.passed,
+            "tolerance": f"1e-{DIGITS} of the sum of the absolute values of the terms, and 1e-{FLOOR}",
+            "points": [{"seed": s, "sizes": dict(z)} for s, z in zip(self.seeds, self.sizes, strict=True)],
+        }
+        lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in head.items()]
+        checks = [f"    {json.dumps(_entry(c), ensure_ascii=False)}" for c in self.checks]
+        return "\n".join(["{", *lines, '  "checks": [', ",\n".join(checks), "  ]", "}", ""])
+
+    def summary(self) -> str:
+        """One line: passed with how many checks, or the first rule that failed and on which name."""
+        count = f"{len(self.checks)} checks at {len(self.seeds)} points"
+        if self.passed:
+            return f"passed: {count}"
+        first = next(iter(self.failures), None)
+        where = f", first '{first.rule}' on {first.name}: {first.reason}" if first else ""
+        return f"FAILED: {len(self.failures)} of {count}{where}"
+
+
+def _entry(check: Check) -> dict[str, object]:
+    entry: dict[str, object] = {"rule": check.rule, "name": check.name, "passed": check.passed}
+    return entry | {k: v for k in ("reason", "before", "after") if (v := getattr(check, k))}
+
+
+def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
+    """Check a derivation at one random point for every seed. Failures are reported in the certificate, never raised."""
+    op = derivation.op
+    full = derive_full(op)
+    sizes: list[tuple[tuple[str, int], ...]] = []
+    checks: list[Check] = []
+    for seed in seeds:
+        try:
+            at = point(op, seed)
+        except NoPoint as error:
+            found = [Check("point", op.name, False, str(error))]
+        else:
+            found = _Checker(derivation, full, at, seed).run()
+        checks = _merged(checks, found)
+        sizes.append(tuple(sizes_of(op, seed).items()))
+    return Certificate(op.name, tuple(seeds), tuple(sizes), tuple(checks))
+
+
+def _merged(checks: list[Check], found: list[Check]) -> list[Check]:
+    """A check passes where it passes at every point; the first failure stands."""
+    if not checks:
+        return found
+    if [(c.rule, c.name) for c in checks] != [(c.rule, c.name) for c in found]:  # only one of them has a point
+        return [c for c in [*checks, *found] if not c.passed]
+    return [a if not a.passed else b for a, b in zip(checks, found, strict=True)]
+
+
+class _Checker:
+    """The checks of one derivation at one point."""
+
+    def __init__(self, derivation: Derivation, full: Derivation, at: Point, seed: int):
+        self.derivation, self.full, self.at, self.seed = derivation, full, at, seed
+        self.op = derivation.op
+        self.written = Values(at, derivation.written)
+        self.values = Values(at, [*derivation.forward, *derivation.chain])
+
+    def run(self) -> list[Check]:
+        truth = _guarded(lambda: brute_force(self.op, self.at))
+        return [
+            *self.forward(),
+            *(self.step(s) for s in self.derivation.steps),
+            *self.lines(truth),
+            *self.chain_rule(truth),
+        ]
+
+    def forward(self) -> list[Check]:
+        """The author's names that the derivation keeps, as its definitions and as the equations give them."""
+        truth = Author(self.op, self.at, REAL).run(self.at.mp())
+        out = []
+        for d in self.derivation.forward:
+            if d.author:
+                out.append(self.compared("forward", d.name, self.values, d.body, d.index, truth.get(d.name)))
+        return out
+
+    def step(self, step: Step) -> Check:
+        if step.rule == "chain rule":
+            reason = self.sent(step.name, self.derivation, self.values) or self.differ(step, self.values)
+        else:
+            reason = self.differ(step, self.written if step.rule == "stabilise" else self.values)
+        check = Check(step.rule, step.name, not reason, reason)
+        if reason:
+            check = replace(check, before=self.text(step.before, step.index), after=self.text(step.after, step.index))
+        return check
+
+    def differ(self, step: Step, values: Values) -> str:
+        """Why the two sides of a step are not equal, or nothing."""
+
+        def both() -> str:
+            return _difference(values.sum(step.before, step.index), self.values.sum(step.after, step.index))
+
+        return self.reason(both)
+
+    def lines(self, truth: Mapping[str, Table] | str) -> list[Check]:
+        """The closed lines against the chain rule, and the gradients among them against brute force."""
+        derivation = self.derivation
+        values = Values(self.at, [*derivation.forward, *derivation.lines])
+        out = []
+        for line in derivation.lines:
+            if line.name in derivation.gradients:
+                expected = truth if isinstance(truth, str) else truth.get(line.name)
+            else:
+                expected = _guarded(lambda name=line.name: self.values.table(name))  # type: ignore[misc]
+            out.append(self.compared("closed form", line.name, values, line.body, line.index, expected))
+        missing = set(derivation.gradients) - {line.name for line in derivation.lines}
+        return [*out, *(Check("closed form", name, False, "there is no such line") for name in sorted(missing))]
+
+    def chain_rule(self, truth: Mapping[str, Table] | str) -> list[Check]:
+        """The full derivation: every adjoint against the definitions that read its name, the gradients against brute force."""
+        values = Values(self.at, [*self.full.forward, *self.full.lines])
+        out = []
+        for line in self.full.lines:
+            if line.name in self.full.gradients:
+                expected = truth if isinstance(truth, str) else truth.get(line.name)
+                check = self.compared("full", line.name, values, line.body, line.index, expected)
+            else:
+                check = Check("full", line.name, True)
+            if check.passed and (reason := self.sent(line.name, self.full, values)):
+                check = Check("full", line.name, False, reason, after=self.text(line.body, line.index))
+            out.append(check)
+        return out
+
+    def compared(
+        self, rule: str, name: str, values: Values, body: Sum, index: tuple[str, ...], expected: Table | str | None
+    ) -> Check:
+        """One expression against its values found in another way."""
+        if expected is None or isinstance(expected, str):
+            return Check(rule, name, False, expected or "the equations give it no value")
+
+        def both() -> str:
+            total = values.sum(body, index)
+            return _difference(total, Total(expected, dict.fromkeys(expected, 0.0)))
+
+        reason = self.reason(both)
+        return Check(rule, name, not reason, reason, after=self.text(body, index) if reason else "")
+
+    def reason(self, compute: Callable[[], str]) -> str:
+        found = _guarded(lambda: {"": compute()})
+        return found if isinstance(found, str) else f"{found['']} (seed {self.seed})" if found[""] else ""
+
+    # ---- the adjoint statement ---------------------------------------------------------------------------------------
+
+    def sent(self, adjoint: str, derivation: Derivation, values: Values) -> str:
+        """Why an adjoint is not the sum of what is sent to it, or nothing.
+
+        For ``v = f(u, ...)`` and any direction ``r``, ``v`` sends ``sum(dv * df(u + h*r)/dh)`` to ``sum(du * r)``.
+        """
+
+        def measured() -> str:
+            op = self.op
+            known = {d.name for d in derivation.chain} | {f"d{t.name}" for t in op.outputs}
+            indices = {t.name: t.axes for t in op.differentiable} | {d.name: d.index for d in derivation.forward}
+            name = next(n for n in indices if adjoint in (f"d{n}", f"d{n}_total"))
+            du, sums = values.table(adjoint), [MP.mpf(0), MP.mpf(0)]
+            rng = random_of(op.name, self.seed, "direction", name)
+            r = {k: REAL.number(Fraction(rng.randrange(125_000, 975_000), 1_000_003)) for k in du}
+            scale = sum(abs(float(du[k] * r[k])) for k in du)
+            sums[0] += sum((du[k] * r[k] for k in du), MP.mpf(0))
+            if adjoint.endswith("_total") and f"d{name}" in self.at.tables:
+                upstream = values.table(f"d{name}")
+                sums[1] += sum((upstream[k] * r[k] for k in du), MP.mpf(0))
+            for d in derivation.forward:
+                dv = next((n for n in (f"d{d.name}_total", f"d{d.name}") if n in known), None)
+                if dv is not None and name in sum_reads(d.body):
+                    part, size = _directional(values, d, values.table(dv), name, r)
+                    sums[1] += part
+                    scale += size
+            return "" if _agree(sums[0], sums[1], scale) else "it is not what the definitions that read the name send to it"
+
+        return self.reason(measured)
+
+    # ---- what failed -------------------------------------------------------------------------------------------------
+
+    def text(self, body: Sum, index: tuple[str, ...]) -> str:
+        """An expression in the language; its terms as they are stored where it has no such form."""
+        try:
+            return language(to_tree(body, index, style_of(self.op, list(self.derivation.forward))))
+        except Exception:  # a wrong rule may leave what no printer was made for, and must still be reported
+            return repr(body)
+
+
+def _directional(values: Values, d: Definition, dv: Table, name: str, r: Table) -> tuple[object, float]:
+    """``sum(dv * d(body)/dh)`` along ``u + h*r`` by a central difference, and the sum of absolute values."""
+    u = values.table(name)
+    runs = []
+    for h in (STEP, -STEP):
+        moved = values.replaced(d.body, name, {k: u[k] + h * r[k] for k in u})
+        runs.append(moved.sum(d.body, d.index).value)
+    parts = [dv[k] * (runs[0][k] - runs[1][k]) / (2 * STEP) for k in dv if dv[k]]
+    return sum(parts, MP.mpf(0)), sum(abs(float(p)) for p in parts)
+
+
+def _agree(a: object, b: object, scale: float) -> bool:
+    return bool(abs(a - b) <= TOLERANCE * MP.mpf(scale) + NOISE)  # type: ignore[operator]
+
+
+def _difference(one: Total, other: Total) -> str:
+    """Where two expressions differ, or nothing; they agree too where both are undefined."""
+    if one.value.keys() != other.value.keys():
+        return "the shapes differ"
+    for k, a in one.value.items():
+        b = other.value[k]
+        if MP.isnan(a) and MP.isnan(b):
+            continue
+        if not _agree(a, b, max(one.scale[k], other.scale[k])):
+            at = f" at [{', '.join(map(str, k))}]" if k else ""
+            return f"{MP.nstr(a, 6)} against {MP.nstr(b, 6)}{at}"
+    return ""
+
+
+def _guarded(compute: Callable[[], T]) -> T | str:
+    """The value, or in words why there is none."""
+    try:
+        return compute()
+    except KeyError as error:
+        return f"nothing defines {error.args[0]}"
+    except ArithmeticError as error:
+        return f"it has no value: {error}"

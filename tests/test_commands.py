@@ -1,0 +1,166 @@
+"""The command line and the owned folders: reproducible to the byte, all or nothing, with errors that help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import derive
+from codegen import build, write
+from codegen.__main__ import generate, main
+from codegen.emit import emit
+from derive.__main__ import main as derive_main
+from derive.ops import names
+
+ROOT = Path(__file__).resolve().parent.parent
+MINE = """
+y[n] = squash(x[n, d], gain)
+
+y[n] = gain*sum[d](tanh(x[n, d]))
+"""
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    """What `make derive` writes, made once."""
+    return generate()[0]
+
+
+def test_what_is_checked_in_is_what_is_generated(files: dict[str, str]) -> None:
+    text, changed = write.differences(files, ROOT / "generated")
+    assert changed == 0, text[:5000]
+
+
+def test_every_op_has_every_file(files: dict[str, str]) -> None:
+    for name in names():
+        assert {f"numpy/{name}.py", f"torch/{name}.py", f"latex/{name}.tex", f"certificates/{name}.json"} <= files.keys()
+
+
+def test_generated_files_name_no_path_and_no_date(files: dict[str, str]) -> None:
+    for name, text in files.items():
+        assert str(ROOT) not in text, name
+        assert not any(f"20{y}-" in text for y in range(24, 40)), name
+
+
+def test_the_same_bytes_under_another_hash_seed(tmp_path: Path) -> None:
+    """Two processes with different hash seeds emit the same files."""
+    (tmp_path / "op.txt").write_text(MINE)
+    outputs = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "codegen", "emit", "op.txt", "--out", str(out)]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+        outputs.append({p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()})
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0]) == 4
+
+
+def test_emit_writes_only_the_backends_asked_for(tmp_path: Path) -> None:
+    emit(MINE, tmp_path, backends=["numpy"])
+    assert (tmp_path / "numpy/squash.py").is_file()
+    assert not (tmp_path / "torch").exists()
+
+
+def test_an_emitted_file_stands_alone(tmp_path: Path) -> None:
+    emit(MINE, tmp_path, backends=["numpy"])
+    code = "import squash, numpy as np; y, saved = squash.squash_forward(np.ones((2, 3)), np.float64(2.0)); print(y.shape)"
+    done = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'numpy')!r}); {code}"],
+                          capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "(2,)", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y[n] = f(x[n])\ny[n] = g[n]", "unknown name 'g'"),
+        ("y[n] = f(x[n])\ny[n] = sin(x[m])", "index 'm'"),
+        ("", "empty"),
+    ],
+)
+def test_bad_input_writes_nothing_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+    (tmp_path / "op.txt").write_text(text)
+    out = tmp_path / "out"
+    assert main(["emit", str(tmp_path / "op.txt"), "--out", str(out)]) == 1
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_unknown_backend_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "op.txt").write_text(MINE)
+    assert main(["emit", str(tmp_path / "op.txt"), "--out", str(tmp_path / "out"), "--backend", "fortran"]) == 1
+    assert "fortran" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failing_op_leaves_generated_as_it_was(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """When one op fails, nothing is written and the op is named."""
+
+    def broken(progress: object) -> list[build.Built]:
+        raise derive.OpError("it does not derive", op="tanh")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("something was written")
+
+    monkeypatch.setattr("codegen.__main__.build_catalogue", broken)
+    monkeypatch.setattr("codegen.__main__.write_owned", refuse)
+    assert main(["derive"]) == 1
+    assert "tanh" in capsys.readouterr().err
+
+
+def test_an_orphan_fails_the_check_and_is_removed(tmp_path: Path) -> None:
+    """A deleted op's files are counted until they go; files outside the owned folders stay."""
+    wanted = {"numpy/a.py": "A = 1\n"}
+    write.write_owned(wanted, tmp_path)
+    (tmp_path / "numpy/gone.py").write_text("B = 2\n")
+    (tmp_path / "mine.txt").write_text("kept")
+    text, changed = write.differences(wanted, tmp_path)
+    assert changed == 1 and "orphan" in text
+    assert write.write_owned(wanted, tmp_path) == (0, 1)
+    assert write.differences(wanted, tmp_path) == ("", 0)
+    assert (tmp_path / "mine.txt").read_text() == "kept"
+
+
+def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
+    write.write_files({"numpy/a.py": "A = 1\n"}, tmp_path)
+    before = (tmp_path / "numpy/a.py").stat().st_mtime_ns
+    assert write.write_files({"numpy/a.py": "A = 1\n"}, tmp_path) == 0
+    assert (tmp_path / "numpy/a.py").stat().st_mtime_ns == before
+
+
+def test_list_names_every_op(capsys: pytest.CaptureFixture[str]) -> None:
+    assert derive_main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n{name} " in f"\n{printed}" for name in names())
+
+
+@pytest.mark.parametrize("flags", [[], ["--full"], ["--latex"], ["--latex", "--full"]])
+@pytest.mark.parametrize("name", names())
+def test_show_prints_every_op(name: str, flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert derive_main(["show", name, *flags]) == 0
+    printed = capsys.readouterr().out
+    for t in derive.load(name).differentiable:
+        assert (rf"\mathrm{{d}}" if "--latex" in flags else f"d{t.name}") in printed
+
+
+def test_full_shows_every_intermediate_in_chain_rule_order(capsys: pytest.CaptureFixture[str]) -> None:
+    derive_main(["show", "batchnorm", "--full"])
+    printed = capsys.readouterr().out
+    order = [printed.index(f"\n{name}[") for name in ("dxhat", "drstd", "dvar", "dc", "dmu", "dx")]
+    assert order == sorted(order)
+
+
+def test_show_of_an_unknown_op_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert derive_main(["show", "nothing"]) == 1
+    assert "batchnorm" in capsys.readouterr().err
+
+
+def test_importing_the_numpy_kernels_needs_numpy_alone() -> None:
+    """No torch, SymPy, Jinja or engine is imported by `import generated.numpy`."""
+    code = "import sys, generated.numpy; print(sorted({'torch', 'sympy', 'jinja2', 'derive', 'codegen', 'tqdm'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
