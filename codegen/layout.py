@@ -163,7 +163,9 @@ class _Function:
         return [a for a in self.program.arguments if self.program.star in a.axes] if self.collapsed else []
 
     def reshaped(self) -> list[str]:
-        out = []
+        first = next(iter(self.collapsing()), None)
+        shaped = first is not None and any(self.keeps_shape(s.index) for s in self.program.statements if s.name in self.program.results)
+        out = [f"shape = {first.name}.shape"] if first is not None and shaped else []
         for a in self.collapsing():
             shape = ", ".join(a.axes) + ("," if len(a.axes) == 1 else "")
             out.append(f"{a.name} = {a.name}.reshape({shape if len(a.axes) > 1 else a.axes[0]})")
@@ -186,9 +188,15 @@ class _Function:
             return f"{head}, {tail}"
         return ", ".join(parts)
 
+    def keeps_shape(self, index: tuple[str, ...]) -> bool:
+        """Whether a collapsed result has the axes of the first argument that was collapsed."""
+        return bool(self.collapsing()) and index == self.collapsing()[0].axes
+
     def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
         code = name
-        if self.collapsed and self.program.star in index:
+        if self.keeps_shape(index):
+            code += ".reshape(shape)"
+        elif self.collapsed and self.program.star in index:
             dims = [f'*size["*{i}"]' if i == self.program.star else f'size["{i}"]' for i in index]
             code += f".reshape({', '.join(dims)})"
         return code + (".to(dtype)" if cast else "")

@@ -354,13 +354,11 @@ def _mean(expr: Sum, index: tuple[str, ...]) -> Sum:
 
 def bind(expr: Sum, index: Iterable[str]) -> Sum:
     """Sum an expression over free indices."""
-    index = tuple(index)
-
-    def one(mono):  # type: ignore[no-untyped-def]
+    index, parts = tuple(index), []
+    for mono, c in expr.terms.items():
         opened = open_mono(mono)
-        return close(opened.factors, (*opened.bound, *index))
-
-    return total(one(m) * c for m, c in expr.terms.items())
+        parts.append(close(opened.factors, (*opened.bound, *index)).scaled(c))
+    return total(parts)
 
 
 def _index(index: st.Index) -> Index:

@@ -369,9 +369,13 @@ def open_mono(mono: Mono, name: Callable[[str], str] = fresh) -> Opened:
     return Opened(_renamed(dict(mono.factors), dict(enumerate(names))), names)
 
 
+def _rename(atom: Atom, to: Mapping[str | int, Index]) -> Atom:
+    return map_atom(atom, lambda i: to.get(i, i))
+
+
 def _renamed(factors: Mapping[Atom, Exponent], to: Mapping[str | int, Index]) -> dict[Atom, Exponent]:
     """The product with indices renamed one to one, so that no two factors become equal."""
-    return {map_atom(a, lambda i: to.get(i, i)): e for a, e in factors.items()}
+    return {_rename(a, to): e for a, e in factors.items()}
 
 
 def times(factors: dict[Atom, Exponent], atom: Atom, exponent: Exponent = 1) -> None:
@@ -399,7 +403,7 @@ def substitute(factors: dict[Atom, Exponent], to: Mapping[str, Index]) -> dict[A
     """The product with named indices replaced, all at once; factors that become equal are collected."""
     out: dict[Atom, Exponent] = {}
     for atom, e in factors.items():
-        times(out, map_atom(atom, lambda i: to.get(i, i) if isinstance(i, str) else i), e)
+        times(out, _rename(atom, to), e)  # type: ignore[arg-type]  # a mapping of names alone will do
     return out
 
 
@@ -503,8 +507,7 @@ def _groups(factors: Mapping[Atom, Exponent], names: list[str], kind: Mapping[st
     signature: dict[str, Order] = {}
     for name in names:
         blur: dict[str | int, Index] = {**dict.fromkeys(names, "◦"), name: "•"}
-        users = {a: e for a, e in factors.items() if name in atom_indices(a)}
-        shape = sorted((atom_order(map_atom(a, lambda i, to=blur: to.get(i, i))), e) for a, e in users.items())
+        shape = sorted((atom_order(_rename(a, blur)), e) for a, e in factors.items() if name in atom_indices(a))
         signature[name] = (kind[name], tuple(shape))
     groups: dict[Order, list[str]] = {}
     for name in sorted(names, key=signature.__getitem__):

@@ -71,7 +71,7 @@ SYSTEMS = {
         loss = hinge(a[b, k], t[b])
         t[b] in k
         top[b]  = max[k](a[b, k])
-        loss    = mean[b](where(1 + top[b] - a[b, t[b]] > 1, 1 + top[b] - a[b, t[b]], 0))
+        loss    = mean[b](where(top[b] - a[b, t[b]] > 1/10, top[b] - a[b, t[b]], 0))
     """,
     "softplus and friends": """
         y[i] = bent(x[i], tau)

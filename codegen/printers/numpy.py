@@ -83,7 +83,20 @@ class NumpyPrinter(ArrayPrinter):
         return f"np.tensordot({a}, {b}, axes=({where[0]}, {where[1]}))"
 
     def statement(self, s: Statement) -> list[str]:
-        return self.corrected(s) or super().statement(s)
+        return self.corrected(s) or self.in_place(s) or super().statement(s)
+
+    def in_place(self, s: Statement) -> list[str] | None:
+        """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, so no second one is needed."""
+        factors = s.tree.args if isinstance(s.tree, st.Mul) else ()
+        sums = [f for f in factors if isinstance(f, st.Add)]
+        if len(sums) != 1 or not s.index:
+            return None
+        inner = self.value(sums[0], s.index)
+        rest = [f for f in factors if f is not sums[0]]
+        outer = self.value(rest[0] if len(rest) == 1 else st.Mul(tuple(rest)), s.index)
+        if inner.axes != s.index:
+            return None
+        return [f"{s.name} = {inner.code}", f"{s.name} *= {self.fit(outer, s.index)[0]}"]
 
     def corrected(self, s: Statement) -> list[str] | None:
         """``k*(a - [c = t[n]])``: scale ``a``, then correct the entries that the labels name, in place."""

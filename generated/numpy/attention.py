@@ -62,15 +62,16 @@ def attention_backward(do, P, o, q, k, v):
 
     dv = np.swapaxes(P, -1, -2) @ do
     dP = do @ np.swapaxes(v, -1, -2)
-    dS = P * (dP - _sum(do * o, axis=-1, keepdims=True))
+    dS = dP - _sum(do * o, axis=-1, keepdims=True)
+    dS *= P
     dq = dS @ k / math.sqrt(f)
     dk = np.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
     return dq, dk, dv
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

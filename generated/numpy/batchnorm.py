@@ -43,6 +43,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     size = _lengths(dict(x=(x, "n d *s"), gamma=(gamma, "d"), beta=(beta, "d")))
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
+    shape = x.shape
     x = x.reshape(n, d, s)
 
     mu = _mean(x, axis=(0, 2))
@@ -51,7 +52,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     rstd = 1 / np.sqrt(var + eps)
     xhat = c * rstd[:, None]
     y = gamma[:, None] * xhat + beta[:, None]
-    return y.reshape(size["n"], size["d"], *size["*s"]), (xhat.reshape(size["n"], size["d"], *size["*s"]), rstd)
+    return y.reshape(shape), (xhat.reshape(shape), rstd)
 
 
 def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
@@ -69,18 +70,20 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     size = _lengths(dict(dy=(dy, "n d *s"), xhat=(xhat, "n d *s"), rstd=(rstd, "d"), gamma=(gamma, "d")))
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
+    shape = dy.shape
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
     dgamma = _sum(dy * xhat, axis=(0, 2))
     dbeta = _sum(dy, axis=(0, 2))
-    dx = gamma[:, None] * rstd[:, None] * (dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None])
-    return dx.reshape(size["n"], size["d"], *size["*s"]), dgamma, dbeta
+    dx = dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None]
+    dx *= (gamma * rstd)[:, None]
+    return dx.reshape(shape), dgamma, dbeta
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

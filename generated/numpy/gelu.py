@@ -47,7 +47,8 @@ def gelu_backward(dy, cdf, x):
     """
     _lengths(dict(dy=(dy, "*s"), cdf=(cdf, "*s"), x=(x, "*s")))
 
-    dx = dy * (cdf + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
+    dx = cdf + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    dx *= dy
     return dx
 
 
@@ -101,9 +102,9 @@ _ERF_LARGE = (
 )
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

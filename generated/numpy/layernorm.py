@@ -64,6 +64,7 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     size = _lengths(dict(dy=(dy, "*s d"), xhat=(xhat, "*s d"), rstd=(rstd, "*s"), gamma=(gamma, "d")))
     d = size["d"]
     s = math.prod(size["*s"])
+    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -71,13 +72,14 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     dgamma = _sum(dy * xhat, axis=0)
     dbeta = _sum(dy, axis=0)
     dxhat = gamma * dy
-    dx = rstd[:, None] * (dxhat - _mean(dxhat, axis=1, keepdims=True) - xhat * _mean(dxhat * xhat, axis=1, keepdims=True))
-    return dx.reshape(*size["*s"], size["d"]), dgamma, dbeta
+    dx = dxhat - _mean(dxhat, axis=1, keepdims=True) - xhat * _mean(dxhat * xhat, axis=1, keepdims=True)
+    dx *= rstd[:, None]
+    return dx.reshape(shape), dgamma, dbeta
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

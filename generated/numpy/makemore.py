@@ -156,10 +156,12 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     dW2 = h.T @ dlogits
     db2 = _sum(dlogits, axis=0)
     dh = dlogits @ W2.T
-    dhpreact = dh * (1 - h**2)
+    dhpreact = 1 - h**2
+    dhpreact *= dh
     dbngain = _sum(dhpreact * bnraw, axis=0)
     dbnbias = _sum(dhpreact, axis=0)
-    dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1)))
+    dhprebn = dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1))
+    dhprebn *= bngain * bnvar_inv
     dW1 = np.tensordot(embcat, dhprebn, axes=([0], [0]))
     db1 = np.zeros((u,), dtype=embcat.dtype)
     demb = np.tensordot(dhprebn, W1, axes=([1], [2]))
@@ -174,9 +176,9 @@ def _labels(name, labels, length):
         raise IndexError(f"{name} holds labels from {labels.min()} to {labels.max()}; expected 0 to {length - 1}")
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

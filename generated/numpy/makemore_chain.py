@@ -179,7 +179,9 @@ def dh(dlogits, W2):
 
 def dhpreact(dh, h):
     """dhpreact[n, u] = dh[n, u]*(1 - h[n, u]**2)"""
-    return dh * (1 - h**2)
+    dhpreact = 1 - h**2
+    dhpreact *= dh
+    return dhpreact
 
 
 def dbngain(dhpreact, bnraw):

@@ -123,10 +123,12 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     dW2 = act.T @ dlogits
     db2 = _sum(dlogits, axis=0)
     dact = dlogits @ W2.T
-    dhbn = dact * (1 - act**2)
+    dhbn = 1 - act**2
+    dhbn *= dact
     dgamma = _sum(dhbn * batchnorm_xhat, axis=0)
     dbeta = _sum(dhbn, axis=0)
-    dhpre = gamma * batchnorm_rstd * (dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1)))
+    dhpre = dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1))
+    dhpre *= gamma * batchnorm_rstd
     dW1 = np.tensordot(emb, dhpre, axes=([0], [0]))
     db1 = np.zeros((h,), dtype=emb.dtype)
     demb = np.tensordot(dhpre, W1, axes=([1], [2]))
@@ -141,9 +143,9 @@ def _labels(name, labels, length):
         raise IndexError(f"{name} holds labels from {labels.min()} to {labels.max()}; expected 0 to {length - 1}")
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

@@ -54,19 +54,21 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     size = _lengths(dict(dy=(dy, "*s d"), xhat=(xhat, "*s d"), rstd=(rstd, "*s"), gamma=(gamma, "d")))
     d = size["d"]
     s = math.prod(size["*s"])
+    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
     dgamma = _sum(dy * xhat, axis=0)
     dxhat = gamma * dy
-    dx = rstd[:, None] * (dxhat - xhat * _mean(dxhat * xhat, axis=1, keepdims=True))
-    return dx.reshape(*size["*s"], size["d"]), dgamma
+    dx = dxhat - xhat * _mean(dxhat * xhat, axis=1, keepdims=True)
+    dx *= rstd[:, None]
+    return dx.reshape(shape), dgamma
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

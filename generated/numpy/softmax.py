@@ -44,13 +44,14 @@ def softmax_backward(dp, p):
     """
     _lengths(dict(dp=(dp, "*s c"), p=(p, "*s c")))
 
-    dz = p * (dp - _sum(dp * p, axis=-1, keepdims=True))
+    dz = dp - _sum(dp * p, axis=-1, keepdims=True)
+    dz *= p
     return dz
 
 
-def _lengths(arrays, labels={}, same={}):
+def _lengths(arrays, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size, dtype = {}, None
+    labels, same, size, dtype = labels or {}, same or {}, {}, None
     for name, (array, axes) in (arrays | labels).items():
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")

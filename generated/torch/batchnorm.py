@@ -46,6 +46,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     s = math.prod(size["*s"])
     dtype = x.dtype
     x, gamma, beta = _wide(x), _wide(gamma), _wide(beta)
+    shape = x.shape
     x = x.reshape(n, d, s)
 
     mu = x.mean(dim=(0, 2))
@@ -54,7 +55,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     rstd = torch.rsqrt(var + eps)
     xhat = c * rstd[:, None]
     y = gamma[:, None] * xhat + beta[:, None]
-    return y.reshape(size["n"], size["d"], *size["*s"]).to(dtype), (xhat.reshape(size["n"], size["d"], *size["*s"]), rstd)
+    return y.reshape(shape).to(dtype), (xhat.reshape(shape), rstd)
 
 
 def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
@@ -74,13 +75,14 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, xhat, rstd, gamma = _wide(dy), _wide(xhat), _wide(rstd), _wide(gamma)
+    shape = dy.shape
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
     dgamma = (dy * xhat).sum(dim=(0, 2))
     dbeta = dy.sum(dim=(0, 2))
     dx = gamma[:, None] * rstd[:, None] * (dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None])
-    return dx.reshape(size["n"], size["d"], *size["*s"]).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
+    return dx.reshape(shape).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
 
 
 class _Batchnorm(torch.autograd.Function):
@@ -117,9 +119,9 @@ def batchnorm(x, gamma, beta, eps=1e-5, ddof=0):
     return _Batchnorm.apply(x, gamma, beta, eps, ddof)[0]
 
 
-def _lengths(tensors, labels={}, same={}):
+def _lengths(tensors, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size = {}
+    labels, same, size = labels or {}, same or {}, {}
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")

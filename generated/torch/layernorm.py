@@ -69,6 +69,7 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, xhat, rstd, gamma = _wide(dy), _wide(xhat), _wide(rstd), _wide(gamma)
+    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -77,7 +78,7 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     dbeta = dy.sum(dim=0)
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - dxhat.mean(dim=1, keepdim=True) - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return dx.reshape(*size["*s"], size["d"]).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
+    return dx.reshape(shape).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
 
 
 class _Layernorm(torch.autograd.Function):
@@ -114,9 +115,9 @@ def layernorm(x, gamma, beta, eps=1e-5):
     return _Layernorm.apply(x, gamma, beta, eps)[0]
 
 
-def _lengths(tensors, labels={}, same={}):
+def _lengths(tensors, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size = {}
+    labels, same, size = labels or {}, same or {}, {}
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")

@@ -59,6 +59,7 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, xhat, rstd, gamma = _wide(dy), _wide(xhat), _wide(rstd), _wide(gamma)
+    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -66,7 +67,7 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     dgamma = (dy * xhat).sum(dim=0)
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return dx.reshape(*size["*s"], size["d"]).to(dtype), dgamma.to(dtype)
+    return dx.reshape(shape).to(dtype), dgamma.to(dtype)
 
 
 class _Rmsnorm(torch.autograd.Function):
@@ -103,9 +104,9 @@ def rmsnorm(x, gamma, eps=1e-6):
     return _Rmsnorm.apply(x, gamma, eps)[0]
 
 
-def _lengths(tensors, labels={}, same={}):
+def _lengths(tensors, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size = {}
+    labels, same, size = labels or {}, same or {}, {}
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")

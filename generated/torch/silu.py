@@ -91,9 +91,9 @@ def silu(x):
     return _Silu.apply(x)[0]
 
 
-def _lengths(tensors, labels={}, same={}):
+def _lengths(tensors, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size = {}
+    labels, same, size = labels or {}, same or {}, {}
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")

@@ -84,9 +84,9 @@ def tanh(x):
     return _Tanh.apply(x)
 
 
-def _lengths(tensors, labels={}, same={}):
+def _lengths(tensors, labels=None, same=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    size = {}
+    labels, same, size = labels or {}, same or {}, {}
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
