@@ -1,11 +1,11 @@
 """One op through all stages, and the whole catalogue.
 
-    derive      op          -> derivation
-    certify     derivation  -> certificate
-    plan        derivation  -> kernel (two programs)
-    lay out     kernel      -> file parts, a backend each
-    render      file parts  -> source
-    verify      source      -> agreement with autograd
+derive      op          -> derivation
+certify     derivation  -> certificate
+plan        derivation  -> kernel (two programs)
+lay out     kernel      -> file parts, a backend each
+render      file parts  -> source
+verify      source      -> agreement with autograd
 """
 
 from __future__ import annotations

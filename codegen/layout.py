@@ -89,7 +89,7 @@ class _Function:
         needs = self.lengths_needed()
         self.helpers.add("_lengths")
         same = equal_axes(self.op)
-        extra = f', same={{{", ".join(f"{k!r}: {v!r}" for k, v in same.items())}}}' if same else ""
+        extra = f", same={{{', '.join(f'{k!r}: {v!r}' for k, v in same.items())}}}" if same else ""
         extra = extra.replace("'", '"')
         call = f"_lengths({spec}{extra})"
         lines.append(f"size = {call}" if needs or self.collapsed else call)
@@ -164,7 +164,9 @@ class _Function:
 
     def reshaped(self) -> list[str]:
         first = next(iter(self.collapsing()), None)
-        shaped = first is not None and any(self.keeps_shape(s.index) for s in self.program.statements if s.name in self.program.results)
+        shaped = first is not None and any(
+            self.keeps_shape(s.index) for s in self.program.statements if s.name in self.program.results
+        )
         out = [f"shape = {first.name}.shape"] if first is not None and shaped else []
         for a in self.collapsing():
             shape = ", ".join(a.axes) + ("," if len(a.axes) == 1 else "")
@@ -209,14 +211,20 @@ class _Function:
         lines += [line for s in self.program.statements for line in self.equation(s.name, s.index, s.tree)]
         lines += ["", "Shapes: " + ", ".join(self.shaped(a.name, a.axes) for a in self.program.arguments) + "."]
         if self.is_forward:
-            saved = ", ".join(t.name for t in self.kernel.saved)
+            saved = ", ".join(t.name for t in self.kernel.saved) + ("," if len(self.kernel.saved) == 1 else "")
             outputs = ", ".join(t.name for t in self.op.outputs)
-            lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}{',' if len(self.kernel.saved) == 1 else ''}).")
+            lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}).")
         else:
             lines.append(f"Returns {', '.join(self.program.results)}.")
         array = "array" if self.backend == "numpy" else "tensor"
-        lines.append(f"Raises TypeError for what is no {array} of the right kind, ValueError for shapes that disagree"
-                     + (", IndexError for a label out of range." if any(self.checks_labels(a) for a in self.program.arguments if a.labels) else "."))
+        lines.append(
+            f"Raises TypeError for what is no {array} of the right kind, ValueError for shapes that disagree"
+            + (
+                ", IndexError for a label out of range."
+                if any(self.checks_labels(a) for a in self.program.arguments if a.labels)
+                else "."
+            )
+        )
         return [w for line in lines for w in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") if line else [""])]
 
     def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:
@@ -276,7 +284,9 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     doc = [
         f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
         "",
-        "Shapes: " + ", ".join(f"{t.name}[{', '.join(('*' if a in op.stars else '') + a for a in t.axes)}]" for t in op.inputs) + ".",
+        "Shapes: "
+        + ", ".join(f"{t.name}[{', '.join(('*' if a in op.stars else '') + a for a in t.axes)}]" for t in op.inputs)
+        + ".",
     ]
     assert first
     return DifferentiableSource(

@@ -140,7 +140,9 @@ class _Planner:
         inlined = {n for n in recomputed if uses[n] <= 1 or self.cheap(self.definitions[n])}
         style = self.inlining(inlined)
         statements = [
-            Statement(n, self.definitions[n].index, to_tree(self.definitions[n].body, self.definitions[n].index, style), "temporary")
+            Statement(
+                n, self.definitions[n].index, to_tree(self.definitions[n].body, self.definitions[n].index, style), "temporary"
+            )
             for n in recomputed
             if n not in inlined
         ]
@@ -168,7 +170,9 @@ class _Planner:
                 have |= set(t.axes)
         return needed
 
-    def program(self, kind: str, arguments: tuple[Argument, ...], statements: list[Statement], results: Iterable[str]) -> Program:
+    def program(
+        self, kind: str, arguments: tuple[Argument, ...], statements: list[Statement], results: Iterable[str]
+    ) -> Program:
         used = {n for s in statements for n in st.reads(s.tree)}
         constants = tuple(c for c in self.op.constants if c.name in used)
         star = next(iter(sorted(self.op.stars)), "")
@@ -213,5 +217,3 @@ def _must_collapse(star: str, arguments: tuple[Argument, ...], statements: list[
             if isinstance(node, st.Read) and any(isinstance(i, st.Lookup) and len(node.index) > 2 for i in node.index):
                 return True
     return False
-
-

@@ -15,9 +15,21 @@ from derive import syntax as st
 
 Named = tuple[torch.Tensor, tuple[str, ...]]
 
-_FUNCTIONS = {"exp": torch.exp, "log": torch.log, "tanh": torch.tanh, "sinh": torch.sinh, "cosh": torch.cosh, "sin": torch.sin,
-              "cos": torch.cos, "atan": torch.atan, "erf": torch.erf, "abs": torch.abs, "sign": torch.sign,
-              "maximum": torch.maximum, "minimum": torch.minimum}
+_FUNCTIONS = {
+    "exp": torch.exp,
+    "log": torch.log,
+    "tanh": torch.tanh,
+    "sinh": torch.sinh,
+    "cosh": torch.cosh,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "atan": torch.atan,
+    "erf": torch.erf,
+    "abs": torch.abs,
+    "sign": torch.sign,
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+}
 _RELATIONS = {"<": torch.lt, "<=": torch.le, ">": torch.gt, ">=": torch.ge, "==": torch.eq, "!=": torch.ne}
 
 
@@ -68,6 +80,9 @@ class _Evaluation:
     def number(self, value: float) -> Named:
         return torch.tensor(value, dtype=self.dtype), ()
 
+    def number_of(self, truth: Named) -> Named:
+        return truth[0].to(self.dtype), truth[1]
+
     def value(self, tree: st.Tree) -> Named:
         match tree:
             case st.Num(v):
@@ -98,11 +113,9 @@ class _Evaluation:
             case st.Call(head, args):
                 return self.join([self.value(a) for a in args], _FUNCTIONS[head])
             case st.Indicator(st.Match(a, b)):
-                v, axes = self.join([self.index(a), self.index(b)], torch.eq)
-                return v.to(self.dtype), axes
+                return self.number_of(self.join([self.index(a), self.index(b)], torch.eq))
             case st.Indicator(cond):
-                v, axes = self.value(cond)
-                return v.to(self.dtype), axes
+                return self.number_of(self.value(cond))
         raise TypeError(f"no torch for {tree}")
 
     def index(self, index: st.Index) -> Named:
@@ -121,4 +134,5 @@ class _Evaluation:
         value, axes = self.value(body)
         where = [axes.index(i) for i in index]
         rest = tuple(a for a in axes if a not in index)
-        return {"sum": torch.sum, "mean": torch.mean, "max": torch.amax, "min": torch.amin}[kind](value, dim=where), rest
+        reduce: Any = {"sum": torch.sum, "mean": torch.mean, "max": torch.amax, "min": torch.amin}[kind]
+        return reduce(value, dim=where), rest

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import lru_cache
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from codegen.source import FileSource
 
 
-@lru_cache(maxsize=None)
+@cache
 def environment() -> Environment:
     return Environment(
         loader=PackageLoader("codegen"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from derive.ops import names
 OPS = names()
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernel(name: str) -> Kernel:
     return plan(derive.derive(derive.load(name)))
 
@@ -29,10 +29,14 @@ def module(name: str, backend: str) -> Any:
 
 
 def constants(name: str) -> dict[str, float]:
-    return {c.name: float(c.default) if "." in c.default or "e" in c.default else int(c.default) for c in kernel(name).op.constants}
+    return {
+        c.name: float(c.default) if "." in c.default or "e" in c.default else int(c.default) for c in kernel(name).op.constants
+    }
 
 
-def shapes(name: str, rng: np.random.Generator, low: int = 1, high: int = 6, star: int | None = None) -> dict[str, tuple[int, ...]]:
+def shapes(
+    name: str, rng: np.random.Generator, low: int = 1, high: int = 6, star: int | None = None
+) -> dict[str, tuple[int, ...]]:
     """A random shape for every input; ``*s`` stands for 0 to 3 axes, the same for all."""
     op = kernel(name).op
     axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
@@ -87,7 +91,9 @@ def run(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torc
     return torch.as_tensor(output), [torch.as_tensor(g) for g in gradients]
 
 
-def prepared_backward(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
+def prepared_backward(
+    name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]
+) -> Any:
     """A function of no arguments that runs the generated backward alone."""
     _, env = _forward(name, backend, values, upstream, given)
     return _backward(name, backend, env, given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sympy
 
@@ -29,8 +31,7 @@ CLOSED = {
         "dgamma[d]": "sum[s](dy[s, d]*xhat[s, d])",
         "dbeta[d]": "sum[s](dy[s, d])",
         "dxhat[s, d]": "gamma[d]*dy[s, d]",
-        "dx[s, d]": "rstd[s]*(dxhat[s, d] - sum[d](dxhat[s, d])/size(d)"
-        " - xhat[s, d]*sum[d](dxhat[s, d]*xhat[s, d])/size(d))",
+        "dx[s, d]": "rstd[s]*(dxhat[s, d] - sum[d](dxhat[s, d])/size(d) - xhat[s, d]*sum[d](dxhat[s, d]*xhat[s, d])/size(d))",
     },
     "rmsnorm": {
         "dgamma[d]": "sum[s](dy[s, d]*xhat[s, d])",
@@ -57,34 +58,32 @@ HOT = {"softmax_cross_entropy": ("hot", "n", "c"), "embedding": ("hot", "s", "v"
 
 
 def expected(op: derive.Op, derivation: derive.Derivation, left: str, right: str) -> sympy.Expr:
-    """The expected right side as SymPy, every tensor that it may read declared as an input."""
-    axes = {t.name: t.axes for t in op.inputs if not t.integer}
-    axes |= {d.name: d.index for d in (*derivation.forward, *derivation.chain)}
-    axes |= {f"d{t.name}": t.axes for t in op.outputs}
-    if op.name in HOT:
-        name, *of = HOT[op.name]
-        axes[name] = tuple(of)
-    free = [a for a in axes if f"{a}[" in right or a in right.replace("(", " ").replace("*", " ").replace("/", " ").split()]
-    # An adjoint's name is refused as an input, so the expected text renames d to grad_.
-    rename = {a: a if a in ("hot",) or not a.startswith("d") else f"grad_{a}" for a in axes}
-    for name in sorted(axes, key=len, reverse=True):
-        if rename[name] != name:
-            import re
+    """The expected right side as SymPy.
 
-            right = re.sub(rf"\b{name}\b(?=\[|\b(?!\())", rename[name], right) if name not in op_axes(op) else right
-    inputs = ", ".join(f"{rename[a]}[{', '.join(axes[a])}]" if axes[a] else rename[a] for a in axes if rename[a] in right or a in free)
-    constants = "".join(f", {c.name}={c.default}" for c in op.constants)
-    target = left.split("[")[1] if "[" in left else ""
-    text = f"result{'[' + target if target else ''} = expected_form({inputs}{constants})\n"
-    text += f"result{'[' + target if target else ''} = {right}"
-    tree = to_sympy(parse(text).equations[0].rhs)
-    bases = {sympy.IndexedBase(rename[a], real=True): sympy.IndexedBase(a, real=True) for a in axes if rename[a] != a}
-    symbols = {sympy.Symbol(rename[a], real=True): sympy.Symbol(a, real=True) for a in axes if rename[a] != a}
-    return tree.subs(bases).subs(symbols)
+    The language refuses the name of an adjoint beside the tensor that it belongs to, so every tensor is read under a neutral
+    name, and gets its own back afterwards.
+    """
+    axes = {t.name: t.axes for t in op.inputs if t.labels is None}
+    axes |= {d.name: d.index for d in derivation.forward}
+    axes |= {d.name: d.index for d in derivation.chain} | {f"d{t.name}": t.axes for t in op.outputs}
+    axes |= {HOT[op.name][0]: HOT[op.name][1:]} if op.name in HOT else {}
+    neutral = {name: f"v{k}" for k, name in enumerate(axes)}
+    text = re.sub(r"[A-Za-z_]\w*", lambda word: neutral.get(word[0], word[0]), right)
+    read = [name for name in axes if re.search(rf"\b{neutral[name]}\b", text)]
+    inputs = [f"{neutral[name]}[{', '.join(axes[name])}]" if axes[name] else neutral[name] for name in read]
+    constants = [f"{c.name}={c.default}" for c in op.constants]
+    result = f"result[{left.split('[')[1]}" if "[" in left else "result"
+    tree = parse(f"{result} = form({', '.join(inputs + constants)})\n{result} = {text}").equations[0].rhs
+    own = {sympy.IndexedBase(neutral[n], real=True): sympy.IndexedBase(n, real=True) for n in read if axes[n]}
+    own |= {sympy.Symbol(neutral[n], real=True): sympy.Symbol(n, real=True) for n in read if not axes[n]}
+    return to_sympy(tree).subs(own)
 
 
-def op_axes(op: derive.Op) -> set[str]:
-    return {a for t in op.inputs for a in t.axes}
+def with_one_hot(expr: sympy.Expr, name: str) -> sympy.Expr:
+    """The found expression with its indicators written as the one-hot tensor of the expected text."""
+    hot, *index = HOT[name]
+    one_hot = sympy.IndexedBase(hot, real=True)[tuple(sympy.Symbol(i, integer=True) for i in index)]
+    return expr.replace(sympy.KroneckerDelta, lambda *_: one_hot)
 
 
 def canonical(expr: sympy.Expr) -> sympy.Expr:
@@ -117,8 +116,7 @@ def test_closed_form(name: str) -> None:
         line = lines[left.split("[")[0]]
         found = to_sympy(show(line.body, line.index))
         if name in HOT:
-            hot, *of = HOT[name]
-            found = found.replace(sympy.KroneckerDelta, lambda *_: sympy.IndexedBase(hot, real=True)[tuple(sympy.Symbol(i, integer=True) for i in of)])  # noqa: B023
+            found = with_one_hot(found, name)
         difference = canonical(found) - canonical(expected(op, derivation, left, right))
         assert sympy.simplify(difference) == 0, f"{line.name} = {found}"
 

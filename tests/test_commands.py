@@ -69,8 +69,12 @@ def test_emit_writes_only_the_backends_asked_for(tmp_path: Path) -> None:
 def test_an_emitted_file_stands_alone(tmp_path: Path) -> None:
     emit(MINE, tmp_path, backends=["numpy"])
     code = "import squash, numpy as np; y, saved = squash.squash_forward(np.ones((2, 3)), np.float64(2.0)); print(y.shape)"
-    done = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'numpy')!r}); {code}"],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'numpy')!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.strip() == "(2,)", done.stderr
 
 
@@ -82,7 +86,9 @@ def test_an_emitted_file_stands_alone(tmp_path: Path) -> None:
         ("", "empty"),
     ],
 )
-def test_bad_input_writes_nothing_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+def test_bad_input_writes_nothing_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
     (tmp_path / "op.txt").write_text(text)
     out = tmp_path / "out"
     assert main(["emit", str(tmp_path / "op.txt"), "--out", str(out)]) == 1
@@ -144,7 +150,7 @@ def test_show_prints_every_op(name: str, flags: list[str], capsys: pytest.Captur
     assert derive_main(["show", name, *flags]) == 0
     printed = capsys.readouterr().out
     for t in derive.load(name).differentiable:
-        assert (rf"\mathrm{{d}}" if "--latex" in flags else f"d{t.name}") in printed
+        assert (r"\mathrm{d}" if "--latex" in flags else f"d{t.name}") in printed
 
 
 def test_full_shows_every_intermediate_in_chain_rule_order(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,6 +167,7 @@ def test_show_of_an_unknown_op_names_the_known_ones(capsys: pytest.CaptureFixtur
 
 def test_importing_the_numpy_kernels_needs_numpy_alone() -> None:
     """No torch, SymPy, Jinja or engine is imported by `import generated.numpy`."""
-    code = "import sys, generated.numpy; print(sorted({'torch', 'sympy', 'jinja2', 'derive', 'codegen', 'tqdm'} & set(sys.modules)))"
+    heavy = {"torch", "sympy", "jinja2", "derive", "codegen", "tqdm"}
+    code = f"import sys, generated.numpy; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -26,7 +26,9 @@ def close(found: torch.Tensor, wanted: torch.Tensor, bound: float, scale: float 
 
 def magnitude(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor) -> float:
     """A bound on the terms that a gradient is a sum of: what cancels to a small gradient is not small itself."""
-    return float(upstream.abs().sum()) * max([1.0, *(float(v.abs().max()) for v in values.values() if v.is_floating_point() and v.numel())])
+    return float(upstream.abs().sum()) * max(
+        [1.0, *(float(v.abs().max()) for v in values.values() if v.is_floating_point() and v.numel())]
+    )
 
 
 @both
@@ -212,7 +214,13 @@ def test_a_wrong_rank_is_a_value_error_naming_the_argument(name: str, backend: s
         if not t.axes or (set(t.axes) <= k.op.stars):
             continue
         wrong = dict(values)
-        wrong[t.name] = values[t.name][(None,) * 9] if not set(t.axes) & k.op.stars else values[t.name].reshape(-1)[:0].reshape(())if values[t.name].numel() == 0 else values[t.name].reshape(-1)[0]
+        wrong[t.name] = (
+            values[t.name][(None,) * 9]
+            if not set(t.axes) & k.op.stars
+            else values[t.name].reshape(-1)[:0].reshape(())
+            if values[t.name].numel() == 0
+            else values[t.name].reshape(-1)[0]
+        )
         with pytest.raises(ValueError, match=rf"\b{t.name}\b"):
             _forward(name, backend, wrong)
 

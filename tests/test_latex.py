@@ -21,7 +21,11 @@ def test_compiles(name: str, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / f"{name}.pdf").stat().st_size > 1000
-    wide = [line for line in done.stdout.splitlines() if line.startswith("Overfull \\hbox") and float(line.split("(")[1].split("pt")[0]) > 20]
+    wide = [
+        line
+        for line in done.stdout.splitlines()
+        if line.startswith("Overfull \\hbox") and float(line.split("(")[1].split("pt")[0]) > 20
+    ]
     assert not wide, wide
 
 
