@@ -35,10 +35,12 @@ _RELATIONS = {"<": torch.lt, "<=": torch.le, ">": torch.gt, ">=": torch.ge, "=="
 
 def evaluate(op: st.Op, inputs: dict[str, torch.Tensor], constants: dict[str, float]) -> dict[str, torch.Tensor]:
     """Every named value of the op; each ``*s`` is a single axis of the inputs. Differentiable in the inputs."""
-    return _Evaluation(op, inputs, constants).run()
+    return Evaluation(op, inputs, constants).run()
 
 
-class _Evaluation:
+class Evaluation:
+    """The values of one op on one input; ``value`` gives any expression over them, with the axes of the result."""
+
     def __init__(self, op: st.Op, inputs: dict[str, torch.Tensor], constants: dict[str, float]):
         self.op, self.values = op, dict(inputs)
         self.axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations}

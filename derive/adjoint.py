@@ -10,10 +10,12 @@ cases. The derivative of a function of one argument is SymPy's; a maximum sends 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 
 from derive import syntax as st
+from derive.errors import OpError
+from derive.factor import syntax_index
 from derive.flatten import Definition, Names, bind, flat_tree
 from derive.functions import derivative
 from derive.terms import (
@@ -40,10 +42,11 @@ from derive.terms import (
 
 
 def adjoint_name(name: str) -> str:
+    """What the gradient of the loss with respect to a name is called."""
     return f"d{name}"
 
 
-def active_names(op: st.Op, definitions: list[Definition]) -> set[str]:
+def active_names(op: st.Op, definitions: Sequence[Definition]) -> set[str]:
     """The names through which a differentiable input reaches an output."""
     reached = {t.name for t in op.differentiable}
     for d in definitions:
@@ -56,7 +59,7 @@ def active_names(op: st.Op, definitions: list[Definition]) -> set[str]:
     return reached & needed
 
 
-def adjoints(op: st.Op, definitions: list[Definition], names: Names) -> list[Definition]:
+def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list[Definition]:
     """``du[K] = ...`` for every active name, from the loss back to the inputs.
 
     The upstream gradient of an output ``y`` is the name ``dy``. Where other equations read ``y`` too, what they send is
@@ -75,17 +78,26 @@ def adjoints(op: st.Op, definitions: list[Definition], names: Names) -> list[Def
         if d.name not in upstream:
             out.append(Definition(name, d.index, inner))
         elif inner:
-            name = f"{name}_total"
+            name = _total_name(op, d.name, index_of)
             out.append(Definition(name, d.index, inner + atom_sum(Read(adjoint_name(d.name), d.index))))
         for u, part in _contributions(op, d, name, active, index_of, names):
             contributions[u] = contributions.get(u, Sum()) + part
-        needed = {name for later in backwards[position + 1 :] for name in sum_reads(later.body)}
+        needed = {u for later in backwards[position + 1 :] for u in sum_reads(later.body)}
         for t in [t for t in waiting.values() if t.name not in needed]:
             out.append(Definition(adjoint_name(t.name), t.axes, contributions.get(t.name, Sum())))
             del waiting[t.name]
     for t in waiting.values():
         out.append(Definition(adjoint_name(t.name), t.axes, Sum()))
     return out
+
+
+def _total_name(op: st.Op, output: str, known: Collection[str]) -> str:
+    """The name of an output's whole adjoint, which differs from the upstream gradient where other equations read it."""
+    if f"{output}_total" in known:
+        raise OpError(
+            f"'{output}_total' cannot be a name: its adjoint would be called as the whole adjoint of '{output}' is", op=op.name
+        )
+    return f"{adjoint_name(output)}_total"
 
 
 def _contributions(
@@ -109,11 +121,10 @@ def _send(body: Sum, read: Read, index: tuple[str, ...], bound: tuple[str, ...],
     """Sum over ``I`` and ``R``, with the deltas that tie the read's indices ``J`` to the target's ``K``."""
     apart: dict[str, Index] = {i: fresh(i) for i in index}
     body = rename_free(body, apart)
-    moved = rename_free(atom_sum(read), apart).single
-    assert moved is not None
-    slots = moved[0].factors[0][0].index  # type: ignore[union-attr]
+    moved = rename_free(atom_sum(read), apart).atom
+    assert isinstance(moved, Read)
     deltas = number(1)
-    for k, j in zip(target, slots, strict=True):
+    for k, j in zip(target, moved.index, strict=True):
         deltas = deltas * term({delta(k, j): 1})
     return bind(body * deltas, (*[str(v) for v in apart.values()], *bound))
 
@@ -144,7 +155,8 @@ def _larger(a: Argument, b: Argument, rel: str) -> Iterator[tuple[Read, Sum]]:
 
 
 def _equal(a: Argument, b: Argument) -> Condition:
-    return Condition("==", *sorted((a, b), key=str))
+    left, right = sorted((a, b), key=str)
+    return Condition("==", left, right)
 
 
 def _function_slope(op: st.Op, head: str, argument: Read, names: Names, scope: tuple[str, ...]) -> Sum:
@@ -154,16 +166,10 @@ def _function_slope(op: st.Op, head: str, argument: Read, names: Names, scope: t
 
 
 def _with_argument(tree: st.Tree, argument: Read) -> st.Tree:
+    """A derivative, which has one read, at the argument itself."""
     if isinstance(tree, st.Read):
-        return st.Read(argument.name, tuple(_syntax_index(i) for i in argument.index))
+        return st.Read(argument.name, tuple(map(syntax_index, argument.index)))
     return st.rebuild(tree, lambda child: _with_argument(child, argument))
-
-
-def _syntax_index(index: Index) -> st.Index:
-    if isinstance(index, str):
-        return index
-    assert not isinstance(index, (int, Hole))
-    return st.Lookup(index.name, tuple(_syntax_index(i) for i in index.index))
 
 
 def _maximizers(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]:

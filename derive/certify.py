@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import TypeVar
 
 from derive.derivation import Derivation, Step
@@ -26,6 +27,7 @@ from derive.evaluate import (
     MP,
     REAL,
     STEP,
+    ZERO,
     Author,
     NoPoint,
     Point,
@@ -155,13 +157,13 @@ class _Checker:
         self.values = Values(at, [*derivation.forward, *derivation.chain])
 
     def run(self) -> list[Check]:
-        truth = _guarded(lambda: brute_force(self.op, self.at))
-        return [
-            *self.forward(),
-            *(self.step(s) for s in self.derivation.steps),
-            *self.lines(truth),
-            *self.chain_rule(truth),
-        ]
+        truth = self.truth()
+        return [*self.forward(), *(self.step(s) for s in self.derivation.steps), *self.lines(truth), *self.chain_rule(truth)]
+
+    def truth(self) -> Mapping[str, Table]:
+        """The brute-force gradients; none where the equations cannot be evaluated exactly."""
+        found, _ = _guarded(lambda: brute_force(self.op, self.at))
+        return found or {}
 
     def forward(self) -> list[Check]:
         """The author's names that the derivation keeps, as its definitions and as the equations give them."""
@@ -190,28 +192,27 @@ class _Checker:
 
         return self.reason(both)
 
-    def lines(self, truth: Mapping[str, Table] | str) -> list[Check]:
+    def lines(self, truth: Mapping[str, Table]) -> list[Check]:
         """The closed lines against the chain rule, and the gradients among them against brute force."""
         derivation = self.derivation
         values = Values(self.at, [*derivation.forward, *derivation.lines])
         out = []
         for line in derivation.lines:
             if line.name in derivation.gradients:
-                expected = truth if isinstance(truth, str) else truth.get(line.name)
+                expected = truth.get(line.name)
             else:
-                expected = _guarded(lambda name=line.name: self.values.table(name))  # type: ignore[misc]
+                expected, _ = _guarded(partial(self.values.table, line.name))
             out.append(self.compared("closed form", line.name, values, line.body, line.index, expected))
         missing = set(derivation.gradients) - {line.name for line in derivation.lines}
         return [*out, *(Check("closed form", name, False, "there is no such line") for name in sorted(missing))]
 
-    def chain_rule(self, truth: Mapping[str, Table] | str) -> list[Check]:
+    def chain_rule(self, truth: Mapping[str, Table]) -> list[Check]:
         """The full derivation: every adjoint against the definitions that read its name, the gradients against brute force."""
         values = Values(self.at, [*self.full.forward, *self.full.lines])
         out = []
         for line in self.full.lines:
             if line.name in self.full.gradients:
-                expected = truth if isinstance(truth, str) else truth.get(line.name)
-                check = self.compared("full", line.name, values, line.body, line.index, expected)
+                check = self.compared("full", line.name, values, line.body, line.index, truth.get(line.name))
             else:
                 check = Check("full", line.name, True)
             if check.passed and (reason := self.sent(line.name, self.full, values)):
@@ -220,11 +221,11 @@ class _Checker:
         return out
 
     def compared(
-        self, rule: str, name: str, values: Values, body: Sum, index: tuple[str, ...], expected: Table | str | None
+        self, rule: str, name: str, values: Values, body: Sum, index: tuple[str, ...], expected: Table | None
     ) -> Check:
         """One expression against its values found in another way."""
-        if expected is None or isinstance(expected, str):
-            return Check(rule, name, False, expected or "the equations give it no value")
+        if expected is None:
+            return Check(rule, name, False, "there is no other value to compare it with")
 
         def both() -> str:
             total = values.sum(body, index)
@@ -234,8 +235,10 @@ class _Checker:
         return Check(rule, name, not reason, reason, after=self.text(body, index) if reason else "")
 
     def reason(self, compute: Callable[[], str]) -> str:
-        found = _guarded(lambda: {"": compute()})
-        return found if isinstance(found, str) else f"{found['']} (seed {self.seed})" if found[""] else ""
+        """What is wrong and at which seed, or nothing."""
+        found, missing = _guarded(compute)
+        reason = found or missing
+        return f"{reason} (seed {self.seed})" if reason else ""
 
     # ---- the adjoint statement ---------------------------------------------------------------------------------------
 
@@ -246,27 +249,31 @@ class _Checker:
         """
 
         def measured() -> str:
-            op = self.op
-            known = {d.name for d in derivation.chain} | {f"d{t.name}" for t in op.outputs}
-            indices = {t.name: t.axes for t in op.differentiable} | {d.name: d.index for d in derivation.forward}
-            name = next(n for n in indices if adjoint in (f"d{n}", f"d{n}_total"))
-            du, sums = values.table(adjoint), [MP.mpf(0), MP.mpf(0)]
-            rng = random_of(op.name, self.seed, "direction", name)
+            own = {self.adjoint_of(name, derivation): name for name in [t.name for t in self.op.inputs] + _names(derivation)}
+            name = own[adjoint]
+            du = values.table(adjoint)
+            rng = random_of(self.op.name, self.seed, "direction", name)
             r = {k: REAL.number(Fraction(rng.randrange(125_000, 975_000), 1_000_003)) for k in du}
-            scale = sum(abs(float(du[k] * r[k])) for k in du)
-            sums[0] += sum((du[k] * r[k] for k in du), MP.mpf(0))
-            if adjoint.endswith("_total") and f"d{name}" in self.at.tables:
+            expected, scale = sum((du[k] * r[k] for k in du), ZERO), sum(abs(float(du[k] * r[k])) for k in du)
+            found = ZERO
+            if adjoint != f"d{name}":  # an output that other equations read too: what comes from outside is part of it
                 upstream = values.table(f"d{name}")
-                sums[1] += sum((upstream[k] * r[k] for k in du), MP.mpf(0))
+                found += sum((upstream[k] * r[k] for k in du), ZERO)
             for d in derivation.forward:
-                dv = next((n for n in (f"d{d.name}_total", f"d{d.name}") if n in known), None)
-                if dv is not None and name in sum_reads(d.body):
+                dv = self.adjoint_of(d.name, derivation)
+                if name in sum_reads(d.body) and (dv in values.definitions or dv in values.tables):
                     part, size = _directional(values, d, values.table(dv), name, r)
-                    sums[1] += part
+                    found += part
                     scale += size
-            return "" if _agree(sums[0], sums[1], scale) else "it is not what the definitions that read the name send to it"
+            return "" if _agree(expected, found, scale) else "it is not what the definitions that read the name send to it"
 
         return self.reason(measured)
+
+    def adjoint_of(self, name: str, derivation: Derivation) -> str:
+        """The name of the whole adjoint of a name; that of an output which other equations read is not its upstream's."""
+        whole = f"d{name}_total"
+        output = name in {t.name for t in self.op.outputs}
+        return whole if output and whole in {d.name for d in derivation.chain} else f"d{name}"
 
     # ---- what failed -------------------------------------------------------------------------------------------------
 
@@ -286,7 +293,7 @@ def _directional(values: Values, d: Definition, dv: Table, name: str, r: Table) 
         moved = values.replaced(d.body, name, {k: u[k] + h * r[k] for k in u})
         runs.append(moved.sum(d.body, d.index).value)
     parts = [dv[k] * (runs[0][k] - runs[1][k]) / (2 * STEP) for k in dv if dv[k]]
-    return sum(parts, MP.mpf(0)), sum(abs(float(p)) for p in parts)
+    return sum(parts, ZERO), sum(abs(float(p)) for p in parts)
 
 
 def _agree(a: object, b: object, scale: float) -> bool:
@@ -307,11 +314,15 @@ def _difference(one: Total, other: Total) -> str:
     return ""
 
 
-def _guarded(compute: Callable[[], T]) -> T | str:
-    """The value, or in words why there is none."""
+def _names(derivation: Derivation) -> list[str]:
+    return [d.name for d in derivation.forward]
+
+
+def _guarded(compute: Callable[[], T]) -> tuple[T | None, str]:
+    """The value and nothing, or None and in words why there is no value."""
     try:
-        return compute()
+        return compute(), ""
     except KeyError as error:
-        return f"nothing defines {error.args[0]}"
+        return None, f"nothing defines {error.args[0]}"
     except ArithmeticError as error:
-        return f"it has no value: {error}"
+        return None, f"it has no value: {error}"

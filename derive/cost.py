@@ -1,6 +1,7 @@
 """The one objective: floating-point operations in the best order of summation, plus a weight for every element read.
 
-A reduction that several lines need counts once. Sizes are the op's reference sizes, so the order is total.
+A reduction that several lines need counts once. Sizes are the op's reference sizes, so the order is total; costs are whole
+numbers, so that no order of addition changes them.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.factor import Inner, Style, factor_indices, split, to_tree
+from derive.factor import DEFAULT_SIZE, Inner, Style, factor_indices, split, to_tree
 from derive.functions import COST, COST_OTHER
 from derive.terms import Mono, Read, Sum, axis_of, sum_reads, term
 
 #: Operations that reading one saved element is worth: what a core computes while the element comes from memory.
-READ_WEIGHT = 4.0
-DEFAULT_SIZE = 512
+READ_WEIGHT = 4
 
 
 class Cost(NamedTuple):
     """``own`` operations, the reductions needed with the cost of each, and the names read."""
 
-    own: float
-    reductions: frozenset[tuple[Mono, float]]
+    own: int
+    reductions: frozenset[tuple[Mono, int]]
     reads: frozenset[str]
 
 
@@ -37,16 +37,16 @@ class Model:
 
     def __post_init__(self) -> None:
         self.cache: dict[tuple[Sum, tuple[str, ...]], Cost] = {}
-        self.inner: dict[Mono, float] = {}
+        self.inner: dict[Mono, int] = {}
 
     def size(self, axis: str) -> int:
         return self.sizes.get(axis, DEFAULT_SIZE)
 
-    def elements(self, name: str) -> float:
+    def elements(self, name: str) -> int:
         return self.product(self.axes.get(name, ()))
 
-    def product(self, index: tuple[str, ...] | frozenset[str]) -> float:
-        n = 1.0
+    def product(self, index: tuple[str, ...] | frozenset[str]) -> int:
+        n = 1
         for i in index:
             n *= self.size(axis_of(i))
         return n
@@ -64,17 +64,17 @@ class Model:
         tree = to_tree(_replaced(body, named), index, style)
         own = self.operations(tree)
         if body.single and body.single[1] == 1 and len(inner) == 1 and isinstance(tree, st.Read):
-            own = 0.0
+            own = 0
         return Cost(own, frozenset((f.mono, self.reduction(f)) for f in inner), frozenset(sum_reads(body)))
 
-    def reduction(self, inner: Inner) -> float:
+    def reduction(self, inner: Inner) -> int:
         """Operations of one reduction in its best order."""
         if inner.mono not in self.inner:
             tree = to_tree(Sum({inner.mono: Fraction(1)}), tuple(sorted(factor_indices(inner))), Style(size=self.size))
             self.inner[inner.mono] = self.operations(tree)
         return self.inner[inner.mono]
 
-    def program(self, lines: list[tuple[Sum, tuple[str, ...]]]) -> float:
+    def program(self, lines: list[tuple[Sum, tuple[str, ...]]]) -> int:
         """The cost of computing all lines, shared reductions counted once."""
         costs = [self.of(*line) for line in lines]
         reductions = {r for c in costs for r in c.reductions}
@@ -82,7 +82,7 @@ class Model:
         saved = READ_WEIGHT * sum(self.elements(name) for name in reads)
         return sum(c.own for c in costs) + sum(r[1] for r in reductions) + saved
 
-    def operations(self, tree: st.Tree) -> float:
+    def operations(self, tree: st.Tree) -> int:
         """Operations of one expression, each done over no more axes than it depends on."""
         total = sum(self.operations(child) for child in st.children(tree))
         n = self.product(st.free_indices(tree))
@@ -105,9 +105,9 @@ class Model:
                 return total + n
         return total
 
-    def multiplications(self, args: tuple[st.Tree, ...]) -> float:
+    def multiplications(self, args: tuple[st.Tree, ...]) -> int:
         seen: set[str] = set(st.free_indices(args[0]))
-        cost = 0.0
+        cost = 0
         for a in args[1:]:
             seen |= set(st.free_indices(a))
             cost += self.product(frozenset(seen))

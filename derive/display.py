@@ -32,6 +32,7 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = ()) 
 
 
 def is_reduction(d: Definition) -> bool:
+    """Whether computing the name takes a loop: a sum, a maximum or a minimum."""
     return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)
 
 

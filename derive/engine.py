@@ -1,19 +1,21 @@
-"""Op in, derivation out: flatten, stabilise, adjoints by the chain rule, simplify, factor.
+"""Op in, derivation out, in five stages.
 
-    flatten     equations                 -> flat definitions
-    stabilise   flat definitions          -> the same with scaled exponentials
-    adjoints    definitions               -> one adjoint each, as the chain rule gives it
-    simplify    adjoints                  -> closed lines, every step recorded
-    factor      flat lines                -> trees for printing and code
+* flatten: equations to flat definitions;
+* stabilise: the same with scaled exponentials;
+* adjoints: one for each definition, as the chain rule gives it;
+* simplify: closed lines, every step recorded;
+* factor: flat lines to trees for printing and code.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from derive import syntax as st
 from derive.adjoint import adjoints
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
-from derive.factor import Style, to_tree
+from derive.factor import DEFAULT_SIZE, Style, to_tree
 from derive.flatten import Definition, flatten
 from derive.simplify import Simplifier
 from derive.stabilise import stabilise
@@ -23,23 +25,19 @@ def derive(op: st.Op) -> Derivation:
     """Derive the closed vector-Jacobian product of an op (OpError if the op has nothing to differentiate)."""
     _check(op)
     written, names = flatten(op)
-    written = list(written)
     forward, shifts = stabilise(op, written, names)
-    forward = list(forward)
     chain = adjoints(op, forward, names)
-    forward = list(names.definitions)
+    forward = tuple(names.definitions)  # the adjoints may have needed more names
     work = Simplifier(op, forward, chain, set(names.constants))
     lines = work.run()
     author = {e.name for e in op.equations}
-    steps = [
-        Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts
-    ]
+    steps = [Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]
     style = style_of(op, forward, work.model.size)
     index = {d.name: d.index for d in chain}
     return Derivation(
         op=op,
-        written=tuple(written),
-        forward=tuple(forward),
+        written=written,
+        forward=forward,
         chain=tuple(chain),
         steps=(*steps, *work.steps),
         lines=tuple(Line(n, index[n], body, to_tree(body, index[n], style)) for n, body in lines.items()),
@@ -51,22 +49,21 @@ def derive_full(op: st.Op) -> Derivation:
     """The adjoint of every equation as written, as the chain rule gives it: nothing stabilised, folded or inlined."""
     _check(op)
     written, names = flatten(op)
-    chain = adjoints(op, list(written), names)
-    forward = list(names.definitions)
+    chain = tuple(adjoints(op, written, names))
+    forward = tuple(names.definitions)
     style = style_of(op, forward)
     lines = tuple(Line(d.name, d.index, d.body, to_tree(d.body, d.index, style)) for d in chain)
-    return Derivation(op, tuple(forward), tuple(forward), tuple(chain), (), lines, tuple(f"d{t.name}" for t in op.differentiable))
+    return Derivation(op, forward, forward, chain, (), lines, tuple(f"d{t.name}" for t in op.differentiable))
 
 
-def style_of(op: st.Op, forward: list[Definition], size=None) -> Style:  # type: ignore[no-untyped-def]
+def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int] | None = None) -> Style:
     """Products list inputs and names in the order in which the op introduces them, after the upstream gradient."""
     names = [*(t.name for t in op.inputs), *(d.name for d in forward), *(c.name for c in op.constants)]
     order = {name: k for k, name in enumerate(names)}
-    return Style(rank=lambda name: order.get(name, -1), size=size or (lambda axis: dict(op.sizes).get(axis, 512)))
+    sizes = dict(op.sizes)
+    return Style(rank=lambda name: order.get(name, -1), size=size or (lambda axis: sizes.get(axis, DEFAULT_SIZE)))
 
 
 def _check(op: st.Op) -> None:
     if not op.differentiable:
         raise OpError("there is no floating-point input to differentiate", op=op.name)
-
-

@@ -302,7 +302,8 @@ def _point(op: st.Op, seed: int, attempt: int, sizes: dict[str, int]) -> Point:
             tables[t.name] = {k: _draw(rng, low, high, sign, width) for k in shape.keys(t.axes)}
     for c in op.constants:
         default = None if c.default is None else Fraction(c.default)
-        drawn = _draw(random_of(op.name, seed, attempt, c.name), *_interval(op, c.name), -1 if default and default < 0 else 1, 1)
+        rng, (low, high) = random_of(op.name, seed, attempt, c.name), _interval(op, c.name)
+        drawn = _draw(rng, low, high, -1 if default and default < 0 else 1, 1)
         tables[c.name] = {(): drawn if default is None or seed > 0 else default}
     for t in op.outputs:
         rng = random_of(op.name, seed, attempt, f"d{t.name}")
@@ -474,25 +475,24 @@ def brute_force(op: st.Op, at: Point) -> dict[str, Table]:
     author = Author(op, at, EXACT if exact else REAL)
     given = at.tables if exact else at.mp()
     base = author.run(given)
-    upstream = at.mp()
     out: dict[str, Table] = {}
     for t in op.differentiable:
         table = out[f"d{t.name}"] = {}
         for k, x in given[t.name].items():
             shifts = [Dual(x, Fraction(1))] if exact else [x + STEP, x - STEP]
             runs = [author.run({**given, t.name: {**given[t.name], k: s}}, base, t.name) for s in shifts]
-            slope = ZERO
-            for y in op.outputs:
-                for i, dy in upstream[f"d{y.name}"].items():
-                    slope += dy * _difference([run[y.name][i] for run in runs])
-            table[k] = slope
+            parts = (
+                dy * _difference([run[y.name][i] for run in runs]) for y in op.outputs for i, dy in given[f"d{y.name}"].items()
+            )
+            slope = sum(parts, Fraction(0) if exact else ZERO)
+            table[k] = REAL.number(slope) if isinstance(slope, Fraction) else slope
     return out
 
 
 def _difference(values: list[Any]) -> Any:
     if len(values) == 2:
         return (values[0] - values[1]) / (2 * STEP)
-    return REAL.number(Fraction(values[0].slope)) if isinstance(values[0], Dual) else ZERO
+    return Fraction(values[0].slope if isinstance(values[0], Dual) else 0)
 
 
 # ---- flat terms ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from itertools import permutations
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.functions import NEGATED
 from derive.terms import (
     Argument,
     Atom,
@@ -27,6 +26,7 @@ from derive.terms import (
     Irrational,
     Lookup,
     Mono,
+    Order,
     Read,
     Size,
     Sum,
@@ -34,6 +34,8 @@ from derive.terms import (
     atom_order,
     axis_of,
     close,
+    free_names,
+    negated,
     open_mono,
     term,
     times,
@@ -48,6 +50,9 @@ class Inner(NamedTuple):
     tag: str = "inner"
 
 
+#: The length that an axis is taken to have where the op states none.
+DEFAULT_SIZE = 512
+
 Factor = Atom | Inner
 Powers = dict[Factor, Exponent]
 
@@ -57,7 +62,7 @@ class Style:
     """How names are ordered and how long axes are taken to be; the tree of a read can be replaced."""
 
     rank: Callable[[str], int] = lambda name: 0
-    size: Callable[[str], int] = lambda axis: 512
+    size: Callable[[str], int] = lambda axis: DEFAULT_SIZE
     read: Callable[[Read], st.Tree | None] = lambda read: None
 
 
@@ -81,10 +86,10 @@ def split(mono: Mono) -> Mapping[Factor, Exponent]:
         taken |= set(inside)
         scaled = close(inside, sorted(group))
         assert scaled.mono is not None and scaled.coefficient == 1
-        times(out, Inner(scaled.mono), 1)  # type: ignore[arg-type]
+        times(out, Inner(scaled.mono), 1)
     for atom, e in opened.factors.items():
         if atom not in taken:
-            times(out, atom, e)  # type: ignore[arg-type]
+            times(out, atom, e)
     return out
 
 
@@ -99,6 +104,7 @@ def product_of(powers: Mapping[Factor, Exponent]) -> Sum:
 
 
 def _connected(factors: dict[Atom, Exponent], bound: Iterable[str]) -> list[set[str]]:
+    """The bound indices in groups that no factor ties together: the sum over both is the product of two sums."""
     groups: list[set[str]] = [{b} for b in bound]
     for atom in factors:
         touched = [g for g in groups if g & atom_indices(atom)]
@@ -108,12 +114,13 @@ def _connected(factors: dict[Atom, Exponent], bound: Iterable[str]) -> list[set[
 
 
 def factor_indices(factor: Factor) -> frozenset[str]:
+    """The free indices of a factor."""
     if isinstance(factor, Inner):
-        return frozenset(i for a, _ in factor.mono.factors for i in atom_indices(a) if isinstance(i, str))
+        return free_names(factor.mono)
     return frozenset(i for i in atom_indices(factor) if isinstance(i, str))
 
 
-def _order(factor: Factor) -> tuple[object, ...]:
+def _order(factor: Factor) -> Order:
     if isinstance(factor, Inner):
         return ("z", len(factor.mono.bound), tuple(atom_order(a) for a, _ in factor.mono.factors))
     return ("a", 0, atom_order(factor))
@@ -129,15 +136,16 @@ class _Builder:
     # ---- sums ------------------------------------------------------------------------------------------------------
 
     def sum(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
+        """A sum of terms: what all have in common times the rest; a common condition guards the whole."""
         if not terms:
             return st.Num(Fraction(0))
         common, coefficient, rest = self.pulled(terms)
-        conditions = {a: e for a, e in common.items() if isinstance(a, Condition)}
-        plain = {a: e for a, e in common.items() if not isinstance(a, Condition)}
+        conditions = [a for a in common if isinstance(a, Condition)]
+        plain: Powers = {a: e for a, e in common.items() if not isinstance(a, Condition)}
         inner = None if rest == [({}, Fraction(1))] else self.added(rest, scope)
         tree = self.product(plain, coefficient, inner, scope)
         for c in sorted(conditions, key=_order):
-            tree = st.Call("where", (self.condition(c), tree, st.Num(Fraction(0))))  # type: ignore[arg-type]
+            tree = st.Call("where", (self.condition(c), tree, st.Num(Fraction(0))))
         return tree
 
     def pulled(self, terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
@@ -153,7 +161,7 @@ class _Builder:
             return common, coefficient, rest
         for powers, _ in rest:
             for f, e in narrow.items():
-                times(powers, f, e)  # type: ignore[arg-type]
+                times(powers, f, e)
         return {f: e for f, e in common.items() if f not in narrow}, coefficient, rest
 
     def has_narrow(self, powers: Powers, coefficient: Fraction, loop: frozenset[str]) -> bool:
@@ -173,18 +181,18 @@ class _Builder:
         return _added([p for p, _ in sorted(parts, key=lambda p: self.term_order(p[0], p[1]))])
 
     def branches(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
-        for powers, _ in terms:
-            for c in powers:
-                if isinstance(c, Condition):
-                    other = Condition(NEGATED[c.rel], c.left, c.right)
-                    yes = [(without(p, c), k) for p, k in terms if c in p]
-                    no = [(without(p, other), k) for p, k in terms if other in p]
-                    rest = [t for t in terms if c not in t[0] and other not in t[0]]
-                    if yes and no:
-                        if c.rel in ("<=", "==", ">=") and NEGATED[c.rel] in ("<", ">", "!=") and c.rel != "==":
-                            c, yes, no = other, no, yes
-                        choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
-                        return _added([choice, self.sum(rest, scope)]) if rest else choice
+        """The two sides of one condition as a single choice, if there are terms of both."""
+        for c in [f for powers, _ in terms for f in powers if isinstance(f, Condition)]:
+            if not any(negated(c) in powers for powers, _ in terms):
+                continue
+            if c.rel in ("<=", ">="):  # a strict comparison reads better
+                c = negated(c)
+            other = negated(c)
+            yes = [(without(p, c), k) for p, k in terms if c in p]
+            no = [(without(p, other), k) for p, k in terms if other in p]
+            rest = [t for t in terms if c not in t[0] and other not in t[0]]
+            choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
+            return _added([choice, self.sum(rest, scope)]) if rest else choice
         return None
 
     def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
@@ -214,7 +222,7 @@ class _Builder:
     def rank(self, factor: Factor) -> int:
         return self.style.rank(factor.name) if isinstance(factor, Read) else 10**6
 
-    def term_order(self, tree: st.Tree, first: Term) -> tuple[object, ...]:
+    def term_order(self, tree: st.Tree, first: Term) -> Order:
         negative = isinstance(tree, st.Neg)
         inner = sum(isinstance(f, Inner) for f in first[0])
         weight = sum(1 for n in st.walk(tree) if isinstance(n, (st.Read, st.Call)))
@@ -228,10 +236,9 @@ class _Builder:
         powers, coefficient = _roots_down(powers, coefficient)
         powers = _as_means(powers)
         num = [(f, e) for f, e in powers.items() if e > 0]
-        den = [(f, -e) for f, e in powers.items() if e < 0]
         groups: list[tuple[frozenset[str], list[st.Tree]]] = []
-        for f, e in sorted(num, key=lambda fe: (len(self.axes(fe[0])), self.rank(fe[0]), _order(fe[0]))):
-            axes = self.axes(f)
+        for f, e in sorted(num, key=lambda fe: (len(factor_indices(fe[0])), self.rank(fe[0]), _order(fe[0]))):
+            axes = factor_indices(f)
             if groups and groups[-1][0] == axes:
                 groups[-1][1].append(self.power(f, e, scope))
             else:
@@ -241,20 +248,22 @@ class _Builder:
         numbers: list[st.Tree] = []
         if abs(coefficient.numerator) != 1 or not groups:
             numbers.append(st.Num(Fraction(abs(coefficient.numerator))))
-        den.sort(key=lambda fe: (len(self.axes(fe[0])), _order(fe[0])))
-        roots = [self.atom(f) for f, e in den if isinstance(f, Irrational) and e == Fraction(1, 2)]
-        if len(roots) > 1:  # sqrt(2)*sqrt(pi) reads better as sqrt(2*pi)
-            den = [(f, e) for f, e in den if not (isinstance(f, Irrational) and e == Fraction(1, 2))]
-        divisors = [(self.axes(f), self.power(f, e, scope)) for f, e in den]
-        if len(roots) > 1:
-            divisors.insert(0, (frozenset(), st.Pow(st.Mul(tuple(roots)), st.Num(Fraction(1, 2)))))
-        if coefficient.denominator != 1:
-            divisors.insert(0, (frozenset(), st.Num(Fraction(coefficient.denominator))))
-        tree = _arranged(groups, numbers, divisors)
+        tree = _arranged(groups, numbers, self.divisors(powers, coefficient.denominator, scope))
         return st.Neg(tree) if coefficient < 0 else tree
 
-    def axes(self, factor: Factor) -> frozenset[str]:
-        return factor_indices(factor)
+    def divisors(self, powers: Powers, denominator: int, scope: tuple[str, ...]) -> list[tuple[frozenset[str], st.Tree]]:
+        """What is divided by, each with its axes: the number, roots of numbers as one, then few axes to many."""
+        den = [(f, -e) for f, e in powers.items() if e < 0]
+        den.sort(key=lambda fe: (len(factor_indices(fe[0])), _order(fe[0])))
+        out: list[tuple[frozenset[str], st.Tree]] = []
+        if denominator != 1:
+            out.append((frozenset(), st.Num(Fraction(denominator))))
+        half = Fraction(1, 2)
+        roots = [f for f, e in den if isinstance(f, Irrational) and e == half]
+        if len(roots) > 1:  # sqrt(2)*sqrt(pi) reads better as sqrt(2*pi)
+            out.append((frozenset(), st.Pow(st.Mul(tuple(map(self.atom, roots))), st.Num(half))))
+            den = [(f, e) for f, e in den if f not in roots]
+        return out + [(factor_indices(f), self.power(f, e, scope)) for f, e in den]
 
     def power(self, factor: Factor, e: Exponent, scope: tuple[str, ...]) -> st.Tree:
         tree = self.inner(factor, scope) if isinstance(factor, Inner) else self.atom(factor)
@@ -264,7 +273,7 @@ class _Builder:
 
     def inner(self, inner: Inner, scope: tuple[str, ...]) -> st.Tree:
         """The nested sums of one connected group, in the order that costs least."""
-        taken = set(self.scope) | set(scope) | {i for i in factor_indices(inner)}
+        taken = {*self.scope, *scope, *factor_indices(inner)}
 
         def name(axis: str) -> str:
             i = st.fresh_index(axis, taken)
@@ -273,10 +282,11 @@ class _Builder:
 
         opened = open_mono(inner.mono, name)
         order = best_order(opened.factors, opened.bound, self.style.size)
-        tree = self.eliminate(dict(opened.factors), order, (*scope, *opened.bound))
+        tree = self.eliminate(opened.factors, order, (*scope, *opened.bound))
         return st.Reduce(inner.kind, tree.index, tree.body) if isinstance(tree, st.Reduce) else tree
 
     def eliminate(self, factors: dict[Atom, Exponent], order: list[tuple[str, ...]], scope: tuple[str, ...]) -> st.Tree:
+        """Sum over one group of indices after the other, each over no more factors than carry it."""
         pending: list[tuple[frozenset[str], st.Tree]] = []
         for group in order:
             touched = {a: e for a, e in factors.items() if atom_indices(a) & set(group)}
@@ -291,13 +301,13 @@ class _Builder:
         return self.factors(factors, [t for _, t in pending], scope)
 
     def factors(self, factors: dict[Atom, Exponent], trees: list[st.Tree], scope: tuple[str, ...]) -> st.Tree:
+        """The product of factors and of trees already built; conditions guard it."""
         conditions = [a for a in factors if isinstance(a, Condition)]
         plain: Powers = {a: e for a, e in factors.items() if not isinstance(a, Condition)}
         tree = self.product(plain, Fraction(1), None, scope) if plain or not trees else None
         parts = ([tree] if tree is not None else []) + trees
-        flat = [p for t in parts for p in (t.args if isinstance(t, st.Mul) else (t,))]
-        body: st.Tree = flat[0] if len(flat) == 1 else st.Mul(tuple(flat))
-        if conditions and body == st.Num(Fraction(1)) and len(conditions) == 1:
+        body = _multiplied(parts)
+        if len(conditions) == 1 and body == st.Num(Fraction(1)):
             return st.Indicator(self.condition(conditions[0]))
         for c in sorted(conditions, key=_order):
             body = st.Call("where", (self.condition(c), body, st.Num(Fraction(0))))
@@ -313,23 +323,23 @@ class _Builder:
         if isinstance(atom, Irrational):
             return st.Num(Fraction(int(atom.name))) if atom.name.isdigit() else st.Const(atom.name)
         if isinstance(atom, Delta):
-            left, right = atom.left, atom.right
-            return st.Indicator(st.Match(syntax_index(left), syntax_index(right)))
+            return st.Indicator(st.Match(syntax_index(atom.left), syntax_index(atom.right)))
         if isinstance(atom, Condition):
             return st.Indicator(self.condition(atom))
         if isinstance(atom, Function):
             return st.Call(atom.head, tuple(map(self.argument, atom.args)))
-        assert isinstance(atom, Extremum)
-        taken = set(self.scope) | {i for i in atom_indices(atom) if isinstance(i, str)}
+        return self.extremum(atom)
+
+    def extremum(self, atom: Extremum) -> st.Reduce:
+        """The extremum with a name for each of its slots."""
+        taken = {*self.scope, *(i for i in atom_indices(atom) if isinstance(i, str))}
         names: list[str] = []
         index: list[Index] = []
         for i in atom.of.index:
             if isinstance(i, Hole):
                 names.append(st.fresh_index(i.axis, taken))
                 taken.add(names[-1])
-                index.append(names[-1])
-            else:
-                index.append(i)
+            index.append(names[-1] if isinstance(i, Hole) else i)
         return st.Reduce(atom.head, tuple(names), self.atom(Read(atom.of.name, tuple(index))))
 
     def argument(self, argument: Argument) -> st.Tree:
@@ -347,15 +357,15 @@ def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Call
         return [bound]
     sets = [frozenset(i for i in atom_indices(a) if isinstance(i, str)) for a in factors]
     candidates = permutations(bound) if len(bound) <= 4 else [bound]
-    best: tuple[float, int, list[tuple[str, ...]]] | None = None
+    best: tuple[int, int, list[tuple[str, ...]]] | None = None
     for order in candidates:
-        for grouped in ({False, True} if len(order) > 1 else {False}):
-            steps = _grouped(sets, order) if grouped else [(i,) for i in order]
+        apart: list[tuple[str, ...]] = [(i,) for i in order]
+        for steps in (apart, _grouped(sets, order)):
             found = (_elimination_cost(sets, steps, size), len(steps), steps)
             if best is None or found[:2] < best[:2]:
                 best = found
     assert best is not None
-    return [tuple(i for i in bound if i in group) for group in best[2]]
+    return [tuple(i for i in bound if i in group) for group in best[2]]  # within one step the order is the term's own
 
 
 def _grouped(sets: list[frozenset[str]], order: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -375,14 +385,14 @@ def _users(sets: list[frozenset[str]], i: str) -> list[bool]:
     return [i in s for s in sets]
 
 
-def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], size: Callable[[str], int]) -> float:
-    sets = list(sets)
-    cost = 0.0
+def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], size: Callable[[str], int]) -> int:
+    """Operations of summing in these steps: each loops over all that its factors carry, and leaves the rest behind."""
+    cost = 0
     for group in steps:
         touched = [s for s in sets if s & set(group)]
         sets = [s for s in sets if not s & set(group)]
         union: frozenset[str] = frozenset().union(*touched)
-        n = 1.0
+        n = 1
         for i in union:
             n *= size(axis_of(i))
         cost += n * max(len(touched), 1)
@@ -394,6 +404,7 @@ def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], 
 
 
 def syntax_index(index: Index) -> st.Index:
+    """A named index in the syntax of trees."""
     assert not isinstance(index, (int, Hole)), "a bound index has no name here"
     if isinstance(index, Lookup):
         return st.Lookup(index.name, tuple(map(syntax_index, index.index)))
@@ -410,7 +421,7 @@ def without(powers: Mapping[Factor, Exponent], factor: Factor) -> Powers:
 
 
 def _roots_down(powers: Powers, coefficient: Fraction) -> tuple[Powers, Fraction]:
-    """Write 2**(1/2)/2 as 1/2**(1/2)."""
+    """``2**(1/2)/2 = 1/2**(1/2)``."""
     out = dict(powers)
     for f, e in powers.items():
         if isinstance(f, Irrational) and f.name.isdigit() and coefficient.denominator % int(f.name) == 0 and e > 0:
@@ -420,7 +431,7 @@ def _roots_down(powers: Powers, coefficient: Fraction) -> tuple[Powers, Fraction
 
 
 def _as_means(powers: Powers) -> Powers:
-    """Write a plain sum over its sizes as a mean."""
+    """``sum[n](x)/size(n) = mean[n](x)``, for a sum that is no contraction."""
     out = dict(powers)
     for f, e in powers.items():
         if isinstance(f, Inner) and e == 1 and len(set(f.mono.bound)) == len(f.mono.bound) and _is_plain(f.mono):
@@ -428,8 +439,8 @@ def _as_means(powers: Powers) -> Powers:
             if all(out.get(size, 0) <= -1 for size in sizes):
                 del out[f]
                 for size in sizes:
-                    times(out, size, 1)  # type: ignore[arg-type]
-                times(out, Inner(f.mono, "mean"), 1)  # type: ignore[arg-type]
+                    times(out, size, 1)
+                times(out, Inner(f.mono, "mean"), 1)
     return out
 
 
@@ -457,7 +468,7 @@ def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
     for powers, c in terms:
         left = dict(powers)
         for f, e in common.items():
-            times(left, f, -e)  # type: ignore[arg-type]
+            times(left, f, -e)
         rest.append((left, c / number))
     return common, number, rest
 

@@ -13,17 +13,21 @@ from fractions import Fraction
 
 from derive import syntax as st
 from derive.errors import OpError
-from derive.functions import NEGATED, is_function
+from derive.functions import is_function
 from derive.terms import (
+    ONE,
     Argument,
     Atom,
     Condition,
+    Delta,
+    Exponent,
     Extremum,
     Function,
     Hole,
     Index,
     Irrational,
     Lookup,
+    Mono,
     Read,
     Size,
     Sum,
@@ -31,10 +35,12 @@ from derive.terms import (
     axis_of,
     close,
     delta,
-    free_names,
+    leaves,
+    negated,
     number,
     open_mono,
     rename_free,
+    sum_indices,
     term,
     total,
 )
@@ -56,12 +62,8 @@ class Definition:
     @property
     def function(self) -> Function | None:
         """The function that this name is the value of, if its body is nothing else."""
-        only = self.body.single
-        if only and only[1] == 1 and len(only[0].factors) == 1:
-            atom, e = only[0].factors[0]
-            if isinstance(atom, Function) and e == 1:
-                return atom
-        return None
+        atom = self.body.atom
+        return atom if isinstance(atom, Function) else None
 
 
 class Names:
@@ -88,11 +90,12 @@ class Names:
         """The read, or the monomial that an engine-made name stands for: ``u`` made for ``x/2`` is ``x/2`` again."""
         d = next((d for d in self.definitions if d.name == read.name and not d.author), None)
         only = d.body.single if d else None
-        if d is None or only is None or only[0].bound or not all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
-            return atom_sum(read)
-        return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
+        if d and only and not only[0].bound and all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
+            return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
+        return atom_sum(read)
 
     def fresh(self, stem: str) -> str:
+        """A name that neither it, nor its adjoint, nor what it would be the adjoint of is taken."""
         k, name = 1, stem
         while name in self.taken or f"d{name}" in self.taken or (name.startswith("d") and name[1:] in self.taken):
             k += 1
@@ -124,14 +127,14 @@ class Names:
 
     def find(self, body: Sum, index: tuple[str, ...]) -> Read | None:
         """A read of the name whose definition is ``body``, if there is one."""
-        free = {i for mono in body.terms for i in free_names(mono)}
+        free = sum_indices(body)
         index = tuple(i for i in index if i in free)
         found = self.made.get(_key(body, index))
         return Read(found.name, index) if found else None
 
     def read(self, body: Sum, scope: Iterable[str]) -> Read:
         """A read of the name whose definition is ``body``; its axes follow the order of ``scope``."""
-        free = {i for mono in body.terms for i in free_names(mono)}
+        free = sum_indices(body)
         index = tuple(i for i in dict.fromkeys(scope) if i in free)
         missing = free - set(index)
         assert not missing, f"indices {missing} are not in scope"
@@ -193,14 +196,14 @@ def _stem(body: Sum) -> str:
     return "t"
 
 
-def flatten(op: st.Op) -> tuple[list[Definition], Names]:
-    """The op's flat definitions in order, and the namer that made the engine's own names."""
+def flatten(op: st.Op) -> tuple[tuple[Definition, ...], Names]:
+    """The op's flat definitions in order, and the namer that made the engine's own names and holds them all."""
     names = Names(op)
     for equation in op.equations:
         body = _Flattener(op, names, list(equation.index)).value(equation.rhs)
         _check_left(op, equation, body)
         names.register(Definition(equation.name, equation.index, body, equation.rhs))
-    return names.definitions, names
+    return tuple(names.definitions), names
 
 
 def flat_tree(tree: st.Tree, op: st.Op, names: Names, scope: list[str]) -> Sum:
@@ -208,8 +211,13 @@ def flat_tree(tree: st.Tree, op: st.Op, names: Names, scope: list[str]) -> Sum:
     return _Flattener(op, names, scope).sum(tree)
 
 
+def flat_power(base: Sum, exponent: Exponent, op: st.Op, names: Names, scope: Iterable[str]) -> Sum:
+    """A power in flat terms; where it does not distribute over the base, the base is named."""
+    return _Flattener(op, names, list(scope)).power(base, exponent)
+
+
 def _check_left(op: st.Op, equation: st.Equation, body: Sum) -> None:
-    extra = {i for mono in body.terms for i in free_names(mono)} - set(equation.index)
+    extra = sum_indices(body) - set(equation.index)
     if extra:
         raise OpError(f"the index '{min(extra)}' is neither on the left nor reduced", op=op.name, line=equation.line)
 
@@ -227,6 +235,7 @@ class _Flattener:
         return value
 
     def value(self, tree: st.Tree) -> Sum:
+        """The flat form of a whole right side; a function or an extremum may stand at its top."""
         match tree:
             case st.Num(value):
                 return number(value)
@@ -250,10 +259,10 @@ class _Flattener:
             case st.Pow(a, st.Num(e)):
                 return self.power(self.sum(a), e)
             case st.Pow(a, e):
-                value = _constant(e)
-                if value is None:
+                exponent = _constant(e)
+                if exponent is None:
                     raise OpError("an exponent must be a number; write a**b as exp(b*log(a))", op=self.op.name)
-                return self.power(self.sum(a), value)
+                return self.power(self.sum(a), exponent)
             case st.Reduce():
                 return self.reduction(tree)
             case st.Indicator(st.Match(a, b)):
@@ -262,8 +271,7 @@ class _Flattener:
                 return atom_sum(self.condition(c))
             case st.Call("where", (st.Compare() as c, a, b)):
                 yes = self.condition(c)
-                no = Condition(NEGATED[yes.rel], yes.left, yes.right)
-                return atom_sum(yes) * self.sum(a) + atom_sum(no) * self.sum(b)
+                return atom_sum(yes) * self.sum(a) + atom_sum(negated(yes)) * self.sum(b)
             case st.Call(head, args) if is_function(head):
                 function = Function(head, tuple(self.plain(self.sum(a)) for a in args))
                 return atom_sum(function)
@@ -288,17 +296,17 @@ class _Flattener:
             return part
         return atom_sum(self.names.read(part, self.scope))
 
-    def power(self, base: Sum, exponent: Fraction) -> Sum:
+    def power(self, base: Sum, exponent: Exponent) -> Sum:
+        """The power itself where the exponent distributes over the base, else that of a name for the base."""
         if exponent == 1:
             return base
+        if not base:
+            raise OpError("a power of zero", op=self.op.name)
         only = base.single
-        if only is None or only[0].bound or not _may_distribute(only[0].factors, only[1], exponent):
-            if not base:
-                raise OpError("a power of zero", op=self.op.name)
+        if only is None or not _may_distribute(only[0], only[1], exponent):
             return term({self.names.read(base, self.scope): exponent})
         mono, coefficient = only
-        powers = term({a: e * exponent for a, e in mono.factors})
-        return powers * _number_power(coefficient, exponent)
+        return term({a: e * exponent for a, e in mono.factors}) * _number_power(coefficient, exponent)
 
     def condition(self, c: st.Compare) -> Condition:
         return Condition(c.rel, self.plain(self.sum(c.left)), self.plain(self.sum(c.right)))
@@ -307,49 +315,33 @@ class _Flattener:
         """An argument that is a single read or a number; anything else is named."""
         if not expr:
             return Fraction(0)
-        only = expr.single
-        if only and not only[0].bound:
-            if not only[0].factors:
-                return only[1]
-            if only[1] == 1 and len(only[0].factors) == 1:
-                atom, e = only[0].factors[0]
-                if isinstance(atom, Read) and e == 1:
-                    return atom
-        return self.names.read(expr, self.scope)
+        only, atom = expr.single, expr.atom
+        if only and only[0] == ONE:
+            return only[1]
+        return atom if isinstance(atom, Read) else self.names.read(expr, self.scope)
 
     def reduction(self, tree: st.Reduce) -> Sum:
         self.scope.extend(tree.index)
         body = self.sum(tree.body)
         if tree.kind in ("max", "min"):
-            read = self.plain(body)
-            out = atom_sum(self.extremum(tree.kind, read, tree.index))
+            out = atom_sum(self.extremum(tree.kind, self.plain(body), tree.index))
         else:
             out = bind(body, tree.index)
-            if tree.kind == "mean":
-                out = out * term({Size(axis_of(i)): -1 for i in set(tree.index)}) if _distinct(tree.index) else _mean(out, tree.index)
+            for i in tree.index if tree.kind == "mean" else ():
+                out = out * term({Size(axis_of(i)): -1})
         for i in tree.index:
             self.scope.remove(i)
         return out
 
     def extremum(self, kind: str, read: Argument, index: tuple[str, ...]) -> Extremum:
+        """The extremum of a read over slots of their own; a diagonal or an index inside a lookup is named first."""
         if isinstance(read, Fraction):
             raise OpError(f"{kind} of a constant", op=self.op.name)
-        plain = [i for i in read.index if isinstance(i, str)]
-        if any(plain.count(i) != 1 for i in index) or any(
-            isinstance(i, Lookup) and set(index) & {str(p) for p in i.index} for i in read.index
-        ):
+        inside = {leaf for slot in read.index if isinstance(slot, Lookup) for leaf in leaves(slot)}
+        if inside & set(index) or any(read.index.count(i) != 1 for i in index):
             read = self.names.read(atom_sum(read), self.scope)
-        return Extremum(kind, Read(read.name, tuple(Hole(axis_of(i)) if i in index else i for i in read.index)))  # type: ignore[arg-type]
-
-
-def _distinct(index: tuple[str, ...]) -> bool:
-    return len({axis_of(i) for i in index}) == len(index)
-
-
-def _mean(expr: Sum, index: tuple[str, ...]) -> Sum:
-    for i in index:
-        expr = expr * term({Size(axis_of(i)): -1})
-    return expr
+        holes = tuple(Hole(axis_of(i)) if isinstance(i, str) and i in index else i for i in read.index)
+        return Extremum(kind, Read(read.name, holes))
 
 
 def bind(expr: Sum, index: Iterable[str]) -> Sum:
@@ -368,29 +360,36 @@ def _index(index: st.Index) -> Index:
 
 
 def _constant(tree: st.Tree) -> Fraction | None:
+    """The value of a number as it may be written in an exponent; None for anything else."""
     match tree:
         case st.Num(value):
             return value
         case st.Neg(a):
-            value = _constant(a)
-            return None if value is None else -value
+            negated = _constant(a)
+            return None if negated is None else -negated
         case st.Div(a, b):
             x, y = _constant(a), _constant(b)
             return None if x is None or not y else x / y
     return None
 
 
-def _may_distribute(factors: tuple[tuple[Atom, object], ...], coefficient: Fraction, exponent: Fraction) -> bool:
-    """Whether (a*b)**e is a**e * b**e: always for whole e, else for a lone read and for what is positive."""
+def _may_distribute(mono: Mono, coefficient: Fraction, exponent: Exponent) -> bool:
+    """Whether (a*b)**e is a**e * b**e: for a product and whole e, else for a lone read and for what is positive.
+
+    An indicator may be zero, so it has positive powers only.
+    """
+    if mono.bound or (exponent < 0 and any(isinstance(a, (Delta, Condition)) for a, _ in mono.factors)):
+        return False
     if exponent.denominator == 1:
         return True
     if coefficient < 0:
         return False
-    reads = [(a, e) for a, e in factors if not isinstance(a, (Size, Irrational))]
+    reads = [(a, e) for a, e in mono.factors if not isinstance(a, (Size, Irrational))]
     return not reads or (len(reads) == 1 and reads[0][1] in (1, -1) and isinstance(reads[0][0], Read))
 
 
-def _number_power(value: Fraction, exponent: Fraction) -> Sum:
+def _number_power(value: Fraction, exponent: Exponent) -> Sum:
+    """``(p/q)**e`` as roots of integers: ``p**e * q**(-e)``."""
     if exponent.denominator == 1:
         return number(value ** int(exponent))
     out = number(1)
@@ -398,4 +397,3 @@ def _number_power(value: Fraction, exponent: Fraction) -> Sum:
         if part != 1:
             out = out * term({Irrational(str(part)): exponent * sign})
     return out
-

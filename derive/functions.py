@@ -5,7 +5,7 @@ There is no table of derivatives here: :func:`derivative` differentiates with Sy
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import sympy
 
@@ -37,7 +37,7 @@ COST = {"exp": 10, "log": 10, "tanh": 15, "erf": 15, "abs": 1, "sign": 1, "maxim
 COST_OTHER = 15
 
 
-@lru_cache(maxsize=None)
+@cache
 def derivative(head: str) -> Tree:
     """The derivative of a unary function at ``Read("u")``, as a tree. That of ``abs`` at 0 is 0, as in torch."""
     u = sympy.Symbol("u", real=True)

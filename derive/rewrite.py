@@ -24,53 +24,64 @@ from derive.terms import (
     rename_free,
     term,
     times,
+    whole,
 )
 
 
-def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum) -> Sum:
+def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum, roots: bool = False) -> Sum:
     """Every read of ``name`` under a positive whole exponent replaced by ``body``; sums are multiplied out.
 
-    A monomial body replaces reads under any exponent.
+    A monomial body replaces reads under any whole exponent, and if its ``roots`` may be taken factor by factor, under any.
     """
     out = Sum()
     for mono, c in expr.terms.items():
         if any(isinstance(a, Read) and a.name == name for a, _ in mono.factors):
-            out = out + _replaced(mono, name, index, body).scaled(c)
+            out = out + _replaced(mono, Rewriting(name, index, body, name, roots)).scaled(c)
         else:
             out = out + Sum({mono: c})
     return out
 
 
-def _replaced(mono: Mono, name: str, index: tuple[str, ...], body: Sum) -> Sum:
+def apply_rewriting(expr: Sum, rule: Rewriting) -> Sum:
+    """Replace every read of the rule's name that the rule may replace."""
+    return replace_reads(expr, rule.name, rule.index, rule.body, rule.roots)
+
+
+def _replaced(mono: Mono, rule: Rewriting) -> Sum:
     opened = open_mono(mono)
     rest: dict[Atom, Exponent] = {}
     value = number(1)
-    only = body.single
     for atom, e in opened.factors.items():
-        here = isinstance(atom, Read) and atom.name == name
-        if not here or not (e == int(e) and e > 0 or (only and not only[0].bound and (only[1] == 1 or e == int(e)))):
+        power = None
+        if isinstance(atom, Read) and atom.name == rule.name:
+            at = rename_free(rule.body, dict(zip(rule.index, atom.index, strict=True)))
+            power = _power(at, e, rule.roots)
+        if power is None:
             times(rest, atom, e)
-            continue
-        assert isinstance(atom, Read)
-        at = rename_free(body, dict(zip(index, atom.index, strict=True)))
-        if only and not only[0].bound:
-            mono_at = at.single
-            assert mono_at is not None
-            scale = mono_at[1] ** int(e) if e == int(e) else Fraction(1)
-            value = value * term({a: _whole(Fraction(k) * Fraction(e)) for a, k in mono_at[0].factors}, (), scale)
         else:
-            for _ in range(int(e)):
-                value = value * at
+            value = value * power
     return bind(term_open(rest) * value, opened.bound)
+
+
+def _power(body: Sum, e: Exponent, roots: bool) -> Sum | None:
+    """``body**e`` in flat terms, or None where it has none."""
+    only = body.single
+    if only and not only[0].bound:
+        if e.denominator != 1 and not (only[1] == 1 and (roots or isinstance(body.atom, Read))):
+            return None
+        scale = only[1] ** int(e) if e.denominator == 1 else 1
+        return term({a: whole(k * e) for a, k in only[0].factors}, (), scale)
+    if e.denominator != 1 or e < 0:
+        return None
+    out = number(1)
+    for _ in range(int(e)):
+        out = out * body
+    return out
 
 
 def term_open(factors: Mapping[Atom, Exponent]) -> Sum:
     """A product whose bound indices still have names: nothing may be collapsed away before they are bound."""
     return Sum({Mono(tuple(factors.items())): Fraction(1)})
-
-
-def apply_rewriting(expr: Sum, rule: Rewriting) -> Sum:
-    return replace_reads(expr, rule.name, rule.index, rule.body)
 
 
 def fold_product(expr: Sum, rule: Product) -> Sum:
@@ -83,6 +94,7 @@ def fold_product(expr: Sum, rule: Product) -> Sum:
 
 
 def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fraction]:
+    """The first place where the factors fit; their indices tell how the definition's map to the term's."""
     names = {a.name for a, _ in mono.factors if isinstance(a, Read)}
     if not {a.name for a, _ in rule.factors if isinstance(a, Read)} <= names:
         return mono, c
@@ -109,12 +121,11 @@ def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fractio
 
 
 def _covers(have: Exponent, need: Exponent) -> bool:
-    return have * need > 0 and abs(have) >= abs(need)
+    """Whether a power holds another of the same sign: dividing it out leaves no division that was not there."""
+    return need <= have if need > 0 else have <= need
 
 
-def fold_patterns(
-    expr: Sum, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]
-) -> tuple[Sum, str]:
+def fold_patterns(expr: Sum, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]) -> tuple[Sum, str]:
     """Replace the first reduction that an allowed name already holds; returns the expression and that name, or ""."""
     for mono, c in expr:
         if mono.bound:
@@ -124,9 +135,7 @@ def fold_patterns(
     return expr, ""
 
 
-def _fold_pattern(
-    mono: Mono, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]
-) -> tuple[Sum, str] | None:
+def _fold_pattern(mono: Mono, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]) -> tuple[Sum, str] | None:
     for part in _parts(mono):
         found = patterns.get(part.key)
         if found is not None and allowed(found.using):
@@ -156,7 +165,3 @@ def _parts(mono: Mono) -> tuple[_Part, ...]:
             rest = {a: e for a, e in opened.factors.items() if a not in inside}
             parts.append(_Part(key, free, rest, tuple(b for b in opened.bound if b not in subset)))
     return tuple(parts)
-
-
-def _whole(e: Exponent) -> Exponent:
-    return int(e) if isinstance(e, Fraction) and e.denominator == 1 else e

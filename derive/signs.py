@@ -39,12 +39,8 @@ class Signs:
             known = self.assumed.get(name)
             if known is None and name in self.definitions:
                 value = self.expression(self.definitions[name].body)
-                known = {
-                    key: True
-                    for key in ("positive", "negative", "nonnegative", "nonpositive", "nonzero")
-                    if getattr(value, f"is_{key}")
-                }
-            self.symbols[name] = sympy.Symbol(name, real=True, **{"nonzero": True, **known} if known and known.get("nonzero") else known or {})
+                known = _signs(value)
+            self.symbols[name] = sympy.Symbol(name, real=True, **(known or {}))
         return self.symbols[name]
 
     def expression(self, expr: Sum) -> sympy.Expr:
@@ -55,7 +51,7 @@ class Signs:
             for atom, e in mono.factors:
                 e = Fraction(e)
                 value *= self.atom(atom, e.denominator != 1) ** sympy.Rational(e.numerator, e.denominator)
-            parts.append(sympy.Dummy(**{k: True for k in _SIGNS if getattr(value, f"is_{k}")}) if value.free_symbols else value)
+            parts.append(sympy.Dummy(**_signs(value)) if value.free_symbols else value)
         return sympy.Add(*parts)
 
     def atom(self, atom: Atom, root: bool) -> sympy.Expr:
@@ -84,7 +80,12 @@ class Signs:
 _SIGNS = ("positive", "negative", "nonnegative", "nonpositive", "nonzero")
 
 
+def _signs(value: sympy.Expr) -> dict[str, bool]:
+    return {key: True for key in _SIGNS if getattr(value, f"is_{key}")}
+
+
 def _implied(rel: str, bound: Fraction) -> dict[str, bool]:
+    """What ``name rel bound`` says about the sign of the name."""
     if rel in (">", ">="):
         if bound > 0 or (bound == 0 and rel == ">"):
             return {"positive": True}
@@ -96,4 +97,3 @@ def _implied(rel: str, bound: Fraction) -> dict[str, bool]:
     if rel == "!=" and bound == 0:
         return {"nonzero": True}
     return {}
-

@@ -9,26 +9,26 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
 from derive import syntax as st
 from derive.cost import Model
-from derive.factor import Inner, factor_indices, product_of, split, without
 from derive.derivation import Step
+from derive.factor import Inner, factor_indices, product_of, split, without
 from derive.flatten import Definition
 from derive.rewrite import apply_rewriting, fold_patterns, fold_product, replace_reads
 from derive.signs import Signs
 from derive.tables import Rewriting, Tables
-from derive.terms import Read, Sum, atom_indices, atom_sum, open_mono, sum_reads, term
+from derive.terms import Mono, Read, Sum, atom_indices, atom_sum, open_mono, sum_reads
 
 #: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
 GAIN = 0.98
 #: A name less is worth this much.
 SLACK = 1.01
 #: Bounds of the search for a cheaper form.
-DEPTH, STATES, DETOUR = 4, 24, 10
+DEPTH, STATES, DETOUR, TERMS = 4, 24, 10, 12
 
 
 class Change(NamedTuple):
@@ -42,7 +42,7 @@ class Change(NamedTuple):
 class Simplifier:
     """Simplifies the adjoints of one op, recording every accepted step."""
 
-    def __init__(self, op: st.Op, forward: list[Definition], chain: list[Definition], constants: set[str]):
+    def __init__(self, op: st.Op, forward: Sequence[Definition], chain: Sequence[Definition], constants: set[str]):
         self.op, self.chain = op, chain
         by_name = {d.name: d for d in forward}
         self.tables = Tables(Signs(op, by_name), constants, {t.name for t in op.inputs})
@@ -59,7 +59,7 @@ class Simplifier:
         self.hidden: set[str] = set()
         self.renamed: list[Rewriting] = []
         self.made = {f"d{d.name}" for d in forward if not d.author}
-        self.searched: dict[tuple[Sum, tuple[str, ...], frozenset[str]], list[Change]] = {}
+        self.searched: dict[tuple[Sum, tuple[str, ...], str, tuple[str, ...], frozenset[str]], list[Change]] = {}
         for d in forward:
             self.tables.add_forward(d, self.eliminated(d.body))
         for d in forward:
@@ -108,28 +108,27 @@ class Simplifier:
 
     def take_over(self, name: str) -> None:
         """Give a name's line to the author's name nearer to the inputs that turns out to be equal to it."""
-        only = self.lines[name].single
-        if only is None or name in self.made or only[1] != 1 or len(only[0].factors) != 1:
+        atom = self.lines[name].atom
+        if name in self.made or not isinstance(atom, Read) or atom.name not in self.lines or atom.name in self.gradients:
             return
-        atom, e = only[0].factors[0]
-        if e == 1 and isinstance(atom, Read) and atom.name in self.lines and atom.name not in self.gradients:
-            if sorted(map(str, atom.index)) == sorted(self.index[name]) and not self.contraction(self.lines[name]):
-                old = atom.name
-                self.inline(old, name)
-                own = dict(zip(map(str, atom.index), self.index[old], strict=True))
-                same = term({Read(name, tuple(own[i] for i in self.index[name])): 1})
-                rule = Rewriting(old, self.index[old], same, name)
-                self.renamed.append(rule)
-                for user in [n for n in self.lines if n not in (old, name)]:
-                    after = apply_rewriting(self.lines[user], rule)
-                    self.apply(user, [Change(f"fold {name}", after, name)])
-                self.lines = {n: b for n, b in self.lines.items() if n not in (old, name)} | {name: self.lines[name]}
+        if sorted(map(str, atom.index)) != sorted(self.index[name]) or self.contraction(self.lines[name]):
+            return
+        old = atom.name
+        self.inline(old, name)
+        own = dict(zip(map(str, atom.index), self.index[old], strict=True))
+        rule = Rewriting(old, self.index[old], atom_sum(Read(name, tuple(own[i] for i in self.index[name]))), name)
+        self.renamed.append(rule)
+        for user in [n for n in self.lines if n not in (old, name)]:
+            self.apply(user, [Change(f"fold {name}", apply_rewriting(self.lines[user], rule), name)])
+        self.lines = {n: b for n, b in self.lines.items() if n not in (old, name)} | {name: self.lines[name]}
 
     def improve_line(self, name: str) -> None:
+        """Fold a line, then look for a cheaper form of it."""
         self.apply(name, self.folded(self.lines[name], name))
         self.apply(name, self.improved(self.lines[name], self.index[name], name))
 
-    def apply(self, name: str, changes: list[Change]) -> None:
+    def apply(self, name: str, changes: Iterable[Change]) -> None:
+        """Carry out changes of one line, each a recorded step; what changes nothing is no step."""
         for change in changes:
             if change.after == self.lines[name]:
                 continue
@@ -186,7 +185,8 @@ class Simplifier:
         """A sum over a product of which no factor carries every axis of the loop, such as a matrix product."""
         return any(self.contracts(mono) for mono in body.terms)
 
-    def contracts(self, mono) -> bool:  # type: ignore[no-untyped-def]
+    def contracts(self, mono: Mono) -> bool:
+        """Whether no factor carries every axis of the term's loop."""
         if not mono.bound:
             return False
         opened = open_mono(mono)
@@ -195,24 +195,27 @@ class Simplifier:
         return not any(s == loop for s in inside)
 
     def in_contraction(self, body: Sum, name: str) -> bool:
+        """Whether the name is read inside a contraction."""
         return any(
-            self.contracts(mono) and any(isinstance(a, Read) and a.name == name for a, _ in mono.factors)
-            for mono in body.terms
+            self.contracts(mono) and any(isinstance(a, Read) and a.name == name for a, _ in mono.factors) for mono in body.terms
         )
 
     def drop_trivial(self, name: str) -> None:
+        """Inline a name that says nothing, whatever that costs."""
         if name not in self.gradients and self.trivial(self.lines[name]):
             for user in list(self.lines):
                 self.inline(name, user)
 
     def drop_dead(self) -> None:
+        """Forget the lines that no gradient needs."""
         needed = set(self.gradients)
         for name in reversed(list(self.lines)):
             if name in needed:
                 needed |= sum_reads(self.lines[name])
         self.lines = {n: b for n, b in self.lines.items() if n in needed}
 
-    def cost(self) -> float:
+    def cost(self) -> int:
+        """The cost of all lines together."""
         return self.model.program([(body, self.index[n]) for n, body in self.lines.items()])
 
     # ---- folding ---------------------------------------------------------------------------------------------------
@@ -232,6 +235,7 @@ class Simplifier:
         return changes
 
     def eliminate_once(self, expr: Sum) -> Change | None:
+        """The first elimination that applies, names near the inputs first."""
         reads = sum_reads(expr)
         for name in sorted(reads & self.tables.eliminations.keys(), key=lambda n: self.order.get(n, 0)):
             rule = self.tables.eliminations[name]
@@ -241,6 +245,7 @@ class Simplifier:
         return None
 
     def fold_once(self, expr: Sum, own: str, unfolded: Collection[str]) -> Change | None:
+        """The first fold that applies: eliminations, then products, the latest first, then reductions."""
         change = self.eliminate_once(expr)
         if change is not None:
             return change
@@ -261,23 +266,29 @@ class Simplifier:
 
     def improved(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
         """Cheaper forms of each reduction in the expression, then of the whole."""
-        changes: list[Change] = []
         for inner in sorted({f for m in expr.terms for f in split(m) if isinstance(f, Inner)}, key=repr):
             path = self.cached(Sum({inner.mono: 1}), tuple(sorted(factor_indices(inner))), own)
-            held = [(m, c) for m, c in expr if split(m).get(inner) == 1]
-            if path and held:
-                rest = expr - Sum(dict(held))
-                for change in path:
-                    after = rest
-                    for m, c in held:
-                        after = after + product_of(without(split(m), inner)).scaled(c) * change.after
-                    changes.append(Change(change.rule, after, change.using))
+            changes = self.within(expr, inner, path)
+            if changes:
                 changes += self.folded(changes[-1].after, own)
                 return changes + self.improved(changes[-1].after, index, own)
         return self.cached(expr, index, own)
 
+    def within(self, expr: Sum, inner: Inner, path: list[Change]) -> list[Change]:
+        """The changes of a reduction as changes of an expression in which it is a factor."""
+        held = [(m, c) for m, c in expr if split(m).get(inner) == 1]
+        rest = expr - Sum(dict(held))
+        changes = []
+        for change in path if held else ():
+            after = rest
+            for m, c in held:
+                after = after + product_of(without(split(m), inner)).scaled(c) * change.after
+            changes.append(Change(change.rule, after, change.using))
+        return changes
+
     def cached(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        key = (expr, index, frozenset(self.hidden))
+        """The answer of :meth:`search`, kept until the next adjoint: the same reductions come up in many lines."""
+        key = (expr, index, own, tuple(self.lines), frozenset(self.hidden))
         if key not in self.searched:
             self.searched[key] = self.search(expr, index, own)
         return self.searched[key]
@@ -287,25 +298,16 @@ class Simplifier:
         price = self.price(index)
         best, path = price(expr) * GAIN, []
         limit = price(expr) * DETOUR
-        tick = count()
-        queue: list[tuple[float, int, Sum, list[Change]]] = [(price(expr), next(tick), expr, [])]
+        tick = count()  # of two states with one price the earlier goes first
+        queue: list[tuple[int, int, Sum, list[Change]]] = [(price(expr), next(tick), expr, [])]
         seen = {expr}
         expanded = 0
         while queue and expanded < STATES:
             _, _, state, trail = heapq.heappop(queue)
             expanded += 1
-            if sum(c.rule.startswith("unfold") for c in trail) >= DEPTH:
-                continue
-            for rule in self.unfoldings(state, own):
-                changed = apply_rewriting(state, rule)
-                if changed == state:
-                    continue
-                verb = "unfold" if rule.using == rule.name else "solve"
-                steps = [*trail, Change(f"{verb} {rule.using}", changed, rule.using)]
-                unfolded = {c.using for c in steps if c.rule.startswith("unfold")}
-                steps += self.folded(changed, own, unfolded)
+            for steps in self.successors(state, trail, own):
                 after = steps[-1].after
-                if after in seen or len(after) > 12:
+                if after in seen or len(after) > TERMS:
                     continue
                 seen.add(after)
                 cost = price(after)
@@ -318,12 +320,26 @@ class Simplifier:
                 heapq.heappush(queue, (cost, next(tick), after, steps))
         return path + self.improved(path[-1].after, index, own) if path else []
 
-    def price(self, index: tuple[str, ...]) -> Callable[[Sum], float]:
+    def successors(self, state: Sum, trail: list[Change], own: str) -> Iterator[list[Change]]:
+        """The trail continued by each name that may be unfolded, and folded again."""
+        if sum(c.rule.startswith("unfold") for c in trail) >= DEPTH:
+            return
+        for rule in self.unfoldings(state, own):
+            changed = apply_rewriting(state, rule)
+            if changed != state:
+                verb = "unfold" if rule.using == rule.name else "solve"
+                steps = [*trail, Change(f"{verb} {rule.using}", changed, rule.using)]
+                unfolded = {c.using for c in steps if c.rule.startswith("unfold")}
+                yield steps + self.folded(changed, own, unfolded)
+
+    def price(self, index: tuple[str, ...]) -> Callable[[Sum], int]:
+        """The cost of an expression on its own, over these free indices."""
         return lambda expr: self.model.program([(expr, index)])
 
     def unfoldings(self, expr: Sum, own: str) -> list[Rewriting]:
         """What may be unfolded: names inside a reduction, adjoints anywhere, and terms that a sum determines."""
-        inside, outside = set(), set()
+        inside: set[str] = set()
+        outside: set[str] = set()
         for mono in expr.terms:
             opened = open_mono(mono)
             for atom, e in opened.factors.items():

@@ -7,11 +7,12 @@ logarithm splits it off. Exponents that the author has already shifted have the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from derive import syntax as st
-from derive.flatten import Definition, Names, bind, rename_reads
+from derive.flatten import Definition, Names, bind, flat_power, rename_reads
 from derive.signs import Signs
 from derive.terms import (
     Argument,
@@ -21,13 +22,16 @@ from derive.terms import (
     Function,
     Hole,
     Index,
+    Irrational,
     Mono,
     Read,
+    Size,
     Sum,
     atom_reads,
     atom_sum,
     axis_of,
     free_names,
+    leaves,
     number,
     open_mono,
     rename_free,
@@ -54,7 +58,7 @@ class Shift:
     after: Sum
 
 
-def stabilise(op: st.Op, definitions: list[Definition], names: Names) -> tuple[list[Definition], list[Shift]]:
+def stabilise(op: st.Op, definitions: Sequence[Definition], names: Names) -> tuple[tuple[Definition, ...], list[Shift]]:
     """The definitions with every positive sum of exponentials shifted by its maximum, and what was shifted."""
     work = _Stabiliser(op, definitions, names)
     for definition in definitions:
@@ -63,16 +67,16 @@ def stabilise(op: st.Op, definitions: list[Definition], names: Names) -> tuple[l
         names.restart()
         for definition in definitions:
             names.register(definition)
-        return definitions, []
+        return tuple(definitions), []
     for output in op.outputs:
         work.materialise(output.name)
     to = names.tidy()
     shifts = [Shift(s.name, s.index, s.before, rename_reads(s.after, to)) for s in work.shifts]
-    return names.definitions, shifts
+    return tuple(names.definitions), shifts
 
 
 class _Stabiliser:
-    def __init__(self, op: st.Op, definitions: list[Definition], names: Names):
+    def __init__(self, op: st.Op, definitions: Sequence[Definition], names: Names):
         self.op, self.names = op, names
         self.original = {d.name: d for d in definitions}
         self.signs = Signs(op, self.original)
@@ -82,9 +86,18 @@ class _Stabiliser:
         self.shifts: list[Shift] = []
         #: Whether a logarithm was split off, which changes the equations too.
         self.split = False
+        #: The sums of scaled exponentials, which are positive.
+        self.sums: set[str] = set()
         names.restart()
 
+    def made(self, name: str) -> Definition | None:
+        """The definition of a name in the new equations, if it is there already."""
+        return next((d for d in self.names.definitions if d.name == name), None)
+
+    # ---- one definition after the other ----------------------------------------------------------------------------
+
     def definition(self, d: Definition) -> None:
+        """Take up one definition: carried as a scaled form, or defined."""
         scaled = self.scale(d)
         if scaled is not None and scaled.scale:
             if d.author and d.function is None and self.exponential_exists(scaled):
@@ -104,7 +117,7 @@ class _Stabiliser:
         only = body.single
         if only is None or only[0].bound or only[1] != 1:
             return
-        hat, scale = self.monomial(dict(only[0].factors), {**self.scaled, **self.defined})
+        hat, scale = self.monomial(only[0].factors, {**self.scaled, **self.defined})
         if scale:
             self.defined[d.name] = Scaled(hat, scale, d.index)
 
@@ -112,6 +125,7 @@ class _Stabiliser:
         """The scaled form of a definition, or None where it has none of its own."""
         function = d.function
         if function and function.head == "exp" and isinstance(function.args[0], Read):
+            self.define_too(function.args[0].name)
             return Scaled(number(1), self.expanded(function.args[0]), d.index)
         if function and function.head == "log":
             return self.logarithm(d, function.args[0])
@@ -119,30 +133,33 @@ class _Stabiliser:
             return None
         only = d.body.single
         if only and not only[0].bound:
-            hat, scale = self.monomial(dict(only[0].factors), self.scaled)
+            hat, scale = self.monomial(only[0].factors, self.scaled)
             return Scaled(hat.scaled(only[1]), scale, d.index)
         return self.sum_of_exponentials(d)
 
-    def monomial(self, factors: dict[Atom, Exponent], carried: dict[str, Scaled]) -> tuple[Sum, Sum]:
+    def monomial(self, factors: Iterable[tuple[Atom, Exponent]], carried: Mapping[str, Scaled]) -> tuple[Sum, Sum]:
+        """``(a*exp(f))**e * ... = a**e * ... * exp(e*f + ...)``: the product of the hats, and the sum of the scales."""
         hat, scale = number(1), Sum()
-        for atom, e in factors.items():
+        for atom, e in factors:
             if isinstance(atom, Read) and atom.name in carried:
                 s = self.at(carried[atom.name], atom.index)
-                only = s.hat.single
-                assert only is not None
-                hat = hat * term({a: f * e for a, f in only[0].factors}, (), only[1] ** int(e) if e == int(e) else 1)
+                scope = [i for slot in atom.index for i in leaves(slot) if isinstance(i, str)]
+                hat = hat * flat_power(s.hat, e, self.op, self.names, scope)
                 scale = scale + s.scale.scaled(Fraction(e))
             else:
+                for name in atom_reads(atom):  # a condition compares the value itself
+                    self.define_too(name)
                 hat = hat * term({atom: e})
         return hat, scale
 
     def at(self, scaled: Scaled, index: tuple[Index, ...]) -> Scaled:
+        """The scaled form of a name where it is read at another index."""
         to = dict(zip(scaled.index, index, strict=True))
         return Scaled(rename_free(scaled.hat, to), rename_free(scaled.scale, to), scaled.index)
 
     def expanded(self, read: Read) -> Sum:
         """The exponent, an engine-made name replaced by its definition so that it can cancel."""
-        d = next((d for d in self.names.definitions if d.name == read.name), None)
+        d = self.made(read.name)
         if d is None or d.author or any(m.bound for m in d.body.terms) or d.function:
             return atom_sum(read)
         return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
@@ -156,23 +173,33 @@ class _Stabiliser:
         only = s.hat.single
         if only is None or not self.signs.sum_positive(self.original[argument.name].body):
             return None
+        if only[1] < 0 or not all(self.positive(atom) for atom, _ in only[0].factors):
+            # Two negative factors are positive together: their logarithms would not exist.
+            only = Mono(((self.names.read(s.hat, d.index), 1),)), Fraction(1)
         out = s.scale
         if only[1] != 1:
             out = out + atom_sum(Function("log", (only[1],)))
         for atom, e in only[0].factors:
-            if not isinstance(atom, Read):
-                atom = self.names.read(atom_sum(atom), d.index)
-            log = self.names.read(atom_sum(Function("log", (atom,))), d.index)
+            read = atom if isinstance(atom, Read) else self.names.read(atom_sum(atom), d.index)
+            log = self.names.read(atom_sum(Function("log", (read,))), d.index)
             out = out + atom_sum(log).scaled(Fraction(e))
         return Scaled(out, Sum(), d.index)
 
+    def positive(self, atom: Atom) -> bool:
+        if isinstance(atom, Read):
+            return atom.name in self.sums or self.signs.positive(atom.name)
+        return isinstance(atom, (Size, Irrational))
+
+    # ---- the shift -------------------------------------------------------------------------------------------------
+
     def sum_of_exponentials(self, d: Definition) -> Scaled | None:
+        """``sum(exp(g)) = a*exp(m)`` with ``a = sum(exp(g - m))``; None where it may not be positive or ``m`` is 0."""
         if not self.signs.sum_positive(d.body) or any(c <= 0 for c in d.body.terms.values()):
             return None
         parts: list[tuple[Sum, Sum, tuple[str, ...]]] = []
         for mono, c in d.body:
             opened = open_mono(mono)
-            hat, scale = self.monomial(opened.factors, self.scaled)
+            hat, scale = self.monomial(opened.factors.items(), self.scaled)
             parts.append((hat.scaled(c), scale, opened.bound))
         m = self.maximum([(scale, bound) for _, scale, bound in parts], d.index)
         if not m:
@@ -183,16 +210,16 @@ class _Stabiliser:
             exponential = self.exponential(scale - m, scope)
             shifted = shifted + bind(hat * exponential, bound)
         a = self.names.read(shifted, d.index)
-        factor = self.names.read(m, d.index) if not _lone(m) else m.single[0].factors[0][0]  # type: ignore[index]
-        after = atom_sum(a) * atom_sum(Function("exp", (factor,)))  # type: ignore[arg-type]
+        self.sums.add(a.name)
+        after = atom_sum(a) * atom_sum(Function("exp", (self.argument(m, d.index),)))
         self.shifts.append(Shift(d.name, d.index, d.body, after))
         return Scaled(atom_sum(a), m, d.index)
 
     def exponential(self, exponent: Sum, scope: tuple[str, ...]) -> Sum:
+        """A read of the name for ``exp(exponent)``, which is made if there is none; 1 for the exponent 0."""
         if not exponent:
             return number(1)
-        u = self.names.read(exponent, scope) if not _lone(exponent) else exponent.single[0].factors[0][0]  # type: ignore[index]
-        return atom_sum(self.names.read(atom_sum(Function("exp", (u,))), scope))  # type: ignore[arg-type]
+        return atom_sum(self.names.read(atom_sum(Function("exp", (self.argument(exponent, scope),))), scope))
 
     def maximum(self, exponents: list[tuple[Sum, tuple[str, ...]]], scope: tuple[str, ...]) -> Sum:
         """The maximum of the exponents over their bound indices and over the terms."""
@@ -205,11 +232,11 @@ class _Stabiliser:
         return out
 
     def argument(self, expr: Sum, scope: tuple[str, ...]) -> Argument:
+        """The expression as an argument of a function: a read of it, or 0."""
         if not expr:
             return Fraction(0)
-        if _lone(expr):
-            return expr.single[0].factors[0][0]  # type: ignore[index,return-value]
-        return self.names.read(expr, scope)
+        atom = expr.atom
+        return atom if isinstance(atom, Read) else self.names.read(expr, scope)
 
     def over_axes(self, scale: Sum, bound: tuple[str, ...], scope: tuple[str, ...]) -> Sum:
         """``max(f + g)`` is ``max(f) + g`` where only ``f`` depends on the axes."""
@@ -228,13 +255,13 @@ class _Stabiliser:
 
     def unfolded(self, scale: Sum) -> Sum:
         """A lone exponent by its definition if that is a sum of terms, so that the author's own shift shows."""
-        if not _lone(scale):
+        read = scale.atom
+        d = self.made(read.name) if isinstance(read, Read) else None
+        if not isinstance(read, Read) or d is None or len(d.body) < 2 or any(m.bound for m in d.body.terms):
             return scale
-        read = scale.single[0].factors[0][0]  # type: ignore[index]
-        d = next((d for d in self.names.definitions if d.name == read.name), None)  # type: ignore[union-attr]
-        if d is None or len(d.body) < 2 or any(m.bound for m in d.body.terms):
-            return scale
-        return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))  # type: ignore[union-attr]
+        return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
+
+    # ---- names that are defined after all --------------------------------------------------------------------------
 
     def plain_body(self, d: Definition) -> Sum:
         """The body with every scaled name it reads materialised."""
@@ -247,20 +274,24 @@ class _Stabiliser:
     def materialise(self, name: str) -> None:
         """Define a scaled name after all, as ``hat * exp(scale)``."""
         scaled = self.scaled.pop(name, None)
-        if scaled is None or any(d.name == name for d in self.names.definitions):
+        if scaled is None or self.made(name):
             return
         d = self.original[name]
-        function = d.function
-        if function is not None:
-            for a in function.args:
-                if isinstance(a, Read):
-                    self.materialise(a.name)
-            self.defined[name] = scaled
-            body = d.body
-        else:
+        if d.function is None:
             self.define(d, scaled)
             return
-        self.names.register(Definition(name, d.index, body, d.tree))
+        for a in d.function.args:
+            if isinstance(a, Read):
+                self.materialise(a.name)
+        self.defined[name] = scaled
+        self.names.register(d)
+
+    def define_too(self, name: str) -> None:
+        """Define a scaled name, and go on carrying its scaled form."""
+        scaled = self.scaled.get(name)
+        if scaled is not None:
+            self.materialise(name)
+            self.scaled[name] = scaled
 
     def exponential_exists(self, scaled: Scaled) -> bool:
         """Whether ``exp(scale)`` is already there: a ratio to its own sum, such as a softmax, which cannot overflow."""
@@ -268,14 +299,9 @@ class _Stabiliser:
         return exponent is not None and self.names.find(atom_sum(Function("exp", (exponent,))), scaled.index) is not None
 
     def define(self, d: Definition, scaled: Scaled) -> None:
+        """``name = hat * exp(scale)``."""
         body = scaled.hat * self.exponential(scaled.scale, d.index)
         self.names.register(Definition(d.name, d.index, body, d.tree))
-
-
-def _lone(expr: Sum) -> bool:
-    only = expr.single
-    return bool(only and only[1] == 1 and not only[0].bound and len(only[0].factors) == 1
-                and only[0].factors[0][1] == 1 and isinstance(only[0].factors[0][0], Read))
 
 
 def _touches(mono: Mono, bound: tuple[str, ...]) -> bool:

@@ -28,17 +28,23 @@ from derive.terms import (
     open_mono,
     term,
     times,
+    whole,
 )
 
 
 @dataclass(frozen=True)
 class Rewriting:
-    """``name[index] = body``, a consequence of the definition of ``using``."""
+    """``name[index] = body``, a consequence of the definition of ``using``.
+
+    ``roots`` says that every factor of the body is positive where the name is, so that a root of it is the product of
+    their roots.
+    """
 
     name: str
     index: tuple[str, ...]
     body: Sum
     using: str
+    roots: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,11 +107,13 @@ class Tables:
             self.add_pattern(d, body)
 
     def add_monomial(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> None:
+        """A product of reads: eliminate one of them, or else match the whole."""
         if not all(isinstance(a, (Read, Size, Irrational)) for a in factors):
             return
         varying = [a for a in factors if isinstance(a, Read) and a.name not in self.constants]
         if not d.author and len(varying) == 1 and factors[varying[0]] == 1:
-            self.eliminations[d.name] = Rewriting(d.name, d.index, term(factors, (), coefficient), d.name)
+            roots = all(a == varying[0] or self.positive(a) for a in factors)
+            self.eliminations[d.name] = Rewriting(d.name, d.index, term(factors, (), coefficient), d.name, roots)
             return
         chosen = self.eliminated(d, factors, coefficient)
         if chosen is not None:
@@ -126,25 +134,38 @@ class Tables:
                 body[g] = -Fraction(k) / e
         index = tuple(str(i) for i in f.index)
         scale = Fraction(1) if coefficient == 1 else coefficient ** int(-1 / e)
-        return Rewriting(f.name, index, term({a: _whole(k) for a, k in body.items()}, (), scale), d.name)
+        roots = all(g == f or self.positive(g) for g in factors)
+        return Rewriting(f.name, index, term({a: whole(k) for a, k in body.items()}, (), scale), d.name, roots)
 
     def may_eliminate(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> bool:
+        """Whether ``f`` may be written by ``d = coefficient * f**e * g**k * ...``: never where that divides by zero.
+
+        With ``e > 0`` it divides by each ``g`` in the numerator; with ``e < 0`` it divides by ``d``, which is zero where such
+        a ``g`` is. What ``d`` itself divides by is not zero. A power has one root if it is of a positive name, and the
+        definition takes what it puts under a root to be positive; the root of a product needs each factor positive.
+        """
         e = Fraction(factors[f])
         if f.name in self.constants or sorted(map(str, f.index)) != sorted(d.index):
             return False
         if not d.author and (f.name in self.inputs or self.author(f.name)):
             return False
-        if e not in (1, -1) and (not coefficient == 1 or not (e.denominator != 1 or self.signs.positive(f.name))):
+        if e not in (1, -1) and (coefficient != 1 or (e.denominator == 1 and not self.signs.positive(f.name))):
             return False
-        return all(g == f or Fraction(k) / e < 0 or self.nonzero(g) for g, k in factors.items())
+        if (1 / e).denominator != 1:
+            return all(g == f or self.positive(g) for g in factors)
+        return all(g == f or k < 0 or self.nonzero(g) for g, k in factors.items())
 
     def author(self, name: str) -> bool:
         return name in self.definitions and self.definitions[name].author
+
+    def positive(self, atom: Atom) -> bool:
+        return isinstance(atom, (Size, Irrational)) or (isinstance(atom, Read) and self.signs.positive(atom.name))
 
     def nonzero(self, atom: Atom) -> bool:
         return isinstance(atom, (Size, Irrational)) or (isinstance(atom, Read) and self.signs.nonzero(atom.name))
 
     def add_pattern(self, d: Definition, body: Sum) -> None:
+        """``d = f * sum(g)`` gives ``sum(g) = d/f``, where ``f`` is not zero or ``d`` divides by it."""
         only = body.single
         assert only is not None
         opened = open_mono(only[0])
@@ -174,7 +195,3 @@ class Tables:
             rest = d.body - Sum({mono: c})
             body = (term({Read(d.name, d.index): 1}) - rest).scaled(c)
             self.solutions[atom.name] = Rewriting(atom.name, tuple(str(i) for i in atom.index), body, d.name)
-
-
-def _whole(e: Exponent) -> Exponent:
-    return int(e) if isinstance(e, Fraction) and e.denominator == 1 else e

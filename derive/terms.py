@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from itertools import count, permutations, product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from derive.functions import NEGATED
 
@@ -253,6 +253,11 @@ def delta(left: Index, right: Index) -> Delta:
     return Delta(left, right) if index_order(left) <= index_order(right) else Delta(right, left)
 
 
+def negated(condition: Condition) -> Condition:
+    """``[not c]``."""
+    return Condition(NEGATED[condition.rel], condition.left, condition.right)
+
+
 def slots(atom: Atom) -> Iterator[Index]:
     """The indices that the atom mentions at its top level (a lookup counts as one)."""
     if isinstance(atom, Read):
@@ -272,23 +277,29 @@ def slots(atom: Atom) -> Iterator[Index]:
         yield from atom.of.index
 
 
-def _leaves(index: Index) -> Iterator[str | int]:
+def leaves(index: Index) -> Iterator[str | int]:
+    """The names and numbers in an index, those inside lookups too."""
     if isinstance(index, (str, int)):
         yield index
     elif isinstance(index, Lookup):
         for i in index.index:
-            yield from _leaves(i)
+            yield from leaves(i)
 
 
 @lru_cache(maxsize=200_000)
 def atom_indices(atom: Atom) -> frozenset[str | int]:
     """Every index in the atom, those inside lookups too."""
-    return frozenset(leaf for slot in slots(atom) for leaf in _leaves(slot))
+    return frozenset(leaf for slot in slots(atom) for leaf in leaves(slot))
 
 
 def free_names(mono: Mono) -> frozenset[str]:
     """The free indices of a term."""
     return frozenset(i for atom, _ in mono.factors for i in atom_indices(atom) if isinstance(i, str))
+
+
+def sum_indices(expr: Sum) -> set[str]:
+    """The free indices of an expression."""
+    return {i for mono in expr.terms for i in free_names(mono)}
 
 
 def atom_reads(atom: Atom) -> Iterator[str]:
@@ -378,11 +389,17 @@ def _renamed(factors: Mapping[Atom, Exponent], to: Mapping[str | int, Index]) ->
     return {_rename(a, to): e for a, e in factors.items()}
 
 
-def times(factors: dict[Atom, Exponent], atom: Atom, exponent: Exponent = 1) -> None:
+def whole(e: Exponent) -> Exponent:
+    """The exponent as an ``int`` where it is one."""
+    return int(e) if e.denominator == 1 else e
+
+
+_Key = TypeVar("_Key")
+
+
+def times(factors: dict[_Key, Exponent], atom: _Key, exponent: Exponent = 1) -> None:
     """Multiply a product of factors by one more, in place."""
-    e = factors.get(atom, 0) + exponent
-    if isinstance(e, Fraction) and e.denominator == 1:
-        e = int(e)
+    e = whole(factors.get(atom, 0) + exponent)
     if e:
         factors[atom] = e
     else:
@@ -444,7 +461,7 @@ def _determined(factors: dict[Atom, Exponent], names: list[str]) -> tuple[Delta,
                 return atom, None
             for index, other in ((atom.left, atom.right), (atom.right, atom.left)):
                 # An index inside the other side, as in [k = t[k]], is not determined by it.
-                if isinstance(index, str) and index in names and index not in set(_leaves(other)):
+                if isinstance(index, str) and index in names and index not in set(leaves(other)):
                     return atom, (index, other)
     return None
 
@@ -455,7 +472,7 @@ def _settle(factors: dict[Atom, Exponent]) -> bool:
         if isinstance(atom, (Delta, Condition)):
             factors[atom] = 1
         if isinstance(atom, Condition):
-            if Condition(NEGATED[atom.rel], atom.left, atom.right) in factors:
+            if negated(atom) in factors:
                 return False
             if atom.left == atom.right:
                 if atom.rel not in ("<=", ">=", "=="):

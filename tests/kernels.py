@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,6 +15,8 @@ import torch
 import derive
 from codegen.plan import plan
 from codegen.program import Kernel, Program
+from codegen.reference import Evaluation, Named
+from derive import syntax
 from derive.ops import names
 
 OPS = names()
@@ -124,3 +127,56 @@ def _arguments(program: Program, env: dict[str, Any]) -> list[Any]:
 
 def _given(program: Program, given: dict[str, float]) -> dict[str, float]:
     return {c.name: given[c.name] for c in program.constants}
+
+
+def term_bounds(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> list[float]:
+    """For each gradient, the largest sum of absolute values of its closed form's terms: what rounding is relative to."""
+    k = kernel(name)
+    _, env = _forward(name, "torch", values, upstream, given)
+    found = _Magnitudes(k.op, _collapsed(k.op, values), given)
+    for argument in k.backward.arguments:
+        shape = [found.length(a) for a in argument.axes]
+        found.values[argument.name] = env[argument.name].reshape(shape)
+    for s in k.backward.statements:
+        value, axes = found.magnitude(s.tree)
+        found.values[s.name] = found.spread(value, axes, s.index)
+    return [float(found.values[g].max()) if found.values[g].numel() else 0.0 for g in k.backward.results]
+
+
+def _collapsed(op: syntax.Op, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The inputs with ``*s`` as a single axis."""
+    out = {}
+    for t in op.inputs:
+        shape, extra, k = [], values[t.name].ndim - len(t.axes), 0
+        for a in t.axes:
+            width = extra + 1 if a in op.stars else 1
+            shape.append(math.prod(values[t.name].shape[k : k + width]))
+            k += width
+        out[t.name] = values[t.name].reshape(shape)
+    return out
+
+
+class _Magnitudes(Evaluation):
+    """Evaluates a formula with every term taken in absolute value."""
+
+    def magnitude(self, tree: syntax.Tree) -> Named:
+        match tree:
+            case syntax.Neg(a):
+                return self.magnitude(a)
+            case syntax.Add(args):
+                return self.join([self.magnitude(a) for a in args], lambda *v: sum(v[1:], v[0]))
+            case syntax.Mul(args):
+                return self.join([self.magnitude(a) for a in args], lambda *v: math.prod(v[1:], start=v[0]))
+            case syntax.Div(a, b):
+                return self.join([self.magnitude(a), self.value(b)], lambda x, y: x / y.abs())
+            case syntax.Pow(a, syntax.Num(e)) if e > 0:
+                return self.join([self.magnitude(a)], lambda v: v ** float(e))
+            case syntax.Reduce(kind, index, body) if kind in ("sum", "mean"):
+                value, axes = self.magnitude(body)
+                where = [axes.index(i) for i in index]
+                reduce = torch.sum if kind == "sum" else torch.mean
+                return reduce(value, dim=where), tuple(a for a in axes if a not in index)
+            case syntax.Call("where", (condition, a, b)):
+                return self.join([self.value(condition), self.magnitude(a), self.magnitude(b)], torch.where)
+        value, axes = self.value(tree)
+        return value.abs(), axes

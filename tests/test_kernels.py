@@ -42,8 +42,11 @@ def test_gradients_equal_autograd(name: str, backend: str, seed: int, power: int
     output, upstream, gradients = kernels.expected(name, values, None, given)
     found, computed = kernels.run(name, backend, values, upstream, given)
     close(found, output, 1e-11, 1e-3)
-    for got, want in zip(computed, gradients, strict=True):
-        close(got, want, 1e-9, magnitude(name, values, upstream) * 1e-3)
+    bounds = kernels.term_bounds(name, values, upstream, given)
+    # What is exactly 0 in the closed form (xhat of a single element, a bias before a batchnorm) is autograd's rounding noise.
+    noise = max(float(upstream.abs().max()) if upstream.numel() else 0.0, *bounds)
+    for got, want, bound in zip(computed, gradients, bounds, strict=True):
+        close(got, want, 1e-9, bound or noise)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (4, 3, 7), (3, 2, 4, 5)])

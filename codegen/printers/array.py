@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from codegen.printers.axes import ADD, ATOM, COMPARE, MUL, NEG, POW, Value, aligned, merge, natural_order, positions
 from codegen.printers.contraction import Contraction
+from codegen.printers.one_hot import OneHot
 from codegen.program import Program, Statement
 from derive import syntax as st
 from derive.errors import OpError
@@ -69,6 +70,17 @@ class ArrayPrinter:
                         return None
                     return self.scatter_add(s, labels, len(labels.index), self.ordered(value, order).code)
         return None
+
+    def corrected(self, s: Statement) -> list[str] | None:
+        """``k*(a - [c = t[n]])``: scale ``a``, then correct the one entry of each row that its label names."""
+        hot = OneHot.of(s.tree, s.index)
+        if hot is None:
+            return None
+        scaled = self.value(st.Mul((hot.rest, *hot.factors)), s.index)
+        if scaled.axes != s.index:
+            return None
+        amount = self.value(hot.factors[0] if len(hot.factors) == 1 else st.Mul(hot.factors), s.index)
+        return [f"{s.name} = {scaled.code}", *self.correction(s, hot, amount)]
 
     def ordered(self, value: Value, order: Sequence[str]) -> Value:
         """The value with its axes transposed to an order."""
@@ -305,6 +317,9 @@ class ArrayPrinter:
         return v.code
 
     # ---- what each backend spells ----------------------------------------------------------------------------------
+
+    def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
+        raise NotImplementedError
 
     def zeros(self, index: tuple[str, ...]) -> str:
         raise NotImplementedError

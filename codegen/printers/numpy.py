@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from codegen.printers.array import ArrayPrinter
 from codegen.printers.axes import ATOM, MUL, Value
+from codegen.printers.one_hot import OneHot
 from codegen.program import Statement
 from derive import syntax as st
 
@@ -42,7 +43,8 @@ class NumpyPrinter(ArrayPrinter):
         return f"np.{kind}({body.code}{place}{', keepdims=True' if keep else ''}, initial={empty})"
 
     def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
-        return [f"{s.name} = {self.zeros(s.index)}", f"np.add.at({s.name}, {labels.name}, {code})"]
+        self.helpers["_scatter_add"] = None
+        return [f"{s.name} = _scatter_add({labels.name}, {code}, {self.length(st.axis_of(s.index[0]))})"]
 
     def zeros(self, index: tuple[str, ...]) -> str:
         return f"np.zeros({self.shape(index)}, dtype={self.like()}.dtype)"
@@ -85,6 +87,11 @@ class NumpyPrinter(ArrayPrinter):
     def statement(self, s: Statement) -> list[str]:
         return self.corrected(s) or self.in_place(s) or super().statement(s)
 
+    def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
+        slots = [hot.labels.name if i == hot.target else self.arange(i) for i in s.index]
+        order = tuple(i for i in s.index if i != hot.target)
+        return [f"{s.name}[{', '.join(slots)}] -= {self.fit(amount, order)[0]}"]
+
     def in_place(self, s: Statement) -> list[str] | None:
         """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, so no second one is needed."""
         factors = s.tree.args if isinstance(s.tree, st.Mul) else ()
@@ -97,38 +104,3 @@ class NumpyPrinter(ArrayPrinter):
         if inner.axes != s.index:
             return None
         return [f"{s.name} = {inner.code}", f"{s.name} *= {self.fit(outer, s.index)[0]}"]
-
-    def corrected(self, s: Statement) -> list[str] | None:
-        """``k*(a - [c = t[n]])``: scale ``a``, then correct the entries that the labels name, in place."""
-        found = _one_hot(s.tree)
-        if found is None:
-            return None
-        factors, rest, target, labels = found
-        if target not in s.index or any(target in st.free_indices(f) for f in factors):
-            return None
-        k: st.Tree = factors[0] if len(factors) == 1 else st.Mul(tuple(factors))
-        scaled = self.value(st.Mul((rest, *factors)), s.index)
-        if scaled.axes != s.index or not all(isinstance(i, str) for i in labels.index):
-            return None
-        slots = [labels.name if i == target else self.arange(i) for i in s.index]
-        if {i for i in s.index if i != target} != set(labels.index):
-            return None
-        order = tuple(i for i in s.index if i != target)
-        return [f"{s.name} = {scaled.code}", f"{s.name}[{', '.join(slots)}] -= {self.fit(self.value(k, order), order)[0]}"]
-
-
-def _one_hot(tree: st.Tree) -> tuple[list[st.Tree], st.Tree, str, st.Lookup] | None:
-    """The factors, the other term, the axis and the labels of ``k*(a - [c = t[n]])``."""
-    args = list(tree.args) if isinstance(tree, st.Mul) else []
-    sums = [a for a in args if isinstance(a, st.Add) and len(a.args) == 2]
-    if len(sums) != 1:
-        return None
-    first, second = sums[0].args
-    if not (isinstance(second, st.Neg) and isinstance(second.arg, st.Indicator) and isinstance(second.arg.cond, st.Match)):
-        return None
-    left, right = second.arg.cond.left, second.arg.cond.right
-    if isinstance(left, st.Lookup):
-        left, right = right, left
-    if not (isinstance(left, str) and isinstance(right, st.Lookup)):
-        return None
-    return [a for a in args if a is not sums[0]], first, left, right

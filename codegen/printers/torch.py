@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.printers.array import ArrayPrinter
-from codegen.printers.axes import ATOM, Value
+from codegen.printers.axes import ATOM, MUL, Value
+from codegen.printers.one_hot import OneHot
 from codegen.program import Statement
 from derive import syntax as st
 
@@ -35,6 +36,20 @@ class TorchPrinter(ArrayPrinter):
             return f"{code}.{kind}({', '.join(place)})"
         self.helpers[f"_{kind}"] = None
         return f"_{kind}({', '.join([body.code, *place])})"
+
+    def statement(self, s: Statement) -> list[str]:
+        return self.corrected(s) or super().statement(s)
+
+    def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
+        position = s.index.index(hot.target)
+        shape = ", ".join("1" if i == hot.target else self.length(st.axis_of(i)) for i in s.index)
+        column = ", ".join("None" if i == hot.target else ":" for i in s.index)
+        less = (
+            Value(f"-{amount.code}", MUL, amount.axes) if amount.level >= MUL else Value(f"-({amount.code})", MUL, amount.axes)
+        )
+        code = self.fit(less, s.index)[0]
+        spread = f"({code}).expand({shape})" if not amount.axes else f"({code}).reshape({shape})"
+        return [f"{s.name} = {s.name}.scatter_add({position}, {hot.labels.name}[{column}].long(), {spread})"]
 
     def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
         rows = labels.name

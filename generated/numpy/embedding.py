@@ -53,8 +53,7 @@ def embedding_backward(dy, table, t):
     dy = dy.reshape(s, d)
     t = t.reshape(s)
 
-    dtable = np.zeros((v, d), dtype=dy.dtype)
-    np.add.at(dtable, t, dy)
+    dtable = _scatter_add(t, dy, v)
     return dtable
 
 
@@ -89,3 +88,14 @@ def _lengths(arrays, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _scatter_add(labels, rows, length):
+    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
+    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
+    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
+    if labels.size:
+        order = np.argsort(labels, kind="stable")
+        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
+    return out

@@ -148,7 +148,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     )
     _labels("x", x, size["v"])
     _labels("t", t, size["v"])
-    n, u, v, e = size["n"], size["u"], size["v"], size["e"]
+    n, u, v = size["n"], size["u"], size["v"]
     dloss = np.asarray(dloss, dtype=embcat.dtype)
 
     dlogits = probs * (dloss / n)
@@ -165,8 +165,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     dW1 = np.tensordot(embcat, dhprebn, axes=([0], [0]))
     db1 = np.zeros((u,), dtype=embcat.dtype)
     demb = np.tensordot(dhprebn, W1, axes=([1], [2]))
-    dC = np.zeros((v, e), dtype=embcat.dtype)
-    np.add.at(dC, x, demb)
+    dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dbngain, dbnbias, dW2, db2
 
 
@@ -208,6 +207,17 @@ def _mean(a, axis=None, keepdims=False):
     total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.divide(total, a.size / max(total.size, 1)).astype(a.dtype)
+
+
+def _scatter_add(labels, rows, length):
+    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
+    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
+    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
+    if labels.size:
+        order = np.argsort(labels, kind="stable")
+        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
+    return out
 
 
 def _sum(a, axis=None, keepdims=False):

@@ -255,10 +255,7 @@ def demb(dembcat):
 def dC(demb, x, C):
     """dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))"""
     v = C.shape[0]
-    e = demb.shape[2]
-    dC = np.zeros((v, e), dtype=demb.dtype)
-    np.add.at(dC, x, demb)
-    return dC
+    return _scatter_add(x, demb, v)
 
 
 #: The adjoints in the order in which the chain rule needs them, from the loss back to the inputs.
@@ -297,6 +294,17 @@ def _mean(a, axis=None, keepdims=False):
     total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.divide(total, a.size / max(total.size, 1)).astype(a.dtype)
+
+
+def _scatter_add(labels, rows, length):
+    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
+    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
+    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
+    if labels.size:
+        order = np.argsort(labels, kind="stable")
+        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
+    return out
 
 
 def _sum(a, axis=None, keepdims=False):

@@ -115,7 +115,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     )
     _labels("x", x, size["v"])
     _labels("t", t, size["v"])
-    n, h, v, e = size["n"], size["h"], size["v"], size["e"]
+    n, h, v = size["n"], size["h"], size["v"]
     dloss = np.asarray(dloss, dtype=emb.dtype)
 
     dlogits = softmax_cross_entropy_p * (dloss / n)
@@ -132,8 +132,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     dW1 = np.tensordot(emb, dhpre, axes=([0], [0]))
     db1 = np.zeros((h,), dtype=emb.dtype)
     demb = np.tensordot(dhpre, W1, axes=([1], [2]))
-    dC = np.zeros((v, e), dtype=emb.dtype)
-    np.add.at(dC, x, demb)
+    dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dgamma, dbeta, dW2, db2
 
 
@@ -175,6 +174,17 @@ def _mean(a, axis=None, keepdims=False):
     total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.divide(total, a.size / max(total.size, 1)).astype(a.dtype)
+
+
+def _scatter_add(labels, rows, length):
+    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
+    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
+    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
+    if labels.size:
+        order = np.argsort(labels, kind="stable")
+        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
+    return out
 
 
 def _sum(a, axis=None, keepdims=False):

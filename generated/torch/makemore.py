@@ -153,7 +153,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     )
     _labels("x", x, size["v"])
     _labels("t", t, size["v"])
-    n, v, u, e, b = size["n"], size["v"], size["u"], size["e"], size["b"]
+    n, u, e, b, v = size["n"], size["u"], size["e"], size["b"], size["v"]
     dtype = dloss.dtype
     dloss, embcat, bnraw, h, probs, bnvar_inv, W1, bngain, W2 = (
         _wide(dloss),
@@ -167,7 +167,8 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
         _wide(W2),
     )
 
-    dlogits = dloss / n * (probs - (t[:, None] == torch.arange(v, device=embcat.device)).to(embcat.dtype))
+    dlogits = probs * (dloss / n)
+    dlogits = dlogits.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
     dW2 = h.T @ dlogits
     db2 = dlogits.sum(dim=0)
     dh = dlogits @ W2.T
@@ -236,9 +237,9 @@ def _lengths(tensors, labels=None, same=None):
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
-        kind = "integers" if name in labels else "floating point"
-        number = not (tensor.dtype.is_complex or tensor.dtype == torch.bool)
-        if not number or tensor.dtype.is_floating_point == (name in labels):
+        fits = tensor.dtype in (torch.int32, torch.int64) if name in labels else tensor.dtype.is_floating_point
+        if not fits:
+            kind = "int32 or int64" if name in labels else "floating point"
             raise TypeError(f"{name} has dtype {tensor.dtype}; expected {kind}")
         axes = axes.split()
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]

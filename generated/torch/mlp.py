@@ -120,7 +120,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     )
     _labels("x", x, size["v"])
     _labels("t", t, size["v"])
-    n, v, h, e, b = size["n"], size["v"], size["h"], size["e"], size["b"]
+    n, h, e, b, v = size["n"], size["h"], size["e"], size["b"], size["v"]
     dtype = dloss.dtype
     dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, W1, gamma, W2 = (
         _wide(dloss),
@@ -134,7 +134,8 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
         _wide(W2),
     )
 
-    dlogits = dloss / n * (softmax_cross_entropy_p - (t[:, None] == torch.arange(v, device=emb.device)).to(emb.dtype))
+    dlogits = softmax_cross_entropy_p * (dloss / n)
+    dlogits = dlogits.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
     dW2 = act.T @ dlogits
     db2 = dlogits.sum(dim=0)
     dact = dlogits @ W2.T
@@ -211,9 +212,9 @@ def _lengths(tensors, labels=None, same=None):
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
-        kind = "integers" if name in labels else "floating point"
-        number = not (tensor.dtype.is_complex or tensor.dtype == torch.bool)
-        if not number or tensor.dtype.is_floating_point == (name in labels):
+        fits = tensor.dtype in (torch.int32, torch.int64) if name in labels else tensor.dtype.is_floating_point
+        if not fits:
+            kind = "int32 or int64" if name in labels else "floating point"
             raise TypeError(f"{name} has dtype {tensor.dtype}; expected {kind}")
         axes = axes.split()
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]

@@ -94,9 +94,9 @@ def _lengths(tensors, labels=None, same=None):
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
-        kind = "integers" if name in labels else "floating point"
-        number = not (tensor.dtype.is_complex or tensor.dtype == torch.bool)
-        if not number or tensor.dtype.is_floating_point == (name in labels):
+        fits = tensor.dtype in (torch.int32, torch.int64) if name in labels else tensor.dtype.is_floating_point
+        if not fits:
+            kind = "int32 or int64" if name in labels else "floating point"
             raise TypeError(f"{name} has dtype {tensor.dtype}; expected {kind}")
         axes = axes.split()
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]

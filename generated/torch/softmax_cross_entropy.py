@@ -61,11 +61,12 @@ def softmax_cross_entropy_backward(dloss, p, t):
     """
     size = _lengths(dict(p=(p, "n c")), dict(t=(t, "n")))
     _labels("t", t, size["c"])
-    n, c = size["n"], size["c"]
+    n = size["n"]
     dtype = dloss.dtype
     dloss, p = _wide(dloss), _wide(p)
 
-    dz = dloss / n * (p - (t[:, None] == torch.arange(c, device=p.device)).to(p.dtype))
+    dz = p * (dloss / n)
+    dz = dz.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
     return dz.to(dtype)
 
 
@@ -120,9 +121,9 @@ def _lengths(tensors, labels=None, same=None):
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
-        kind = "integers" if name in labels else "floating point"
-        number = not (tensor.dtype.is_complex or tensor.dtype == torch.bool)
-        if not number or tensor.dtype.is_floating_point == (name in labels):
+        fits = tensor.dtype in (torch.int32, torch.int64) if name in labels else tensor.dtype.is_floating_point
+        if not fits:
+            kind = "int32 or int64" if name in labels else "floating point"
             raise TypeError(f"{name} has dtype {tensor.dtype}; expected {kind}")
         axes = axes.split()
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]
