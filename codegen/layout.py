@@ -267,43 +267,56 @@ def equal_axes(op: st.Op) -> dict[str, str]:
 
 def differentiable(kernel: Kernel) -> DifferentiableSource:
     """The torch op of the kernel's name: what the autograd.Function keeps, recomputes and returns."""
-    op = kernel.op
-    inputs = [t.name for t in op.inputs]
+    op, backward = kernel.op, kernel.backward
+    inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.outputs]
     constants = [c.name for c in op.constants]
-    outputs = [t.name for t in op.outputs]
     saved = [t.name for t in kernel.saved]
     extra = [s for s in saved if s not in outputs]
-    backward = kernel.backward
-    gradients = [f"d{t.name}" for t in op.inputs]
-    arguments = ", ".join([a.name for a in backward.arguments] + [c.name for c in backward.constants])
-    forward_constants = [c.name for c in kernel.forward.constants]
-    signature = ", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])
-    outs = outputs[0] if len(outputs) == 1 else f"({', '.join(outputs)})"
-    tail = f"({saved[0]},)" if len(saved) == 1 else f"({', '.join(saved)})"
-    first = ", ".join(t.name for t in op.outputs[:1])
-    doc = [
-        f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
-        "",
-        "Shapes: "
-        + ", ".join(f"{t.name}[{', '.join(('*' if a in op.stars else '') + a for a in t.axes)}]" for t in op.inputs)
-        + ".",
-    ]
-    assert first
+    forward = f"{op.name}_forward({', '.join([*inputs, *(c.name for c in kernel.forward.constants)])})"
+    read = {a.name for a in backward.arguments} | {c.name for c in backward.constants}
+    # A second derivative starts from the inputs where the forward saved more than its outputs.
+    wanted = [n for n in (*inputs, *constants) if n in read or (extra and (n in inputs or f"{n}," in f"{forward[:-1]},"))]
+    kept = [*(n for n in inputs if n in wanted), *saved]
+    held = [n for n in constants if n in wanted]
+    results = [*outputs, *extra]
+    setup = [f"{_listed([n if n in wanted else '_' for n in (*inputs, *constants)])} = inputs"] if wanted else []
+    setup += [f"{', '.join(results)} = output"] if saved else []
+    setup += [f"ctx.save_for_backward({', '.join(kept)})"] if kept else []
+    setup += [f"ctx.{n} = {n}" for n in held]
+    prepare = [f"{_listed(kept)} = ctx.saved_tensors"] if kept else []
+    gradients = [f"d{n}" if f"d{n}" in backward.results else "None" for n in inputs]
+    arguments = [a.name for a in backward.arguments] + [f"{c.name}" for c in backward.constants]
+    single = len(outputs) == 1
     return DifferentiableSource(
         name=op.name,
         class_name="_" + "".join(w.capitalize() for w in op.name.split("_")),
-        signature=signature,
-        doc=tuple(doc),
-        inputs=", ".join(inputs),
-        constants=", ".join(constants),
-        kept=", ".join([*inputs, *saved]),
-        kept_count=len(inputs),
-        outputs_count=len(outputs),
-        forward_call=f"{outs}, {tail} = {op.name}_forward({', '.join([*inputs, *forward_constants])})",
-        recompute=f"_, {tail} = {op.name}_forward({', '.join([*inputs, *forward_constants])})" if saved else "",
+        signature=", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)]),
+        doc=(
+            f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
+            "",
+            f"Shapes: {', '.join(_shaped(op, t) for t in op.inputs)}.",
+        ),
+        arguments=", ".join([*inputs, *constants]),
+        forward=f"{outputs[0] if single else _tuple(outputs)}, {_tuple(saved) if extra else '_'} = {forward}",
+        result=", ".join(results),
+        setup=tuple(setup or ["pass"]),
         upstream=", ".join([f"d{o}" for o in outputs] + ["*_"] * bool(extra)),
-        backward_call=f"{op.name}_backward({arguments})",
-        gradients=", ".join(kernel.backward.results),
-        returned=", ".join([g if g in kernel.backward.results else "None" for g in gradients] + ["None"] * len(constants)),
-        result=", ".join([*outputs, *extra]),
+        prepare=tuple(prepare + [f"{n} = ctx.{n}" for n in held]),
+        recompute=f"_, {_tuple(saved)} = {forward}" if extra else "",
+        backward=f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})",
+        returned=", ".join([*gradients, *["None"] * len(constants)]),
+        picked="" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]",
     )
+
+
+def _tuple(names: list[str]) -> str:
+    return f"({_listed(names)})"
+
+
+def _listed(names: list[str]) -> str:
+    """Names on the left of an assignment from a tuple."""
+    return f"{names[0]}," if len(names) == 1 else ", ".join(names)
+
+
+def _shaped(op: st.Op, t: st.Tensor) -> str:
+    return f"{t.name}[{', '.join(f'*{a}' if a in op.stars else a for a in t.axes)}]" if t.axes else t.name

@@ -25,18 +25,16 @@ class DifferentiableSource:
     class_name: str
     signature: str
     doc: tuple[str, ...]
-    inputs: str
-    constants: str
-    kept: str
-    kept_count: int
-    outputs_count: int
-    forward_call: str
-    recompute: str
-    upstream: str
-    backward_call: str
-    gradients: str
-    returned: str
+    arguments: str
+    forward: str
     result: str
+    setup: tuple[str, ...]
+    upstream: str
+    prepare: tuple[str, ...]
+    recompute: str
+    backward: str
+    returned: str
+    picked: str
 
 
 @dataclass(frozen=True)

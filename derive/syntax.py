@@ -352,5 +352,3 @@ def rename(node: Tree, to: dict[str, Index]) -> Tree:
                     inner[i] = b
             return Reduce(kind, tuple(bound), rename(body, inner))
     return rebuild(node, lambda child: rename(child, to))
-
-

@@ -82,8 +82,10 @@ def pattern_key(factors: dict[Atom, Exponent], bound: Iterable[str]) -> tuple[Pa
 class Tables:
     """The rewritings that the definitions of one op allow."""
 
-    def __init__(self, signs: Signs, constants: set[str], inputs: set[str]):
+    def __init__(self, signs: Signs, constants: set[str], inputs: set[str], guarded: bool = False):
         self.signs, self.constants, self.inputs = signs, constants, inputs
+        #: Whether a condition may keep some elements out of the domain of a definition, so that a root proves no sign.
+        self.guarded = guarded
         self.definitions: dict[str, Definition] = {}
         self.eliminations: dict[str, Rewriting] = {}
         self.solutions: dict[str, Rewriting] = {}
@@ -142,7 +144,8 @@ class Tables:
 
         With ``e > 0`` it divides by each ``g`` in the numerator; with ``e < 0`` it divides by ``d``, which is zero where such
         a ``g`` is. What ``d`` itself divides by is not zero. A power has one root if it is of a positive name, and the
-        definition takes what it puts under a root to be positive; the root of a product needs each factor positive.
+        definition takes what it puts under a root to be positive, unless a condition guards it; the root of a product needs
+        each factor positive.
         """
         e = Fraction(factors[f])
         if f.name in self.constants or sorted(map(str, f.index)) != sorted(d.index):
@@ -150,6 +153,8 @@ class Tables:
         if not d.author and (f.name in self.inputs or self.author(f.name)):
             return False
         if e not in (1, -1) and (coefficient != 1 or (e.denominator == 1 and not self.signs.positive(f.name))):
+            return False
+        if e.denominator != 1 and self.guarded and not self.signs.positive(f.name):
             return False
         if (1 / e).denominator != 1:
             return all(g == f or self.positive(g) for g in factors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from functools import lru_cache
+from functools import cache
 
 from derive.parse import parse
 from derive.syntax import Op
@@ -15,7 +15,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def find(name: str) -> Op | None:
     """The op of that name, or None."""
     if name not in names():

@@ -59,7 +59,7 @@ def embedding_backward(dy, table, t):
 
 def _labels(name, labels, length):
     """Refuse labels out of range with an IndexError."""
-    if labels.size and not (0 <= labels.min() and labels.max() < length):
+    if labels.size and (labels.min() < 0 or labels.max() >= length):
         raise IndexError(f"{name} holds labels from {labels.min()} to {labels.max()}; expected 0 to {length - 1}")
 
 

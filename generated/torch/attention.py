@@ -83,10 +83,9 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        q, k, v, *constants = inputs
+        q, k, v = inputs
         o, P = output
         ctx.save_for_backward(q, k, v, P, o)
-        ctx.constants = constants
 
     @staticmethod
     def backward(ctx, do, *_):

@@ -95,15 +95,17 @@ class _Batchnorm(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, gamma, beta, *constants = inputs
+        x, gamma, beta, eps, ddof = inputs
         y, xhat, rstd = output
         ctx.save_for_backward(x, gamma, beta, xhat, rstd)
-        ctx.constants = constants
+        ctx.eps = eps
+        ctx.ddof = ddof
 
     @staticmethod
     def backward(ctx, dy, *_):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
-        eps, ddof = ctx.constants
+        eps = ctx.eps
+        ddof = ctx.ddof
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = batchnorm_forward(x, gamma, beta, eps, ddof)

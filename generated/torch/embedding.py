@@ -67,15 +67,13 @@ class _Embedding(torch.autograd.Function):
 
     @staticmethod
     def forward(table, t):
-        y, () = embedding_forward(table, t)
+        y, _ = embedding_forward(table, t)
         return y
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        table, t, *constants = inputs
-        (y,) = (output,)
+        table, t = inputs
         ctx.save_for_backward(table, t)
-        ctx.constants = constants
 
     @staticmethod
     def backward(ctx, dy):

@@ -66,10 +66,9 @@ class _Gelu(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, *constants = inputs
+        (x,) = inputs
         y, cdf = output
         ctx.save_for_backward(x, cdf)
-        ctx.constants = constants
 
     @staticmethod
     def backward(ctx, dy, *_):

@@ -91,15 +91,15 @@ class _Layernorm(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, gamma, beta, *constants = inputs
+        x, gamma, beta, eps = inputs
         y, xhat, rstd = output
         ctx.save_for_backward(x, gamma, beta, xhat, rstd)
-        ctx.constants = constants
+        ctx.eps = eps
 
     @staticmethod
     def backward(ctx, dy, *_):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
-        (eps,) = ctx.constants
+        eps = ctx.eps
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = layernorm_forward(x, gamma, beta, eps)

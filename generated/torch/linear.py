@@ -66,19 +66,17 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(x, W, b):
-        y, () = linear_forward(x, W, b)
+        y, _ = linear_forward(x, W, b)
         return y
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, W, b, *constants = inputs
-        (y,) = (output,)
-        ctx.save_for_backward(x, W, b)
-        ctx.constants = constants
+        x, W, _ = inputs
+        ctx.save_for_backward(x, W)
 
     @staticmethod
     def backward(ctx, dy):
-        x, W, b = ctx.saved_tensors
+        x, W = ctx.saved_tensors
         dx, dW, db = linear_backward(dy, x, W)
         return dx, dW, db
 

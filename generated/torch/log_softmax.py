@@ -69,10 +69,9 @@ class _LogSoftmax(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        z, *constants = inputs
+        (z,) = inputs
         y, e, total = output
         ctx.save_for_backward(z, e, total)
-        ctx.constants = constants
 
     @staticmethod
     def backward(ctx, dy, *_):

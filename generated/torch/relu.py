@@ -56,15 +56,13 @@ class _Relu(torch.autograd.Function):
 
     @staticmethod
     def forward(x):
-        y, () = relu_forward(x)
+        y, _ = relu_forward(x)
         return y
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, *constants = inputs
-        (y,) = (output,)
+        (x,) = inputs
         ctx.save_for_backward(x)
-        ctx.constants = constants
 
     @staticmethod
     def backward(ctx, dy):

@@ -80,15 +80,15 @@ class _Rmsnorm(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, gamma, *constants = inputs
+        x, gamma, eps = inputs
         y, xhat, rstd = output
         ctx.save_for_backward(x, gamma, xhat, rstd)
-        ctx.constants = constants
+        ctx.eps = eps
 
     @staticmethod
     def backward(ctx, dy, *_):
         x, gamma, xhat, rstd = ctx.saved_tensors
-        (eps,) = ctx.constants
+        eps = ctx.eps
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = rmsnorm_forward(x, gamma, eps)

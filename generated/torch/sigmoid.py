@@ -60,22 +60,17 @@ class _Sigmoid(torch.autograd.Function):
 
     @staticmethod
     def forward(x):
-        y, (y,) = sigmoid_forward(x)
+        y, _ = sigmoid_forward(x)
         return y
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, *constants = inputs
-        (y,) = (output,)
-        ctx.save_for_backward(x, y)
-        ctx.constants = constants
+        y = output
+        ctx.save_for_backward(y)
 
     @staticmethod
     def backward(ctx, dy):
-        x, y = ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            # A second derivative goes through the inputs, not through what the forward saved.
-            _, (y,) = sigmoid_forward(x)
+        (y,) = ctx.saved_tensors
         dx = sigmoid_backward(dy, y)
         return dx
 

@@ -68,10 +68,9 @@ class _Silu(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, *constants = inputs
+        (x,) = inputs
         y, g = output
         ctx.save_for_backward(x, g, y)
-        ctx.constants = constants
 
     @staticmethod
     def backward(ctx, dy, *_):

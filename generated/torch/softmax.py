@@ -60,22 +60,17 @@ class _Softmax(torch.autograd.Function):
 
     @staticmethod
     def forward(z):
-        p, (p,) = softmax_forward(z)
+        p, _ = softmax_forward(z)
         return p
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        z, *constants = inputs
-        (p,) = (output,)
-        ctx.save_for_backward(z, p)
-        ctx.constants = constants
+        p = output
+        ctx.save_for_backward(p)
 
     @staticmethod
     def backward(ctx, dp):
-        z, p = ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            # A second derivative goes through the inputs, not through what the forward saved.
-            _, (p,) = softmax_forward(z)
+        (p,) = ctx.saved_tensors
         dz = softmax_backward(dp, p)
         return dz
 

@@ -80,10 +80,9 @@ class _SoftmaxCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        z, t, *constants = inputs
+        z, t = inputs
         loss, p = output
         ctx.save_for_backward(z, t, p)
-        ctx.constants = constants
 
     @staticmethod
     def backward(ctx, dloss, *_):
