@@ -98,6 +98,16 @@ def _given(program: Any, constants: dict[str, float]) -> dict[str, float]:
     return {c.name: constants[c.name] for c in program.constants}
 
 
+def relative_difference(got: torch.Tensor, want: torch.Tensor) -> float:
+    """The largest difference over the largest magnitude; infinite where one is NaN and the other is not."""
+    if not want.numel():
+        return 0.0
+    if not torch.equal(got.isnan(), want.isnan()):
+        return float("inf")
+    scale = max(float(want.nan_to_num().abs().max()), 1e-3)
+    return float((want - got).nan_to_num().abs().max()) / scale
+
+
 def agreement(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int, ...] = (0, 1, 2)) -> Agreement:
     """The largest relative difference between the emitted backward and autograd, in float64."""
     op, largest = kernel.op, 0.0
@@ -110,7 +120,5 @@ def agreement(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int
         outputs, found = run_kernel(kernel, module, backend, inputs, upstream)
         for want, got in zip([*(values[t.name] for t in op.outputs), *expected], [*outputs, *found], strict=True):
             assert want.shape == got.shape, f"{op.name}: shape {tuple(got.shape)} instead of {tuple(want.shape)}"
-            if want.numel():
-                scale = max(float(want.abs().max()), 1e-3)
-                largest = max(largest, float((want - got).abs().max()) / scale)
+            largest = max(largest, relative_difference(got, want))
     return Agreement(backend, largest)

@@ -150,3 +150,15 @@ def test_weight_normalization_is_torchs_parametrization() -> None:
         torch.autograd.grad(ours, (x, raw, gain), upstream), torch.autograd.grad(theirs, (x, raw, gain), upstream), strict=True
     ):
         assert torch.allclose(a, b)
+
+
+def test_a_root_that_a_condition_guards_is_not_squared_away() -> None:
+    """Where q < 0 the root does not exist, so q may not be written as its square; autograd itself gives NaN there."""
+    text = """
+        y[i] = guarded(x[i], w[i])
+        q[i] = x[i]/w[i]
+        r[i] = q[i]**(1/2)
+        y[i] = where(q[i] > 0, r[i]*x[i], w[i]*q[i])
+    """
+    certificate = certify(derive.derive(parse(text)))
+    assert certificate.passed, certificate.summary()
