@@ -84,33 +84,39 @@ class Model:
 
     def operations(self, tree: st.Tree) -> int:
         """Operations of one expression, each done over no more axes than it depends on."""
-        total = sum(self.operations(child) for child in st.children(tree))
-        n = self.product(st.free_indices(tree))
+        return self.measured(tree)[0]
+
+    def measured(self, tree: st.Tree) -> tuple[int, frozenset[str]]:
+        """The operations of an expression and its free indices, in one walk."""
+        parts = [self.measured(child) for child in st.children(tree)]
+        total = sum(ops for ops, _ in parts)
+        free = frozenset(st.own_indices(tree)).union(*(f for _, f in parts))
+        match tree:
+            case st.Mul():
+                return total + self.multiplications([f for _, f in parts]), free
+            case st.Reduce(_, index, _):
+                return total + self.product(free | set(index)), free - set(index)
+        return total + self.own_operations(tree) * self.product(free), free
+
+    def own_operations(self, tree: st.Tree) -> int:
+        """Operations per element of the node itself."""
         match tree:
             case st.Add(args):
-                return total + (len(args) - 1) * n
-            case st.Mul(args):
-                return total + self.multiplications(args)
-            case st.Div():
-                return total + n
-            case st.Neg():
-                return total
+                return len(args) - 1
+            case st.Div() | st.Compare():
+                return 1
             case st.Pow(_, st.Num(e)):
-                return total + (n * min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4 * n)
+                return min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4
             case st.Call(head, _):
-                return total + COST.get(head, COST_OTHER) * n
-            case st.Reduce(_, index, body):
-                return total + self.product(frozenset(st.free_indices(body)) | frozenset(index))
-            case st.Compare():
-                return total + n
-        return total
+                return COST.get(head, COST_OTHER)
+        return 0
 
-    def multiplications(self, args: tuple[st.Tree, ...]) -> int:
-        seen: set[str] = set(st.free_indices(args[0]))
-        cost = 0
-        for a in args[1:]:
-            seen |= set(st.free_indices(a))
-            cost += self.product(frozenset(seen))
+    def multiplications(self, axes: list[frozenset[str]]) -> int:
+        """A product from left to right: each factor meets what the factors before it depend on."""
+        seen, cost = axes[0], 0
+        for a in axes[1:]:
+            seen |= a
+            cost += self.product(seen)
         return cost
 
 

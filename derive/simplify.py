@@ -20,8 +20,8 @@ from derive.factor import Inner, factor_indices, product_of, split, without
 from derive.flatten import Definition
 from derive.rewrite import apply_rewriting, fold_patterns, fold_product, replace_reads
 from derive.signs import Signs
-from derive.tables import Rewriting, Tables
-from derive.terms import Condition, Mono, Read, Sum, atom_indices, atom_sum, open_mono, sum_reads
+from derive.tables import Rewriting, Tables, guarded_names
+from derive.terms import Mono, Read, Sum, atom_indices, atom_sum, open_mono, sum_reads
 
 #: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
 GAIN = 0.98
@@ -45,8 +45,7 @@ class Simplifier:
     def __init__(self, op: st.Op, forward: Sequence[Definition], chain: Sequence[Definition], constants: set[str]):
         self.op, self.chain = op, chain
         by_name = {d.name: d for d in forward}
-        guarded = any(isinstance(atom, Condition) for d in forward for mono in d.body.terms for atom, _ in mono.factors)
-        self.tables = Tables(Signs(op, by_name), constants, {t.name for t in op.inputs}, guarded)
+        self.tables = Tables(Signs(op, by_name), constants, {t.name for t in op.inputs}, guarded_names(forward))
         self.adjoints = {d.name: d for d in chain}
         self.gradients = tuple(f"d{t.name}" for t in op.differentiable)
         axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in [*forward, *chain]}

@@ -284,22 +284,27 @@ def index_names(index: Index) -> Iterator[str]:
             yield from index_names(part)
 
 
+def own_indices(node: Tree) -> Iterator[str]:
+    """The indices that the node itself mentions, not those of its children."""
+    slots: tuple[Index, ...] = ()
+    if isinstance(node, Read):
+        slots = node.index
+    elif isinstance(node, Match):
+        slots = (node.left, node.right)
+    for slot in slots:
+        yield from index_names(slot)
+
+
 def free_indices(node: Tree) -> tuple[str, ...]:
     """The indices that are free in the expression, in order of appearance."""
     found: dict[str, None] = {}
 
     def visit(n: Tree, bound: frozenset[str]) -> None:
-        slots: tuple[Index, ...] = ()
-        if isinstance(n, Read):
-            slots = n.index
-        elif isinstance(n, Match):
-            slots = (n.left, n.right)
-        elif isinstance(n, Reduce):
+        if isinstance(n, Reduce):
             bound = bound | set(n.index)
-        for slot in slots:
-            for name in index_names(slot):
-                if name not in bound:
-                    found.setdefault(name)
+        for name in own_indices(n):
+            if name not in bound:
+                found.setdefault(name)
         for child in children(n):
             visit(child, bound)
 

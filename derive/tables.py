@@ -17,12 +17,14 @@ from derive.flatten import Definition
 from derive.signs import Signs
 from derive.terms import (
     Atom,
+    Condition,
     Exponent,
     Irrational,
     Read,
     Size,
     Sum,
     atom_indices,
+    atom_reads,
     axis_of,
     canonical_order,
     open_mono,
@@ -79,12 +81,31 @@ def pattern_key(factors: dict[Atom, Exponent], bound: Iterable[str]) -> tuple[Pa
     return (ordered, tuple(kind[n] for n in order)), free
 
 
+def guarded_names(definitions: Iterable[Definition]) -> set[str]:
+    """The names that may have no value where a condition does without them, so that a root among them proves no sign.
+
+    A condition that is itself computed from a name needs its value, and guards nothing: a relu behind a batch norm.
+    """
+    sources: dict[str, set[str]] = {}
+    guarded: set[str] = set()
+
+    def behind(atoms: Iterable[Atom]) -> set[str]:
+        return {name for a in atoms for read in atom_reads(a) for name in sources.get(read, {read})}
+
+    for d in definitions:
+        sources[d.name] = {d.name} | behind(a for mono in d.body.terms for a, _ in mono.factors)
+        for mono in d.body.terms:
+            conditions = [a for a, _ in mono.factors if isinstance(a, Condition)]
+            if conditions:
+                guarded |= behind(a for a, _ in mono.factors if a not in conditions) - behind(conditions)
+    return guarded
+
+
 class Tables:
     """The rewritings that the definitions of one op allow."""
 
-    def __init__(self, signs: Signs, constants: set[str], inputs: set[str], guarded: bool = False):
+    def __init__(self, signs: Signs, constants: set[str], inputs: set[str], guarded: set[str]):
         self.signs, self.constants, self.inputs = signs, constants, inputs
-        #: Whether a condition may keep some elements out of the domain of a definition, so that a root proves no sign.
         self.guarded = guarded
         self.definitions: dict[str, Definition] = {}
         self.eliminations: dict[str, Rewriting] = {}
@@ -154,7 +175,7 @@ class Tables:
             return False
         if e not in (1, -1) and (coefficient != 1 or (e.denominator == 1 and not self.signs.positive(f.name))):
             return False
-        if e.denominator != 1 and self.guarded and not self.signs.positive(f.name):
+        if e.denominator != 1 and d.name in self.guarded and not self.signs.positive(f.name):
             return False
         if (1 / e).denominator != 1:
             return all(g == f or self.positive(g) for g in factors)

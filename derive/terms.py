@@ -125,7 +125,7 @@ class Sum:
     __slots__ = ("terms", "_hash")
 
     def __init__(self, terms: Mapping[Mono, Fraction | int] = {}):
-        self.terms: dict[Mono, Fraction] = {m: Fraction(c) for m, c in terms.items() if c}
+        self.terms: dict[Mono, Fraction] = {m: c if type(c) is Fraction else Fraction(c) for m, c in terms.items() if c}
         self._hash: int | None = None
 
     def __hash__(self) -> int:

@@ -51,10 +51,29 @@ CLOSED = {
         "db[h]": "sum[s](dy[s, h])",
     },
     "matmul": {"da[n, k]": "sum[m](dy[n, m]*b[k, m])", "db[k, m]": "sum[n](a[n, k]*dy[n, m])"},
+    "mlp": {
+        "dlogits[n, v]": "dloss*(softmax_cross_entropy_p[n, v] - hot[n, v])/size(n)",
+        "dW2[h, v]": "sum[n](dlogits[n, v]*act[n, h])",
+        "db2[v]": "sum[n](dlogits[n, v])",
+        "dact[n, h]": "sum[v](dlogits[n, v]*W2[h, v])",
+        "dhbn[n, h]": "dact[n, h]*(1 - act[n, h]**2)",
+        "dgamma[h]": "sum[n](dhbn[n, h]*batchnorm_xhat[n, h])",
+        "dbeta[h]": "sum[n](dhbn[n, h])",
+        "dhpre[n, h]": "gamma[h]*batchnorm_rstd[h]*(dhbn[n, h] - dbeta[h]/size(n)"
+        " - batchnorm_xhat[n, h]*dgamma[h]/(size(n) - 1))",
+        "dW1[b, e, h]": "sum[n](dhpre[n, h]*emb[n, b, e])",
+        "db1[h]": "0*dbeta[h]",
+        "demb[n, b, e]": "sum[h](dhpre[n, h]*W1[b, e, h])",
+        "dC[v, e]": "sum[n, b](demb[n, b, e]*hot2[n, b, v])",
+    },
     "embedding": {"dtable[v, d]": "sum[s](dy[s, d]*hot[s, v])"},
 }
 #: One-hot tensors stand in the expected text for the indicators of the engine's result.
-HOT = {"softmax_cross_entropy": ("hot", "n", "c"), "embedding": ("hot", "s", "v")}
+HOT = {
+    "softmax_cross_entropy": {"hot": ("n", "c")},
+    "embedding": {"hot": ("s", "v")},
+    "mlp": {"hot": ("n", "v"), "hot2": ("n", "b", "v")},
+}
 
 
 def expected(op: derive.Op, derivation: derive.Derivation, left: str, right: str) -> sympy.Expr:
@@ -66,7 +85,7 @@ def expected(op: derive.Op, derivation: derive.Derivation, left: str, right: str
     axes = {t.name: t.axes for t in op.inputs if t.labels is None}
     axes |= {d.name: d.index for d in derivation.forward}
     axes |= {d.name: d.index for d in derivation.chain} | {f"d{t.name}": t.axes for t in op.outputs}
-    axes |= {HOT[op.name][0]: HOT[op.name][1:]} if op.name in HOT else {}
+    axes |= HOT.get(op.name, {})
     neutral = {name: f"v{k}" for k, name in enumerate(axes)}
     text = re.sub(r"[A-Za-z_]\w*", lambda word: neutral.get(word[0], word[0]), right)
     read = [name for name in axes if re.search(rf"\b{neutral[name]}\b", text)]
@@ -80,10 +99,14 @@ def expected(op: derive.Op, derivation: derive.Derivation, left: str, right: str
 
 
 def with_one_hot(expr: sympy.Expr, name: str) -> sympy.Expr:
-    """The found expression with its indicators written as the one-hot tensor of the expected text."""
-    hot, *index = HOT[name]
-    one_hot = sympy.IndexedBase(hot, real=True)[tuple(sympy.Symbol(i, integer=True) for i in index)]
-    return expr.replace(sympy.KroneckerDelta, lambda *_: one_hot)
+    """The found expression with its indicators written as the one-hot tensors of the expected text."""
+
+    def one_hot(*indices: sympy.Expr) -> sympy.Expr:
+        used = {s.name for i in indices for s in i.free_symbols if s.is_integer}
+        hot, index = next((hot, index) for hot, index in HOT[name].items() if set(index) == used & set("nbcsv"))
+        return sympy.IndexedBase(hot, real=True)[tuple(sympy.Symbol(i, integer=True) for i in index)]
+
+    return expr.replace(sympy.KroneckerDelta, one_hot)
 
 
 def canonical(expr: sympy.Expr) -> sympy.Expr:

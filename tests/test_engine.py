@@ -168,6 +168,13 @@ def test_folding_divides_by_what_is_stated_not_to_be_zero() -> None:
     assert any(e < 0 for e in exponents(derived(text.format("gamma != 0\n")), "gamma"))
 
 
+def test_a_reduction_is_recovered_only_from_a_factor_that_is_not_zero() -> None:
+    """y = g*sum(x) holds the sum that dw needs, but not where g is zero."""
+    text = "y[d], z = f(x[n, d], g[d], w[d])\n{}y[d] = sum[n](g[d]*x[n, d])\nz = sum[n, d](w[d]*x[n, d])"
+    assert closed(text.format(""))["dw"] == "dz*sum[n](x[n, d])"
+    assert closed(text.format("g != 0\n"))["dw"] == "dz*(y[d]/g[d])"
+
+
 def test_folding_divides_by_what_the_definition_divides_by() -> None:
     """c*rstd is xhat and rstd is a reciprocal root: c itself is xhat/rstd, so c needs not be saved."""
     found = closed(
@@ -205,6 +212,42 @@ def test_a_root_of_a_product_is_not_split_where_factors_may_be_negative() -> Non
         """
     )
     assert all(Fraction(e).denominator == 1 for name in ("q", "w") for e in exponents(derivation, name))
+
+
+@pytest.mark.parametrize(
+    ("use", "squared"),
+    [
+        ("y[i] = r[i]*x[i] + q[i]", True),
+        ("y[i] = where(q[i] > 0, r[i]*x[i], w[i]*q[i])", False),
+        ("t[i] = tanh(r[i])\ny[i] = where(x[i] > 0, t[i], q[i])", False),
+    ],
+    ids=["unguarded", "guarded", "guarded further on"],
+)
+def test_a_root_is_squared_only_where_every_value_needs_it(use: str, squared: bool) -> None:
+    """r = sqrt(q) gives q = r**2, but not where a condition does without r because q may be negative."""
+    derivation = derived(f"y[i] = f(x[i], w[i])\nq[i] = x[i]/w[i]\nr[i] = q[i]**(1/2)\n{use}")
+    read = {a.name for line in derivation.lines for m in line.body.terms for a, _ in m.factors if isinstance(a, Read)}
+    assert ("q" not in read) == squared
+
+
+def test_a_condition_that_needs_the_root_guards_nothing() -> None:
+    """A relu behind a batch norm, whose variance has no sign that could be proved: n - ddof may be anything."""
+    found = closed(
+        """
+        y[n] = f(x[n], eps=1e-5, ddof=0)
+        eps > 0
+        mu      = mean[n](x[n])
+        c[n]    = x[n] - mu
+        var     = sum[n](c[n]**2)/(size(n) - ddof)
+        rstd    = (var + eps)**(-1/2)
+        xhat[n] = c[n]*rstd
+        y[n]    = where(xhat[n] > 0, xhat[n], 0)
+        """
+    )
+    assert found == {
+        "dxhat": "where(xhat[n] > 0, dy[n], 0)",
+        "dx": "rstd*(dxhat[n] - mean[n](dxhat[n]) - xhat[n]*(sum[n](dxhat[n]*xhat[n])/(size(n) - ddof)))",
+    }
 
 
 # ---- unfolding ----------------------------------------------------------------------------------------------------------

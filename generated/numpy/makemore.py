@@ -52,8 +52,7 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
         bndiff[n, u] = hprebn[n, u] - bnmeani[u]
         bndiff2[n, u] = bndiff[n, u]**2
         bnvar[u] = 1/(size(n) - 1)*sum[n](bndiff2[n, u])
-        t3[u] = bnvar[u] + eps
-        bnvar_inv[u] = 1/sqrt(t3[u])
+        bnvar_inv[u] = (bnvar[u] + eps)**(-1/2)
         bnraw[n, u] = bndiff[n, u]*bnvar_inv[u]
         hpreact[n, u] = bngain[u]*bnraw[n, u] + bnbias[u]
         h[n, u] = tanh(hpreact[n, u])
@@ -68,7 +67,7 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
         loss = -mean[n](logprobs[n, t[n]])
 
     Shapes: x[n, b], t[n], C[v, e], W1[b, e, u], b1[u], bngain[u], bnbias[u], W2[u, v], b2[v].
-    Returns loss, and the tuple of what the backward needs: (embcat, bnraw, h, probs, t3, bnvar_inv).
+    Returns loss, and the tuple of what the backward needs: (embcat, bnraw, h, probs, bnvar_inv).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
@@ -95,8 +94,7 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     bndiff = hprebn - bnmeani
     bndiff2 = bndiff**2
     bnvar = 1 / (n - 1) * _sum(bndiff2, axis=0)
-    t3 = bnvar + eps
-    bnvar_inv = 1 / np.sqrt(t3)
+    bnvar_inv = 1 / np.sqrt(bnvar + eps)
     bnraw = bndiff * bnvar_inv
     hpreact = bngain * bnraw + bnbias
     h = np.tanh(hpreact)
@@ -109,10 +107,10 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     probs = counts * counts_sum_inv[:, None]
     logprobs = norm_logits + np.log(counts_sum_inv)[:, None]
     loss = -_mean(logprobs[np.arange(n), t])
-    return loss, (embcat, bnraw, h, probs, t3, bnvar_inv)
+    return loss, (embcat, bnraw, h, probs, bnvar_inv)
 
 
-def makemore_backward(dloss, embcat, bnraw, h, probs, t3, bnvar_inv, x, t, W1, bngain, W2):
+def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngain, W2):
     """Backward of makemore.
 
         dlogits[n, v] = dloss/size(n)*(probs[n, v] - (v == t[n]))
@@ -122,15 +120,15 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, t3, bnvar_inv, x, t, W1, b
         dhpreact[n, u] = dh[n, u]*(1 - h[n, u]**2)
         dbngain[u] = sum[n](dhpreact[n, u]*bnraw[n, u])
         dbnbias[u] = sum[n](dhpreact[n, u])
-        dhprebn[n, u] = bngain[u]*bnvar_inv[u]*dhpreact[n, u] - dbnbias[u]*bngain[u]*bnvar_inv[u]/size(n) - bnraw[n,
-            u]*(dbngain[u]*bngain[u]/((size(n) - 1)*bnvar_inv[u]**2*t3[u]**(3/2)))
+        dhprebn[n, u] = bngain[u]*bnvar_inv[u]*(dhpreact[n, u] - dbnbias[u]/size(n) - bnraw[n, u]*(dbngain[u]/(size(n) -
+            1)))
         dW1[b, e, u] = sum[n](dhprebn[n, u]*embcat[n, b, e])
         db1[u] = 0
         demb[n, b, e] = sum[u](dhprebn[n, u]*W1[b, e, u])
         dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))
 
-    Shapes: dloss scalar, embcat[n, b, e], bnraw[n, u], h[n, u], probs[n, v], t3[u], bnvar_inv[u], x[n, b], t[n], W1[b, e,
-        u], bngain[u], W2[u, v].
+    Shapes: dloss scalar, embcat[n, b, e], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], W1[b, e, u],
+        bngain[u], W2[u, v].
     Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
@@ -141,7 +139,6 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, t3, bnvar_inv, x, t, W1, b
             bnraw=(bnraw, "n u"),
             h=(h, "n u"),
             probs=(probs, "n v"),
-            t3=(t3, "u"),
             bnvar_inv=(bnvar_inv, "u"),
             W1=(W1, "b e u"),
             bngain=(bngain, "u"),
@@ -163,11 +160,8 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, t3, bnvar_inv, x, t, W1, b
     dhpreact *= dh
     dbngain = _sum(dhpreact * bnraw, axis=0)
     dbnbias = _sum(dhpreact, axis=0)
-    dhprebn = (
-        bngain * bnvar_inv * dhpreact
-        - dbnbias * bngain * bnvar_inv / n
-        - bnraw * (dbngain * bngain / ((n - 1) * bnvar_inv**2 * t3**1.5))
-    )
+    dhprebn = dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1))
+    dhprebn *= bngain * bnvar_inv
     dW1 = np.tensordot(embcat, dhprebn, axes=([0], [0]))
     db1 = np.zeros((u,), dtype=embcat.dtype)
     demb = np.tensordot(dhprebn, W1, axes=([1], [2]))

@@ -34,8 +34,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         batchnorm_mu[h] = mean[n](hpre[n, h])
         batchnorm_c[n, h] = hpre[n, h] - batchnorm_mu[h]
         batchnorm_var[h] = sum[n](batchnorm_c[n, h]**2)/(size(n) - 1)
-        t3[h] = batchnorm_var[h] + eps
-        batchnorm_rstd[h] = 1/sqrt(t3[h])
+        batchnorm_rstd[h] = (batchnorm_var[h] + eps)**(-1/2)
         batchnorm_xhat[n, h] = batchnorm_c[n, h]*batchnorm_rstd[h]
         hbn[n, h] = gamma[h]*batchnorm_xhat[n, h] + beta[h]
         act[n, h] = tanh(hbn[n, h])
@@ -47,7 +46,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         loss = -mean[n](logits[n, t[n]] - m[n] - log(total[n]))
 
     Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
-    Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3,
+    Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p,
         batchnorm_rstd).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
@@ -65,8 +64,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     batchnorm_mu = _mean(hpre, axis=0)
     batchnorm_c = hpre - batchnorm_mu
     batchnorm_var = _sum(batchnorm_c**2, axis=0) / (n - 1)
-    t3 = batchnorm_var + eps
-    batchnorm_rstd = 1 / np.sqrt(t3)
+    batchnorm_rstd = 1 / np.sqrt(batchnorm_var + eps)
     batchnorm_xhat = batchnorm_c * batchnorm_rstd
     hbn = gamma * batchnorm_xhat + beta
     act = np.tanh(hbn)
@@ -76,10 +74,10 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     total = _sum(e2, axis=1)
     softmax_cross_entropy_p = e2 / total[:, None]
     loss = -_mean(logits[np.arange(n), t] - m - np.log(total))
-    return loss, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd)
+    return loss, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
 
 
-def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd, x, t, W1, gamma, W2):
+def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2):
     """Backward of mlp.
 
         dlogits[n, v] = dloss/size(n)*(softmax_cross_entropy_p[n, v] - (v == t[n]))
@@ -89,15 +87,15 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, b
         dhbn[n, h] = dact[n, h]*(1 - act[n, h]**2)
         dgamma[h] = sum[n](dhbn[n, h]*batchnorm_xhat[n, h])
         dbeta[h] = sum[n](dhbn[n, h])
-        dhpre[n, h] = gamma[h]*batchnorm_rstd[h]*dhbn[n, h] - dbeta[h]*gamma[h]*batchnorm_rstd[h]/size(n) -
-            batchnorm_xhat[n, h]*(dgamma[h]*gamma[h]/((size(n) - 1)*batchnorm_rstd[h]**2*t3[h]**(3/2)))
+        dhpre[n, h] = gamma[h]*batchnorm_rstd[h]*(dhbn[n, h] - dbeta[h]/size(n) - batchnorm_xhat[n, h]*(dgamma[h]/(size(n)
+            - 1)))
         dW1[b, e, h] = sum[n](dhpre[n, h]*emb[n, b, e])
         db1[h] = 0
         demb[n, b, e] = sum[h](dhpre[n, h]*W1[b, e, h])
         dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))
 
-    Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], t3[h],
-        batchnorm_rstd[h], x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
+    Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
+        x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
     Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
@@ -108,7 +106,6 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, b
             batchnorm_xhat=(batchnorm_xhat, "n h"),
             act=(act, "n h"),
             softmax_cross_entropy_p=(softmax_cross_entropy_p, "n v"),
-            t3=(t3, "h"),
             batchnorm_rstd=(batchnorm_rstd, "h"),
             W1=(W1, "b e h"),
             gamma=(gamma, "h"),
@@ -130,11 +127,8 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, b
     dhbn *= dact
     dgamma = _sum(dhbn * batchnorm_xhat, axis=0)
     dbeta = _sum(dhbn, axis=0)
-    dhpre = (
-        gamma * batchnorm_rstd * dhbn
-        - dbeta * gamma * batchnorm_rstd / n
-        - batchnorm_xhat * (dgamma * gamma / ((n - 1) * batchnorm_rstd**2 * t3**1.5))
-    )
+    dhpre = dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1))
+    dhpre *= gamma * batchnorm_rstd
     dW1 = np.tensordot(emb, dhpre, axes=([0], [0]))
     db1 = np.zeros((h,), dtype=emb.dtype)
     demb = np.tensordot(dhpre, W1, axes=([1], [2]))

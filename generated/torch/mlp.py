@@ -37,8 +37,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         batchnorm_mu[h] = mean[n](hpre[n, h])
         batchnorm_c[n, h] = hpre[n, h] - batchnorm_mu[h]
         batchnorm_var[h] = sum[n](batchnorm_c[n, h]**2)/(size(n) - 1)
-        t3[h] = batchnorm_var[h] + eps
-        batchnorm_rstd[h] = 1/sqrt(t3[h])
+        batchnorm_rstd[h] = (batchnorm_var[h] + eps)**(-1/2)
         batchnorm_xhat[n, h] = batchnorm_c[n, h]*batchnorm_rstd[h]
         hbn[n, h] = gamma[h]*batchnorm_xhat[n, h] + beta[h]
         act[n, h] = tanh(hbn[n, h])
@@ -50,7 +49,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         loss = -mean[n](logits[n, t[n]] - m[n] - log(total[n]))
 
     Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
-    Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3,
+    Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p,
         batchnorm_rstd).
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
@@ -70,8 +69,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     batchnorm_mu = hpre.mean(dim=0)
     batchnorm_c = hpre - batchnorm_mu
     batchnorm_var = (batchnorm_c**2).sum(dim=0) / (n - 1)
-    t3 = batchnorm_var + eps
-    batchnorm_rstd = 1 / torch.sqrt(t3)
+    batchnorm_rstd = torch.rsqrt(batchnorm_var + eps)
     batchnorm_xhat = batchnorm_c * batchnorm_rstd
     hbn = gamma * batchnorm_xhat + beta
     act = torch.tanh(hbn)
@@ -81,10 +79,10 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     total = e2.sum(dim=1)
     softmax_cross_entropy_p = e2 / total[:, None]
     loss = -(logits[torch.arange(n, device=C.device), t] - m - torch.log(total)).mean()
-    return loss.to(dtype), (emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd)
+    return loss.to(dtype), (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
 
 
-def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd, x, t, W1, gamma, W2):
+def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2):
     """Backward of mlp.
 
         dlogits[n, v] = dloss/size(n)*(softmax_cross_entropy_p[n, v] - (v == t[n]))
@@ -94,15 +92,15 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, b
         dhbn[n, h] = dact[n, h]*(1 - act[n, h]**2)
         dgamma[h] = sum[n](dhbn[n, h]*batchnorm_xhat[n, h])
         dbeta[h] = sum[n](dhbn[n, h])
-        dhpre[n, h] = gamma[h]*batchnorm_rstd[h]*dhbn[n, h] - dbeta[h]*gamma[h]*batchnorm_rstd[h]/size(n) -
-            batchnorm_xhat[n, h]*(dgamma[h]*gamma[h]/((size(n) - 1)*batchnorm_rstd[h]**2*t3[h]**(3/2)))
+        dhpre[n, h] = gamma[h]*batchnorm_rstd[h]*(dhbn[n, h] - dbeta[h]/size(n) - batchnorm_xhat[n, h]*(dgamma[h]/(size(n)
+            - 1)))
         dW1[b, e, h] = sum[n](dhpre[n, h]*emb[n, b, e])
         db1[h] = 0
         demb[n, b, e] = sum[h](dhpre[n, h]*W1[b, e, h])
         dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))
 
-    Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], t3[h],
-        batchnorm_rstd[h], x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
+    Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
+        x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
     Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
@@ -113,7 +111,6 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, b
             batchnorm_xhat=(batchnorm_xhat, "n h"),
             act=(act, "n h"),
             softmax_cross_entropy_p=(softmax_cross_entropy_p, "n v"),
-            t3=(t3, "h"),
             batchnorm_rstd=(batchnorm_rstd, "h"),
             W1=(W1, "b e h"),
             gamma=(gamma, "h"),
@@ -125,13 +122,12 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, b
     _labels("t", t, size["v"])
     n, h, e, b, v = size["n"], size["h"], size["e"], size["b"], size["v"]
     dtype = dloss.dtype
-    dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd, W1, gamma, W2 = (
+    dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, W1, gamma, W2 = (
         _wide(dloss),
         _wide(emb),
         _wide(batchnorm_xhat),
         _wide(act),
         _wide(softmax_cross_entropy_p),
-        _wide(t3),
         _wide(batchnorm_rstd),
         _wide(W1),
         _wide(gamma),
@@ -146,11 +142,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, b
     dhbn = dact * (1 - act**2)
     dgamma = (dhbn * batchnorm_xhat).sum(dim=0)
     dbeta = dhbn.sum(dim=0)
-    dhpre = (
-        gamma * batchnorm_rstd * dhbn
-        - dbeta * gamma * batchnorm_rstd / n
-        - batchnorm_xhat * (dgamma * gamma / ((n - 1) * batchnorm_rstd**2 * t3**1.5))
-    )
+    dhpre = gamma * batchnorm_rstd * (dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1)))
     dW1 = torch.tensordot(emb, dhpre, dims=([0], [0]))
     db1 = emb.new_zeros((h,))
     demb = torch.tensordot(dhpre, W1, dims=([1], [2]))
@@ -163,33 +155,33 @@ class _Mlp(torch.autograd.Function):
 
     @staticmethod
     def forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps):
-        loss, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd) = mlp_forward(
+        loss, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd) = mlp_forward(
             x, t, C, W1, b1, gamma, beta, W2, b2, eps
         )
-        return loss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd
+        return loss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         x, t, C, W1, b1, gamma, beta, W2, b2, eps = inputs
-        loss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd = output
+        loss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd = output
         ctx.save_for_backward(
-            x, t, C, W1, b1, gamma, beta, W2, b2, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd
+            x, t, C, W1, b1, gamma, beta, W2, b2, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd
         )
         ctx.eps = eps
 
     @staticmethod
     def backward(ctx, dloss, *_):
-        x, t, C, W1, b1, gamma, beta, W2, b2, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd = (
+        x, t, C, W1, b1, gamma, beta, W2, b2, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd = (
             ctx.saved_tensors
         )
         eps = ctx.eps
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
-            _, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd) = mlp_forward(
+            _, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd) = mlp_forward(
                 x, t, C, W1, b1, gamma, beta, W2, b2, eps
             )
         dC, dW1, db1, dgamma, dbeta, dW2, db2 = mlp_backward(
-            dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, t3, batchnorm_rstd, x, t, W1, gamma, W2
+            dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2
         )
         return None, None, dC, dW1, db1, dgamma, dbeta, dW2, db2, None
 
