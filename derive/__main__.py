@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from derive import Derivation, Op, OpError, derive, derive_full, load, parse, parse_formula
+from derive.certify import certify
 from derive.display import of_derivation
 from derive.ops import names
 from derive.show import show_latex, show_text, signature
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("what", help="an op's name, a file, or a formula such as 'y[i] = exp(-x[i]**2)'")
     show.add_argument("--latex", action="store_true", help="a LaTeX fragment instead of text")
     show.add_argument("--full", action="store_true", help="the adjoint of every equation, in chain-rule order")
+    show.add_argument("--certify", action="store_true", help="check every step at 50 digits and say what was checked")
     show.set_defaults(run=_show)
     return top
 
@@ -49,7 +51,19 @@ def _show(options: argparse.Namespace) -> int:
     derivation: Derivation = derive_full(op) if options.full else derive(op)
     printer = show_latex if options.latex else show_text
     print(printer(derivation, tree_of=of_derivation(derivation), full=options.full))
-    return 0
+    return _certify(derivation if not options.full else derive(op)) if options.certify else 0
+
+
+def _certify(derivation: Derivation) -> int:
+    """Print the certificate: what was checked of each name, on which sizes."""
+    certificate = certify(derivation)
+    print(f"certificate: {certificate.summary()}")
+    for seed, sizes in zip(certificate.seeds, certificate.sizes, strict=True):
+        print(f"  point {seed}: " + ", ".join(f"size({axis}) = {n}" for axis, n in sizes))
+    for name in dict.fromkeys(check.name for check in certificate.checks):
+        rules = [f"{c.rule}{'' if c.passed else ' FAILED'}" for c in certificate.checks if c.name == name]
+        print(f"  {name}: " + ", ".join(rules))
+    return 0 if certificate.passed else 1
 
 
 def find(what: str) -> Op:

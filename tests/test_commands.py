@@ -153,6 +153,13 @@ def test_show_prints_every_op(name: str, flags: list[str], capsys: pytest.Captur
         assert (r"\mathrm{d}" if "--latex" in flags else f"d{t.name}") in printed
 
 
+def test_certify_prints_what_was_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert derive_main(["show", "softmax", "--certify"]) == 0
+    printed = capsys.readouterr().out
+    assert "certificate: passed" in printed
+    assert "dz: " in printed and "closed form" in printed
+
+
 def test_full_shows_every_intermediate_in_chain_rule_order(capsys: pytest.CaptureFixture[str]) -> None:
     derive_main(["show", "batchnorm", "--full"])
     printed = capsys.readouterr().out

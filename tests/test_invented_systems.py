@@ -89,6 +89,11 @@ SYSTEMS = {
         G[n, m] = sum[f](x[n, f]*x[m, f])
         total   = sum[n, m]((G[n, m] - target[n, m])**2) / 2
     """,
+    "piecewise constants": """
+        s = steps(x[i])
+        g[i] = where(x[i] > 0, 2, 1/3)
+        s    = sum[i](where(x[i] > 0, x[i], 0)**2/g[i] + x[i]*g[i])
+    """,
     "two outputs": """
         mean_[d], scale[d] = moments(x[n, d])
         mean_[d] = mean[n](x[n, d])

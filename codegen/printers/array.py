@@ -118,7 +118,10 @@ class ArrayPrinter:
             case st.Reduce():
                 return self.reduction(tree, order)
             case st.Call("where", (st.Compare() as c, a, b)):
-                return self.called(self.functions["where"], [self.value(t, order) for t in (c, a, b)], order)
+                values = [self.value(t, order) for t in (c, a, b)]
+                if self.is_number(values[1]) and self.is_number(values[2]):
+                    values[1] = Value(self.typed(values[1].code), ATOM, ())
+                return self.called(self.functions["where"], values, order)
             case st.Call(("maximum" | "minimum") as head, (a, b)):
                 return self.extreme(head, a, b, order)
             case st.Call(head, args):
@@ -359,6 +362,11 @@ class ArrayPrinter:
         raise NotImplementedError
 
     def as_number(self, code: str) -> str:
+        """A condition as 0 and 1 of the op's dtype."""
+        raise NotImplementedError
+
+    def typed(self, code: str) -> str:
+        """A number of the op's dtype, where nothing else would decide it."""
         raise NotImplementedError
 
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:

@@ -78,6 +78,9 @@ class NumpyPrinter(ArrayPrinter):
     def as_number(self, code: str) -> str:
         return f"({code}).astype({self.like()}.dtype)"
 
+    def typed(self, code: str) -> str:
+        return f"{self.like()}.dtype.type({code})"
+
     def einsum(self, spec: str, a: str, b: str) -> str:
         return f'np.einsum("{spec}", {a}, {b}, optimize=True)'
 

@@ -97,6 +97,9 @@ class TorchPrinter(ArrayPrinter):
     def as_number(self, code: str) -> str:
         return f"({code}).to({self.like()}.dtype)"
 
+    def typed(self, code: str) -> str:
+        return f"{self.like()}.new_full((), {code})"
+
     def einsum(self, spec: str, a: str, b: str) -> str:
         return f'torch.einsum("{spec}", {a}, {b})'
 
