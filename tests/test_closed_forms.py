@@ -50,7 +50,10 @@ CLOSED = {
         "dW[k, h]": "sum[s](x[s, k]*dy[s, h])",
         "db[h]": "sum[s](dy[s, h])",
     },
-    "matmul": {"da[n, k]": "sum[m](dy[n, m]*b[k, m])", "db[k, m]": "sum[n](a[n, k]*dy[n, m])"},
+    "matmul": {
+        "da[s, n, k]": "sum[m](dy[s, n, m]*b[s, k, m])",
+        "db[s, k, m]": "sum[n](a[s, n, k]*dy[s, n, m])",
+    },
     "mlp": {
         "dlogits[n, v]": "dloss*(softmax_cross_entropy_p[n, v] - hot[n, v])/size(n)",
         "dW2[h, v]": "sum[n](dlogits[n, v]*act[n, h])",

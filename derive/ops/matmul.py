@@ -1,10 +1,11 @@
-"""Product of two matrices."""
+"""Product of two matrices, or of two stacks of them."""
 
 TEXT = """
-y[n, m] = matmul(a[n, k], b[k, m])
+y[*s, n, m] = matmul(a[*s, n, k], b[*s, k, m])
 
-y[n, m] = sum[k](a[n, k] * b[k, m])
+y[*s, n, m] = sum[k](a[*s, n, k] * b[*s, k, m])
 """
+SIZES = {"s": 8, "n": 512, "k": 512, "m": 512}
 SOURCE = "Giles, Collected matrix derivative results for forward and reverse mode AD (2008)"
 
 

@@ -17,6 +17,7 @@ from tests.kernels import OPS
 
 SHAPES: dict[str, dict[str, int]] = {
     "attention": {"s": 8, "i": 256, "j": 256, "f": 64, "d": 64},
+    "matmul": {"s": 1, "n": 512, "k": 512, "m": 512},
     "embedding": {"s": 4096, "v": 1000, "d": 64},
     "batchnorm": {"n": 1024, "d": 256, "s": 1},
     "mlp": {"n": 32, "b": 3, "e": 10, "h": 200, "v": 27},
