@@ -61,14 +61,18 @@ def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: floa
     return out
 
 
-def constants_of(op: st.Op) -> dict[str, float]:
-    return {c.name: float(c.default or 1.0) for c in op.constants}
+def constants_of(op: st.Op, seed: int = 0) -> dict[str, float]:
+    """The constants: their defaults for seed 0, else random, so that a default of 0 hides nothing."""
+    rng = np.random.default_rng(seed)
+    return {c.name: float(rng.uniform(0.1, 0.9)) if seed else float(c.default or 1.0) for c in op.constants}
 
 
-def autograd(op: st.Op, inputs: dict[str, torch.Tensor], upstream: list[torch.Tensor]) -> list[torch.Tensor]:
+def autograd(
+    op: st.Op, inputs: dict[str, torch.Tensor], upstream: list[torch.Tensor], constants: dict[str, float]
+) -> list[torch.Tensor]:
     """The gradients of the op's equations by torch's autograd."""
     leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}
-    values = evaluate(op, leaves, constants_of(op))
+    values = evaluate(op, leaves, constants)
     outputs = [values[t.name] for t in op.outputs]
     wanted = [leaves[t.name] for t in op.differentiable]
     found = torch.autograd.grad(outputs, wanted, upstream, allow_unused=True)
@@ -76,13 +80,17 @@ def autograd(op: st.Op, inputs: dict[str, torch.Tensor], upstream: list[torch.Te
 
 
 def run_kernel(
-    kernel: Kernel, module: ModuleType, backend: str, inputs: dict[str, torch.Tensor], upstream: list[torch.Tensor]
+    kernel: Kernel,
+    module: ModuleType,
+    backend: str,
+    inputs: dict[str, torch.Tensor],
+    upstream: list[torch.Tensor],
+    constants: dict[str, float],
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Outputs and gradients of the emitted forward and backward on one input."""
     op = kernel.op
     to: Any = (lambda t: t.numpy()) if backend == "numpy" else (lambda t: t)
     values = {n: to(v) for n, v in inputs.items()}
-    constants = constants_of(op)
     forward = getattr(module, kernel.forward.name)
     outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))
     outputs = [outputs] if len(op.outputs) == 1 else list(outputs)
@@ -113,11 +121,12 @@ def agreement(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int
     op, largest = kernel.op, 0.0
     for seed in seeds:
         inputs = sample(op, seed)
-        values = evaluate(op, inputs, constants_of(op))
+        constants = constants_of(op, seed)
+        values = evaluate(op, inputs, constants)
         generator = torch.Generator().manual_seed(seed)
         upstream = [torch.randn(values[t.name].shape, generator=generator, dtype=torch.float64) for t in op.outputs]
-        expected = autograd(op, inputs, upstream)
-        outputs, found = run_kernel(kernel, module, backend, inputs, upstream)
+        expected = autograd(op, inputs, upstream, constants)
+        outputs, found = run_kernel(kernel, module, backend, inputs, upstream, constants)
         for want, got in zip([*(values[t.name] for t in op.outputs), *expected], [*outputs, *found], strict=True):
             assert want.shape == got.shape, f"{op.name}: shape {tuple(got.shape)} instead of {tuple(want.shape)}"
             largest = max(largest, relative_difference(got, want))

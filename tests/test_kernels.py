@@ -320,6 +320,6 @@ def test_cross_entropy_is_stable_however_it_is_written(backend: str, equations: 
     rng = np.random.default_rng(43)
     values = {"z": torch.from_numpy(rng.uniform(-1e4, 1e4, (7, 5))), "t": torch.from_numpy(rng.integers(0, 5, 7))}
     output, upstream, gradients = kernels.expected("softmax_cross_entropy", values, None, {})
-    found, computed = run_kernel(kernel, module, backend, values, [upstream])
+    found, computed = run_kernel(kernel, module, backend, values, [upstream], {})
     close(found[0], output, 1e-12)
     close(computed[0], gradients[0], 1e-12)
