@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from codegen.layout import PRINTERS, lay_out
 from codegen.plan import plan
+from codegen.program import Kernel
 from codegen.render import render, render_file
 from derive import derive, load
 from derive.certify import certify
@@ -70,7 +71,7 @@ def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND,
     )
 
 
-def _largest_error(kernel, sources: dict[str, str]) -> float | None:  # type: ignore[no-untyped-def]
+def _largest_error(kernel: Kernel, sources: dict[str, str]) -> float | None:
     try:
         from codegen.verify import agreement, load_source
     except ImportError:  # torch is not installed: the comparison is left out

@@ -16,7 +16,7 @@ from derive.display import is_reduction
 from derive.engine import style_of
 from derive.factor import Style, syntax_index, to_tree
 from derive.flatten import Definition
-from derive.terms import Read, sum_reads
+from derive.terms import Read, atom_reads, sum_reads
 
 
 def plan(derivation: Derivation) -> Kernel:
@@ -101,7 +101,7 @@ class _Planner:
         for d in definitions:
             for mono in d.body.terms:
                 for atom, _ in mono.factors:
-                    uses.update(_names(atom))
+                    uses.update(set(atom_reads(atom)))
         return {d.name for d in definitions if not d.author and d.name not in kept and (uses[d.name] <= 1 or self.cheap(d))}
 
     def cheap(self, d: Definition) -> bool:
@@ -136,7 +136,7 @@ class _Planner:
     def backward(self, saved: list[str], recomputed: list[str]) -> Program:
         bodies = [self.definitions[n].body for n in recomputed] + list(self.lines.values())
         reads = {n for body in bodies for n in sum_reads(body)}
-        uses = Counter(n for body in bodies for m in body.terms for a, _ in m.factors for n in _names(a))
+        uses = Counter(n for body in bodies for m in body.terms for a, _ in m.factors for n in set(atom_reads(a)))
         inlined = {n for n in recomputed if uses[n] <= 1 or self.cheap(self.definitions[n])}
         style = self.inlining(inlined)
         statements = [
@@ -185,12 +185,6 @@ class _Planner:
             star=star,
             collapsed=bool(star) and _must_collapse(star, arguments, statements),
         )
-
-
-def _names(atom) -> set[str]:  # type: ignore[no-untyped-def]
-    from derive.terms import atom_reads
-
-    return set(atom_reads(atom))
 
 
 def _axes(statement: Statement) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from codegen.layout import equal_axes
 from codegen.program import Kernel
 from codegen.reference import evaluate
 from derive import syntax as st
@@ -33,8 +34,6 @@ def load_source(name: str, text: str) -> ModuleType:
 
 def sample_lengths(op: st.Op, rng: np.random.Generator) -> dict[str, int]:
     """A length for every axis; axes that the op declares equal get the same one."""
-    from codegen.layout import equal_axes
-
     axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
     size = {a: int(rng.integers(3, 8)) for a in axes}
     same = equal_axes(op)
