@@ -67,7 +67,7 @@ class _Planner:
         if d.author or d.name in in_forward or is_reduction(d):
             return False
         return all(
-            n in self.inputs or n in self.constants or self.recomputable(self.definitions[n], in_forward)
+            n in self.inputs or n in self.constants or n in self.outputs or self.recomputable(self.definitions[n], in_forward)
             for n in sum_reads(d.body)
         )
 

@@ -17,6 +17,7 @@ from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.factor import DEFAULT_SIZE, Style, to_tree
 from derive.flatten import Definition, flatten
+from derive.log_scale import log_relations
 from derive.simplify import Simplifier
 from derive.stabilise import stabilise
 
@@ -27,8 +28,9 @@ def derive(op: st.Op) -> Derivation:
     written, names = flatten(op)
     forward, shifts = stabilise(op, written, names)
     chain = adjoints(op, forward, names)
-    forward = tuple(names.definitions)  # the adjoints may have needed more names
-    work = Simplifier(op, forward, chain, set(names.constants))
+    relations = log_relations(names)
+    forward = tuple(names.definitions)  # the adjoints and the relations may have needed more names
+    work = Simplifier(op, forward, chain, set(names.constants), relations)
     lines = work.run()
     author = {e.name for e in op.equations}
     steps = [Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]

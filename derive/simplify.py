@@ -42,7 +42,14 @@ class Change(NamedTuple):
 class Simplifier:
     """Simplifies the adjoints of one op, recording every accepted step."""
 
-    def __init__(self, op: st.Op, forward: Sequence[Definition], chain: Sequence[Definition], constants: set[str]):
+    def __init__(
+        self,
+        op: st.Op,
+        forward: Sequence[Definition],
+        chain: Sequence[Definition],
+        constants: set[str],
+        relations: Sequence[Rewriting] = (),
+    ):
         self.op, self.chain = op, chain
         by_name = {d.name: d for d in forward}
         self.tables = Tables(Signs(op, by_name), constants, {t.name for t in op.inputs}, guarded_names(forward))
@@ -60,6 +67,7 @@ class Simplifier:
         self.renamed: list[Rewriting] = []
         self.made = {f"d{d.name}" for d in forward if not d.author}
         self.searched: dict[tuple[Sum, tuple[str, ...], str, tuple[str, ...], frozenset[str]], list[Change]] = {}
+        self.tables.eliminations.update({rule.name: rule for rule in relations})
         for d in forward:
             self.tables.add_forward(d, self.eliminated(d.body))
         for d in forward:

@@ -20,6 +20,7 @@ CLOSED = {
     "gelu": {"dx[s]": "dy[s]*(cdf[s] + x[s]*exp(-x[s]**2/2)/sqrt(2*pi))"},
     "silu": {"dx[s]": "dy[s]*(g[s] + y[s]*(1 - g[s]))"},
     "softmax": {"dz[s, c]": "p[s, c]*(dp[s, c] - sum[c](dp[s, c]*p[s, c]))"},
+    "log_softmax": {"dz[s, c]": "dy[s, c] - exp(y[s, c])*sum[c](dy[s, c])"},
     "softmax_cross_entropy": {"dz[n, c]": "dloss*(p[n, c] - hot[n, c])/size(n)"},
     "batchnorm": {
         "dgamma[d]": "sum[n, s](dy[n, d, s]*xhat[n, d, s])",

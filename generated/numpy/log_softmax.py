@@ -20,35 +20,31 @@ def log_softmax_forward(z):
     """Forward of log_softmax.
 
         m[*s] = max[c](z[*s, c])
-        e[*s, c] = exp(z[*s, c] - m[*s])
-        total[*s] = sum[c](e[*s, c])
-        y[*s, c] = z[*s, c] - m[*s] - log(total[*s])
+        y[*s, c] = z[*s, c] - m[*s] - log(sum[c](exp(z[*s, c] - m[*s])))
 
     Shapes: z[*s, c].
-    Returns y, and the tuple of what the backward needs: (e, total).
+    Returns y, and the tuple of what the backward needs: (y,).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     _lengths(dict(z=(z, "*s c")))
 
     m = np.max(z, axis=-1, initial=-np.inf)
-    e = np.exp(z - m[..., None])
-    total = _sum(e, axis=-1)
-    y = z - m[..., None] - np.log(total)[..., None]
-    return y, (e, total)
+    y = z - m[..., None] - np.log(_sum(np.exp(z - m[..., None]), axis=-1))[..., None]
+    return y, (y,)
 
 
-def log_softmax_backward(dy, e, total):
+def log_softmax_backward(dy, y):
     """Backward of log_softmax.
 
-        dz[*s, c] = dy[*s, c] - e[*s, c]*(sum[c](dy[*s, c])/total[*s])
+        dz[*s, c] = dy[*s, c] - sum[c](dy[*s, c])*exp(y[*s, c])
 
-    Shapes: dy[*s, c], e[*s, c], total[*s].
+    Shapes: dy[*s, c], y[*s, c].
     Returns dz.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(dy=(dy, "*s c"), e=(e, "*s c"), total=(total, "*s")))
+    _lengths(dict(dy=(dy, "*s c"), y=(y, "*s c")))
 
-    dz = dy - e * (_sum(dy, axis=-1) / total)[..., None]
+    dz = dy - _sum(dy, axis=-1, keepdims=True) * np.exp(y)
     return dz
 
 

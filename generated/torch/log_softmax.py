@@ -23,12 +23,10 @@ def log_softmax_forward(z):
     """Forward of log_softmax.
 
         m[*s] = max[c](z[*s, c])
-        e[*s, c] = exp(z[*s, c] - m[*s])
-        total[*s] = sum[c](e[*s, c])
-        y[*s, c] = z[*s, c] - m[*s] - log(total[*s])
+        y[*s, c] = z[*s, c] - m[*s] - log(sum[c](exp(z[*s, c] - m[*s])))
 
     Shapes: z[*s, c].
-    Returns y, and the tuple of what the backward needs: (e, total).
+    Returns y, and the tuple of what the backward needs: (y,).
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     _lengths(dict(z=(z, "*s c")))
@@ -36,26 +34,24 @@ def log_softmax_forward(z):
     z = _wide(z)
 
     m = _max(z, dim=-1)
-    e = torch.exp(z - m[..., None])
-    total = e.sum(dim=-1)
-    y = z - m[..., None] - torch.log(total)[..., None]
-    return y.to(dtype), (e, total)
+    y = z - m[..., None] - torch.log(torch.exp(z - m[..., None]).sum(dim=-1))[..., None]
+    return y.to(dtype), (y,)
 
 
-def log_softmax_backward(dy, e, total):
+def log_softmax_backward(dy, y):
     """Backward of log_softmax.
 
-        dz[*s, c] = dy[*s, c] - e[*s, c]*(sum[c](dy[*s, c])/total[*s])
+        dz[*s, c] = dy[*s, c] - sum[c](dy[*s, c])*exp(y[*s, c])
 
-    Shapes: dy[*s, c], e[*s, c], total[*s].
+    Shapes: dy[*s, c], y[*s, c].
     Returns dz.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(dy=(dy, "*s c"), e=(e, "*s c"), total=(total, "*s")))
+    _lengths(dict(dy=(dy, "*s c"), y=(y, "*s c")))
     dtype = dy.dtype
-    dy, e, total = _wide(dy), _wide(e), _wide(total)
+    dy, y = _wide(dy), _wide(y)
 
-    dz = dy - e * (dy.sum(dim=-1) / total)[..., None]
+    dz = dy - dy.sum(dim=-1, keepdim=True) * torch.exp(y)
     return dz.to(dtype)
 
 
@@ -64,22 +60,18 @@ class _LogSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(z):
-        y, (e, total) = log_softmax_forward(z)
-        return y, e, total
+        y, _ = log_softmax_forward(z)
+        return y
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        (z,) = inputs
-        y, e, total = output
-        ctx.save_for_backward(z, e, total)
+        y = output
+        ctx.save_for_backward(y)
 
     @staticmethod
-    def backward(ctx, dy, *_):
-        z, e, total = ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            # A second derivative goes through the inputs, not through what the forward saved.
-            _, (e, total) = log_softmax_forward(z)
-        dz = log_softmax_backward(dy, e, total)
+    def backward(ctx, dy):
+        (y,) = ctx.saved_tensors
+        dz = log_softmax_backward(dy, y)
         return dz
 
 
@@ -88,7 +80,7 @@ def log_softmax(z):
 
     Shapes: z[*s, c].
     """
-    return _LogSoftmax.apply(z)[0]
+    return _LogSoftmax.apply(z)
 
 
 def _lengths(tensors, labels=None, same=None):
