@@ -11,6 +11,7 @@ from codegen.printers.torch import TorchPrinter
 from codegen.program import Argument, Kernel, Program
 from codegen.source import DifferentiableSource, FileSource, FunctionSource
 from derive import syntax as st
+from derive.axes import equal_axes
 from derive.unicode import language
 
 PRINTERS: dict[str, type[ArrayPrinter]] = {"numpy": NumpyPrinter, "torch": TorchPrinter}
@@ -88,7 +89,7 @@ class _Function:
         lines = []
         needs = self.lengths_needed()
         self.helpers.add("_lengths")
-        same = equal_axes(self.op)
+        same = {a: first for a, first in sorted(equal_axes(self.op).items()) if a != first}
         extra = f", same={{{', '.join(f'{k!r}: {v!r}' for k, v in same.items())}}}" if same else ""
         extra = extra.replace("'", '"')
         call = f"_lengths({spec}{extra})"
@@ -242,27 +243,6 @@ class _Function:
 def _equation(e: st.Equation) -> str:
     left = f"{e.name}[{', '.join(e.index)}]" if e.index else e.name
     return f"{left} = {language(e.rhs)}"
-
-
-def equal_axes(op: st.Op) -> dict[str, str]:
-    """Axes that reads with another index declare equal to each other: the later name of each pair to the earlier."""
-    parent: dict[str, str] = {}
-
-    def root(a: str) -> str:
-        while a in parent:
-            a = parent[a]
-        return a
-
-    axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations}
-    for e in op.equations:
-        for node in st.walk(e.rhs):
-            if isinstance(node, st.Read):
-                for slot, own in zip(node.index, axes.get(node.name, ()), strict=False):
-                    if isinstance(slot, str):
-                        a, b = root(st.axis_of(slot)), root(st.axis_of(own))
-                        if a != b:
-                            parent[max(a, b)] = min(a, b)
-    return {a: root(a) for a in sorted(parent)}
 
 
 def differentiable(kernel: Kernel) -> DifferentiableSource:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from codegen.layout import equal_axes
 from codegen.program import Kernel
 from codegen.reference import evaluate
 from derive import syntax as st
+from derive.axes import equal_axes
 
 
 @dataclass(frozen=True)

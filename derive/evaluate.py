@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import mpmath
 
 from derive import syntax as st
+from derive.axes import equal_axes
 from derive.terms import (
     Argument,
     Atom,
@@ -229,47 +230,10 @@ def random_of(*what: object) -> Random:
 
 def sizes_of(op: st.Op, seed: int) -> dict[str, int]:
     """Small sizes of the op's axes, equal only where the equations read one axis where another is declared."""
-    classes = _equal_axes(op)
+    classes = equal_axes(op)
     number = {root: k for k, root in enumerate(dict.fromkeys(classes.values()))}
     # Axes three apart take the same size in one turn, and different ones in the next.
     return {a: SIZES[(k + seed * (1 + k // 3)) % 3] for a, k in ((a, number[r]) for a, r in classes.items())}
-
-
-def _equal_axes(op: st.Op) -> dict[str, str]:
-    """Every axis with the first one to which reads make it equal."""
-    axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations} | {c.name: () for c in op.constants}
-    labels = {t.name: t.labels for t in op.inputs}
-    root: dict[str, str] = {st.axis_of(a): st.axis_of(a) for index in axes.values() for a in index}
-    root |= {a: a for a in labels.values() if a and a not in root}
-
-    def join(a: str, b: str) -> None:
-        one, other = (root.setdefault(st.axis_of(x), st.axis_of(x)) for x in (a, b))
-        for axis, r in root.items():
-            if r == other:
-                root[axis] = one
-
-    def slot(axis: str, index: st.Index) -> None:
-        if isinstance(index, st.Lookup):
-            join(axis, labels[index.name] or axis)
-            read(index.name, index.index)
-        else:
-            join(axis, index)
-
-    def read(name: str, index: tuple[st.Index, ...]) -> None:
-        for axis, i in zip(axes[name], index, strict=True):
-            slot(axis, i)
-
-    for equation in op.equations:
-        for node in st.walk(equation.rhs):
-            if isinstance(node, st.Read):
-                read(node.name, node.index)
-            elif isinstance(node, st.Match):
-                left, right = node.left, node.right
-                at = left if isinstance(left, str) else labels[left.name]
-                assert at is not None
-                slot(at, left)
-                slot(at, right)
-    return root
 
 
 def point(op: st.Op, seed: int) -> Point:

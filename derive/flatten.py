@@ -14,6 +14,7 @@ from fractions import Fraction
 from derive import syntax as st
 from derive.errors import OpError
 from derive.functions import is_function
+from derive.literals import constant_value
 from derive.terms import (
     ONE,
     Argument,
@@ -259,7 +260,7 @@ class _Flattener:
             case st.Pow(a, st.Num(e)):
                 return self.power(self.sum(a), e)
             case st.Pow(a, e):
-                exponent = _constant(e)
+                exponent = constant_value(e)
                 if exponent is None:
                     raise OpError("an exponent must be a number; write a**b as exp(b*log(a))", op=self.op.name)
                 return self.power(self.sum(a), exponent)
@@ -357,20 +358,6 @@ def _index(index: st.Index) -> Index:
     if isinstance(index, str):
         return index
     return Lookup(index.name, tuple(map(_index, index.index)))
-
-
-def _constant(tree: st.Tree) -> Fraction | None:
-    """The value of a number as it may be written in an exponent; None for anything else."""
-    match tree:
-        case st.Num(value):
-            return value
-        case st.Neg(a):
-            negated = _constant(a)
-            return None if negated is None else -negated
-        case st.Div(a, b):
-            x, y = _constant(a), _constant(b)
-            return None if x is None or not y else x / y
-    return None
 
 
 def _may_distribute(mono: Mono, coefficient: Fraction, exponent: Exponent) -> bool:

@@ -1,0 +1,42 @@
+"""Which axes of an op must have the same length."""
+
+from __future__ import annotations
+
+from derive import syntax as st
+
+
+def equal_axes(op: st.Op) -> dict[str, str]:
+    """Every axis with the first one to which reads make it equal."""
+    axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations} | {c.name: () for c in op.constants}
+    labels = {t.name: t.labels for t in op.inputs}
+    root: dict[str, str] = {st.axis_of(a): st.axis_of(a) for index in axes.values() for a in index}
+    root |= {a: a for a in labels.values() if a and a not in root}
+
+    def join(a: str, b: str) -> None:
+        one, other = (root.setdefault(st.axis_of(x), st.axis_of(x)) for x in (a, b))
+        for axis, r in root.items():
+            if r == other:
+                root[axis] = one
+
+    def slot(axis: str, index: st.Index) -> None:
+        if isinstance(index, st.Lookup):
+            join(axis, labels[index.name] or axis)
+            read(index.name, index.index)
+        else:
+            join(axis, index)
+
+    def read(name: str, index: tuple[st.Index, ...]) -> None:
+        for axis, i in zip(axes[name], index, strict=True):
+            slot(axis, i)
+
+    for equation in op.equations:
+        for node in st.walk(equation.rhs):
+            if isinstance(node, st.Read):
+                read(node.name, node.index)
+            elif isinstance(node, st.Match):
+                left, right = node.left, node.right
+                at = left if isinstance(left, str) else labels[left.name]
+                assert at is not None
+                slot(at, left)
+                slot(at, right)
+    return root
