@@ -19,12 +19,16 @@ class Argument:
 
 @dataclass(frozen=True)
 class Statement:
-    """``name[index] = tree``. ``fate`` says what becomes of the value: "output", "saved" or "temporary"."""
+    """``name[index] = tree``. ``fate`` says what becomes of the value: "output", "saved" or "temporary".
+
+    ``over`` is an argument whose memory the value may take, so it is computed after everything else that reads it.
+    """
 
     name: str
     index: tuple[str, ...]
     tree: st.Tree
     fate: str
+    over: str = ""
 
 
 @dataclass(frozen=True)

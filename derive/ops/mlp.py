@@ -19,6 +19,9 @@ loss         = softmax_cross_entropy(logits[n, v], t[n])
 SIZES = {"n": 32, "b": 3, "e": 10, "h": 200, "v": 27}
 SOURCE = "Karpathy, Neural Networks: Zero to Hero, lectures 3 to 5"
 
+#: Also emit forward, backward and a step of gradient descent as one native function.
+STEP = True
+
 
 def reference(torch, x, t, C, W1, b1, gamma, beta, W2, b2, eps):
     """What torch itself computes; the tests differentiate it with autograd."""

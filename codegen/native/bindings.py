@@ -1,0 +1,148 @@
+"""What Python is told about the C functions of an op: the text of ``generated/native/OP.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.native.layout import axes_of, programs
+from codegen.native.names import in_c, renamed
+from codegen.native.schedule import schedule
+from codegen.program import Kernel, Program
+from derive import syntax as st
+from derive.axes import equal_axes
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One function: the lines of its description, each ``keyword=value``."""
+
+    name: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BindingsFile:
+    """What the template of ``OP.py`` is given. ``together`` are the lines of the NumPy form of forward and backward in one."""
+
+    op: str
+    title: str
+    command: str
+    equations: tuple[str, ...]
+    source: str
+    bindings: tuple[Binding, ...]
+    together: tuple[str, ...]
+    signature: str
+
+
+def bindings(kernel: Kernel, command: str) -> BindingsFile:
+    """The description of the native functions of one op."""
+    op = kernel.op
+    forward, backward, both = programs(kernel)
+    return BindingsFile(
+        op=op.name,
+        title=op.title or f"The op {op.name}.",
+        command=command,
+        equations=tuple(op.text.strip().splitlines()),
+        source=op.source,
+        bindings=(
+            _binding(kernel, forward, len(op.outputs), saved=tuple(t.name for t in kernel.saved)),
+            _binding(kernel, backward, len(backward.results)),
+            _binding(kernel, both, len(both.results), together=True),
+        ),
+        together=_together(kernel, both),
+        signature=_signature(kernel, both),
+    )
+
+
+def _binding(
+    kernel: Kernel, program: Program, outputs: int, saved: tuple[str, ...] | None = None, together: bool = False
+) -> Binding:
+    op, root = kernel.op, equal_axes(kernel.op)
+    axes = axes_of(op, program)
+    index = {s.name: s.index for s in program.statements}
+    results = tuple(dict.fromkeys(program.results))
+    labels = {a.name: a.labels for a in program.arguments if a.labels}
+    scalars = [a.name for a in program.arguments if a.role == "upstream" and not a.axes] if together else []
+    used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
+    same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
+    over = [(r, a) for r in results for a in _over(program, r)]
+    fallback = f"_{program.name}" if together else f"numpy.{program.name}"
+    fields = [
+        f'source="{op.name}"',
+        f"axes={_tuple(axes)}",
+        *([f"stars={_tuple(tuple(sorted(op.stars)))}"] if op.stars else []),
+        f"arguments={_pairs([(a.name, ' '.join(a.axes)) for a in program.arguments])}",
+        *([f"labels={_dict(labels)}"] if labels else []),
+        *([f"optional={{{', '.join(f'{chr(34)}{s}{chr(34)}: 1.0' for s in scalars)}}}"] if scalars else []),
+        *([f"constants=({' '.join(_constant(c) + ',' for c in program.constants)})"] if program.constants else []),
+        f"results={_pairs([(r, ' '.join(index[r])) for r in results])}",
+        f"outputs={outputs}",
+        *([f"saved={_tuple(saved)}"] if saved is not None else []),
+        *([f"out_from={len(op.outputs)}"] if together else []),
+        *([f"same={_dict(same)}"] if same else []),
+        *([f"over={_pairs(over)}"] if over else []),
+        f"fallback={fallback}",
+        f'doc="""{_doc(op, program, saved)}"""',
+    ]
+    return Binding(program.name, tuple(fields))
+
+
+def _over(program: Program, result: str) -> list[str]:
+    back = {in_c(a.name): a.name for a in program.arguments}
+    return [back[a] for r, a in schedule(renamed(program)).overwritable if r == in_c(result)]
+
+
+def _constant(c: st.Constant) -> str:
+    return f'("{c.name}", {float(c.default) if c.default else None})'
+
+
+def _tuple(names: tuple[str, ...]) -> str:
+    return f"({', '.join(f'{chr(34)}{n}{chr(34)}' for n in names)}{',' * (len(names) == 1)})"
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> str:
+    return f"({', '.join(f'({chr(34)}{a}{chr(34)}, {chr(34)}{b}{chr(34)})' for a, b in pairs)}{',' * (len(pairs) == 1)})"
+
+
+def _dict(pairs: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{k}": "{v}"' for k, v in pairs.items()) + "}"
+
+
+def _doc(op: st.Op, program: Program, saved: tuple[str, ...] | None) -> str:
+    kind = program.name.removeprefix(f"{op.name}_").replace("_", " and ").capitalize()
+    shapes = ", ".join(_shape(op, a.name, a.axes) for a in program.arguments)
+    listed = dict.fromkeys(program.results)
+    if saved is None:
+        returns = ", ".join(listed)
+    else:
+        outputs = ", ".join(t.name for t in op.outputs)
+        returns = f"{outputs}, and the tuple of what the backward needs: ({', '.join(saved)}{',' * (len(saved) == 1)})"
+    return f"{kind} of {op.name}.\n\nShapes: {shapes}.\nReturns {returns}.\n"
+
+
+def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
+    return f"{name}[{', '.join(f'*{a}' if a in op.stars else a for a in axes)}]" if axes else f"{name} scalar"
+
+
+# ---- the NumPy form of forward and backward in one -----------------------------------------------------------------------
+
+
+def _signature(kernel: Kernel, both: Program) -> str:
+    names = [f"{a.name}=1.0" if a.role == "upstream" and not a.axes else a.name for a in both.arguments]
+    return ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in both.constants)])
+
+
+def _together(kernel: Kernel, both: Program) -> tuple[str, ...]:
+    op, forward, backward = kernel.op, kernel.forward, kernel.backward
+    outputs = ", ".join(t.name for t in op.outputs)
+    saved = [t.name for t in kernel.saved]
+    unpacked = f"({', '.join(saved)}{',' * (len(saved) == 1)})" if saved else "_"
+    head = outputs if len(op.outputs) == 1 else f"({outputs})"
+    call = ", ".join([*(a.name for a in forward.arguments), *(c.name for c in forward.constants)])
+    back = ", ".join([*(a.name for a in backward.arguments), *(c.name for c in backward.constants)])
+    gradients = f"numpy.{backward.name}({back})"
+    star = "*" if len(backward.results) > 1 else ""
+    return (
+        f"{head}, {unpacked} = numpy.{forward.name}({call})",
+        f"return {outputs}, {star}{gradients}",
+    )

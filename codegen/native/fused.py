@@ -1,0 +1,28 @@
+"""Forward and backward as one program: what the one saves for the other is a temporary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codegen.program import Argument, Kernel, Program, Statement
+
+
+def forward_backward(kernel: Kernel) -> Program:
+    """The program that computes the outputs and the gradients from the inputs and the upstream gradients."""
+    forward, backward = kernel.forward, kernel.backward
+    results = (*(t.name for t in kernel.op.outputs), *backward.results)
+    statements: dict[str, Statement] = {}
+    for s in (*forward.statements, *backward.statements):
+        statements.setdefault(s.name, replace(s, fate="output" if s.name in results else "temporary"))
+    upstream = tuple(a for a in backward.arguments if a.role == "upstream")
+    inputs = tuple(Argument(t.name, t.axes, "input", t.labels) for t in kernel.op.inputs)
+    used = {c.name for c in (*forward.constants, *backward.constants)}
+    return Program(
+        name=f"{kernel.op.name}_forward_backward",
+        arguments=(*inputs, *upstream),
+        constants=tuple(c for c in kernel.op.constants if c.name in used),
+        statements=tuple(statements.values()),
+        results=results,
+        star=forward.star,
+        collapsed=forward.collapsed or backward.collapsed,
+    )

@@ -1,0 +1,341 @@
+"""A kernel's programs as the text of ``generated/native/OP.c`` and ``OP.h``."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+
+from codegen.native.flat import matrix_axes, without_star
+from codegen.native.fused import forward_backward
+from codegen.native.names import in_c, renamed
+from codegen.native.schedule import Schedule, flats_in, schedule
+from codegen.native.step import has_step, step
+from codegen.printers.c_loops import CBody, argument_strides
+from codegen.program import Argument, Kernel, Program
+from derive import syntax as st
+from derive.axes import equal_axes
+from derive.unicode import language
+
+WIDTH = 110
+#: Helpers in the order in which they are defined, with what each needs.
+HELPERS: dict[str, tuple[str, ...]] = {
+    "smallest": (),
+    "padded": (),
+    "allocated": (),
+    "thread_number": (),
+    "thread_count": (),
+    "block_rows": ("smallest",),
+    "chunk": ("smallest",),
+    "fill": (),
+    "square": (),
+    "cube": (),
+    "fourth": (),
+    "sign": (),
+    "larger": (),
+    "smaller": (),
+    "labels_in_range": (),
+    "sum_block": (),
+    "max_block": (),
+    "min_block": (),
+    "sum_threads": ("padded",),
+    "max_threads": ("padded",),
+    "min_threads": ("padded",),
+    "stream": (),
+    "matmul": ("smallest",),
+}
+#: What the inlined functions build on.
+FUNCTIONS: dict[str, tuple[str, ...]] = {"exp": (), "log": (), "tanh": ("exp",), "erf": ("exp",), "sinh": ("exp",), "cosh": ("exp",)}
+
+
+@dataclass(frozen=True)
+class CFunction:
+    """One function: the comment above it, its name and parameters, its lines, and the call with arguments in arrays.
+
+    ``declared`` are the parameters in each precision, for the header.
+    """
+
+    name: str
+    comment: tuple[str, ...]
+    parameters: str
+    declared: tuple[str, str]
+    variants: tuple[CVariant, ...]
+    body: tuple[str, ...]
+    packed: str
+
+
+@dataclass(frozen=True)
+class CVariant:
+    """A static function for a case that has a loop nest of its own."""
+
+    name: str
+    comment: str
+    parameters: str
+    body: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CFile:
+    """What the templates of OP.c and OP.h are given."""
+
+    op: str
+    title: str
+    command: str
+    equations: tuple[str, ...]
+    source: str
+    helpers: tuple[str, ...]
+    functions: tuple[str, ...]
+    kernels: tuple[CFunction, ...]
+    uses_blas: bool
+
+
+def lay_out(kernel: Kernel, command: str) -> CFile:
+    """The parts of the C source of one op; ``command`` is what regenerates it."""
+    op = kernel.op
+    laid = [_Function(op, p).laid_out() for p in programs(kernel)]
+    helpers = {h for _, found, _ in laid for h in found}
+    functions = {f for _, _, found in laid for f in found}
+    return CFile(
+        op=op.name,
+        title=op.title or f"The op {op.name}.",
+        command=command,
+        equations=tuple(op.text.strip().splitlines()),
+        source=op.source,
+        helpers=_ordered(helpers, HELPERS),
+        functions=_ordered(functions, FUNCTIONS),
+        kernels=tuple(f for f, _, _ in laid),
+        uses_blas="matmul" in helpers,
+    )
+
+
+def programs(kernel: Kernel) -> tuple[Program, ...]:
+    """The programs that have a native kernel."""
+    steps = (step(kernel),) if has_step(kernel.op.name) else ()
+    return kernel.forward, kernel.backward, forward_backward(kernel), *steps
+
+
+def _ordered(wanted: set[str], known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    todo = list(wanted)
+    for name in todo:
+        todo.extend(n for n in known[name] if n not in todo)
+    return tuple(n for n in known if n in todo)
+
+
+def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
+    """The axes whose lengths a function takes, in order; axes of equal length once."""
+    root = equal_axes(op)
+    return tuple(dict.fromkeys(root.get(a, a) for argument in program.arguments for a in argument.axes))
+
+
+def strided_arguments(program: Program, plan: Schedule) -> frozenset[str]:
+    """The arguments that need not be contiguous: not those of which a matrix product takes several axes as one."""
+    together: set[str] = set()
+    for f, _ in flats_in(plan.body):
+        if f.kind == "product":
+            assert isinstance(f.body, st.Mul)
+            left, right = f.body.args
+            assert isinstance(left, st.Read) and isinstance(right, st.Read)
+            roles = matrix_axes(left, right, f.index, f.reduced)
+            assert roles is not None
+            wide = {a for g in (roles.rows, roles.columns, roles.inner) if len(g) > 1 for a in g}
+            together |= {r.name for r in (left, right) if wide & {str(i) for i in r.index}}
+    return frozenset(a.name for a in program.arguments if argument_strides(a) and a.name not in together)
+
+
+class _Function:
+    def __init__(self, op: st.Op, program: Program):
+        self.op, self.written = op, program
+        self.program = renamed(program)
+        self.root = equal_axes(op)
+        self.plan = schedule(self.program)
+        self.strided = strided_arguments(self.program, self.plan)
+        self.helpers: set[str] = set()
+        self.functions: set[str] = set()
+
+    def laid_out(self) -> tuple[CFunction, set[str], set[str]]:
+        variants = ()
+        choice: list[str] = []
+        if self.has_inner_star():
+            name = f"{self.program.name}_rows"
+            variants = (self.variant(name),)
+            choice = self.choice(name)
+        body = self.fixed() + self.checks() + choice + self.body(self.program, self.plan)
+        function = CFunction(
+            name=self.program.name,
+            comment=tuple(self.comment()),
+            parameters=self.parameters(),
+            declared=(re.sub(r"\breal\b", "float", self.parameters()), re.sub(r"\breal\b", "double", self.parameters())),
+            variants=variants,
+            body=tuple(body),
+            packed=self.packed(),
+        )
+        return function, self.helpers, self.functions
+
+    # ---- parameters ----------------------------------------------------------------------------------------------------
+
+    def axes(self) -> tuple[str, ...]:
+        return axes_of(self.op, self.program)
+
+    def parameters(self) -> str:
+        parts = [f"int64_t size_{a}" for a in self.axes()]
+        for a in self.program.arguments:
+            parts += [f"const int64_t *{a.name}"] if a.labels else [f"const real *{a.name}"] if a.axes else [f"real {a.name}"]
+            parts += [f"const int64_t *{a.name}_strides"] * (a.name in self.strided)
+        parts += [f"double {c.name}" for c in self.program.constants]
+        parts += [f"real *{r}" for r in dict.fromkeys(self.program.results)]
+        return ", ".join(parts)
+
+    def packed(self) -> str:
+        """The call of the function with its arguments taken from arrays."""
+        parts = [f"size[{k}]" for k in range(len(self.axes()))]
+        for k, a in enumerate(self.program.arguments):
+            parts.append(f"data[{k}]" if a.axes else f"*(const real *)data[{k}]")
+            parts += [f"strides[{k}]"] * (a.name in self.strided)
+        parts += [f"constants[{k}]" for k in range(len(self.program.constants))]
+        first = len(self.program.arguments)
+        parts += [f"data[{first + k}]" for k in range(len(dict.fromkeys(self.program.results)))]
+        return ", ".join(parts)
+
+    def has_inner_star(self) -> bool:
+        star = self.program.star
+        return bool(star) and any(len(a.axes) > 1 and a.axes[-1] == star for a in self.program.arguments)
+
+    def variant(self, name: str) -> CVariant:
+        program = without_star(self.program, self.program.star)
+        plan = schedule(program)
+        star = self.root.get(self.program.star, self.program.star)
+        parts = [p for p in self.parameters().split(", ") if p != f"int64_t size_{star}"]
+        body = self.body(program, plan)
+        return CVariant(name, f"The same for a length of 1 of axis {star}.", ", ".join(parts), tuple(body))
+
+    def choice(self, name: str) -> list[str]:
+        star = self.root.get(self.program.star, self.program.star)
+        tests = [f"size_{star} == 1"]
+        for a in self.program.arguments:
+            if a.name in self.strided and a.axes[-1] == self.program.star:
+                tests.append(f"(!{a.name}_strides || {a.name}_strides[{len(a.axes) - 2}] == 1)")
+        names = [p.split(" ")[-1].lstrip("*") for p in self.parameters().split(", ")]
+        call = ", ".join(n for n in names if n != f"size_{star}")
+        return [f"if ({' && '.join(tests)}) {{", f"return {name}({call});", "}"]
+
+    # ---- bodies --------------------------------------------------------------------------------------------------------
+
+    def body(self, program: Program, plan: Schedule) -> list[str]:
+        printed = CBody(plan, self.root, frozenset(a.name for a in program.arguments if a.name in self.strided and len(a.axes) > 1))
+        lines = printed.printed()
+        head = self.strides(program, printed) + self.threads(program, plan, printed) + self.memory(program, plan, printed)
+        tail = ["free(scratch);"] if self.has_scratch(printed, plan) else []
+        tail += ["free(totals);"] if printed.totals else []
+        self.helpers |= set(printed.spell.helpers)
+        self.functions |= set(printed.spell.functions)
+        return [*self.unused([*head, *lines]), *head, *lines, "", *tail, "return 0;"]
+
+    def unused(self, lines: list[str]) -> list[str]:
+        """Parameters that only say a length."""
+        text = "\n".join(lines)
+        names = [p.split(" ")[-1].lstrip("*") for p in self.parameters().split(", ")]
+        star = f"size_{self.program.star}"
+        return [f"(void){n};" for n in names if not re.search(rf"\b{n}\b", text) and n != star]
+
+    def fixed(self) -> list[str]:
+        """Lengths that may be constants of the compilation, for the one kind of function that is called with few of them."""
+        if not any(s.over for s in self.program.statements):
+            return []
+        lines = []
+        for a in self.axes():
+            lines += [f"#ifdef FIXED_{a}", f"if (size_{a} != FIXED_{a}) return NOT_FIXED;", f"size_{a} = FIXED_{a};", "#endif"]
+        return lines
+
+    def checks(self) -> list[str]:
+        lines = []
+        for a in self.program.arguments:
+            if a.labels and self.root.get(a.labels, a.labels) in self.axes():
+                self.helpers.add("labels_in_range")
+                count = " * ".join(f"size_{self.root.get(x, x)}" for x in a.axes) or "1"
+                length = f"size_{self.root.get(a.labels, a.labels)}"
+                lines += [f"if (!labels_in_range({a.name}, {count}, {length})) {{", "return LABEL_OUT_OF_RANGE;", "}"]
+        return lines
+
+    def strides(self, program: Program, printed: CBody) -> list[str]:
+        lines = []
+        full = {a.name: a.axes for a in self.program.arguments}
+        for name, axis in printed.strides:
+            own = next(a.axes for a in program.arguments if a.name == name)
+            rest = " * ".join(printed.size(x) for x in own[own.index(axis) + 1 :])
+            position = full[name].index(axis)
+            lines.append(f"const int64_t {name}_stride_{axis} = {name}_strides ? {name}_strides[{position}] : {rest};")
+        return lines
+
+    def threads(self, program: Program, plan: Schedule, printed: CBody) -> list[str]:
+        lines: list[str] = []
+        text = "\n".join(printed.lines)
+        if "threads" in text:
+            self.helpers.add("thread_count")
+            loops = [f.index if f.kind == "product" else f.loops for f, _ in flats_in(plan.body)]
+            widest = max(loops, key=len)
+            lines.append(f"const int threads = thread_count({printed.count(widest)});")
+        if printed.streams:
+            sizes = [f for f, _ in flats_in(plan.body) if f.name in program.results]
+            widest_result = max(sizes, key=lambda f: len(f.index))
+            lines.append(f"const int streaming = sizeof(real) * (size_t)({printed.count(widest_result.index)}) > STREAM_ABOVE;")
+        return lines
+
+    def arrays(self, printed: CBody, plan: Schedule) -> list[tuple[str, str]]:
+        return [(n, printed.count(p.axes)) for n, p in plan.places.items() if p.kind == "array" and not p.over and p.axes]
+
+    def has_scratch(self, printed: CBody, plan: Schedule) -> bool:
+        return bool(printed.scratch or self.arrays(printed, plan))
+
+    def memory(self, program: Program, plan: Schedule, printed: CBody) -> list[str]:
+        """One piece of scratch memory for arrays, rows and blocks, one for the totals of sums over rows."""
+        pieces = [(n, f"padded({c})") for n, c in self.arrays(printed, plan)]
+        pieces += [(m.name, f"threads * padded({m.count})") for m in printed.scratch]
+        lines: list[str] = []
+        if pieces:
+            self.helpers.add("padded")
+            self.helpers.add("allocated")
+            lines.append(f"real *const scratch = allocated({' + '.join(c for _, c in pieces)});")
+        if printed.totals:
+            self.helpers.add("padded")
+            counts = " + ".join(f"padded({c})" for _, c in printed.totals)
+            lines.append(f"double *const totals = calloc((size_t)(threads * ({counts})), sizeof(double));")
+        tests = [f"!{n}" for n, there in (("scratch", pieces), ("totals", printed.totals)) if there]
+        if tests:
+            lines += [f"if ({' || '.join(tests)}) {{"]
+            lines += ["free(scratch);"] * bool(pieces) + ["free(totals);"] * bool(printed.totals)
+            lines += ["return OUT_OF_MEMORY;", "}"]
+        for k, (name, _) in enumerate(pieces):
+            lines.append(f"real *const {name} = {'scratch' if k == 0 else f'{pieces[k - 1][0]} + {pieces[k - 1][1]}'};")
+        for k, (name, count) in enumerate(printed.totals):
+            before = "totals" if k == 0 else f"{printed.totals[k - 1][0]} + threads * padded({printed.totals[k - 1][1]})"
+            lines.append(f"double *const {name} = {before};")
+        for f, _ in flats_in(plan.body):
+            if f.kind in ("max", "min") and any(n == f"{f.name}_totals" for n, _ in printed.totals):
+                sign = "-" if f.kind == "max" else ""
+                count = printed.count(f.index)
+                lines.append(f"for (int64_t k = 0; k < threads * padded({count}); ++k) {f.name}_totals[k] = {sign}INFINITY;")
+        return lines
+
+    # ---- the comment ---------------------------------------------------------------------------------------------------
+
+    def comment(self) -> list[str]:
+        kind = self.program.name.removeprefix(f"{self.op.name}_").replace("_", " and ")
+        lines = [f"{kind.capitalize()} of {self.op.name}.", ""]
+        for s in self.written.statements:
+            left = f"{s.name}[{', '.join(s.index)}]" if s.index else s.name
+            lines += textwrap.wrap(f"    {left} = {language(s.tree)}", WIDTH, subsequent_indent=" " * 8)
+        shapes = ", ".join(self.shape(a) for a in self.program.arguments)
+        results = ", ".join(f"{in_c(r)}{self.result_shape(r)}" for r in dict.fromkeys(self.written.results))
+        lines += ["", *textwrap.wrap(f"Takes {shapes}.", WIDTH, subsequent_indent="    ")]
+        lines += textwrap.wrap(f"Writes {results}.", WIDTH, subsequent_indent="    ")
+        over = [f"{r} over {a}" for r, a in self.plan.overwritable]
+        if over:
+            lines += textwrap.wrap(f"May write {' or '.join(over)}.", WIDTH, subsequent_indent="    ")
+        return lines
+
+    def shape(self, a: Argument) -> str:
+        return f"{a.name}[{', '.join(a.axes)}]" if a.axes else f"the scalar {a.name}"
+
+    def result_shape(self, name: str) -> str:
+        index = next(s.index for s in self.written.statements if s.name == name)
+        return f"[{', '.join(index)}]" if index else ""
