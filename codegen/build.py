@@ -17,6 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from codegen.layout import PRINTERS, lay_out
+from codegen.native.files import exports as native_exports
+from codegen.native.files import op_files, runtime_files
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.render import render, render_file
@@ -28,7 +30,8 @@ from derive.ops import names
 from derive.show import latex_document
 from derive.syntax import Op
 
-BACKENDS = tuple(PRINTERS)
+ARRAY_BACKENDS = tuple(PRINTERS)
+BACKENDS = (*ARRAY_BACKENDS, "native")
 COMMAND = "python -m codegen derive"
 
 
@@ -54,8 +57,9 @@ def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND,
     seconds = time.perf_counter() - start
     certificate = certify(derivation)
     kernel = plan(derivation)
-    sources = {b: render_file(lay_out(kernel, b, command), b) for b in backends}
+    sources = {b: render_file(lay_out(kernel, b, command), b) for b in ARRAY_BACKENDS if b in backends}
     files = {f"{b}/{op.name}.py": text for b, text in sources.items()}
+    files |= op_files(kernel, command) if "native" in backends else {}
     files[f"latex/{op.name}.tex"] = latex_document(derivation, of_derivation(derivation))
     files[f"certificates/{op.name}.json"] = certificate.to_json()
     return Built(
@@ -76,7 +80,8 @@ def _largest_error(kernel: Kernel, sources: dict[str, str]) -> float | None:
         from codegen.verify import agreement, load_source
     except ImportError:  # torch is not installed: the comparison is left out
         return None
-    return max(agreement(kernel, load_source(f"{kernel.op.name}_{b}", text), b).largest for b, text in sources.items())
+    found = [agreement(kernel, load_source(f"{kernel.op.name}_{b}", text), b).largest for b, text in sources.items()]
+    return max(found, default=None)
 
 
 def build_by_name(name: str) -> Built:
@@ -101,8 +106,10 @@ def build_catalogue(progress: Callable[[Iterator[Built], int], Iterator[Built]])
 
 def package_files(built: list[Built]) -> dict[str, str]:
     """The ``__init__.py`` of each backend's folder."""
-    out = {}
-    for backend in BACKENDS:
+    out = runtime_files()
+    ops = [(b.op, native_exports(b.op)) for b in built]
+    out["native/__init__.py"] = render("package.py.j2", backend="native", command=COMMAND, ops=ops)
+    for backend in ARRAY_BACKENDS:
         exports = [(b.op, (*([b.op] if backend == "torch" else []), *b.exports)) for b in built]
         out[f"{backend}/__init__.py"] = render("package.py.j2", backend=backend, command=COMMAND, ops=exports)
     return out

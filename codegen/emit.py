@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from codegen.build import BACKENDS, Built, build
-from codegen.format import format_python
+from codegen.format import format_c, format_python
 from codegen.write import write_files
 from derive import parse
 from derive.errors import OpError
@@ -32,5 +32,6 @@ def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS) -
 
 
 def formatted(files: dict[str, str]) -> dict[str, str]:
-    """The files with the Python among them formatted."""
-    return files | format_python({n: t for n, t in files.items() if n.endswith(".py")})
+    """The files with the Python and C among them formatted."""
+    python = format_python({n: t for n, t in files.items() if n.endswith(".py")})
+    return files | python | format_c({n: t for n, t in files.items() if n.endswith((".c", ".h"))})

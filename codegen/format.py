@@ -1,4 +1,4 @@
-"""Format Python source with the pinned formatter."""
+"""Format Python and C source with the pinned formatters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from clang_format import get_executable
+
+C_STYLE = """{
+    BasedOnStyle: Google, IndentWidth: 4, ColumnLimit: 120, PointerAlignment: Right, DerivePointerAlignment: false,
+    SortIncludes: Never, AllowShortIfStatementsOnASingleLine: WithoutElse, AllowShortFunctionsOnASingleLine: All
+}"""
 OPTIONS = ("--line-length", "128", "--target-version", "py311", "--isolated", "--no-cache")
 
 
@@ -24,7 +30,23 @@ def format_python(files: Mapping[str, str]) -> dict[str, str]:
         return {name: (root / name).read_text(encoding="utf-8") for name in files}
 
 
+def format_c(files: Mapping[str, str]) -> dict[str, str]:
+    """The C sources and headers (by relative path) as the formatter writes them (RuntimeError with its message)."""
+    if not files:
+        return {}
+    with TemporaryDirectory() as folder:
+        paths = {name: Path(folder) / f"{k}{Path(name).suffix}" for k, name in enumerate(files)}
+        for name, text in files.items():
+            paths[name].write_text(text, encoding="utf-8", newline="\n")
+        _run([get_executable("clang-format"), f"--style={C_STYLE}", "-i", *map(str, paths.values())])
+        return {name: paths[name].read_text(encoding="utf-8") for name in files}
+
+
 def _ruff(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "ruff", *arguments], capture_output=True, text=True, check=False)
+    _run([sys.executable, "-m", "ruff", *arguments])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the formatter refused generated source:\n{done.stdout}{done.stderr}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 #: What ``make derive`` owns below ``generated/``: folders replaced whole, and single files.
-OWNED_FOLDERS = ("numpy", "torch", "latex", "certificates")
+OWNED_FOLDERS = ("numpy", "torch", "native", "latex", "certificates")
 OWNED_FILES = ("makemore.py", "makemore_gradients.py")
 
 

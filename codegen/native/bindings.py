@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from codegen.native.layout import axes_of, programs
 from codegen.native.names import in_c, renamed
 from codegen.native.schedule import schedule
+from codegen.native.step import RATE
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.axes import equal_axes
@@ -22,7 +23,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class BindingsFile:
-    """What the template of ``OP.py`` is given. ``together`` are the lines of the NumPy form of forward and backward in one."""
+    """What the template of ``OP.py`` is given. ``composed`` are the NumPy forms of what the NumPy backend has in parts."""
 
     op: str
     title: str
@@ -30,14 +31,22 @@ class BindingsFile:
     equations: tuple[str, ...]
     source: str
     bindings: tuple[Binding, ...]
-    together: tuple[str, ...]
+    composed: tuple[Composed, ...]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A Python function that serves where there is no compiler."""
+
+    name: str
     signature: str
+    lines: tuple[str, ...]
 
 
 def bindings(kernel: Kernel, command: str) -> BindingsFile:
     """The description of the native functions of one op."""
     op = kernel.op
-    forward, backward, both = programs(kernel)
+    forward, backward, both, *steps = programs(kernel)
     return BindingsFile(
         op=op.name,
         title=op.title or f"The op {op.name}.",
@@ -47,26 +56,26 @@ def bindings(kernel: Kernel, command: str) -> BindingsFile:
         bindings=(
             _binding(kernel, forward, len(op.outputs), saved=tuple(t.name for t in kernel.saved)),
             _binding(kernel, backward, len(backward.results)),
-            _binding(kernel, both, len(both.results), together=True),
+            _binding(kernel, both, len(both.results), composed=True),
+            *(_binding(kernel, step, len(step.results), composed=True) for step in steps),
         ),
-        together=_together(kernel, both),
-        signature=_signature(kernel, both),
+        composed=(_together(kernel, both), *(_step(kernel, step) for step in steps)),
     )
 
 
 def _binding(
-    kernel: Kernel, program: Program, outputs: int, saved: tuple[str, ...] | None = None, together: bool = False
+    kernel: Kernel, program: Program, outputs: int, saved: tuple[str, ...] | None = None, composed: bool = False
 ) -> Binding:
     op, root = kernel.op, equal_axes(kernel.op)
     axes = axes_of(op, program)
     index = {s.name: s.index for s in program.statements}
     results = tuple(dict.fromkeys(program.results))
     labels = {a.name: a.labels for a in program.arguments if a.labels}
-    scalars = [a.name for a in program.arguments if a.role == "upstream" and not a.axes] if together else []
+    scalars = [a.name for a in program.arguments if a.role == "upstream" and not a.axes] if composed else []
     used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
     same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
     over = [(r, a) for r in results for a in _over(program, r)]
-    fallback = f"_{program.name}" if together else f"numpy.{program.name}"
+    fallback = f"_{program.name}" if composed else f"numpy.{program.name}"
     fields = [
         f'source="{op.name}"',
         f"axes={_tuple(axes)}",
@@ -78,7 +87,7 @@ def _binding(
         f"results={_pairs([(r, ' '.join(index[r])) for r in results])}",
         f"outputs={outputs}",
         *([f"saved={_tuple(saved)}"] if saved is not None else []),
-        *([f"out_from={len(op.outputs)}"] if together else []),
+        *([f"out_from={len(op.outputs)}"] if composed else []),
         *([f"same={_dict(same)}"] if same else []),
         *([f"over={_pairs(over)}"] if over else []),
         f"fallback={fallback}",
@@ -124,15 +133,15 @@ def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
     return f"{name}[{', '.join(f'*{a}' if a in op.stars else a for a in axes)}]" if axes else f"{name} scalar"
 
 
-# ---- the NumPy form of forward and backward in one -----------------------------------------------------------------------
+# ---- in NumPy, where there is no compiler --------------------------------------------------------------------------------
 
 
-def _signature(kernel: Kernel, both: Program) -> str:
-    names = [f"{a.name}=1.0" if a.role == "upstream" and not a.axes else a.name for a in both.arguments]
-    return ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in both.constants)])
+def _signature(program: Program) -> str:
+    names = [f"{a.name}=1.0" if a.role == "upstream" and not a.axes else a.name for a in program.arguments]
+    return ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in program.constants)])
 
 
-def _together(kernel: Kernel, both: Program) -> tuple[str, ...]:
+def _together(kernel: Kernel, both: Program) -> Composed:
     op, forward, backward = kernel.op, kernel.forward, kernel.backward
     outputs = ", ".join(t.name for t in op.outputs)
     saved = [t.name for t in kernel.saved]
@@ -140,9 +149,21 @@ def _together(kernel: Kernel, both: Program) -> tuple[str, ...]:
     head = outputs if len(op.outputs) == 1 else f"({outputs})"
     call = ", ".join([*(a.name for a in forward.arguments), *(c.name for c in forward.constants)])
     back = ", ".join([*(a.name for a in backward.arguments), *(c.name for c in backward.constants)])
-    gradients = f"numpy.{backward.name}({back})"
     star = "*" if len(backward.results) > 1 else ""
-    return (
+    lines = (
         f"{head}, {unpacked} = numpy.{forward.name}({call})",
-        f"return {outputs}, {star}{gradients}",
+        f"return {outputs}, {star}numpy.{backward.name}({back})",
     )
+    return Composed(both.name, _signature(both), lines)
+
+
+def _step(kernel: Kernel, step: Program) -> Composed:
+    op = kernel.op
+    inputs = ", ".join(t.name for t in op.inputs)
+    constants = "".join(f", {c.name}={c.name}" for c in step.constants if c.name != RATE)
+    parameters = ", ".join(t.name for t in op.differentiable)
+    lines = (
+        f"{op.outputs[0].name}, *gradients = _{op.name}_forward_backward({inputs}{constants})",
+        f"return {op.outputs[0].name}, *(p - {RATE} * dp for p, dp in zip(({parameters}), gradients, strict=True))",
+    )
+    return Composed(step.name, _signature(step), lines)

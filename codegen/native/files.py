@@ -7,6 +7,7 @@ from typing import Any
 
 from codegen.native.bindings import bindings
 from codegen.native.layout import lay_out
+from codegen.native.step import has_step
 from codegen.program import Kernel
 from codegen.render import render
 
@@ -31,7 +32,7 @@ def runtime_files() -> dict[str, str]:
 
 def exports(op: str) -> tuple[str, ...]:
     """What ``generated.native`` offers of an op."""
-    return (f"{op}_forward", f"{op}_backward", f"{op}_forward_backward")
+    return (f"{op}_forward", f"{op}_backward", f"{op}_forward_backward", *([f"{op}_step"] if has_step(op) else []))
 
 
 def _data(source: Any) -> dict[str, Any]:
