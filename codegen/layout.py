@@ -42,13 +42,19 @@ def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
         command=command,
         equations=tuple(op.text.strip().splitlines()) or tuple(_equation(e) for e in op.equations),
         source=op.source,
-        imports=("math",) if "math." in text or {"_max", "_min"} & helpers else (),
+        imports=_imports(text, helpers, torch),
         exports=(op.name, *names) if torch else names,
         helpers=tuple(sorted(helpers)),
         forward=forward.function,
         backward=backward.function,
         differentiable=differentiable(kernel) if torch else None,
     )
+
+
+def _imports(text: str, helpers: frozenset[str], torch: bool) -> tuple[str, ...]:
+    """The modules of the standard library that a file of these statements and helpers needs."""
+    functools = () if torch else ("functools",)
+    return (*functools, "math") if "math." in text or {"_max", "_min", "_scatter_add"} & helpers else functools
 
 
 class _Function:
@@ -83,24 +89,44 @@ class _Function:
 
     def prologue(self) -> list[str]:
         """Check the arguments, read axis lengths, widen what is narrow, and bring ``*s`` to one axis."""
-        spec = f"dict({self.specs(labels=False)})"
-        if any(a.labels is not None for a in self.program.arguments):
-            spec += f", dict({self.specs(labels=True)})"
         lines = []
         needs = self.lengths_needed()
-        self.helpers.add("_lengths")
-        same = {a: first for a, first in sorted(equal_axes(self.op).items()) if a != first}
-        extra = f", same={{{', '.join(f'{k!r}: {v!r}' for k, v in same.items())}}}" if same else ""
-        extra = extra.replace("'", '"')
-        call = f"_lengths({spec}{extra})"
-        lines.append(f"size = {call}" if needs or self.collapsed else call)
+        call = self.check_by_text() if self.backend == "numpy" else self.check()
+        if call:
+            self.helpers.add("_lengths")
+            lines.append(f"size = {call}" if needs or self.collapsed else call)
         for a in self.program.arguments:
             if a.labels is not None and self.checks_labels(a):
                 self.helpers.add("_labels")
-                lines.append(f'_labels("{a.name}", {a.name}, {self.label_length(a)})')
+                check = f'_labels("{a.name}", {a.name}, {self.label_length(a)})'
+                lines.append(f"{a.name} = {check}" if self.backend == "numpy" else check)
         lines += self.unpacked(needs)
         lines += self.scalars() + self.widened() + self.reshaped()
         return lines
+
+    def check(self) -> str:
+        """The call that checks dtypes and shapes and returns the lengths of the axes."""
+        spec = f"dict({self.specs(labels=False)})"
+        if any(a.labels is not None for a in self.program.arguments):
+            spec += f", dict({self.specs(labels=True)})"
+        same = {a: first for a, first in sorted(equal_axes(self.op).items()) if a != first}
+        extra = f", same={{{', '.join(f'{k!r}: {v!r}' for k, v in same.items())}}}" if same else ""
+        extra = extra.replace("'", '"')
+        return f"_lengths({spec}{extra})"
+
+    def check_by_text(self) -> str:
+        """The same from one text that names the arguments as the op's signature does, and the axes that must be equal.
+
+        "" where there are only scalars.
+        """
+        tensors = [a for a in self.program.arguments if a.axes or a.labels is not None]
+        if not tensors:
+            return ""
+        tensors.sort(key=lambda a: a.labels is not None)
+        parts = [f"{a.name}[{', '.join(self.starred(a.axes))}]" + (f" in {a.labels}" if a.labels else "") for a in tensors]
+        parts += [f"{a} = {first}" for a, first in sorted(equal_axes(self.op).items()) if a != first]
+        text = " ".join(f'"{line}"' for line in _lines(parts, "; ", WIDTH - 20))
+        return f"_lengths({text}, {', '.join(a.name for a in tensors)})"
 
     @property
     def collapsed(self) -> bool:
@@ -238,6 +264,18 @@ class _Function:
 
     def shaped(self, name: str, axes: tuple[str, ...]) -> str:
         return f"{name}[{', '.join(self.starred(axes))}]" if axes else f"{name} scalar"
+
+
+def _lines(parts: list[str], sign: str, width: int) -> list[str]:
+    """The parts joined by a sign, as text in pieces of at most a width where the parts allow it."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1] + sign + part) > width:
+            lines[-1] += sign
+            lines.append(part)
+        else:
+            lines[-1] += sign + part
+    return lines
 
 
 def _equation(e: st.Equation) -> str:

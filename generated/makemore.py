@@ -4,6 +4,7 @@
     python -m generated.makemore                                 NumPy, words of the Python documentation
     python -m generated.makemore --words names.txt --steps 200000 --plot loss.png
     python -m generated.makemore --backend torch
+    python -m generated.makemore --backend native                a step is one function in C
     python -m generated.makemore --gradients                     the exercise's gradients beside autograd's
 
 The network: the embeddings of the last characters side by side, linear, batchnorm (with Bessel's correction), tanh, linear,
@@ -16,6 +17,7 @@ import argparse
 import importlib
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +30,7 @@ __all__ = ["Data", "Parameters", "Result", "Settings", "initialise", "loss_and_g
 
 EPS = 1e-5
 ROWS = 8192  # rows at a time where a whole set goes through the network
+BACKENDS = ("numpy", "torch", "native")
 Array = Any  # numpy.ndarray, or torch.Tensor in the torch backend
 
 
@@ -52,8 +55,8 @@ class Settings:
             raise ValueError(f"batch must be at least 2, not {self.batch}: batchnorm divides by one less")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, as {self.seed} is")
-        if self.backend not in ("numpy", "torch"):
-            raise ValueError(f"backend must be numpy or torch, not {self.backend}")
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend must be {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}, not {self.backend}")
 
 
 @dataclass
@@ -85,7 +88,7 @@ class Data:
 class Result:
     """A trained network: NumPy parameters, the loss of every step, and batchnorm's statistics over the training set.
 
-    ``validation_loss`` is NaN where there are too few words to set some apart.
+    ``seconds`` is what all steps took together, drawing their batches included. ``validation_loss`` is NaN where there are too few words to set some apart.
     """
 
     settings: Settings
@@ -93,6 +96,7 @@ class Result:
     parameters: Parameters
     losses: list[float]
     interrupted: bool
+    seconds: float = 0.0
     mean: np.ndarray = field(default_factory=lambda: np.empty(0))
     var: np.ndarray = field(default_factory=lambda: np.empty(0))
     train_loss: float = float("nan")
@@ -179,21 +183,10 @@ def loss_and_gradients(kernels: ModuleType, p: Parameters, x: Array, t: Array, o
 
     ``one`` is the gradient of the loss with respect to itself, as a scalar of the backend.
     """
-    emb, _ = kernels.embedding_forward(p.C, x)
-    embcat = emb.reshape(len(x), -1)
-    hprebn, _ = kernels.linear_forward(embcat, p.W1, p.b1)
-    hpreact, (xhat, rstd) = kernels.batchnorm_forward(hprebn, p.gamma, p.beta, eps=EPS, ddof=1)
-    h, _ = kernels.tanh_forward(hpreact)
-    logits, _ = kernels.linear_forward(h, p.W2, p.b2)
-    loss, (probs,) = kernels.softmax_cross_entropy_forward(logits, t)
-
-    dlogits = kernels.softmax_cross_entropy_backward(one, probs, t)
-    dh, dW2, db2 = kernels.linear_backward(dlogits, h, p.W2)
-    dhpreact = kernels.tanh_backward(dh, h)
-    dhprebn, dgamma, dbeta = kernels.batchnorm_backward(dhpreact, xhat, rstd, p.gamma, ddof=1)
-    dembcat, dW1, db1 = kernels.linear_backward(dhprebn, embcat, p.W1)
-    dC = kernels.embedding_backward(dembcat.reshape(emb.shape), p.C, x)
-    return loss, Parameters(dC, dW1, db1, dgamma, dbeta, dW2, db2)
+    W1 = p.W1.reshape(x.shape[1], p.C.shape[1], -1)  # W1[b, e, h]: the rows of each character apart
+    loss, saved = kernels.mlp_forward(x, t, p.C, W1, p.b1, p.gamma, p.beta, p.W2, p.b2, eps=EPS)
+    dC, dW1, *rest = kernels.mlp_backward(one, *saved, x, t, W1, p.gamma, p.W2)
+    return loss, Parameters(dC, dW1.reshape(p.W1.shape), *rest)
 
 
 def _logits(kernels: ModuleType, p: Parameters, x: np.ndarray, mean: np.ndarray, var: np.ndarray) -> np.ndarray:
@@ -226,45 +219,80 @@ def train(
     data = make_data(words, settings.block, settings.seed)
     rng = np.random.default_rng(settings.seed)
     start = initialise(settings, len(data.alphabet) + 1, rng)
-    kernels, array = _backend(settings.backend)
-    parameters = start.map(array)
+    flat, start = _side_by_side(start)
+    parameters, descend = _descent(settings.backend, start, flat)
     result = Result(settings, data, start, [], interrupted=False)
+    began = time.perf_counter()
     try:
-        for step in _progress(result, progress):
-            x, t = _batch(data.train, settings.batch, rng)
-            one = array(np.ones((), dtype=np.float32))
-            loss, gradients = loss_and_gradients(kernels, parameters, array(x), array(t), one)
-            _descend(parameters, gradients, settings.rate if step < settings.steps / 2 else settings.rate / 10)
-            result.losses.append(float(loss))
+        batches = _batches(data.train, settings, rng)
+        for step, (x, t) in zip(_progress(result, progress), batches, strict=True):
+            loss = descend(x, t, settings.rate if step < settings.steps / 2 else settings.rate / 10)
+            result.losses.append(loss)
             if on_step is not None:
-                on_step(step, result.losses[-1])
+                on_step(step, loss)
     except KeyboardInterrupt:
         result.interrupted = True
+    result.seconds = time.perf_counter() - began
     result.parameters = parameters.map(np.asarray)
     _evaluate(result)
     return result
 
 
-def _backend(name: str) -> tuple[ModuleType, Callable[[np.ndarray], Array]]:
-    """The kernels, and the function that turns a NumPy array into an array of theirs."""
-    kernels = importlib.import_module(f"generated.{name}")
-    if name == "numpy":
-        return kernels, np.asarray
-    import torch
-
-    return kernels, torch.from_numpy
+Descent = Callable[[np.ndarray, np.ndarray, float], float]
 
 
-def _batch(examples: tuple[np.ndarray, np.ndarray], size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _descent(backend: str, start: Parameters, flat: np.ndarray) -> tuple[Parameters, Descent]:
+    """The parameters as the backend has them, in the memory of ``flat``, and the function that takes one step from a batch.
+
+    It changes the parameters in place and returns the loss of the batch before the step.
+    """
+    if backend == "native":
+        return start, _native_step(start)
+    kernels = importlib.import_module(f"generated.{backend}")
+    array: Callable[[np.ndarray], Array] = np.asarray if backend == "numpy" else importlib.import_module("torch").from_numpy
+    parameters, one = start.map(array), array(np.ones((), dtype=np.float32))
+
+    def descend(x: np.ndarray, t: np.ndarray, rate: float) -> float:
+        loss, gradients = loss_and_gradients(kernels, parameters, array(x), array(t), one)
+        _descend(flat, gradients, rate)
+        return float(loss)
+
+    return parameters, descend
+
+
+def _native_step(p: Parameters) -> Descent:
+    """Forward, backward and descent in one call, which writes the new parameters over the old ones."""
+    kernels = importlib.import_module("generated.native")
+    wide = p.C.shape[1]
+    held = (p.C, p.W1.reshape(-1, wide, p.W1.shape[1]), p.b1, p.gamma, p.beta, p.W2, p.b2)
+
+    def descend(x: np.ndarray, t: np.ndarray, rate: float) -> float:
+        return float(kernels.mlp_step(x, t, *held, rate, EPS, out=held)[0])
+
+    return descend
+
+
+def _side_by_side(p: Parameters) -> tuple[np.ndarray, Parameters]:
+    """All parameters in one array, and each as a view of its part: a step of descent is then a single operation."""
+    arrays = list(vars(p).values())
+    flat = np.concatenate([a.ravel() for a in arrays])
+    parts = np.split(flat, np.cumsum([a.size for a in arrays[:-1]]))
+    return flat, Parameters(*(part.reshape(a.shape) for part, a in zip(parts, arrays, strict=True)))
+
+
+def _batches(
+    examples: tuple[np.ndarray, np.ndarray], settings: Settings, rng: np.random.Generator
+) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """A batch for each step, at random; the rows are drawn for a thousand steps at a time."""
     x, t = examples
-    rows = rng.integers(0, len(x), size)
-    return x[rows], t[rows]
+    for start in range(0, settings.steps, 1000):
+        for rows in rng.integers(0, len(x), (min(1000, settings.steps - start), settings.batch)):
+            yield x.take(rows, axis=0), t.take(rows)
 
 
-def _descend(parameters: Parameters, gradients: Parameters, rate: float) -> None:
+def _descend(flat: np.ndarray, gradients: Parameters, rate: float) -> None:
     """One step of gradient descent, in place."""
-    for p, g in zip(vars(parameters).values(), vars(gradients).values(), strict=True):
-        p -= rate * g
+    flat -= rate * np.concatenate([np.asarray(g).ravel() for g in vars(gradients).values()])
 
 
 def _progress(result: Result, shown: bool) -> Iterable[int]:
@@ -364,6 +392,7 @@ def report(result: Result) -> str:
         lines.append(f"interrupted after {done} of {result.settings.steps} steps")
     apart = f"{result.validation_loss:.4f}" if np.isfinite(result.validation_loss) else "none (fewer than 10 words)"
     lines += [f"train loss       {result.train_loss:.4f}", f"validation loss  {apart}"]
+    lines += [f"steps a second   {done / result.seconds:.0f}"] if done else []
     return "\n".join([*lines, f"samples          {' '.join(result.sample())}"])
 
 
@@ -406,7 +435,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     default = asdict(Settings())
     parser.add_argument("--steps", type=int, default=default["steps"], help="steps to take (default %(default)s)")
-    parser.add_argument("--backend", choices=["numpy", "torch"], default="numpy", help="kernels to use (default numpy)")
+    parser.add_argument("--backend", choices=BACKENDS, default="numpy", help="kernels to use (default numpy)")
     parser.add_argument(
         "--words", type=Path, metavar="FILE", help="words, one per line (default: those of Python's own manual)"
     )

@@ -104,6 +104,8 @@ class ArrayPrinter:
                 return Value(axis, ATOM, ())
             case st.Read():
                 return self.read(tree, order)
+            case st.Div(st.Neg(st.Pow() as a), st.Num(b)) | st.Neg(st.Div(st.Pow() as a, st.Num(b))):
+                return self.value(st.Div(a, st.Num(-b)), order)  # x**2 / -2, a pass less than -(x**2) / 2
             case st.Neg(a):
                 v = self.value(a, order)
                 return v._replace(code=f"-{_within(v.code, v.level, MUL)}", level=NEG, kept=None)
@@ -228,10 +230,14 @@ class ArrayPrinter:
             position = tree.index.index(labels[0])
             before, after = plain[:position], plain[position:]
             axes = (*before, *[str(i) for i in labels[0].index], *after)
-            return Value(f"{tree.name}[{', '.join([':'] * position + [labels[0].name])}]", ATOM, axes)
+            return Value(self.picked(tree, position, labels[0].name), ATOM, axes)
         wide = merge([tuple(i for i in order if i in used | set(plain)), *(tuple(st.index_names(i)) for i in tree.index)])
         slots = [self.fit(self.as_index(i), wide)[0] for i in tree.index]
         return Value(f"{tree.name}[{', '.join(slots)}]", ATOM, wide)
+
+    def picked(self, tree: st.Read, position: int, labels: str) -> str:
+        """The entries of a tensor that labels name on the axis at a position."""
+        return f"{tree.name}[{', '.join([':'] * position + [labels])}]"
 
     def as_index(self, index: st.Index) -> Value:
         """An index as an integer array."""
@@ -302,8 +308,13 @@ class ArrayPrinter:
             if len(summed) == 1 and a.axes[-1] == summed[0] and b.axes == (*summed, *columns) and len(columns) <= 1:
                 return Value(f"{self.operand(a)} @ {self.operand(b)}", MUL, out)
             return None
+        return self.tensor_product(a, b, summed)
+
+    def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
+        """The product of two operands of any rank, summed over some axes that both have: the axes left over follow in order."""
         where = ([a.axes.index(i) for i in summed], [b.axes.index(i) for i in summed])
-        return Value(self.tensordot(self.plain(a), self.plain(b), where), ATOM, out)
+        rest = tuple(i for v in (a, b) for i in v.axes if i not in summed)
+        return Value(self.tensordot(a.code, b.code, where), ATOM, rest)
 
     def matrix(self, v: Value, want: tuple[str, ...]) -> str:
         """An operand of a matrix product, its last two axes swapped if need be."""
@@ -315,9 +326,6 @@ class ArrayPrinter:
 
     def operand(self, v: Value) -> str:
         return _within(v.code, v.level, POW)
-
-    def plain(self, v: Value) -> str:
-        return v.code
 
     # ---- what each backend spells ----------------------------------------------------------------------------------
 

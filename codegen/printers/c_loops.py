@@ -10,6 +10,7 @@ same from run to run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -257,7 +258,8 @@ class CBody:
 
     def local(self, f: Flat) -> str:
         """The variable of a computed value: its own name, unless that is what its memory is called here."""
-        clash = self.in_memory(f) and (len(f.index) < 2 or self.stored(f.name)[0] != f.name) or f.name in self.arguments
+        memory = self.in_memory(f) and f.name in re.findall(r"\w+", self.element(f.name, f.index))
+        clash = memory or f.name in self.arguments
         return f"{f.name}_{'_'.join(map(variable, f.index))}" if clash and f.index else f"{f.name}_value" if clash else f.name
 
     def define(self, f: Flat) -> None:
@@ -622,9 +624,9 @@ class CBody:
         operands = []
         for read, axes in ((left, (roles.rows, roles.inner)), (right, (roles.inner, roles.columns))):
             base, has = self.stored(read.name)
-            strides = [self.group_stride(read.name, has, group) for group in axes]
+            strides = [self.group_stride(read.name, has, group, read.index) for group in axes]
             operands.append(f"{base}{self.shift(read.name, roles.batch, has)}, {strides[0]}, {strides[1]}")
-        out = f"{into}{self.shift(f.name, roles.batch, own)}, {self.group_stride(f.name, own, roles.rows)}"
+        out = f"{into}{self.shift(f.name, roles.batch, own)}, {self.group_stride(f.name, own, roles.rows, f.index)}"
         sizes = ", ".join(self.count(g) for g in (roles.rows, roles.columns, roles.inner))
         self.emit(f"matmul({sizes}, {operands[0]}, {operands[1]}, {out}, threads);")
         self.lines.extend("}" for _ in roles.batch)
@@ -632,8 +634,9 @@ class CBody:
     def shift(self, name: str, batch: tuple[str, ...], own: tuple[str, ...]) -> str:
         return f" + {self.offset(name, batch, own)}" if batch else ""
 
-    def group_stride(self, name: str, own: tuple[str, ...], group: tuple[str, ...]) -> str:
-        return self.stride(name, own, own.index(group[-1])) if group else "0"
+    def group_stride(self, name: str, own: tuple[str, ...], group: tuple[str, ...], index: tuple[st.Index, ...]) -> str:
+        """The stride of a group of adjacent indices of a read that a product takes as one."""
+        return self.stride(name, own, index.index(group[-1])) if group else "0"
 
     def scatter(self, f: Flat) -> None:
         """A scatter-add: every thread owns a range of the target's rows, so that sums are in the same order always."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from typing import TypeGuard
 
 from codegen.printers.array import ArrayPrinter
-from codegen.printers.axes import ATOM, MUL, Value
+from codegen.printers.axes import ATOM, MUL, Value, natural_order
 from codegen.printers.one_hot import OneHot
-from codegen.program import Statement
+from codegen.program import Program, Statement
 from derive import syntax as st
 
 
@@ -28,19 +30,74 @@ class NumpyPrinter(ArrayPrinter):
         "where": "np.where",
     }
 
+    def __init__(self, program: Program):
+        super().__init__(program)
+        #: The names so far whose arrays are the kernel's own: nothing else refers to them.
+        self.owned: set[str] = set()
+
     def function(self, head: str) -> str:
         name = super().function(head)
         if name.startswith("_"):
             self.helpers[name] = None
         return name
 
+    def picked(self, tree: st.Read, position: int, labels: str) -> str:
+        # Counted from the end where a leading *s stands for any number of axes.
+        axis = position - len(tree.index) if self.star in tree.index[:position] else position
+        return f"{tree.name}.take({labels}, axis={axis})"
+
+    # ---- reductions and products -----------------------------------------------------------------------------------
+
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
-        place = "" if axis is None else f", axis={axis}"
+        place = [] if axis is None else [f"axis={axis}"]
+        place += ["keepdims=True"] if keep else []
         if kind in ("sum", "mean"):
-            self.helpers[f"_{kind}"] = None
-            return f"_{kind}({body.code}{place}{', keepdims=True' if keep else ''})"
-        empty = "-np.inf" if kind == "max" else "np.inf"
-        return f"np.{kind}({body.code}{place}{', keepdims=True' if keep else ''}, initial={empty})"
+            self.helpers |= {f"_{kind}": None, "_total": None}
+            return f"_{kind}({', '.join([body.code, *place])})"
+        place.append(f"initial={'-' if kind == 'max' else ''}np.inf")
+        return f"{_atom(body)}.{kind}({', '.join(place)})"
+
+    def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
+        return self.dot(tree, order) or super().reduction(tree, order)
+
+    def dot(self, tree: st.Reduce, order: Sequence[str]) -> Value | None:
+        """A sum or mean over the last axis of a product of two arrays of one shape, without an array for the product."""
+        pair = _pair(tree.body)
+        if pair is None or tree.kind not in ("sum", "mean") or len(tree.index) != 1:
+            return None
+        a, b = (self.value(t, natural_order(tree.body, order)) for t in pair)
+        if a.axes != b.axes or a.axes[-1:] != tree.index:
+            return None
+        self.helpers["_dot"] = None
+        code, rest = f"_dot({a.code}, {b.code})", a.axes[:-1]
+        if tree.kind == "mean":
+            return Value(f"{code} / {self.length(st.axis_of(tree.index[0]))}", MUL, rest)
+        return Value(code, ATOM, rest)
+
+    def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
+        """A matrix product of the operands as matrices, where the summed axes lie side by side; else a tensordot."""
+        shared = tuple(i for i in a.axes if i in summed)
+        rows, columns = ([i for i in v.axes if i not in summed] for v in (a, b))
+        left = self.as_matrix(a, tuple(rows), shared)
+        right = self.as_matrix(b, shared, tuple(columns))
+        if left is None or right is None:
+            return super().tensor_product(a, b, summed)
+        out = (*rows, *columns)
+        code = f"{left} @ {right}"
+        if len(rows) <= 1 and len(columns) <= 1:
+            return Value(code, MUL, out)
+        return Value(f"({code}).reshape({', '.join(map(self.size_of, out))})", ATOM, out)
+
+    def as_matrix(self, v: Value, rows: tuple[str, ...], columns: tuple[str, ...]) -> str | None:
+        """The value with these axes as those of a matrix or a vector; None if it takes more than a transpose."""
+        if v.axes not in ((*rows, *columns), (*columns, *rows)):
+            return None
+        flip = v.axes != (*rows, *columns)
+        groups = [g for g in ((columns, rows) if flip else (rows, columns)) if g]
+        code = _atom(v)
+        if any(len(g) > 1 for g in groups):
+            code += f".reshape({', '.join(' * '.join(map(self.size_of, g)) for g in groups)})"
+        return f"{code}.T" if flip else code
 
     def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
         self.helpers["_scatter_add"] = None
@@ -87,8 +144,51 @@ class NumpyPrinter(ArrayPrinter):
     def tensordot(self, a: str, b: str, where: tuple[list[int], list[int]]) -> str:
         return f"np.tensordot({a}, {b}, axes=({where[0]}, {where[1]}))"
 
+    def size_of(self, index: str) -> str:
+        return self.length(st.axis_of(index))
+
+    # ---- in place --------------------------------------------------------------------------------------------------
+
     def statement(self, s: Statement) -> list[str]:
-        return self.corrected(s) or self.in_place(s) or super().statement(s)
+        lines = self.corrected(s) or self.in_place(s) or self.reusing(s) or super().statement(s)
+        if isinstance(s.tree, st.Read):  # another name for the same array, or a view of it
+            self.owned.discard(s.tree.name)
+        elif s.index:
+            self.owned.add(s.name)
+        return lines
+
+    def reusing(self, s: Statement) -> list[str] | None:
+        """The statement with ``out=``, where an operand is an array that nothing needs any more.
+
+        That is a temporary whose last reader this is, or the argument of a function, which then becomes a line of its own.
+        """
+        if not any(i != self.star for i in s.index):  # without axes NumPy gives scalars, and they cannot be written to
+            return None
+        if isinstance(s.tree, st.Call) and len(s.tree.args) == 1 and self.function(s.tree.head).startswith("np."):
+            (arg,) = s.tree.args
+            inner = self.value(arg, s.index)
+            if self.spent(arg, s):
+                return [f"{s.name} = {self.function(s.tree.head)}({inner.code}, out={inner.code})"]
+            if isinstance(arg, (st.Add, st.Mul, st.Div)) and inner.axes == s.index:
+                return [f"{s.name} = {inner.code}", f"{self.function(s.tree.head)}({s.name}, out={s.name})"]
+            return None
+        operator, operands = _operation(s.tree)
+        taken = next((t for t in operands if self.spent(t, s)), None)
+        if taken is None:
+            return None
+        values = [self.value(t, s.index) for t in operands]
+        if self.union(values, s.index) != s.index:
+            return None
+        codes = [self.fit(v, s.index)[0] for v in values]
+        return [f"{s.name} = np.{operator}({', '.join(codes)}, out={taken.name})"]
+
+    def spent(self, tree: st.Tree, s: Statement) -> TypeGuard[st.Read]:
+        """Whether a tree is a temporary of the statement's own shape that nothing reads after it."""
+        if not isinstance(tree, st.Read) or tree.index != s.index or tree.name not in self.owned:
+            return False
+        at = self.program.statements.index(s)
+        later = {n for other in self.program.statements[at + 1 :] for n in st.reads(other.tree)}
+        return tree.name not in later and tree.name not in self.program.results
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         slots = [hot.labels.name if i == hot.target else self.arange(i) for i in s.index]
@@ -107,3 +207,30 @@ class NumpyPrinter(ArrayPrinter):
         if inner.axes != s.index:
             return None
         return [f"{s.name} = {inner.code}", f"{s.name} *= {self.fit(outer, s.index)[0]}"]
+
+
+def _atom(v: Value) -> str:
+    return v.code if v.level >= ATOM else f"({v.code})"
+
+
+def _pair(tree: st.Tree) -> tuple[st.Tree, st.Tree] | None:
+    """The two factors of a product or of a square of a name."""
+    if isinstance(tree, st.Mul) and len(tree.args) == 2:
+        return tree.args[0], tree.args[1]
+    if isinstance(tree, st.Pow) and isinstance(tree.base, st.Read) and tree.exp == st.Num(Fraction(2)):
+        return tree.base, tree.base
+    return None
+
+
+def _operation(tree: st.Tree) -> tuple[str, tuple[st.Tree, ...]]:
+    """NumPy's name for an operation on two operands, and those; no operands if it is something else."""
+    match tree:
+        case st.Mul((_, _) as args):
+            return "multiply", args
+        case st.Div(a, b):
+            return "divide", (a, b)
+        case st.Add((a, st.Neg(b))):
+            return "subtract", (a, b)
+        case st.Add((_, _) as args) if not any(isinstance(a, st.Neg) for a in args):
+            return "add", args
+    return "", ()

@@ -9,6 +9,7 @@
 Source: Bengio et al., A Neural Probabilistic Language Model (2003).
 """
 
+import functools
 import math
 
 import numpy as np
@@ -29,10 +30,10 @@ def embedding_forward(table, t):
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
-    size = _lengths(dict(table=(table, "v d")), dict(t=(t, "*s")))
-    _labels("t", t, size["v"])
+    size = _lengths("table[v, d]; t[*s] in v", table, t)
+    t = _labels("t", t, size["v"])
 
-    y = table[t]
+    y = table.take(t, axis=0)
     return y, ()
 
 
@@ -46,8 +47,8 @@ def embedding_backward(dy, table, t):
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
-    size = _lengths(dict(dy=(dy, "*s d"), table=(table, "v d")), dict(t=(t, "*s")))
-    _labels("t", t, size["v"])
+    size = _lengths("dy[*s, d]; table[v, d]; t[*s] in v", dy, table, t)
+    t = _labels("t", t, size["v"])
     v, d = size["v"], size["d"]
     s = math.prod(size["*s"])
     dy = dy.reshape(s, d)
@@ -58,32 +59,42 @@ def embedding_backward(dy, table, t):
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError."""
-    if labels.size and (labels.min() < 0 or labels.max() >= length):
+    """The labels as indices; IndexError if one is out of range."""
+    indices = labels.astype(np.intp, copy=False)
+    if indices.size and indices.view(np.uintp).max() >= length:  # unsigned, a negative label is a huge one
         raise IndexError(f"{name} holds labels from {labels.min()} to {labels.max()}; expected 0 to {length - 1}")
+    return indices
 
 
-def _lengths(arrays, labels=None, same=None):
+def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    labels, same, size, dtype = labels or {}, same or {}, {}, None
-    for name, (array, axes) in (arrays | labels).items():
-        if not isinstance(array, (np.ndarray, np.generic)):
-            raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
-        if name in labels:
-            if array.dtype.kind not in "iu":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
-        elif array.dtype.kind != "f" or array.dtype != (dtype or array.dtype):
-            raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
+    return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(text, *found):
+    """The lengths for arguments of these types, shapes and dtypes. What was found to fit once is not worked out again."""
+    parts, size, dtype = text.split("; "), {}, None
+    same = dict(part.split(" = ") for part in parts[len(found) :])
+    for part, (kind, shape, own) in zip(parts, found, strict=False):  # equal axes come last
+        name, axes, labels = part.replace("]", "[").split("[")
+        if not issubclass(kind, (np.ndarray, np.generic)):
+            raise TypeError(f"{name} must be a NumPy array, not {kind.__name__}")
+        if labels:
+            if own.kind not in "iu":
+                raise TypeError(f"{name} has dtype {own}; expected integers")
+        elif own.kind != "f" or own != (dtype or own):
+            raise TypeError(f"{name} has dtype {own}; expected {dtype or 'a floating-point one'}")
         else:
-            dtype = array.dtype
-        axes = axes.split()
+            dtype = own
+        axes = axes.split(", ") if axes else []
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]
-        extra = array.ndim - len(axes) + len(star)
+        extra = len(shape) - len(axes) + len(star)
         if extra < 0 or (extra and not star):
-            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {array.shape}")
+            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {shape}")
         for k, axis in enumerate(axes):
             shift = extra - 1 if star and k > star[0] else 0
-            length = array.shape[k : k + extra] if axis[0] == "*" else array.shape[k + shift]
+            length = shape[k : k + extra] if axis[0] == "*" else shape[k + shift]
             axis = same.get(axis, axis)
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
@@ -91,11 +102,20 @@ def _lengths(arrays, labels=None, same=None):
 
 
 def _scatter_add(labels, rows, length):
-    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
-    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
-    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
-    if labels.size:
-        order = np.argsort(labels, kind="stable")
-        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
-    return out
+    """The sum of the rows of each label, accumulated in float64: wide rows one by one, narrow ones in one count of all entries."""
+    labels, shape = labels.reshape(-1), rows.shape[labels.ndim :]
+    if length > labels.size:  # most rows of the result are zeros
+        used, labels = np.unique(labels, return_inverse=True)
+        out = np.zeros((length, *shape), dtype=rows.dtype)
+        out[used] = _scatter_add(labels, rows.reshape(labels.size, *shape), len(used))
+        return out
+    width = math.prod(shape)
+    rows = rows.reshape(labels.size, width)
+    if width > 100:
+        total = np.zeros((length, width))
+        for label, row in zip(labels.tolist(), rows, strict=True):
+            total[label] += row
+    else:
+        entries = labels[:, None] * width + np.arange(width)
+        total = np.bincount(entries.reshape(-1), weights=rows.reshape(-1), minlength=length * width)
+    return total.reshape(length, *shape).astype(rows.dtype)

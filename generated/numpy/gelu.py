@@ -9,6 +9,7 @@
 Source: Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -29,7 +30,7 @@ def gelu_forward(x):
     Returns y, and the tuple of what the backward needs: (cdf,).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(x=(x, "*s")))
+    _lengths("x[*s]", x)
 
     cdf = (1 + _erf(x / math.sqrt(2))) / 2
     y = x * cdf
@@ -45,9 +46,9 @@ def gelu_backward(dy, cdf, x):
     Returns dx.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(dy=(dy, "*s"), cdf=(cdf, "*s"), x=(x, "*s")))
+    _lengths("dy[*s]; cdf[*s]; x[*s]", dy, cdf, x)
 
-    dx = cdf + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    dx = cdf + x * np.exp(x**2 / -2) / math.sqrt(2 * math.pi)
     dx *= dy
     return dx
 
@@ -57,11 +58,25 @@ def _erf(x):
 
     Chebyshev fits made at 40 digits; NumPy has no erf of its own.
     """
-    a = np.minimum(np.abs(x, dtype=np.float64), 6.5)
-    small = a * np.polyval(_ERF_SMALL, a * a)
-    t = 1 / (1 + a / 2)
-    large = 1 - t * np.exp(np.polyval(_ERF_LARGE, (t - 0.45) / 0.22) - a * a)
-    return np.copysign(np.where(a < 1, small, large), x).astype(x.dtype)
+    out = np.empty(x.shape, dtype=x.dtype)
+    entries, results = x.reshape(-1), out.reshape(-1)
+    for k in range(0, x.size, 16384):  # what is worked on stays in cache
+        part = entries[k : k + 16384]
+        a = np.minimum(np.abs(part, dtype=np.float64), 6.5)
+        small = a * _polynomial(_ERF_SMALL, a * a)
+        t = 1 / (1 + a / 2)
+        large = 1 - t * np.exp(_polynomial(_ERF_LARGE, (t - 0.45) / 0.22) - a * a)
+        results[k : k + 16384] = np.copysign(np.where(a < 1, small, large), part)
+    return out
+
+
+def _polynomial(coefficients, x):
+    y = coefficients[0] * x
+    for c in coefficients[1:-1]:
+        y += c
+        y *= x
+    y += coefficients[-1]
+    return y
 
 
 _ERF_SMALL = (
@@ -102,27 +117,35 @@ _ERF_LARGE = (
 )
 
 
-def _lengths(arrays, labels=None, same=None):
+def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    labels, same, size, dtype = labels or {}, same or {}, {}, None
-    for name, (array, axes) in (arrays | labels).items():
-        if not isinstance(array, (np.ndarray, np.generic)):
-            raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
-        if name in labels:
-            if array.dtype.kind not in "iu":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
-        elif array.dtype.kind != "f" or array.dtype != (dtype or array.dtype):
-            raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
+    return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(text, *found):
+    """The lengths for arguments of these types, shapes and dtypes. What was found to fit once is not worked out again."""
+    parts, size, dtype = text.split("; "), {}, None
+    same = dict(part.split(" = ") for part in parts[len(found) :])
+    for part, (kind, shape, own) in zip(parts, found, strict=False):  # equal axes come last
+        name, axes, labels = part.replace("]", "[").split("[")
+        if not issubclass(kind, (np.ndarray, np.generic)):
+            raise TypeError(f"{name} must be a NumPy array, not {kind.__name__}")
+        if labels:
+            if own.kind not in "iu":
+                raise TypeError(f"{name} has dtype {own}; expected integers")
+        elif own.kind != "f" or own != (dtype or own):
+            raise TypeError(f"{name} has dtype {own}; expected {dtype or 'a floating-point one'}")
         else:
-            dtype = array.dtype
-        axes = axes.split()
+            dtype = own
+        axes = axes.split(", ") if axes else []
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]
-        extra = array.ndim - len(axes) + len(star)
+        extra = len(shape) - len(axes) + len(star)
         if extra < 0 or (extra and not star):
-            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {array.shape}")
+            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {shape}")
         for k, axis in enumerate(axes):
             shift = extra - 1 if star and k > star[0] else 0
-            length = array.shape[k : k + extra] if axis[0] == "*" else array.shape[k + shift]
+            length = shape[k : k + extra] if axis[0] == "*" else shape[k + shift]
             axis = same.get(axis, axis)
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")

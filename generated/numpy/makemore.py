@@ -34,6 +34,9 @@ lays the ``b`` embeddings of a row side by side, both keep their three axes here
 Source: Karpathy, Neural Networks: Zero to Hero, lecture 4: becoming a backprop ninja.
 """
 
+import functools
+import math
+
 import numpy as np
 
 __all__ = [
@@ -72,40 +75,40 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
         out of range.
     """
     size = _lengths(
-        dict(
-            C=(C, "v e"),
-            W1=(W1, "b e u"),
-            b1=(b1, "u"),
-            bngain=(bngain, "u"),
-            bnbias=(bnbias, "u"),
-            W2=(W2, "u v"),
-            b2=(b2, "v"),
-        ),
-        dict(x=(x, "n b"), t=(t, "n")),
+        "C[v, e]; W1[b, e, u]; b1[u]; bngain[u]; bnbias[u]; W2[u, v]; b2[v]; x[n, b] in v; t[n] in v",
+        C,
+        W1,
+        b1,
+        bngain,
+        bnbias,
+        W2,
+        b2,
+        x,
+        t,
     )
-    _labels("x", x, size["v"])
-    _labels("t", t, size["v"])
-    n = size["n"]
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, u = size["n"], size["b"], size["e"], size["u"]
 
-    emb = C[x]
+    emb = C.take(x, axis=0)
     embcat = emb
-    hprebn = np.tensordot(embcat, W1, axes=([1, 2], [0, 1])) + b1
+    hprebn = embcat.reshape(n, b * e) @ W1.reshape(b * e, u) + b1
     bnmeani = 1 / n * _sum(hprebn, axis=0)
-    bndiff = hprebn - bnmeani
+    bndiff = np.subtract(hprebn, bnmeani, out=hprebn)
     bndiff2 = bndiff**2
     bnvar = 1 / (n - 1) * _sum(bndiff2, axis=0)
     bnvar_inv = 1 / np.sqrt(bnvar + eps)
-    bnraw = bndiff * bnvar_inv
+    bnraw = np.multiply(bndiff, bnvar_inv, out=bndiff)
     hpreact = bngain * bnraw + bnbias
-    h = np.tanh(hpreact)
+    h = np.tanh(hpreact, out=hpreact)
     logits = h @ W2 + b2
-    logit_maxes = np.max(logits, axis=1, initial=-np.inf)
-    norm_logits = logits - logit_maxes[:, None]
+    logit_maxes = logits.max(axis=1, initial=-np.inf)
+    norm_logits = np.subtract(logits, logit_maxes[:, None], out=logits)
     counts = np.exp(norm_logits)
     counts_sum = _sum(counts, axis=1)
     counts_sum_inv = 1 / counts_sum
-    probs = counts * counts_sum_inv[:, None]
-    logprobs = norm_logits + np.log(counts_sum_inv)[:, None]
+    probs = np.multiply(counts, counts_sum_inv[:, None], out=counts)
+    logprobs = np.add(norm_logits, np.log(counts_sum_inv)[:, None], out=norm_logits)
     loss = -_mean(logprobs[np.arange(n), t])
     return loss, (embcat, bnraw, h, probs, bnvar_inv)
 
@@ -134,21 +137,22 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
         out of range.
     """
     size = _lengths(
-        dict(
-            embcat=(embcat, "n b e"),
-            bnraw=(bnraw, "n u"),
-            h=(h, "n u"),
-            probs=(probs, "n v"),
-            bnvar_inv=(bnvar_inv, "u"),
-            W1=(W1, "b e u"),
-            bngain=(bngain, "u"),
-            W2=(W2, "u v"),
-        ),
-        dict(x=(x, "n b"), t=(t, "n")),
+        "embcat[n, b, e]; bnraw[n, u]; h[n, u]; probs[n, v]; bnvar_inv[u]; W1[b, e, u]; bngain[u]; W2[u, v]; "
+        "x[n, b] in v; t[n] in v",
+        embcat,
+        bnraw,
+        h,
+        probs,
+        bnvar_inv,
+        W1,
+        bngain,
+        W2,
+        x,
+        t,
     )
-    _labels("x", x, size["v"])
-    _labels("t", t, size["v"])
-    n, u, v = size["n"], size["u"], size["v"]
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, u, v = size["n"], size["b"], size["e"], size["u"], size["v"]
     dloss = np.asarray(dloss, dtype=embcat.dtype)
 
     dlogits = probs * (dloss / n)
@@ -162,40 +166,50 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     dbnbias = _sum(dhpreact, axis=0)
     dhprebn = dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1))
     dhprebn *= bngain * bnvar_inv
-    dW1 = np.tensordot(embcat, dhprebn, axes=([0], [0]))
+    dW1 = (embcat.reshape(n, b * e).T @ dhprebn).reshape(b, e, u)
     db1 = np.zeros((u,), dtype=embcat.dtype)
-    demb = np.tensordot(dhprebn, W1, axes=([1], [2]))
+    demb = (dhprebn @ W1.reshape(b * e, u).T).reshape(n, b, e)
     dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dbngain, dbnbias, dW2, db2
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError."""
-    if labels.size and (labels.min() < 0 or labels.max() >= length):
+    """The labels as indices; IndexError if one is out of range."""
+    indices = labels.astype(np.intp, copy=False)
+    if indices.size and indices.view(np.uintp).max() >= length:  # unsigned, a negative label is a huge one
         raise IndexError(f"{name} holds labels from {labels.min()} to {labels.max()}; expected 0 to {length - 1}")
+    return indices
 
 
-def _lengths(arrays, labels=None, same=None):
+def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    labels, same, size, dtype = labels or {}, same or {}, {}, None
-    for name, (array, axes) in (arrays | labels).items():
-        if not isinstance(array, (np.ndarray, np.generic)):
-            raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
-        if name in labels:
-            if array.dtype.kind not in "iu":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
-        elif array.dtype.kind != "f" or array.dtype != (dtype or array.dtype):
-            raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
+    return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(text, *found):
+    """The lengths for arguments of these types, shapes and dtypes. What was found to fit once is not worked out again."""
+    parts, size, dtype = text.split("; "), {}, None
+    same = dict(part.split(" = ") for part in parts[len(found) :])
+    for part, (kind, shape, own) in zip(parts, found, strict=False):  # equal axes come last
+        name, axes, labels = part.replace("]", "[").split("[")
+        if not issubclass(kind, (np.ndarray, np.generic)):
+            raise TypeError(f"{name} must be a NumPy array, not {kind.__name__}")
+        if labels:
+            if own.kind not in "iu":
+                raise TypeError(f"{name} has dtype {own}; expected integers")
+        elif own.kind != "f" or own != (dtype or own):
+            raise TypeError(f"{name} has dtype {own}; expected {dtype or 'a floating-point one'}")
         else:
-            dtype = array.dtype
-        axes = axes.split()
+            dtype = own
+        axes = axes.split(", ") if axes else []
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]
-        extra = array.ndim - len(axes) + len(star)
+        extra = len(shape) - len(axes) + len(star)
         if extra < 0 or (extra and not star):
-            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {array.shape}")
+            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {shape}")
         for k, axis in enumerate(axes):
             shift = extra - 1 if star and k > star[0] else 0
-            length = array.shape[k : k + extra] if axis[0] == "*" else array.shape[k + shift]
+            length = shape[k : k + extra] if axis[0] == "*" else shape[k + shift]
             axis = same.get(axis, axis)
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
@@ -203,23 +217,51 @@ def _lengths(arrays, labels=None, same=None):
 
 
 def _mean(a, axis=None, keepdims=False):
-    """The mean, accumulated in float64 and rounded once; NaN where there is nothing to average."""
-    total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.divide(total, a.size / max(total.size, 1)).astype(a.dtype)
+    """The mean, rounded once; NaN where there is nothing to average."""
+    total = _total(a, axis, keepdims)
+    count = a.size // max(total.size, 1)
+    return (total / count if count else total * np.nan).astype(a.dtype)
 
 
 def _scatter_add(labels, rows, length):
-    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
-    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
-    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
-    if labels.size:
-        order = np.argsort(labels, kind="stable")
-        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
-    return out
+    """The sum of the rows of each label, accumulated in float64: wide rows one by one, narrow ones in one count of all entries."""
+    labels, shape = labels.reshape(-1), rows.shape[labels.ndim :]
+    if length > labels.size:  # most rows of the result are zeros
+        used, labels = np.unique(labels, return_inverse=True)
+        out = np.zeros((length, *shape), dtype=rows.dtype)
+        out[used] = _scatter_add(labels, rows.reshape(labels.size, *shape), len(used))
+        return out
+    width = math.prod(shape)
+    rows = rows.reshape(labels.size, width)
+    if width > 100:
+        total = np.zeros((length, width))
+        for label, row in zip(labels.tolist(), rows, strict=True):
+            total[label] += row
+    else:
+        entries = labels[:, None] * width + np.arange(width)
+        total = np.bincount(entries.reshape(-1), weights=rows.reshape(-1), minlength=length * width)
+    return total.reshape(length, *shape).astype(rows.dtype)
 
 
 def _sum(a, axis=None, keepdims=False):
-    """The sum, accumulated in float64 and rounded once."""
-    return np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64).astype(a.dtype)
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
+
+
+def _total(a, axis, keepdims):
+    """The sum in float64. Float32 adds no more than 8 rows or 4096 columns, and by matrix products with ones, which are fast."""
+    ones = _ONES.get(a.dtype)
+    if axis == 0 and a.ndim == 2 and len(a) > 128 and ones is not None:
+        whole = len(a) - len(a) % 8
+        blocks = ones[:8] @ a[:whole].reshape(-1, 8, a.shape[1])
+        total = np.add.reduce(blocks, axis=0, dtype=np.float64) + np.add.reduce(a[whole:], axis=0, dtype=np.float64)
+    elif axis in (-1, a.ndim - 1) and a.ndim > 1 and a.shape[-1] <= 4096 and ones is not None:
+        total = np.vecdot(a, ones[: a.shape[-1]])
+    elif axis == (0, 2) and a.ndim == 3 and a.size:
+        total = _total(_total(a.reshape(len(a), -1), 0, False).reshape(a.shape[1:]), 1, False)
+    else:
+        return np.add.reduce(a, axis=axis, keepdims=keepdims, dtype=np.float64)
+    return np.expand_dims(total, axis) if keepdims else total
+
+
+_ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}

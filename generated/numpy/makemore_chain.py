@@ -36,6 +36,8 @@ argument is checked; the closed forms are in ``makemore.py``.
 Source: Karpathy, Neural Networks: Zero to Hero, lecture 4: becoming a backprop ninja.
 """
 
+import math
+
 import numpy as np
 
 __all__ = [
@@ -72,10 +74,12 @@ __all__ = [
 
 def makemore_values(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     """Every name of the equations with its value, in order."""
-    n = x.shape[0]
-    emb = C[x]
+    n, b = x.shape
+    e = C.shape[1]
+    u = W1.shape[2]
+    emb = C.take(x, axis=0)
     embcat = emb
-    hprebn = np.tensordot(embcat, W1, axes=([1, 2], [0, 1])) + b1
+    hprebn = embcat.reshape(n, b * e) @ W1.reshape(b * e, u) + b1
     bnmeani = 1 / n * _sum(hprebn, axis=0)
     bndiff = hprebn - bnmeani
     bndiff2 = bndiff**2
@@ -85,7 +89,7 @@ def makemore_values(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     hpreact = bngain * bnraw + bnbias
     h = np.tanh(hpreact)
     logits = h @ W2 + b2
-    logit_maxes = np.max(logits, axis=1, initial=-np.inf)
+    logit_maxes = logits.max(axis=1, initial=-np.inf)
     norm_logits = logits - logit_maxes[:, None]
     counts = np.exp(norm_logits)
     counts_sum = _sum(counts, axis=1)
@@ -132,7 +136,7 @@ def dprobs(dlogprobs, probs):
 
 def dcounts_sum_inv(dprobs, counts):
     """dcounts_sum_inv[n] = sum[v](dprobs[n, v]*counts[n, v])"""
-    return _sum(dprobs * counts, axis=1)
+    return _dot(dprobs, counts)
 
 
 def dcounts_sum(dcounts_sum_inv, counts_sum):
@@ -234,7 +238,10 @@ def dhprebn(dbndiff, dbnmeani):
 
 def dW1(dhprebn, embcat):
     """dW1[b, e, u] = sum[n](dhprebn[n, u]*embcat[n, b, e])"""
-    return np.tensordot(embcat, dhprebn, axes=([0], [0]))
+    n, u = dhprebn.shape
+    b = embcat.shape[1]
+    e = embcat.shape[2]
+    return (embcat.reshape(n, b * e).T @ dhprebn).reshape(b, e, u)
 
 
 def db1(dhprebn):
@@ -244,7 +251,10 @@ def db1(dhprebn):
 
 def dembcat(dhprebn, W1):
     """dembcat[n, b, e] = sum[u](dhprebn[n, u]*W1[b, e, u])"""
-    return np.tensordot(dhprebn, W1, axes=([1], [2]))
+    b = W1.shape[0]
+    e = W1.shape[1]
+    n, u = dhprebn.shape
+    return (dhprebn @ W1.reshape(b * e, u).T).reshape(n, b, e)
 
 
 def demb(dembcat):
@@ -289,24 +299,59 @@ ADJOINTS = (
 )
 
 
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
+
+
 def _mean(a, axis=None, keepdims=False):
-    """The mean, accumulated in float64 and rounded once; NaN where there is nothing to average."""
-    total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.divide(total, a.size / max(total.size, 1)).astype(a.dtype)
+    """The mean, rounded once; NaN where there is nothing to average."""
+    total = _total(a, axis, keepdims)
+    count = a.size // max(total.size, 1)
+    return (total / count if count else total * np.nan).astype(a.dtype)
 
 
 def _scatter_add(labels, rows, length):
-    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
-    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
-    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
-    if labels.size:
-        order = np.argsort(labels, kind="stable")
-        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
-    return out
+    """The sum of the rows of each label, accumulated in float64: wide rows one by one, narrow ones in one count of all entries."""
+    labels, shape = labels.reshape(-1), rows.shape[labels.ndim :]
+    if length > labels.size:  # most rows of the result are zeros
+        used, labels = np.unique(labels, return_inverse=True)
+        out = np.zeros((length, *shape), dtype=rows.dtype)
+        out[used] = _scatter_add(labels, rows.reshape(labels.size, *shape), len(used))
+        return out
+    width = math.prod(shape)
+    rows = rows.reshape(labels.size, width)
+    if width > 100:
+        total = np.zeros((length, width))
+        for label, row in zip(labels.tolist(), rows, strict=True):
+            total[label] += row
+    else:
+        entries = labels[:, None] * width + np.arange(width)
+        total = np.bincount(entries.reshape(-1), weights=rows.reshape(-1), minlength=length * width)
+    return total.reshape(length, *shape).astype(rows.dtype)
 
 
 def _sum(a, axis=None, keepdims=False):
-    """The sum, accumulated in float64 and rounded once."""
-    return np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64).astype(a.dtype)
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
+
+
+def _total(a, axis, keepdims):
+    """The sum in float64. Float32 adds no more than 8 rows or 4096 columns, and by matrix products with ones, which are fast."""
+    ones = _ONES.get(a.dtype)
+    if axis == 0 and a.ndim == 2 and len(a) > 128 and ones is not None:
+        whole = len(a) - len(a) % 8
+        blocks = ones[:8] @ a[:whole].reshape(-1, 8, a.shape[1])
+        total = np.add.reduce(blocks, axis=0, dtype=np.float64) + np.add.reduce(a[whole:], axis=0, dtype=np.float64)
+    elif axis in (-1, a.ndim - 1) and a.ndim > 1 and a.shape[-1] <= 4096 and ones is not None:
+        total = np.vecdot(a, ones[: a.shape[-1]])
+    elif axis == (0, 2) and a.ndim == 3 and a.size:
+        total = _total(_total(a.reshape(len(a), -1), 0, False).reshape(a.shape[1:]), 1, False)
+    else:
+        return np.add.reduce(a, axis=axis, keepdims=keepdims, dtype=np.float64)
+    return np.expand_dims(total, axis) if keepdims else total
+
+
+_ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}

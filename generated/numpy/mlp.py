@@ -18,6 +18,9 @@
 Source: Karpathy, Neural Networks: Zero to Hero, lectures 3 to 5.
 """
 
+import functools
+import math
+
 import numpy as np
 
 __all__ = [
@@ -52,27 +55,36 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         out of range.
     """
     size = _lengths(
-        dict(C=(C, "v e"), W1=(W1, "b e h"), b1=(b1, "h"), gamma=(gamma, "h"), beta=(beta, "h"), W2=(W2, "h v"), b2=(b2, "v")),
-        dict(x=(x, "n b"), t=(t, "n")),
+        "C[v, e]; W1[b, e, h]; b1[h]; gamma[h]; beta[h]; W2[h, v]; b2[v]; x[n, b] in v; t[n] in v",
+        C,
+        W1,
+        b1,
+        gamma,
+        beta,
+        W2,
+        b2,
+        x,
+        t,
     )
-    _labels("x", x, size["v"])
-    _labels("t", t, size["v"])
-    n = size["n"]
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, h = size["n"], size["b"], size["e"], size["h"]
 
-    emb = C[x]
-    hpre = np.tensordot(emb, W1, axes=([1, 2], [0, 1])) + b1
+    emb = C.take(x, axis=0)
+    hpre = emb.reshape(n, b * e) @ W1.reshape(b * e, h) + b1
     batchnorm_mu = _mean(hpre, axis=0)
-    batchnorm_c = hpre - batchnorm_mu
+    batchnorm_c = np.subtract(hpre, batchnorm_mu, out=hpre)
     batchnorm_var = _sum(batchnorm_c**2, axis=0) / (n - 1)
     batchnorm_rstd = 1 / np.sqrt(batchnorm_var + eps)
-    batchnorm_xhat = batchnorm_c * batchnorm_rstd
+    batchnorm_xhat = np.multiply(batchnorm_c, batchnorm_rstd, out=batchnorm_c)
     hbn = gamma * batchnorm_xhat + beta
-    act = np.tanh(hbn)
+    act = np.tanh(hbn, out=hbn)
     logits = act @ W2 + b2
-    m = np.max(logits, axis=1, initial=-np.inf)
-    e2 = np.exp(logits - m[:, None])
+    m = logits.max(axis=1, initial=-np.inf)
+    e2 = logits - m[:, None]
+    np.exp(e2, out=e2)
     total = _sum(e2, axis=1)
-    softmax_cross_entropy_p = e2 / total[:, None]
+    softmax_cross_entropy_p = np.divide(e2, total[:, None], out=e2)
     loss = -_mean(logits[np.arange(n), t] - m - np.log(total))
     return loss, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
 
@@ -101,21 +113,22 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
         out of range.
     """
     size = _lengths(
-        dict(
-            emb=(emb, "n b e"),
-            batchnorm_xhat=(batchnorm_xhat, "n h"),
-            act=(act, "n h"),
-            softmax_cross_entropy_p=(softmax_cross_entropy_p, "n v"),
-            batchnorm_rstd=(batchnorm_rstd, "h"),
-            W1=(W1, "b e h"),
-            gamma=(gamma, "h"),
-            W2=(W2, "h v"),
-        ),
-        dict(x=(x, "n b"), t=(t, "n")),
+        "emb[n, b, e]; batchnorm_xhat[n, h]; act[n, h]; softmax_cross_entropy_p[n, v]; batchnorm_rstd[h]; "
+        "W1[b, e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
+        emb,
+        batchnorm_xhat,
+        act,
+        softmax_cross_entropy_p,
+        batchnorm_rstd,
+        W1,
+        gamma,
+        W2,
+        x,
+        t,
     )
-    _labels("x", x, size["v"])
-    _labels("t", t, size["v"])
-    n, h, v = size["n"], size["h"], size["v"]
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, h, v = size["n"], size["b"], size["e"], size["h"], size["v"]
     dloss = np.asarray(dloss, dtype=emb.dtype)
 
     dlogits = softmax_cross_entropy_p * (dloss / n)
@@ -129,40 +142,50 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     dbeta = _sum(dhbn, axis=0)
     dhpre = dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1))
     dhpre *= gamma * batchnorm_rstd
-    dW1 = np.tensordot(emb, dhpre, axes=([0], [0]))
+    dW1 = (emb.reshape(n, b * e).T @ dhpre).reshape(b, e, h)
     db1 = np.zeros((h,), dtype=emb.dtype)
-    demb = np.tensordot(dhpre, W1, axes=([1], [2]))
+    demb = (dhpre @ W1.reshape(b * e, h).T).reshape(n, b, e)
     dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dgamma, dbeta, dW2, db2
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError."""
-    if labels.size and (labels.min() < 0 or labels.max() >= length):
+    """The labels as indices; IndexError if one is out of range."""
+    indices = labels.astype(np.intp, copy=False)
+    if indices.size and indices.view(np.uintp).max() >= length:  # unsigned, a negative label is a huge one
         raise IndexError(f"{name} holds labels from {labels.min()} to {labels.max()}; expected 0 to {length - 1}")
+    return indices
 
 
-def _lengths(arrays, labels=None, same=None):
+def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    labels, same, size, dtype = labels or {}, same or {}, {}, None
-    for name, (array, axes) in (arrays | labels).items():
-        if not isinstance(array, (np.ndarray, np.generic)):
-            raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
-        if name in labels:
-            if array.dtype.kind not in "iu":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
-        elif array.dtype.kind != "f" or array.dtype != (dtype or array.dtype):
-            raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
+    return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(text, *found):
+    """The lengths for arguments of these types, shapes and dtypes. What was found to fit once is not worked out again."""
+    parts, size, dtype = text.split("; "), {}, None
+    same = dict(part.split(" = ") for part in parts[len(found) :])
+    for part, (kind, shape, own) in zip(parts, found, strict=False):  # equal axes come last
+        name, axes, labels = part.replace("]", "[").split("[")
+        if not issubclass(kind, (np.ndarray, np.generic)):
+            raise TypeError(f"{name} must be a NumPy array, not {kind.__name__}")
+        if labels:
+            if own.kind not in "iu":
+                raise TypeError(f"{name} has dtype {own}; expected integers")
+        elif own.kind != "f" or own != (dtype or own):
+            raise TypeError(f"{name} has dtype {own}; expected {dtype or 'a floating-point one'}")
         else:
-            dtype = array.dtype
-        axes = axes.split()
+            dtype = own
+        axes = axes.split(", ") if axes else []
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]
-        extra = array.ndim - len(axes) + len(star)
+        extra = len(shape) - len(axes) + len(star)
         if extra < 0 or (extra and not star):
-            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {array.shape}")
+            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {shape}")
         for k, axis in enumerate(axes):
             shift = extra - 1 if star and k > star[0] else 0
-            length = array.shape[k : k + extra] if axis[0] == "*" else array.shape[k + shift]
+            length = shape[k : k + extra] if axis[0] == "*" else shape[k + shift]
             axis = same.get(axis, axis)
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
@@ -170,23 +193,51 @@ def _lengths(arrays, labels=None, same=None):
 
 
 def _mean(a, axis=None, keepdims=False):
-    """The mean, accumulated in float64 and rounded once; NaN where there is nothing to average."""
-    total = np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.divide(total, a.size / max(total.size, 1)).astype(a.dtype)
+    """The mean, rounded once; NaN where there is nothing to average."""
+    total = _total(a, axis, keepdims)
+    count = a.size // max(total.size, 1)
+    return (total / count if count else total * np.nan).astype(a.dtype)
 
 
 def _scatter_add(labels, rows, length):
-    """The sum of the rows of each label, accumulated in float64: rows sorted by label, then one sum per run."""
-    labels, rows = labels.reshape(-1), rows.reshape(labels.size, *rows.shape[labels.ndim :])
-    out = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
-    if labels.size:
-        order = np.argsort(labels, kind="stable")
-        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-        out[labels[order[starts]]] = np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
-    return out
+    """The sum of the rows of each label, accumulated in float64: wide rows one by one, narrow ones in one count of all entries."""
+    labels, shape = labels.reshape(-1), rows.shape[labels.ndim :]
+    if length > labels.size:  # most rows of the result are zeros
+        used, labels = np.unique(labels, return_inverse=True)
+        out = np.zeros((length, *shape), dtype=rows.dtype)
+        out[used] = _scatter_add(labels, rows.reshape(labels.size, *shape), len(used))
+        return out
+    width = math.prod(shape)
+    rows = rows.reshape(labels.size, width)
+    if width > 100:
+        total = np.zeros((length, width))
+        for label, row in zip(labels.tolist(), rows, strict=True):
+            total[label] += row
+    else:
+        entries = labels[:, None] * width + np.arange(width)
+        total = np.bincount(entries.reshape(-1), weights=rows.reshape(-1), minlength=length * width)
+    return total.reshape(length, *shape).astype(rows.dtype)
 
 
 def _sum(a, axis=None, keepdims=False):
-    """The sum, accumulated in float64 and rounded once."""
-    return np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64).astype(a.dtype)
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
+
+
+def _total(a, axis, keepdims):
+    """The sum in float64. Float32 adds no more than 8 rows or 4096 columns, and by matrix products with ones, which are fast."""
+    ones = _ONES.get(a.dtype)
+    if axis == 0 and a.ndim == 2 and len(a) > 128 and ones is not None:
+        whole = len(a) - len(a) % 8
+        blocks = ones[:8] @ a[:whole].reshape(-1, 8, a.shape[1])
+        total = np.add.reduce(blocks, axis=0, dtype=np.float64) + np.add.reduce(a[whole:], axis=0, dtype=np.float64)
+    elif axis in (-1, a.ndim - 1) and a.ndim > 1 and a.shape[-1] <= 4096 and ones is not None:
+        total = np.vecdot(a, ones[: a.shape[-1]])
+    elif axis == (0, 2) and a.ndim == 3 and a.size:
+        total = _total(_total(a.reshape(len(a), -1), 0, False).reshape(a.shape[1:]), 1, False)
+    else:
+        return np.add.reduce(a, axis=axis, keepdims=keepdims, dtype=np.float64)
+    return np.expand_dims(total, axis) if keepdims else total
+
+
+_ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}

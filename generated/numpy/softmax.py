@@ -8,6 +8,8 @@
 Source: Bridle, Probabilistic interpretation of feedforward classification network outputs (1990).
 """
 
+import functools
+
 import numpy as np
 
 __all__ = [
@@ -26,10 +28,11 @@ def softmax_forward(z):
     Returns p, and the tuple of what the backward needs: (p,).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(z=(z, "*s c")))
+    _lengths("z[*s, c]", z)
 
-    e = np.exp(z - np.max(z, axis=-1, keepdims=True, initial=-np.inf))
-    p = e / _sum(e, axis=-1, keepdims=True)
+    e = z - z.max(axis=-1, keepdims=True, initial=-np.inf)
+    np.exp(e, out=e)
+    p = np.divide(e, _sum(e, axis=-1, keepdims=True), out=e)
     return p, (p,)
 
 
@@ -42,34 +45,49 @@ def softmax_backward(dp, p):
     Returns dz.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(dp=(dp, "*s c"), p=(p, "*s c")))
+    _lengths("dp[*s, c]; p[*s, c]", dp, p)
 
-    dz = dp - _sum(dp * p, axis=-1, keepdims=True)
+    dz = dp - _dot(dp, p)[..., None]
     dz *= p
     return dz
 
 
-def _lengths(arrays, labels=None, same=None):
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
+
+
+def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    labels, same, size, dtype = labels or {}, same or {}, {}, None
-    for name, (array, axes) in (arrays | labels).items():
-        if not isinstance(array, (np.ndarray, np.generic)):
-            raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
-        if name in labels:
-            if array.dtype.kind not in "iu":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
-        elif array.dtype.kind != "f" or array.dtype != (dtype or array.dtype):
-            raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
+    return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(text, *found):
+    """The lengths for arguments of these types, shapes and dtypes. What was found to fit once is not worked out again."""
+    parts, size, dtype = text.split("; "), {}, None
+    same = dict(part.split(" = ") for part in parts[len(found) :])
+    for part, (kind, shape, own) in zip(parts, found, strict=False):  # equal axes come last
+        name, axes, labels = part.replace("]", "[").split("[")
+        if not issubclass(kind, (np.ndarray, np.generic)):
+            raise TypeError(f"{name} must be a NumPy array, not {kind.__name__}")
+        if labels:
+            if own.kind not in "iu":
+                raise TypeError(f"{name} has dtype {own}; expected integers")
+        elif own.kind != "f" or own != (dtype or own):
+            raise TypeError(f"{name} has dtype {own}; expected {dtype or 'a floating-point one'}")
         else:
-            dtype = array.dtype
-        axes = axes.split()
+            dtype = own
+        axes = axes.split(", ") if axes else []
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]
-        extra = array.ndim - len(axes) + len(star)
+        extra = len(shape) - len(axes) + len(star)
         if extra < 0 or (extra and not star):
-            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {array.shape}")
+            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {shape}")
         for k, axis in enumerate(axes):
             shift = extra - 1 if star and k > star[0] else 0
-            length = array.shape[k : k + extra] if axis[0] == "*" else array.shape[k + shift]
+            length = shape[k : k + extra] if axis[0] == "*" else shape[k + shift]
             axis = same.get(axis, axis)
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
@@ -77,5 +95,24 @@ def _lengths(arrays, labels=None, same=None):
 
 
 def _sum(a, axis=None, keepdims=False):
-    """The sum, accumulated in float64 and rounded once."""
-    return np.sum(a, axis=axis, keepdims=keepdims, dtype=np.float64).astype(a.dtype)
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
+
+
+def _total(a, axis, keepdims):
+    """The sum in float64. Float32 adds no more than 8 rows or 4096 columns, and by matrix products with ones, which are fast."""
+    ones = _ONES.get(a.dtype)
+    if axis == 0 and a.ndim == 2 and len(a) > 128 and ones is not None:
+        whole = len(a) - len(a) % 8
+        blocks = ones[:8] @ a[:whole].reshape(-1, 8, a.shape[1])
+        total = np.add.reduce(blocks, axis=0, dtype=np.float64) + np.add.reduce(a[whole:], axis=0, dtype=np.float64)
+    elif axis in (-1, a.ndim - 1) and a.ndim > 1 and a.shape[-1] <= 4096 and ones is not None:
+        total = np.vecdot(a, ones[: a.shape[-1]])
+    elif axis == (0, 2) and a.ndim == 3 and a.size:
+        total = _total(_total(a.reshape(len(a), -1), 0, False).reshape(a.shape[1:]), 1, False)
+    else:
+        return np.add.reduce(a, axis=axis, keepdims=keepdims, dtype=np.float64)
+    return np.expand_dims(total, axis) if keepdims else total
+
+
+_ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}

@@ -8,6 +8,8 @@
 Source: LeCun et al., Efficient BackProp (1998).
 """
 
+import functools
+
 import numpy as np
 
 __all__ = [
@@ -25,7 +27,7 @@ def tanh_forward(x):
     Returns y, and the tuple of what the backward needs: (y,).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(x=(x, "*s")))
+    _lengths("x[*s]", x)
 
     y = np.tanh(x)
     return y, (y,)
@@ -40,34 +42,42 @@ def tanh_backward(dy, y):
     Returns dx.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
-    _lengths(dict(dy=(dy, "*s"), y=(y, "*s")))
+    _lengths("dy[*s]; y[*s]", dy, y)
 
     dx = 1 - y**2
     dx *= dy
     return dx
 
 
-def _lengths(arrays, labels=None, same=None):
+def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    labels, same, size, dtype = labels or {}, same or {}, {}, None
-    for name, (array, axes) in (arrays | labels).items():
-        if not isinstance(array, (np.ndarray, np.generic)):
-            raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
-        if name in labels:
-            if array.dtype.kind not in "iu":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
-        elif array.dtype.kind != "f" or array.dtype != (dtype or array.dtype):
-            raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
+    return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(text, *found):
+    """The lengths for arguments of these types, shapes and dtypes. What was found to fit once is not worked out again."""
+    parts, size, dtype = text.split("; "), {}, None
+    same = dict(part.split(" = ") for part in parts[len(found) :])
+    for part, (kind, shape, own) in zip(parts, found, strict=False):  # equal axes come last
+        name, axes, labels = part.replace("]", "[").split("[")
+        if not issubclass(kind, (np.ndarray, np.generic)):
+            raise TypeError(f"{name} must be a NumPy array, not {kind.__name__}")
+        if labels:
+            if own.kind not in "iu":
+                raise TypeError(f"{name} has dtype {own}; expected integers")
+        elif own.kind != "f" or own != (dtype or own):
+            raise TypeError(f"{name} has dtype {own}; expected {dtype or 'a floating-point one'}")
         else:
-            dtype = array.dtype
-        axes = axes.split()
+            dtype = own
+        axes = axes.split(", ") if axes else []
         star = [k for k, axis in enumerate(axes) if axis[0] == "*"]
-        extra = array.ndim - len(axes) + len(star)
+        extra = len(shape) - len(axes) + len(star)
         if extra < 0 or (extra and not star):
-            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {array.shape}")
+            raise ValueError(f"{name} must have the axes [{', '.join(axes)}], not shape {shape}")
         for k, axis in enumerate(axes):
             shift = extra - 1 if star and k > star[0] else 0
-            length = array.shape[k : k + extra] if axis[0] == "*" else array.shape[k + shift]
+            length = shape[k : k + extra] if axis[0] == "*" else shape[k + shift]
             axis = same.get(axis, axis)
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")

@@ -52,7 +52,7 @@ def gelu_backward(dy, cdf, x):
     dtype = dy.dtype
     dy, cdf, x = _wide(dy), _wide(cdf), _wide(x)
 
-    dx = dy * (cdf + x * torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
+    dx = dy * (cdf + x * torch.exp(x**2 / -2) / math.sqrt(2 * math.pi))
     return dx.to(dtype)
 
 
