@@ -1,4 +1,4 @@
-"""The command line: ``python -m codegen derive | check | emit | notebook``. Only this module writes files."""
+"""The command line: ``python -m codegen derive | check | emit | schedule | notebook``. Only this module writes files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from tqdm import tqdm
 from codegen.build import BACKENDS, COMMAND, Built, build_catalogue, package_files
 from codegen.emit import emit, formatted
 from codegen.exercise import exercise_files
+from codegen.native.describe import describe
+from codegen.plan import plan
 from codegen.table import table
 from codegen.write import differences, write_owned
+from derive import derive, load, parse
 from derive.errors import OpError
+from derive.ops import names
 
 ROOT = Path(__file__).resolve().parent.parent / "generated"
 
@@ -31,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m codegen", description="From equations to certified kernels.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    derive = commands.add_parser("derive", help="derive, certify and emit the whole catalogue into generated/")
-    derive.set_defaults(run=run_derive)
+    all_ops = commands.add_parser("derive", help="derive, certify and emit the whole catalogue into generated/")
+    all_ops.set_defaults(run=run_derive)
     check = commands.add_parser("check", help="compare generated/ with what would be generated")
     check.set_defaults(run=run_check)
     one = commands.add_parser("emit", help="derive, certify and emit an op of your own")
@@ -40,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, help="the folder to write to")
     one.add_argument("--backend", default=",".join(BACKENDS), help="comma-separated (default: %(default)s)")
     one.set_defaults(run=run_emit)
+    loops = commands.add_parser("schedule", help="show the loops of an op's native kernels, and the bytes they move")
+    loops.add_argument("op", help="an op of the catalogue, or a text file with equations")
+    loops.set_defaults(run=run_schedule)
     notebook = commands.add_parser("notebook", help="write and execute the exercise as a notebook")
     notebook.set_defaults(run=run_notebook)
     return top
@@ -86,6 +93,15 @@ def run_check(options: argparse.Namespace) -> int:
 def run_emit(options: argparse.Namespace) -> int:
     built = emit(options.file.read_text(encoding="utf-8"), options.out, backends=options.backend.split(","))
     print(table([built]))
+    return 0
+
+
+def run_schedule(options: argparse.Namespace) -> int:
+    file = Path(options.op)
+    if options.op not in names() and not file.is_file():
+        raise ValueError(f"no op '{options.op}' in the catalogue, and no file of that name; known: {', '.join(names())}")
+    op = load(options.op) if options.op in names() else parse(file.read_text(encoding="utf-8"))
+    print(describe(plan(derive(op))))
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from codegen.build import BACKENDS, Built, build
 from codegen.format import format_c, format_python
+from codegen.native.files import runtime_files
 from codegen.write import write_files
 from derive import parse
 from derive.errors import OpError
@@ -16,18 +17,21 @@ from derive.syntax import Op
 def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS) -> Built:
     """Derive and certify an op, given as text or built from SymPy equations, and write its kernels below ``out``.
 
-    Writes ``out/BACKEND/OP.py`` for each backend, ``out/latex/OP.tex`` and ``out/certificates/OP.json``. Raises OpError for
-    what cannot be understood, derived or certified, and ValueError for an unknown backend; nothing is written then.
+    Writes ``out/BACKEND/OP.py`` for each backend (the native one also has ``OP.c``, its header and the files that compile and
+    call it, and brings the NumPy one), ``out/latex/OP.tex`` and ``out/certificates/OP.json``. Raises OpError for what cannot
+    be understood, derived or certified, and ValueError for an unknown backend; nothing is written then.
     """
     backends = tuple(backends)
     unknown = [b for b in backends if b not in BACKENDS]
     if unknown or not backends:
         raise ValueError(f"unknown backend '{', '.join(unknown)}'; known: {', '.join(BACKENDS)}")
+    if "native" in backends and "numpy" not in backends:
+        backends = ("numpy", *backends)  # what serves where there is no compiler
     op = parse(op) if isinstance(op, str) else op
     built = build(op, backends=backends, command=f"python -m codegen emit {op.name}.txt")
     if not built.certified:
         raise OpError(f"the derivation does not certify: {built.certificate}", op=op.name)
-    write_files(formatted(built.files), Path(out))
+    write_files(formatted(built.files | (runtime_files() if "native" in backends else {})), Path(out))
     return built
 
 

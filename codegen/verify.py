@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import importlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
+from codegen.layout import lay_out
+from codegen.native.files import op_files, runtime_files
 from codegen.program import Kernel
 from codegen.reference import evaluate
+from codegen.render import render_file
 from derive import syntax as st
 from derive.axes import equal_axes
 
@@ -30,6 +41,35 @@ def load_source(name: str, text: str) -> ModuleType:
     module.__file__ = f"<{name}>"
     exec(compile(text, module.__file__, "exec"), module.__dict__)  # our own output, never a user's text
     return module
+
+
+def load_kernel(kernel: Kernel, backend: str) -> ModuleType:
+    """A module with the kernel's functions in one backend, emitted anew; the native one is compiled when it is called."""
+    if backend != "native":
+        return load_source(f"{kernel.op.name}_{backend}", render_file(lay_out(kernel, backend, "a check"), backend))
+    source = render_file(lay_out(kernel, "numpy", "a check"), "numpy")
+    return load_native(kernel.op.name, {f"numpy/{kernel.op.name}.py": source, **op_files(kernel, "a check"), **runtime_files()})
+
+
+def load_native(name: str, files: Mapping[str, str]) -> ModuleType:
+    """The native module of an op from the texts of its files, in a package of its own for as long as the process lives."""
+    root = Path(_packages())
+    package = f"native_{len(list(root.iterdir()))}"
+    for path, text in files.items():
+        target = root / package / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    importlib.invalidate_caches()
+    return importlib.import_module(f"{package}.native.{name}")
+
+
+@cache
+def _packages() -> str:
+    """A folder on the import path that goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix="native-kernels-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    sys.path.append(folder)
+    return folder
 
 
 def sample_lengths(op: st.Op, rng: np.random.Generator) -> dict[str, int]:
@@ -88,7 +128,7 @@ def run_kernel(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Outputs and gradients of the emitted forward and backward on one input."""
     op = kernel.op
-    to: Any = (lambda t: t.numpy()) if backend == "numpy" else (lambda t: t)
+    to: Any = (lambda t: t) if backend == "torch" else (lambda t: t.numpy())
     values = {n: to(v) for n, v in inputs.items()}
     forward = getattr(module, kernel.forward.name)
     outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))

@@ -106,7 +106,7 @@ def _forward(name: str, backend: str, values: dict[str, torch.Tensor], upstream:
     k = kernel(name)
 
     def to(t: torch.Tensor) -> Any:
-        return t.numpy() if backend == "numpy" else t
+        return t if backend == "torch" else t.numpy()
 
     env: dict[str, Any] = {n: to(v) for n, v in values.items()}
     output, saved = getattr(module(name, backend), k.forward.name)(*_arguments(k.forward, env), **_given(k.forward, given))

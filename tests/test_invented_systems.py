@@ -10,7 +10,7 @@ from codegen.format import format_python
 from codegen.layout import lay_out
 from codegen.plan import plan
 from codegen.render import render_file
-from codegen.verify import agreement, load_source
+from codegen.verify import agreement, load_kernel, load_source
 from derive.certify import certify
 
 SYSTEMS = {
@@ -117,6 +117,7 @@ def test_derives_certifies_and_matches_autograd(name: str) -> None:
         text = format_python({"op.py": source})["op.py"]
         module = load_source(kernel.op.name, text)
         assert agreement(kernel, module, backend, seeds=tuple(range(5))).largest < 1e-11
+    assert agreement(kernel, load_kernel(kernel, "native"), "native", seeds=tuple(range(5))).largest < 1e-11
 
 
 def lines(name: str) -> dict[str, str]:
