@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from codegen.layout import PRINTERS, lay_out
+from codegen.native.differentiable import torch_files, torch_package
 from codegen.native.files import exports as native_exports
 from codegen.native.files import op_files, runtime_files
 from codegen.plan import plan
@@ -60,6 +61,7 @@ def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND,
     sources = {b: render_file(lay_out(kernel, b, command), b) for b in ARRAY_BACKENDS if b in backends}
     files = {f"{b}/{op.name}.py": text for b, text in sources.items()}
     files |= op_files(kernel, command) if "native" in backends else {}
+    files |= torch_files(kernel, command) if {"native", "torch"} <= set(backends) else {}
     files[f"latex/{op.name}.tex"] = latex_document(derivation, of_derivation(derivation))
     files[f"certificates/{op.name}.json"] = certificate.to_json()
     return Built(
@@ -109,6 +111,7 @@ def package_files(built: list[Built]) -> dict[str, str]:
     out = runtime_files()
     ops = [(b.op, native_exports(b.op)) for b in built]
     out["native/__init__.py"] = render("package.py.j2", backend="native", command=COMMAND, ops=ops)
+    out |= torch_package((b.op for b in built), COMMAND)
     for backend in ARRAY_BACKENDS:
         exports = [(b.op, (*([b.op] if backend == "torch" else []), *b.exports)) for b in built]
         out[f"{backend}/__init__.py"] = render("package.py.j2", backend=backend, command=COMMAND, ops=exports)

@@ -1,4 +1,4 @@
-"""The torch ops as torch users meet them: autograd to second order, torch.func, vmap, compile and export."""
+"""The torch ops as torch users meet them, plain and native: autograd to second order, torch.func, vmap, compile and export."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from tests import kernels
 from tests.kernels import OPS
 
 every = pytest.mark.parametrize("name", OPS)
+both = pytest.mark.parametrize("backend", ["torch", "native.torch"])
 
 
-def op(name: str):
-    return getattr(kernels.module(name, "torch"), name)
+def op(name: str, backend: str):
+    return getattr(kernels.module(name, backend), name)
 
 
 def small(name: str) -> list[torch.Tensor]:
@@ -29,25 +30,28 @@ def small(name: str) -> list[torch.Tensor]:
 
 
 @every
-def test_gradcheck(name: str) -> None:
-    assert torch.autograd.gradcheck(op(name), small(name))
+@both
+def test_gradcheck(name: str, backend: str) -> None:
+    assert torch.autograd.gradcheck(op(name, backend), small(name))
 
 
 @every
-def test_gradgradcheck(name: str) -> None:
+@both
+def test_gradgradcheck(name: str, backend: str) -> None:
     """Second order: what the forward saves must not cut the graph."""
-    assert torch.autograd.gradgradcheck(op(name), small(name), atol=1e-4)
+    assert torch.autograd.gradgradcheck(op(name, backend), small(name), atol=1e-4)
 
 
 @every
-def test_func_grad_and_vmap(name: str) -> None:
+@both
+def test_func_grad_and_vmap(name: str, backend: str) -> None:
     """vmap(grad) over a stack of inputs equals a loop."""
     values = small(name)
     floats = [k for k, v in enumerate(values) if v.is_floating_point()]
     stacked = [torch.stack([v.detach() * (1 + 0.1 * k) if v.is_floating_point() else v for k in range(3)]) for v in values]
 
     def scalar(*args: torch.Tensor) -> torch.Tensor:
-        return (op(name)(*args) ** 2).sum()
+        return (op(name, backend)(*args) ** 2).sum()
 
     grad = torch.func.grad(scalar, argnums=tuple(floats))
     batched = torch.vmap(grad)(*stacked)
@@ -58,23 +62,25 @@ def test_func_grad_and_vmap(name: str) -> None:
 
 
 @every
-def test_export_keeps_the_values(name: str) -> None:
+@both
+def test_export_keeps_the_values(name: str, backend: str) -> None:
     values = [v.detach() for v in small(name)]
 
     class Module(torch.nn.Module):
         def forward(self, *args: torch.Tensor) -> torch.Tensor:
-            return op(name)(*args)
+            return op(name, backend)(*args)
 
     program = torch.export.export(Module(), tuple(values))
-    assert torch.allclose(program.module()(*values), op(name)(*values))
+    assert torch.allclose(program.module()(*values), op(name, backend)(*values))
 
 
 @pytest.mark.parametrize("name", ["softmax", "layernorm", "softmax_cross_entropy"])
-def test_compile_in_one_graph(name: str) -> None:
+@both
+def test_compile_in_one_graph(name: str, backend: str) -> None:
     """Forward and backward under torch.compile without a graph break; the eager backend keeps this independent of compilers."""
     values = small(name)
-    compiled = torch.compile(op(name), fullgraph=True, backend="aot_eager")
-    plain = op(name)(*values)
+    compiled = torch.compile(op(name, backend), fullgraph=True, backend="aot_eager")
+    plain = op(name, backend)(*values)
     found = compiled(*values)
     upstream = torch.randn_like(plain)
     floats = [v for v in values if v.is_floating_point()]
@@ -85,9 +91,10 @@ def test_compile_in_one_graph(name: str) -> None:
 
 
 @every
-def test_no_gradient_is_computed_for_labels_and_constants(name: str) -> None:
+@both
+def test_no_gradient_is_computed_for_labels_and_constants(name: str, backend: str) -> None:
     values = small(name)
-    out = op(name)(*values)
+    out = op(name, backend)(*values)
     out.sum().backward()
     for v in values:
         assert v.grad is None or v.is_floating_point()

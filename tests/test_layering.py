@@ -73,6 +73,18 @@ def test_torch_kernels_need_torch_alone(path: Path) -> None:
     assert {name.partition(".")[0] for name in outside} <= STANDARD | {"torch"}
 
 
+@pytest.mark.parametrize("path", [p for p in sources("generated/native") if p.parent.name == "native"], ids=label)
+def test_native_kernels_need_numpy_and_its_kernels(path: Path) -> None:
+    outside = {name for name in imported(path) if not name.startswith(("generated.native", "generated.numpy"))}
+    assert {name.partition(".")[0] for name in outside - {"generated"}} <= STANDARD | {"numpy"}
+
+
+@pytest.mark.parametrize("path", sources("generated/native/torch"), ids=label)
+def test_native_torch_ops_need_torch_and_its_kernels_as_well(path: Path) -> None:
+    outside = {name for name in imported(path) if not name.startswith(("generated.native", "generated.torch"))}
+    assert {name.partition(".")[0] for name in outside} <= STANDARD | {"numpy", "torch"}
+
+
 @pytest.mark.parametrize(
     "path",
     [p for backend in ("numpy", "torch") for p in sources(f"generated/{backend}") if p.name != "__init__.py"],
@@ -92,11 +104,16 @@ def test_nothing_imports_the_tests(path: Path) -> None:
     assert "tests" not in tops(path)
 
 
-def loaded_by(statement: str) -> set[str]:
-    """The top-level modules that a fresh interpreter holds after a statement."""
-    code = f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+def modules_after(statement: str) -> set[str]:
+    """The modules that a fresh interpreter holds after a statement."""
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(result.stdout.split())
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The same, top-level names only."""
+    return {name.partition(".")[0] for name in modules_after(statement)}
 
 
 @pytest.mark.parametrize("statement", ["import derive", "import derive.parse", "import derive.ops"])
@@ -109,3 +126,13 @@ def test_numpy_kernels_load_numpy_alone() -> None:
     loaded = loaded_by("import generated.numpy")
     assert "numpy" in loaded
     assert not loaded & {"torch", "sympy", "jinja2", "derive", "codegen"}
+
+
+def test_native_kernels_load_no_torch() -> None:
+    loaded = loaded_by("import generated.native")
+    assert "numpy" in loaded
+    assert not loaded & {"torch", "sympy", "jinja2", "derive", "codegen"}
+
+
+def test_torch_kernels_load_no_native_ones() -> None:
+    assert "generated.native" not in modules_after("import generated.torch")

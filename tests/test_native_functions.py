@@ -167,8 +167,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, str], C
 def spacing(reference: Array, bits: int) -> Array:
     """The distance of neighbouring numbers of the precision at a value given in float64; constant below the normal ones."""
     digits, lowest = {32: (24, -126), 64: (53, -1022)}[bits]
-    exponent = np.frexp(reference)[1] - 1
-    return np.ldexp(1.0, np.maximum(exponent, lowest) - (digits - 1))
+    exponent = np.maximum(np.frexp(reference)[1] - 1, lowest)
+    result: Array = np.ldexp(1.0, exponent - (digits - 1))
+    return result
 
 
 def ulp_error(got: Array, high: Array, low: Array, bits: int) -> Array:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from codegen.native.flat import Flat
 from codegen.native.layout import programs
-from codegen.native.schedule import Item, Loop, Schedule, flats_in, needs, schedule
+from codegen.native.schedule import Item, Schedule, flats_in, needs, schedule
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.factor import DEFAULT_SIZE
@@ -54,10 +54,12 @@ class _Description:
 
     def statement(self, f: Flat) -> str:
         left = f"{f.name}[{','.join(f.index)}]" if f.index else f.name
-        note = {"product": "  (matrix product)", "scatter": "  (scatter-add)", "point": "  (one entry of each row)"}.get(f.kind, "")
+        note = {"product": "  (matrix product)", "scatter": "  (scatter-add)", "point": "  (one entry of each row)"}.get(
+            f.kind, ""
+        )
         if f.kind == "point":
             assert f.labels is not None
-            return f"{left} -= {text(f.body)} where it is labelled by {f.labels.name}{note}"
+            return f"{left} -= {text(f.body)} in the one entry of each row that {f.labels.name} names"
         tree = f.equation.tree if f.kind == "scatter" else f.body
         if f.reduces or f.kind == "product":
             tree = st.Reduce("sum" if f.kind == "product" else f.kind, f.reduced, f.body)
@@ -102,7 +104,9 @@ class _Description:
         """The arrays that a nest reads from memory, and those that it writes."""
         flats = [f for f, _ in flats_in((item,))]
         made = {f.name for f in flats if f.kind != "point"}
-        stored = {n for n, p in self.plan.places.items() if p.kind in ("result", "array")} | {a.name for a in self.program.arguments}
+        stored = {n for n, p in self.plan.places.items() if p.kind in ("result", "array")} | {
+            a.name for a in self.program.arguments
+        }
         used = {n for f in flats for n in self.through(f)}
         return (used & stored) - made, {n for n in made if n in stored}
 

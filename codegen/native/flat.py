@@ -141,7 +141,11 @@ class _Flattening:
     def operand(self, tree: st.Tree, s: Statement) -> st.Read:
         """A factor of a contraction as a plain read, computed before where it is more."""
         tree = self.lifted(tree, s)
-        if isinstance(tree, st.Read) and all(isinstance(i, str) for i in tree.index) and len(set(tree.index)) == len(tree.index):
+        if (
+            isinstance(tree, st.Read)
+            and all(isinstance(i, str) for i in tree.index)
+            and len(set(tree.index)) == len(tree.index)
+        ):
             return tree
         index = natural_order(tree)
         return st.Read(self.add("map", self.fresh(_spelled(tree) or f"{s.name}_factor"), index, tree, s).name, index)

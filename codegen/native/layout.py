@@ -11,7 +11,8 @@ from codegen.native.fused import forward_backward
 from codegen.native.names import in_c, renamed
 from codegen.native.schedule import Schedule, flats_in, schedule
 from codegen.native.step import has_step, step
-from codegen.printers.c_loops import CBody, argument_strides
+from codegen.printers.c_elements import argument_strides
+from codegen.printers.c_nests import CBody
 from codegen.program import Argument, Kernel, Program
 from derive import syntax as st
 from derive.axes import equal_axes
@@ -45,7 +46,15 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "matmul": ("smallest",),
 }
 #: What the inlined functions build on.
-FUNCTIONS: dict[str, tuple[str, ...]] = {"exp": (), "log": (), "tanh": ("exp",), "erf": ("exp",), "sinh": ("exp",), "cosh": ("exp",)}
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "exp": (),
+    "log": ("exp",),
+    "tanh": ("exp",),
+    "erf": ("exp",),
+    "sinh": ("exp",),
+    "cosh": ("sinh",),
+    "sigmoid": ("exp",),
+}
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ class _Function:
         self.functions: set[str] = set()
 
     def laid_out(self) -> tuple[CFunction, set[str], set[str]]:
-        variants = ()
+        variants: tuple[CVariant, ...] = ()
         choice: list[str] = []
         if self.has_inner_star():
             name = f"{self.program.name}_rows"
@@ -221,7 +230,9 @@ class _Function:
     # ---- bodies --------------------------------------------------------------------------------------------------------
 
     def body(self, program: Program, plan: Schedule) -> list[str]:
-        printed = CBody(plan, self.root, frozenset(a.name for a in program.arguments if a.name in self.strided and len(a.axes) > 1))
+        printed = CBody(
+            plan, self.root, frozenset(a.name for a in program.arguments if a.name in self.strided and len(a.axes) > 1)
+        )
         lines = printed.printed()
         head = self.strides(program, printed) + self.threads(program, plan, printed) + self.memory(program, plan, printed)
         tail = ["free(scratch);"] if self.has_scratch(printed, plan) else []
@@ -306,7 +317,7 @@ class _Function:
             lines += ["return OUT_OF_MEMORY;", "}"]
         for k, (name, _) in enumerate(pieces):
             lines.append(f"real *const {name} = {'scratch' if k == 0 else f'{pieces[k - 1][0]} + {pieces[k - 1][1]}'};")
-        for k, (name, count) in enumerate(printed.totals):
+        for k, (name, _) in enumerate(printed.totals):
             before = "totals" if k == 0 else f"{printed.totals[k - 1][0]} + threads * padded({printed.totals[k - 1][1]})"
             lines.append(f"double *const {name} = {before};")
         for f, _ in flats_in(plan.body):

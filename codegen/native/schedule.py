@@ -225,9 +225,9 @@ class _Placing:
             return ""
         taken = {p.over for p in self.found.values()}
         for other, place in self.found.items():
-            if other != name and other not in taken and place.kind in ("result", "array") and place.axes == f.index and not self.made[other][0].over:
-                if self.may_overwrite(other, name, f.index):
-                    return other
+            fits = place.kind in ("result", "array") and place.axes == f.index and not self.made[other][0].over
+            if other != name and other not in taken and fits and self.may_overwrite(other, name, f.index):
+                return other
         return ""
 
     def overwritable(self) -> tuple[tuple[str, str], ...]:

@@ -27,7 +27,7 @@ def step(kernel: Kernel) -> Program:
     """The program that takes the inputs of a loss to the loss and the inputs after a step of gradient descent."""
     both, op = forward_backward(kernel), kernel.op
     (loss,) = op.outputs
-    one = {f"d{loss.name}": st.Num(Fraction(1))}
+    one: dict[str, st.Tree] = {f"d{loss.name}": st.Num(Fraction(1))}
     statements = [_replaced(s, one, loss.name) for s in both.statements]
     updates = [_update(t) for t in op.differentiable]
     return Program(

@@ -43,7 +43,7 @@ def _candidates() -> Iterator[Path]:
     # Windows looks in the one library only; there the wheel's own copy is asked by its path.
     yield from sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("*openblas*.dll"))
     torch = sys.modules.get("torch")
-    if torch is not None and getattr(torch, "__file__", None):
+    if torch is not None and torch.__file__:
         yield from sorted((Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*"))
 
 

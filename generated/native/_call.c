@@ -28,19 +28,18 @@ typedef enum { FINE, UNUSUAL, FAILED } Outcome;
 /* What a compiled function answers, as its header says. */
 enum { DONE = 0, NOT_CONTIGUOUS = 3 };
 
-/* A function as compiled: lengths of axes, pointers to arguments and results, strides in elements or NULL, constants.
- */
+/* A function as compiled: lengths of axes, pointers to arguments and results, strides or NULL, constants. */
 typedef int (*Packed)(const int64_t *, void *const *, const int64_t *const *, const double *);
 
-/* The axes of an argument or a result, by number; star is the position of the axis that stands for any number, or -1.
- */
+/* The axes of an argument or a result, by number; star is the position among them of the starred one, or -1. */
 typedef struct {
     int kind, star, rank;
     int axis[MAX_RANK];
 } Tensor;
 
 typedef struct {
-    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject ob_base; /* what PyObject_HEAD stands for */
+    vectorcallfunc vectorcall;
     PyObject *general;          /* what serves any other call */
     PyObject *names, *defaults; /* of all parameters: arguments, then constants; None is no default */
     int parameters, arguments, results, axes;
@@ -76,11 +75,9 @@ typedef struct {
 
 static PyObject *out_name; /* "out", interned */
 
-/* ---- arguments ------------------------------------------------------------------------------------------------------
- */
+/* ---- arguments ----------------------------------------------------------------------------------------------- */
 
-/* The position of a parameter by its name, or -1. Names in a call are interned, so nearly always the first loop finds
- * it. */
+/* The position of a parameter by its name, or -1. Names in a call are interned: the first loop nearly always does. */
 static int parameter_of(const Caller *self, PyObject *name) {
     for (int k = 0; k < self->parameters; k++)
         if (PyTuple_GET_ITEM(self->names, k) == name) return k;
@@ -268,8 +265,7 @@ static Outcome take_values(const Caller *self, Call *call) {
     return FINE;
 }
 
-/* ---- results --------------------------------------------------------------------------------------------------------
- */
+/* ---- results ------------------------------------------------------------------------------------------------- */
 
 /* The shape of a result with all the axes that a star stands for; returns its rank, or -1 where NumPy has no such
  * array. */
@@ -331,8 +327,7 @@ static int receives(const Caller *self, const Call *call, int r, PyObject *given
         PyArrayObject *array = (PyArrayObject *)call->value[k];
         if (overlap(target, array) && !may_replace(self, r, k, target, array)) return 0;
     }
-    for (int k = 0; k < r;
-         k++) /* the results before this one that came from `out` too; what was allocated is elsewhere */
+    for (int k = 0; k < r; k++)
         if (call->made[k] && overlap(target, (PyArrayObject *)call->made[k])) return 0;
     return 1;
 }
@@ -403,8 +398,7 @@ static PyObject *returned(const Caller *self, Call *call) {
     return both;
 }
 
-/* ---- the call -------------------------------------------------------------------------------------------------------
- */
+/* ---- the call ------------------------------------------------------------------------------------------------ */
 
 /* Call the function while other threads run. */
 static int answer_of(const Caller *self, const Call *call, Packed function) {
@@ -452,8 +446,7 @@ static PyObject *Caller_vectorcall(PyObject *callable, PyObject *const *args, si
     return answer;
 }
 
-/* ---- the type -------------------------------------------------------------------------------------------------------
- */
+/* ---- the type ------------------------------------------------------------------------------------------------ */
 
 /* Read a tuple of integers, at most `most` of them; returns how many, or -1 with an exception set. */
 static int read_integers(PyObject *tuple, int *values, int most) {

@@ -20,13 +20,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 __all__ = ["Kernel"]
 
-REALS = {np.dtype(np.float32): 32, np.dtype(np.float64): 64}
+SINGLE, DOUBLE, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+#: The precisions there are kernels for, in bits. float16 is the one floating-point dtype of two bytes.
+REALS = {SINGLE: 32, DOUBLE: 64}
 #: What a function in C returns.
 DONE, OUT_OF_MEMORY, LABEL_OUT_OF_RANGE, NOT_CONTIGUOUS = range(4)
 #: What ``_call.c`` is told an argument is.
@@ -35,16 +37,16 @@ ARRAY, LABELS, SCALAR = range(3)
 
 @dataclass(frozen=True)
 class Tensor:
-    """An argument or a result: its axes by name. ``labels`` is the axis that an integer argument indexes."""
+    """An argument or a result: its axes by name, and which of them a star stands at.
+
+    ``labels`` is the axis that an integer argument indexes.
+    """
 
     name: str
     axes: tuple[str, ...]
     star: int | None
-    labels: str | None = None
-
-    @property
-    def kind(self) -> int:
-        return LABELS if self.labels is not None else ARRAY if self.axes else SCALAR
+    kind: int
+    labels: str | None
 
     def described(self, stars: Sequence[str]) -> str:
         """The axes as the equations write them."""
@@ -101,6 +103,9 @@ class Kernel:
         self._axes, self._stars, self._same = tuple(axes), tuple(stars), dict(same or {})
         self._arguments = tuple(self._tensor(n, a, labels.get(n)) for n, a in arguments)
         self._results = tuple(self._tensor(n, a) for n, a in results)
+        # In the order of the checks: first the arrays, then the labels. Numbers are not checked, they are converted.
+        checked = [(k, t) for k, t in enumerate(self._arguments) if t.kind != SCALAR]
+        self._checked = tuple(sorted(checked, key=lambda pair: pair[1].kind))
         self._names = tuple(n for n, _ in (*arguments, *constants))
         self._defaults = {n: float(v) for n, v in (*optional.items(), *constants) if v is not None}
         self._outputs = len(results) if outputs is None or saved is None else outputs
@@ -127,7 +132,7 @@ class Kernel:
     def _tensor(self, name: str, axes: str, labels: str | None = None) -> Tensor:
         split = tuple(axes.split())
         star = next((k for k, axis in enumerate(split) if axis in self._stars), None)
-        return Tensor(name, split, star, labels)
+        return Tensor(name, split, star, LABELS if labels is not None else ARRAY if split else SCALAR, labels)
 
     def _signature(self) -> inspect.Signature:
         """The parameters in order. As in Python's own grammar a default needs one on everything after it."""
@@ -152,7 +157,7 @@ class Kernel:
         count = len(self._arguments)
         constants = [self._number(n, v) for n, v in zip(self._names[count:], values[count:], strict=True)]
         size, dtype = self._lengths(values[:count])
-        if any(_native(v.dtype) == np.float16 for v in self._floating(values)):
+        if any(v.dtype.itemsize == 2 for v in self._floating(values)):
             return self._in_float32(dtype, values, constants, out)
         if dtype not in REALS:
             name = next(t.name for t in self._arguments if t.kind == ARRAY)
@@ -167,7 +172,7 @@ class Kernel:
             return self._in_numpy(arrays, constants, out)
         results = [np.empty(self._shape(t, size), dtype) if o is None else o for t, o in zip(self._results, out, strict=True)]
         self._invoke(function, size, arrays, results, constants)
-        return self._returned([r if o is not None else r[()] for r, o in zip(results, out, strict=True)])
+        return self._returned([r if r.ndim or o is not None else r[()] for r, o in zip(results, out, strict=True)])
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         """The values of the parameters, and what ``out`` holds for each result. TypeError as for a function in Python."""
@@ -221,15 +226,14 @@ class Kernel:
         """
         size: dict[str, Any] = {}
         dtype: np.dtype[Any] | None = None
-        pairs = [p for p in zip(self._arguments, values, strict=True) if p[0].kind != SCALAR]
-        for tensor, array in sorted(pairs, key=lambda pair: pair[0].kind):
-            name, star = tensor.name, tensor.star
+        for number, tensor in self._checked:
+            name, star, array = tensor.name, tensor.star, values[number]
             if not isinstance(array, np.ndarray | np.generic):
                 raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
             if tensor.kind == LABELS:
                 if array.dtype.kind not in "iu":
                     raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
-            elif array.dtype.kind != "f" or _wide(array.dtype) != _wide(dtype or array.dtype):
+            elif array.dtype.kind != "f" or (dtype is not None and _wide(array.dtype) != _wide(dtype)):
                 raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
             else:
                 dtype = dtype or _native(array.dtype)
@@ -243,7 +247,7 @@ class Kernel:
                 if size.setdefault(axis, length) != length:
                     shown = f"*{axis}" if axis in self._stars else axis
                     raise ValueError(f"{name} has length {length} on axis {shown}, where {size[axis]} is expected")
-        return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or np.dtype(np.float64)
+        return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or DOUBLE
 
     def _shape(self, tensor: Tensor, size: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape of a result, with all the axes that a star stands for."""
@@ -310,17 +314,13 @@ class Kernel:
         """Half precision: computed in float32, and rounded to ``dtype`` but for what is saved."""
         count = len(self._arguments)
         wide = [
-            v.astype(np.float32) if t.kind == ARRAY and _native(v.dtype) == np.float16 else v
+            v.astype(SINGLE) if t.kind == ARRAY and v.dtype.itemsize == 2 else v
             for t, v in zip(self._arguments, values[:count], strict=True)
         ]
         results = self._flat(self._call(*wide, *constants))
-        # A result may be an output and saved as well: rounded in one place, as computed in the other.
-        rounded = [r.astype(dtype) if k < self._outputs else r for k, r in enumerate(results)]
-        filled = self._fill(out, rounded)
-        outputs = filled[0] if self._outputs == 1 else tuple(filled[: self._outputs])
-        if self._saved is None:
-            return outputs
-        return outputs, tuple(results[k] if k < self._outputs else filled[k] for k in self._saved)
+        with np.errstate(over="ignore"):
+            rounded = [r.astype(dtype) if k < self._outputs else r for k, r in enumerate(results)]
+        return self._rounded(self._fill(out, rounded), results)
 
     def _on_tensors(self, torch: Any, values: Sequence[Any], out: Sequence[Any]) -> Any:
         """Tensors of torch, without a copy except in half precision; what comes back are tensors too."""
@@ -330,34 +330,42 @@ class Kernel:
             for t, v in zip(self._arguments, values[:count], strict=True)
         ]
         constants = [v.item() if isinstance(v, torch.Tensor) else v for v in values[count:]]
-        first = next(iter(self._floating(values)), None)
-        half = getattr(first, "dtype", None) if getattr(first, "dtype", None) in (torch.float16, torch.bfloat16) else None
+        dtype = getattr(next(iter(self._floating(values)), None), "dtype", None)
+        if dtype in (torch.float16, torch.bfloat16):
+            tensors = [torch.from_numpy(np.asarray(r)) for r in self._flat(self._call(*arrays, *constants))]
+            return self._in_half(torch, dtype, tensors, out)
         targets = [
-            _from_torch(torch, f"out for {t.name}", o) if isinstance(o, torch.Tensor) and half is None else None
+            _from_torch(torch, f"out for {t.name}", o) if isinstance(o, torch.Tensor) else o
             for t, o in zip(self._results, out, strict=True)
         ]
-        given = tuple(targets[self._out_from :]) if any(t is not None for t in targets) else None
-        results = self._flat(self._call(*arrays, *constants) if given is None else self._call(*arrays, *constants, out=given))
-        tensors = [torch.from_numpy(np.asarray(r)) for r in results]
-        if half is None:
-            return self._returned([t if o is None else o for t, o in zip(tensors, out, strict=True)])
-        return self._in_half(half, tensors, out)
+        results = self._flat(self._call(*arrays, *constants, out=tuple(targets[self._out_from :])))
+        return self._returned([torch.from_numpy(np.asarray(r)) if o is None else o for r, o in zip(results, out, strict=True)])
 
-    def _in_half(self, half: Any, tensors: Sequence[Any], out: Sequence[Any]) -> Any:
+    def _in_half(self, torch: Any, dtype: Any, tensors: Sequence[Any], out: Sequence[Any]) -> Any:
         """Tensors in float32 rounded to half precision but for what is saved, into ``out`` where it holds one."""
-        rounded = [t.to(half) if k < self._outputs else t for k, t in enumerate(tensors)]
+        rounded = [t.to(dtype) if k < self._outputs else t for k, t in enumerate(tensors)]
         for tensor, target, result in zip(self._results, out, rounded, strict=True):
             if target is None:
                 continue
-            if getattr(target, "dtype", None) != result.dtype:
+            if not isinstance(target, torch.Tensor):
+                raise TypeError(f"out for {tensor.name} must be a tensor, not {type(target).__name__}")
+            if target.dtype != result.dtype:
                 raise TypeError(f"out for {tensor.name} has dtype {target.dtype}; expected {result.dtype}")
-            if target.shape != result.shape or not target.is_contiguous():
-                raise ValueError(f"out for {tensor.name} must be contiguous and have shape {tuple(result.shape)}")
-        filled = [r if o is None else o.detach().copy_(r) for o, r in zip(out, rounded, strict=True)]
-        outputs = filled[0] if self._outputs == 1 else tuple(filled[: self._outputs])
+            if target.shape != result.shape:
+                raise ValueError(f"out for {tensor.name} has shape {tuple(target.shape)}; expected {tuple(result.shape)}")
+            if not target.is_contiguous():
+                raise ValueError(f"out for {tensor.name} must be contiguous")
+        for target, result in zip(out, rounded, strict=True):
+            if target is not None:
+                target.detach().copy_(result)
+        return self._rounded([r if o is None else o for r, o in zip(rounded, out, strict=True)], tensors)
+
+    def _rounded(self, rounded: Sequence[Any], results: Sequence[Any]) -> Any:
+        """What a call in half precision returns. A result that is saved as well is saved as it was computed."""
+        outputs = rounded[0] if self._outputs == 1 else tuple(rounded[: self._outputs])
         if self._saved is None:
             return outputs
-        return outputs, tuple(tensors[k] if k < self._outputs else filled[k] for k in self._saved)
+        return outputs, tuple(results[k] if k < self._outputs else rounded[k] for k in self._saved)
 
     # ---- the function in C -----------------------------------------------------------------------------------------------
 
@@ -379,20 +387,31 @@ class Kernel:
             _build.warn_once(f"{error}; the NumPy kernels serve instead")
             return None
         function.argtypes, function.restype = [ctypes.c_void_p] * 4, ctypes.c_int
-        extension = _build.extension()
-        if extension is not None:
-            if self._caller is None:
+        self._shorten(_build.extension(), bits, ctypes.cast(function, ctypes.c_void_p).value)
+        return cast("Callable[..., int]", function)
+
+    def _shorten(self, extension: Any, bits: int, address: int | None) -> None:
+        """Let later calls go through ``_call.c``, where there is such a module and it takes a function of so many arrays."""
+        if extension is None:
+            return
+        if self._caller is None:
+            try:
                 self._caller = self._compiled(extension)
-            self._caller.bind(bits, ctypes.cast(function, ctypes.c_void_p).value)
-            self._call = self._caller
-        return function
+            except ValueError:
+                return
+        self._caller.bind(bits, address)
+        self._call = self._caller
 
     def _compiled(self, extension: Any) -> Any:
         """What ``_call.c`` is told about this function."""
         number = {axis: k for k, axis in enumerate(self._axes)}
 
         def described(tensor: Tensor) -> tuple[int, int, tuple[int, ...]]:
-            return tensor.kind, -1 if tensor.star is None else tensor.star, tuple(number[a] for a in tensor.axes)
+            return (
+                tensor.kind,
+                -1 if tensor.star is None else tensor.star,
+                tuple(number[self._same.get(a, a)] for a in tensor.axes),
+            )
 
         return extension.Caller(
             names=self._names,
@@ -450,12 +469,12 @@ class Kernel:
 
 def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """A dtype in this machine's byte order."""
-    return dtype.newbyteorder("=")
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype that is computed in."""
-    return np.dtype(np.float32) if _native(dtype) == np.float16 else _native(dtype)
+    return SINGLE if dtype.itemsize == 2 else _native(dtype)
 
 
 def _int64s(values: Sequence[int]) -> Any:
@@ -484,19 +503,23 @@ def _check_target(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype
 
 def _from_torch(torch: Any, name: str, tensor: Any) -> np.ndarray[Any, Any]:
     """A tensor's memory as an array; half precision is widened, which copies."""
-    if tensor.device.type != "cpu":
+    if not tensor.is_cpu:
         raise TypeError(f"{name} is on {tensor.device}; expected a tensor on the CPU")
-    tensor = tensor.detach()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
-    return tensor.resolve_neg().numpy()
+    if tensor.is_neg():  # negated on reading, which NumPy does not know
+        tensor = tensor.resolve_neg()
+    return cast("np.ndarray[Any, Any]", tensor.numpy())
 
 
 def _passed(tensor: Tensor, array: np.ndarray[Any, Any], strided: bool) -> tuple[np.ndarray[Any, Any], list[int] | None]:
     """An array as the C function takes it, and its strides unless it is contiguous; a copy where it cannot take it."""
-    wanted = np.dtype(np.int64) if tensor.kind == LABELS else _native(array.dtype)
-    if array.dtype == wanted and array.dtype.isnative and isinstance(array, np.ndarray) and array.flags.aligned:
-        if array.flags.c_contiguous:
+    wanted = INT64 if tensor.kind == LABELS else _native(array.dtype)
+    flags = array.flags
+    if array.dtype == wanted and isinstance(array, np.ndarray) and flags.aligned:
+        if flags.c_contiguous:
             return array, None
         strides = _strides(tensor, array) if strided else None
         if strides is not None:
@@ -510,21 +533,21 @@ def _strides(tensor: Tensor, array: np.ndarray[Any, Any]) -> list[int] | None:
     It takes what steps forward by whole elements, with the last axis dense, a star's axes in one run, and rows that do not
     overlap. The stride of an axis of length 1 is free, and is what it would be if the array were contiguous from there on.
     """
-    item, stop = array.itemsize, array.ndim
+    item, stop, last = array.itemsize, array.ndim, len(tensor.axes) - 1
     strides: list[int] = []
-    inner = 1
-    for k in reversed(range(len(tensor.axes))):
+    inner, row = item, 1
+    for k in reversed(range(last + 1)):
         start = k if k == tensor.star else stop - 1
+        # The axes longer than 1, of which each must step over all of those inside it.
         run = [(n, s) for n, s in zip(array.shape[start:stop], array.strides[start:stop], strict=True) if n != 1]
-        if any(s != n_next * s_next for (_, s), (n_next, s_next) in zip(run, run[1:], strict=False)):
-            return None
         length = math.prod(n for n, _ in run)
-        step = run[-1][1] if run else inner * item
-        row = math.prod(array.shape[start:stop]) if not strides else row
-        if step % item or step < item or (not strides and length > 1 and step != item):
+        stride = run[-1][1] if run else inner
+        if any(outer[1] != n * s for outer, (n, s) in zip(run, run[1:], strict=False)):
             return None
-        if strides and length > 1 and step < row * item:
+        if k == last:
+            row = length
+        if run and (stride % item or stride < (item if k == last else row * item) or (k == last and stride != item)):
             return None
-        strides.append(step // item)
-        inner, stop = length * (step // item), start
+        strides.append(stride // item)
+        inner, stop = length * stride, start
     return strides[::-1]

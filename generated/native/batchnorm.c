@@ -136,7 +136,7 @@ static int batchnorm_forward_rows(int64_t size_n, int64_t size_d, const real *x,
     const int streaming = sizeof(real) * (size_t)(size_n * size_d) > STREAM_ABOVE;
     real *const scratch =
         allocated(padded(size_d) + padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
-                  threads * padded((streaming ? size_d : 0)) + threads * padded((streaming ? size_d : 0)));
+                  threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0));
     double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -148,7 +148,7 @@ static int batchnorm_forward_rows(int64_t size_n, int64_t size_d, const real *x,
     real *const mu_blocks = sum_c2 + padded(size_d);
     real *const sum_c2_blocks = mu_blocks + threads * padded(size_d);
     real *const xhat_buffers = sum_c2_blocks + threads * padded(size_d);
-    real *const y_buffers = xhat_buffers + threads * padded((streaming ? size_d : 0));
+    real *const y_buffers = xhat_buffers + threads * padded(streaming ? size_d : 0);
     double *const mu_totals = totals;
     double *const sum_c2_totals = mu_totals + threads * padded(size_d);
 
@@ -169,7 +169,7 @@ static int batchnorm_forward_rows(int64_t size_n, int64_t size_d, const real *x,
         }
         sum_block(mu_total, mu_block, size_d);
     }
-    sum_threads(mu, mu_totals, threads, size_d, (double)(size_n));
+    sum_threads(mu, mu_totals, threads, size_d, (double)size_n);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -248,7 +248,7 @@ int NAME(batchnorm_forward)(int64_t size_n, int64_t size_d, int64_t size_s, cons
     const int streaming = sizeof(real) * (size_t)(size_n * size_d * size_s) > STREAM_ABOVE;
     real *const scratch =
         allocated(padded(size_d) + padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
-                  threads * padded((streaming ? size_s : 0)) + threads * padded((streaming ? size_s : 0)));
+                  threads * padded(streaming ? size_s : 0) + threads * padded(streaming ? size_s : 0));
     double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -260,7 +260,7 @@ int NAME(batchnorm_forward)(int64_t size_n, int64_t size_d, int64_t size_s, cons
     real *const mu_blocks = sum_c2 + padded(size_d);
     real *const sum_c2_blocks = mu_blocks + threads * padded(size_d);
     real *const xhat_buffers = sum_c2_blocks + threads * padded(size_d);
-    real *const y_buffers = xhat_buffers + threads * padded((streaming ? size_s : 0));
+    real *const y_buffers = xhat_buffers + threads * padded(streaming ? size_s : 0);
     double *const mu_totals = totals;
     double *const sum_c2_totals = mu_totals + threads * padded(size_d);
 
@@ -367,7 +367,7 @@ static int batchnorm_backward_rows(int64_t size_n, int64_t size_d, const real *d
     const int threads = thread_count(size_n * size_d);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d) > STREAM_ABOVE;
     real *const scratch = allocated(padded(size_d) + padded(size_d) + padded(size_d) + threads * padded(size_d) +
-                                    threads * padded(size_d) + threads * padded((streaming ? size_d : 0)));
+                                    threads * padded(size_d) + threads * padded(streaming ? size_d : 0));
     double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -467,7 +467,7 @@ int NAME(batchnorm_backward)(int64_t size_n, int64_t size_d, int64_t size_s, con
     const int threads = thread_count(size_n * size_d * size_s);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d * size_s) > STREAM_ABOVE;
     real *const scratch =
-        allocated(threads * padded(size_d) + threads * padded(size_d) + threads * padded((streaming ? size_s : 0)));
+        allocated(threads * padded(size_d) + threads * padded(size_d) + threads * padded(streaming ? size_s : 0));
     double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -560,8 +560,8 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
     const int streaming = sizeof(real) * (size_t)(size_n * size_d) > STREAM_ABOVE;
     real *const scratch = allocated(padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d) +
                                     padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
-                                    threads * padded(size_d) + threads * padded((streaming ? size_d : 0)) +
-                                    threads * padded(size_d) + threads * padded((streaming ? size_d : 0)));
+                                    threads * padded(size_d) + threads * padded(streaming ? size_d : 0) +
+                                    threads * padded(size_d) + threads * padded(streaming ? size_d : 0));
     double *const totals =
         calloc((size_t)(threads * (padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
@@ -579,7 +579,7 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
     real *const dbeta_blocks = mu_blocks + threads * padded(size_d);
     real *const sum_c2_blocks = dbeta_blocks + threads * padded(size_d);
     real *const y_buffers = sum_c2_blocks + threads * padded(size_d);
-    real *const dgamma_blocks = y_buffers + threads * padded((streaming ? size_d : 0));
+    real *const dgamma_blocks = y_buffers + threads * padded(streaming ? size_d : 0);
     real *const dx_buffers = dgamma_blocks + threads * padded(size_d);
     double *const mu_totals = totals;
     double *const dbeta_totals = mu_totals + threads * padded(size_d);
@@ -609,7 +609,7 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
         sum_block(mu_total, mu_block, size_d);
         sum_block(dbeta_total, dbeta_block, size_d);
     }
-    sum_threads(mu, mu_totals, threads, size_d, (double)(size_n));
+    sum_threads(mu, mu_totals, threads, size_d, (double)size_n);
     sum_threads(dbeta, dbeta_totals, threads, size_d, 1);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -735,8 +735,8 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     const int streaming = sizeof(real) * (size_t)(size_n * size_d * size_s) > STREAM_ABOVE;
     real *const scratch =
         allocated(padded(size_d) + padded(size_d) + padded(size_d) + threads * padded(size_d) +
-                  threads * padded(size_d) + threads * padded(size_d) + threads * padded((streaming ? size_s : 0)) +
-                  threads * padded(size_d) + threads * padded((streaming ? size_s : 0)));
+                  threads * padded(size_d) + threads * padded(size_d) + threads * padded(streaming ? size_s : 0) +
+                  threads * padded(size_d) + threads * padded(streaming ? size_s : 0));
     double *const totals =
         calloc((size_t)(threads * (padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
@@ -751,7 +751,7 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     real *const dbeta_blocks = mu_blocks + threads * padded(size_d);
     real *const sum_c2_blocks = dbeta_blocks + threads * padded(size_d);
     real *const y_buffers = sum_c2_blocks + threads * padded(size_d);
-    real *const dgamma_blocks = y_buffers + threads * padded((streaming ? size_s : 0));
+    real *const dgamma_blocks = y_buffers + threads * padded(streaming ? size_s : 0);
     real *const dx_buffers = dgamma_blocks + threads * padded(size_d);
     double *const mu_totals = totals;
     double *const dbeta_totals = mu_totals + threads * padded(size_d);

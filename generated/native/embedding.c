@@ -114,7 +114,7 @@ int NAME(embedding_forward)(int64_t size_v, int64_t size_d, int64_t size_s, cons
     const int64_t table_stride_v = table_strides ? table_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded((streaming ? size_d : 0)));
+    real *const scratch = allocated(threads * padded(streaming ? size_d : 0));
     if (!scratch) {
         free(scratch);
         return OUT_OF_MEMORY;
@@ -209,7 +209,7 @@ int NAME(embedding_forward_backward)(int64_t size_v, int64_t size_d, int64_t siz
     const int64_t table_stride_v = table_strides ? table_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_v * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded((streaming ? size_d : 0)));
+    real *const scratch = allocated(threads * padded(streaming ? size_d : 0));
     if (!scratch) {
         free(scratch);
         return OUT_OF_MEMORY;

@@ -143,13 +143,13 @@ int NAME(layernorm_forward)(int64_t size_s, int64_t size_d, const real *x, const
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
     real *const scratch =
-        allocated(threads * padded((streaming ? size_d : 0)) + threads * padded((streaming ? size_d : 0)));
+        allocated(threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0));
     if (!scratch) {
         free(scratch);
         return OUT_OF_MEMORY;
     }
     real *const xhat_buffers = scratch;
-    real *const y_buffers = xhat_buffers + threads * padded((streaming ? size_d : 0));
+    real *const y_buffers = xhat_buffers + threads * padded(streaming ? size_d : 0);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
@@ -163,7 +163,7 @@ int NAME(layernorm_forward)(int64_t size_s, int64_t size_d, const real *x, const
         for (int64_t d = 0; d < size_d; ++d) {
             mu_sum += x_s[d];
         }
-        const real mu = mu_sum / (real)(size_d);
+        const real mu = mu_sum / (real)size_d;
         real var_sum = 0;
 #pragma omp simd reduction(+ : var_sum)
         /* c[s, d] = x[s, d] - mu[s]; var[s] = mean[d](c[s, d]**2) */
@@ -171,7 +171,7 @@ int NAME(layernorm_forward)(int64_t size_s, int64_t size_d, const real *x, const
             const real c = x_s[d] - mu;
             var_sum += square(c);
         }
-        const real var = var_sum / (real)(size_d);
+        const real var = var_sum / (real)size_d;
         const real rstd_s = 1 / sqrt(var + (real)eps);
         rstd[s] = rstd_s;
         real *const xhat_s = streaming ? xhat_buffer : xhat + s * size_d;
@@ -219,7 +219,7 @@ int NAME(layernorm_backward)(int64_t size_s, int64_t size_d, const real *dy, con
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
     real *const scratch =
-        allocated(threads * padded((streaming ? size_d : 0)) + threads * padded(size_d) + threads * padded(size_d));
+        allocated(threads * padded(streaming ? size_d : 0) + threads * padded(size_d) + threads * padded(size_d));
     double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -227,7 +227,7 @@ int NAME(layernorm_backward)(int64_t size_s, int64_t size_d, const real *dy, con
         return OUT_OF_MEMORY;
     }
     real *const dx_buffers = scratch;
-    real *const dgamma_blocks = dx_buffers + threads * padded((streaming ? size_d : 0));
+    real *const dgamma_blocks = dx_buffers + threads * padded(streaming ? size_d : 0);
     real *const dbeta_blocks = dgamma_blocks + threads * padded(size_d);
     double *const dgamma_totals = totals;
     double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
@@ -258,8 +258,8 @@ int NAME(layernorm_backward)(int64_t size_s, int64_t size_d, const real *dy, con
                 mean_dxhat_sum += dxhat;
                 mean_dxhat_xhat_sum += dxhat * xhat_s[d];
             }
-            const real mean_dxhat = mean_dxhat_sum / (real)(size_d);
-            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)(size_d);
+            const real mean_dxhat = mean_dxhat_sum / (real)size_d;
+            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)size_d;
             const real rstd_s = rstd[s];
             real *const dx_s = streaming ? dx_buffer : dx + s * size_d;
 #pragma omp simd
@@ -314,7 +314,7 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
     real *const scratch =
-        allocated(threads * padded((streaming ? size_d : 0)) + threads * padded((streaming ? size_d : 0)) +
+        allocated(threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0) +
                   threads * padded(size_d) + threads * padded(size_d));
     double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
@@ -323,8 +323,8 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
         return OUT_OF_MEMORY;
     }
     real *const y_buffers = scratch;
-    real *const dx_buffers = y_buffers + threads * padded((streaming ? size_d : 0));
-    real *const dbeta_blocks = dx_buffers + threads * padded((streaming ? size_d : 0));
+    real *const dx_buffers = y_buffers + threads * padded(streaming ? size_d : 0);
+    real *const dbeta_blocks = dx_buffers + threads * padded(streaming ? size_d : 0);
     real *const dgamma_blocks = dbeta_blocks + threads * padded(size_d);
     double *const dbeta_totals = totals;
     double *const dgamma_totals = dbeta_totals + threads * padded(size_d);
@@ -355,8 +355,8 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
                 const real dxhat = gamma[d] * dy_s[d];
                 mean_dxhat_sum += dxhat;
             }
-            const real mu = mu_sum / (real)(size_d);
-            const real mean_dxhat = mean_dxhat_sum / (real)(size_d);
+            const real mu = mu_sum / (real)size_d;
+            const real mean_dxhat = mean_dxhat_sum / (real)size_d;
             real var_sum = 0;
 #pragma omp simd reduction(+ : var_sum)
             /* c[s, d] = x[s, d] - mu[s]; var[s] = mean[d](c[s, d]**2) */
@@ -364,7 +364,7 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
                 const real c = x_s[d] - mu;
                 var_sum += square(c);
             }
-            const real var = var_sum / (real)(size_d);
+            const real var = var_sum / (real)size_d;
             const real rstd = 1 / sqrt(var + (real)eps);
             real *const y_s = streaming ? y_buffer : y + s * size_d;
             real mean_dxhat_xhat_sum = 0;
@@ -379,7 +379,7 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
                 const real dxhat = gamma[d] * dy_s[d];
                 mean_dxhat_xhat_sum += dxhat * xhat;
             }
-            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)(size_d);
+            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)size_d;
             real *const dx_s = streaming ? dx_buffer : dx + s * size_d;
 #pragma omp simd
             /* dx[s, d] = rstd[s]*(dxhat[s, d] - mean_dxhat[s] - xhat[s, d]*mean_dxhat_xhat[s]) */

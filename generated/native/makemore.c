@@ -181,6 +181,29 @@ typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64
                               const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 static gemm_function gemm;
 
+/* The first count numbers of a vector, zeros after them, and the reverse. */
+static inline lanes load_part(const real *from, int64_t count) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (lanes)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#elif defined(__AVX512F__)
+    return (lanes)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), from);
+#else
+    lanes part = {0};
+    memcpy(&part, from, sizeof(real) * (size_t)count);
+    return part;
+#endif
+}
+
+static inline void store_part(real *out, lanes part, int64_t count) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    _mm512_mask_storeu_ps(out, (__mmask16)((1u << count) - 1), (__m512)part);
+#elif defined(__AVX512F__)
+    _mm512_mask_storeu_pd(out, (__mmask8)((1u << count) - 1), (__m512d)part);
+#else
+    memcpy(out, &part, sizeof(real) * (size_t)count);
+#endif
+}
+
 /* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
@@ -198,13 +221,16 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
             for (int v = 0; v < vectors; ++v) sum[r * vectors + v] += factor * column[v];
         }
     }
-    if (width == vectors * LANES) {
-        for (int r = 0; r < rows; ++r)
-            for (int v = 0; v < vectors; ++v) *(lanes *)(out + r * out_i + v * LANES) = sum[r * vectors + v];
-    } else {
-        lanes whole[8 * 4];
-        for (int t = 0; t < rows * vectors; ++t) whole[t] = sum[t];
-        for (int r = 0; r < rows; ++r) memcpy(out + r * out_i, whole + r * vectors, sizeof(real) * (size_t)width);
+    for (int r = 0; r < rows; ++r) {
+        for (int v = 0; v < vectors; ++v) {
+            real *const place = out + r * out_i + v * LANES;
+            const int64_t left = width - v * LANES;
+            if (left >= LANES) {
+                *(lanes *)place = sum[r * vectors + v];
+            } else if (left > 0) {
+                store_part(place, sum[r * vectors + v], left);
+            }
+        }
     }
 }
 
@@ -228,11 +254,15 @@ static inline __attribute__((always_inline)) void panel(const int vectors, int64
 /* Lay a panel of b out with its columns side by side, in a width of whole vectors. */
 static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
                         int64_t b_j) {
-    if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
     if (b_j == 1) {
-        for (int64_t k = 0; k < inner; ++k) memcpy(packed + k * whole, b + k * b_k, sizeof(real) * (size_t)width);
+        for (int64_t k = 0; k < inner; ++k)
+            for (int64_t j = 0; j < whole; j += LANES) {
+                const int64_t left = smallest(width - j, LANES);
+                *(lanes *)(packed + k * whole + j) = left > 0 ? load_part(b + k * b_k + j, left) : (lanes){0};
+            }
         return;
     }
+    if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
     for (int64_t j = 0; j < width; ++j)
         for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
 }
@@ -254,10 +284,10 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
                       whole = vectors * LANES;
         const real *from = b + first * b_j;
         int64_t step = b_k;
-        real small[2048];
+        real small[8192];
         real *packed = NULL;
         if (b_j != 1 || width < whole) {
-            packed = whole * inner <= 2048 ? small : malloc(sizeof(real) * (size_t)(whole * inner));
+            packed = whole * inner <= 8192 ? small : malloc(sizeof(real) * (size_t)(whole * inner));
         }
         if (packed) {
             pack(packed, width, whole, inner, from, b_k, b_j);
@@ -284,7 +314,12 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
     }
 }
 
-/* Bit patterns of a real, and multiply-add in one instruction where the machine has one. */
+/*
+ * The elementary functions are always_inline, as gcc's limits on inlining would else leave calls in long loops, which
+ * are then not vectorised.
+ */
+
+/* The bits of a real as an unsigned integer: scaling by powers of two is integer arithmetic on them. */
 #if REAL_BITS == 64
 typedef uint64_t real_word;
 #else
@@ -303,7 +338,7 @@ static inline real real_of_word(real_word w) {
     return x;
 }
 
-/* a * b + c: fused where that is an instruction; the functions stay within their errors either way. */
+/* a b + c, fused where that is one instruction; every function here keeps its error bound either way. */
 static inline real real_muladd(real a, real b, real c) {
 #if REAL_BITS == 64 && defined(__FP_FAST_FMA)
     return fma(a, b, c);
@@ -314,135 +349,169 @@ static inline real real_muladd(real a, real b, real c) {
 #endif
 }
 
-/* e^r - 1 for |r| <= ln(2)/2. */
-static inline real real_exp_reduced(real r) {
-    const real r2 = r * r;
+/*
+ * Writes x = n ln 2 + r, n the integer next to (x - lean) / ln 2, after Cody and Waite: n ln 2 is subtracted in
+ * two parts, the first of which has so few bits that its product is exact. Returns r, from -ln(2) / 2 + lean to
+ * ln(2) / 2 + lean, and in *w a word whose low bits hold n + 2 bias; bias is that of the exponent field. Adding
+ * 1.5 * 2^23 (2^52) rounds to an integer and leaves it in the low bits. x is held at `low` and above, where e^x
+ * is 0, and n at `top` and below: from there on r grows with x, and so does the result.
+ */
+__attribute__((always_inline)) static inline real real_exp_reduce(real x, real lean, real_word *w) {
 #if REAL_BITS == 64
-    const real r4 = r2 * r2;
-    const real a = real_muladd(r, 0x1.5555555555502p-3, 0x1.000000000000ap-1);
-    const real b = real_muladd(r, 0x1.11111111251f4p-7, 0x1.5555555550601p-5);
-    const real c = real_muladd(r, 0x1.a01a013b65d55p-13, 0x1.6c16c184b6268p-10);
-    const real d = real_muladd(r, 0x1.71def94f5f936p-19, 0x1.a019988e493f9p-16);
-    const real e = real_muladd(r, 0x1.adcd96a3a8995p-26, 0x1.28aed419875f8p-22);
-    const real f = real_muladd(e, r4, real_muladd(d, r2, c));
-    const real p = real_muladd(f, r4, real_muladd(b, r2, a));
-#else
-    const real a = real_muladd(r, 0x1.55548cp-3f, 0x1.fffffcp-2f);
-    const real b = real_muladd(r, 0x1.123db8p-7f, 0x1.555858p-5f);
-    const real p = real_muladd(real_muladd(r2, 0x1.6ac28ap-10f, b), r2, a);
-#endif
-    return real_muladd(p, r2, r);
-}
-
-/* x = n ln 2 + r; returns r, and n + 2 bias in the low bits of *w. */
-static inline real real_exp_reduce(real x, real_word *w) {
-#if REAL_BITS == 64
-    const real low = -746.0, log2e = 0x1.71547652b82fep+0, shift = 0x1.8p52 + 2046.0;
+    const real low = -746.0, log2e = 0x1.71547652b82fep+0, shift = 0x1.8p52 + 2.0 * 1023.0;
     const real ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
-    const real_word top = 0x43380000000007fe + 1076;
+    const real_word top = 0x4338000000000000 + 2 * 1023 + 1076;
 #else
-    const real low = -104.0f, log2e = 0x1.715476p+0f, shift = 0x1.8p23f + 254.0f;
+    const real low = -104.0f, log2e = 0x1.715476p+0f, shift = 0x1.8p23f + 2.0f * 127.0f;
     const real ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
-    const real_word top = 0x4b4000fe + 150;
+    const real_word top = 0x4b400000 + 2 * 127 + 150;
 #endif
-    x = x < low ? low : x;
-    *w = real_to_word(real_muladd(x, log2e, shift));
-    *w = *w < top ? *w : top;
+    x = x < low ? low : x; /* false for NaN, which r passes on */
+    const real_word shifted = real_to_word(real_muladd(x - lean, log2e, shift));
+    *w = shifted < top ? shifted : top;
     const real n = real_of_word(*w) - shift;
     return real_muladd(-n, ln2_low, real_muladd(-n, ln2_high, x));
 }
 
-static inline real real_exp(real x) {
+/* e^r - 1 for |r| <= ln(2) / 2: r + r^2 p(r) with p a minimax fit (Remez), its terms summed in pairs. */
+__attribute__((always_inline)) static inline real real_exp_reduced(real r) {
+    const real r2 = r * r;
+#if REAL_BITS == 64
+    const real r4 = r2 * r2;
+    const real p0 = real_muladd(r, 0x1.5555555555502p-3, 0x1.000000000000ap-1);
+    const real p2 = real_muladd(r, 0x1.11111111251f4p-7, 0x1.5555555550601p-5);
+    const real p4 = real_muladd(r, 0x1.a01a013b65d55p-13, 0x1.6c16c184b6268p-10);
+    const real p6 = real_muladd(r, 0x1.71def94f5f936p-19, 0x1.a019988e493f9p-16);
+    const real p8 = real_muladd(r, 0x1.adcd96a3a8995p-26, 0x1.28aed419875f8p-22);
+    const real upper = real_muladd(p8, r4, real_muladd(p6, r2, p4));
+    const real p = real_muladd(upper, r4, real_muladd(p2, r2, p0));
+#else
+    const real p0 = real_muladd(r, 0x1.55548cp-3f, 0x1.fffffcp-2f);
+    const real p2 = real_muladd(r, 0x1.123db8p-7f, 0x1.555858p-5f);
+    const real p = real_muladd(real_muladd(r2, 0x1.6ac28ap-10f, p2), r2, p0);
+#endif
+    return real_muladd(p, r2, r);
+}
+
+/*
+ * e^x = 2^n e^r. The scale 2^n is the product of two, 2^floor(n/2) and the rest: both are normal numbers for
+ * every n that is reached, the first product is exact, and the second rounds once, to a subnormal too, or
+ * overflows. Largest error seen: 1.03 ULP (float), 0.98 ULP (double).
+ */
+__attribute__((always_inline)) static inline real real_exp(real x) {
 #if REAL_BITS == 64
     const int mantissa = 52;
 #else
     const int mantissa = 23;
 #endif
     real_word w;
-    const real r = real_exp_reduce(x, &w);
+    const real r = real_exp_reduce(x, 0, &w);
+    /* Exponent fields: floor(n/2) + bias, and n - floor(n/2) + bias; the bits above them are shifted out. */
     const real_word half = w << (mantissa - 1) >> mantissa << mantissa;
     const real first = real_of_word(half), second = real_of_word((w << mantissa) - half);
     return real_muladd(real_exp_reduced(r), first, first) * second;
 }
 
 /* needs: exp */
-static inline real real_log(real x) {
+/*
+ * x = 2^k m, so log x = k ln 2 + log(1 + f) with f = m - 1, after Cody and Waite: k ln 2 in two parts, the first
+ * product exact. float: m in [2/3, 4/3), f + f^2 p(f). double: m in [sqrt(1/2), sqrt(2)), s = f / (2 + f), log(1
+ * + f) = 2 artanh(s) = f - (f^2/2 - s (f^2/2 + s^2 p(s^2))), which leaves f, exact, as the leading term. p is a
+ * minimax fit. Largest error seen: 1.09 ULP (float), 0.76 ULP (double).
+ */
+__attribute__((always_inline)) static inline real real_log(real x) {
 #if REAL_BITS == 64
-    const real smallest = 0x1p-1022, grow = 0x1p54, ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
-    const real_word lowest = 0x3fe6a09e667f3bcd, one = 0x3ff0000000000000, fraction = 0x000fffffffffffff;
-    const real_word integer = 0x4330000000000000;
-    const real bias = 0x1p52 + 1023.0, bias_grown = 0x1p52 + 1023.0 + 54.0;
+    const real normal = 0x1p-1022, grow = 0x1p54, grown = 54.0 * 0x1p-54, bias = 0x1p52 + 1023.0;
+    const real ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
+    const real_word lowest = 0x3fe6a09e667f3bcd, unit = 0x3ff0000000000000, fraction = 0x000fffffffffffff;
+    const real_word integer = 0x4330000000000000; /* 2^52, whose low bits count in ones */
     const int mantissa = 52;
 #else
-    const real smallest = 0x1p-126f, grow = 0x1p24f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
-    const real_word lowest = 0x3f2aaaab, one = 0x3f800000, fraction = 0x007fffff, integer = 0x4b000000;
-    const real bias = 0x1p23f + 127.0f, bias_grown = 0x1p23f + 127.0f + 24.0f;
+    const real normal = 0x1p-126f, grow = 0x1p24f, grown = 24.0f * 0x1p-24f, bias = 0x1p23f + 127.0f;
+    const real ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+    const real_word lowest = 0x3f2aaaab, unit = 0x3f800000, fraction = 0x007fffff;
+    const real_word integer = 0x4b000000; /* 2^23, whose low bits count in ones */
     const int mantissa = 23;
 #endif
-    const real normal = x < smallest ? x * grow : x;
-    const real_word w = real_to_word(normal) + (one - lowest);
-    const real k = real_of_word(w >> mantissa | integer) - (x < smallest ? bias_grown : bias);
+    /* Subnormal x are made normal; the sum below is then bias + log2(grow), and otherwise rounds to bias exactly. */
+    const real factor = x < normal ? grow : (real)1;
+    const real offset = real_muladd(factor, grown, bias);
+    /* Counted from the lowest m, the exponent field is k + its bias, and the fraction that of m. */
+    const real_word w = real_to_word(x * factor) + (unit - lowest);
     const real f = real_of_word((w & fraction) + lowest) - (real)1;
+    real k = real_of_word(w >> mantissa | integer) - offset;
+    /* log 0 = -inf; log inf and log NaN are x itself: k carries them to the result. */
+    k = x == 0 ? -(real)INFINITY : k;
+    k = x < (real)INFINITY ? k : x;
 #if REAL_BITS == 64
-    const real s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
-    real p = 0x1.2efe4c5c3760fp-3;
-    p = real_muladd(p, z, 0x1.39a27fdc437d6p-3);
+    const real s = f / (2.0 + f), z = s * s, square = 0.5 * f * f;
+    real p = real_muladd(0x1.2efe4c5c3760fp-3, z, 0x1.39a27fdc437d6p-3);
     p = real_muladd(p, z, 0x1.74663673bf306p-3);
     p = real_muladd(p, z, 0x1.c71c5237b7133p-3);
     p = real_muladd(p, z, 0x1.24924941af6aep-2);
     p = real_muladd(p, z, 0x1.9999999980349p-2);
     p = real_muladd(p, z, 0x1.5555555555591p-1);
-    const real tail = real_muladd(s, real_muladd(p, z, half), k * ln2_low);
-    real y = real_muladd(k, ln2_high, f - (half - tail));
+    const real tail = real_muladd(s, real_muladd(p, z, square), k * ln2_low);
+    const real y = real_muladd(k, ln2_high, f - (square - tail));
 #else
     const real f2 = f * f, f4 = f2 * f2;
-    const real c0 = real_muladd(f, 0x1.5554fap-2f, -0.5f);
-    const real c2 = real_muladd(f, 0x1.99d592p-3f, -0x1.ffff94p-3f);
-    const real c4 = real_muladd(f, 0x1.1e816cp-3f, -0x1.557e04p-3f);
-    const real c6 = real_muladd(f, 0x1.1ffc0ep-3f, -0x1.f6bf30p-4f);
-    const real upper = real_muladd(f4, -0x1.ff5682p-4f, real_muladd(c6, f2, c4));
-    const real p = real_muladd(upper, f4, real_muladd(c2, f2, c0));
+    const real p0 = real_muladd(f, 0x1.5554fap-2f, -0.5f);
+    const real p2 = real_muladd(f, 0x1.99d592p-3f, -0x1.ffff94p-3f);
+    const real p4 = real_muladd(f, 0x1.1e816cp-3f, -0x1.557e04p-3f);
+    const real p6 = real_muladd(f, 0x1.1ffc0ep-3f, -0x1.f6bf30p-4f);
+    const real upper = real_muladd(f4, -0x1.ff5682p-4f, real_muladd(p6, f2, p4));
+    const real p = real_muladd(upper, f4, real_muladd(p2, f2, p0));
     const real tail = real_muladd(p, f2, k * ln2_low);
-    real y = real_muladd(k, ln2_high, f + tail);
+    const real y = real_muladd(k, ln2_high, f + tail);
 #endif
-    y = x > 0 ? y : x == 0 ? -(real)INFINITY : (real)NAN;
-    return x < (real)INFINITY ? y : x;
+    return x < 0 ? (real)NAN : y;
 }
 
 /* needs: exp */
-static inline real real_tanh(real x) {
+/*
+ * a = |x|. Small a: a + a z p(z) / q(z) with z = a^2, a rational minimax fit in the form of Cody and Waite.
+ * Otherwise 1 - 2 / (e^2a + 1), in which an error of e^2a weighs the less the larger a is. Both end in the same
+ * division and the same product. From a of 10 (21) on the power of two is held: e^2a then only grows, and the
+ * result is 1. Largest error seen: 1.45 ULP (float), 1.42 ULP (double).
+ */
+__attribute__((always_inline)) static inline real real_tanh(real x) {
 #if REAL_BITS == 64
-    const real most = 19.1, log2e_twice = 0x1.71547652b82fep+1, ln2_half = 0x1.62e42fefa39efp-2,
-               shift = 0x1.8p52 + 1023.0;
+    const real log2e_twice = 0x1.71547652b82fep+1, ln2_half = 0x1.62e42fefa39efp-2, shift = 0x1.8p52 + 1023.0;
+    const real_word top = 0x4338000000000000 + 1023 + 60;
     const int mantissa = 52;
-#else
-    const real most = 9.1f, log2e_twice = 0x1.715476p+1f, ln2_half = 0x1.62e430p-2f, shift = 0x1.8p23f + 127.0f;
-    const int mantissa = 23;
-#endif
-#if REAL_BITS == 64
-    const real a = fabs(x);
-#else
-    const real a = fabsf(x);
-#endif
-    const real z = a * a;
-#if REAL_BITS == 64
+    const real a = fabs(x), z = a * a, split = 0.625;
     real p = real_muladd(-0x1.a1851cad53e95p-13, z, -0x1.4fd1c38cbc975p-6);
     p = real_muladd(p, z, -0x1.5555555555554p-2);
     real q = real_muladd(0x1.b0eec7fb1d95bp-13, z, 0x1.7d8faf9c354d1p-6);
     q = real_muladd(q, z, 0x1.d890ee43fce51p-2);
     q = real_muladd(q, z, 1.0);
 #else
-    const real p = real_muladd(-0x1.941d4ap-10f, z, -0x1.555544p-2f);
-    const real q = real_muladd(0x1.9e52b0p-2f, z, 1.0f);
+    const real log2e_twice = 0x1.715476p+1f, ln2_half = 0x1.62e430p-2f, shift = 0x1.8p23f + 127.0f;
+    const real_word top = 0x4b400000 + 127 + 30;
+    const int mantissa = 23;
+    const real a = fabsf(x), z = a * a, split = 0.6875f;
+    const real p = real_muladd(-0x1.91b168p-10f, z, -0x1.555538p-2f);
+    const real q = real_muladd(0x1.9e49f0p-2f, z, 1.0f);
 #endif
-    const real shifted = real_muladd(a, log2e_twice, shift);
-    const real r = real_muladd(-(shifted - shift), ln2_half, a);
-    const real scale = real_of_word(real_to_word(shifted) << mantissa);
-    const real e = real_muladd(real_exp_reduced(r + r), scale, scale + (real)1);
-    const int large = a >= (real)0.625;
-    const real base = large ? (real)1 : a;
-    const real ratio = (large ? (real)-2 : p * z) / (large ? e : q);
-    const real y = a > most ? (real)1 : real_muladd(base, ratio, base);
+    /* e^2a = 2^n e^2r; one part of ln 2 is enough here, and n + bias is left in the low bits of w. */
+    real_word w = real_to_word(real_muladd(a, log2e_twice, shift));
+    w = w < top ? w : top;
+    const real r = real_muladd(-(real_of_word(w) - shift), ln2_half, a);
+    const real scale = real_of_word(w << mantissa);
+#if REAL_BITS == 64
+    const real g = real_exp_reduced(r + r);
+#else
+    /* e^2r - 1 for |r| <= ln(2) / 4, fitted to its weight in the result. */
+    const real r2 = r * r;
+    const real g0 = real_muladd(r, 0x1.555714p+0f, 0x1.fffdcep+0f);
+    const real g2 = real_muladd(r, 0x1.10b85ep-2f, 0x1.573774p-1f);
+    const real g = real_muladd(real_muladd(g2, r2, g0), r2, r + r);
+#endif
+    const real power_plus_one = real_muladd(g, scale, scale + (real)1);
+    const int small = a < split; /* false for NaN, which r passes on */
+    const real base = small ? a : (real)1;
+    const real ratio = (small ? p * z : (real)-2) / (small ? q : power_plus_one);
+    const real y = real_muladd(base, ratio, base);
 #if REAL_BITS == 64
     return copysign(y, x);
 #else
@@ -498,10 +567,10 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     const int threads = thread_count(size_n * size_b * size_e);
     const int streaming = sizeof(real) * (size_t)(size_n * size_b * size_e) > STREAM_ABOVE;
     real *const scratch =
-        allocated(padded(size_u) + padded(size_u) + padded(size_n * size_v) +
-                  threads * padded((streaming ? size_e : 0)) + threads * padded(size_u) + threads * padded(size_u) +
-                  threads * padded((streaming ? size_u : 0)) + threads * padded((streaming ? size_u : 0)) +
-                  threads * padded(size_v) + threads * padded(size_v) + threads * padded((streaming ? size_v : 0)));
+        allocated(padded(size_u) + padded(size_u) + padded(size_n * size_v) + threads * padded(streaming ? size_e : 0) +
+                  threads * padded(size_u) + threads * padded(size_u) + threads * padded(streaming ? size_u : 0) +
+                  threads * padded(streaming ? size_u : 0) + threads * padded(size_v) + threads * padded(size_v) +
+                  threads * padded(streaming ? size_v : 0));
     double *const totals = calloc((size_t)(threads * (padded(size_u) + padded(size_u) + padded(1))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -512,11 +581,11 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     real *const sum_bndiff2 = sum_hprebn + padded(size_u);
     real *const sum_h_W2 = sum_bndiff2 + padded(size_u);
     real *const embcat_buffers = sum_h_W2 + padded(size_n * size_v);
-    real *const sum_hprebn_blocks = embcat_buffers + threads * padded((streaming ? size_e : 0));
+    real *const sum_hprebn_blocks = embcat_buffers + threads * padded(streaming ? size_e : 0);
     real *const sum_bndiff2_blocks = sum_hprebn_blocks + threads * padded(size_u);
     real *const bnraw_buffers = sum_bndiff2_blocks + threads * padded(size_u);
-    real *const h_buffers = bnraw_buffers + threads * padded((streaming ? size_u : 0));
-    real *const counts_rows = h_buffers + threads * padded((streaming ? size_u : 0));
+    real *const h_buffers = bnraw_buffers + threads * padded(streaming ? size_u : 0);
+    real *const counts_rows = h_buffers + threads * padded(streaming ? size_u : 0);
     real *const logprobs_rows = counts_rows + threads * padded(size_v);
     real *const probs_buffers = logprobs_rows + threads * padded(size_v);
     double *const sum_hprebn_totals = totals;
@@ -648,9 +717,9 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
         for (int64_t v = 0; v < size_v; ++v) {
             const real logits = sum_h_W2_n[v] + b2[v];
             const real norm_logits = logits - logit_maxes;
-            const real counts_n_v = real_exp(norm_logits);
-            counts_row[v] = counts_n_v;
-            counts_sum += counts_n_v;
+            const real counts = real_exp(norm_logits);
+            counts_row[v] = counts;
+            counts_sum += counts;
         }
         const real counts_sum_inv = 1 / counts_sum;
         real *const probs_n = streaming ? probs_buffer : probs + n * size_v;
@@ -667,7 +736,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
         if (streaming) stream(probs + n * size_v, probs_buffer, size_v);
     }
     real mean_logprobs;
-    sum_threads(&mean_logprobs, mean_logprobs_totals, threads, 1, (double)(size_n));
+    sum_threads(&mean_logprobs, mean_logprobs_totals, threads, 1, (double)size_n);
     *loss = -mean_logprobs;
 
     free(scratch);
@@ -803,10 +872,10 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
             /* dhpreact[n, u] = dh[n, u]*(1 - h[n, u]**2); dbngain[u] = sum[n](dhpreact[n, u]*bnraw[n, u]); dbnbias[u] =
              * sum[n](dhpreact[n, u]) */
             for (int64_t u = 0; u < size_u; ++u) {
-                const real dhpreact_n_u = dh_n[u] * (1 - square(h_n[u]));
-                dhpreact_n[u] = dhpreact_n_u;
-                dbngain_block[u] += dhpreact_n_u * bnraw_n[u];
-                dbnbias_block[u] += dhpreact_n_u;
+                const real dhpreact = dh_n[u] * (1 - square(h_n[u]));
+                dhpreact_n[u] = dhpreact;
+                dbngain_block[u] += dhpreact * bnraw_n[u];
+                dbnbias_block[u] += dhpreact;
             }
         }
         sum_block(dbngain_total, dbngain_block, size_u);
@@ -1095,9 +1164,9 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
             for (int64_t v = 0; v < size_v; ++v) {
                 const real logits = sum_h_W2_n[v] + b2[v];
                 const real norm_logits = logits - logit_maxes;
-                const real counts_n_v = real_exp(norm_logits);
-                counts_row[v] = counts_n_v;
-                counts_sum += counts_n_v;
+                const real counts = real_exp(norm_logits);
+                counts_row[v] = counts;
+                counts_sum += counts;
             }
             const real counts_sum_inv = 1 / counts_sum;
             real *const dlogits_n = dlogits + n * size_v;
@@ -1123,7 +1192,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
         sum_block(db2_total, db2_block, size_v);
     }
     real mean_logprobs;
-    sum_threads(&mean_logprobs, mean_logprobs_totals, threads, 1, (double)(size_n));
+    sum_threads(&mean_logprobs, mean_logprobs_totals, threads, 1, (double)size_n);
     sum_threads(db2, db2_totals, threads, size_v, 1);
     *loss = -mean_logprobs;
 
@@ -1152,14 +1221,14 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
             /* dhpreact[n, u] = dh[n, u]*(1 - h[n, u]**2); dbngain[u] = sum[n](dhpreact[n, u]*bnraw[n, u]); dbnbias[u] =
              * sum[n](dhpreact[n, u]) */
             for (int64_t u = 0; u < size_u; ++u) {
-                const real dhpreact_n_u = dh_n[u] * (1 - square(h_n[u]));
-                dhpreact_n[u] = dhpreact_n_u;
+                const real dhpreact = dh_n[u] * (1 - square(h_n[u]));
+                dhpreact_n[u] = dhpreact;
                 const real hprebn = sum_embcat_W1_n[u] + b1[u];
                 const real bnmeani = (real)(1.0 / (double)size_n) * sum_hprebn[u];
                 const real bndiff = hprebn - bnmeani;
                 const real bnraw = bndiff * bnvar_inv[u];
-                dbngain_block[u] += dhpreact_n_u * bnraw;
-                dbnbias_block[u] += dhpreact_n_u;
+                dbngain_block[u] += dhpreact * bnraw;
+                dbnbias_block[u] += dhpreact;
             }
         }
         sum_block(dbngain_total, dbngain_block, size_u);

@@ -85,6 +85,29 @@ typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64
                               const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 static gemm_function gemm;
 
+/* The first count numbers of a vector, zeros after them, and the reverse. */
+static inline lanes load_part(const real *from, int64_t count) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (lanes)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#elif defined(__AVX512F__)
+    return (lanes)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), from);
+#else
+    lanes part = {0};
+    memcpy(&part, from, sizeof(real) * (size_t)count);
+    return part;
+#endif
+}
+
+static inline void store_part(real *out, lanes part, int64_t count) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    _mm512_mask_storeu_ps(out, (__mmask16)((1u << count) - 1), (__m512)part);
+#elif defined(__AVX512F__)
+    _mm512_mask_storeu_pd(out, (__mmask8)((1u << count) - 1), (__m512d)part);
+#else
+    memcpy(out, &part, sizeof(real) * (size_t)count);
+#endif
+}
+
 /* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
@@ -102,13 +125,16 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
             for (int v = 0; v < vectors; ++v) sum[r * vectors + v] += factor * column[v];
         }
     }
-    if (width == vectors * LANES) {
-        for (int r = 0; r < rows; ++r)
-            for (int v = 0; v < vectors; ++v) *(lanes *)(out + r * out_i + v * LANES) = sum[r * vectors + v];
-    } else {
-        lanes whole[8 * 4];
-        for (int t = 0; t < rows * vectors; ++t) whole[t] = sum[t];
-        for (int r = 0; r < rows; ++r) memcpy(out + r * out_i, whole + r * vectors, sizeof(real) * (size_t)width);
+    for (int r = 0; r < rows; ++r) {
+        for (int v = 0; v < vectors; ++v) {
+            real *const place = out + r * out_i + v * LANES;
+            const int64_t left = width - v * LANES;
+            if (left >= LANES) {
+                *(lanes *)place = sum[r * vectors + v];
+            } else if (left > 0) {
+                store_part(place, sum[r * vectors + v], left);
+            }
+        }
     }
 }
 
@@ -132,11 +158,15 @@ static inline __attribute__((always_inline)) void panel(const int vectors, int64
 /* Lay a panel of b out with its columns side by side, in a width of whole vectors. */
 static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
                         int64_t b_j) {
-    if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
     if (b_j == 1) {
-        for (int64_t k = 0; k < inner; ++k) memcpy(packed + k * whole, b + k * b_k, sizeof(real) * (size_t)width);
+        for (int64_t k = 0; k < inner; ++k)
+            for (int64_t j = 0; j < whole; j += LANES) {
+                const int64_t left = smallest(width - j, LANES);
+                *(lanes *)(packed + k * whole + j) = left > 0 ? load_part(b + k * b_k + j, left) : (lanes){0};
+            }
         return;
     }
+    if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
     for (int64_t j = 0; j < width; ++j)
         for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
 }
@@ -158,10 +188,10 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
                       whole = vectors * LANES;
         const real *from = b + first * b_j;
         int64_t step = b_k;
-        real small[2048];
+        real small[8192];
         real *packed = NULL;
         if (b_j != 1 || width < whole) {
-            packed = whole * inner <= 2048 ? small : malloc(sizeof(real) * (size_t)(whole * inner));
+            packed = whole * inner <= 8192 ? small : malloc(sizeof(real) * (size_t)(whole * inner));
         }
         if (packed) {
             pack(packed, width, whole, inner, from, b_k, b_j);

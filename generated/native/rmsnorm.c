@@ -137,13 +137,13 @@ int NAME(rmsnorm_forward)(int64_t size_s, int64_t size_d, const real *x, const i
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
     real *const scratch =
-        allocated(threads * padded((streaming ? size_d : 0)) + threads * padded((streaming ? size_d : 0)));
+        allocated(threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0));
     if (!scratch) {
         free(scratch);
         return OUT_OF_MEMORY;
     }
     real *const xhat_buffers = scratch;
-    real *const y_buffers = xhat_buffers + threads * padded((streaming ? size_d : 0));
+    real *const y_buffers = xhat_buffers + threads * padded(streaming ? size_d : 0);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
@@ -157,7 +157,7 @@ int NAME(rmsnorm_forward)(int64_t size_s, int64_t size_d, const real *x, const i
         for (int64_t d = 0; d < size_d; ++d) {
             mean_x2_sum += square(x_s[d]);
         }
-        const real mean_x2 = mean_x2_sum / (real)(size_d);
+        const real mean_x2 = mean_x2_sum / (real)size_d;
         const real rstd_s = 1 / sqrt(mean_x2 + (real)eps);
         rstd[s] = rstd_s;
         real *const xhat_s = streaming ? xhat_buffer : xhat + s * size_d;
@@ -201,7 +201,7 @@ int NAME(rmsnorm_backward)(int64_t size_s, int64_t size_d, const real *dy, const
     const int64_t xhat_stride_s = xhat_strides ? xhat_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded((streaming ? size_d : 0)) + threads * padded(size_d));
+    real *const scratch = allocated(threads * padded(streaming ? size_d : 0) + threads * padded(size_d));
     double *const totals = calloc((size_t)(threads * (padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -209,7 +209,7 @@ int NAME(rmsnorm_backward)(int64_t size_s, int64_t size_d, const real *dy, const
         return OUT_OF_MEMORY;
     }
     real *const dx_buffers = scratch;
-    real *const dgamma_blocks = dx_buffers + threads * padded((streaming ? size_d : 0));
+    real *const dgamma_blocks = dx_buffers + threads * padded(streaming ? size_d : 0);
     double *const dgamma_totals = totals;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -232,7 +232,7 @@ int NAME(rmsnorm_backward)(int64_t size_s, int64_t size_d, const real *dy, const
                 const real dxhat = gamma[d] * dy_s[d];
                 mean_dxhat_xhat_sum += dxhat * xhat_s[d];
             }
-            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)(size_d);
+            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)size_d;
             const real rstd_s = rstd[s];
             real *const dx_s = streaming ? dx_buffer : dx + s * size_d;
 #pragma omp simd
@@ -280,8 +280,8 @@ int NAME(rmsnorm_forward_backward)(int64_t size_s, int64_t size_d, const real *x
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded((streaming ? size_d : 0)) +
-                                    threads * padded((streaming ? size_d : 0)) + threads * padded(size_d));
+    real *const scratch = allocated(threads * padded(streaming ? size_d : 0) +
+                                    threads * padded(streaming ? size_d : 0) + threads * padded(size_d));
     double *const totals = calloc((size_t)(threads * (padded(size_d))), sizeof(double));
     if (!scratch || !totals) {
         free(scratch);
@@ -289,8 +289,8 @@ int NAME(rmsnorm_forward_backward)(int64_t size_s, int64_t size_d, const real *x
         return OUT_OF_MEMORY;
     }
     real *const y_buffers = scratch;
-    real *const dx_buffers = y_buffers + threads * padded((streaming ? size_d : 0));
-    real *const dgamma_blocks = dx_buffers + threads * padded((streaming ? size_d : 0));
+    real *const dx_buffers = y_buffers + threads * padded(streaming ? size_d : 0);
+    real *const dgamma_blocks = dx_buffers + threads * padded(streaming ? size_d : 0);
     double *const dgamma_totals = totals;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -311,7 +311,7 @@ int NAME(rmsnorm_forward_backward)(int64_t size_s, int64_t size_d, const real *x
             for (int64_t d = 0; d < size_d; ++d) {
                 mean_x2_sum += square(x_s[d]);
             }
-            const real mean_x2 = mean_x2_sum / (real)(size_d);
+            const real mean_x2 = mean_x2_sum / (real)size_d;
             const real rstd = 1 / sqrt(mean_x2 + (real)eps);
             real *const y_s = streaming ? y_buffer : y + s * size_d;
             real mean_dxhat_xhat_sum = 0;
@@ -325,7 +325,7 @@ int NAME(rmsnorm_forward_backward)(int64_t size_s, int64_t size_d, const real *x
                 const real dxhat = gamma[d] * dy_s[d];
                 mean_dxhat_xhat_sum += dxhat * xhat;
             }
-            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)(size_d);
+            const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)size_d;
             real *const dx_s = streaming ? dx_buffer : dx + s * size_d;
 #pragma omp simd
             /* dx[s, d] = rstd[s]*(dxhat[s, d] - xhat[s, d]*mean_dxhat_xhat[s]) */

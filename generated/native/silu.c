@@ -83,7 +83,12 @@ static inline void stream(real *out, const real *row, int64_t count) {
     for (; k < count; ++k) out[k] = row[k];
 }
 
-/* Bit patterns of a real, and multiply-add in one instruction where the machine has one. */
+/*
+ * The elementary functions are always_inline, as gcc's limits on inlining would else leave calls in long loops, which
+ * are then not vectorised.
+ */
+
+/* The bits of a real as an unsigned integer: scaling by powers of two is integer arithmetic on them. */
 #if REAL_BITS == 64
 typedef uint64_t real_word;
 #else
@@ -102,7 +107,7 @@ static inline real real_of_word(real_word w) {
     return x;
 }
 
-/* a * b + c: fused where that is an instruction; the functions stay within their errors either way. */
+/* a b + c, fused where that is one instruction; every function here keeps its error bound either way. */
 static inline real real_muladd(real a, real b, real c) {
 #if REAL_BITS == 64 && defined(__FP_FAST_FMA)
     return fma(a, b, c);
@@ -113,52 +118,64 @@ static inline real real_muladd(real a, real b, real c) {
 #endif
 }
 
-/* e^r - 1 for |r| <= ln(2)/2. */
-static inline real real_exp_reduced(real r) {
-    const real r2 = r * r;
+/*
+ * Writes x = n ln 2 + r, n the integer next to (x - lean) / ln 2, after Cody and Waite: n ln 2 is subtracted in
+ * two parts, the first of which has so few bits that its product is exact. Returns r, from -ln(2) / 2 + lean to
+ * ln(2) / 2 + lean, and in *w a word whose low bits hold n + 2 bias; bias is that of the exponent field. Adding
+ * 1.5 * 2^23 (2^52) rounds to an integer and leaves it in the low bits. x is held at `low` and above, where e^x
+ * is 0, and n at `top` and below: from there on r grows with x, and so does the result.
+ */
+__attribute__((always_inline)) static inline real real_exp_reduce(real x, real lean, real_word *w) {
 #if REAL_BITS == 64
-    const real r4 = r2 * r2;
-    const real a = real_muladd(r, 0x1.5555555555502p-3, 0x1.000000000000ap-1);
-    const real b = real_muladd(r, 0x1.11111111251f4p-7, 0x1.5555555550601p-5);
-    const real c = real_muladd(r, 0x1.a01a013b65d55p-13, 0x1.6c16c184b6268p-10);
-    const real d = real_muladd(r, 0x1.71def94f5f936p-19, 0x1.a019988e493f9p-16);
-    const real e = real_muladd(r, 0x1.adcd96a3a8995p-26, 0x1.28aed419875f8p-22);
-    const real f = real_muladd(e, r4, real_muladd(d, r2, c));
-    const real p = real_muladd(f, r4, real_muladd(b, r2, a));
-#else
-    const real a = real_muladd(r, 0x1.55548cp-3f, 0x1.fffffcp-2f);
-    const real b = real_muladd(r, 0x1.123db8p-7f, 0x1.555858p-5f);
-    const real p = real_muladd(real_muladd(r2, 0x1.6ac28ap-10f, b), r2, a);
-#endif
-    return real_muladd(p, r2, r);
-}
-
-/* x = n ln 2 + r; returns r, and n + 2 bias in the low bits of *w. */
-static inline real real_exp_reduce(real x, real_word *w) {
-#if REAL_BITS == 64
-    const real low = -746.0, log2e = 0x1.71547652b82fep+0, shift = 0x1.8p52 + 2046.0;
+    const real low = -746.0, log2e = 0x1.71547652b82fep+0, shift = 0x1.8p52 + 2.0 * 1023.0;
     const real ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
-    const real_word top = 0x43380000000007fe + 1076;
+    const real_word top = 0x4338000000000000 + 2 * 1023 + 1076;
 #else
-    const real low = -104.0f, log2e = 0x1.715476p+0f, shift = 0x1.8p23f + 254.0f;
+    const real low = -104.0f, log2e = 0x1.715476p+0f, shift = 0x1.8p23f + 2.0f * 127.0f;
     const real ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
-    const real_word top = 0x4b4000fe + 150;
+    const real_word top = 0x4b400000 + 2 * 127 + 150;
 #endif
-    x = x < low ? low : x;
-    *w = real_to_word(real_muladd(x, log2e, shift));
-    *w = *w < top ? *w : top;
+    x = x < low ? low : x; /* false for NaN, which r passes on */
+    const real_word shifted = real_to_word(real_muladd(x - lean, log2e, shift));
+    *w = shifted < top ? shifted : top;
     const real n = real_of_word(*w) - shift;
     return real_muladd(-n, ln2_low, real_muladd(-n, ln2_high, x));
 }
 
-static inline real real_exp(real x) {
+/* e^r - 1 for |r| <= ln(2) / 2: r + r^2 p(r) with p a minimax fit (Remez), its terms summed in pairs. */
+__attribute__((always_inline)) static inline real real_exp_reduced(real r) {
+    const real r2 = r * r;
+#if REAL_BITS == 64
+    const real r4 = r2 * r2;
+    const real p0 = real_muladd(r, 0x1.5555555555502p-3, 0x1.000000000000ap-1);
+    const real p2 = real_muladd(r, 0x1.11111111251f4p-7, 0x1.5555555550601p-5);
+    const real p4 = real_muladd(r, 0x1.a01a013b65d55p-13, 0x1.6c16c184b6268p-10);
+    const real p6 = real_muladd(r, 0x1.71def94f5f936p-19, 0x1.a019988e493f9p-16);
+    const real p8 = real_muladd(r, 0x1.adcd96a3a8995p-26, 0x1.28aed419875f8p-22);
+    const real upper = real_muladd(p8, r4, real_muladd(p6, r2, p4));
+    const real p = real_muladd(upper, r4, real_muladd(p2, r2, p0));
+#else
+    const real p0 = real_muladd(r, 0x1.55548cp-3f, 0x1.fffffcp-2f);
+    const real p2 = real_muladd(r, 0x1.123db8p-7f, 0x1.555858p-5f);
+    const real p = real_muladd(real_muladd(r2, 0x1.6ac28ap-10f, p2), r2, p0);
+#endif
+    return real_muladd(p, r2, r);
+}
+
+/*
+ * e^x = 2^n e^r. The scale 2^n is the product of two, 2^floor(n/2) and the rest: both are normal numbers for
+ * every n that is reached, the first product is exact, and the second rounds once, to a subnormal too, or
+ * overflows. Largest error seen: 1.03 ULP (float), 0.98 ULP (double).
+ */
+__attribute__((always_inline)) static inline real real_exp(real x) {
 #if REAL_BITS == 64
     const int mantissa = 52;
 #else
     const int mantissa = 23;
 #endif
     real_word w;
-    const real r = real_exp_reduce(x, &w);
+    const real r = real_exp_reduce(x, 0, &w);
+    /* Exponent fields: floor(n/2) + bias, and n - floor(n/2) + bias; the bits above them are shifted out. */
     const real_word half = w << (mantissa - 1) >> mantissa << mantissa;
     const real first = real_of_word(half), second = real_of_word((w << mantissa) - half);
     return real_muladd(real_exp_reduced(r), first, first) * second;
@@ -192,9 +209,9 @@ int NAME(silu_forward)(int64_t size_s, const real *x, real *y, real *g) {
         for (int64_t s = 0; s < count; ++s) {
             const real m = larger(0, -x_first[s]);
             const real e = real_exp(-m);
-            const real g_s = e / (e + real_exp(-(x_first[s] + m)));
-            g_first[s] = g_s;
-            y_first[s] = x_first[s] * g_s;
+            const real g = e / (e + real_exp(-(x_first[s] + m)));
+            g_first[s] = g;
+            y_first[s] = x_first[s] * g;
         }
         if (streaming) stream(g + first, g_buffer, count);
         if (streaming) stream(y + first, y_buffer, count);
@@ -280,9 +297,9 @@ int NAME(silu_forward_backward)(int64_t size_s, const real *x, const real *dy, r
             const real m = larger(0, -x_first[s]);
             const real e = real_exp(-m);
             const real g = e / (e + real_exp(-(x_first[s] + m)));
-            const real y_s = x_first[s] * g;
-            y_first[s] = y_s;
-            dx_first[s] = dy_first[s] * (g + y_s * (1 - g));
+            const real y = x_first[s] * g;
+            y_first[s] = y;
+            dx_first[s] = dy_first[s] * (g + y * (1 - g));
         }
         if (streaming) stream(y + first, y_buffer, count);
         if (streaming) stream(dx + first, dx_buffer, count);

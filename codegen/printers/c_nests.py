@@ -1,0 +1,226 @@
+"""C's spelling of a schedule: its nests, each spread over threads, as lines that the formatter indents.
+
+Threads share the rows of a nest. Sums over the rows go to a block of each thread in working precision, at most 64 rows long,
+and from there to a total in double precision; the totals of the threads are added in their order, so that a result is the
+same from run to run. Results larger than the cache are written past it: a row is computed beside its place and copied there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.native.flat import Flat
+from codegen.native.schedule import Loop, Schedule, flats_in, needs
+from codegen.printers.c_elements import variable
+from codegen.printers.c_loops import START, CLoops
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A piece of the call's scratch memory that every thread has one of; ``count`` is its length in C."""
+
+    name: str
+    count: str
+
+
+class CBody(CLoops):
+    """Prints the body of one function; collects the scratch memory that it needs."""
+
+    def __init__(self, plan: Schedule, root: dict[str, str], strided: frozenset[str]):
+        super().__init__(plan, root, strided)
+        self.scratch: list[Memory] = []
+        self.totals: list[tuple[str, str]] = []
+        self.streams = False
+
+    def printed(self) -> list[str]:
+        """The lines."""
+        for item in self.plan.body:
+            if not isinstance(item, Loop):
+                self.prepare(item)
+                self.flat(item)
+                continue
+            self.emit("")
+            if self.worth_threads(item):
+                self.nest(item)
+            else:
+                self.prepare(item)
+                self.inner_loop(item)
+        return self.lines
+
+    def worth_threads(self, loop: Loop) -> bool:
+        """Whether a nest is more than a loop over one axis of larger tensors."""
+        return not loop.innermost or all(len(a.axes) < 2 for a in self.plan.program.arguments)
+
+    def nest(self, loop: Loop) -> None:
+        private = [f for f, path in flats_in(loop.body, (loop,)) if f.reduces and self.first_reduced(f, path) is loop]
+        chain = [loop] if private else self.chain(loop)
+        self.streamed = self.streamable(loop)
+        if loop.innermost:
+            self.chunks(loop, private)
+        else:
+            self.row_loop(chain, private)
+        self.streamed = ()
+        for f in private:
+            self.gather(f)
+
+    def chain(self, loop: Loop) -> list[Loop]:
+        """The outer loops with nothing between them, which threads share as one."""
+        chain = [loop]
+        while len(chain[-1].body) == 1:
+            inner = chain[-1].body[0]
+            if not isinstance(inner, Loop) or inner.innermost:
+                break
+            if any(self.first_reduced(f, path) is inner for f, path in flats_in((inner,))):
+                break
+            chain.append(inner)
+        return chain
+
+    def streamable(self, loop: Loop) -> tuple[Flat, ...]:
+        """The results that a nest writes along their last axis and does not read again: they may bypass the cache."""
+        sites = list(flats_in((loop,)))
+        found = []
+        for f, path in sites:
+            read_again = any(f.name in needs(g) and p != path and g.kind != "point" for g, p in sites if g is not f)
+            along = path[-1].innermost and f.index[-1:] == (path[-1].axis,) and len(path) == len(f.index)
+            if f.kind == "map" and self.plan.places[f.name].kind == "result" and along and not read_again:
+                found.append(f)
+        return tuple(found)
+
+    # ---- rows ----------------------------------------------------------------------------------------------------------
+
+    def row_loop(self, chain: list[Loop], private: list[Flat]) -> None:
+        """The rows of a nest; in blocks, where they are added up."""
+        blocked = [f for f in private if f.index]
+        self.totals += [(f"{f.name}_totals", self.count(f.index)) for f in private]
+        kept = dict(self.accumulators)
+        collapse = f" collapse({len(chain)})" if len(chain) > 1 else ""
+        self.emit(f"#pragma omp parallel for num_threads(threads) schedule(static){collapse}")
+        if blocked:
+            self.begin_blocks(chain[0], blocked, private)
+        else:
+            self.lines += [f"{self.head(loop.axis)} {{" for loop in chain]
+            self.thread_memory(chain[0], private)
+        body, self.body = self.body, chain[-1].body
+        with self.scope(*(loop.axis for loop in chain)):
+            self.items(chain[-1].body)
+        self.body = body
+        if blocked:
+            self.end_blocks(blocked)
+        else:
+            self.lines += ["}" for _ in chain]
+        self.accumulators = kept
+
+    def begin_blocks(self, loop: Loop, blocked: list[Flat], private: list[Flat]) -> None:
+        axis, size = variable(loop.axis), self.size(loop.axis)
+        self.helper("block_rows")
+        self.helper("fill")
+        self.emit(f"for (int64_t first = 0; first < {size}; first += block_rows({size}, threads)) {{")
+        self.emit(f"const int64_t last = smallest(first + block_rows({size}, threads), {size});")
+        self.thread_memory(loop, private)
+        for f in blocked:
+            self.emit(f"fill({f.name}_block, {self.count(f.index)}, {START[f.kind]});")
+        self.emit(f"for (int64_t {axis} = first; {axis} < last; ++{axis}) {{")
+
+    def end_blocks(self, blocked: list[Flat]) -> None:
+        self.emit("}")
+        for f in blocked:
+            self.helper(f"{_combined(f)}_block")
+            self.emit(f"{_combined(f)}_block({f.name}_total, {f.name}_block, {self.count(f.index)});")
+        self.emit("}")
+
+    def thread_memory(self, loop: Loop, private: list[Flat]) -> None:
+        """Point to what the thread has of its own."""
+        rows = {f.name: f for f, _ in flats_in((loop,)) if self.plan.places[f.name].kind == "row"}
+        if not (private or rows or self.streamed):
+            return
+        self.emit("const int thread = thread_number();")
+        self.helper("thread_number")
+        self.helper("padded")
+        for f in rows.values():
+            self.thread_row(f"{f.name}_row", f"{f.name}_rows", self.count(self.plan.places[f.name].axes))
+        for f in self.streamed:
+            self.thread_row(f"{f.name}_buffer", f"{f.name}_buffers", self.size(f.index[-1]), only="streaming")
+        for f in private:
+            self.emit(f"double *const {f.name}_total = {f.name}_totals + thread * padded({self.count(f.index)});")
+            self.accumulators[f.name] = f"*{f.name}_total"
+            if f.index:
+                self.thread_row(f"{f.name}_block", f"{f.name}_blocks", self.count(f.index))
+                self.accumulators[f.name] = f"{f.name}_block[{self.flat_index(f.index)}]"
+
+    def thread_row(self, name: str, rows: str, count: str, only: str = "") -> None:
+        if all(m.name != rows for m in self.scratch):
+            self.scratch.append(Memory(rows, f"{only} ? {count} : 0" if only else count))
+        self.emit(f"real *const {name} = {rows} + thread * padded({count});")
+
+    def end_of_row(self) -> None:
+        """Bring what was written beside the results into them."""
+        for f in self.streamed:
+            if f.index[:-1] == self.path and len(f.index) > 1:
+                place = f"{self.stored(f.name)[0]} + {self.offset(f.name, f.index[:-1], f.index)}"
+                self.stream(f, place, self.size(f.index[-1]))
+
+    def stream(self, f: Flat, place: str, count: str) -> None:
+        self.streams = True
+        self.helper("stream")
+        self.emit(f"if (streaming) stream({place}, {f.name}_buffer, {count});")
+
+    # ---- a single loop ---------------------------------------------------------------------------------------------------
+
+    def chunks(self, loop: Loop, private: list[Flat]) -> None:
+        """A nest of one loop: cut into chunks, so that threads share it and a chunk stays in the cache."""
+        size, kept = self.size(loop.axis), dict(self.accumulators)
+        self.totals += [(f"{f.name}_totals", "1") for f in private]
+        self.helper("chunk")
+        self.emit("#pragma omp parallel for num_threads(threads) schedule(static)")
+        self.emit(f"for (int64_t first = 0; first < {size}; first += CHUNK) {{")
+        self.emit(f"const int64_t count = smallest(CHUNK, {size} - first);")
+        if private:
+            self.helper("thread_number")
+            self.helper("padded")
+            self.emit("const int thread = thread_number();")
+        for f in private:
+            self.emit(f"double *const {f.name}_total = {f.name}_totals + thread * padded(1);")
+            self.accumulators[f.name] = f"*{f.name}_total"
+            self.begin_partial(f)
+        with self.scope():
+            self.point_to_chunks(loop)
+            self.loop(loop, f"{self.head(loop.axis, 'count')} {{")
+            for f in self.streamed:
+                self.stream(f, f"{self.stored(f.name)[0]} + first", "count")
+        for f in private:
+            self.end_partial(f)
+        self.accumulators = kept
+        self.emit("}")
+
+    def point_to_chunks(self, loop: Loop) -> None:
+        """Pointers to the chunk of everything that a loop runs along."""
+        self.lines += [f"real {f.name}_buffer[CHUNK];" for f in self.streamed]
+        along = (access for f in loop.body if isinstance(f, Flat) for access in self.accesses(f) if access[1] == (loop.axis,))
+        for name, _ in dict.fromkeys(along):
+            pointer = self.unused(f"{name}_first")
+            const = "const " if name in self.arguments else ""
+            kind = "int64_t" if name in self.arguments and self.arguments[name].labels else "real"
+            place = f"{self.stored(name)[0]} + first"
+            if self.by_name.get(name) in self.streamed:
+                place = f"streaming ? {name}_buffer : {place}"
+            self.emit(f"{const}{kind} *const {pointer} = {place};")
+            self.rows[name, ()] = pointer
+
+    # ---- totals ----------------------------------------------------------------------------------------------------------
+
+    def gather(self, f: Flat) -> None:
+        """Bring the totals of all threads together."""
+        kind = _combined(f)
+        self.helper(f"{kind}_threads")
+        divisor = f", {self.counted(f) if f.kind == 'mean' else '1'}" if kind == "sum" else ""
+        place = self.stored(f.name)[0]
+        if not f.index and self.plan.places[f.name].kind != "result":
+            self.emit(f"real {f.name};")
+            place = f"&{f.name}"
+            self.values[f.name, ()] = f.name
+        self.emit(f"{kind}_threads({place}, {f.name}_totals, threads, {self.count(f.index)}{divisor});")
+
+
+def _combined(f: Flat) -> str:
+    """How parts of a reduction are brought together."""
+    return "sum" if f.kind == "mean" else f.kind
