@@ -13,6 +13,7 @@ from codegen.build import BACKENDS, COMMAND, Built, build_catalogue, package_fil
 from codegen.emit import emit, formatted
 from codegen.exercise import exercise_files
 from codegen.native.describe import describe
+from codegen.native.files import runtime_files
 from codegen.plan import plan
 from codegen.table import table
 from codegen.write import differences, write_owned
@@ -75,10 +76,19 @@ def generate() -> tuple[dict[str, str], list[Built]]:
 
 def run_derive(options: argparse.Namespace) -> int:
     files, built = generate()
+    native = _native_errors(built, files)
     written, removed = write_owned(files, ROOT)
-    print(table(built))
+    print(table(built, native))
     print(f"\n{len(files)} files: {written} written, {removed} removed, the others unchanged.")
     return 0
+
+
+def _native_errors(built: list[Built], files: dict[str, str]) -> dict[str, float] | None:
+    try:
+        from codegen.verify import native_errors
+    except ImportError:  # torch is not installed: there is nothing to compare with
+        return None
+    return native_errors([b.kernel for b in built], files)
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -92,7 +102,8 @@ def run_check(options: argparse.Namespace) -> int:
 
 def run_emit(options: argparse.Namespace) -> int:
     built = emit(options.file.read_text(encoding="utf-8"), options.out, backends=options.backend.split(","))
-    print(table([built]))
+    native = _native_errors([built], built.files | runtime_files()) if "native" in options.backend.split(",") else None
+    print(table([built], native))
     return 0
 
 

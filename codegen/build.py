@@ -38,9 +38,10 @@ COMMAND = "python -m codegen derive"
 
 @dataclass(frozen=True)
 class Built:
-    """An op's files (by path below ``generated/``, Python not yet formatted) and its row of the table."""
+    """An op's files (by path below ``generated/``, not yet formatted), its kernel, and its row of the table."""
 
     op: str
+    kernel: Kernel
     files: dict[str, str]
     exports: tuple[str, ...]
     gradients: tuple[str, ...]
@@ -66,6 +67,7 @@ def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND,
     files[f"certificates/{op.name}.json"] = certificate.to_json()
     return Built(
         op=op.name,
+        kernel=kernel,
         files=files,
         exports=(kernel.forward.name, kernel.backward.name),
         gradients=derivation.gradients,

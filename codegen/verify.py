@@ -8,7 +8,7 @@ import importlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,22 @@ def load_kernel(kernel: Kernel, backend: str) -> ModuleType:
         return load_source(f"{kernel.op.name}_{backend}", render_file(lay_out(kernel, backend, "a check"), backend))
     source = render_file(lay_out(kernel, "numpy", "a check"), "numpy")
     return load_native(kernel.op.name, {f"numpy/{kernel.op.name}.py": source, **op_files(kernel, "a check"), **runtime_files()})
+
+
+def native_errors(kernels: Iterable[Kernel], files: Mapping[str, str]) -> dict[str, float]:
+    """The largest error of each op's native kernels as they are written; empty where there is no C compiler.
+
+    ``files`` are all files below ``generated/``. Everything is compiled on the way, into the cache that later calls use.
+    """
+    wanted = {n: t for n, t in files.items() if n.startswith(("native/", "numpy/")) and not n.startswith("native/torch/")}
+    names = {k.op.name: k for k in kernels}
+    package = load_native(next(iter(names)), wanted).__package__
+    build = importlib.import_module(f"{package}._build")
+    if build.compiler() is None:
+        return {}
+    build.compile_all(names)
+    modules = {name: importlib.import_module(f"{package}.{name}") for name in names}
+    return {name: agreement(k, modules[name], "native").largest for name, k in names.items()}
 
 
 def load_native(name: str, files: Mapping[str, str]) -> ModuleType:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from codegen.native.flat import CHEAP, Flat, flatten, operations
 from codegen.native.hoist import hoist
+from codegen.native.logistic import with_logistics
 from codegen.program import Program
 from derive import syntax as st
 
@@ -67,7 +68,7 @@ class Schedule:
 
 def schedule(program: Program) -> Schedule:
     """The loop nests of a program."""
-    flats = hoist(flatten(program))
+    flats = hoist(flatten(with_logistics(program)))
     body = fuse(flats, ())
     placing = _Placing(program, body)
     places = placing.places()
@@ -91,6 +92,8 @@ def _pruned(body: tuple[Item, ...], places: dict[str, Place]) -> tuple[Item, ...
 def fuse(flats: tuple[Flat, ...], prefix: tuple[str, ...], key: tuple[int, ...] = ()) -> tuple[Item, ...]:
     """The statements inside the loops ``prefix`` as an ordered body: loops over further axes, and what runs once."""
     level = _levels(flats, len(prefix))
+    if not prefix:
+        level = _postponed(flats, level)
     groups: dict[tuple[int, str], list[Flat]] = {}
     for f, at in zip(flats, level, strict=True):
         groups.setdefault((at, _next_axis(f, len(prefix))), []).append(f)
@@ -122,6 +125,33 @@ def _levels(flats: tuple[Flat, ...], depth: int) -> list[int]:
                 at = max(at, _after(flats[j], level[j], f, axis, depth))
         level.append(at + (at % 2 == 0) if axis else at + at % 2)
         last = last if f.over else max(last, level[-1])
+    return level
+
+
+def _postponed(flats: tuple[Flat, ...], level: list[int]) -> list[int]:
+    """The levels with each reduction in the nest, of those that it may stand in, that reads most of what it reads anyway.
+
+    A sum of ``dy`` alone could be taken in the very first pass, which would then read ``dy`` for its sake only.
+    """
+    level = list(level)
+    for k, f in enumerate(flats):
+        axis = _next_axis(f, 0)
+        if not axis or not f.reduces:
+            continue
+        users = [j for j in range(k + 1, len(flats)) if f.name in needs(flats[j])]
+        last = min((level[j] - 1 for j in users), default=level[k])
+        places = [
+            l
+            for l in range(level[k], last + 1, 2)
+            if any(_next_axis(g, 0) == axis and level[j] == l for j, g in enumerate(flats))
+        ]
+
+        def alone(at: int, k: int = k, f: Flat = f) -> int:
+            """How many names the nest at a level would read for this statement only."""
+            others = [needs(g) for j, g in enumerate(flats) if j != k and level[j] == at and _next_axis(g, 0)]
+            return len(needs(f) - set().union(*others))
+
+        level[k] = min(places, key=alone, default=level[k])
     return level
 
 

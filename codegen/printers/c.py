@@ -10,7 +10,7 @@ from derive import syntax as st
 from derive.errors import OpError
 
 #: The functions of the language: those inlined from templates/native/functions, and those of the C library.
-INLINED = {"exp": "exp", "log": "log", "tanh": "tanh", "erf": "erf", "sinh": "sinh", "cosh": "cosh"}
+INLINED = ("exp", "log", "tanh", "erf", "sinh", "cosh", "sigmoid")
 LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs"}
 HELPERS = {"sign": "sign", "maximum": "larger", "minimum": "smaller"}
 #: Powers that are products.
@@ -105,8 +105,8 @@ class CExpressions:
 
     def function(self, head: str) -> str:
         if head in INLINED:
-            self.functions[INLINED[head]] = None
-            return f"real_{INLINED[head]}"
+            self.functions[head] = None
+            return f"real_{head}"
         if head in HELPERS:
             self.helpers[HELPERS[head]] = None
             return HELPERS[head]

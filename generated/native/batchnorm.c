@@ -735,7 +735,7 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     const int streaming = sizeof(real) * (size_t)(size_n * size_d * size_s) > STREAM_ABOVE;
     real *const scratch =
         allocated(padded(size_d) + padded(size_d) + padded(size_d) + threads * padded(size_d) +
-                  threads * padded(size_d) + threads * padded(size_d) + threads * padded(streaming ? size_s : 0) +
+                  threads * padded(size_d) + threads * padded(streaming ? size_s : 0) + threads * padded(size_d) +
                   threads * padded(size_d) + threads * padded(streaming ? size_s : 0));
     double *const totals =
         calloc((size_t)(threads * (padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d))), sizeof(double));
@@ -748,15 +748,15 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     real *const sum_c2 = mu + padded(size_d);
     real *const rstd = sum_c2 + padded(size_d);
     real *const mu_blocks = rstd + padded(size_d);
-    real *const dbeta_blocks = mu_blocks + threads * padded(size_d);
-    real *const sum_c2_blocks = dbeta_blocks + threads * padded(size_d);
+    real *const sum_c2_blocks = mu_blocks + threads * padded(size_d);
     real *const y_buffers = sum_c2_blocks + threads * padded(size_d);
     real *const dgamma_blocks = y_buffers + threads * padded(streaming ? size_s : 0);
-    real *const dx_buffers = dgamma_blocks + threads * padded(size_d);
+    real *const dbeta_blocks = dgamma_blocks + threads * padded(size_d);
+    real *const dx_buffers = dbeta_blocks + threads * padded(size_d);
     double *const mu_totals = totals;
-    double *const dbeta_totals = mu_totals + threads * padded(size_d);
-    double *const sum_c2_totals = dbeta_totals + threads * padded(size_d);
+    double *const sum_c2_totals = mu_totals + threads * padded(size_d);
     double *const dgamma_totals = sum_c2_totals + threads * padded(size_d);
+    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -764,31 +764,22 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
         const int thread = thread_number();
         double *const mu_total = mu_totals + thread * padded(size_d);
         real *const mu_block = mu_blocks + thread * padded(size_d);
-        double *const dbeta_total = dbeta_totals + thread * padded(size_d);
-        real *const dbeta_block = dbeta_blocks + thread * padded(size_d);
         fill(mu_block, size_d, 0);
-        fill(dbeta_block, size_d, 0);
         for (int64_t n = first; n < last; ++n) {
             for (int64_t d = 0; d < size_d; ++d) {
                 const real *const x_n_d = x + n * x_stride_n + d * x_stride_d;
-                const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;
                 real mu_partial = 0;
-                real dbeta_partial = 0;
-#pragma omp simd reduction(+ : mu_partial, dbeta_partial)
-                /* mu[d] = mean[n, s](x[n, d, s]); dbeta[d] = sum[n, s](dy[n, d, s]) */
+#pragma omp simd reduction(+ : mu_partial)
+                /* mu[d] = mean[n, s](x[n, d, s]) */
                 for (int64_t s = 0; s < size_s; ++s) {
                     mu_partial += x_n_d[s];
-                    dbeta_partial += dy_n_d[s];
                 }
                 mu_block[d] += mu_partial;
-                dbeta_block[d] += dbeta_partial;
             }
         }
         sum_block(mu_total, mu_block, size_d);
-        sum_block(dbeta_total, dbeta_block, size_d);
     }
     sum_threads(mu, mu_totals, threads, size_d, (double)(size_n * size_s));
-    sum_threads(dbeta, dbeta_totals, threads, size_d, 1);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -829,7 +820,10 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
         real *const y_buffer = y_buffers + thread * padded(size_s);
         double *const dgamma_total = dgamma_totals + thread * padded(size_d);
         real *const dgamma_block = dgamma_blocks + thread * padded(size_d);
+        double *const dbeta_total = dbeta_totals + thread * padded(size_d);
+        real *const dbeta_block = dbeta_blocks + thread * padded(size_d);
         fill(dgamma_block, size_d, 0);
+        fill(dbeta_block, size_d, 0);
         for (int64_t n = first; n < last; ++n) {
             for (int64_t d = 0; d < size_d; ++d) {
                 const real *const x_n_d = x + n * x_stride_n + d * x_stride_d;
@@ -840,22 +834,27 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
                 real *const y_n_d = streaming ? y_buffer : y + n * (size_d * size_s) + d * size_s;
                 const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;
                 real dgamma_partial = 0;
-#pragma omp simd reduction(+ : dgamma_partial)
+                real dbeta_partial = 0;
+#pragma omp simd reduction(+ : dgamma_partial, dbeta_partial)
                 /* xhat[n, d, s] = c[n, d, s]*rstd[d]; y[n, d, s] = gamma[d]*xhat[n, d, s] + beta[d]; dgamma[d] = sum[n,
-                 * s](dy[n, d, s]*xhat[n, d, s]) */
+                 * s](dy[n, d, s]*xhat[n, d, s]); dbeta[d] = sum[n, s](dy[n, d, s]) */
                 for (int64_t s = 0; s < size_s; ++s) {
                     const real c = x_n_d[s] - mu_d;
                     const real xhat = c * rstd_d;
                     y_n_d[s] = gamma_d * xhat + beta_d;
                     dgamma_partial += dy_n_d[s] * xhat;
+                    dbeta_partial += dy_n_d[s];
                 }
                 dgamma_block[d] += dgamma_partial;
+                dbeta_block[d] += dbeta_partial;
                 if (streaming) stream(y + n * (size_d * size_s) + d * size_s, y_buffer, size_s);
             }
         }
         sum_block(dgamma_total, dgamma_block, size_d);
+        sum_block(dbeta_total, dbeta_block, size_d);
     }
     sum_threads(dgamma, dgamma_totals, threads, size_d, 1);
+    sum_threads(dbeta, dbeta_totals, threads, size_d, 1);
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (int64_t n = 0; n < size_n; ++n) {

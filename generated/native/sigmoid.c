@@ -60,9 +60,6 @@ static inline int thread_count(int64_t work) {
 /* Elements of a chunk: what one thread takes at a time, small enough to stay in its first-level cache. */
 #define CHUNK ((int64_t)2048)
 
-/* The larger of two numbers; NaN if one of them is. */
-static inline real larger(real a, real b) { return a > b || a != a ? a : b; }
-
 /* Copy past the cache: worth it for results that are larger than it, since their lines are then not read first. */
 static inline void stream(real *out, const real *row, int64_t count) {
     int64_t k = 0;
@@ -180,6 +177,31 @@ __attribute__((always_inline)) static inline real real_exp(real x) {
     return real_muladd(real_exp_reduced(r), first, first) * second;
 }
 
+/* needs: exp */
+/*
+ * 1 / (1 + e^-x) with e^-x = 2^n (1 + g): the sum 1 + 2^n is exact unless one of the two vanishes, so that the
+ * denominator (1 + 2^n) + 2^n g is rounded once only, and e^-x never. All of it is scaled by 2^-floor(n/2), which
+ * keeps both powers of two in range and lets the quotient alone underflow. Largest error seen: 1.75 ULP
+ * (float), 1.59 ULP (double).
+ */
+__attribute__((always_inline)) static inline real real_sigmoid(real x) {
+#if REAL_BITS == 64
+    const int mantissa = 52;
+    const real_word twice_bias = (real_word)(2 * 1023) << 52;
+#else
+    const int mantissa = 23;
+    const real_word twice_bias = (real_word)(2 * 127) << 23;
+#endif
+    real_word w;
+    const real r = real_exp_reduce(-x, 0, &w);
+    /* one = 2^-floor(n/2), power = 2^(n - floor(n/2)) */
+    const real_word half = w << (mantissa - 1) >> mantissa << mantissa;
+    const real one = real_of_word(twice_bias - half), power = real_of_word((w << mantissa) - half);
+    /* What rounding takes from the sum (Dekker) matters where n is just beyond the precision. */
+    const real sum = power + one, lost = one - (sum - power);
+    return one / (sum + real_muladd(power, real_exp_reduced(r), lost));
+}
+
 /* Forward of sigmoid.
  *
  *     m[s] = maximum(0, -x[s])
@@ -201,11 +223,9 @@ int NAME(sigmoid_forward)(int64_t size_s, const real *x, real *y) {
         const real *const x_first = x + first;
         real *const y_first = streaming ? y_buffer : y + first;
 #pragma omp simd
-        /* m[s] = maximum(0, -x[s]); e[s] = exp(-m[s]); y[s] = e[s]/(e[s] + exp(-(x[s] + m[s]))) */
+        /* y[s] = sigmoid(x[s]) */
         for (int64_t s = 0; s < count; ++s) {
-            const real m = larger(0, -x_first[s]);
-            const real e = real_exp(-m);
-            y_first[s] = e / (e + real_exp(-(x_first[s] + m)));
+            y_first[s] = real_sigmoid(x_first[s]);
         }
         if (streaming) stream(y + first, y_buffer, count);
     }
@@ -282,12 +302,9 @@ int NAME(sigmoid_forward_backward)(int64_t size_s, const real *x, const real *dy
         const real *const dy_first = dy + first;
         real *const dx_first = streaming ? dx_buffer : dx + first;
 #pragma omp simd
-        /* m[s] = maximum(0, -x[s]); e[s] = exp(-m[s]); y[s] = e[s]/(e[s] + exp(-(x[s] + m[s]))); dx[s] = dy[s]*y[s]*(1
-         * - y[s]) */
+        /* y[s] = sigmoid(x[s]); dx[s] = dy[s]*y[s]*(1 - y[s]) */
         for (int64_t s = 0; s < count; ++s) {
-            const real m = larger(0, -x_first[s]);
-            const real e = real_exp(-m);
-            const real y = e / (e + real_exp(-(x_first[s] + m)));
+            const real y = real_sigmoid(x_first[s]);
             y_first[s] = y;
             dx_first[s] = dy_first[s] * y * (1 - y);
         }

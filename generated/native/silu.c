@@ -61,9 +61,6 @@ static inline int thread_count(int64_t work) {
 /* Elements of a chunk: what one thread takes at a time, small enough to stay in its first-level cache. */
 #define CHUNK ((int64_t)2048)
 
-/* The larger of two numbers; NaN if one of them is. */
-static inline real larger(real a, real b) { return a > b || a != a ? a : b; }
-
 /* Copy past the cache: worth it for results that are larger than it, since their lines are then not read first. */
 static inline void stream(real *out, const real *row, int64_t count) {
     int64_t k = 0;
@@ -181,6 +178,31 @@ __attribute__((always_inline)) static inline real real_exp(real x) {
     return real_muladd(real_exp_reduced(r), first, first) * second;
 }
 
+/* needs: exp */
+/*
+ * 1 / (1 + e^-x) with e^-x = 2^n (1 + g): the sum 1 + 2^n is exact unless one of the two vanishes, so that the
+ * denominator (1 + 2^n) + 2^n g is rounded once only, and e^-x never. All of it is scaled by 2^-floor(n/2), which
+ * keeps both powers of two in range and lets the quotient alone underflow. Largest error seen: 1.75 ULP
+ * (float), 1.59 ULP (double).
+ */
+__attribute__((always_inline)) static inline real real_sigmoid(real x) {
+#if REAL_BITS == 64
+    const int mantissa = 52;
+    const real_word twice_bias = (real_word)(2 * 1023) << 52;
+#else
+    const int mantissa = 23;
+    const real_word twice_bias = (real_word)(2 * 127) << 23;
+#endif
+    real_word w;
+    const real r = real_exp_reduce(-x, 0, &w);
+    /* one = 2^-floor(n/2), power = 2^(n - floor(n/2)) */
+    const real_word half = w << (mantissa - 1) >> mantissa << mantissa;
+    const real one = real_of_word(twice_bias - half), power = real_of_word((w << mantissa) - half);
+    /* What rounding takes from the sum (Dekker) matters where n is just beyond the precision. */
+    const real sum = power + one, lost = one - (sum - power);
+    return one / (sum + real_muladd(power, real_exp_reduced(r), lost));
+}
+
 /* Forward of silu.
  *
  *     m[s] = maximum(0, -x[s])
@@ -205,11 +227,9 @@ int NAME(silu_forward)(int64_t size_s, const real *x, real *y, real *g) {
         real *const g_first = streaming ? g_buffer : g + first;
         real *const y_first = streaming ? y_buffer : y + first;
 #pragma omp simd
-        /* m[s] = maximum(0, -x[s]); e[s] = exp(-m[s]); g[s] = e[s]/(e[s] + exp(-(x[s] + m[s]))); y[s] = x[s]*g[s] */
+        /* g[s] = sigmoid(x[s]); y[s] = x[s]*g[s] */
         for (int64_t s = 0; s < count; ++s) {
-            const real m = larger(0, -x_first[s]);
-            const real e = real_exp(-m);
-            const real g = e / (e + real_exp(-(x_first[s] + m)));
+            const real g = real_sigmoid(x_first[s]);
             g_first[s] = g;
             y_first[s] = x_first[s] * g;
         }
@@ -291,12 +311,9 @@ int NAME(silu_forward_backward)(int64_t size_s, const real *x, const real *dy, r
         const real *const dy_first = dy + first;
         real *const dx_first = streaming ? dx_buffer : dx + first;
 #pragma omp simd
-        /* m[s] = maximum(0, -x[s]); e[s] = exp(-m[s]); g[s] = e[s]/(e[s] + exp(-(x[s] + m[s]))); y[s] = x[s]*g[s];
-         * dx[s] = dy[s]*(g[s] + y[s]*(1 - g[s])) */
+        /* g[s] = sigmoid(x[s]); y[s] = x[s]*g[s]; dx[s] = dy[s]*(g[s] + y[s]*(1 - g[s])) */
         for (int64_t s = 0; s < count; ++s) {
-            const real m = larger(0, -x_first[s]);
-            const real e = real_exp(-m);
-            const real g = e / (e + real_exp(-(x_first[s] + m)));
+            const real g = real_sigmoid(x_first[s]);
             const real y = x_first[s] * g;
             y_first[s] = y;
             dx_first[s] = dy_first[s] * (g + y * (1 - g));

@@ -1,0 +1,75 @@
+"""``exp(a)/(exp(a) + exp(b))`` is ``sigmoid(a - b)``: one exponential instead of two, and no shift to keep them in range.
+
+The derivation writes a sum of two exponentials with the larger one taken out, which array backends evaluate as it stands. In
+a loop there is a function for the ratio itself, and what the shift needed is not computed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from codegen.program import Program, Statement
+from derive import syntax as st
+
+
+def with_logistics(program: Program) -> Program:
+    """The program with every such ratio as a call of ``sigmoid``, and without the temporaries that only it needed."""
+    exponents: dict[st.Tree, st.Tree] = {
+        st.Read(s.name, s.index): s.tree.args[0]
+        for s in program.statements
+        if isinstance(s.tree, st.Call) and s.tree.head == "exp"
+    }
+
+    def tree(node: st.Tree) -> st.Tree:
+        if isinstance(node, st.Div) and isinstance(node.den, st.Add) and len(node.den.args) == 2 and node.num in node.den.args:
+            other = next((t for t in node.den.args if t != node.num), node.num)
+            a, b = _exponent(node.num, exponents), _exponent(other, exponents)
+            difference = _difference(a, b) if a is not None and b is not None else None
+            if difference is not None:
+                return st.Call("sigmoid", (difference,))
+        return st.rebuild(node, tree)
+
+    statements = tuple(replace(s, tree=tree(s.tree)) for s in program.statements)
+    if statements == program.statements:
+        return program
+    return replace(program, statements=tuple(_needed(statements)))
+
+
+def _exponent(node: st.Tree, exponents: dict[st.Tree, st.Tree]) -> st.Tree | None:
+    """The logarithm of an exponential, or of the read of a value that is one."""
+    return node.args[0] if isinstance(node, st.Call) and node.head == "exp" else exponents.get(node)
+
+
+def _difference(a: st.Tree, b: st.Tree) -> st.Tree | None:
+    """``a - b`` with what cancels left out; None unless each part is then there once, so that nothing overflows on the way."""
+    parts: Counter[st.Tree] = Counter()
+    _collect(a, 1, parts)
+    _collect(b, -1, parts)
+    left = [st.Neg(t) if n < 0 else t for t, n in parts.items() if n]
+    if not left or any(abs(n) > 1 for n in parts.values()):
+        return None
+    return left[0] if len(left) == 1 else st.Add(tuple(left))
+
+
+def _collect(node: st.Tree, sign: int, parts: Counter[st.Tree]) -> None:
+    match node:
+        case st.Neg(a):
+            _collect(a, -sign, parts)
+        case st.Add(args):
+            for a in args:
+                _collect(a, sign, parts)
+        case _:
+            parts[node] += sign
+
+
+def _needed(statements: Iterable[Statement]) -> list[Statement]:
+    """The statements without temporaries that nothing reads."""
+    kept: list[Statement] = []
+    wanted: set[str] = set()
+    for s in reversed(list(statements)):
+        if s.fate != "temporary" or s.name in wanted:
+            kept.insert(0, s)
+            wanted |= set(st.reads(s.tree))
+    return kept
