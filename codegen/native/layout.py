@@ -23,7 +23,7 @@ WIDTH = 110
 HELPERS: dict[str, tuple[str, ...]] = {
     "smallest": (),
     "padded": (),
-    "allocated": (),
+    "borrow": (),
     "thread_number": (),
     "thread_count": (),
     "block_rows": ("smallest",),
@@ -43,7 +43,7 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "max_threads": ("padded",),
     "min_threads": ("padded",),
     "stream": (),
-    "matmul": ("smallest",),
+    "matmul": ("smallest", "thread_number", "thread_count"),
 }
 #: What the inlined functions build on.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
@@ -230,13 +230,12 @@ class _Function:
     # ---- bodies --------------------------------------------------------------------------------------------------------
 
     def body(self, program: Program, plan: Schedule) -> list[str]:
-        printed = CBody(
-            plan, self.root, frozenset(a.name for a in program.arguments if a.name in self.strided and len(a.axes) > 1)
-        )
+        strided = frozenset(a.name for a in program.arguments if a.name in self.strided and len(a.axes) > 1)
+        printed = CBody(plan, self.root, strided)
         lines = printed.printed()
-        head = self.strides(program, printed) + self.threads(program, plan, printed) + self.memory(program, plan, printed)
-        tail = ["free(scratch);"] if self.has_scratch(printed, plan) else []
-        tail += ["free(totals);"] if printed.totals else []
+        memory = self.memory(plan, printed)
+        head = self.strides(program, printed) + self.threads(program, plan, printed) + memory
+        tail = ["give_back(memory);"] if memory else []
         self.helpers |= set(printed.spell.helpers)
         self.functions |= set(printed.spell.functions)
         return [*self.unused([*head, *lines]), *head, *lines, "", *tail, "return 0;"]
@@ -291,40 +290,36 @@ class _Function:
             lines.append(f"const int streaming = sizeof(real) * (size_t)({printed.count(widest_result.index)}) > STREAM_ABOVE;")
         return lines
 
-    def arrays(self, printed: CBody, plan: Schedule) -> list[tuple[str, str]]:
-        return [(n, printed.count(p.axes)) for n, p in plan.places.items() if p.kind == "array" and not p.over and p.axes]
-
-    def has_scratch(self, printed: CBody, plan: Schedule) -> bool:
-        return bool(printed.scratch or self.arrays(printed, plan))
-
-    def memory(self, program: Program, plan: Schedule, printed: CBody) -> list[str]:
-        """One piece of scratch memory for arrays, rows and blocks, one for the totals of sums over rows."""
-        pieces = [(n, f"padded({c})") for n, c in self.arrays(printed, plan)]
+    def memory(self, plan: Schedule, printed: CBody) -> list[str]:
+        """One piece of scratch memory: totals of sums over rows, arrays, and what each thread has of rows and blocks."""
+        totals = [(name, f"threads * padded({count})") for name, count in printed.totals]
+        places = [(n, p.axes) for n, p in plan.places.items() if p.kind == "array" and not p.over and p.axes]
+        pieces = [(n, f"padded({printed.count(axes)})") for n, axes in places]
         pieces += [(m.name, f"threads * padded({m.count})") for m in printed.scratch]
-        lines: list[str] = []
-        if pieces:
-            self.helpers.add("padded")
-            self.helpers.add("allocated")
-            lines.append(f"real *const scratch = allocated({' + '.join(c for _, c in pieces)});")
-        if printed.totals:
-            self.helpers.add("padded")
-            counts = " + ".join(f"padded({c})" for _, c in printed.totals)
-            lines.append(f"double *const totals = calloc((size_t)(threads * ({counts})), sizeof(double));")
-        tests = [f"!{n}" for n, there in (("scratch", pieces), ("totals", printed.totals)) if there]
-        if tests:
-            lines += [f"if ({' || '.join(tests)}) {{"]
-            lines += ["free(scratch);"] * bool(pieces) + ["free(totals);"] * bool(printed.totals)
-            lines += ["return OUT_OF_MEMORY;", "}"]
-        for k, (name, _) in enumerate(pieces):
-            lines.append(f"real *const {name} = {'scratch' if k == 0 else f'{pieces[k - 1][0]} + {pieces[k - 1][1]}'};")
-        for k, (name, _) in enumerate(printed.totals):
-            before = "totals" if k == 0 else f"{printed.totals[k - 1][0]} + threads * padded({printed.totals[k - 1][1]})"
-            lines.append(f"double *const {name} = {before};")
+        if not totals and not pieces:
+            return []
+        self.helpers |= {"padded", "borrow"}
+        sizes = {"double": " + ".join(c for _, c in totals), "real": " + ".join(c for _, c in pieces)}
+        size = " + ".join(f"sizeof({kind}) * (size_t)({count})" for kind, count in sizes.items() if count)
+        lines = [f"void *const memory = borrow({size});", "if (!memory) return OUT_OF_MEMORY;"]
+        place = "memory"
+        for kind, parts in (("double", totals), ("real", pieces)):
+            for k, (name, count) in enumerate(parts):
+                cast = f"({kind} *)({place})" if k == 0 and place != "memory" else place
+                lines.append(f"{kind} *const {name} = {cast};")
+                place = f"{name} + {count}"
+        if totals:
+            lines.append(f"memset(memory, 0, sizeof(double) * (size_t)({sizes['double']}));")
+        return [*lines, *self.started(plan, printed)]
+
+    def started(self, plan: Schedule, printed: CBody) -> list[str]:
+        """The totals of extrema start at the other end of the line."""
+        lines = []
         for f, _ in flats_in(plan.body):
             if f.kind in ("max", "min") and any(n == f"{f.name}_totals" for n, _ in printed.totals):
                 sign = "-" if f.kind == "max" else ""
-                count = printed.count(f.index)
-                lines.append(f"for (int64_t k = 0; k < threads * padded({count}); ++k) {f.name}_totals[k] = {sign}INFINITY;")
+                count = f"threads * padded({printed.count(f.index)})"
+                lines.append(f"for (int64_t k = 0; k < {count}; ++k) {f.name}_totals[k] = {sign}INFINITY;")
         return lines
 
     # ---- the comment ---------------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class CStatements(CElements):
             self.operand(f.name, f.index, roles.batch, (roles.rows,)),
         ]
         sizes = ", ".join(self.count(g) for g in (roles.rows, roles.columns, roles.inner))
-        self.emit(f"matmul({sizes}, {', '.join(operands)}, threads);")
+        self.emit(f"matmul({sizes}, {', '.join(operands)});")
         self.lines.extend("}" for _ in roles.batch)
 
     def operand(self, name: str, index: Indices, batch: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> str:

@@ -10,10 +10,12 @@
  *
  * Source: Vaswani et al., Attention Is All You Need, arXiv:1706.03762; Dao et al., FlashAttention, arXiv:2205.14135.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). attention.h declares the functions; arrays are row-major and contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). attention.h declares the functions; arrays are row-major and contiguous
+ * unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +54,31 @@ static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 /* A count rounded up to whole cache lines, so that no two threads write to the same one. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
-/* Memory for that many numbers, a whole number of cache lines; NULL where there is none left. */
-static inline real *allocated(int64_t count) { return aligned_alloc(64, ((size_t)count / 16 + 1) * 16 * sizeof(real)); }
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. */
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + 64;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - 64);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
 
 /* The number of the calling thread, 0 where there is only one. */
 static inline int thread_number(void) {
@@ -95,9 +120,11 @@ static inline void stream(real *out, const real *row, int64_t count) {
 
 /* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
  *
- * Any strides, but out has stride 1 along j. A large product goes to the BLAS that the caller has set, if any.
- * Columns are taken in panels of PANEL: where b does not have them side by side, or fewer are left, the panel is copied
- * and filled up with zeros, so that every tile is whole. Sums run over k in order, whatever the number of threads.
+ * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
+ * does not have the columns of a panel side by side, or fewer are left, the panel is copied first, filled up with zeros
+ * so that every tile is whole; where a does not have the terms of a row side by side, a group of rows is. Threads share
+ * the groups. Sums run over k in order, whatever the number of threads. A right side too large for the cache goes to
+ * the BLAS that the caller has set, if any.
  */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -109,7 +136,9 @@ static inline void stream(real *out, const real *row, int64_t count) {
 typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
-#define BLAS_ABOVE (64 * 64 * 64)
+#define GROUP 8
+/* What stays in the second-level cache of a core; a larger right side is better left to a BLAS, if there is one. */
+#define BLAS_ABOVE ((int64_t)(1 << 20) / (int64_t)sizeof(real))
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -174,26 +203,9 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     }
 }
 
-/* All rows of one panel of columns. */
-static inline __attribute__((always_inline)) void panel(const int vectors, int64_t rows, int64_t width, int64_t inner,
-                                                        const real *a, int64_t a_i, int64_t a_k, const real *b,
-                                                        int64_t b_k, real *out, int64_t out_i) {
-    const int step = vectors > 2 ? 4 : 8;
-    int64_t i = 0;
-    for (; i + step <= rows; i += step) {
-        if (vectors > 2) {
-            tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-        } else {
-            tile(8, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-        }
-    }
-    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-}
-
 /* Lay a panel of b out with its columns side by side, in a width of whole vectors. */
-static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
-                        int64_t b_j) {
+static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
+                              int64_t b_j) {
     if (b_j == 1) {
         for (int64_t k = 0; k < inner; ++k)
             for (int64_t j = 0; j < whole; j += LANES) {
@@ -207,51 +219,92 @@ static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inne
         for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
 }
 
+/* A group of rows with one panel of columns. */
+static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
+                                                        const real *a, int64_t a_i, int64_t a_k, const real *b,
+                                                        int64_t b_k, real *out, int64_t out_i) {
+    int64_t i = 0;
+    if (rows == GROUP && vectors <= 2) {
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        return;
+    }
+    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+}
+
+/* Vectors of a panel: 1, 2 or 4. */
+static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                          const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+            real sum = 0;
+            for (int64_t k = 0; k < inner; ++k) sum += a[i * a_i + k * a_k] * b[k * b_k + j * b_j];
+            out[i * out_i + j] = sum;
+        }
+}
+
+/* Whether the BLAS takes the product: it wants one side of each operand contiguous. */
+static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                        const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int plain_a = a_k == 1, plain_b = b_j == 1;
+    const int64_t lda = plain_a ? a_i : a_k, ldb = plain_b ? b_k : b_j;
+    if (!gemm || inner * columns < BLAS_ABOVE || rows < GROUP || (!plain_a && a_i != 1) || (!plain_b && b_k != 1))
+        return 0;
+    if (lda < (plain_a ? inner : rows) || ldb < (plain_b ? columns : inner) || out_i < columns) return 0;
+    gemm(101, plain_a ? 111 : 112, plain_b ? 111 : 112, rows, columns, inner, 1, a, lda, b, ldb, 0, out, out_i);
+    return 1;
+}
+
 static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k, const real *b,
-                   int64_t b_k, int64_t b_j, real *out, int64_t out_i, int threads) {
-    const int plain_a = a_k == 1 || rows == 1, plain_b = b_j == 1;
-    if (gemm && rows * columns * inner > BLAS_ABOVE && (plain_a || a_i == 1) && (plain_b || b_k == 1)) {
-        const int64_t lda = plain_a ? a_i : a_k, ldb = plain_b ? b_k : b_j;
-        if (lda >= (plain_a ? inner : rows) && ldb >= (plain_b ? columns : inner)) {
-            gemm(101, plain_a ? 111 : 112, plain_b ? 111 : 112, rows, columns, inner, 1, a, lda, b, ldb, 0, out, out_i);
-            return;
+                   int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int threads = thread_count(rows * columns * inner / 4);
+    if (blas_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i)) return;
+    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
+    const int64_t from = b_j != 1 ? 0 : columns % PANEL ? panels - 1 : panels; /* the first panel that is copied */
+    const int copied = a_k != 1 && panels > 1;
+    const int64_t needed = (panels - from) * size + (copied ? threads * GROUP * inner : 0);
+    real small[8192];
+    real *const packed = needed <= 8192 ? small : malloc(sizeof(real) * (size_t)needed);
+    if (!packed) {
+        plain_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i);
+        return;
+    }
+    real *const groups = packed + (panels - from) * size;
+    for (int64_t p = from; p < panels; ++p) {
+        const int64_t width = smallest(PANEL, columns - p * PANEL);
+        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
+                   b_j);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < rows; i += GROUP) {
+        const int64_t count = smallest(GROUP, rows - i);
+        const real *row = a + i * a_i;
+        int64_t row_i = a_i, row_k = a_k;
+        if (copied) {
+            real *const own = groups + thread_number() * GROUP * inner;
+            for (int64_t k = 0; k < inner; ++k)
+                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
+            row = own, row_i = 1, row_k = GROUP;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+            const int64_t width = smallest(PANEL, columns - p * PANEL);
+            const int vectors = panel_vectors(width);
+            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
+            const int64_t step = p < from ? b_k : vectors * LANES;
+            real *const place = out + i * out_i + p * PANEL;
+            if (vectors == 4) {
+                group(count, 4, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else if (vectors == 2) {
+                group(count, 2, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else {
+                group(count, 1, width, inner, row, row_i, row_k, column, step, place, out_i);
+            }
         }
     }
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && columns > PANEL)
-    for (int64_t first = 0; first < columns; first += PANEL) {
-        const int64_t width = smallest(PANEL, columns - first);
-        const int64_t vectors = (width + LANES - 1) / LANES == 3 ? 4 : (width + LANES - 1) / LANES,
-                      whole = vectors * LANES;
-        const real *from = b + first * b_j;
-        int64_t step = b_k;
-        real small[8192];
-        real *packed = NULL;
-        if (b_j != 1 || width < whole) {
-            packed = whole * inner <= 8192 ? small : malloc(sizeof(real) * (size_t)(whole * inner));
-        }
-        if (packed) {
-            pack(packed, width, whole, inner, from, b_k, b_j);
-            from = packed;
-            step = whole;
-        } else if (b_j != 1 || width < whole) {
-            /* No memory to pack into: the plain sum, correct and slow. */
-            for (int64_t i = 0; i < rows; ++i)
-                for (int64_t j = first; j < first + width; ++j) {
-                    real sum = 0;
-                    for (int64_t k = 0; k < inner; ++k) sum += a[i * a_i + k * a_k] * b[k * b_k + j * b_j];
-                    out[i * out_i + j] = sum;
-                }
-            continue;
-        }
-        if (vectors == 4) {
-            panel(4, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        } else if (vectors == 2) {
-            panel(2, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        } else {
-            panel(1, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        }
-        if (packed && packed != small) free(packed);
-    }
+    if (packed != small) free(packed);
 }
 
 /*
@@ -379,18 +432,16 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
     const int64_t v_stride_s = v_strides ? v_strides[0] : size_j * size_d;
     const int threads = thread_count(size_s * size_i * size_j);
     const int streaming = sizeof(real) * (size_t)(size_s * size_i * size_j) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(size_j) + threads * padded(streaming ? size_j : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const e_rows = scratch;
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(threads * padded(size_j) + threads * padded(streaming ? size_j : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const e_rows = memory;
     real *const P_buffers = e_rows + threads * padded(size_j);
 
     /* sum_q_k[s, i, j] = sum[f](q[s, i, f]*k[s, j, f]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_j, size_f, q + s * q_stride_s, q_stride_i, 1, k + s * k_stride_s, 1, k_stride_j,
-               P + s * (size_i * size_j), size_j, threads);
+               P + s * (size_i * size_j), size_j);
     }
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
@@ -433,10 +484,10 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
     /* o[s, i, d] = sum[j](P[s, i, j]*v[s, j, d]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_d, size_j, P + s * (size_i * size_j), size_j, 1, v + s * v_stride_s, v_stride_j, 1,
-               o + s * (size_i * size_d), size_d, threads);
+               o + s * (size_i * size_d), size_d);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 
@@ -479,26 +530,24 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
     const int64_t q_stride_s = q_strides ? q_strides[0] : size_i * size_f;
     const int threads = thread_count(size_s * size_j * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_j * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(padded(size_s * size_i * size_j) + threads * padded(streaming ? size_f : 0) +
-                                    threads * padded(streaming ? size_f : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const dS = scratch;
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(padded(size_s * size_i * size_j) + threads * padded(streaming ? size_f : 0) +
+                                       threads * padded(streaming ? size_f : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const dS = memory;
     real *const dq_buffers = dS + padded(size_s * size_i * size_j);
     real *const dk_buffers = dq_buffers + threads * padded(streaming ? size_f : 0);
 
     /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_j, size_d, size_i, P + s * P_stride_s, 1, P_stride_i, do_ + s * do__stride_s, do__stride_i, 1,
-               dv + s * (size_j * size_d), size_d, threads);
+               dv + s * (size_j * size_d), size_d);
     }
 
     /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j,
-               dS + s * (size_i * size_j), size_j, threads);
+               dS + s * (size_i * size_j), size_j);
     }
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
@@ -526,13 +575,13 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
     /* sum_dS_k[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_f, size_j, dS + s * (size_i * size_j), size_j, 1, k + s * k_stride_s, k_stride_j, 1,
-               dq + s * (size_i * size_f), size_f, threads);
+               dq + s * (size_i * size_f), size_f);
     }
 
     /* sum_dS_q[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_j, size_f, size_i, dS + s * (size_i * size_j), 1, size_j, q + s * q_stride_s, q_stride_i, 1,
-               dk + s * (size_j * size_f), size_f, threads);
+               dk + s * (size_j * size_f), size_f);
     }
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -562,7 +611,7 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
         }
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 
@@ -605,14 +654,12 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
     const int64_t v_stride_s = v_strides ? v_strides[0] : size_j * size_d;
     const int threads = thread_count(size_s * size_i * size_j);
     const int streaming = sizeof(real) * (size_t)(size_s * size_i * size_d) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(padded(size_s * size_i * size_j) + padded(size_s * size_i * size_j) + threads * padded(size_j) +
-                  threads * padded(streaming ? size_f : 0) + threads * padded(streaming ? size_f : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const dP = scratch;
+    void *const memory =
+        borrow(sizeof(real) *
+               (size_t)(padded(size_s * size_i * size_j) + padded(size_s * size_i * size_j) + threads * padded(size_j) +
+                        threads * padded(streaming ? size_f : 0) + threads * padded(streaming ? size_f : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const dP = memory;
     real *const dS = dP + padded(size_s * size_i * size_j);
     real *const e_rows = dS + padded(size_s * size_i * size_j);
     real *const dq_buffers = e_rows + threads * padded(size_j);
@@ -621,13 +668,13 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
     /* sum_q_k[s, i, j] = sum[f](q[s, i, f]*k[s, j, f]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_j, size_f, q + s * q_stride_s, q_stride_i, 1, k + s * k_stride_s, 1, k_stride_j,
-               dS + s * (size_i * size_j), size_j, threads);
+               dS + s * (size_i * size_j), size_j);
     }
 
     /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j,
-               dP + s * (size_i * size_j), size_j, threads);
+               dP + s * (size_i * size_j), size_j);
     }
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
@@ -668,13 +715,13 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
     /* o[s, i, d] = sum[j](P[s, i, j]*v[s, j, d]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_d, size_j, dS + s * (size_i * size_j), size_j, 1, v + s * v_stride_s, v_stride_j, 1,
-               o + s * (size_i * size_d), size_d, threads);
+               o + s * (size_i * size_d), size_d);
     }
 
     /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_j, size_d, size_i, dS + s * (size_i * size_j), 1, size_j, do_ + s * do__stride_s, do__stride_i, 1,
-               dv + s * (size_j * size_d), size_d, threads);
+               dv + s * (size_j * size_d), size_d);
     }
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
@@ -702,13 +749,13 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
     /* sum_dS_k[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_i, size_f, size_j, dS + s * (size_i * size_j), size_j, 1, k + s * k_stride_s, k_stride_j, 1,
-               dq + s * (size_i * size_f), size_f, threads);
+               dq + s * (size_i * size_f), size_f);
     }
 
     /* sum_dS_q[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_j, size_f, size_i, dS + s * (size_i * size_j), 1, size_j, q + s * q_stride_s, q_stride_i, 1,
-               dk + s * (size_j * size_f), size_f, threads);
+               dk + s * (size_j * size_f), size_f);
     }
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -738,7 +785,7 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
         }
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 

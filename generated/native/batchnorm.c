@@ -17,10 +17,12 @@
  *
  * Source: Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). batchnorm.h declares the functions; arrays are row-major and contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). batchnorm.h declares the functions; arrays are row-major and contiguous
+ * unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +61,31 @@ static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 /* A count rounded up to whole cache lines, so that no two threads write to the same one. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
-/* Memory for that many numbers, a whole number of cache lines; NULL where there is none left. */
-static inline real *allocated(int64_t count) { return aligned_alloc(64, ((size_t)count / 16 + 1) * 16 * sizeof(real)); }
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. */
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + 64;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - 64);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
 
 /* The number of the calling thread, 0 where there is only one. */
 static inline int thread_number(void) {
@@ -134,23 +159,20 @@ static int batchnorm_forward_rows(int64_t size_n, int64_t size_d, const real *x,
     const int64_t x_stride_n = x_strides ? x_strides[0] : size_d;
     const int threads = thread_count(size_n * size_d);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(padded(size_d) + padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
-                  threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0));
-    double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const mu = scratch;
+    void *const memory = borrow(
+        sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
+        sizeof(real) * (size_t)(padded(size_d) + padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
+                                threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const mu_totals = memory;
+    double *const sum_c2_totals = mu_totals + threads * padded(size_d);
+    real *const mu = (real *)(sum_c2_totals + threads * padded(size_d));
     real *const sum_c2 = mu + padded(size_d);
     real *const mu_blocks = sum_c2 + padded(size_d);
     real *const sum_c2_blocks = mu_blocks + threads * padded(size_d);
     real *const xhat_buffers = sum_c2_blocks + threads * padded(size_d);
     real *const y_buffers = xhat_buffers + threads * padded(streaming ? size_d : 0);
-    double *const mu_totals = totals;
-    double *const sum_c2_totals = mu_totals + threads * padded(size_d);
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -218,8 +240,7 @@ static int batchnorm_forward_rows(int64_t size_n, int64_t size_d, const real *x,
         if (streaming) stream(y + n * size_d, y_buffer, size_d);
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -246,23 +267,20 @@ int NAME(batchnorm_forward)(int64_t size_n, int64_t size_d, int64_t size_s, cons
     const int64_t x_stride_d = x_strides ? x_strides[1] : size_s;
     const int threads = thread_count(size_n * size_d * size_s);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d * size_s) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(padded(size_d) + padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
-                  threads * padded(streaming ? size_s : 0) + threads * padded(streaming ? size_s : 0));
-    double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const mu = scratch;
+    void *const memory = borrow(
+        sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
+        sizeof(real) * (size_t)(padded(size_d) + padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
+                                threads * padded(streaming ? size_s : 0) + threads * padded(streaming ? size_s : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const mu_totals = memory;
+    double *const sum_c2_totals = mu_totals + threads * padded(size_d);
+    real *const mu = (real *)(sum_c2_totals + threads * padded(size_d));
     real *const sum_c2 = mu + padded(size_d);
     real *const mu_blocks = sum_c2 + padded(size_d);
     real *const sum_c2_blocks = mu_blocks + threads * padded(size_d);
     real *const xhat_buffers = sum_c2_blocks + threads * padded(size_d);
     real *const y_buffers = xhat_buffers + threads * padded(streaming ? size_s : 0);
-    double *const mu_totals = totals;
-    double *const sum_c2_totals = mu_totals + threads * padded(size_d);
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -345,8 +363,7 @@ int NAME(batchnorm_forward)(int64_t size_n, int64_t size_d, int64_t size_s, cons
         }
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -366,22 +383,20 @@ static int batchnorm_backward_rows(int64_t size_n, int64_t size_d, const real *d
     const int64_t xhat_stride_n = xhat_strides ? xhat_strides[0] : size_d;
     const int threads = thread_count(size_n * size_d);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(padded(size_d) + padded(size_d) + padded(size_d) + threads * padded(size_d) +
-                                    threads * padded(size_d) + threads * padded(streaming ? size_d : 0));
-    double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const gamma_rstd = scratch;
+    void *const memory =
+        borrow(sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
+               sizeof(real) * (size_t)(padded(size_d) + padded(size_d) + padded(size_d) + threads * padded(size_d) +
+                                       threads * padded(size_d) + threads * padded(streaming ? size_d : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const dgamma_totals = memory;
+    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    real *const gamma_rstd = (real *)(dbeta_totals + threads * padded(size_d));
     real *const dbeta_scaled = gamma_rstd + padded(size_d);
     real *const dgamma_ddof = dbeta_scaled + padded(size_d);
     real *const dgamma_blocks = dgamma_ddof + padded(size_d);
     real *const dbeta_blocks = dgamma_blocks + threads * padded(size_d);
     real *const dx_buffers = dbeta_blocks + threads * padded(size_d);
-    double *const dgamma_totals = totals;
-    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -437,8 +452,7 @@ static int batchnorm_backward_rows(int64_t size_n, int64_t size_d, const real *d
         if (streaming) stream(dx + n * size_d, dx_buffer, size_d);
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -466,19 +480,16 @@ int NAME(batchnorm_backward)(int64_t size_n, int64_t size_d, int64_t size_s, con
     const int64_t xhat_stride_d = xhat_strides ? xhat_strides[1] : size_s;
     const int threads = thread_count(size_n * size_d * size_s);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d * size_s) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(threads * padded(size_d) + threads * padded(size_d) + threads * padded(streaming ? size_s : 0));
-    double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const dgamma_blocks = scratch;
+    void *const memory = borrow(sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
+                                sizeof(real) * (size_t)(threads * padded(size_d) + threads * padded(size_d) +
+                                                        threads * padded(streaming ? size_s : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const dgamma_totals = memory;
+    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    real *const dgamma_blocks = (real *)(dbeta_totals + threads * padded(size_d));
     real *const dbeta_blocks = dgamma_blocks + threads * padded(size_d);
     real *const dx_buffers = dbeta_blocks + threads * padded(size_d);
-    double *const dgamma_totals = totals;
-    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -536,8 +547,7 @@ int NAME(batchnorm_backward)(int64_t size_n, int64_t size_d, int64_t size_s, con
         }
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -558,18 +568,19 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
     const int64_t dy_stride_n = dy_strides ? dy_strides[0] : size_d;
     const int threads = thread_count(size_n * size_d);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d) +
-                                    padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
-                                    threads * padded(size_d) + threads * padded(streaming ? size_d : 0) +
-                                    threads * padded(size_d) + threads * padded(streaming ? size_d : 0));
-    double *const totals =
-        calloc((size_t)(threads * (padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const mu = scratch;
+    void *const memory = borrow(
+        sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
+                                  threads * padded(size_d)) +
+        sizeof(real) * (size_t)(padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d) +
+                                padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
+                                threads * padded(size_d) + threads * padded(streaming ? size_d : 0) +
+                                threads * padded(size_d) + threads * padded(streaming ? size_d : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const mu_totals = memory;
+    double *const dbeta_totals = mu_totals + threads * padded(size_d);
+    double *const sum_c2_totals = dbeta_totals + threads * padded(size_d);
+    double *const dgamma_totals = sum_c2_totals + threads * padded(size_d);
+    real *const mu = (real *)(dgamma_totals + threads * padded(size_d));
     real *const sum_c2 = mu + padded(size_d);
     real *const dbeta_scaled = sum_c2 + padded(size_d);
     real *const rstd = dbeta_scaled + padded(size_d);
@@ -581,10 +592,9 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
     real *const y_buffers = sum_c2_blocks + threads * padded(size_d);
     real *const dgamma_blocks = y_buffers + threads * padded(streaming ? size_d : 0);
     real *const dx_buffers = dgamma_blocks + threads * padded(size_d);
-    double *const mu_totals = totals;
-    double *const dbeta_totals = mu_totals + threads * padded(size_d);
-    double *const sum_c2_totals = dbeta_totals + threads * padded(size_d);
-    double *const dgamma_totals = sum_c2_totals + threads * padded(size_d);
+    memset(memory, 0,
+           sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
+                                     threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -697,8 +707,7 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
         if (streaming) stream(dx + n * size_d, dx_buffer, size_d);
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -733,18 +742,19 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     const int64_t dy_stride_d = dy_strides ? dy_strides[1] : size_s;
     const int threads = thread_count(size_n * size_d * size_s);
     const int streaming = sizeof(real) * (size_t)(size_n * size_d * size_s) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(padded(size_d) + padded(size_d) + padded(size_d) + threads * padded(size_d) +
-                  threads * padded(size_d) + threads * padded(streaming ? size_s : 0) + threads * padded(size_d) +
-                  threads * padded(size_d) + threads * padded(streaming ? size_s : 0));
-    double *const totals =
-        calloc((size_t)(threads * (padded(size_d) + padded(size_d) + padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const mu = scratch;
+    void *const memory =
+        borrow(sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d) +
+                                         threads * padded(size_d) + threads * padded(size_d)) +
+               sizeof(real) * (size_t)(padded(size_d) + padded(size_d) + padded(size_d) + threads * padded(size_d) +
+                                       threads * padded(size_d) + threads * padded(streaming ? size_s : 0) +
+                                       threads * padded(size_d) + threads * padded(size_d) +
+                                       threads * padded(streaming ? size_s : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const mu_totals = memory;
+    double *const sum_c2_totals = mu_totals + threads * padded(size_d);
+    double *const dgamma_totals = sum_c2_totals + threads * padded(size_d);
+    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    real *const mu = (real *)(dbeta_totals + threads * padded(size_d));
     real *const sum_c2 = mu + padded(size_d);
     real *const rstd = sum_c2 + padded(size_d);
     real *const mu_blocks = rstd + padded(size_d);
@@ -753,10 +763,9 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     real *const dgamma_blocks = y_buffers + threads * padded(streaming ? size_s : 0);
     real *const dbeta_blocks = dgamma_blocks + threads * padded(size_d);
     real *const dx_buffers = dbeta_blocks + threads * padded(size_d);
-    double *const mu_totals = totals;
-    double *const sum_c2_totals = mu_totals + threads * padded(size_d);
-    double *const dgamma_totals = sum_c2_totals + threads * padded(size_d);
-    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    memset(memory, 0,
+           sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d) + threads * padded(size_d) +
+                                     threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -883,8 +892,7 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
         }
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 

@@ -9,10 +9,12 @@
  *
  * Source: Bengio et al., A Neural Probabilistic Language Model (2003).
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). embedding.h declares the functions; arrays are row-major and contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). embedding.h declares the functions; arrays are row-major and contiguous
+ * unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +51,31 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 /* A count rounded up to whole cache lines, so that no two threads write to the same one. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
-/* Memory for that many numbers, a whole number of cache lines; NULL where there is none left. */
-static inline real *allocated(int64_t count) { return aligned_alloc(64, ((size_t)count / 16 + 1) * 16 * sizeof(real)); }
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. */
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + 64;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - 64);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
 
 /* The number of the calling thread, 0 where there is only one. */
 static inline int thread_number(void) {
@@ -114,12 +139,9 @@ int NAME(embedding_forward)(int64_t size_v, int64_t size_d, int64_t size_s, cons
     const int64_t table_stride_v = table_strides ? table_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(streaming ? size_d : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const y_buffers = scratch;
+    void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const y_buffers = memory;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
@@ -136,7 +158,7 @@ int NAME(embedding_forward)(int64_t size_v, int64_t size_d, int64_t size_s, cons
         if (streaming) stream(y + s * size_d, y_buffer, size_d);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 
@@ -209,12 +231,9 @@ int NAME(embedding_forward_backward)(int64_t size_v, int64_t size_d, int64_t siz
     const int64_t table_stride_v = table_strides ? table_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_v * size_d) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(streaming ? size_d : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const y_buffers = scratch;
+    void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const y_buffers = memory;
 
 /* dtable[v, d] = sum[s](dy[s, d]*(v == t[s])) */
 #pragma omp parallel num_threads(threads)
@@ -246,7 +265,7 @@ int NAME(embedding_forward_backward)(int64_t size_v, int64_t size_d, int64_t siz
         if (streaming) stream(y + s * size_d, y_buffer, size_d);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 

@@ -14,10 +14,12 @@
  *
  * Source: Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). layernorm.h declares the functions; arrays are row-major and contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). layernorm.h declares the functions; arrays are row-major and contiguous
+ * unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +58,31 @@ static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 /* A count rounded up to whole cache lines, so that no two threads write to the same one. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
-/* Memory for that many numbers, a whole number of cache lines; NULL where there is none left. */
-static inline real *allocated(int64_t count) { return aligned_alloc(64, ((size_t)count / 16 + 1) * 16 * sizeof(real)); }
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. */
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + 64;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - 64);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
 
 /* The number of the calling thread, 0 where there is only one. */
 static inline int thread_number(void) {
@@ -142,13 +167,10 @@ int NAME(layernorm_forward)(int64_t size_s, int64_t size_d, const real *x, const
     const int64_t x_stride_s = x_strides ? x_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const xhat_buffers = scratch;
+    void *const memory = borrow(
+        sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const xhat_buffers = memory;
     real *const y_buffers = xhat_buffers + threads * padded(streaming ? size_d : 0);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -188,7 +210,7 @@ int NAME(layernorm_forward)(int64_t size_s, int64_t size_d, const real *x, const
         if (streaming) stream(y + s * size_d, y_buffer, size_d);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 
@@ -218,19 +240,16 @@ int NAME(layernorm_backward)(int64_t size_s, int64_t size_d, const real *dy, con
     const int64_t xhat_stride_s = xhat_strides ? xhat_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(threads * padded(streaming ? size_d : 0) + threads * padded(size_d) + threads * padded(size_d));
-    double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const dx_buffers = scratch;
+    void *const memory = borrow(sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
+                                sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0) +
+                                                        threads * padded(size_d) + threads * padded(size_d)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const dgamma_totals = memory;
+    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    real *const dx_buffers = (real *)(dbeta_totals + threads * padded(size_d));
     real *const dgamma_blocks = dx_buffers + threads * padded(streaming ? size_d : 0);
     real *const dbeta_blocks = dgamma_blocks + threads * padded(size_d);
-    double *const dgamma_totals = totals;
-    double *const dbeta_totals = dgamma_totals + threads * padded(size_d);
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += block_rows(size_s, threads)) {
@@ -276,8 +295,7 @@ int NAME(layernorm_backward)(int64_t size_s, int64_t size_d, const real *dy, con
     sum_threads(dgamma, dgamma_totals, threads, size_d, 1);
     sum_threads(dbeta, dbeta_totals, threads, size_d, 1);
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -313,21 +331,18 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
     const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0) +
-                  threads * padded(size_d) + threads * padded(size_d));
-    double *const totals = calloc((size_t)(threads * (padded(size_d) + padded(size_d))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const y_buffers = scratch;
+    void *const memory = borrow(sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
+                                sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0) +
+                                                        threads * padded(streaming ? size_d : 0) +
+                                                        threads * padded(size_d) + threads * padded(size_d)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const dbeta_totals = memory;
+    double *const dgamma_totals = dbeta_totals + threads * padded(size_d);
+    real *const y_buffers = (real *)(dgamma_totals + threads * padded(size_d));
     real *const dx_buffers = y_buffers + threads * padded(streaming ? size_d : 0);
     real *const dbeta_blocks = dx_buffers + threads * padded(streaming ? size_d : 0);
     real *const dgamma_blocks = dbeta_blocks + threads * padded(size_d);
-    double *const dbeta_totals = totals;
-    double *const dgamma_totals = dbeta_totals + threads * padded(size_d);
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += block_rows(size_s, threads)) {
@@ -398,8 +413,7 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
     sum_threads(dbeta, dbeta_totals, threads, size_d, 1);
     sum_threads(dgamma, dgamma_totals, threads, size_d, 1);
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 

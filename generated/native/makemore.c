@@ -35,10 +35,12 @@
  *
  * Source: Karpathy, Neural Networks: Zero to Hero, lecture 4: becoming a backprop ninja.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). makemore.h declares the functions; arrays are row-major and contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). makemore.h declares the functions; arrays are row-major and contiguous
+ * unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +79,31 @@ static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 /* A count rounded up to whole cache lines, so that no two threads write to the same one. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
-/* Memory for that many numbers, a whole number of cache lines; NULL where there is none left. */
-static inline real *allocated(int64_t count) { return aligned_alloc(64, ((size_t)count / 16 + 1) * 16 * sizeof(real)); }
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. */
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + 64;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - 64);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
 
 /* The number of the calling thread, 0 where there is only one. */
 static inline int thread_number(void) {
@@ -155,9 +180,11 @@ static inline void stream(real *out, const real *row, int64_t count) {
 
 /* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
  *
- * Any strides, but out has stride 1 along j. A large product goes to the BLAS that the caller has set, if any.
- * Columns are taken in panels of PANEL: where b does not have them side by side, or fewer are left, the panel is copied
- * and filled up with zeros, so that every tile is whole. Sums run over k in order, whatever the number of threads.
+ * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
+ * does not have the columns of a panel side by side, or fewer are left, the panel is copied first, filled up with zeros
+ * so that every tile is whole; where a does not have the terms of a row side by side, a group of rows is. Threads share
+ * the groups. Sums run over k in order, whatever the number of threads. A right side too large for the cache goes to
+ * the BLAS that the caller has set, if any.
  */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -169,7 +196,9 @@ static inline void stream(real *out, const real *row, int64_t count) {
 typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
-#define BLAS_ABOVE (64 * 64 * 64)
+#define GROUP 8
+/* What stays in the second-level cache of a core; a larger right side is better left to a BLAS, if there is one. */
+#define BLAS_ABOVE ((int64_t)(1 << 20) / (int64_t)sizeof(real))
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -234,26 +263,9 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     }
 }
 
-/* All rows of one panel of columns. */
-static inline __attribute__((always_inline)) void panel(const int vectors, int64_t rows, int64_t width, int64_t inner,
-                                                        const real *a, int64_t a_i, int64_t a_k, const real *b,
-                                                        int64_t b_k, real *out, int64_t out_i) {
-    const int step = vectors > 2 ? 4 : 8;
-    int64_t i = 0;
-    for (; i + step <= rows; i += step) {
-        if (vectors > 2) {
-            tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-        } else {
-            tile(8, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-        }
-    }
-    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-}
-
 /* Lay a panel of b out with its columns side by side, in a width of whole vectors. */
-static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
-                        int64_t b_j) {
+static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
+                              int64_t b_j) {
     if (b_j == 1) {
         for (int64_t k = 0; k < inner; ++k)
             for (int64_t j = 0; j < whole; j += LANES) {
@@ -267,51 +279,92 @@ static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inne
         for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
 }
 
+/* A group of rows with one panel of columns. */
+static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
+                                                        const real *a, int64_t a_i, int64_t a_k, const real *b,
+                                                        int64_t b_k, real *out, int64_t out_i) {
+    int64_t i = 0;
+    if (rows == GROUP && vectors <= 2) {
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        return;
+    }
+    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+}
+
+/* Vectors of a panel: 1, 2 or 4. */
+static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                          const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+            real sum = 0;
+            for (int64_t k = 0; k < inner; ++k) sum += a[i * a_i + k * a_k] * b[k * b_k + j * b_j];
+            out[i * out_i + j] = sum;
+        }
+}
+
+/* Whether the BLAS takes the product: it wants one side of each operand contiguous. */
+static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                        const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int plain_a = a_k == 1, plain_b = b_j == 1;
+    const int64_t lda = plain_a ? a_i : a_k, ldb = plain_b ? b_k : b_j;
+    if (!gemm || inner * columns < BLAS_ABOVE || rows < GROUP || (!plain_a && a_i != 1) || (!plain_b && b_k != 1))
+        return 0;
+    if (lda < (plain_a ? inner : rows) || ldb < (plain_b ? columns : inner) || out_i < columns) return 0;
+    gemm(101, plain_a ? 111 : 112, plain_b ? 111 : 112, rows, columns, inner, 1, a, lda, b, ldb, 0, out, out_i);
+    return 1;
+}
+
 static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k, const real *b,
-                   int64_t b_k, int64_t b_j, real *out, int64_t out_i, int threads) {
-    const int plain_a = a_k == 1 || rows == 1, plain_b = b_j == 1;
-    if (gemm && rows * columns * inner > BLAS_ABOVE && (plain_a || a_i == 1) && (plain_b || b_k == 1)) {
-        const int64_t lda = plain_a ? a_i : a_k, ldb = plain_b ? b_k : b_j;
-        if (lda >= (plain_a ? inner : rows) && ldb >= (plain_b ? columns : inner)) {
-            gemm(101, plain_a ? 111 : 112, plain_b ? 111 : 112, rows, columns, inner, 1, a, lda, b, ldb, 0, out, out_i);
-            return;
+                   int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int threads = thread_count(rows * columns * inner / 4);
+    if (blas_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i)) return;
+    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
+    const int64_t from = b_j != 1 ? 0 : columns % PANEL ? panels - 1 : panels; /* the first panel that is copied */
+    const int copied = a_k != 1 && panels > 1;
+    const int64_t needed = (panels - from) * size + (copied ? threads * GROUP * inner : 0);
+    real small[8192];
+    real *const packed = needed <= 8192 ? small : malloc(sizeof(real) * (size_t)needed);
+    if (!packed) {
+        plain_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i);
+        return;
+    }
+    real *const groups = packed + (panels - from) * size;
+    for (int64_t p = from; p < panels; ++p) {
+        const int64_t width = smallest(PANEL, columns - p * PANEL);
+        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
+                   b_j);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < rows; i += GROUP) {
+        const int64_t count = smallest(GROUP, rows - i);
+        const real *row = a + i * a_i;
+        int64_t row_i = a_i, row_k = a_k;
+        if (copied) {
+            real *const own = groups + thread_number() * GROUP * inner;
+            for (int64_t k = 0; k < inner; ++k)
+                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
+            row = own, row_i = 1, row_k = GROUP;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+            const int64_t width = smallest(PANEL, columns - p * PANEL);
+            const int vectors = panel_vectors(width);
+            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
+            const int64_t step = p < from ? b_k : vectors * LANES;
+            real *const place = out + i * out_i + p * PANEL;
+            if (vectors == 4) {
+                group(count, 4, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else if (vectors == 2) {
+                group(count, 2, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else {
+                group(count, 1, width, inner, row, row_i, row_k, column, step, place, out_i);
+            }
         }
     }
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && columns > PANEL)
-    for (int64_t first = 0; first < columns; first += PANEL) {
-        const int64_t width = smallest(PANEL, columns - first);
-        const int64_t vectors = (width + LANES - 1) / LANES == 3 ? 4 : (width + LANES - 1) / LANES,
-                      whole = vectors * LANES;
-        const real *from = b + first * b_j;
-        int64_t step = b_k;
-        real small[8192];
-        real *packed = NULL;
-        if (b_j != 1 || width < whole) {
-            packed = whole * inner <= 8192 ? small : malloc(sizeof(real) * (size_t)(whole * inner));
-        }
-        if (packed) {
-            pack(packed, width, whole, inner, from, b_k, b_j);
-            from = packed;
-            step = whole;
-        } else if (b_j != 1 || width < whole) {
-            /* No memory to pack into: the plain sum, correct and slow. */
-            for (int64_t i = 0; i < rows; ++i)
-                for (int64_t j = first; j < first + width; ++j) {
-                    real sum = 0;
-                    for (int64_t k = 0; k < inner; ++k) sum += a[i * a_i + k * a_k] * b[k * b_k + j * b_j];
-                    out[i * out_i + j] = sum;
-                }
-            continue;
-        }
-        if (vectors == 4) {
-            panel(4, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        } else if (vectors == 2) {
-            panel(2, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        } else {
-            panel(1, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        }
-        if (packed && packed != small) free(packed);
-    }
+    if (packed != small) free(packed);
 }
 
 /*
@@ -566,18 +619,18 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
     const int threads = thread_count(size_n * size_b * size_e);
     const int streaming = sizeof(real) * (size_t)(size_n * size_b * size_e) > STREAM_ABOVE;
-    real *const scratch =
-        allocated(padded(size_u) + padded(size_u) + padded(size_n * size_v) + threads * padded(streaming ? size_e : 0) +
-                  threads * padded(size_u) + threads * padded(size_u) + threads * padded(streaming ? size_u : 0) +
-                  threads * padded(streaming ? size_u : 0) + threads * padded(size_v) + threads * padded(size_v) +
-                  threads * padded(streaming ? size_v : 0));
-    double *const totals = calloc((size_t)(threads * (padded(size_u) + padded(size_u) + padded(1))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const sum_hprebn = scratch;
+    void *const memory =
+        borrow(sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1)) +
+               sizeof(real) * (size_t)(padded(size_u) + padded(size_u) + padded(size_n * size_v) +
+                                       threads * padded(streaming ? size_e : 0) + threads * padded(size_u) +
+                                       threads * padded(size_u) + threads * padded(streaming ? size_u : 0) +
+                                       threads * padded(streaming ? size_u : 0) + threads * padded(size_v) +
+                                       threads * padded(size_v) + threads * padded(streaming ? size_v : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const sum_hprebn_totals = memory;
+    double *const sum_bndiff2_totals = sum_hprebn_totals + threads * padded(size_u);
+    double *const mean_logprobs_totals = sum_bndiff2_totals + threads * padded(size_u);
+    real *const sum_hprebn = (real *)(mean_logprobs_totals + threads * padded(1));
     real *const sum_bndiff2 = sum_hprebn + padded(size_u);
     real *const sum_h_W2 = sum_bndiff2 + padded(size_u);
     real *const embcat_buffers = sum_h_W2 + padded(size_n * size_v);
@@ -588,9 +641,8 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     real *const counts_rows = h_buffers + threads * padded(streaming ? size_u : 0);
     real *const logprobs_rows = counts_rows + threads * padded(size_v);
     real *const probs_buffers = logprobs_rows + threads * padded(size_v);
-    double *const sum_hprebn_totals = totals;
-    double *const sum_bndiff2_totals = sum_hprebn_totals + threads * padded(size_u);
-    double *const mean_logprobs_totals = sum_bndiff2_totals + threads * padded(size_u);
+    memset(memory, 0,
+           sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1)));
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -611,7 +663,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     }
 
     /* sum_embcat_W1[n, u] = sum[b, e](embcat[n, b, e]*W1[b, e, u]) */
-    matmul(size_n, size_u, size_b * size_e, embcat, (size_b * size_e), 1, W1, size_u, 1, h, size_u, threads);
+    matmul(size_n, size_u, size_b * size_e, embcat, (size_b * size_e), 1, W1, size_u, 1, h, size_u);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -689,7 +741,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     }
 
     /* sum_h_W2[n, v] = sum[u](h[n, u]*W2[u, v]) */
-    matmul(size_n, size_v, size_u, h, size_u, 1, W2, W2_stride_u, 1, sum_h_W2, size_v, threads);
+    matmul(size_n, size_v, size_u, h, size_u, 1, W2, W2_stride_u, 1, sum_h_W2, size_v);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -739,8 +791,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     sum_threads(&mean_logprobs, mean_logprobs_totals, threads, 1, (double)size_n);
     *loss = -mean_logprobs;
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -791,17 +842,16 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
     const int64_t bnraw_stride_n = bnraw_strides ? bnraw_strides[0] : size_u;
     const int threads = thread_count(size_b * size_e * size_u);
-    real *const scratch = allocated(padded(size_n * size_v) + padded(size_u) + padded(size_u) + padded(size_u) +
-                                    padded(size_n * size_u) + padded(size_n * size_b * size_e) +
-                                    threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u));
-    double *const totals =
-        calloc((size_t)(threads * (padded(size_v) + padded(size_u) + padded(size_u))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const dlogits = scratch;
+    void *const memory = borrow(
+        sizeof(double) * (size_t)(threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u)) +
+        sizeof(real) * (size_t)(padded(size_n * size_v) + padded(size_u) + padded(size_u) + padded(size_u) +
+                                padded(size_n * size_u) + padded(size_n * size_b * size_e) + threads * padded(size_v) +
+                                threads * padded(size_u) + threads * padded(size_u)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const db2_totals = memory;
+    double *const dbngain_totals = db2_totals + threads * padded(size_v);
+    double *const dbnbias_totals = dbngain_totals + threads * padded(size_u);
+    real *const dlogits = (real *)(dbnbias_totals + threads * padded(size_u));
     real *const bngain_bnvar_inv = dlogits + padded(size_n * size_v);
     real *const dbnbias_scaled = bngain_bnvar_inv + padded(size_u);
     real *const dbngain_scaled = dbnbias_scaled + padded(size_u);
@@ -810,9 +860,8 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
     real *const db2_blocks = demb + padded(size_n * size_b * size_e);
     real *const dbngain_blocks = db2_blocks + threads * padded(size_v);
     real *const dbnbias_blocks = dbngain_blocks + threads * padded(size_u);
-    double *const db2_totals = totals;
-    double *const dbngain_totals = db2_totals + threads * padded(size_v);
-    double *const dbnbias_totals = dbngain_totals + threads * padded(size_u);
+    memset(memory, 0,
+           sizeof(double) * (size_t)(threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -848,10 +897,10 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
     }
 
     /* dW2[u, v] = sum[n](dlogits[n, v]*h[n, u]) */
-    matmul(size_u, size_v, size_n, h, 1, h_stride_n, dlogits, size_v, 1, dW2, size_v, threads);
+    matmul(size_u, size_v, size_n, h, 1, h_stride_n, dlogits, size_v, 1, dW2, size_v);
 
     /* dh[n, u] = sum[v](dlogits[n, v]*W2[u, v]) */
-    matmul(size_n, size_u, size_v, dlogits, size_v, 1, W2, 1, W2_stride_u, dhprebn, size_u, threads);
+    matmul(size_n, size_u, size_v, dlogits, size_v, 1, W2, 1, W2_stride_u, dhprebn, size_u);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -904,10 +953,10 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
     }
 
     /* dW1[b, e, u] = sum[n](dhprebn[n, u]*embcat[n, b, e]) */
-    matmul(size_b * size_e, size_u, size_n, embcat, 1, (size_b * size_e), dhprebn, size_u, 1, dW1, size_u, threads);
+    matmul(size_b * size_e, size_u, size_n, embcat, 1, (size_b * size_e), dhprebn, size_u, 1, dW1, size_u);
 
     /* demb[n, b, e] = sum[u](dhprebn[n, u]*W1[b, e, u]) */
-    matmul(size_n, size_b * size_e, size_u, dhprebn, size_u, 1, W1, 1, size_u, demb, (size_b * size_e), threads);
+    matmul(size_n, size_b * size_e, size_u, dhprebn, size_u, 1, W1, 1, size_u, demb, (size_b * size_e));
 
 /* dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b])) */
 #pragma omp parallel num_threads(threads)
@@ -926,8 +975,7 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
         }
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -995,21 +1043,23 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     const int64_t C_stride_v = C_strides ? C_strides[0] : size_e;
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
     const int threads = thread_count(size_n * size_b * size_e);
-    real *const scratch = allocated(
-        padded(size_n * size_b * size_e) + padded(size_n * size_u) + padded(size_u) + padded(size_u) + padded(size_u) +
-        padded(size_u) + padded(size_n * size_u) + padded(size_n * size_v) + padded(size_u) + padded(size_u) +
-        padded(size_n * size_u) + padded(size_n * size_b * size_e) + threads * padded(size_u) +
-        threads * padded(size_u) + threads * padded(size_v) + threads * padded(size_v) + threads * padded(size_v) +
-        threads * padded(size_u) + threads * padded(size_u));
-    double *const totals = calloc((size_t)(threads * (padded(size_u) + padded(size_u) + padded(1) + padded(size_v) +
-                                                      padded(size_u) + padded(size_u))),
-                                  sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const embcat = scratch;
+    void *const memory = borrow(
+        sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1) +
+                                  threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u)) +
+        sizeof(real) * (size_t)(padded(size_n * size_b * size_e) + padded(size_n * size_u) + padded(size_u) +
+                                padded(size_u) + padded(size_u) + padded(size_u) + padded(size_n * size_u) +
+                                padded(size_n * size_v) + padded(size_u) + padded(size_u) + padded(size_n * size_u) +
+                                padded(size_n * size_b * size_e) + threads * padded(size_u) + threads * padded(size_u) +
+                                threads * padded(size_v) + threads * padded(size_v) + threads * padded(size_v) +
+                                threads * padded(size_u) + threads * padded(size_u)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const sum_hprebn_totals = memory;
+    double *const sum_bndiff2_totals = sum_hprebn_totals + threads * padded(size_u);
+    double *const mean_logprobs_totals = sum_bndiff2_totals + threads * padded(size_u);
+    double *const db2_totals = mean_logprobs_totals + threads * padded(1);
+    double *const dbngain_totals = db2_totals + threads * padded(size_v);
+    double *const dbnbias_totals = dbngain_totals + threads * padded(size_u);
+    real *const embcat = (real *)(dbnbias_totals + threads * padded(size_u));
     real *const sum_embcat_W1 = embcat + padded(size_n * size_b * size_e);
     real *const sum_hprebn = sum_embcat_W1 + padded(size_n * size_u);
     real *const sum_bndiff2 = sum_hprebn + padded(size_u);
@@ -1028,12 +1078,9 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     real *const db2_blocks = logprobs_rows + threads * padded(size_v);
     real *const dbngain_blocks = db2_blocks + threads * padded(size_v);
     real *const dbnbias_blocks = dbngain_blocks + threads * padded(size_u);
-    double *const sum_hprebn_totals = totals;
-    double *const sum_bndiff2_totals = sum_hprebn_totals + threads * padded(size_u);
-    double *const mean_logprobs_totals = sum_bndiff2_totals + threads * padded(size_u);
-    double *const db2_totals = mean_logprobs_totals + threads * padded(1);
-    double *const dbngain_totals = db2_totals + threads * padded(size_v);
-    double *const dbnbias_totals = dbngain_totals + threads * padded(size_u);
+    memset(memory, 0,
+           sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1) +
+                                     threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u)));
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -1057,8 +1104,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     }
 
     /* sum_embcat_W1[n, u] = sum[b, e](embcat[n, b, e]*W1[b, e, u]) */
-    matmul(size_n, size_u, size_b * size_e, embcat, (size_b * size_e), 1, W1, size_u, 1, sum_embcat_W1, size_u,
-           threads);
+    matmul(size_n, size_u, size_b * size_e, embcat, (size_b * size_e), 1, W1, size_u, 1, sum_embcat_W1, size_u);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -1132,7 +1178,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     }
 
     /* sum_h_W2[n, v] = sum[u](h[n, u]*W2[u, v]) */
-    matmul(size_n, size_v, size_u, h, size_u, 1, W2, W2_stride_u, 1, dlogits, size_v, threads);
+    matmul(size_n, size_v, size_u, h, size_u, 1, W2, W2_stride_u, 1, dlogits, size_v);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -1197,10 +1243,10 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     *loss = -mean_logprobs;
 
     /* dW2[u, v] = sum[n](dlogits[n, v]*h[n, u]) */
-    matmul(size_u, size_v, size_n, h, 1, size_u, dlogits, size_v, 1, dW2, size_v, threads);
+    matmul(size_u, size_v, size_n, h, 1, size_u, dlogits, size_v, 1, dW2, size_v);
 
     /* dh[n, u] = sum[v](dlogits[n, v]*W2[u, v]) */
-    matmul(size_n, size_u, size_v, dlogits, size_v, 1, W2, 1, W2_stride_u, dhprebn, size_u, threads);
+    matmul(size_n, size_u, size_v, dlogits, size_v, 1, W2, 1, W2_stride_u, dhprebn, size_u);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -1261,10 +1307,10 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     }
 
     /* dW1[b, e, u] = sum[n](dhprebn[n, u]*embcat[n, b, e]) */
-    matmul(size_b * size_e, size_u, size_n, embcat, 1, (size_b * size_e), dhprebn, size_u, 1, dW1, size_u, threads);
+    matmul(size_b * size_e, size_u, size_n, embcat, 1, (size_b * size_e), dhprebn, size_u, 1, dW1, size_u);
 
     /* demb[n, b, e] = sum[u](dhprebn[n, u]*W1[b, e, u]) */
-    matmul(size_n, size_b * size_e, size_u, dhprebn, size_u, 1, W1, 1, size_u, demb, (size_b * size_e), threads);
+    matmul(size_n, size_b * size_e, size_u, dhprebn, size_u, 1, W1, 1, size_u, demb, (size_b * size_e));
 
 /* dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b])) */
 #pragma omp parallel num_threads(threads)
@@ -1283,8 +1329,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
         }
     }
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 

@@ -8,10 +8,12 @@
  *
  * Source: Giles, Collected matrix derivative results for forward and reverse mode AD (2008).
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). matmul.h declares the functions; arrays are row-major and contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). matmul.h declares the functions; arrays are row-major and contiguous
+ * unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,15 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 
 static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* The number of the calling thread, 0 where there is only one. */
+static inline int thread_number(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
 /* How many threads a call with that many loop iterations is worth. */
 static inline int thread_count(int64_t work) {
 #ifdef _OPENMP
@@ -59,9 +70,11 @@ static inline int thread_count(int64_t work) {
 
 /* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
  *
- * Any strides, but out has stride 1 along j. A large product goes to the BLAS that the caller has set, if any.
- * Columns are taken in panels of PANEL: where b does not have them side by side, or fewer are left, the panel is copied
- * and filled up with zeros, so that every tile is whole. Sums run over k in order, whatever the number of threads.
+ * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
+ * does not have the columns of a panel side by side, or fewer are left, the panel is copied first, filled up with zeros
+ * so that every tile is whole; where a does not have the terms of a row side by side, a group of rows is. Threads share
+ * the groups. Sums run over k in order, whatever the number of threads. A right side too large for the cache goes to
+ * the BLAS that the caller has set, if any.
  */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -73,7 +86,9 @@ static inline int thread_count(int64_t work) {
 typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
-#define BLAS_ABOVE (64 * 64 * 64)
+#define GROUP 8
+/* What stays in the second-level cache of a core; a larger right side is better left to a BLAS, if there is one. */
+#define BLAS_ABOVE ((int64_t)(1 << 20) / (int64_t)sizeof(real))
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -138,26 +153,9 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     }
 }
 
-/* All rows of one panel of columns. */
-static inline __attribute__((always_inline)) void panel(const int vectors, int64_t rows, int64_t width, int64_t inner,
-                                                        const real *a, int64_t a_i, int64_t a_k, const real *b,
-                                                        int64_t b_k, real *out, int64_t out_i) {
-    const int step = vectors > 2 ? 4 : 8;
-    int64_t i = 0;
-    for (; i + step <= rows; i += step) {
-        if (vectors > 2) {
-            tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-        } else {
-            tile(8, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-        }
-    }
-    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-}
-
 /* Lay a panel of b out with its columns side by side, in a width of whole vectors. */
-static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
-                        int64_t b_j) {
+static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
+                              int64_t b_j) {
     if (b_j == 1) {
         for (int64_t k = 0; k < inner; ++k)
             for (int64_t j = 0; j < whole; j += LANES) {
@@ -171,51 +169,92 @@ static inline void pack(real *packed, int64_t width, int64_t whole, int64_t inne
         for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
 }
 
+/* A group of rows with one panel of columns. */
+static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
+                                                        const real *a, int64_t a_i, int64_t a_k, const real *b,
+                                                        int64_t b_k, real *out, int64_t out_i) {
+    int64_t i = 0;
+    if (rows == GROUP && vectors <= 2) {
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        return;
+    }
+    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+}
+
+/* Vectors of a panel: 1, 2 or 4. */
+static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                          const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+            real sum = 0;
+            for (int64_t k = 0; k < inner; ++k) sum += a[i * a_i + k * a_k] * b[k * b_k + j * b_j];
+            out[i * out_i + j] = sum;
+        }
+}
+
+/* Whether the BLAS takes the product: it wants one side of each operand contiguous. */
+static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                        const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int plain_a = a_k == 1, plain_b = b_j == 1;
+    const int64_t lda = plain_a ? a_i : a_k, ldb = plain_b ? b_k : b_j;
+    if (!gemm || inner * columns < BLAS_ABOVE || rows < GROUP || (!plain_a && a_i != 1) || (!plain_b && b_k != 1))
+        return 0;
+    if (lda < (plain_a ? inner : rows) || ldb < (plain_b ? columns : inner) || out_i < columns) return 0;
+    gemm(101, plain_a ? 111 : 112, plain_b ? 111 : 112, rows, columns, inner, 1, a, lda, b, ldb, 0, out, out_i);
+    return 1;
+}
+
 static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k, const real *b,
-                   int64_t b_k, int64_t b_j, real *out, int64_t out_i, int threads) {
-    const int plain_a = a_k == 1 || rows == 1, plain_b = b_j == 1;
-    if (gemm && rows * columns * inner > BLAS_ABOVE && (plain_a || a_i == 1) && (plain_b || b_k == 1)) {
-        const int64_t lda = plain_a ? a_i : a_k, ldb = plain_b ? b_k : b_j;
-        if (lda >= (plain_a ? inner : rows) && ldb >= (plain_b ? columns : inner)) {
-            gemm(101, plain_a ? 111 : 112, plain_b ? 111 : 112, rows, columns, inner, 1, a, lda, b, ldb, 0, out, out_i);
-            return;
+                   int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int threads = thread_count(rows * columns * inner / 4);
+    if (blas_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i)) return;
+    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
+    const int64_t from = b_j != 1 ? 0 : columns % PANEL ? panels - 1 : panels; /* the first panel that is copied */
+    const int copied = a_k != 1 && panels > 1;
+    const int64_t needed = (panels - from) * size + (copied ? threads * GROUP * inner : 0);
+    real small[8192];
+    real *const packed = needed <= 8192 ? small : malloc(sizeof(real) * (size_t)needed);
+    if (!packed) {
+        plain_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i);
+        return;
+    }
+    real *const groups = packed + (panels - from) * size;
+    for (int64_t p = from; p < panels; ++p) {
+        const int64_t width = smallest(PANEL, columns - p * PANEL);
+        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
+                   b_j);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < rows; i += GROUP) {
+        const int64_t count = smallest(GROUP, rows - i);
+        const real *row = a + i * a_i;
+        int64_t row_i = a_i, row_k = a_k;
+        if (copied) {
+            real *const own = groups + thread_number() * GROUP * inner;
+            for (int64_t k = 0; k < inner; ++k)
+                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
+            row = own, row_i = 1, row_k = GROUP;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+            const int64_t width = smallest(PANEL, columns - p * PANEL);
+            const int vectors = panel_vectors(width);
+            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
+            const int64_t step = p < from ? b_k : vectors * LANES;
+            real *const place = out + i * out_i + p * PANEL;
+            if (vectors == 4) {
+                group(count, 4, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else if (vectors == 2) {
+                group(count, 2, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else {
+                group(count, 1, width, inner, row, row_i, row_k, column, step, place, out_i);
+            }
         }
     }
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && columns > PANEL)
-    for (int64_t first = 0; first < columns; first += PANEL) {
-        const int64_t width = smallest(PANEL, columns - first);
-        const int64_t vectors = (width + LANES - 1) / LANES == 3 ? 4 : (width + LANES - 1) / LANES,
-                      whole = vectors * LANES;
-        const real *from = b + first * b_j;
-        int64_t step = b_k;
-        real small[8192];
-        real *packed = NULL;
-        if (b_j != 1 || width < whole) {
-            packed = whole * inner <= 8192 ? small : malloc(sizeof(real) * (size_t)(whole * inner));
-        }
-        if (packed) {
-            pack(packed, width, whole, inner, from, b_k, b_j);
-            from = packed;
-            step = whole;
-        } else if (b_j != 1 || width < whole) {
-            /* No memory to pack into: the plain sum, correct and slow. */
-            for (int64_t i = 0; i < rows; ++i)
-                for (int64_t j = first; j < first + width; ++j) {
-                    real sum = 0;
-                    for (int64_t k = 0; k < inner; ++k) sum += a[i * a_i + k * a_k] * b[k * b_k + j * b_j];
-                    out[i * out_i + j] = sum;
-                }
-            continue;
-        }
-        if (vectors == 4) {
-            panel(4, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        } else if (vectors == 2) {
-            panel(2, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        } else {
-            panel(1, rows, width, inner, a, a_i, a_k, from, step, out + first, out_i);
-        }
-        if (packed && packed != small) free(packed);
-    }
+    if (packed != small) free(packed);
 }
 
 /* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
@@ -237,12 +276,11 @@ int NAME(matmul_forward)(int64_t size_s, int64_t size_n, int64_t size_k, int64_t
     const int64_t a_stride_s = a_strides ? a_strides[0] : size_n * size_k;
     const int64_t b_stride_k = b_strides ? b_strides[1] : size_m;
     const int64_t b_stride_s = b_strides ? b_strides[0] : size_k * size_m;
-    const int threads = thread_count(size_s * size_n * size_m);
 
     /* y[s, n, m] = sum[k](a[s, n, k]*b[s, k, m]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_n, size_m, size_k, a + s * a_stride_s, a_stride_n, 1, b + s * b_stride_s, b_stride_k, 1,
-               y + s * (size_n * size_m), size_m, threads);
+               y + s * (size_n * size_m), size_m);
     }
 
     return 0;
@@ -272,18 +310,17 @@ int NAME(matmul_backward)(int64_t size_s, int64_t size_n, int64_t size_m, int64_
     const int64_t b_stride_s = b_strides ? b_strides[0] : size_k * size_m;
     const int64_t a_stride_n = a_strides ? a_strides[1] : size_k;
     const int64_t a_stride_s = a_strides ? a_strides[0] : size_n * size_k;
-    const int threads = thread_count(size_s * size_n * size_k);
 
     /* da[s, n, k] = sum[m](dy[s, n, m]*b[s, k, m]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_n, size_k, size_m, dy + s * dy_stride_s, dy_stride_n, 1, b + s * b_stride_s, 1, b_stride_k,
-               da + s * (size_n * size_k), size_k, threads);
+               da + s * (size_n * size_k), size_k);
     }
 
     /* db[s, k, m] = sum[n](dy[s, n, m]*a[s, n, k]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_k, size_m, size_n, a + s * a_stride_s, 1, a_stride_n, dy + s * dy_stride_s, dy_stride_n, 1,
-               db + s * (size_k * size_m), size_m, threads);
+               db + s * (size_k * size_m), size_m);
     }
 
     return 0;
@@ -315,24 +352,23 @@ int NAME(matmul_forward_backward)(int64_t size_s, int64_t size_n, int64_t size_k
     const int64_t b_stride_s = b_strides ? b_strides[0] : size_k * size_m;
     const int64_t dy_stride_n = dy_strides ? dy_strides[1] : size_m;
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_n * size_m;
-    const int threads = thread_count(size_s * size_n * size_m);
 
     /* y[s, n, m] = sum[k](a[s, n, k]*b[s, k, m]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_n, size_m, size_k, a + s * a_stride_s, a_stride_n, 1, b + s * b_stride_s, b_stride_k, 1,
-               y + s * (size_n * size_m), size_m, threads);
+               y + s * (size_n * size_m), size_m);
     }
 
     /* da[s, n, k] = sum[m](dy[s, n, m]*b[s, k, m]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_n, size_k, size_m, dy + s * dy_stride_s, dy_stride_n, 1, b + s * b_stride_s, 1, b_stride_k,
-               da + s * (size_n * size_k), size_k, threads);
+               da + s * (size_n * size_k), size_k);
     }
 
     /* db[s, k, m] = sum[n](dy[s, n, m]*a[s, n, k]) */
     for (int64_t s = 0; s < size_s; ++s) {
         matmul(size_k, size_m, size_n, a + s * a_stride_s, 1, a_stride_n, dy + s * dy_stride_s, dy_stride_n, 1,
-               db + s * (size_k * size_m), size_m, threads);
+               db + s * (size_k * size_m), size_m);
     }
 
     return 0;

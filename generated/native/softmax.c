@@ -8,10 +8,12 @@
  *
  * Source: Bridle, Probabilistic interpretation of feedforward classification network outputs (1990).
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). softmax.h declares the functions; arrays are row-major and contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). softmax.h declares the functions; arrays are row-major and contiguous
+ * unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +50,31 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 /* A count rounded up to whole cache lines, so that no two threads write to the same one. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
-/* Memory for that many numbers, a whole number of cache lines; NULL where there is none left. */
-static inline real *allocated(int64_t count) { return aligned_alloc(64, ((size_t)count / 16 + 1) * 16 * sizeof(real)); }
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. */
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + 64;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - 64);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
 
 /* The number of the calling thread, 0 where there is only one. */
 static inline int thread_number(void) {
@@ -200,12 +225,10 @@ int NAME(softmax_forward)(int64_t size_s, int64_t size_c, const real *z, const i
     const int64_t z_stride_s = z_strides ? z_strides[0] : size_c;
     const int threads = thread_count(size_s * size_c);
     const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(size_c) + threads * padded(streaming ? size_c : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const e_rows = scratch;
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(threads * padded(size_c) + threads * padded(streaming ? size_c : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const e_rows = memory;
     real *const p_buffers = e_rows + threads * padded(size_c);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -241,7 +264,7 @@ int NAME(softmax_forward)(int64_t size_s, int64_t size_c, const real *z, const i
         if (streaming) stream(p + s * size_c, p_buffer, size_c);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 
@@ -266,12 +289,9 @@ int NAME(softmax_backward)(int64_t size_s, int64_t size_c, const real *dp, const
     const int64_t p_stride_s = p_strides ? p_strides[0] : size_c;
     const int threads = thread_count(size_s * size_c);
     const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(streaming ? size_c : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const dz_buffers = scratch;
+    void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(streaming ? size_c : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const dz_buffers = memory;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
@@ -294,7 +314,7 @@ int NAME(softmax_backward)(int64_t size_s, int64_t size_c, const real *dp, const
         if (streaming) stream(dz + s * size_c, dz_buffer, size_c);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 
@@ -321,12 +341,10 @@ int NAME(softmax_forward_backward)(int64_t size_s, int64_t size_c, const real *z
     const int64_t dp_stride_s = dp_strides ? dp_strides[0] : size_c;
     const int threads = thread_count(size_s * size_c);
     const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(size_c) + threads * padded(streaming ? size_c : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const e_rows = scratch;
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(threads * padded(size_c) + threads * padded(streaming ? size_c : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const e_rows = memory;
     real *const dz_buffers = e_rows + threads * padded(size_c);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -372,7 +390,7 @@ int NAME(softmax_forward_backward)(int64_t size_s, int64_t size_c, const real *z
         if (streaming) stream(dz + s * size_c, dz_buffer, size_c);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 

@@ -10,11 +10,12 @@
  *
  * Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
- * (or 64). softmax_cross_entropy.h declares the functions; arrays are row-major and contiguous unless strides are
- * given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
+ * -fno-trapping-math -DREAL_BITS=32 (or 64). softmax_cross_entropy.h declares the functions; arrays are row-major and
+ * contiguous unless strides are given.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +52,31 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 /* A count rounded up to whole cache lines, so that no two threads write to the same one. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
-/* Memory for that many numbers, a whole number of cache lines; NULL where there is none left. */
-static inline real *allocated(int64_t count) { return aligned_alloc(64, ((size_t)count / 16 + 1) * 16 * sizeof(real)); }
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. */
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + 64;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - 64);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
 
 /* The number of the calling thread, 0 where there is only one. */
 static inline int thread_number(void) {
@@ -282,16 +306,14 @@ int NAME(softmax_cross_entropy_forward)(int64_t size_n, int64_t size_c, const re
     const int64_t z_stride_n = z_strides ? z_strides[0] : size_c;
     const int threads = thread_count(size_n * size_c);
     const int streaming = sizeof(real) * (size_t)(size_n * size_c) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(size_c) + threads * padded(streaming ? size_c : 0));
-    double *const totals = calloc((size_t)(threads * (padded(1))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const e_rows = scratch;
+    void *const memory =
+        borrow(sizeof(double) * (size_t)(threads * padded(1)) +
+               sizeof(real) * (size_t)(threads * padded(size_c) + threads * padded(streaming ? size_c : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const loss_mean_totals = memory;
+    real *const e_rows = (real *)(loss_mean_totals + threads * padded(1));
     real *const p_buffers = e_rows + threads * padded(size_c);
-    double *const loss_mean_totals = totals;
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(1)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -332,8 +354,7 @@ int NAME(softmax_cross_entropy_forward)(int64_t size_n, int64_t size_c, const re
     sum_threads(&loss_mean, loss_mean_totals, threads, 1, (double)size_n);
     *loss = -loss_mean;
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
@@ -360,12 +381,9 @@ int NAME(softmax_cross_entropy_backward)(int64_t size_n, int64_t size_c, real dl
     const int64_t p_stride_n = p_strides ? p_strides[0] : size_c;
     const int threads = thread_count(size_n * size_c);
     const int streaming = sizeof(real) * (size_t)(size_n * size_c) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(streaming ? size_c : 0));
-    if (!scratch) {
-        free(scratch);
-        return OUT_OF_MEMORY;
-    }
-    real *const dz_buffers = scratch;
+    void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(streaming ? size_c : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const dz_buffers = memory;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -382,7 +400,7 @@ int NAME(softmax_cross_entropy_backward)(int64_t size_n, int64_t size_c, real dl
         if (streaming) stream(dz + n * size_c, dz_buffer, size_c);
     }
 
-    free(scratch);
+    give_back(memory);
     return 0;
 }
 
@@ -416,16 +434,14 @@ int NAME(softmax_cross_entropy_forward_backward)(int64_t size_n, int64_t size_c,
     const int64_t z_stride_n = z_strides ? z_strides[0] : size_c;
     const int threads = thread_count(size_n * size_c);
     const int streaming = sizeof(real) * (size_t)(size_n * size_c) > STREAM_ABOVE;
-    real *const scratch = allocated(threads * padded(size_c) + threads * padded(streaming ? size_c : 0));
-    double *const totals = calloc((size_t)(threads * (padded(1))), sizeof(double));
-    if (!scratch || !totals) {
-        free(scratch);
-        free(totals);
-        return OUT_OF_MEMORY;
-    }
-    real *const e_rows = scratch;
+    void *const memory =
+        borrow(sizeof(double) * (size_t)(threads * padded(1)) +
+               sizeof(real) * (size_t)(threads * padded(size_c) + threads * padded(streaming ? size_c : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    double *const loss_mean_totals = memory;
+    real *const e_rows = (real *)(loss_mean_totals + threads * padded(1));
     real *const dz_buffers = e_rows + threads * padded(size_c);
-    double *const loss_mean_totals = totals;
+    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(1)));
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -468,8 +484,7 @@ int NAME(softmax_cross_entropy_forward_backward)(int64_t size_n, int64_t size_c,
     sum_threads(&loss_mean, loss_mean_totals, threads, 1, (double)size_n);
     *loss = -loss_mean;
 
-    free(scratch);
-    free(totals);
+    give_back(memory);
     return 0;
 }
 
