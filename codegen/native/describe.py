@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from codegen.native.flat import Flat
 from codegen.native.layout import programs
-from codegen.native.schedule import Item, Schedule, flats_in, needs, schedule
+from codegen.native.schedule import Item, Loop, Schedule, flats_in, needs, schedule
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.factor import DEFAULT_SIZE
@@ -34,10 +34,16 @@ class _Description:
 
     def lines(self) -> Iterator[str]:
         yield self.program.name
-        for item in self.plan.body:
-            yield from self.item(item, 1, top=True)
+        if self.plan.batch:
+            yield f"  for {self.plan.batch}  (one after the other, or threads where they are small)"
+        for item in self.nests():
+            yield from self.item(item, 2 if self.plan.batch else 1, top=True)
         yield from self.temporaries()
         yield from self.traffic()
+
+    def nests(self) -> tuple[Item, ...]:
+        first = self.plan.body[0]
+        return first.body if self.plan.batch and isinstance(first, Loop) else self.plan.body
 
     # ---- loops ---------------------------------------------------------------------------------------------------------
 
@@ -87,7 +93,7 @@ class _Description:
 
     def traffic(self) -> Iterator[str]:
         read = written = 0
-        for item in self.plan.body:
+        for item in self.nests():
             came, went = self.touched(item)
             read += sum(self.count(self.axes[n]) for n in came)
             written += sum(self.count(self.axes[n]) for n in went)

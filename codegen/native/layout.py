@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from codegen.printers.c_nests import CBody
 from codegen.program import Argument, Kernel, Program
 from derive import syntax as st
 from derive.axes import equal_axes
+from derive.factor import DEFAULT_SIZE
 from derive.unicode import language
 
 WIDTH = 110
@@ -279,23 +281,29 @@ class _Function:
     def threads(self, program: Program, plan: Schedule, printed: CBody) -> list[str]:
         lines: list[str] = []
         text = "\n".join(printed.lines)
-        if "threads" in text:
+        if "threads" in text or plan.batch:
             self.helpers.add("thread_count")
             loops = [f.index if f.kind == "product" else f.loops for f, _ in flats_in(plan.body)]
-            widest = max(loops, key=len)
-            lines.append(f"const int threads = thread_count({printed.count(widest)});")
+            widest = max(loops, key=self.elements)
+            lines += _thread_lines(printed, widest, plan.batch)
         if printed.streams:
             sizes = [f for f, _ in flats_in(plan.body) if f.name in program.results]
-            widest_result = max(sizes, key=lambda f: len(f.index))
+            widest_result = max(sizes, key=lambda f: self.elements(f.index))
             lines.append(f"const int streaming = sizeof(real) * (size_t)({printed.count(widest_result.index)}) > STREAM_ABOVE;")
         return lines
+
+    def elements(self, axes: tuple[str, ...]) -> int:
+        """How many elements axes have at the op's reference sizes: what decides which loops are the large ones."""
+        sizes = dict(self.op.sizes)
+        return math.prod(sizes.get(st.axis_of(a), DEFAULT_SIZE) for a in axes)
 
     def memory(self, plan: Schedule, printed: CBody) -> list[str]:
         """One piece of scratch memory: totals of sums over rows, arrays, and what each thread has of rows and blocks."""
         totals = [(name, f"threads * padded({count})") for name, count in printed.totals]
         places = [(n, p.axes) for n, p in plan.places.items() if p.kind == "array" and not p.over and p.axes]
-        pieces = [(n, f"padded({printed.count(axes)})") for n, axes in places]
-        pieces += [(m.name, f"threads * padded({m.count})") for m in printed.scratch]
+        part, times = ("_parts", "batch_threads * ") if plan.batch else ("", "")
+        pieces = [(n + part, f"{times}padded({printed.count(axes)})") for n, axes in places]
+        pieces += [(m.name, f"{times}threads * padded({m.count})") for m in printed.scratch]
         if not totals and not pieces:
             return []
         self.helpers |= {"padded", "borrow"}
@@ -345,3 +353,15 @@ class _Function:
     def result_shape(self, name: str) -> str:
         index = next(s.index for s in self.written.statements if s.name == name)
         return f"[{', '.join(index)}]" if index else ""
+
+
+def _thread_lines(printed: CBody, widest: tuple[str, ...], batch: str) -> list[str]:
+    """How many threads share the rows of a nest; or, where the elements of a batch are small, the batch."""
+    work = printed.count(widest)
+    if not batch:
+        return [f"const int threads = thread_count({work});"]
+    own = printed.count(tuple(a for a in widest if a != batch))
+    return [
+        f"const int batch_threads = {own} < PARALLEL_ABOVE ? thread_count({work}) : 1;",
+        f"const int threads = batch_threads > 1 ? 1 : thread_count({own});",
+    ]

@@ -56,6 +56,7 @@ class Schedule:
     """A program as loop nests in order, with the place of every value.
 
     ``flats`` are all its statements, those too that stand nowhere because they are computed again where they are used.
+    ``batch`` is the axis of an outermost loop around all nests, or "".
     ``overwritable`` pairs each result with the arguments that it may be written over.
     """
 
@@ -64,15 +65,39 @@ class Schedule:
     body: tuple[Item, ...]
     places: dict[str, Place]
     overwritable: tuple[tuple[str, str], ...]
+    batch: str = ""
 
 
 def schedule(program: Program) -> Schedule:
     """The loop nests of a program."""
     flats = hoist(flatten(with_logistics(program)))
-    body = fuse(flats, ())
-    placing = _Placing(program, body)
+    batch = _batch(flats)
+    body = (Loop(batch, fuse(flats, (batch,), (0,)), (0,)),) if batch else fuse(flats, ())
+    placing = _Placing(program, body, 1 if batch else 0)
     places = placing.places()
-    return Schedule(program, flats, _pruned(body, places), places, placing.overwritable())
+    return Schedule(program, flats, _pruned(body, places), places, placing.overwritable(), batch)
+
+
+def _batch(flats: tuple[Flat, ...]) -> str:
+    """The axis over which matrix products and everything between them are independent of each other, or "".
+
+    One element of it after the other keeps what the products leave for each other in the cache.
+    """
+    products = [f for f in flats if f.kind == "product"]
+    axis = products[0].index[0] if products and products[0].index else ""
+    made = {f.name: f for f in flats}
+
+    def independent(f: Flat) -> bool:
+        if f.kind == "scatter" or f.index[:1] != (axis,) or axis in f.reduced:
+            return False
+        if f.kind == "product" and not all(r.index[:1] == (axis,) for r in st.walk(f.body) if isinstance(r, st.Read)):
+            return False
+        if f.reduces and f.loops[1:2] and f.loops[1] in f.reduced:
+            return False
+        slots = [(made[n.name], n) for n in st.walk(f.body) if isinstance(n, st.Read) and n.name in made]
+        return f.loops[:1] in ((), (axis,)) and all(_slot(given, read, axis) for given, read in slots)
+
+    return axis if len(products) > 1 and axis and all(map(independent, flats)) else ""
 
 
 def _pruned(body: tuple[Item, ...], places: dict[str, Place]) -> tuple[Item, ...]:
@@ -202,8 +227,8 @@ class _Use:
 
 
 class _Placing:
-    def __init__(self, program: Program, body: tuple[Item, ...]):
-        self.program = program
+    def __init__(self, program: Program, body: tuple[Item, ...], batch: int):
+        self.program, self.batch = program, batch
         self.sites = list(flats_in(body))
         self.made = {f.name: (f, path) for f, path in reversed(self.sites)}
         self.uses: dict[str, list[_Use]] = {}
@@ -226,7 +251,7 @@ class _Placing:
         if f.fate != "temporary":
             return Place("result", f.index)
         if f.opaque:
-            return Place("array", f.index)
+            return Place("array", f.index[self.batch :])
         home = _home(f, path)
         uses = self.uses.get(name, [])
         plain = all(r.index == f.index for u in uses for r in reads_of(u.by, name))
@@ -244,7 +269,7 @@ class _Placing:
             shared = min(shared, _shared(home, u.path, f, reads_of(u.by, name)))
         around = {l.axis for l in home[:shared]}
         axes = tuple(i for i in f.index if i not in around)
-        return Place("row" if shared else "array", axes)
+        return Place("row" if shared > self.batch else "array", axes)
 
     # ---- memory shared -------------------------------------------------------------------------------------------------
 
@@ -255,7 +280,8 @@ class _Placing:
             return ""
         taken = {p.over for p in self.found.values()}
         for other, place in self.found.items():
-            fits = place.kind in ("result", "array") and place.axes == f.index and not self.made[other][0].over
+            host = self.made[other][0]
+            fits = place.kind in ("result", "array") and host.index == f.index and not host.over
             if other != name and other not in taken and fits and self.may_overwrite(other, name, f.index):
                 return other
         return ""

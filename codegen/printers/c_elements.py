@@ -133,7 +133,7 @@ class CElements:
         while place.over:
             name = place.over
             place = self.plan.places[name]
-        return name, self.by_name[name].index
+        return name, place.axes
 
     def inside(self, name: str, index: Indices) -> Indices:
         """The part of an index that a buffer has: a row of ``e[n, c]`` has only ``c``."""

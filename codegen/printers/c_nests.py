@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.native.flat import Flat
-from codegen.native.schedule import Loop, Schedule, flats_in, needs
+from codegen.native.schedule import Item, Loop, Schedule, flats_in, needs
 from codegen.printers.c_elements import variable
 from codegen.printers.c_loops import START, CLoops
 
@@ -34,7 +34,24 @@ class CBody(CLoops):
 
     def printed(self) -> list[str]:
         """The lines."""
-        for item in self.plan.body:
+        if not self.plan.batch:
+            self.nests(self.plan.body)
+            return self.lines
+        (loop,) = self.plan.body
+        assert isinstance(loop, Loop)
+        self.helper("thread_number")
+        self.lines += ["", "#pragma omp parallel for num_threads(batch_threads) schedule(static)", f"{self.head(loop.axis)} {{"]
+        self.emit("const int batch_thread = thread_number();")
+        for name, place in self.plan.places.items():
+            if place.kind == "array" and not place.over:
+                self.emit(f"real *const {name} = {name}_parts + batch_thread * padded({self.count(place.axes)});")
+        with self.scope(loop.axis):
+            self.nests(loop.body)
+        self.emit("}")
+        return self.lines
+
+    def nests(self, body: tuple[Item, ...]) -> None:
+        for item in body:
             if not isinstance(item, Loop):
                 self.prepare(item)
                 self.flat(item)
@@ -45,7 +62,6 @@ class CBody(CLoops):
             else:
                 self.prepare(item)
                 self.inner_loop(item)
-        return self.lines
 
     def worth_threads(self, loop: Loop) -> bool:
         """Whether a nest is more than a loop over one axis of larger tensors."""
@@ -81,7 +97,7 @@ class CBody(CLoops):
         found = []
         for f, path in sites:
             read_again = any(f.name in needs(g) and p != path and g.kind != "point" for g, p in sites if g is not f)
-            along = path[-1].innermost and f.index[-1:] == (path[-1].axis,) and len(path) == len(f.index)
+            along = path[-1].innermost and f.index[-1:] == (path[-1].axis,) and len(self.path) + len(path) == len(f.index)
             if f.kind == "map" and self.plan.places[f.name].kind == "result" and along and not read_again:
                 found.append(f)
         return tuple(found)
@@ -133,7 +149,7 @@ class CBody(CLoops):
         rows = {f.name: f for f, _ in flats_in((loop,)) if self.plan.places[f.name].kind == "row"}
         if not (private or rows or self.streamed):
             return
-        self.emit("const int thread = thread_number();")
+        self.emit(f"const int thread = {'batch_thread + ' if self.plan.batch else ''}thread_number();")
         self.helper("thread_number")
         self.helper("padded")
         for f in rows.values():

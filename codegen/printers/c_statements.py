@@ -98,7 +98,8 @@ class CStatements(CElements):
         if roles.swapped:
             left, right = right, left
         self.helper("matmul")
-        self.lines += ["", self.equations([f]), *(f"{self.head(b)} {{" for b in roles.batch)]
+        loops = [b for b in roles.batch if b not in self.path]
+        self.lines += ["", self.equations([f]), *(f"{self.head(b)} {{" for b in loops)]
         operands = [
             self.operand(left.name, left.index, roles.batch, (roles.rows, roles.inner)),
             self.operand(right.name, right.index, roles.batch, (roles.inner, roles.columns)),
@@ -106,13 +107,15 @@ class CStatements(CElements):
         ]
         sizes = ", ".join(self.count(g) for g in (roles.rows, roles.columns, roles.inner))
         self.emit(f"matmul({sizes}, {', '.join(operands)});")
-        self.lines.extend("}" for _ in roles.batch)
+        self.lines.extend("}" for _ in loops)
 
     def operand(self, name: str, index: Indices, batch: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> str:
         """A pointer and the strides of groups of adjacent indices that a product takes as one each."""
         base, own = self.stored(name)
-        strides = [self.stride(name, own, index.index(g[-1])) if g else "0" for g in groups]
-        return ", ".join([f"{base} + {self.offset(name, batch, own)}" if batch else base, *strides])
+        at = self.inside(name, index)
+        lead = tuple(i for i in at if i in batch)
+        strides = [self.stride(name, own, at.index(g[-1])) if g else "0" for g in groups]
+        return ", ".join([f"{base} + {self.offset(name, lead, own)}" if lead else base, *strides])
 
     # ---- scatter-adds ----------------------------------------------------------------------------------------------------
 

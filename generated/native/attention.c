@@ -430,24 +430,26 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
     const int64_t k_stride_s = k_strides ? k_strides[0] : size_j * size_f;
     const int64_t v_stride_j = v_strides ? v_strides[1] : size_d;
     const int64_t v_stride_s = v_strides ? v_strides[0] : size_j * size_d;
-    const int threads = thread_count(size_s * size_i * size_j);
+    const int batch_threads = size_i * size_j < PARALLEL_ABOVE ? thread_count(size_s * size_i * size_j) : 1;
+    const int threads = batch_threads > 1 ? 1 : thread_count(size_i * size_j);
     const int streaming = sizeof(real) * (size_t)(size_s * size_i * size_j) > STREAM_ABOVE;
-    void *const memory =
-        borrow(sizeof(real) * (size_t)(threads * padded(size_j) + threads * padded(streaming ? size_j : 0)));
+    void *const memory = borrow(sizeof(real) * (size_t)(batch_threads * threads * padded(size_j) +
+                                                        batch_threads * threads * padded(streaming ? size_j : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const e_rows = memory;
-    real *const P_buffers = e_rows + threads * padded(size_j);
+    real *const P_buffers = e_rows + batch_threads * threads * padded(size_j);
 
-    /* sum_q_k[s, i, j] = sum[f](q[s, i, f]*k[s, j, f]) */
+#pragma omp parallel for num_threads(batch_threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
+        const int batch_thread = thread_number();
+
+        /* sum_q_k[s, i, j] = sum[f](q[s, i, f]*k[s, j, f]) */
         matmul(size_i, size_j, size_f, q + s * q_stride_s, q_stride_i, 1, k + s * k_stride_s, 1, k_stride_j,
                P + s * (size_i * size_j), size_j);
-    }
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-    for (int64_t s = 0; s < size_s; ++s) {
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
-            const int thread = thread_number();
+            const int thread = batch_thread + thread_number();
             real *const e_row = e_rows + thread * padded(size_j);
             real *const P_buffer = P_buffers + thread * padded(size_j);
             real *const sum_q_k_s_i = P + s * (size_i * size_j) + i * size_j;
@@ -479,10 +481,8 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
             }
             if (streaming) stream(P + s * (size_i * size_j) + i * size_j, P_buffer, size_j);
         }
-    }
 
-    /* o[s, i, d] = sum[j](P[s, i, j]*v[s, j, d]) */
-    for (int64_t s = 0; s < size_s; ++s) {
+        /* o[s, i, d] = sum[j](P[s, i, j]*v[s, j, d]) */
         matmul(size_i, size_d, size_j, P + s * (size_i * size_j), size_j, 1, v + s * v_stride_s, v_stride_j, 1,
                o + s * (size_i * size_d), size_d);
     }
@@ -528,30 +528,31 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
     const int64_t k_stride_s = k_strides ? k_strides[0] : size_j * size_f;
     const int64_t q_stride_i = q_strides ? q_strides[1] : size_f;
     const int64_t q_stride_s = q_strides ? q_strides[0] : size_i * size_f;
-    const int threads = thread_count(size_s * size_j * size_d);
+    const int batch_threads = size_i * size_j < PARALLEL_ABOVE ? thread_count(size_s * size_i * size_j) : 1;
+    const int threads = batch_threads > 1 ? 1 : thread_count(size_i * size_j);
     const int streaming = sizeof(real) * (size_t)(size_s * size_j * size_d) > STREAM_ABOVE;
-    void *const memory =
-        borrow(sizeof(real) * (size_t)(padded(size_s * size_i * size_j) + threads * padded(streaming ? size_f : 0) +
-                                       threads * padded(streaming ? size_f : 0)));
+    void *const memory = borrow(sizeof(real) * (size_t)(batch_threads * padded(size_i * size_j) +
+                                                        batch_threads * threads * padded(streaming ? size_f : 0) +
+                                                        batch_threads * threads * padded(streaming ? size_f : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const dS = memory;
-    real *const dq_buffers = dS + padded(size_s * size_i * size_j);
-    real *const dk_buffers = dq_buffers + threads * padded(streaming ? size_f : 0);
+    real *const dS_parts = memory;
+    real *const dq_buffers = dS_parts + batch_threads * padded(size_i * size_j);
+    real *const dk_buffers = dq_buffers + batch_threads * threads * padded(streaming ? size_f : 0);
 
-    /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
+#pragma omp parallel for num_threads(batch_threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
+        const int batch_thread = thread_number();
+        real *const dS = dS_parts + batch_thread * padded(size_i * size_j);
+
+        /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
         matmul(size_j, size_d, size_i, P + s * P_stride_s, 1, P_stride_i, do_ + s * do__stride_s, do__stride_i, 1,
                dv + s * (size_j * size_d), size_d);
-    }
 
-    /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j,
-               dS + s * (size_i * size_j), size_j);
-    }
+        /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
+        matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j, dS,
+               size_j);
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-    for (int64_t s = 0; s < size_s; ++s) {
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
             const real *const do__s_i = do_ + s * do__stride_s + i * do__stride_i;
             const real *const o_s_i = o + s * o_stride_s + i * o_stride_i;
@@ -562,34 +563,27 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
                 sum_do__o += do__s_i[d] * o_s_i[d];
             }
             const real *const P_s_i = P + s * P_stride_s + i * P_stride_i;
-            real *const dP_s_i = dS + s * (size_i * size_j) + i * size_j;
-            real *const dS_s_i = dS + s * (size_i * size_j) + i * size_j;
+            real *const dP_i = dS + i * size_j;
+            real *const dS_i = dS + i * size_j;
 #pragma omp simd
             /* dS[s, i, j] = P[s, i, j]*(dP[s, i, j] - sum_do__o[s, i]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                dS_s_i[j] = P_s_i[j] * (dP_s_i[j] - sum_do__o);
+                dS_i[j] = P_s_i[j] * (dP_i[j] - sum_do__o);
             }
         }
-    }
 
-    /* sum_dS_k[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_i, size_f, size_j, dS + s * (size_i * size_j), size_j, 1, k + s * k_stride_s, k_stride_j, 1,
-               dq + s * (size_i * size_f), size_f);
-    }
+        /* sum_dS_k[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f]) */
+        matmul(size_i, size_f, size_j, dS, size_j, 1, k + s * k_stride_s, k_stride_j, 1, dq + s * (size_i * size_f),
+               size_f);
 
-    /* sum_dS_q[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_j, size_f, size_i, dS + s * (size_i * size_j), 1, size_j, q + s * q_stride_s, q_stride_i, 1,
-               dk + s * (size_j * size_f), size_f);
-    }
+        /* sum_dS_q[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f]) */
+        matmul(size_j, size_f, size_i, dS, 1, size_j, q + s * q_stride_s, q_stride_i, 1, dk + s * (size_j * size_f),
+               size_f);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t s = 0; s < size_s; ++s) {
-        const int thread = thread_number();
-        real *const dq_buffer = dq_buffers + thread * padded(size_f);
-        real *const dk_buffer = dk_buffers + thread * padded(size_f);
         for (int64_t i = 0; i < size_i; ++i) {
+            const int thread = batch_thread + thread_number();
+            real *const dq_buffer = dq_buffers + thread * padded(size_f);
             real *const sum_dS_k_s_i = dq + s * (size_i * size_f) + i * size_f;
             real *const dq_s_i = streaming ? dq_buffer : dq + s * (size_i * size_f) + i * size_f;
 #pragma omp simd
@@ -599,7 +593,11 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
             }
             if (streaming) stream(dq + s * (size_i * size_f) + i * size_f, dq_buffer, size_f);
         }
+
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t j = 0; j < size_j; ++j) {
+            const int thread = batch_thread + thread_number();
+            real *const dk_buffer = dk_buffers + thread * padded(size_f);
             real *const sum_dS_q_s_j = dk + s * (size_j * size_f) + j * size_f;
             real *const dk_s_j = streaming ? dk_buffer : dk + s * (size_j * size_f) + j * size_f;
 #pragma omp simd
@@ -652,43 +650,46 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
     const int64_t do__stride_s = do__strides ? do__strides[0] : size_i * size_d;
     const int64_t v_stride_j = v_strides ? v_strides[1] : size_d;
     const int64_t v_stride_s = v_strides ? v_strides[0] : size_j * size_d;
-    const int threads = thread_count(size_s * size_i * size_j);
+    const int batch_threads = size_i * size_j < PARALLEL_ABOVE ? thread_count(size_s * size_i * size_j) : 1;
+    const int threads = batch_threads > 1 ? 1 : thread_count(size_i * size_j);
     const int streaming = sizeof(real) * (size_t)(size_s * size_i * size_d) > STREAM_ABOVE;
-    void *const memory =
-        borrow(sizeof(real) *
-               (size_t)(padded(size_s * size_i * size_j) + padded(size_s * size_i * size_j) + threads * padded(size_j) +
-                        threads * padded(streaming ? size_f : 0) + threads * padded(streaming ? size_f : 0)));
+    void *const memory = borrow(
+        sizeof(real) *
+        (size_t)(batch_threads * padded(size_i * size_j) + batch_threads * padded(size_i * size_j) +
+                 batch_threads * threads * padded(size_j) + batch_threads * threads * padded(streaming ? size_f : 0) +
+                 batch_threads * threads * padded(streaming ? size_f : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const dP = memory;
-    real *const dS = dP + padded(size_s * size_i * size_j);
-    real *const e_rows = dS + padded(size_s * size_i * size_j);
-    real *const dq_buffers = e_rows + threads * padded(size_j);
-    real *const dk_buffers = dq_buffers + threads * padded(streaming ? size_f : 0);
+    real *const dP_parts = memory;
+    real *const dS_parts = dP_parts + batch_threads * padded(size_i * size_j);
+    real *const e_rows = dS_parts + batch_threads * padded(size_i * size_j);
+    real *const dq_buffers = e_rows + batch_threads * threads * padded(size_j);
+    real *const dk_buffers = dq_buffers + batch_threads * threads * padded(streaming ? size_f : 0);
 
-    /* sum_q_k[s, i, j] = sum[f](q[s, i, f]*k[s, j, f]) */
+#pragma omp parallel for num_threads(batch_threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_i, size_j, size_f, q + s * q_stride_s, q_stride_i, 1, k + s * k_stride_s, 1, k_stride_j,
-               dS + s * (size_i * size_j), size_j);
-    }
+        const int batch_thread = thread_number();
+        real *const dP = dP_parts + batch_thread * padded(size_i * size_j);
+        real *const dS = dS_parts + batch_thread * padded(size_i * size_j);
 
-    /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j,
-               dP + s * (size_i * size_j), size_j);
-    }
+        /* sum_q_k[s, i, j] = sum[f](q[s, i, f]*k[s, j, f]) */
+        matmul(size_i, size_j, size_f, q + s * q_stride_s, q_stride_i, 1, k + s * k_stride_s, 1, k_stride_j, dS,
+               size_j);
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-    for (int64_t s = 0; s < size_s; ++s) {
+        /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
+        matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j, dP,
+               size_j);
+
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
-            const int thread = thread_number();
+            const int thread = batch_thread + thread_number();
             real *const e_row = e_rows + thread * padded(size_j);
-            real *const sum_q_k_s_i = dS + s * (size_i * size_j) + i * size_j;
+            real *const sum_q_k_i = dS + i * size_j;
             real max_S = -INFINITY;
             int max_S_is_nan = 0;
 #pragma omp simd reduction(max : max_S) reduction(| : max_S_is_nan)
             /* S[s, i, j] = sum_q_k[s, i, j]/sqrt(size(f)); max_S[s, i] = max[j](S[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                const real S = sum_q_k_s_i[j] * (real)(1 / sqrt((double)size_f));
+                const real S = sum_q_k_i[j] * (real)(1 / sqrt((double)size_f));
                 const real max_S_next = S;
                 max_S = max_S_next > max_S ? max_S_next : max_S;
                 max_S_is_nan |= max_S_next != max_S_next;
@@ -698,34 +699,28 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
 #pragma omp simd reduction(+ : sum_e)
             /* e[s, i, j] = exp(S[s, i, j] - max_S[s, i]); sum_e[s, i] = sum[j](e[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                const real S = sum_q_k_s_i[j] * (real)(1 / sqrt((double)size_f));
+                const real S = sum_q_k_i[j] * (real)(1 / sqrt((double)size_f));
                 const real e = real_exp(S - max_S);
                 e_row[j] = e;
                 sum_e += e;
             }
-            real *const P_s_i = dS + s * (size_i * size_j) + i * size_j;
+            real *const P_i = dS + i * size_j;
 #pragma omp simd
             /* P[s, i, j] = e[s, i, j]/sum_e[s, i] */
             for (int64_t j = 0; j < size_j; ++j) {
-                P_s_i[j] = e_row[j] * (1 / sum_e);
+                P_i[j] = e_row[j] * (1 / sum_e);
             }
         }
-    }
 
-    /* o[s, i, d] = sum[j](P[s, i, j]*v[s, j, d]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_i, size_d, size_j, dS + s * (size_i * size_j), size_j, 1, v + s * v_stride_s, v_stride_j, 1,
-               o + s * (size_i * size_d), size_d);
-    }
+        /* o[s, i, d] = sum[j](P[s, i, j]*v[s, j, d]) */
+        matmul(size_i, size_d, size_j, dS, size_j, 1, v + s * v_stride_s, v_stride_j, 1, o + s * (size_i * size_d),
+               size_d);
 
-    /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_j, size_d, size_i, dS + s * (size_i * size_j), 1, size_j, do_ + s * do__stride_s, do__stride_i, 1,
+        /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
+        matmul(size_j, size_d, size_i, dS, 1, size_j, do_ + s * do__stride_s, do__stride_i, 1,
                dv + s * (size_j * size_d), size_d);
-    }
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-    for (int64_t s = 0; s < size_s; ++s) {
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
             const real *const do__s_i = do_ + s * do__stride_s + i * do__stride_i;
             real *const o_s_i = o + s * (size_i * size_d) + i * size_d;
@@ -735,35 +730,28 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
             for (int64_t d = 0; d < size_d; ++d) {
                 sum_do__o += do__s_i[d] * o_s_i[d];
             }
-            real *const P_s_i = dS + s * (size_i * size_j) + i * size_j;
-            real *const dP_s_i = dP + s * (size_i * size_j) + i * size_j;
-            real *const dS_s_i = dS + s * (size_i * size_j) + i * size_j;
+            real *const P_i = dS + i * size_j;
+            real *const dP_i = dP + i * size_j;
+            real *const dS_i = dS + i * size_j;
 #pragma omp simd
             /* dS[s, i, j] = P[s, i, j]*(dP[s, i, j] - sum_do__o[s, i]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                dS_s_i[j] = P_s_i[j] * (dP_s_i[j] - sum_do__o);
+                dS_i[j] = P_i[j] * (dP_i[j] - sum_do__o);
             }
         }
-    }
 
-    /* sum_dS_k[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_i, size_f, size_j, dS + s * (size_i * size_j), size_j, 1, k + s * k_stride_s, k_stride_j, 1,
-               dq + s * (size_i * size_f), size_f);
-    }
+        /* sum_dS_k[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f]) */
+        matmul(size_i, size_f, size_j, dS, size_j, 1, k + s * k_stride_s, k_stride_j, 1, dq + s * (size_i * size_f),
+               size_f);
 
-    /* sum_dS_q[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f]) */
-    for (int64_t s = 0; s < size_s; ++s) {
-        matmul(size_j, size_f, size_i, dS + s * (size_i * size_j), 1, size_j, q + s * q_stride_s, q_stride_i, 1,
-               dk + s * (size_j * size_f), size_f);
-    }
+        /* sum_dS_q[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f]) */
+        matmul(size_j, size_f, size_i, dS, 1, size_j, q + s * q_stride_s, q_stride_i, 1, dk + s * (size_j * size_f),
+               size_f);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t s = 0; s < size_s; ++s) {
-        const int thread = thread_number();
-        real *const dq_buffer = dq_buffers + thread * padded(size_f);
-        real *const dk_buffer = dk_buffers + thread * padded(size_f);
         for (int64_t i = 0; i < size_i; ++i) {
+            const int thread = batch_thread + thread_number();
+            real *const dq_buffer = dq_buffers + thread * padded(size_f);
             real *const sum_dS_k_s_i = dq + s * (size_i * size_f) + i * size_f;
             real *const dq_s_i = streaming ? dq_buffer : dq + s * (size_i * size_f) + i * size_f;
 #pragma omp simd
@@ -773,7 +761,11 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
             }
             if (streaming) stream(dq + s * (size_i * size_f) + i * size_f, dq_buffer, size_f);
         }
+
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t j = 0; j < size_j; ++j) {
+            const int thread = batch_thread + thread_number();
+            real *const dk_buffer = dk_buffers + thread * padded(size_f);
             real *const sum_dS_q_s_j = dk + s * (size_j * size_f) + j * size_f;
             real *const dk_s_j = streaming ? dk_buffer : dk + s * (size_j * size_f) + j * size_f;
 #pragma omp simd

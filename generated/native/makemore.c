@@ -617,8 +617,8 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     }
     const int64_t C_stride_v = C_strides ? C_strides[0] : size_e;
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
-    const int threads = thread_count(size_n * size_b * size_e);
-    const int streaming = sizeof(real) * (size_t)(size_n * size_b * size_e) > STREAM_ABOVE;
+    const int threads = thread_count(size_n * size_u);
+    const int streaming = sizeof(real) * (size_t)(size_n * size_u) > STREAM_ABOVE;
     void *const memory =
         borrow(sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1)) +
                sizeof(real) * (size_t)(padded(size_u) + padded(size_u) + padded(size_n * size_v) +
@@ -841,7 +841,7 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_u;
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
     const int64_t bnraw_stride_n = bnraw_strides ? bnraw_strides[0] : size_u;
-    const int threads = thread_count(size_b * size_e * size_u);
+    const int threads = thread_count(size_n * size_u);
     void *const memory = borrow(
         sizeof(double) * (size_t)(threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u)) +
         sizeof(real) * (size_t)(padded(size_n * size_v) + padded(size_u) + padded(size_u) + padded(size_u) +
@@ -1042,7 +1042,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     }
     const int64_t C_stride_v = C_strides ? C_strides[0] : size_e;
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
-    const int threads = thread_count(size_n * size_b * size_e);
+    const int threads = thread_count(size_n * size_u);
     void *const memory = borrow(
         sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1) +
                                   threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u)) +

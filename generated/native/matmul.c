@@ -310,15 +310,18 @@ int NAME(matmul_backward)(int64_t size_s, int64_t size_n, int64_t size_m, int64_
     const int64_t b_stride_s = b_strides ? b_strides[0] : size_k * size_m;
     const int64_t a_stride_n = a_strides ? a_strides[1] : size_k;
     const int64_t a_stride_s = a_strides ? a_strides[0] : size_n * size_k;
+    const int batch_threads = size_n * size_k < PARALLEL_ABOVE ? thread_count(size_s * size_n * size_k) : 1;
+    const int threads = batch_threads > 1 ? 1 : thread_count(size_n * size_k);
 
-    /* da[s, n, k] = sum[m](dy[s, n, m]*b[s, k, m]) */
+#pragma omp parallel for num_threads(batch_threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
+        const int batch_thread = thread_number();
+
+        /* da[s, n, k] = sum[m](dy[s, n, m]*b[s, k, m]) */
         matmul(size_n, size_k, size_m, dy + s * dy_stride_s, dy_stride_n, 1, b + s * b_stride_s, 1, b_stride_k,
                da + s * (size_n * size_k), size_k);
-    }
 
-    /* db[s, k, m] = sum[n](dy[s, n, m]*a[s, n, k]) */
-    for (int64_t s = 0; s < size_s; ++s) {
+        /* db[s, k, m] = sum[n](dy[s, n, m]*a[s, n, k]) */
         matmul(size_k, size_m, size_n, a + s * a_stride_s, 1, a_stride_n, dy + s * dy_stride_s, dy_stride_n, 1,
                db + s * (size_k * size_m), size_m);
     }
@@ -352,21 +355,22 @@ int NAME(matmul_forward_backward)(int64_t size_s, int64_t size_n, int64_t size_k
     const int64_t b_stride_s = b_strides ? b_strides[0] : size_k * size_m;
     const int64_t dy_stride_n = dy_strides ? dy_strides[1] : size_m;
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_n * size_m;
+    const int batch_threads = size_n * size_m < PARALLEL_ABOVE ? thread_count(size_s * size_n * size_m) : 1;
+    const int threads = batch_threads > 1 ? 1 : thread_count(size_n * size_m);
 
-    /* y[s, n, m] = sum[k](a[s, n, k]*b[s, k, m]) */
+#pragma omp parallel for num_threads(batch_threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
+        const int batch_thread = thread_number();
+
+        /* y[s, n, m] = sum[k](a[s, n, k]*b[s, k, m]) */
         matmul(size_n, size_m, size_k, a + s * a_stride_s, a_stride_n, 1, b + s * b_stride_s, b_stride_k, 1,
                y + s * (size_n * size_m), size_m);
-    }
 
-    /* da[s, n, k] = sum[m](dy[s, n, m]*b[s, k, m]) */
-    for (int64_t s = 0; s < size_s; ++s) {
+        /* da[s, n, k] = sum[m](dy[s, n, m]*b[s, k, m]) */
         matmul(size_n, size_k, size_m, dy + s * dy_stride_s, dy_stride_n, 1, b + s * b_stride_s, 1, b_stride_k,
                da + s * (size_n * size_k), size_k);
-    }
 
-    /* db[s, k, m] = sum[n](dy[s, n, m]*a[s, n, k]) */
-    for (int64_t s = 0; s < size_s; ++s) {
+        /* db[s, k, m] = sum[n](dy[s, n, m]*a[s, n, k]) */
         matmul(size_k, size_m, size_n, a + s * a_stride_s, 1, a_stride_n, dy + s * dy_stride_s, dy_stride_n, 1,
                db + s * (size_k * size_m), size_m);
     }

@@ -595,8 +595,8 @@ int NAME(mlp_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t si
     }
     const int64_t C_stride_v = C_strides ? C_strides[0] : size_e;
     const int64_t W2_stride_h = W2_strides ? W2_strides[0] : size_v;
-    const int threads = thread_count(size_n * size_b * size_e);
-    const int streaming = sizeof(real) * (size_t)(size_n * size_b * size_e) > STREAM_ABOVE;
+    const int threads = thread_count(size_n * size_h);
+    const int streaming = sizeof(real) * (size_t)(size_n * size_h) > STREAM_ABOVE;
     void *const memory =
         borrow(sizeof(double) * (size_t)(threads * padded(size_h) + threads * padded(size_h) + threads * padded(1)) +
                sizeof(real) * (size_t)(padded(size_h) + padded(size_h) + threads * padded(streaming ? size_e : 0) +
@@ -809,7 +809,7 @@ int NAME(mlp_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int64_t s
     const int64_t act_stride_n = act_strides ? act_strides[0] : size_h;
     const int64_t W2_stride_h = W2_strides ? W2_strides[0] : size_v;
     const int64_t batchnorm_xhat_stride_n = batchnorm_xhat_strides ? batchnorm_xhat_strides[0] : size_h;
-    const int threads = thread_count(size_b * size_e * size_h);
+    const int threads = thread_count(size_n * size_h);
     void *const memory = borrow(
         sizeof(double) * (size_t)(threads * padded(size_v) + threads * padded(size_h) + threads * padded(size_h)) +
         sizeof(real) * (size_t)(padded(size_n * size_v) + padded(size_h) + padded(size_h) + padded(size_h) +
@@ -1007,7 +1007,7 @@ int NAME(mlp_forward_backward)(int64_t size_n, int64_t size_b, int64_t size_v, i
     }
     const int64_t C_stride_v = C_strides ? C_strides[0] : size_e;
     const int64_t W2_stride_h = W2_strides ? W2_strides[0] : size_v;
-    const int threads = thread_count(size_n * size_b * size_e);
+    const int threads = thread_count(size_n * size_h);
     void *const memory = borrow(
         sizeof(double) * (size_t)(threads * padded(size_h) + threads * padded(size_h) + threads * padded(1) +
                                   threads * padded(size_v) + threads * padded(size_h) + threads * padded(size_h)) +
@@ -1373,7 +1373,7 @@ int NAME(mlp_step)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_
     }
     const int64_t C_stride_v = C_strides ? C_strides[0] : size_e;
     const int64_t W2_stride_h = W2_strides ? W2_strides[0] : size_v;
-    const int threads = thread_count(size_n * size_b * size_e);
+    const int threads = thread_count(size_n * size_h);
     const int streaming = sizeof(real) * (size_t)(size_b * size_e * size_h) > STREAM_ABOVE;
     void *const memory = borrow(
         sizeof(double) * (size_t)(threads * padded(size_h) + threads * padded(size_h) + threads * padded(1) +
