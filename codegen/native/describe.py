@@ -98,7 +98,9 @@ class _Description:
             read += sum(self.count(self.axes[n]) for n in came)
             written += sum(self.count(self.axes[n]) for n in went)
         results = set(self.program.results)
-        floor = sum(self.count(a.axes) for a in self.program.arguments) + sum(self.count(self.axes[r]) for r in results)
+        used = {n for f in self.plan.flats for n in self.through(f)}  # an argument may be there for its lengths alone
+        floor = sum(self.count(a.axes) for a in self.program.arguments if a.name in used)
+        floor += sum(self.count(self.axes[r]) for r in results)
         per = BYTES / self.count(self.widest())
         element = f"element of [{', '.join(self.widest())}]" if self.widest() else "call"
         yield (

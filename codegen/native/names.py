@@ -12,10 +12,10 @@ RESERVED = frozenset(
     restrict return short signed sizeof static struct switch typedef union unsigned void volatile while real totals
     scratch threads thread batch_threads batch_thread streaming first last count row block lanes gemm tile panel pack
     matmul stream fill padded borrow give_back memory spare group smallest square cube fourth sign larger smaller size
-    data strides constants abs acos asin atan ceil cos cosh erf exp exp2 expm1 fabs floor fma fmax fmin fmod gamma
+    data strides constants abs acos asin atan ceil cos cosh erf exp exp2 expm1 fabs floor fma fmax fmin fmod
     hypot j0 j1 jn lgamma log log1p log2 main malloc calloc free memcpy memset pow round signal sin sinh sqrt tan tanh
     tgamma time trunc y0 y1 yn NAN INFINITY CHUNK LANES PANEL""".split()
-) - {"gamma"}  # an old name of the library that only shadows
+)
 
 
 def in_c(name: str) -> str:
