@@ -137,8 +137,15 @@ def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
 
 
 def _signature(program: Program) -> str:
-    names = [f"{a.name}=1.0" if a.role == "upstream" and not a.axes else a.name for a in program.arguments]
-    return ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in program.constants)])
+    """The parameters; the gradient of a loss is 1 unless it is given, if everything after it has a default too."""
+    parts: list[str] = []
+    defaulted = True
+    constants = [(c.name, c.default) for c in program.constants]
+    scalars = [(a.name, "1.0" if a.role == "upstream" and not a.axes else None) for a in program.arguments]
+    for name, default in reversed([*scalars, *constants]):
+        defaulted = defaulted and bool(default)
+        parts.append(f"{name}={default}" if defaulted else name)
+    return ", ".join(reversed(parts))
 
 
 def _together(kernel: Kernel, both: Program) -> Composed:

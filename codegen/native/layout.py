@@ -28,6 +28,7 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "borrow": (),
     "thread_number": (),
     "thread_count": (),
+    "team_size": (),
     "block_rows": ("smallest",),
     "chunk": ("smallest",),
     "fill": (),
@@ -63,13 +64,15 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
 class CFunction:
     """One function: the comment above it, its name and parameters, its lines, and the call with arguments in arrays.
 
-    ``declared`` are the parameters in each precision, for the header.
+    ``declared`` are the parameters in each precision, for the header; ``contiguous`` is the condition under which an argument
+    that must be contiguous is not.
     """
 
     name: str
     comment: tuple[str, ...]
     parameters: str
     declared: tuple[str, str]
+    contiguous: str
     variants: tuple[CVariant, ...]
     body: tuple[str, ...]
     packed: str
@@ -176,6 +179,9 @@ class _Function:
             comment=tuple(self.comment()),
             parameters=self.parameters(),
             declared=(re.sub(r"\breal\b", "float", self.parameters()), re.sub(r"\breal\b", "double", self.parameters())),
+            contiguous=" || ".join(
+                f"strides[{k}]" for k, a in enumerate(self.program.arguments) if len(a.axes) > 1 and a.name not in self.strided
+            ),
             variants=variants,
             body=tuple(body),
             packed=self.packed(),
@@ -240,7 +246,7 @@ class _Function:
         tail = ["give_back(memory);"] if memory else []
         self.helpers |= set(printed.spell.helpers)
         self.functions |= set(printed.spell.functions)
-        return [*self.unused([*head, *lines]), *head, *lines, "", *tail, "return 0;"]
+        return [*self.unused([*head, *lines]), *head, *_unread(head, lines), *lines, "", *tail, "return 0;"]
 
     def unused(self, lines: list[str]) -> list[str]:
         """Parameters that only say a length."""
@@ -365,3 +371,10 @@ def _thread_lines(printed: CBody, widest: tuple[str, ...], batch: str) -> list[s
         f"const int batch_threads = {own} < PARALLEL_ABOVE ? thread_count({work}) : 1;",
         f"const int threads = batch_threads > 1 ? 1 : thread_count({own});",
     ]
+
+
+def _unread(head: list[str], lines: list[str]) -> list[str]:
+    """What only a directive names is unused where there is no OpenMP."""
+    code = "\n".join(line for line in (*head, *lines) if not line.startswith("#"))
+    names = ("batch_threads", "threads")
+    return [f"(void){n};" for n in names if f"const int {n} =" in code and len(re.findall(rf"\b{n}\b", code)) == 1]

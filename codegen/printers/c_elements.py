@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from codegen.native.flat import Flat
+from codegen.native.names import in_c
 from codegen.native.schedule import Item, Loop, Schedule, flats_in
 from codegen.printers.c import CExpressions
 from codegen.program import Argument
@@ -22,7 +23,7 @@ def variable(index: str) -> str:
     """The loop variable of an index."""
     axis = st.axis_of(index)
     primes = len(index) - len(axis)
-    return f"{axis}{primes + 1}" if primes else axis
+    return f"{axis}{primes + 1}" if primes else in_c(axis)
 
 
 def argument_strides(a: Argument) -> bool:

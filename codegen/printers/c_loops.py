@@ -33,9 +33,9 @@ class CLoops(CStatements):
         """A loop inside a nest, with the reductions that begin and end at it."""
         sites = [(f, path) for f, path in flats_in(loop.body, (loop,)) if f.reduces]
         ending = [f for f, path in sites if self.first_reduced(f, path) is loop]
-        partial = [f for f, path in sites if self.suffix(f, path) is loop and f not in ending]
         for f in ending:
             self.begin(f)
+        partial = [f for f, path in sites if self.suffix(f, path) is loop and not self.accumulators[f.name].isidentifier()]
         for f in partial:
             self.begin_partial(f)
         outer = dict(self.accumulators)

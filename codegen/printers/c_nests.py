@@ -41,12 +41,14 @@ class CBody(CLoops):
         assert isinstance(loop, Loop)
         self.helper("thread_number")
         self.lines += ["", "#pragma omp parallel for num_threads(batch_threads) schedule(static)", f"{self.head(loop.axis)} {{"]
-        self.emit("const int batch_thread = thread_number();")
+        start = len(self.lines)
         for name, place in self.plan.places.items():
             if place.kind == "array" and not place.over:
                 self.emit(f"real *const {name} = {name}_parts + batch_thread * padded({self.count(place.axes)});")
         with self.scope(loop.axis):
             self.nests(loop.body)
+        if any("batch_thread " in line for line in self.lines[start:]):
+            self.lines.insert(start, "const int batch_thread = thread_number();")
         self.emit("}")
         return self.lines
 

@@ -74,7 +74,7 @@ class CStatements(CElements):
         if f.kind in ("sum", "mean"):
             self.emit(f"{into} += {code};")
         elif f"{f.name} is nan" in self.accumulators:
-            sign, term = ">" if f.kind == "max" else "<", f"{f.name}_next"
+            sign, term = ">" if f.kind == "max" else "<", f"{f.name}_term"
             self.emit(f"const real {term} = {code};")
             self.emit(f"{into} = {term} {sign} {into} ? {term} : {into};")
             self.emit(f"{into}_is_nan |= {term} != {term};")
@@ -126,7 +126,9 @@ class CStatements(CElements):
         into, size, width = self.stored(f.name)[0], self.size(target), self.factor(rest)
         self.helper("thread_number")
         self.lines += ["", self.equations([f]), "#pragma omp parallel num_threads(threads)", "{"]
-        self.emit(f"const int64_t first = {size} * thread_number() / threads, last = {size} * (thread_number() + 1) / threads;")
+        self.helper("team_size")
+        self.emit(f"const int64_t first = {size} * thread_number() / team_size();")
+        self.emit(f"const int64_t last = {size} * (thread_number() + 1) / team_size();")
         self.emit(f"memset({into} + first * {width}, 0, sizeof(real) * (size_t)((last - first) * {width}));")
         outer = f.loops[: len(f.loops) - len(rest)]
         with self.scope(*outer):

@@ -97,7 +97,7 @@ def load(stem: str, defines: Mapping[str, int]) -> ctypes.CDLL:
     with _lock(key):
         if key not in _loaded:
             library = _open(FOLDER / f"{stem}.c", defines)
-            _give_gemm(library, stem)
+            _give_gemm(library, stem, defines.get("REAL_BITS", 32))
             _loaded[key] = library
         return _loaded[key]
 
@@ -145,15 +145,14 @@ def _open(source: Path, defines: Mapping[str, int]) -> ctypes.CDLL:
         return ctypes.CDLL(str(compile_source(source, defines)))
 
 
-def _give_gemm(library: ctypes.CDLL, stem: str) -> None:
+def _give_gemm(library: ctypes.CDLL, stem: str, bits: int) -> None:
     """Tell a library that asks for it where the matrix product is."""
     try:
-        setter = getattr(library, f"{stem}_set_gemm")
+        setter = getattr(library, f"{stem}_set_gemm_f{bits}")
     except AttributeError:
         return
-    setter.argtypes, setter.restype = [ctypes.c_void_p, ctypes.c_void_p], None
-    single, double = _blas.gemm()
-    setter(single or None, double or None)
+    setter.argtypes, setter.restype = [ctypes.c_void_p], None
+    setter(_blas.gemm()[bits == 64] or None)
 
 
 def _extension() -> ModuleType:

@@ -405,11 +405,9 @@ __attribute__((always_inline)) static inline real real_exp(real x) {
     return real_muladd(real_exp_reduced(r), first, first) * second;
 }
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void attention_set_gemm(void *sgemm, void *dgemm) {
-    void *const given = REAL_BITS == 64 ? dgemm : sgemm;
-    memcpy(&gemm, &given, sizeof gemm);
-}
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void NAME(attention_set_gemm)(void *given) { memcpy(&gemm, &given, sizeof gemm); }
 
 /* Forward of attention.
  *
@@ -459,9 +457,9 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
             /* S[s, i, j] = sum_q_k[s, i, j]/sqrt(size(f)); max_S[s, i] = max[j](S[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
                 const real S = sum_q_k_s_i[j] * (real)(1 / sqrt((double)size_f));
-                const real max_S_next = S;
-                max_S = max_S_next > max_S ? max_S_next : max_S;
-                max_S_is_nan |= max_S_next != max_S_next;
+                const real max_S_term = S;
+                max_S = max_S_term > max_S ? max_S_term : max_S;
+                max_S_is_nan |= max_S_term != max_S_term;
             }
             if (max_S_is_nan) max_S = NAN;
             real sum_e = 0;
@@ -690,9 +688,9 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
             /* S[s, i, j] = sum_q_k[s, i, j]/sqrt(size(f)); max_S[s, i] = max[j](S[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
                 const real S = sum_q_k_i[j] * (real)(1 / sqrt((double)size_f));
-                const real max_S_next = S;
-                max_S = max_S_next > max_S ? max_S_next : max_S;
-                max_S_is_nan |= max_S_next != max_S_next;
+                const real max_S_term = S;
+                max_S = max_S_term > max_S ? max_S_term : max_S;
+                max_S_is_nan |= max_S_term != max_S_term;
             }
             if (max_S_is_nan) max_S = NAN;
             real sum_e = 0;

@@ -44,8 +44,10 @@ int attention_forward_backward_f64(int64_t size_s, int64_t size_i, int64_t size_
                                    const double *v, const int64_t *v_strides, const double *do_,
                                    const int64_t *do__strides, double *o, double *dq, double *dk, double *dv);
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void attention_set_gemm(void *sgemm, void *dgemm);
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void attention_set_gemm_f32(void *sgemm);
+void attention_set_gemm_f64(void *dgemm);
 
 #ifdef __cplusplus
 }

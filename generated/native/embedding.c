@@ -96,6 +96,15 @@ static inline int thread_count(int64_t work) {
 #endif
 }
 
+/* How many threads there are: OpenMP may give a region fewer than it asks for. */
+static inline int team_size(void) {
+#ifdef _OPENMP
+    return omp_get_num_threads();
+#else
+    return 1;
+#endif
+}
+
 /* Whether every label is one of 0 to length - 1. */
 static inline int labels_in_range(const int64_t *labels, int64_t count, int64_t length) {
     int outside = 0;
@@ -185,11 +194,13 @@ int NAME(embedding_backward)(int64_t size_s, int64_t size_d, int64_t size_v, con
     (void)table_strides;
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
+    (void)threads;
 
 /* dtable[v, d] = sum[s](dy[s, d]*(v == t[s])) */
 #pragma omp parallel num_threads(threads)
     {
-        const int64_t first = size_v * thread_number() / threads, last = size_v * (thread_number() + 1) / threads;
+        const int64_t first = size_v * thread_number() / team_size();
+        const int64_t last = size_v * (thread_number() + 1) / team_size();
         memset(dtable + first * size_d, 0, sizeof(real) * (size_t)((last - first) * size_d));
         for (int64_t s = 0; s < size_s; ++s) {
             const int64_t t_s = t[s];
@@ -238,7 +249,8 @@ int NAME(embedding_forward_backward)(int64_t size_v, int64_t size_d, int64_t siz
 /* dtable[v, d] = sum[s](dy[s, d]*(v == t[s])) */
 #pragma omp parallel num_threads(threads)
     {
-        const int64_t first = size_v * thread_number() / threads, last = size_v * (thread_number() + 1) / threads;
+        const int64_t first = size_v * thread_number() / team_size();
+        const int64_t last = size_v * (thread_number() + 1) / team_size();
         memset(dtable + first * size_d, 0, sizeof(real) * (size_t)((last - first) * size_d));
         for (int64_t s = 0; s < size_s; ++s) {
             const int64_t t_s = t[s];

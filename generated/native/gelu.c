@@ -256,6 +256,7 @@ __attribute__((always_inline)) static inline real real_erf(real x) {
 int NAME(gelu_forward)(int64_t size_s, const real *x, real *y, real *cdf) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {
@@ -297,6 +298,7 @@ int PACKED(gelu_forward)(const int64_t *size, void *const *data, const int64_t *
 int NAME(gelu_backward)(int64_t size_s, const real *dy, const real *cdf, const real *x, real *dx) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {
@@ -338,6 +340,7 @@ int PACKED(gelu_backward)(const int64_t *size, void *const *data, const int64_t 
 int NAME(gelu_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {

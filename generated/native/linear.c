@@ -330,11 +330,9 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
     if (packed != small) free(packed);
 }
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void linear_set_gemm(void *sgemm, void *dgemm) {
-    void *const given = REAL_BITS == 64 ? dgemm : sgemm;
-    memcpy(&gemm, &given, sizeof gemm);
-}
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void NAME(linear_set_gemm)(void *given) { memcpy(&gemm, &given, sizeof gemm); }
 
 /* Forward of linear.
  *

@@ -37,8 +37,10 @@ int linear_forward_backward_f64(int64_t size_s, int64_t size_k, int64_t size_h, 
                                 const double *dy, const int64_t *dy_strides, double *y, double *dx, double *dW,
                                 double *db);
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void linear_set_gemm(void *sgemm, void *dgemm);
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void linear_set_gemm_f32(void *sgemm);
+void linear_set_gemm_f64(void *dgemm);
 
 #ifdef __cplusplus
 }

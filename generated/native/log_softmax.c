@@ -294,9 +294,9 @@ int NAME(log_softmax_forward)(int64_t size_s, int64_t size_c, const real *z, con
 #pragma omp simd reduction(max : m) reduction(| : m_is_nan)
         /* m[s] = max[c](z[s, c]) */
         for (int64_t c = 0; c < size_c; ++c) {
-            const real m_next = z_s[c];
-            m = m_next > m ? m_next : m;
-            m_is_nan |= m_next != m_next;
+            const real m_term = z_s[c];
+            m = m_term > m ? m_term : m;
+            m_is_nan |= m_term != m_term;
         }
         if (m_is_nan) m = NAN;
         real y_sum = 0;
@@ -410,9 +410,9 @@ int NAME(log_softmax_forward_backward)(int64_t size_s, int64_t size_c, const rea
 #pragma omp simd reduction(max : m) reduction(| : m_is_nan) reduction(+ : sum_dy)
         /* m[s] = max[c](z[s, c]); sum_dy[s] = sum[c](dy[s, c]) */
         for (int64_t c = 0; c < size_c; ++c) {
-            const real m_next = z_s[c];
-            m = m_next > m ? m_next : m;
-            m_is_nan |= m_next != m_next;
+            const real m_term = z_s[c];
+            m = m_term > m ? m_term : m;
+            m_is_nan |= m_term != m_term;
             sum_dy += dy_s[c];
         }
         if (m_is_nan) m = NAN;

@@ -124,6 +124,15 @@ static inline int thread_count(int64_t work) {
 #endif
 }
 
+/* How many threads there are: OpenMP may give a region fewer than it asks for. */
+static inline int team_size(void) {
+#ifdef _OPENMP
+    return omp_get_num_threads();
+#else
+    return 1;
+#endif
+}
+
 /* Rows of a block: at most 64, and the same number of blocks for every thread. */
 static inline int64_t block_rows(int64_t rows, int threads) {
     const int64_t blocks = threads * ((rows + 64 * threads - 1) / (64 * threads));
@@ -572,11 +581,9 @@ __attribute__((always_inline)) static inline real real_tanh(real x) {
 #endif
 }
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void makemore_set_gemm(void *sgemm, void *dgemm) {
-    void *const given = REAL_BITS == 64 ? dgemm : sgemm;
-    memcpy(&gemm, &given, sizeof gemm);
-}
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void NAME(makemore_set_gemm)(void *given) { memcpy(&gemm, &given, sizeof gemm); }
 
 /* Forward of makemore.
  *
@@ -757,23 +764,23 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
         /* logits[n, v] = sum_h_W2[n, v] + b2[v]; logit_maxes[n] = max[v](logits[n, v]) */
         for (int64_t v = 0; v < size_v; ++v) {
             const real logits = sum_h_W2_n[v] + b2[v];
-            const real logit_maxes_next = logits;
-            logit_maxes = logit_maxes_next > logit_maxes ? logit_maxes_next : logit_maxes;
-            logit_maxes_is_nan |= logit_maxes_next != logit_maxes_next;
+            const real logit_maxes_term = logits;
+            logit_maxes = logit_maxes_term > logit_maxes ? logit_maxes_term : logit_maxes;
+            logit_maxes_is_nan |= logit_maxes_term != logit_maxes_term;
         }
         if (logit_maxes_is_nan) logit_maxes = NAN;
-        real counts_sum = 0;
-#pragma omp simd reduction(+ : counts_sum)
-        /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum[n] =
+        real counts_sum_ = 0;
+#pragma omp simd reduction(+ : counts_sum_)
+        /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum_[n] =
          * sum[v](counts[n, v]) */
         for (int64_t v = 0; v < size_v; ++v) {
             const real logits = sum_h_W2_n[v] + b2[v];
             const real norm_logits = logits - logit_maxes;
             const real counts = real_exp(norm_logits);
             counts_row[v] = counts;
-            counts_sum += counts;
+            counts_sum_ += counts;
         }
-        const real counts_sum_inv = 1 / counts_sum;
+        const real counts_sum_inv = 1 / counts_sum_;
         real *const probs_n = streaming ? probs_buffer : probs + n * size_v;
 #pragma omp simd
         /* probs[n, v] = counts[n, v]*counts_sum_inv[n]; logprobs[n, v] = norm_logits[n, v] + log(counts_sum_inv[n]) */
@@ -799,6 +806,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
 int PACKED(makemore_forward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                              const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[0] || strides[3]) return NOT_CONTIGUOUS;
     return NAME(makemore_forward)(size[0], size[1], size[2], size[3], size[4], data[0], data[1], data[2], strides[2],
                                   data[3], data[4], data[5], data[6], data[7], strides[7], data[8], constants[0],
                                   data[9], data[10], data[11], data[12], data[13], data[14]);
@@ -961,7 +969,8 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
 /* dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b])) */
 #pragma omp parallel num_threads(threads)
     {
-        const int64_t first = size_v * thread_number() / threads, last = size_v * (thread_number() + 1) / threads;
+        const int64_t first = size_v * thread_number() / team_size();
+        const int64_t last = size_v * (thread_number() + 1) / team_size();
         memset(dC + first * size_e, 0, sizeof(real) * (size_t)((last - first) * size_e));
         for (int64_t n = 0; n < size_n; ++n) {
             for (int64_t b = 0; b < size_b; ++b) {
@@ -983,6 +992,7 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
 int PACKED(makemore_backward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                               const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[1] || strides[6] || strides[8]) return NOT_CONTIGUOUS;
     return NAME(makemore_backward)(size[0], size[1], size[2], size[3], size[4], *(const real *)data[0], data[1],
                                    data[2], strides[2], data[3], strides[3], data[4], strides[4], data[5], data[6],
                                    data[7], data[8], data[9], data[10], strides[10], data[11], data[12], data[13],
@@ -1198,23 +1208,23 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
             /* logits[n, v] = sum_h_W2[n, v] + b2[v]; logit_maxes[n] = max[v](logits[n, v]) */
             for (int64_t v = 0; v < size_v; ++v) {
                 const real logits = sum_h_W2_n[v] + b2[v];
-                const real logit_maxes_next = logits;
-                logit_maxes = logit_maxes_next > logit_maxes ? logit_maxes_next : logit_maxes;
-                logit_maxes_is_nan |= logit_maxes_next != logit_maxes_next;
+                const real logit_maxes_term = logits;
+                logit_maxes = logit_maxes_term > logit_maxes ? logit_maxes_term : logit_maxes;
+                logit_maxes_is_nan |= logit_maxes_term != logit_maxes_term;
             }
             if (logit_maxes_is_nan) logit_maxes = NAN;
-            real counts_sum = 0;
-#pragma omp simd reduction(+ : counts_sum)
-            /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum[n] =
-             * sum[v](counts[n, v]) */
+            real counts_sum_ = 0;
+#pragma omp simd reduction(+ : counts_sum_)
+            /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum_[n]
+             * = sum[v](counts[n, v]) */
             for (int64_t v = 0; v < size_v; ++v) {
                 const real logits = sum_h_W2_n[v] + b2[v];
                 const real norm_logits = logits - logit_maxes;
                 const real counts = real_exp(norm_logits);
                 counts_row[v] = counts;
-                counts_sum += counts;
+                counts_sum_ += counts;
             }
-            const real counts_sum_inv = 1 / counts_sum;
+            const real counts_sum_inv = 1 / counts_sum_;
             real *const dlogits_n = dlogits + n * size_v;
 #pragma omp simd
             /* probs[n, v] = counts[n, v]*counts_sum_inv[n]; logprobs[n, v] = norm_logits[n, v] +
@@ -1315,7 +1325,8 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
 /* dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b])) */
 #pragma omp parallel num_threads(threads)
     {
-        const int64_t first = size_v * thread_number() / threads, last = size_v * (thread_number() + 1) / threads;
+        const int64_t first = size_v * thread_number() / team_size();
+        const int64_t last = size_v * (thread_number() + 1) / team_size();
         memset(dC + first * size_e, 0, sizeof(real) * (size_t)((last - first) * size_e));
         for (int64_t n = 0; n < size_n; ++n) {
             for (int64_t b = 0; b < size_b; ++b) {
@@ -1337,6 +1348,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
 int PACKED(makemore_forward_backward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                                       const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[0] || strides[3]) return NOT_CONTIGUOUS;
     return NAME(makemore_forward_backward)(size[0], size[1], size[2], size[3], size[4], data[0], data[1], data[2],
                                            strides[2], data[3], data[4], data[5], data[6], data[7], strides[7], data[8],
                                            *(const real *)data[9], constants[0], data[10], data[11], data[12], data[13],

@@ -59,8 +59,10 @@ int makemore_forward_backward_f64(int64_t size_n, int64_t size_b, int64_t size_v
                                   double eps, double *loss, double *dC, double *dW1, double *db1, double *dbngain,
                                   double *dbnbias, double *dW2, double *db2);
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void makemore_set_gemm(void *sgemm, void *dgemm);
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void makemore_set_gemm_f32(void *sgemm);
+void makemore_set_gemm_f64(void *dgemm);
 
 #ifdef __cplusplus
 }

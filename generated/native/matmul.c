@@ -257,11 +257,9 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
     if (packed != small) free(packed);
 }
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void matmul_set_gemm(void *sgemm, void *dgemm) {
-    void *const given = REAL_BITS == 64 ? dgemm : sgemm;
-    memcpy(&gemm, &given, sizeof gemm);
-}
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void NAME(matmul_set_gemm)(void *given) { memcpy(&gemm, &given, sizeof gemm); }
 
 /* Forward of matmul.
  *
@@ -312,11 +310,10 @@ int NAME(matmul_backward)(int64_t size_s, int64_t size_n, int64_t size_m, int64_
     const int64_t a_stride_s = a_strides ? a_strides[0] : size_n * size_k;
     const int batch_threads = size_n * size_k < PARALLEL_ABOVE ? thread_count(size_s * size_n * size_k) : 1;
     const int threads = batch_threads > 1 ? 1 : thread_count(size_n * size_k);
+    (void)threads;
 
 #pragma omp parallel for num_threads(batch_threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
-        const int batch_thread = thread_number();
-
         /* da[s, n, k] = sum[m](dy[s, n, m]*b[s, k, m]) */
         matmul(size_n, size_k, size_m, dy + s * dy_stride_s, dy_stride_n, 1, b + s * b_stride_s, 1, b_stride_k,
                da + s * (size_n * size_k), size_k);
@@ -357,11 +354,10 @@ int NAME(matmul_forward_backward)(int64_t size_s, int64_t size_n, int64_t size_k
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_n * size_m;
     const int batch_threads = size_n * size_m < PARALLEL_ABOVE ? thread_count(size_s * size_n * size_m) : 1;
     const int threads = batch_threads > 1 ? 1 : thread_count(size_n * size_m);
+    (void)threads;
 
 #pragma omp parallel for num_threads(batch_threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
-        const int batch_thread = thread_number();
-
         /* y[s, n, m] = sum[k](a[s, n, k]*b[s, k, m]) */
         matmul(size_n, size_m, size_k, a + s * a_stride_s, a_stride_n, 1, b + s * b_stride_s, b_stride_k, 1,
                y + s * (size_n * size_m), size_m);

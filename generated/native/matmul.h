@@ -36,8 +36,10 @@ int matmul_forward_backward_f64(int64_t size_s, int64_t size_n, int64_t size_k, 
                                 const int64_t *a_strides, const double *b, const int64_t *b_strides, const double *dy,
                                 const int64_t *dy_strides, double *y, double *da, double *db);
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void matmul_set_gemm(void *sgemm, void *dgemm);
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void matmul_set_gemm_f32(void *sgemm);
+void matmul_set_gemm_f64(void *dgemm);
 
 #ifdef __cplusplus
 }

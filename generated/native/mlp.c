@@ -107,6 +107,15 @@ static inline int thread_count(int64_t work) {
 #endif
 }
 
+/* How many threads there are: OpenMP may give a region fewer than it asks for. */
+static inline int team_size(void) {
+#ifdef _OPENMP
+    return omp_get_num_threads();
+#else
+    return 1;
+#endif
+}
+
 /* Rows of a block: at most 64, and the same number of blocks for every thread. */
 static inline int64_t block_rows(int64_t rows, int threads) {
     const int64_t blocks = threads * ((rows + 64 * threads - 1) / (64 * threads));
@@ -555,11 +564,9 @@ __attribute__((always_inline)) static inline real real_tanh(real x) {
 #endif
 }
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void mlp_set_gemm(void *sgemm, void *dgemm) {
-    void *const given = REAL_BITS == 64 ? dgemm : sgemm;
-    memcpy(&gemm, &given, sizeof gemm);
-}
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void NAME(mlp_set_gemm)(void *given) { memcpy(&gemm, &given, sizeof gemm); }
 
 /* Forward of mlp.
  *
@@ -730,9 +737,9 @@ int NAME(mlp_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t si
         for (int64_t v = 0; v < size_v; ++v) {
             const real logits = sum_act_W2_n[v] + b2[v];
             logits_row[v] = logits;
-            const real m_next = logits;
-            m = m_next > m ? m_next : m;
-            m_is_nan |= m_next != m_next;
+            const real m_term = logits;
+            m = m_term > m ? m_term : m;
+            m_is_nan |= m_term != m_term;
         }
         if (m_is_nan) m = NAN;
         real total = 0;
@@ -766,6 +773,7 @@ int NAME(mlp_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t si
 int PACKED(mlp_forward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                         const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[0] || strides[3]) return NOT_CONTIGUOUS;
     return NAME(mlp_forward)(size[0], size[1], size[2], size[3], size[4], data[0], data[1], data[2], strides[2],
                              data[3], data[4], data[5], data[6], data[7], strides[7], data[8], constants[0], data[9],
                              data[10], data[11], data[12], data[13], data[14]);
@@ -932,7 +940,8 @@ int NAME(mlp_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int64_t s
 /* dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b])) */
 #pragma omp parallel num_threads(threads)
     {
-        const int64_t first = size_v * thread_number() / threads, last = size_v * (thread_number() + 1) / threads;
+        const int64_t first = size_v * thread_number() / team_size();
+        const int64_t last = size_v * (thread_number() + 1) / team_size();
         memset(dC + first * size_e, 0, sizeof(real) * (size_t)((last - first) * size_e));
         for (int64_t n = 0; n < size_n; ++n) {
             for (int64_t b = 0; b < size_b; ++b) {
@@ -954,6 +963,7 @@ int NAME(mlp_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int64_t s
 int PACKED(mlp_backward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                          const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[1] || strides[6] || strides[8]) return NOT_CONTIGUOUS;
     return NAME(mlp_backward)(size[0], size[1], size[2], size[3], size[4], *(const real *)data[0], data[1], data[2],
                               strides[2], data[3], strides[3], data[4], strides[4], data[5], data[6], data[7], data[8],
                               data[9], data[10], strides[10], data[11], data[12], data[13], data[14], data[15],
@@ -1159,9 +1169,9 @@ int NAME(mlp_forward_backward)(int64_t size_n, int64_t size_b, int64_t size_v, i
             for (int64_t v = 0; v < size_v; ++v) {
                 const real logits = sum_act_W2_n[v] + b2[v];
                 logits_row[v] = logits;
-                const real m_next = logits;
-                m = m_next > m ? m_next : m;
-                m_is_nan |= m_next != m_next;
+                const real m_term = logits;
+                m = m_term > m ? m_term : m;
+                m_is_nan |= m_term != m_term;
             }
             if (m_is_nan) m = NAN;
             real total = 0;
@@ -1268,7 +1278,8 @@ int NAME(mlp_forward_backward)(int64_t size_n, int64_t size_b, int64_t size_v, i
 /* dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b])) */
 #pragma omp parallel num_threads(threads)
     {
-        const int64_t first = size_v * thread_number() / threads, last = size_v * (thread_number() + 1) / threads;
+        const int64_t first = size_v * thread_number() / team_size();
+        const int64_t last = size_v * (thread_number() + 1) / team_size();
         memset(dC + first * size_e, 0, sizeof(real) * (size_t)((last - first) * size_e));
         for (int64_t n = 0; n < size_n; ++n) {
             for (int64_t b = 0; b < size_b; ++b) {
@@ -1290,6 +1301,7 @@ int NAME(mlp_forward_backward)(int64_t size_n, int64_t size_b, int64_t size_v, i
 int PACKED(mlp_forward_backward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                                  const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[0] || strides[3]) return NOT_CONTIGUOUS;
     return NAME(mlp_forward_backward)(size[0], size[1], size[2], size[3], size[4], data[0], data[1], data[2],
                                       strides[2], data[3], data[4], data[5], data[6], data[7], strides[7], data[8],
                                       *(const real *)data[9], constants[0], data[10], data[11], data[12], data[13],
@@ -1531,9 +1543,9 @@ int NAME(mlp_step)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_
             for (int64_t v = 0; v < size_v; ++v) {
                 const real logits = sum_act_W2_n[v] + b2[v];
                 logits_row[v] = logits;
-                const real m_next = logits;
-                m = m_next > m ? m_next : m;
-                m_is_nan |= m_next != m_next;
+                const real m_term = logits;
+                m = m_term > m ? m_term : m;
+                m_is_nan |= m_term != m_term;
             }
             if (m_is_nan) m = NAN;
             real total = 0;
@@ -1640,7 +1652,8 @@ int NAME(mlp_step)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_
 /* dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b])) */
 #pragma omp parallel num_threads(threads)
     {
-        const int64_t first = size_v * thread_number() / threads, last = size_v * (thread_number() + 1) / threads;
+        const int64_t first = size_v * thread_number() / team_size();
+        const int64_t last = size_v * (thread_number() + 1) / team_size();
         memset(dC + first * size_e, 0, sizeof(real) * (size_t)((last - first) * size_e));
         for (int64_t n = 0; n < size_n; ++n) {
             for (int64_t b = 0; b < size_b; ++b) {
@@ -1712,6 +1725,7 @@ int NAME(mlp_step)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_
 /* The same with its arguments in arrays: lengths, pointers to arguments and results, strides or NULL, constants. */
 int PACKED(mlp_step)(const int64_t *size, void *const *data, const int64_t *const *strides, const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[0] || strides[3]) return NOT_CONTIGUOUS;
     return NAME(mlp_step)(size[0], size[1], size[2], size[3], size[4], data[0], data[1], data[2], strides[2], data[3],
                           data[4], data[5], data[6], data[7], strides[7], data[8], constants[0], constants[1], data[9],
                           data[10], data[11], data[12], data[13], data[14], data[15], data[16]);

@@ -67,8 +67,10 @@ int mlp_step_f64(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_e,
                  double rate, double eps, double *loss, double *C_next, double *W1_next, double *b1_next,
                  double *gamma_next, double *beta_next, double *W2_next, double *b2_next);
 
-/* Let large products go to a BLAS: cblas_sgemm and cblas_dgemm with 64-bit integers, or NULL. */
-void mlp_set_gemm(void *sgemm, void *dgemm);
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void mlp_set_gemm_f32(void *sgemm);
+void mlp_set_gemm_f64(void *dgemm);
 
 #ifdef __cplusplus
 }

@@ -92,6 +92,7 @@ static inline void stream(real *out, const real *row, int64_t count) {
 int NAME(relu_forward)(int64_t size_s, const real *x, real *y) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {
@@ -128,6 +129,7 @@ int PACKED(relu_forward)(const int64_t *size, void *const *data, const int64_t *
 int NAME(relu_backward)(int64_t size_s, const real *dy, const real *x, real *dx) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {
@@ -166,6 +168,7 @@ int PACKED(relu_backward)(const int64_t *size, void *const *data, const int64_t 
 int NAME(relu_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {

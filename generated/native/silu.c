@@ -219,6 +219,7 @@ __attribute__((always_inline)) static inline real real_sigmoid(real x) {
 int NAME(silu_forward)(int64_t size_s, const real *x, real *y, real *g) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {
@@ -260,6 +261,7 @@ int PACKED(silu_forward)(const int64_t *size, void *const *data, const int64_t *
 int NAME(silu_backward)(int64_t size_s, const real *dy, const real *g, const real *y, real *dx) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {
@@ -302,6 +304,7 @@ int PACKED(silu_backward)(const int64_t *size, void *const *data, const int64_t 
 int NAME(silu_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
     const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_s; first += CHUNK) {

@@ -242,9 +242,9 @@ int NAME(softmax_forward)(int64_t size_s, int64_t size_c, const real *z, const i
 #pragma omp simd reduction(max : max_z) reduction(| : max_z_is_nan)
         /* max_z[s] = max[c](z[s, c]) */
         for (int64_t c = 0; c < size_c; ++c) {
-            const real max_z_next = z_s[c];
-            max_z = max_z_next > max_z ? max_z_next : max_z;
-            max_z_is_nan |= max_z_next != max_z_next;
+            const real max_z_term = z_s[c];
+            max_z = max_z_term > max_z ? max_z_term : max_z;
+            max_z_is_nan |= max_z_term != max_z_term;
         }
         if (max_z_is_nan) max_z = NAN;
         real sum_e = 0;
@@ -358,9 +358,9 @@ int NAME(softmax_forward_backward)(int64_t size_s, int64_t size_c, const real *z
 #pragma omp simd reduction(max : max_z) reduction(| : max_z_is_nan)
         /* max_z[s] = max[c](z[s, c]) */
         for (int64_t c = 0; c < size_c; ++c) {
-            const real max_z_next = z_s[c];
-            max_z = max_z_next > max_z ? max_z_next : max_z;
-            max_z_is_nan |= max_z_next != max_z_next;
+            const real max_z_term = z_s[c];
+            max_z = max_z_term > max_z ? max_z_term : max_z;
+            max_z_is_nan |= max_z_term != max_z_term;
         }
         if (max_z_is_nan) max_z = NAN;
         real sum_e = 0;

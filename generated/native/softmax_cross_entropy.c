@@ -327,9 +327,9 @@ int NAME(softmax_cross_entropy_forward)(int64_t size_n, int64_t size_c, const re
 #pragma omp simd reduction(max : m) reduction(| : m_is_nan)
         /* m[n] = max[c](z[n, c]) */
         for (int64_t c = 0; c < size_c; ++c) {
-            const real m_next = z_n[c];
-            m = m_next > m ? m_next : m;
-            m_is_nan |= m_next != m_next;
+            const real m_term = z_n[c];
+            m = m_term > m ? m_term : m;
+            m_is_nan |= m_term != m_term;
         }
         if (m_is_nan) m = NAN;
         real total = 0;
@@ -455,9 +455,9 @@ int NAME(softmax_cross_entropy_forward_backward)(int64_t size_n, int64_t size_c,
 #pragma omp simd reduction(max : m) reduction(| : m_is_nan)
         /* m[n] = max[c](z[n, c]) */
         for (int64_t c = 0; c < size_c; ++c) {
-            const real m_next = z_n[c];
-            m = m_next > m ? m_next : m;
-            m_is_nan |= m_next != m_next;
+            const real m_term = z_n[c];
+            m = m_term > m ? m_term : m;
+            m_is_nan |= m_term != m_term;
         }
         if (m_is_nan) m = NAN;
         real total = 0;
