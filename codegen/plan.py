@@ -110,8 +110,11 @@ class _Planner:
     def forward_tree(self, d: Definition, inlined: set[str]) -> st.Tree:
         """The author's own right side where it still says what is computed, in the author's order."""
         own = next((w for w in self.d.written if w.name == d.name), None)
-        engine = {n for n in self.unfolded(d, inlined) if n in self.definitions and not self.definitions[n].author}
-        if d.tree is not None and own is not None and own.body == d.body and not engine:
+        needed = self.unfolded(d, inlined)
+        engine = {n for n in needed if n in self.definitions and not self.definitions[n].author}
+        # What cancels in the author's form is a name that the program need not have.
+        whole = d.tree is not None and set(st.reads(d.tree)) <= needed | self.inputs.keys() | self.constants.keys()
+        if d.tree is not None and own is not None and own.body == d.body and not engine and whole:
             return d.tree
         return to_tree(d.body, d.index, self.inlining(inlined))
 

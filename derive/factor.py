@@ -282,11 +282,12 @@ class _Builder:
 
         opened = open_mono(inner.mono, name)
         order = best_order(opened.factors, opened.bound, self.style.size)
-        tree = self.eliminate(opened.factors, order, (*scope, *opened.bound))
-        return st.Reduce(inner.kind, tree.index, tree.body) if isinstance(tree, st.Reduce) else tree
+        return self.eliminate(inner.kind, opened.factors, order, (*scope, *opened.bound))
 
-    def eliminate(self, factors: dict[Atom, Exponent], order: list[tuple[str, ...]], scope: tuple[str, ...]) -> st.Tree:
-        """Sum over one group of indices after the other, each over no more factors than carry it."""
+    def eliminate(
+        self, kind: str, factors: dict[Atom, Exponent], order: list[tuple[str, ...]], scope: tuple[str, ...]
+    ) -> st.Tree:
+        """Sum over one group of indices after the other, each over no more factors than carry it; a mean is a mean of each."""
         pending: list[tuple[frozenset[str], st.Tree]] = []
         for group in order:
             touched = {a: e for a, e in factors.items() if atom_indices(a) & set(group)}
@@ -294,7 +295,7 @@ class _Builder:
             joined = [p for p in pending if p[0] & set(group)]
             pending = [p for p in pending if p not in joined]
             body = self.factors(touched, [t for _, t in joined], scope)
-            tree = st.Reduce("sum", group, body)
+            tree = st.Reduce(kind, group, body)
             pending.append((frozenset(st.free_indices(tree)), tree))
         if not factors and len(pending) == 1:
             return pending[0][1]

@@ -84,7 +84,7 @@ class _Flattening:
             rows = tuple(i for i in s.index if i != hot.target)
             self.add("map", s.name, s.index, self.lifted(_product((*hot.factors, hot.rest)), s), s)
             self.add("point", s.name, s.index, self.lifted(amount, s), s, labels=hot.labels, loops=rows)
-        elif isinstance(s.tree, st.Reduce):
+        elif isinstance(s.tree, st.Reduce) and s.tree.index:
             self.reduction(s.tree, s, s.name, s.index)
         else:
             self.add("map", s.name, s.index, self.lifted(s.tree, s), s)
@@ -117,6 +117,8 @@ class _Flattening:
 
     def lifted(self, tree: st.Tree, s: Statement) -> st.Tree:
         """The expression with each reduction in it computed by a statement before."""
+        if isinstance(tree, st.Reduce) and not tree.index:
+            return self.lifted(tree.body, s)  # the extremum of a single element
         if isinstance(tree, st.Reduce):
             tree = _unprimed(tree)
             index = self.sorted(set(st.free_indices(tree)))

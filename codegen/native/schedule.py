@@ -255,12 +255,21 @@ class _Placing:
         home = _home(f, path)
         uses = self.uses.get(name, [])
         plain = all(r.index == f.index for u in uses for r in reads_of(u.by, name))
+        # What is compared with its own extremum, or shifted by it, must be the very same number in both places.
+        exact = any(u.by.kind in ("max", "min") for u in uses)
         changed = any(u.by.kind == "point" and u.by.name == name for u in uses)
         if plain and not changed:
             inside = all(u.path[: len(home)] == home for u in uses)
             if inside and {l.axis for l in home} >= set(f.index):
                 return Place("local")
-            if f.kind == "map" and not f.kept and operations(f.body) <= CHEAP and path and not any(u.by.opaque for u in uses):
+            if (
+                f.kind == "map"
+                and not f.kept
+                and not exact
+                and operations(f.body) <= CHEAP
+                and path
+                and not any(u.by.opaque for u in uses)
+            ):
                 for needed in needs(f):  # its operands are then needed where it is used
                     self.uses.setdefault(needed, []).extend(_Use(f, u.path, u.position) for u in uses)
                 return Place("again")

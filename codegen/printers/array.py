@@ -46,7 +46,7 @@ class ArrayPrinter:
         """A value that does not depend on every axis of its name, spread over all of them."""
         if s.tree == st.Num(Fraction(0)):
             return self.zeros(s.index)
-        return self.spread(aligned(value, s.index, self.star)[0], s.index)
+        return self.spread(aligned(self.ordered(value, s.index), s.index, self.star)[0], s.index)
 
     def scatter(self, s: Statement) -> list[str] | None:
         """``dtable[v, d] = sum[s](dy[s, d] * [v = t[s]])`` as a scatter-add; None if the statement is something else."""

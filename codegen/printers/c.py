@@ -47,7 +47,7 @@ class CExpressions:
             case st.Read():
                 return self.read(tree), ATOM
             case st.Neg(a):
-                return f"-{self.at(a, MUL)}", NEG
+                return f"-{_unsigned(self.at(a, MUL))}", NEG
             case st.Add(args):
                 return self.added(args), ADD
             case st.Mul(args):
@@ -76,7 +76,7 @@ class CExpressions:
         out = ""
         for a in args:
             negative = isinstance(a, st.Neg)
-            text = self.at(a.arg if isinstance(a, st.Neg) else a, MUL)
+            text = _unsigned(self.at(a.arg if isinstance(a, st.Neg) else a, MUL))
             out += (f" - {text}" if out else f"-{text}") if negative else (f" + {text}" if out else text)
         return out
 
@@ -145,11 +145,11 @@ class CExpressions:
             case st.Read():
                 return self.read(tree), ATOM
             case st.Neg(a):
-                return f"-{self.at_number(a, MUL)}", NEG
+                return f"-{_unsigned(self.at_number(a, MUL))}", NEG
             case st.Add(args):
                 out = ""
                 for a in args:
-                    text = self.at_number(a.arg if isinstance(a, st.Neg) else a, MUL)
+                    text = _unsigned(self.at_number(a.arg if isinstance(a, st.Neg) else a, MUL))
                     sign = "-" if isinstance(a, st.Neg) else "+"
                     out += f" {sign} {text}" if out else (f"-{text}" if sign == "-" else text)
                 return out, ADD
@@ -178,3 +178,8 @@ class CExpressions:
         """An argument of a library function, which the type-generic ones take for a double."""
         text = self.in_double(tree)[0]
         return f"{text}.0" if text.isdigit() else text
+
+
+def _unsigned(text: str) -> str:
+    """The text in brackets if it begins with a minus sign: two of them in a row are another operator in C."""
+    return f"({text})" if text.startswith("-") else text

@@ -1,6 +1,6 @@
 """C's spelling of a schedule: its nests, each spread over threads, as lines that the formatter indents.
 
-Threads share the rows of a nest. Sums over the rows go to a block of each thread in working precision, at most 64 rows long,
+Threads share the rows of a nest. Sums over the rows go to a block of each thread in working precision, at most 32 rows long,
 and from there to a total in double precision; the totals of the threads are added in their order, so that a result is the
 same from run to run. Results larger than the cache are written past it: a row is computed beside its place and copied there.
 """
@@ -99,7 +99,7 @@ class CBody(CLoops):
         found = []
         for f, path in sites:
             read_again = any(f.name in needs(g) and p != path and g.kind != "point" for g, p in sites if g is not f)
-            along = path[-1].innermost and f.index[-1:] == (path[-1].axis,) and len(self.path) + len(path) == len(f.index)
+            along = path[-1].innermost and (*self.path, *(loop.axis for loop in path)) == f.index
             if f.kind == "map" and self.plan.places[f.name].kind == "result" and along and not read_again:
                 found.append(f)
         return tuple(found)
@@ -173,7 +173,7 @@ class CBody(CLoops):
     def end_of_row(self) -> None:
         """Bring what was written beside the results into them."""
         for f in self.streamed:
-            if f.index[:-1] == self.path and len(f.index) > 1:
+            if f.index[:-1] == self.path and len(f.index) > 1 and any(g is f for g, _ in flats_in(self.body)):
                 place = f"{self.stored(f.name)[0]} + {self.offset(f.name, f.index[:-1], f.index)}"
                 self.stream(f, place, self.size(f.index[-1]))
 

@@ -47,9 +47,9 @@ SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 
 #: Without these a compiler is of no use here.
 NEEDED = ("-std=c11", "-O3", "-fPIC", "-shared")
-#: Each of these is left out where the compiler refuses it. No result depends on them but for the rounding of contracted
-#: products: the two ``-fno`` flags give up ``errno`` and floating-point traps, which no kernel reads.
-OPTIONAL = ("-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+#: Each of these is left out where the compiler refuses it. No result depends on them: the two ``-fno`` flags give up ``errno``
+#: and floating-point traps, which no kernel reads.
+OPTIONAL = ("-march=native", "-fno-math-errno", "-fno-trapping-math")
 #: The first that works is taken: the second still vectorizes, on one thread.
 OPENMP = ("-fopenmp", "-fopenmp-simd")
 

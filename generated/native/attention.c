@@ -10,9 +10,8 @@
  *
  * Source: Vaswani et al., Attention Is All You Need, arXiv:1706.03762; Dao et al., FlashAttention, arXiv:2205.14135.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
- * -fno-trapping-math -DREAL_BITS=32 (or 64). attention.h declares the functions; arrays are row-major and contiguous
- * unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
+ * (or 64). attention.h declares the functions; arrays are row-major and contiguous unless strides are given.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -173,6 +172,21 @@ static inline void store_part(real *out, lanes part, int64_t count) {
 #endif
 }
 
+/* sum + factor * column, rounded once where the processor can. */
+static inline lanes muladd(real factor, lanes column, lanes sum) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (lanes)_mm512_fmadd_ps(_mm512_set1_ps(factor), (__m512)column, (__m512)sum);
+#elif defined(__AVX512F__)
+    return (lanes)_mm512_fmadd_pd(_mm512_set1_pd(factor), (__m512d)column, (__m512d)sum);
+#elif defined(__FMA__) && REAL_BITS == 32
+    return (lanes)_mm256_fmadd_ps(_mm256_set1_ps(factor), (__m256)column, (__m256)sum);
+#elif defined(__FMA__)
+    return (lanes)_mm256_fmadd_pd(_mm256_set1_pd(factor), (__m256d)column, (__m256d)sum);
+#else
+    return sum + factor * column;
+#endif
+}
+
 /* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
@@ -187,7 +201,7 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
         }
         for (int r = 0; r < rows; ++r) {
             const real factor = a[r * a_i + k * a_k];
-            for (int v = 0; v < vectors; ++v) sum[r * vectors + v] += factor * column[v];
+            for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
         }
     }
     for (int r = 0; r < rows; ++r) {
@@ -432,9 +446,11 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
     const int threads = batch_threads > 1 ? 1 : thread_count(size_i * size_j);
     const int streaming = sizeof(real) * (size_t)(size_s * size_i * size_j) > STREAM_ABOVE;
     void *const memory = borrow(sizeof(real) * (size_t)(batch_threads * threads * padded(size_j) +
+                                                        batch_threads * threads * padded(size_j) +
                                                         batch_threads * threads * padded(streaming ? size_j : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const e_rows = memory;
+    real *const S_rows = memory;
+    real *const e_rows = S_rows + batch_threads * threads * padded(size_j);
     real *const P_buffers = e_rows + batch_threads * threads * padded(size_j);
 
 #pragma omp parallel for num_threads(batch_threads) schedule(static)
@@ -448,6 +464,7 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
             const int thread = batch_thread + thread_number();
+            real *const S_row = S_rows + thread * padded(size_j);
             real *const e_row = e_rows + thread * padded(size_j);
             real *const P_buffer = P_buffers + thread * padded(size_j);
             real *const sum_q_k_s_i = P + s * (size_i * size_j) + i * size_j;
@@ -457,6 +474,7 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
             /* S[s, i, j] = sum_q_k[s, i, j]/sqrt(size(f)); max_S[s, i] = max[j](S[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
                 const real S = sum_q_k_s_i[j] * (real)(1 / sqrt((double)size_f));
+                S_row[j] = S;
                 const real max_S_term = S;
                 max_S = max_S_term > max_S ? max_S_term : max_S;
                 max_S_is_nan |= max_S_term != max_S_term;
@@ -466,8 +484,7 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
 #pragma omp simd reduction(+ : sum_e)
             /* e[s, i, j] = exp(S[s, i, j] - max_S[s, i]); sum_e[s, i] = sum[j](e[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                const real S = sum_q_k_s_i[j] * (real)(1 / sqrt((double)size_f));
-                const real e = real_exp(S - max_S);
+                const real e = real_exp(S_row[j] - max_S);
                 e_row[j] = e;
                 sum_e += e;
             }
@@ -652,14 +669,15 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
     const int threads = batch_threads > 1 ? 1 : thread_count(size_i * size_j);
     const int streaming = sizeof(real) * (size_t)(size_s * size_i * size_d) > STREAM_ABOVE;
     void *const memory = borrow(
-        sizeof(real) *
-        (size_t)(batch_threads * padded(size_i * size_j) + batch_threads * padded(size_i * size_j) +
-                 batch_threads * threads * padded(size_j) + batch_threads * threads * padded(streaming ? size_f : 0) +
-                 batch_threads * threads * padded(streaming ? size_f : 0)));
+        sizeof(real) * (size_t)(batch_threads * padded(size_i * size_j) + batch_threads * padded(size_i * size_j) +
+                                batch_threads * threads * padded(size_j) + batch_threads * threads * padded(size_j) +
+                                batch_threads * threads * padded(streaming ? size_f : 0) +
+                                batch_threads * threads * padded(streaming ? size_f : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const dP_parts = memory;
     real *const dS_parts = dP_parts + batch_threads * padded(size_i * size_j);
-    real *const e_rows = dS_parts + batch_threads * padded(size_i * size_j);
+    real *const S_rows = dS_parts + batch_threads * padded(size_i * size_j);
+    real *const e_rows = S_rows + batch_threads * threads * padded(size_j);
     real *const dq_buffers = e_rows + batch_threads * threads * padded(size_j);
     real *const dk_buffers = dq_buffers + batch_threads * threads * padded(streaming ? size_f : 0);
 
@@ -680,6 +698,7 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
             const int thread = batch_thread + thread_number();
+            real *const S_row = S_rows + thread * padded(size_j);
             real *const e_row = e_rows + thread * padded(size_j);
             real *const sum_q_k_i = dS + i * size_j;
             real max_S = -INFINITY;
@@ -688,6 +707,7 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
             /* S[s, i, j] = sum_q_k[s, i, j]/sqrt(size(f)); max_S[s, i] = max[j](S[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
                 const real S = sum_q_k_i[j] * (real)(1 / sqrt((double)size_f));
+                S_row[j] = S;
                 const real max_S_term = S;
                 max_S = max_S_term > max_S ? max_S_term : max_S;
                 max_S_is_nan |= max_S_term != max_S_term;
@@ -697,8 +717,7 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
 #pragma omp simd reduction(+ : sum_e)
             /* e[s, i, j] = exp(S[s, i, j] - max_S[s, i]); sum_e[s, i] = sum[j](e[s, i, j]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                const real S = sum_q_k_i[j] * (real)(1 / sqrt((double)size_f));
-                const real e = real_exp(S - max_S);
+                const real e = real_exp(S_row[j] - max_S);
                 e_row[j] = e;
                 sum_e += e;
             }

@@ -17,9 +17,8 @@
  *
  * Source: Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
- * -fno-trapping-math -DREAL_BITS=32 (or 64). batchnorm.h declares the functions; arrays are row-major and contiguous
- * unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
+ * (or 64). batchnorm.h declares the functions; arrays are row-major and contiguous unless strides are given.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -106,9 +105,9 @@ static inline int thread_count(int64_t work) {
 #endif
 }
 
-/* Rows of a block: at most 64, and the same number of blocks for every thread. */
+/* Rows of a block: at most 32, and the same number of blocks for every thread. */
 static inline int64_t block_rows(int64_t rows, int threads) {
-    const int64_t blocks = threads * ((rows + 64 * threads - 1) / (64 * threads));
+    const int64_t blocks = threads * ((rows + 32 * threads - 1) / (32 * threads));
     return blocks ? (rows + blocks - 1) / blocks : 1;
 }
 

@@ -8,9 +8,8 @@
  *
  * Source: Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
- * -fno-trapping-math -DREAL_BITS=32 (or 64). log_softmax.h declares the functions; arrays are row-major and contiguous
- * unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
+ * (or 64). log_softmax.h declares the functions; arrays are row-major and contiguous unless strides are given.
  */
 #include <math.h>
 #include <stdatomic.h>

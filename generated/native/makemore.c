@@ -35,9 +35,8 @@
  *
  * Source: Karpathy, Neural Networks: Zero to Hero, lecture 4: becoming a backprop ninja.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
- * -fno-trapping-math -DREAL_BITS=32 (or 64). makemore.h declares the functions; arrays are row-major and contiguous
- * unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
+ * (or 64). makemore.h declares the functions; arrays are row-major and contiguous unless strides are given.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -133,9 +132,9 @@ static inline int team_size(void) {
 #endif
 }
 
-/* Rows of a block: at most 64, and the same number of blocks for every thread. */
+/* Rows of a block: at most 32, and the same number of blocks for every thread. */
 static inline int64_t block_rows(int64_t rows, int threads) {
-    const int64_t blocks = threads * ((rows + 64 * threads - 1) / (64 * threads));
+    const int64_t blocks = threads * ((rows + 32 * threads - 1) / (32 * threads));
     return blocks ? (rows + blocks - 1) / blocks : 1;
 }
 
@@ -242,6 +241,21 @@ static inline void store_part(real *out, lanes part, int64_t count) {
 #endif
 }
 
+/* sum + factor * column, rounded once where the processor can. */
+static inline lanes muladd(real factor, lanes column, lanes sum) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (lanes)_mm512_fmadd_ps(_mm512_set1_ps(factor), (__m512)column, (__m512)sum);
+#elif defined(__AVX512F__)
+    return (lanes)_mm512_fmadd_pd(_mm512_set1_pd(factor), (__m512d)column, (__m512d)sum);
+#elif defined(__FMA__) && REAL_BITS == 32
+    return (lanes)_mm256_fmadd_ps(_mm256_set1_ps(factor), (__m256)column, (__m256)sum);
+#elif defined(__FMA__)
+    return (lanes)_mm256_fmadd_pd(_mm256_set1_pd(factor), (__m256d)column, (__m256d)sum);
+#else
+    return sum + factor * column;
+#endif
+}
+
 /* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
@@ -256,7 +270,7 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
         }
         for (int r = 0; r < rows; ++r) {
             const real factor = a[r * a_i + k * a_k];
-            for (int v = 0; v < vectors; ++v) sum[r * vectors + v] += factor * column[v];
+            for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
         }
     }
     for (int r = 0; r < rows; ++r) {
@@ -626,26 +640,26 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
     const int threads = thread_count(size_n * size_u);
     const int streaming = sizeof(real) * (size_t)(size_n * size_u) > STREAM_ABOVE;
-    void *const memory =
-        borrow(sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1)) +
-               sizeof(real) * (size_t)(padded(size_u) + padded(size_u) + padded(size_n * size_v) +
-                                       threads * padded(streaming ? size_e : 0) + threads * padded(size_u) +
-                                       threads * padded(size_u) + threads * padded(streaming ? size_u : 0) +
-                                       threads * padded(streaming ? size_u : 0) + threads * padded(size_v) +
-                                       threads * padded(size_v) + threads * padded(streaming ? size_v : 0)));
+    void *const memory = borrow(
+        sizeof(double) * (size_t)(threads * padded(size_u) + threads * padded(size_u) + threads * padded(1)) +
+        sizeof(real) *
+            (size_t)(padded(size_u) + padded(size_u) + threads * padded(streaming ? size_e : 0) +
+                     threads * padded(size_u) + threads * padded(size_u) + threads * padded(streaming ? size_u : 0) +
+                     threads * padded(streaming ? size_u : 0) + threads * padded(size_v) + threads * padded(size_v) +
+                     threads * padded(size_v) + threads * padded(streaming ? size_v : 0)));
     if (!memory) return OUT_OF_MEMORY;
     double *const sum_hprebn_totals = memory;
     double *const sum_bndiff2_totals = sum_hprebn_totals + threads * padded(size_u);
     double *const mean_logprobs_totals = sum_bndiff2_totals + threads * padded(size_u);
     real *const sum_hprebn = (real *)(mean_logprobs_totals + threads * padded(1));
     real *const sum_bndiff2 = sum_hprebn + padded(size_u);
-    real *const sum_h_W2 = sum_bndiff2 + padded(size_u);
-    real *const embcat_buffers = sum_h_W2 + padded(size_n * size_v);
+    real *const embcat_buffers = sum_bndiff2 + padded(size_u);
     real *const sum_hprebn_blocks = embcat_buffers + threads * padded(streaming ? size_e : 0);
     real *const sum_bndiff2_blocks = sum_hprebn_blocks + threads * padded(size_u);
     real *const bnraw_buffers = sum_bndiff2_blocks + threads * padded(size_u);
     real *const h_buffers = bnraw_buffers + threads * padded(streaming ? size_u : 0);
-    real *const counts_rows = h_buffers + threads * padded(streaming ? size_u : 0);
+    real *const logits_rows = h_buffers + threads * padded(streaming ? size_u : 0);
+    real *const counts_rows = logits_rows + threads * padded(size_v);
     real *const logprobs_rows = counts_rows + threads * padded(size_v);
     real *const probs_buffers = logprobs_rows + threads * padded(size_v);
     memset(memory, 0,
@@ -748,22 +762,24 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     }
 
     /* sum_h_W2[n, v] = sum[u](h[n, u]*W2[u, v]) */
-    matmul(size_n, size_v, size_u, h, size_u, 1, W2, W2_stride_u, 1, sum_h_W2, size_v);
+    matmul(size_n, size_v, size_u, h, size_u, 1, W2, W2_stride_u, 1, probs, size_v);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
+        real *const logits_row = logits_rows + thread * padded(size_v);
         real *const counts_row = counts_rows + thread * padded(size_v);
         real *const logprobs_row = logprobs_rows + thread * padded(size_v);
         real *const probs_buffer = probs_buffers + thread * padded(size_v);
         double *const mean_logprobs_total = mean_logprobs_totals + thread * padded(1);
-        real *const sum_h_W2_n = sum_h_W2 + n * size_v;
+        real *const sum_h_W2_n = probs + n * size_v;
         real logit_maxes = -INFINITY;
         int logit_maxes_is_nan = 0;
 #pragma omp simd reduction(max : logit_maxes) reduction(| : logit_maxes_is_nan)
         /* logits[n, v] = sum_h_W2[n, v] + b2[v]; logit_maxes[n] = max[v](logits[n, v]) */
         for (int64_t v = 0; v < size_v; ++v) {
             const real logits = sum_h_W2_n[v] + b2[v];
+            logits_row[v] = logits;
             const real logit_maxes_term = logits;
             logit_maxes = logit_maxes_term > logit_maxes ? logit_maxes_term : logit_maxes;
             logit_maxes_is_nan |= logit_maxes_term != logit_maxes_term;
@@ -774,8 +790,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
         /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum_[n] =
          * sum[v](counts[n, v]) */
         for (int64_t v = 0; v < size_v; ++v) {
-            const real logits = sum_h_W2_n[v] + b2[v];
-            const real norm_logits = logits - logit_maxes;
+            const real norm_logits = logits_row[v] - logit_maxes;
             const real counts = real_exp(norm_logits);
             counts_row[v] = counts;
             counts_sum_ += counts;
@@ -786,8 +801,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
         /* probs[n, v] = counts[n, v]*counts_sum_inv[n]; logprobs[n, v] = norm_logits[n, v] + log(counts_sum_inv[n]) */
         for (int64_t v = 0; v < size_v; ++v) {
             probs_n[v] = counts_row[v] * counts_sum_inv;
-            const real logits = sum_h_W2_n[v] + b2[v];
-            const real norm_logits = logits - logit_maxes;
+            const real norm_logits = logits_row[v] - logit_maxes;
             logprobs_row[v] = norm_logits + real_log(counts_sum_inv);
         }
         const int64_t t_n = t[n];
@@ -1061,7 +1075,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
                                 padded(size_n * size_v) + padded(size_u) + padded(size_u) + padded(size_n * size_u) +
                                 padded(size_n * size_b * size_e) + threads * padded(size_u) + threads * padded(size_u) +
                                 threads * padded(size_v) + threads * padded(size_v) + threads * padded(size_v) +
-                                threads * padded(size_u) + threads * padded(size_u)));
+                                threads * padded(size_v) + threads * padded(size_u) + threads * padded(size_u)));
     if (!memory) return OUT_OF_MEMORY;
     double *const sum_hprebn_totals = memory;
     double *const sum_bndiff2_totals = sum_hprebn_totals + threads * padded(size_u);
@@ -1083,7 +1097,8 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     real *const demb = dhprebn + padded(size_n * size_u);
     real *const sum_hprebn_blocks = demb + padded(size_n * size_b * size_e);
     real *const sum_bndiff2_blocks = sum_hprebn_blocks + threads * padded(size_u);
-    real *const counts_rows = sum_bndiff2_blocks + threads * padded(size_u);
+    real *const logits_rows = sum_bndiff2_blocks + threads * padded(size_u);
+    real *const counts_rows = logits_rows + threads * padded(size_v);
     real *const logprobs_rows = counts_rows + threads * padded(size_v);
     real *const db2_blocks = logprobs_rows + threads * padded(size_v);
     real *const dbngain_blocks = db2_blocks + threads * padded(size_v);
@@ -1194,6 +1209,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
         const int64_t last = smallest(first + block_rows(size_n, threads), size_n);
         const int thread = thread_number();
+        real *const logits_row = logits_rows + thread * padded(size_v);
         real *const counts_row = counts_rows + thread * padded(size_v);
         real *const logprobs_row = logprobs_rows + thread * padded(size_v);
         double *const mean_logprobs_total = mean_logprobs_totals + thread * padded(1);
@@ -1208,6 +1224,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
             /* logits[n, v] = sum_h_W2[n, v] + b2[v]; logit_maxes[n] = max[v](logits[n, v]) */
             for (int64_t v = 0; v < size_v; ++v) {
                 const real logits = sum_h_W2_n[v] + b2[v];
+                logits_row[v] = logits;
                 const real logit_maxes_term = logits;
                 logit_maxes = logit_maxes_term > logit_maxes ? logit_maxes_term : logit_maxes;
                 logit_maxes_is_nan |= logit_maxes_term != logit_maxes_term;
@@ -1218,8 +1235,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
             /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum_[n]
              * = sum[v](counts[n, v]) */
             for (int64_t v = 0; v < size_v; ++v) {
-                const real logits = sum_h_W2_n[v] + b2[v];
-                const real norm_logits = logits - logit_maxes;
+                const real norm_logits = logits_row[v] - logit_maxes;
                 const real counts = real_exp(norm_logits);
                 counts_row[v] = counts;
                 counts_sum_ += counts;
@@ -1231,8 +1247,7 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
              * log(counts_sum_inv[n]); dlogits[n, v] = dloss/size(n)*(probs[n, v] - (v == t[n])) */
             for (int64_t v = 0; v < size_v; ++v) {
                 const real probs = counts_row[v] * counts_sum_inv;
-                const real logits = sum_h_W2_n[v] + b2[v];
-                const real norm_logits = logits - logit_maxes;
+                const real norm_logits = logits_row[v] - logit_maxes;
                 logprobs_row[v] = norm_logits + real_log(counts_sum_inv);
                 dlogits_n[v] = dloss * (real)(1 / (double)size_n) * probs;
             }

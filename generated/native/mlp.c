@@ -18,9 +18,8 @@
  *
  * Source: Karpathy, Neural Networks: Zero to Hero, lectures 3 to 5.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
- * -fno-trapping-math -DREAL_BITS=32 (or 64). mlp.h declares the functions; arrays are row-major and contiguous unless
- * strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
+ * (or 64). mlp.h declares the functions; arrays are row-major and contiguous unless strides are given.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -116,9 +115,9 @@ static inline int team_size(void) {
 #endif
 }
 
-/* Rows of a block: at most 64, and the same number of blocks for every thread. */
+/* Rows of a block: at most 32, and the same number of blocks for every thread. */
 static inline int64_t block_rows(int64_t rows, int threads) {
-    const int64_t blocks = threads * ((rows + 64 * threads - 1) / (64 * threads));
+    const int64_t blocks = threads * ((rows + 32 * threads - 1) / (32 * threads));
     return blocks ? (rows + blocks - 1) / blocks : 1;
 }
 
@@ -225,6 +224,21 @@ static inline void store_part(real *out, lanes part, int64_t count) {
 #endif
 }
 
+/* sum + factor * column, rounded once where the processor can. */
+static inline lanes muladd(real factor, lanes column, lanes sum) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (lanes)_mm512_fmadd_ps(_mm512_set1_ps(factor), (__m512)column, (__m512)sum);
+#elif defined(__AVX512F__)
+    return (lanes)_mm512_fmadd_pd(_mm512_set1_pd(factor), (__m512d)column, (__m512d)sum);
+#elif defined(__FMA__) && REAL_BITS == 32
+    return (lanes)_mm256_fmadd_ps(_mm256_set1_ps(factor), (__m256)column, (__m256)sum);
+#elif defined(__FMA__)
+    return (lanes)_mm256_fmadd_pd(_mm256_set1_pd(factor), (__m256d)column, (__m256d)sum);
+#else
+    return sum + factor * column;
+#endif
+}
+
 /* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
@@ -239,7 +253,7 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
         }
         for (int r = 0; r < rows; ++r) {
             const real factor = a[r * a_i + k * a_k];
-            for (int v = 0; v < vectors; ++v) sum[r * vectors + v] += factor * column[v];
+            for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
         }
     }
     for (int r = 0; r < rows; ++r) {

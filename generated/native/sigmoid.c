@@ -8,9 +8,8 @@
  *
  * Source: Han and Moraga, The influence of the sigmoid function parameters on the speed of backpropagation (1995).
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
- * -fno-trapping-math -DREAL_BITS=32 (or 64). sigmoid.h declares the functions; arrays are row-major and contiguous
- * unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
+ * (or 64). sigmoid.h declares the functions; arrays are row-major and contiguous unless strides are given.
  */
 #include <math.h>
 #include <stdatomic.h>

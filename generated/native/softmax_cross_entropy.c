@@ -10,9 +10,9 @@
  *
  * Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4.
  *
- * Compile once per precision: cc -std=c11 -O3 -march=native -ffp-contract=fast -fopenmp -fno-math-errno
- * -fno-trapping-math -DREAL_BITS=32 (or 64). softmax_cross_entropy.h declares the functions; arrays are row-major and
- * contiguous unless strides are given.
+ * Compile once per precision: cc -std=c11 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -DREAL_BITS=32
+ * (or 64). softmax_cross_entropy.h declares the functions; arrays are row-major and contiguous unless strides are
+ * given.
  */
 #include <math.h>
 #include <stdatomic.h>
