@@ -295,8 +295,15 @@ class _Function:
         if printed.streams:
             sizes = [f for f, _ in flats_in(plan.body) if f.name in program.results]
             widest_result = max(sizes, key=lambda f: self.elements(f.index))
-            lines.append(f"const int streaming = sizeof(real) * (size_t)({printed.count(widest_result.index)}) > STREAM_ABOVE;")
+            lines.append(
+                f"const int streaming = sizeof(real) * (size_t)({printed.count(widest_result.index)}) > STREAM_ABOVE{self.apart(printed)};"
+            )
         return lines
+
+    def apart(self, printed: CBody) -> str:
+        """What is written over an argument is in the cache already, so it is not written past it."""
+        pairs = [(r, a) for r, a in printed.plan.overwritable if printed.by_name[r].index]
+        return "".join(f" && {r} != {a}" for r, a in pairs)
 
     def elements(self, axes: tuple[str, ...]) -> int:
         """How many elements axes have at the op's reference sizes: what decides which loops are the large ones."""

@@ -17,7 +17,7 @@ RESERVED = frozenset(
     fmax fmin fmod hypot j0 j1 jn lgamma log log1p log2 main malloc calloc free memcpy memset pow round signal sin
     sinh sqrt tan tanh tgamma time trunc y0 y1 yn NAN INFINITY CHUNK LANES PANEL complex imaginary I NULL NDEBUG
     REAL_BITS PARALLEL_ABOVE STREAM_ABOVE OUT_OF_MEMORY LABEL_OUT_OF_RANGE NOT_CONTIGUOUS NOT_FIXED BLAS_ABOVE GROUP
-    VECTOR_BYTES IN_REGISTER KEPT_BELOW NAME PACKED linux unix errno asm typeof thread_number thread_count team_size
+    VECTOR_BYTES IN_REGISTER KEPT_BELOW HEAD NAME PACKED linux unix errno asm typeof thread_number thread_count team_size
     block_rows sum_block max_block min_block sum_threads max_threads min_threads labels_in_range load_part
     store_part pack_panel panel_vectors plain_product blas_product gemm_function omp_get_thread_num
     omp_get_max_threads omp_in_parallel omp_get_num_threads aligned_alloc int8_t int16_t int32_t int64_t uint32_t

@@ -254,7 +254,7 @@ __attribute__((always_inline)) static inline real real_erf(real x) {
  */
 int NAME(gelu_forward)(int64_t size_s, const real *x, real *y, real *cdf) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -296,7 +296,7 @@ int PACKED(gelu_forward)(const int64_t *size, void *const *data, const int64_t *
  */
 int NAME(gelu_backward)(int64_t size_s, const real *dy, const real *cdf, const real *x, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && dx != dy && dx != cdf && dx != x;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -338,7 +338,7 @@ int PACKED(gelu_backward)(const int64_t *size, void *const *data, const int64_t 
  */
 int NAME(gelu_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && dx != x && dx != dy;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)

@@ -54,12 +54,14 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 
 static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* A count rounded up to whole cache lines, so that no two threads write to the same one. */
-static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
+/* A count rounded up to whole cache lines, so that no two threads write to the same one, and some more: pieces of
+ * memory at the same place in their pages would make the processor take a load for one that needs an earlier store. */
+static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16 + 272; }
 
 /* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
  * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
- * left. */
+ * left. It begins away from the start of a page, where large arrays begin. */
+#define HEAD ((size_t)1088)
 #define KEPT_BELOW ((size_t)32 << 20)
 static _Atomic(uintptr_t) spare;
 
@@ -67,15 +69,15 @@ static void *borrow(size_t size) {
     size_t *block = (size_t *)atomic_exchange(&spare, 0);
     if (!block || *block < size) {
         free(block);
-        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        block = aligned_alloc(64, (size + HEAD + 63) / 64 * 64);
         if (!block) return NULL;
         *block = size;
     }
-    return (char *)block + 64;
+    return (char *)block + HEAD;
 }
 
 static void give_back(void *memory) {
-    size_t *const block = (size_t *)((char *)memory - 64);
+    size_t *const block = (size_t *)((char *)memory - HEAD);
     if (*block > KEPT_BELOW) {
         free(block);
     } else {
@@ -165,7 +167,7 @@ int NAME(layernorm_forward)(int64_t size_s, int64_t size_d, const real *x, const
                             const real *beta, double eps, real *y, real *xhat, real *rstd) {
     const int64_t x_stride_s = x_strides ? x_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
-    const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE && y != x && xhat != x;
     void *const memory = borrow(
         sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0) + threads * padded(streaming ? size_d : 0)));
     if (!memory) return OUT_OF_MEMORY;
@@ -238,7 +240,7 @@ int NAME(layernorm_backward)(int64_t size_s, int64_t size_d, const real *dy, con
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_d;
     const int64_t xhat_stride_s = xhat_strides ? xhat_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
-    const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE && dx != dy && dx != xhat;
     void *const memory = borrow(sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
                                 sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0) +
                                                         threads * padded(size_d) + threads * padded(size_d)));
@@ -329,7 +331,7 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
     const int64_t x_stride_s = x_strides ? x_strides[0] : size_d;
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_d;
     const int threads = thread_count(size_s * size_d);
-    const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s * size_d) > STREAM_ABOVE && dx != x && dx != dy;
     void *const memory = borrow(sizeof(double) * (size_t)(threads * padded(size_d) + threads * padded(size_d)) +
                                 sizeof(real) * (size_t)(threads * padded(streaming ? size_d : 0) +
                                                         threads * padded(streaming ? size_d : 0) +

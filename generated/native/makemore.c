@@ -75,12 +75,14 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 
 static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* A count rounded up to whole cache lines, so that no two threads write to the same one. */
-static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
+/* A count rounded up to whole cache lines, so that no two threads write to the same one, and some more: pieces of
+ * memory at the same place in their pages would make the processor take a load for one that needs an earlier store. */
+static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16 + 272; }
 
 /* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
  * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
- * left. */
+ * left. It begins away from the start of a page, where large arrays begin. */
+#define HEAD ((size_t)1088)
 #define KEPT_BELOW ((size_t)32 << 20)
 static _Atomic(uintptr_t) spare;
 
@@ -88,15 +90,15 @@ static void *borrow(size_t size) {
     size_t *block = (size_t *)atomic_exchange(&spare, 0);
     if (!block || *block < size) {
         free(block);
-        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        block = aligned_alloc(64, (size + HEAD + 63) / 64 * 64);
         if (!block) return NULL;
         *block = size;
     }
-    return (char *)block + 64;
+    return (char *)block + HEAD;
 }
 
 static void give_back(void *memory) {
-    size_t *const block = (size_t *)((char *)memory - 64);
+    size_t *const block = (size_t *)((char *)memory - HEAD);
     if (*block > KEPT_BELOW) {
         free(block);
     } else {

@@ -58,12 +58,14 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 
 static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* A count rounded up to whole cache lines, so that no two threads write to the same one. */
-static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
+/* A count rounded up to whole cache lines, so that no two threads write to the same one, and some more: pieces of
+ * memory at the same place in their pages would make the processor take a load for one that needs an earlier store. */
+static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16 + 272; }
 
 /* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
  * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
- * left. */
+ * left. It begins away from the start of a page, where large arrays begin. */
+#define HEAD ((size_t)1088)
 #define KEPT_BELOW ((size_t)32 << 20)
 static _Atomic(uintptr_t) spare;
 
@@ -71,15 +73,15 @@ static void *borrow(size_t size) {
     size_t *block = (size_t *)atomic_exchange(&spare, 0);
     if (!block || *block < size) {
         free(block);
-        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        block = aligned_alloc(64, (size + HEAD + 63) / 64 * 64);
         if (!block) return NULL;
         *block = size;
     }
-    return (char *)block + 64;
+    return (char *)block + HEAD;
 }
 
 static void give_back(void *memory) {
-    size_t *const block = (size_t *)((char *)memory - 64);
+    size_t *const block = (size_t *)((char *)memory - HEAD);
     if (*block > KEPT_BELOW) {
         free(block);
     } else {
@@ -1400,7 +1402,9 @@ int NAME(mlp_step)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_
     const int64_t C_stride_v = C_strides ? C_strides[0] : size_e;
     const int64_t W2_stride_h = W2_strides ? W2_strides[0] : size_v;
     const int threads = thread_count(size_n * size_h);
-    const int streaming = sizeof(real) * (size_t)(size_b * size_e * size_h) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_b * size_e * size_h) > STREAM_ABOVE && C_next != C &&
+                          W1_next != W1 && b1_next != b1 && gamma_next != b1 && gamma_next != gamma &&
+                          beta_next != b1 && beta_next != gamma && beta_next != beta && W2_next != W2 && b2_next != b2;
     void *const memory = borrow(
         sizeof(double) * (size_t)(threads * padded(size_h) + threads * padded(size_h) + threads * padded(1) +
                                   threads * padded(size_v) + threads * padded(size_h) + threads * padded(size_h)) +

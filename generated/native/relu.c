@@ -90,7 +90,7 @@ static inline void stream(real *out, const real *row, int64_t count) {
  */
 int NAME(relu_forward)(int64_t size_s, const real *x, real *y) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -127,7 +127,7 @@ int PACKED(relu_forward)(const int64_t *size, void *const *data, const int64_t *
  */
 int NAME(relu_backward)(int64_t size_s, const real *dy, const real *x, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && dx != dy && dx != x;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -166,7 +166,7 @@ int PACKED(relu_backward)(const int64_t *size, void *const *data, const int64_t 
  */
 int NAME(relu_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && dx != x && dx != dy;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)

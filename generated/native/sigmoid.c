@@ -215,7 +215,7 @@ __attribute__((always_inline)) static inline real real_sigmoid(real x) {
  */
 int NAME(sigmoid_forward)(int64_t size_s, const real *x, real *y) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -252,7 +252,7 @@ int PACKED(sigmoid_forward)(const int64_t *size, void *const *data, const int64_
  */
 int NAME(sigmoid_backward)(int64_t size_s, const real *dy, const real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && dx != dy && dx != y;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -293,7 +293,7 @@ int PACKED(sigmoid_backward)(const int64_t *size, void *const *data, const int64
  */
 int NAME(sigmoid_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x && dx != x && dx != dy;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)

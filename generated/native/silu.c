@@ -217,7 +217,7 @@ __attribute__((always_inline)) static inline real real_sigmoid(real x) {
  */
 int NAME(silu_forward)(int64_t size_s, const real *x, real *y, real *g) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -259,7 +259,7 @@ int PACKED(silu_forward)(const int64_t *size, void *const *data, const int64_t *
  */
 int NAME(silu_backward)(int64_t size_s, const real *dy, const real *g, const real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && dx != dy && dx != g && dx != y;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -302,7 +302,7 @@ int PACKED(silu_backward)(const int64_t *size, void *const *data, const int64_t 
  */
 int NAME(silu_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x && dx != x && dx != dy;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)

@@ -46,12 +46,14 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 #define STREAM_ABOVE ((size_t)32 << 20)
 #endif
 
-/* A count rounded up to whole cache lines, so that no two threads write to the same one. */
-static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
+/* A count rounded up to whole cache lines, so that no two threads write to the same one, and some more: pieces of
+ * memory at the same place in their pages would make the processor take a load for one that needs an earlier store. */
+static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16 + 272; }
 
 /* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
  * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
- * left. */
+ * left. It begins away from the start of a page, where large arrays begin. */
+#define HEAD ((size_t)1088)
 #define KEPT_BELOW ((size_t)32 << 20)
 static _Atomic(uintptr_t) spare;
 
@@ -59,15 +61,15 @@ static void *borrow(size_t size) {
     size_t *block = (size_t *)atomic_exchange(&spare, 0);
     if (!block || *block < size) {
         free(block);
-        block = aligned_alloc(64, (size + 127) / 64 * 64);
+        block = aligned_alloc(64, (size + HEAD + 63) / 64 * 64);
         if (!block) return NULL;
         *block = size;
     }
-    return (char *)block + 64;
+    return (char *)block + HEAD;
 }
 
 static void give_back(void *memory) {
-    size_t *const block = (size_t *)((char *)memory - 64);
+    size_t *const block = (size_t *)((char *)memory - HEAD);
     if (*block > KEPT_BELOW) {
         free(block);
     } else {
@@ -223,7 +225,7 @@ __attribute__((always_inline)) static inline real real_exp(real x) {
 int NAME(softmax_forward)(int64_t size_s, int64_t size_c, const real *z, const int64_t *z_strides, real *p) {
     const int64_t z_stride_s = z_strides ? z_strides[0] : size_c;
     const int threads = thread_count(size_s * size_c);
-    const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE && p != z;
     void *const memory =
         borrow(sizeof(real) * (size_t)(threads * padded(size_c) + threads * padded(streaming ? size_c : 0)));
     if (!memory) return OUT_OF_MEMORY;
@@ -287,7 +289,7 @@ int NAME(softmax_backward)(int64_t size_s, int64_t size_c, const real *dp, const
     const int64_t dp_stride_s = dp_strides ? dp_strides[0] : size_c;
     const int64_t p_stride_s = p_strides ? p_strides[0] : size_c;
     const int threads = thread_count(size_s * size_c);
-    const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE && dz != dp && dz != p;
     void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(streaming ? size_c : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const dz_buffers = memory;
@@ -339,7 +341,7 @@ int NAME(softmax_forward_backward)(int64_t size_s, int64_t size_c, const real *z
     const int64_t z_stride_s = z_strides ? z_strides[0] : size_c;
     const int64_t dp_stride_s = dp_strides ? dp_strides[0] : size_c;
     const int threads = thread_count(size_s * size_c);
-    const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s * size_c) > STREAM_ABOVE && p != z && dz != z && dz != dp;
     void *const memory =
         borrow(sizeof(real) * (size_t)(threads * padded(size_c) + threads * padded(streaming ? size_c : 0)));
     if (!memory) return OUT_OF_MEMORY;

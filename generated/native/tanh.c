@@ -242,7 +242,7 @@ __attribute__((always_inline)) static inline real real_tanh(real x) {
  */
 int NAME(tanh_forward)(int64_t size_s, const real *x, real *y) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -279,7 +279,7 @@ int PACKED(tanh_forward)(const int64_t *size, void *const *data, const int64_t *
  */
 int NAME(tanh_backward)(int64_t size_s, const real *dy, const real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && dx != dy && dx != y;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -318,7 +318,7 @@ int PACKED(tanh_backward)(const int64_t *size, void *const *data, const int64_t 
  */
 int NAME(tanh_forward_backward)(int64_t size_s, const real *x, const real *dy, real *y, real *dx) {
     const int threads = thread_count(size_s);
-    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_s) > STREAM_ABOVE && y != x && dx != x && dx != dy;
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
