@@ -295,9 +295,8 @@ class _Function:
         if printed.streams:
             sizes = [f for f, _ in flats_in(plan.body) if f.name in program.results]
             widest_result = max(sizes, key=lambda f: self.elements(f.index))
-            lines.append(
-                f"const int streaming = sizeof(real) * (size_t)({printed.count(widest_result.index)}) > STREAM_ABOVE{self.apart(printed)};"
-            )
+            size = f"sizeof(real) * (size_t)({printed.count(widest_result.index)})"
+            lines.append(f"const int streaming = {size} > STREAM_ABOVE{self.apart(printed)};")
         return lines
 
     def apart(self, printed: CBody) -> str:
