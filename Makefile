@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help derive test check lint notebook bench clean
+.PHONY: help derive test check lint notebook bench bench-save clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 derive: $(READY) ## derive and certify every op, write generated/, end in a table
 	$(BIN)/python -m codegen derive
@@ -29,11 +29,14 @@ lint: $(READY) ## run ruff and mypy
 notebook: $(READY) ## write and execute the exercise as a notebook
 	$(BIN)/python -m codegen notebook
 
-bench: $(READY) ## time derivations and kernels against torch's own ops
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+bench: $(READY) ## time the kernels beside torch and the memory's bandwidth, in about three minutes
+	$(BIN)/python -m tests.benchmarks
+
+bench-save: $(READY) ## the same, and write the tables and a plot to generated/bench/
+	$(BIN)/python -m tests.benchmarks --save
 
 clean: ## remove the environment, caches and build outputs
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find derive codegen generated tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is younger than what it was made from, so a changed dependency renews the environment.
