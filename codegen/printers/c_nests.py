@@ -166,8 +166,9 @@ class CBody(CLoops):
                 self.accumulators[f.name] = f"{f.name}_block[{self.flat_index(f.index)}]"
 
     def thread_row(self, name: str, rows: str, count: str, only: str = "") -> None:
+        count = f"{only} ? {count} : 0" if only else count
         if all(m.name != rows for m in self.scratch):
-            self.scratch.append(Memory(rows, f"{only} ? {count} : 0" if only else count))
+            self.scratch.append(Memory(rows, count))
         self.emit(f"real *const {name} = {rows} + thread * padded({count});")
 
     def end_of_row(self) -> None:

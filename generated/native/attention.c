@@ -468,7 +468,7 @@ int NAME(attention_forward)(int64_t size_s, int64_t size_i, int64_t size_f, int6
             const int thread = batch_thread + thread_number();
             real *const S_row = S_rows + thread * padded(size_j);
             real *const e_row = e_rows + thread * padded(size_j);
-            real *const P_buffer = P_buffers + thread * padded(size_j);
+            real *const P_buffer = P_buffers + thread * padded(streaming ? size_j : 0);
             real *const sum_q_k_s_i = P + s * (size_i * size_j) + i * size_j;
             real max_S = -INFINITY;
             int max_S_is_nan = 0;
@@ -600,7 +600,7 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
             const int thread = batch_thread + thread_number();
-            real *const dq_buffer = dq_buffers + thread * padded(size_f);
+            real *const dq_buffer = dq_buffers + thread * padded(streaming ? size_f : 0);
             real *const sum_dS_k_s_i = dq + s * (size_i * size_f) + i * size_f;
             real *const dq_s_i = streaming ? dq_buffer : dq + s * (size_i * size_f) + i * size_f;
 #pragma omp simd
@@ -614,7 +614,7 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t j = 0; j < size_j; ++j) {
             const int thread = batch_thread + thread_number();
-            real *const dk_buffer = dk_buffers + thread * padded(size_f);
+            real *const dk_buffer = dk_buffers + thread * padded(streaming ? size_f : 0);
             real *const sum_dS_q_s_j = dk + s * (size_j * size_f) + j * size_f;
             real *const dk_s_j = streaming ? dk_buffer : dk + s * (size_j * size_f) + j * size_f;
 #pragma omp simd
@@ -770,7 +770,7 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
             const int thread = batch_thread + thread_number();
-            real *const dq_buffer = dq_buffers + thread * padded(size_f);
+            real *const dq_buffer = dq_buffers + thread * padded(streaming ? size_f : 0);
             real *const sum_dS_k_s_i = dq + s * (size_i * size_f) + i * size_f;
             real *const dq_s_i = streaming ? dq_buffer : dq + s * (size_i * size_f) + i * size_f;
 #pragma omp simd
@@ -784,7 +784,7 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t j = 0; j < size_j; ++j) {
             const int thread = batch_thread + thread_number();
-            real *const dk_buffer = dk_buffers + thread * padded(size_f);
+            real *const dk_buffer = dk_buffers + thread * padded(streaming ? size_f : 0);
             real *const sum_dS_q_s_j = dk + s * (size_j * size_f) + j * size_f;
             real *const dk_s_j = streaming ? dk_buffer : dk + s * (size_j * size_f) + j * size_f;
 #pragma omp simd

@@ -224,8 +224,8 @@ static int batchnorm_forward_rows(int64_t size_n, int64_t size_d, const real *x,
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
-        real *const xhat_buffer = xhat_buffers + thread * padded(size_d);
-        real *const y_buffer = y_buffers + thread * padded(size_d);
+        real *const xhat_buffer = xhat_buffers + thread * padded(streaming ? size_d : 0);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         const real *const x_n = x + n * x_stride_n;
         real *const xhat_n = streaming ? xhat_buffer : xhat + n * size_d;
         real *const y_n = streaming ? y_buffer : y + n * size_d;
@@ -342,8 +342,8 @@ int NAME(batchnorm_forward)(int64_t size_n, int64_t size_d, int64_t size_s, cons
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t d = 0; d < size_d; ++d) {
             const int thread = thread_number();
-            real *const xhat_buffer = xhat_buffers + thread * padded(size_s);
-            real *const y_buffer = y_buffers + thread * padded(size_s);
+            real *const xhat_buffer = xhat_buffers + thread * padded(streaming ? size_s : 0);
+            real *const y_buffer = y_buffers + thread * padded(streaming ? size_s : 0);
             const real *const x_n_d = x + n * x_stride_n + d * x_stride_d;
             const real mu_d = mu[d];
             const real rstd_d = rstd[d];
@@ -441,7 +441,7 @@ static int batchnorm_backward_rows(int64_t size_n, int64_t size_d, const real *d
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
-        real *const dx_buffer = dx_buffers + thread * padded(size_d);
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
         const real *const dy_n = dy + n * dy_stride_n;
         const real *const xhat_n = xhat + n * xhat_stride_n;
         real *const dx_n = streaming ? dx_buffer : dx + n * size_d;
@@ -528,7 +528,7 @@ int NAME(batchnorm_backward)(int64_t size_n, int64_t size_d, int64_t size_s, con
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t d = 0; d < size_d; ++d) {
             const int thread = thread_number();
-            real *const dx_buffer = dx_buffers + thread * padded(size_s);
+            real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_s : 0);
             const real gamma_d = gamma[d];
             const real rstd_d = rstd[d];
             const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;
@@ -662,7 +662,7 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
         const int64_t last = smallest(first + block_rows(size_n, threads), size_n);
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_d);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         double *const dgamma_total = dgamma_totals + thread * padded(size_d);
         real *const dgamma_block = dgamma_blocks + thread * padded(size_d);
         fill(dgamma_block, size_d, 0);
@@ -694,7 +694,7 @@ static int batchnorm_forward_backward_rows(int64_t size_n, int64_t size_d, const
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
-        real *const dx_buffer = dx_buffers + thread * padded(size_d);
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
         const real *const dy_n = dy + n * dy_stride_n;
         const real *const x_n = x + n * x_stride_n;
         real *const dx_n = streaming ? dx_buffer : dx + n * size_d;
@@ -827,7 +827,7 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
         const int64_t last = smallest(first + block_rows(size_n, threads), size_n);
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_s);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_s : 0);
         double *const dgamma_total = dgamma_totals + thread * padded(size_d);
         real *const dgamma_block = dgamma_blocks + thread * padded(size_d);
         double *const dbeta_total = dbeta_totals + thread * padded(size_d);
@@ -870,7 +870,7 @@ int NAME(batchnorm_forward_backward)(int64_t size_n, int64_t size_d, int64_t siz
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t d = 0; d < size_d; ++d) {
             const int thread = thread_number();
-            real *const dx_buffer = dx_buffers + thread * padded(size_s);
+            real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_s : 0);
             const real gamma_d = gamma[d];
             const real rstd_d = rstd[d];
             const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;

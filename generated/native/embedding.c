@@ -156,7 +156,7 @@ int NAME(embedding_forward)(int64_t size_v, int64_t size_d, int64_t size_s, cons
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_d);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         const int64_t t_s = t[s];
         const real *const table_t_s = table + t_s * table_stride_v;
         real *const y_s = streaming ? y_buffer : y + s * size_d;
@@ -266,7 +266,7 @@ int NAME(embedding_forward_backward)(int64_t size_v, int64_t size_d, int64_t siz
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_d);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         const int64_t t_s = t[s];
         const real *const table_t_s = table + t_s * table_stride_v;
         real *const y_s = streaming ? y_buffer : y + s * size_d;

@@ -177,8 +177,8 @@ int NAME(layernorm_forward)(int64_t size_s, int64_t size_d, const real *x, const
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const xhat_buffer = xhat_buffers + thread * padded(size_d);
-        real *const y_buffer = y_buffers + thread * padded(size_d);
+        real *const xhat_buffer = xhat_buffers + thread * padded(streaming ? size_d : 0);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         const real *const x_s = x + s * x_stride_s;
         real mu_sum = 0;
 #pragma omp simd reduction(+ : mu_sum)
@@ -256,7 +256,7 @@ int NAME(layernorm_backward)(int64_t size_s, int64_t size_d, const real *dy, con
     for (int64_t first = 0; first < size_s; first += block_rows(size_s, threads)) {
         const int64_t last = smallest(first + block_rows(size_s, threads), size_s);
         const int thread = thread_number();
-        real *const dx_buffer = dx_buffers + thread * padded(size_d);
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
         double *const dgamma_total = dgamma_totals + thread * padded(size_d);
         real *const dgamma_block = dgamma_blocks + thread * padded(size_d);
         double *const dbeta_total = dbeta_totals + thread * padded(size_d);
@@ -349,8 +349,8 @@ int NAME(layernorm_forward_backward)(int64_t size_s, int64_t size_d, const real 
     for (int64_t first = 0; first < size_s; first += block_rows(size_s, threads)) {
         const int64_t last = smallest(first + block_rows(size_s, threads), size_s);
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_d);
-        real *const dx_buffer = dx_buffers + thread * padded(size_d);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
         double *const dbeta_total = dbeta_totals + thread * padded(size_d);
         real *const dbeta_block = dbeta_blocks + thread * padded(size_d);
         double *const dgamma_total = dgamma_totals + thread * padded(size_d);

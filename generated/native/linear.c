@@ -373,7 +373,7 @@ int NAME(linear_forward)(int64_t size_s, int64_t size_k, int64_t size_h, const r
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_h);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_h : 0);
         real *const sum_x_W_s = y + s * size_h;
         real *const y_s = streaming ? y_buffer : y + s * size_h;
 #pragma omp simd
@@ -495,7 +495,7 @@ int NAME(linear_forward_backward)(int64_t size_s, int64_t size_k, int64_t size_h
     for (int64_t first = 0; first < size_s; first += block_rows(size_s, threads)) {
         const int64_t last = smallest(first + block_rows(size_s, threads), size_s);
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_h);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_h : 0);
         double *const db_total = db_totals + thread * padded(size_h);
         real *const db_block = db_blocks + thread * padded(size_h);
         fill(db_block, size_h, 0);

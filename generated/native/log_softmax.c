@@ -288,7 +288,7 @@ int NAME(log_softmax_forward)(int64_t size_s, int64_t size_c, const real *z, con
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_c);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_c : 0);
         const real *const z_s = z + s * z_stride_s;
         real m = -INFINITY;
         int m_is_nan = 0;
@@ -347,7 +347,7 @@ int NAME(log_softmax_backward)(int64_t size_s, int64_t size_c, const real *dy, c
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const dz_buffer = dz_buffers + thread * padded(size_c);
+        real *const dz_buffer = dz_buffers + thread * padded(streaming ? size_c : 0);
         const real *const dy_s = dy + s * dy_stride_s;
         real sum_dy = 0;
 #pragma omp simd reduction(+ : sum_dy)
@@ -401,8 +401,8 @@ int NAME(log_softmax_forward_backward)(int64_t size_s, int64_t size_c, const rea
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_c);
-        real *const dz_buffer = dz_buffers + thread * padded(size_c);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_c : 0);
+        real *const dz_buffer = dz_buffers + thread * padded(streaming ? size_c : 0);
         const real *const z_s = z + s * z_stride_s;
         const real *const dy_s = dy + s * dy_stride_s;
         real m = -INFINITY;

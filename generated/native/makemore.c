@@ -671,7 +671,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t b = 0; b < size_b; ++b) {
             const int thread = thread_number();
-            real *const embcat_buffer = embcat_buffers + thread * padded(size_e);
+            real *const embcat_buffer = embcat_buffers + thread * padded(streaming ? size_e : 0);
             const int64_t x_n_b = x[n * size_b + b];
             const real *const C_x_n_b = C + x_n_b * C_stride_v;
             real *const embcat_n_b = streaming ? embcat_buffer : embcat + n * (size_b * size_e) + b * size_e;
@@ -742,8 +742,8 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
-        real *const bnraw_buffer = bnraw_buffers + thread * padded(size_u);
-        real *const h_buffer = h_buffers + thread * padded(size_u);
+        real *const bnraw_buffer = bnraw_buffers + thread * padded(streaming ? size_u : 0);
+        real *const h_buffer = h_buffers + thread * padded(streaming ? size_u : 0);
         real *const sum_embcat_W1_n = h + n * size_u;
         real *const bnraw_n = streaming ? bnraw_buffer : bnraw + n * size_u;
         real *const h_n = streaming ? h_buffer : h + n * size_u;
@@ -772,7 +772,7 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
         real *const logits_row = logits_rows + thread * padded(size_v);
         real *const counts_row = counts_rows + thread * padded(size_v);
         real *const logprobs_row = logprobs_rows + thread * padded(size_v);
-        real *const probs_buffer = probs_buffers + thread * padded(size_v);
+        real *const probs_buffer = probs_buffers + thread * padded(streaming ? size_v : 0);
         double *const mean_logprobs_total = mean_logprobs_totals + thread * padded(1);
         real *const sum_h_W2_n = probs + n * size_v;
         real logit_maxes = -INFINITY;

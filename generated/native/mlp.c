@@ -648,7 +648,7 @@ int NAME(mlp_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t si
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t b = 0; b < size_b; ++b) {
             const int thread = thread_number();
-            real *const emb_buffer = emb_buffers + thread * padded(size_e);
+            real *const emb_buffer = emb_buffers + thread * padded(streaming ? size_e : 0);
             const int64_t x_n_b = x[n * size_b + b];
             const real *const C_x_n_b = C + x_n_b * C_stride_v;
             real *const emb_n_b = streaming ? emb_buffer : emb + n * (size_b * size_e) + b * size_e;
@@ -715,8 +715,8 @@ int NAME(mlp_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t si
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
-        real *const batchnorm_xhat_buffer = batchnorm_xhat_buffers + thread * padded(size_h);
-        real *const act_buffer = act_buffers + thread * padded(size_h);
+        real *const batchnorm_xhat_buffer = batchnorm_xhat_buffers + thread * padded(streaming ? size_h : 0);
+        real *const act_buffer = act_buffers + thread * padded(streaming ? size_h : 0);
         real *const sum_emb_W1_n = act + n * size_h;
         real *const batchnorm_xhat_n = streaming ? batchnorm_xhat_buffer : batchnorm_xhat + n * size_h;
         real *const act_n = streaming ? act_buffer : act + n * size_h;
@@ -743,7 +743,8 @@ int NAME(mlp_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t si
         const int thread = thread_number();
         real *const logits_row = logits_rows + thread * padded(size_v);
         real *const e2_row = e2_rows + thread * padded(size_v);
-        real *const softmax_cross_entropy_p_buffer = softmax_cross_entropy_p_buffers + thread * padded(size_v);
+        real *const softmax_cross_entropy_p_buffer =
+            softmax_cross_entropy_p_buffers + thread * padded(streaming ? size_v : 0);
         double *const loss_mean_total = loss_mean_totals + thread * padded(1);
         real *const sum_act_W2_n = softmax_cross_entropy_p + n * size_v;
         real m = -INFINITY;
@@ -1698,7 +1699,7 @@ int NAME(mlp_step)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_
     for (int64_t b = 0; b < size_b; ++b) {
         for (int64_t e = 0; e < size_e; ++e) {
             const int thread = thread_number();
-            real *const W1_next_buffer = W1_next_buffers + thread * padded(size_h);
+            real *const W1_next_buffer = W1_next_buffers + thread * padded(streaming ? size_h : 0);
             const real *const W1_b_e = W1 + b * (size_e * size_h) + e * size_h;
             real *const dW1_b_e = dW1 + b * (size_e * size_h) + e * size_h;
             real *const W1_next_b_e = streaming ? W1_next_buffer : W1_next + b * (size_e * size_h) + e * size_h;
@@ -1714,7 +1715,7 @@ int NAME(mlp_step)(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t h = 0; h < size_h; ++h) {
         const int thread = thread_number();
-        real *const W2_next_buffer = W2_next_buffers + thread * padded(size_v);
+        real *const W2_next_buffer = W2_next_buffers + thread * padded(streaming ? size_v : 0);
         const real db1 = 0;
         b1_next[h] = b1[h] - (real)rate * db1;
         gamma_next[h] = gamma[h] - (real)rate * dgamma[h];

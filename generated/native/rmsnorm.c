@@ -171,8 +171,8 @@ int NAME(rmsnorm_forward)(int64_t size_s, int64_t size_d, const real *x, const i
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const xhat_buffer = xhat_buffers + thread * padded(size_d);
-        real *const y_buffer = y_buffers + thread * padded(size_d);
+        real *const xhat_buffer = xhat_buffers + thread * padded(streaming ? size_d : 0);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         const real *const x_s = x + s * x_stride_s;
         real mean_x2_sum = 0;
 #pragma omp simd reduction(+ : mean_x2_sum)
@@ -237,7 +237,7 @@ int NAME(rmsnorm_backward)(int64_t size_s, int64_t size_d, const real *dy, const
     for (int64_t first = 0; first < size_s; first += block_rows(size_s, threads)) {
         const int64_t last = smallest(first + block_rows(size_s, threads), size_s);
         const int thread = thread_number();
-        real *const dx_buffer = dx_buffers + thread * padded(size_d);
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
         double *const dgamma_total = dgamma_totals + thread * padded(size_d);
         real *const dgamma_block = dgamma_blocks + thread * padded(size_d);
         fill(dgamma_block, size_d, 0);
@@ -315,8 +315,8 @@ int NAME(rmsnorm_forward_backward)(int64_t size_s, int64_t size_d, const real *x
     for (int64_t first = 0; first < size_s; first += block_rows(size_s, threads)) {
         const int64_t last = smallest(first + block_rows(size_s, threads), size_s);
         const int thread = thread_number();
-        real *const y_buffer = y_buffers + thread * padded(size_d);
-        real *const dx_buffer = dx_buffers + thread * padded(size_d);
+        real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
         double *const dgamma_total = dgamma_totals + thread * padded(size_d);
         real *const dgamma_block = dgamma_blocks + thread * padded(size_d);
         fill(dgamma_block, size_d, 0);

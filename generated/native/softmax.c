@@ -236,7 +236,7 @@ int NAME(softmax_forward)(int64_t size_s, int64_t size_c, const real *z, const i
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
         real *const e_row = e_rows + thread * padded(size_c);
-        real *const p_buffer = p_buffers + thread * padded(size_c);
+        real *const p_buffer = p_buffers + thread * padded(streaming ? size_c : 0);
         const real *const z_s = z + s * z_stride_s;
         real max_z = -INFINITY;
         int max_z_is_nan = 0;
@@ -297,7 +297,7 @@ int NAME(softmax_backward)(int64_t size_s, int64_t size_c, const real *dp, const
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
-        real *const dz_buffer = dz_buffers + thread * padded(size_c);
+        real *const dz_buffer = dz_buffers + thread * padded(streaming ? size_c : 0);
         const real *const dp_s = dp + s * dp_stride_s;
         const real *const p_s = p + s * p_stride_s;
         real sum_dp_p = 0;
@@ -352,7 +352,7 @@ int NAME(softmax_forward_backward)(int64_t size_s, int64_t size_c, const real *z
     for (int64_t s = 0; s < size_s; ++s) {
         const int thread = thread_number();
         real *const e_row = e_rows + thread * padded(size_c);
-        real *const dz_buffer = dz_buffers + thread * padded(size_c);
+        real *const dz_buffer = dz_buffers + thread * padded(streaming ? size_c : 0);
         const real *const z_s = z + s * z_stride_s;
         real max_z = -INFINITY;
         int max_z_is_nan = 0;

@@ -321,7 +321,7 @@ int NAME(softmax_cross_entropy_forward)(int64_t size_n, int64_t size_c, const re
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const e_row = e_rows + thread * padded(size_c);
-        real *const p_buffer = p_buffers + thread * padded(size_c);
+        real *const p_buffer = p_buffers + thread * padded(streaming ? size_c : 0);
         double *const loss_mean_total = loss_mean_totals + thread * padded(1);
         const real *const z_n = z + n * z_stride_n;
         real m = -INFINITY;
@@ -390,7 +390,7 @@ int NAME(softmax_cross_entropy_backward)(int64_t size_n, int64_t size_c, real dl
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
-        real *const dz_buffer = dz_buffers + thread * padded(size_c);
+        real *const dz_buffer = dz_buffers + thread * padded(streaming ? size_c : 0);
         const real *const p_n = p + n * p_stride_n;
         real *const dz_n = streaming ? dz_buffer : dz + n * size_c;
 #pragma omp simd
@@ -449,7 +449,7 @@ int NAME(softmax_cross_entropy_forward_backward)(int64_t size_n, int64_t size_c,
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const e_row = e_rows + thread * padded(size_c);
-        real *const dz_buffer = dz_buffers + thread * padded(size_c);
+        real *const dz_buffer = dz_buffers + thread * padded(streaming ? size_c : 0);
         double *const loss_mean_total = loss_mean_totals + thread * padded(1);
         const real *const z_n = z + n * z_stride_n;
         real m = -INFINITY;
