@@ -86,8 +86,8 @@ typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
 #define GROUP 8
-/* What stays in the second-level cache of a core; a larger right side is better left to a BLAS, if there is one. */
-#define BLAS_ABOVE ((int64_t)(1 << 20) / (int64_t)sizeof(real))
+/* What stays in the last cache; a larger right side is better left to a BLAS, if there is one. */
+#define BLAS_ABOVE ((int64_t)(1 << 24) / (int64_t)sizeof(real))
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
