@@ -135,7 +135,7 @@ class _Flattening:
         contraction = Contraction.of(tree)
         if contraction is not None:
             left, right = (self.operand(t, s) for t in (contraction.left, contraction.right))
-            if _is_matrix_product(left, right, index, tree.index):
+            if matrix_axes(left, right, index, tree.index) is not None:
                 return self.add("product", name, index, st.Mul((left, right)), s, reduced=tree.index, loops=())
         reduced = self.sorted(set(tree.index))
         return self.add(tree.kind, name, index, self.lifted(tree.body, s), s, reduced=reduced)
@@ -210,10 +210,6 @@ def _spelled(tree: st.Tree) -> str:
             parts = [_spelled(a) for a in args]
             return "_".join(parts) if all(parts) else ""
     return ""
-
-
-def _is_matrix_product(left: st.Read, right: st.Read, index: tuple[str, ...], reduced: tuple[str, ...]) -> bool:
-    return matrix_axes(left, right, index, reduced) is not None
 
 
 @dataclass(frozen=True)

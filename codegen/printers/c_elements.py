@@ -232,14 +232,18 @@ class CElements:
         if (name, lead) in self.rows:
             return
         base, own = self.stored(name)
-        const = "const " if name in self.arguments else ""
         place = f"{base} + {self.offset(name, lead, own)}" if lead else base
-        pointer = self.unused(f"{name}_{'_'.join(self.index(i) for i in lead)}" if lead else f"{name}_values")
+        self.declare(name, lead, f"{name}_{'_'.join(self.index(i) for i in lead)}" if lead else f"{name}_values", place)
+
+    def declare(self, name: str, lead: Indices, pointer: str, place: str) -> None:
+        """Declare a pointer to a place in a tensor's memory, or to the buffer beside it."""
+        argument = self.arguments.get(name)
+        const = "const " if argument else ""
+        kind = "int64_t" if argument and argument.labels else "real"
         if self.by_name.get(name) in self.streamed:
             place = f"streaming ? {name}_buffer : {place}"
-        kind = "int64_t" if name in self.arguments and self.arguments[name].labels else "real"
-        self.emit(f"{const}{kind} *const {pointer} = {place};")
-        self.rows[name, lead] = pointer
+        self.rows[name, lead] = self.unused(pointer)
+        self.emit(f"{const}{kind} *const {self.rows[name, lead]} = {place};")
 
     def unused(self, name: str) -> str:
         taken = {*self.arguments, *self.by_name, *self.values.values(), *self.rows.values(), *self.labels.values()}

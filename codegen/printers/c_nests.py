@@ -216,14 +216,7 @@ class CBody(CLoops):
         self.lines += [f"real {f.name}_buffer[CHUNK];" for f in self.streamed]
         along = (access for f in loop.body if isinstance(f, Flat) for access in self.accesses(f) if access[1] == (loop.axis,))
         for name, _ in dict.fromkeys(along):
-            pointer = self.unused(f"{name}_first")
-            const = "const " if name in self.arguments else ""
-            kind = "int64_t" if name in self.arguments and self.arguments[name].labels else "real"
-            place = f"{self.stored(name)[0]} + first"
-            if self.by_name.get(name) in self.streamed:
-                place = f"streaming ? {name}_buffer : {place}"
-            self.emit(f"{const}{kind} *const {pointer} = {place};")
-            self.rows[name, ()] = pointer
+            self.declare(name, (), f"{name}_first", f"{self.stored(name)[0]} + first")
 
     # ---- totals ----------------------------------------------------------------------------------------------------------
 
