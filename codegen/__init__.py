@@ -1,1 +1,15 @@
-"""Derivation to source: plan, print, render, format, write, verify. ``codegen.emit.emit`` does it for an op of one's own."""
+"""From derivations to kernels: plan, print, render, format, write and verify; and to audit what others wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["audit"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "audit":  # on first use: it loads NumPy and the engine
+        from codegen.auditor import audit
+
+        return audit
+    raise AttributeError(f"module 'codegen' has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""The command line: ``python -m codegen derive | check | emit | schedule | notebook``. Only this module writes files."""
+"""The command line: ``python -m codegen derive | check | emit | audit | exercise | ...``. Only this module writes files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,7 +18,7 @@ from codegen.native.files import runtime_files
 from codegen.plan import plan
 from codegen.table import table
 from codegen.write import differences, write_owned
-from derive import derive, load, parse
+from derive import Op, derive, load, parse
 from derive.errors import OpError
 from derive.ops import names
 
@@ -45,12 +46,47 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, help="the folder to write to")
     one.add_argument("--backend", default=",".join(BACKENDS), help="comma-separated (default: %(default)s)")
     one.set_defaults(run=run_emit)
+    _add_audit(commands)
+    _add_exercise(commands)
     loops = commands.add_parser("schedule", help="show the loops of an op's native kernels, and the bytes they move")
     loops.add_argument("op", help="an op of the catalogue, or a text file with equations")
     loops.set_defaults(run=run_schedule)
     notebook = commands.add_parser("notebook", help="write and execute the exercise as a notebook")
     notebook.set_defaults(run=run_notebook)
     return top
+
+
+def _add_audit(commands: Any) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="verify a backward function of your own, and find out what is wrong with it",
+        description="Verify a backward function against an op's derivation. FILE is your own code: it is imported, and so run.",
+        epilog="Exit status: 0 if every gradient is correct, 1 otherwise.",
+    )
+    audit.add_argument("file", type=Path, help="a Python file with a NumPy or torch function")
+    which = audit.add_mutually_exclusive_group(required=True)
+    which.add_argument("--op", help="the op of the catalogue whose backward it is")
+    which.add_argument("--equations", type=Path, metavar="FILE", help="a text file with the equations of an op of your own")
+    audit.add_argument("--function", help="the function's name (default: OP_backward, backward, or the only one)")
+    audit.add_argument(
+        "--dtype", default="float64", choices=("float64", "float32"), help="of the arrays (default: %(default)s)"
+    )
+    audit.set_defaults(run=run_audit)
+
+
+def _add_exercise(commands: Any) -> None:
+    one = commands.add_parser("exercise", help="find the gradients of an op yourself: a file with blanks, graded, with hints")
+    one.add_argument("op", help="an op of the catalogue, or a text file with equations")
+    one.add_argument("--out", type=Path, help="where the file goes (default: OP_exercise.py)")
+    one.add_argument(
+        "--backend", default="numpy", choices=("numpy", "torch"), help="what to write it in (default: %(default)s)"
+    )
+    what = one.add_mutually_exclusive_group()
+    what.add_argument("--check", type=Path, metavar="FILE", help="grade a file that was filled in (your own code: it is run)")
+    what.add_argument("--hint", metavar="NAME", help="show a step of one gradient's derivation")
+    what.add_argument("--solution", action="store_true", help="write the file with every blank filled")
+    one.add_argument("--step", type=int, default=1, metavar="K", help="which step to hint at (default: %(default)s)")
+    one.set_defaults(run=run_exercise)
 
 
 def generate() -> tuple[dict[str, str], list[Built]]:
@@ -107,13 +143,47 @@ def run_emit(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_schedule(options: argparse.Namespace) -> int:
-    file = Path(options.op)
-    if options.op not in names() and not file.is_file():
-        raise ValueError(f"no op '{options.op}' in the catalogue, and no file of that name; known: {', '.join(names())}")
-    op = load(options.op) if options.op in names() else parse(file.read_text(encoding="utf-8"))
-    print(describe(plan(derive(op))))
+def run_audit(options: argparse.Namespace) -> int:
+    from codegen.auditor import audit, load_file
+
+    op = load(options.op) if options.op else parse(options.equations.read_text(encoding="utf-8"))
+    report = audit(load_file(options.file, op.name, options.function), op, dtype=options.dtype)
+    print(report)
+    return 0 if report.correct else 1
+
+
+def run_exercise(options: argparse.Namespace) -> int:
+    from codegen.auditor import load_file
+    from codegen.workbook import exercise, grade, hint, sheet
+
+    found = exercise(_op(options.op), options.backend)
+    if options.hint:
+        print(hint(found.blank(options.hint), options.step))
+        return 0
+    if options.check:
+        grades = grade(found, load_file(options.check, found.op.name))
+        right = sum(g.approximate for g in grades)
+        print(*grades, f"{right} of {len(grades)} right", sep="\n")
+        return 0 if right == len(grades) else 1
+    path = options.out or Path(f"{found.op.name}_{'solution' if options.solution else 'exercise'}.py")
+    if path.exists():
+        raise ValueError(f"{path} exists; name another file with --out")
+    path.write_text(sheet(found, path.name, solved=options.solution), encoding="utf-8")
+    print(f"{len(found.blanks)} gradients in {path}")
     return 0
+
+
+def run_schedule(options: argparse.Namespace) -> int:
+    print(describe(plan(derive(_op(options.op)))))
+    return 0
+
+
+def _op(what: str) -> Op:
+    """An op of the catalogue, or one in a text file."""
+    file = Path(what)
+    if what not in names() and not file.is_file():
+        raise ValueError(f"no op '{what}' in the catalogue, and no file of that name; known: {', '.join(names())}")
+    return load(what) if what in names() else parse(file.read_text(encoding="utf-8"))
 
 
 def run_notebook(options: argparse.Namespace) -> int:

@@ -58,22 +58,22 @@ def render_chain(op: st.Op, backend: str, command: str) -> str:
     return render(f"{backend}/chain.py.j2", **vars(source))
 
 
-def chain_source(op: st.Op, backend: str, command: str) -> ChainSource:
-    """The parts of the chain file of one op."""
+def chain_source(op: st.Op, backend: str, command: str, printer: type[ArrayPrinter] | None = None) -> ChainSource:
+    """The parts of the chain file of one op; ``printer`` spells them in place of the backend's own."""
     if op.stars:
         raise ValueError(f"{op.name}: a chain file is for named axes only, not for *{', *'.join(sorted(op.stars))}")
-    return _Chain(derive_full(op), backend).source(command)
+    return _Chain(derive_full(op), backend, printer or PRINTERS[backend]).source(command)
 
 
 def chain_statements(derivation: Derivation) -> dict[str, list[Statement]]:
     """The statements of each adjoint's function, in the order of the chain rule; the last one is the adjoint itself."""
-    chain = _Chain(derivation, "numpy")
+    chain = _Chain(derivation, "numpy", PRINTERS["numpy"])
     return {d.name: chain.statements(d) for d in chain.own()}
 
 
 class _Chain:
-    def __init__(self, derivation: Derivation, backend: str):
-        self.d, self.op, self.backend = derivation, derivation.op, backend
+    def __init__(self, derivation: Derivation, backend: str, printer: type[ArrayPrinter]):
+        self.d, self.op, self.backend, self.printer = derivation, derivation.op, backend, printer
         self.constants = {c.name: c for c in self.op.constants}
         self.inputs = {t.name: t for t in self.op.inputs}
         self.forward = {d.name: d for d in derivation.forward}
@@ -155,7 +155,7 @@ class _Chain:
         arguments = tuple(Argument(n, self.axes(n), "input", self.labels(n)) for n in names)
         results = tuple(s.name for s in statements if s.fate == "output")
         program = Program(name, arguments, self.op.constants, tuple(statements), results, "", False)
-        printer = PRINTERS[self.backend](program)
+        printer = self.printer(program)
         return printer, [line for s in statements for line in printer.statement(s)]
 
     def lengths(self, axes: list[str], names: list[str]) -> list[str]:

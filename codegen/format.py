@@ -17,15 +17,19 @@ C_STYLE = """{
 OPTIONS = ("--line-length", "128", "--target-version", "py311", "--isolated", "--no-cache")
 
 
-def format_python(files: Mapping[str, str]) -> dict[str, str]:
-    """The files (by relative path) as the formatter writes them; one process for all (RuntimeError with its message)."""
+def format_python(files: Mapping[str, str], *, imports: bool = True) -> dict[str, str]:
+    """The files (by relative path) as the formatter writes them (RuntimeError with its message).
+
+    With ``imports``, imports are sorted and unused ones left out.
+    """
     with TemporaryDirectory() as folder:
         root = Path(folder)
         for name, text in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-        _ruff("check", "--select", "I001,F401", "--fix", "--quiet", "--isolated", "--no-cache", str(root))
+        if imports:
+            _ruff("check", "--select", "I001,F401", "--fix", "--quiet", "--isolated", "--no-cache", str(root))
         _ruff("format", *OPTIONS, "--quiet", str(root))
         return {name: (root / name).read_text(encoding="utf-8") for name in files}
 

@@ -15,7 +15,8 @@ import torch
 import derive
 from codegen.plan import plan
 from codegen.program import Kernel, Program
-from codegen.reference import Evaluation, Named
+from codegen.evaluation import Magnitudes
+from codegen.reference import Torch
 from derive import syntax
 from derive.ops import names
 
@@ -133,7 +134,7 @@ def term_bounds(name: str, values: dict[str, torch.Tensor], upstream: torch.Tens
     """For each gradient, the largest sum of absolute values of its closed form's terms: what rounding is relative to."""
     k = kernel(name)
     _, env = _forward(name, "torch", values, upstream, given)
-    found = _Magnitudes(k.op, _collapsed(k.op, values), given)
+    found = Magnitudes(k.op, _collapsed(k.op, values), given, Torch(upstream.dtype))
     for argument in k.backward.arguments:
         shape = [found.length(a) for a in argument.axes]
         found.values[argument.name] = env[argument.name].reshape(shape)
@@ -154,29 +155,3 @@ def _collapsed(op: syntax.Op, values: dict[str, torch.Tensor]) -> dict[str, torc
             k += width
         out[t.name] = values[t.name].reshape(shape)
     return out
-
-
-class _Magnitudes(Evaluation):
-    """Evaluates a formula with every term taken in absolute value."""
-
-    def magnitude(self, tree: syntax.Tree) -> Named:
-        match tree:
-            case syntax.Neg(a):
-                return self.magnitude(a)
-            case syntax.Add(args):
-                return self.join([self.magnitude(a) for a in args], lambda *v: sum(v[1:], v[0]))
-            case syntax.Mul(args):
-                return self.join([self.magnitude(a) for a in args], lambda *v: math.prod(v[1:], start=v[0]))
-            case syntax.Div(a, b):
-                return self.join([self.magnitude(a), self.value(b)], lambda x, y: x / y.abs())
-            case syntax.Pow(a, syntax.Num(e)) if e > 0:
-                return self.join([self.magnitude(a)], lambda v: v ** float(e))
-            case syntax.Reduce(kind, index, body) if kind in ("sum", "mean"):
-                value, axes = self.magnitude(body)
-                where = [axes.index(i) for i in index]
-                reduce = torch.sum if kind == "sum" else torch.mean
-                return reduce(value, dim=where), tuple(a for a in axes if a not in index)
-            case syntax.Call("where", (condition, a, b)):
-                return self.join([self.value(condition), self.magnitude(a), self.magnitude(b)], torch.where)
-        value, axes = self.value(tree)
-        return value.abs(), axes

@@ -1,0 +1,11 @@
+"""Verify a backward pass that somebody else wrote: by hand, by a framework, in NumPy or torch.
+
+Data flows one way: a callable becomes a Submission, an op a pair of Systems, both meet on Samples; what differs is
+explained by Alterations of the systems' equations, and everything ends in a Report.
+"""
+
+from codegen.auditor.audit import audit
+from codegen.auditor.report import Counterexample, Diagnosis, Finding, Report
+from codegen.auditor.submission import load_file
+
+__all__ = ["Counterexample", "Diagnosis", "Finding", "Report", "audit", "load_file"]
