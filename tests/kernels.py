@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 import derive
+from codegen.evaluation import Magnitudes
 from codegen.plan import plan
 from codegen.program import Kernel, Program
-from codegen.evaluation import Magnitudes
 from codegen.reference import Torch
 from derive import syntax
 from derive.ops import names

@@ -102,7 +102,9 @@ def terms_of_a_sum(node: st.Tree, scope: Scope) -> Iterator[Change]:
         rest = [a for j, a in enumerate(node.args) if j != k]
         kind, sentence = _missing(arg, scope)
         yield kind, sentence, _sum(rest)
-        yield "doubled term", f"the term {_term(arg)} is counted twice", st.Add((*node.args, arg))
+        constant = isinstance(arg, st.Read) and arg.name in scope.defaults
+        twice = "constant" if constant else "doubled term"
+        yield twice, f"the term {_term(arg)} is counted twice", st.Add((*node.args, arg))
         yield "sign", f"the term {_term(arg)} has the wrong sign", st.Add((*rest, st.Neg(arg)))
     for pair in combinations(range(len(node.args)), 2):
         if len(node.args) > 2:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
 
 from codegen.auditor.alterations import Alteration, Scope, alterations, unread
-from codegen.auditor.fit import fitted
+from codegen.auditor.fit import distributed, fitted
 from codegen.auditor.report import Diagnosis
 from codegen.auditor.system import System, Values
 from codegen.auditor.trial import Trial
@@ -22,6 +23,7 @@ __all__ = ["diagnose"]
 BUDGET = 8000
 #: What an altered formula may differ by from the submission that it explains, relative to the largest entry.
 SAME = {"float64": 1e-7, "float32": 1e-3}
+NOISE = {"float64": 1e-13, "float32": 1e-5}
 
 
 def diagnose(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
@@ -64,6 +66,9 @@ def _candidates(gradient: str, trial: Trial) -> Iterator[tuple[System, Alteratio
         for name in behind:
             equation = system.equations[name]
             yield from ((system, a) for a in alterations(equation, _scope(system, equation)))
+        # A slip in one term of what the formula factors.
+        apart = replace(system.equations[gradient], rhs=distributed(system.equations[gradient].rhs))
+        yield from ((system, a) for a in alterations(apart, _scope(system, apart)))
 
 
 def _scope(system: System, equation: st.Equation) -> Scope:
@@ -132,9 +137,13 @@ def _same(found: np.ndarray, axes: tuple[str, ...], got: np.ndarray, trial: Tria
 
 
 def _close(found: np.ndarray, got: np.ndarray, trial: Trial) -> bool:
+    assert trial.got is not None
     finite = np.isfinite(got)
     if not np.array_equal(finite, np.isfinite(found)):
         return False
     scale = float(np.abs(got[finite]).max(initial=0.0))
-    tolerance = SAME[trial.bench.dtype] * scale
-    return bool(np.all(np.abs(found[finite] - got[finite]) <= tolerance))
+    # What sums up to zero is left with the rounding of its terms.
+    noise = NOISE[trial.bench.dtype] * max(
+        (float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in trial.got.values()), default=0.0
+    )
+    return bool(np.all(np.abs(found[finite] - got[finite]) <= SAME[trial.bench.dtype] * scale + noise))

@@ -12,7 +12,7 @@ from codegen.auditor.trial import Trial
 from derive import syntax as st
 from derive.unicode import text
 
-__all__ = ["fitted"]
+__all__ = ["distributed", "fitted"]
 
 #: Coefficients nearer than this are taken to be equal.
 NEAR = 1e-6
@@ -22,8 +22,10 @@ def fitted(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
     """What is wrong with the coefficients; None where the gradient is no sum of the formula's terms."""
     equation = trials[0].bench.system_of(gradient).equations[gradient]
     terms = list(_terms(equation.rhs))
+    # A trial with fewer entries than terms says nothing.
+    trials = [t for t in trials if t.expected(gradient).size > len(terms)]
     rows = [_coefficients(gradient, terms, t) for t in trials]
-    if not all(r is not None for r in rows):
+    if len(rows) < 2 or any(r is None for r in rows):
         return None
     found = np.array(rows)
     if np.all(np.abs(found - found[:, :1]) < NEAR):
@@ -37,6 +39,12 @@ def fitted(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
 
 def _formula(equation: st.Equation) -> str:
     return f"{text(st.Read(equation.name, equation.index))} = {text(equation.rhs)}"
+
+
+def distributed(tree: st.Tree) -> st.Tree:
+    """The formula as a sum of terms."""
+    terms = tuple(_terms(tree))
+    return st.Add(terms) if len(terms) > 1 else tree
 
 
 def _terms(tree: st.Tree) -> Iterator[st.Tree]:
@@ -64,7 +72,7 @@ def _coefficients(gradient: str, terms: list[st.Tree], trial: Trial) -> np.ndarr
     values, want = trial.values_of(gradient), trial.expected(gradient)
     assert trial.got is not None
     got = trial.got[gradient]
-    if got.shape != want.shape or not np.isfinite(got).all() or want.size <= len(terms):
+    if got.shape != want.shape or not np.isfinite(got).all():
         return None
     values.of(gradient)
     axes = trial.axes(gradient)

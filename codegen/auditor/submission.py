@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -158,16 +158,20 @@ def _by_name(name: str, found: Any, returned: tuple[str, ...], op: st.Op) -> dic
 
 
 def uses_torch(function: Callable[..., Any]) -> bool:
-    """Whether the function's own module imports torch, and, where it imports NumPy too, the function names torch."""
-    scope = getattr(inspect.unwrap(function), "__globals__", {})
-    libraries = {n: _library(v) for n, v in scope.items()}
-    if "torch" not in libraries.values():
-        return False
-    if "numpy" not in libraries.values():
-        return True
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    used = {libraries.get(n) for n in code.co_names} if code else set()
-    return "torch" in used or "numpy" not in used
+    """Whether a function computes with tensors: its module imports torch, and not NumPy as well, or it names torch alone."""
+    function = inspect.unwrap(function)
+    libraries = {n: _library(v) for n, v in getattr(function, "__globals__", {}).items()}
+    found = set(libraries.values()) & {"torch", "numpy"}
+    if found == {"torch", "numpy"}:
+        code = getattr(function, "__code__", None)
+        found = {libraries[n] for n in _names(code) if n in libraries} & found if code else set()
+    return found == {"torch"}
+
+
+def _names(code: CodeType) -> set[str]:
+    """The global names that a function mentions, in the functions inside it too."""
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    return set(code.co_names).union(*(_names(c) for c in inner))
 
 
 def _library(value: Any) -> str:
