@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NODE := .node
+NODE_READY := $(NODE)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help derive test check lint notebook bench bench-save clean
+.PHONY: help derive test check lint atlas notebook bench bench-save clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +28,9 @@ lint: $(READY) ## run ruff and mypy
 	$(BIN)/ruff format --check derive codegen tests
 	$(BIN)/mypy derive codegen
 
+atlas: $(READY) $(NODE_READY) ## write a page for each op to generated/html/ (needs Node.js)
+	$(BIN)/python -m codegen atlas
+
 notebook: $(READY) ## write and execute the exercise as a notebook
 	$(BIN)/python -m codegen notebook
 
@@ -36,7 +41,7 @@ bench-save: $(READY) ## the same, and write the tables and a plot to generated/b
 	$(BIN)/python -m tests.benchmarks --save
 
 clean: ## remove the environment, caches and build outputs
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NODE) generated/html build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find derive codegen generated tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is younger than what it was made from, so a changed dependency renews the environment.
@@ -45,4 +50,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, %s is %d.%d; set PYTHON=/path/to/python3" % (sys.executable, v[0], v[1]))'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2; exit 1; }
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# KaTeX, at the versions of the lock; nothing that a package would run at its installation.
+$(NODE_READY): codegen/atlas/package.json codegen/atlas/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "error: node and npm were not found; the atlas needs Node.js (on Debian: apt-get install nodejs npm)" >&2; exit 1; }
+	@rm -rf $(NODE) && mkdir $(NODE) && cp $^ $(NODE)
+	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

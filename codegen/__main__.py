@@ -17,12 +17,15 @@ from codegen.native.describe import describe
 from codegen.native.files import runtime_files
 from codegen.plan import plan
 from codegen.table import table
-from codegen.write import differences, write_owned
+from codegen.write import differences, write_files, write_owned
 from derive import Op, derive, load, parse
 from derive.errors import OpError
 from derive.ops import names
 
 ROOT = Path(__file__).resolve().parent.parent / "generated"
+#: Pages are no owned files: nothing compares them, and they are not tracked.
+ATLAS = ROOT / "html"
+NODE = ROOT.parent / ".node"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
     loops = commands.add_parser("schedule", help="show the loops of an op's native kernels, and the bytes they move")
     loops.add_argument("op", help="an op of the catalogue, or a text file with equations")
     loops.set_defaults(run=run_schedule)
+    atlas = commands.add_parser("atlas", help="write a page for each op, to be looked at in a browser")
+    atlas.add_argument("ops", nargs="*", metavar="OP", help="an op of the catalogue (default: all)")
+    atlas.add_argument("--out", type=Path, default=ATLAS, help="the folder to write to (default: generated/html)")
+    atlas.add_argument("--node", type=Path, default=NODE, help="the folder whose node_modules holds KaTeX (default: .node)")
+    atlas.set_defaults(run=run_atlas)
     notebook = commands.add_parser("notebook", help="write and execute the exercise as a notebook")
     notebook.set_defaults(run=run_notebook)
     return top
@@ -184,6 +192,23 @@ def _op(what: str) -> Op:
     if what not in names() and not file.is_file():
         raise ValueError(f"no op '{what}' in the catalogue, and no file of that name; known: {', '.join(names())}")
     return load(what) if what in names() else parse(file.read_text(encoding="utf-8"))
+
+
+def run_atlas(options: argparse.Namespace) -> int:
+    from codegen.atlas.book import pages
+    from codegen.atlas.files import atlas_files
+
+    if unknown := sorted(set(options.ops) - set(names())):
+        raise ValueError(f"no op '{unknown[0]}' in the catalogue; known: {', '.join(names())}")
+    made = pages(load(name) for name in options.ops or names())
+    files = atlas_files(made, options.node)
+    written = write_files(files, options.out)
+    if options.out == ATLAS and not options.ops:  # pages of ops that are gone
+        for page in sorted(ATLAS.glob("*.html")):
+            if page.name not in files:
+                page.unlink()
+    print(f"{len(made)} pages below {options.out}: {written} files written, the others unchanged.")
+    return 0
 
 
 def run_notebook(options: argparse.Namespace) -> int:

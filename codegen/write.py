@@ -31,11 +31,11 @@ def write_owned(files: Mapping[str, str], root: Path) -> tuple[int, int]:
     return written, len(orphans)
 
 
-def write_files(files: Mapping[str, str], root: Path) -> int:
+def write_files(files: Mapping[str, str] | Mapping[str, bytes], root: Path) -> int:
     """Write the files that differ, each by an atomic rename; returns how many."""
     written = 0
-    for name, text in files.items():
-        path, data = root / name, text.encode()
+    for name, content in files.items():
+        path, data = root / name, content.encode() if isinstance(content, str) else content
         if path.is_file() and path.read_bytes() == data:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)

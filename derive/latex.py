@@ -8,7 +8,7 @@ from fractions import Fraction
 from derive.printer import Prec, Printed, Printer, decimal_of, split_sign
 from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of
 
-__all__ = ["equation_lines", "escape", "latex", "left_side", "width"]
+__all__ = ["MARKS", "LatexPrinter", "equation_lines", "escape", "latex", "left_side", "product_factors", "width"]
 
 _GREEK = frozenset(
     "alpha beta gamma delta zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
@@ -24,18 +24,20 @@ _OPERATORS = {h: f"\\{h}" for h in _FUNCTIONS} | {
     "minimum": r"\min",
 }
 _TALL = ("\\frac", "\\sum", "\\sqrt", "\\begin", "\\left", "\\max_", "\\min_", "^")
+#: What a document may define to mark a part of a formula; it takes no room.
+MARKS = (r"\new", r"\old")
 #: Arguments up to this width are set as exponents of e.
 _SHORT = 12.0
 
 
 def latex(tree: Tree, *, adjoints: frozenset[str] = frozenset()) -> str:
     """The expression in LaTeX's mathematics, without delimiters. ``adjoints`` are the names set as d of another name."""
-    return _Latex(adjoints).show(tree)
+    return LatexPrinter(adjoints).show(tree)
 
 
 def left_side(name: str, index: tuple[Index, ...], *, adjoints: frozenset[str] = frozenset()) -> str:
     """The tensor element that an equation defines."""
-    return _Latex(adjoints).read(name, index)[0]
+    return LatexPrinter(adjoints).read(name, index)[0]
 
 
 def equation_lines(tree: Tree, limit: float, *, adjoints: frozenset[str] = frozenset()) -> list[str]:
@@ -43,13 +45,7 @@ def equation_lines(tree: Tree, limit: float, *, adjoints: frozenset[str] = froze
 
     A part without a sum in it cannot be broken and may be wider.
     """
-    lines: list[str] = []
-    for piece in _Latex(adjoints).pieces(tree, limit):
-        if lines and width(lines[-1] + piece) <= limit:
-            lines[-1] += f" {piece}"
-        else:
-            lines.append(piece)
-    return lines
+    return LatexPrinter(adjoints).lines(tree, limit)
 
 
 def escape(text: str) -> str:
@@ -58,7 +54,9 @@ def escape(text: str) -> str:
     return re.sub(r"[\\~^#$%&_{}]", lambda m: special.get(m[0], "\\" + m[0]), text)
 
 
-class _Latex(Printer):
+class LatexPrinter(Printer):
+    """Spells trees in LaTeX; a subclass may mark parts of what is printed with ``MARKS``."""
+
     times = r" \, "
     relations = {"==": "=", "!=": r"\ne", ">=": r"\ge", "<=": r"\le"}
 
@@ -125,7 +123,7 @@ class _Latex(Printer):
         return printed.removesuffix(".0"), prec
 
     def multiply(self, args: tuple[Tree, ...]) -> Printed:
-        factors = _factors(args)
+        factors = product_factors(args)
         if len(factors) < 2:
             return self.render(factors[0]) if factors else self.number(Fraction(1))
         return self.join([self.factor(f, last=i == len(factors) - 1) for i, f in enumerate(factors)]), Prec.PRODUCT
@@ -137,9 +135,13 @@ class _Latex(Printer):
     def join(self, factors: list[str]) -> str:
         out = factors[0]
         for f in factors[1:]:
-            digits = f[0].isdigit() or (f.startswith(r"\frac{") and out[-1:].isdigit())
-            out += (r" \cdot " if digits else self.times) + f
+            out += self.between(out, f) + f
         return out
+
+    def between(self, left: str, right: str) -> str:
+        """What stands between two factors: a dot where digits would run together."""
+        digits = right[0].isdigit() or (right.startswith(r"\frac{") and left[-1:].isdigit())
+        return r" \cdot " if digits else self.times
 
     def divide(self, num: Tree, den: Tree) -> Printed:
         return rf"\frac{{{self.show(num)}}}{{{self.show(den)}}}", Prec.POWER
@@ -186,6 +188,16 @@ class _Latex(Printer):
 
     # ---- lines --------------------------------------------------------------------------------------------------------
 
+    def lines(self, tree: Tree, limit: float) -> list[str]:
+        """The expression over as many lines as keep each within ``limit``, as far as it can be broken."""
+        lines: list[str] = []
+        for piece in self.pieces(tree, limit):
+            if lines and width(lines[-1] + piece) <= limit:
+                lines[-1] += f" {piece}"
+            else:
+                lines.append(piece)
+        return lines
+
     def pieces(self, node: Tree, limit: float) -> list[str]:
         """The expression in parts, each of which may begin a line; all but the first begin with a sign."""
         whole = self.show(node)
@@ -203,7 +215,7 @@ class _Latex(Printer):
                     parts += _prefixed(sign, self.bracketed(core, limit) if isinstance(core, Add) else self.pieces(core, limit))
                 return parts
             case Mul(args):
-                return self.product_pieces(_factors(args), limit) or [whole]
+                return self.product_pieces(product_factors(args), limit) or [whole]
             case Reduce(kind, index, body):
                 simple = _body_prec(kind) is Prec.PRODUCT and not isinstance(body, (Add, Neg))
                 inner = self.pieces(body, limit) if simple else self.bracketed(body, limit)
@@ -240,9 +252,9 @@ class _Latex(Printer):
         return parts
 
 
-def _factors(args: tuple[Tree, ...]) -> tuple[Tree, ...]:
+def product_factors(args: tuple[Tree, ...]) -> tuple[Tree, ...]:
     """The factors of a product with nested products opened: juxtaposition needs no parentheses."""
-    return tuple(f for a in args for f in (_factors(a.args) if isinstance(a, Mul) else (a,)))
+    return tuple(f for a in args for f in (product_factors(a.args) if isinstance(a, Mul) else (a,)))
 
 
 def _numbered(name: str) -> tuple[str, str] | None:
@@ -263,7 +275,9 @@ def _prefixed(prefix: str, parts: list[str]) -> list[str]:
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.")
 _WIDTHS = {r"\,": 0.3, r"\\": 0.0, r"\cdot": 1.2, r"\left": 0.4, r"\right": 0.4, r"\sqrt": 1.2, "e": 1.0, r"\arctan": 6.0}
-_NOTHING = frozenset(r"\mathrm \operatorname \text \hat \bar \tilde \begin \end \bigl \bigr \biggl \biggr & [ ]".split())
+_NOTHING = frozenset(r"\mathrm \operatorname \text \hat \bar \tilde \begin \end \bigl \bigr \biggl \biggr & [ ]".split()).union(
+    MARKS
+)
 
 
 def width(source: str) -> float:

@@ -16,7 +16,17 @@ from derive.syntax import Op, Read, Tensor, Tree, reads
 from derive.terms import Sum
 from derive.unicode import language, text
 
-__all__ = ["adjoint_names", "latex_document", "show_latex", "show_text", "signature"]
+__all__ = [
+    "Row",
+    "Section",
+    "adjoint_names",
+    "assumptions",
+    "latex_document",
+    "sections",
+    "show_latex",
+    "show_text",
+    "signature",
+]
 
 TreeOf = Callable[[Sum, tuple[str, ...]], Tree]
 
@@ -37,6 +47,8 @@ class Row:
 
 @dataclass
 class Section:
+    """A titled part of a derivation as shown: groups of rows."""
+
     title: str
     groups: list[list[Row]]
 
@@ -46,8 +58,8 @@ def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, wi
 
     With ``full`` the adjoint of every equation as the chain rule gives it, in place of the steps to the closed form.
     """
-    out = [signature(derivation.op), *_assumptions(derivation.op)]
-    for section in _sections(derivation, tree_of, full):
+    out = [signature(derivation.op), *assumptions(derivation.op)]
+    for section in sections(derivation, tree_of=tree_of, full=full):
         out += ["", section.title, "-" * len(section.title)]
         for number, group in enumerate(section.groups):
             if number and (len(group) > 1 or len(section.groups[number - 1]) > 1):
@@ -64,7 +76,7 @@ def show_latex(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -
     """
     adjoints = adjoint_names(derivation)
     out = [r"\begingroup", r"\allowdisplaybreaks"]
-    for section in _sections(derivation, tree_of, full):
+    for section in sections(derivation, tree_of=tree_of, full=full):
         out.append(rf"\subsection*{{{section.title.capitalize()}}}")
         rows = [row for group in section.groups for row in group]
         if section.title == "closed form":
@@ -86,7 +98,7 @@ def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
         rf"\section*{{\texttt{{{escape(op.name)}}}}}",
         rf"\texttt{{{escape(signature(op))}}}",
     ]
-    if conditions := _assumptions(op):
+    if conditions := assumptions(op):
         head += [rf"\qquad where \texttt{{{escape(', '.join(conditions))}}}"]
     if op.source:
         head += ["", rf"\smallskip {escape(op.source)}."]
@@ -111,7 +123,8 @@ def adjoint_names(derivation: Derivation) -> frozenset[str]:
     return frozenset(f"d{n}" for n in [*names, *(d.name for d in (*derivation.written, *derivation.forward))])
 
 
-def _assumptions(op: Op) -> list[str]:
+def assumptions(op: Op) -> list[str]:
+    """What the op assumes of its inputs, in the language: the axes that labels index, and its comparisons."""
     labels = [f"{language(Read(t.name, t.axes), stars=op.stars)} in {t.labels}" for t in op.inputs if t.integer]
     return [*labels, *(language(a, stars=op.stars) for a in op.assumptions)]
 
@@ -119,7 +132,11 @@ def _assumptions(op: Op) -> list[str]:
 # ---- what is shown --------------------------------------------------------------------------------------------------------
 
 
-def _sections(derivation: Derivation, tree_of: TreeOf, full: bool) -> list[Section]:
+def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> list[Section]:
+    """What is shown of a derivation: the forward, the steps (with ``full`` the chain rule), and the closed form.
+
+    A group holds the rows of one name. Steps that end in the text they began with are rules of the row before.
+    """
     op = derivation.op
     stable = _step_groups((s for s in derivation.steps if s.rule == "stabilise"), derivation, tree_of)
     if full:
@@ -132,9 +149,9 @@ def _sections(derivation: Derivation, tree_of: TreeOf, full: bool) -> list[Secti
     closed = [[Row(line.name, line.index, tree_of(line.body, line.index), True)] for line in derivation.lines]
     shown = [row for group in [*stable, *middle.groups, *closed] for row in group]
     written = [[Row(e.name, e.index, e.rhs, True)] for e in op.equations]
-    sections = [Section("forward", [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
+    parts = [Section("forward", [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
     simplified = {d.name: d.body for d in derivation.chain} != {line.name: line.body for line in derivation.lines}
-    return [*sections, Section("closed form", closed)] if simplified or not full else sections
+    return [*parts, Section("closed form", closed)] if simplified or not full else parts
 
 
 def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> list[list[Row]]:

@@ -8,6 +8,7 @@ once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from codegen.native.flat import Flat
 from codegen.native.layout import programs
@@ -20,9 +21,23 @@ from derive.unicode import text
 BYTES = 4
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """The bytes that a program reads and writes at the reference sizes, and the fewest possible of both together."""
+
+    read: int
+    written: int
+    floor: int
+
+
 def describe(kernel: Kernel) -> str:
     """The schedules of an op's native functions."""
     return "\n\n".join("\n".join(_Description(kernel, p).lines()) for p in programs(kernel))
+
+
+def traffic(kernel: Kernel, program: Program) -> Traffic:
+    """The bytes that one of an op's native functions moves."""
+    return _Description(kernel, program).traffic()
 
 
 class _Description:
@@ -39,7 +54,7 @@ class _Description:
         for item in self.nests():
             yield from self.item(item, 2 if self.plan.batch else 1, top=True)
         yield from self.temporaries()
-        yield from self.traffic()
+        yield from self.bytes_moved()
 
     def nests(self) -> tuple[Item, ...]:
         first = self.plan.body[0]
@@ -91,7 +106,16 @@ class _Description:
             n *= self.sizes.get(st.axis_of(a), DEFAULT_SIZE)
         return n
 
-    def traffic(self) -> Iterator[str]:
+    def bytes_moved(self) -> Iterator[str]:
+        found = self.traffic()
+        per = 1 / self.count(self.widest())
+        element = f"element of [{', '.join(self.widest())}]" if self.widest() else "call"
+        yield (
+            f"  bytes for each {element}: {found.read * per:.3g} read, {found.written * per:.3g} written; "
+            f"floor {found.floor * per:.3g}, so {(found.read + found.written) / found.floor:.2f} times the floor"
+        )
+
+    def traffic(self) -> Traffic:
         read = written = 0
         for item in self.nests():
             came, went = self.touched(item)
@@ -101,12 +125,7 @@ class _Description:
         used = {n for f in self.plan.flats for n in self.through(f)}  # an argument may be there for its lengths alone
         floor = sum(self.count(a.axes) for a in self.program.arguments if a.name in used)
         floor += sum(self.count(self.axes[r]) for r in results)
-        per = BYTES / self.count(self.widest())
-        element = f"element of [{', '.join(self.widest())}]" if self.widest() else "call"
-        yield (
-            f"  bytes for each {element}: {read * per:.3g} read, {written * per:.3g} written; "
-            f"floor {floor * per:.3g}, so {(read + written) / floor:.2f} times the floor"
-        )
+        return Traffic(BYTES * read, BYTES * written, BYTES * floor)
 
     def touched(self, item: Item) -> tuple[set[str], set[str]]:
         """The arrays that a nest reads from memory, and those that it writes."""
@@ -128,4 +147,4 @@ class _Description:
         return found
 
 
-__all__ = ["describe"]
+__all__ = ["Traffic", "describe", "traffic"]

@@ -1,0 +1,74 @@
+"""Pages to files: formulas typeset, templates filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from codegen.atlas.page import Formula, Page, Section, formulas
+from codegen.atlas.typeset import katex_files, typeset
+
+__all__ = ["atlas_files"]
+
+#: What every page shares, as it is.
+SHARED = ("style.css", "page.js")
+
+Typeset = dict[Formula, Markup]
+
+
+def atlas_files(pages: Sequence[Page], node: Path) -> dict[str, bytes]:
+    """Every file of the atlas by its path; ``node`` is the folder with node_modules.
+
+    Raises what :func:`codegen.atlas.typeset.typeset` raises.
+    """
+    found = ((page.name, formula) for page in pages for formula in _formulas(page))
+    math = {formula: Markup(html) for formula, html in typeset(found, node).items()}
+    around = zip((None, *pages), pages, (*pages[1:], None), strict=False)
+    files = {f"{page.name}.html": _page(page, before, after, math) for before, page, after in around}
+    files["index.html"] = _template("index.html.j2", pages=pages, math=math)
+    files |= {name: _source(name) for name in SHARED}
+    return {name: text.encode() for name, text in files.items()} | katex_files(node)
+
+
+def _formulas(page: Page) -> Iterator[Formula]:
+    yield page.formula
+    for section in page.sections:
+        yield from formulas(section.content)
+
+
+def _page(page: Page, before: Page | None, after: Page | None, math: Typeset) -> str:
+    bodies = [(section, _body(section, math)) for section in page.sections]
+    return _template("page.html.j2", page=page, before=before, after=after, bodies=bodies)
+
+
+def _body(section: Section, math: Typeset) -> Markup:
+    content = section.content
+    data = {f.name: getattr(content, f.name) for f in fields(content)}  # type: ignore[arg-type]
+    return Markup(_template(section.template, math=math, **data))
+
+
+def _template(name: str, **data: object) -> str:
+    return _environment().get_template(f"atlas/{name}").render(data)
+
+
+def _source(name: str) -> str:
+    loader = _environment().loader
+    assert loader is not None
+    return loader.get_source(_environment(), f"atlas/{name}")[0]
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("codegen"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+    )

@@ -1,0 +1,416 @@
+"""The atlas as data: what needs neither Node nor a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codegen.__main__ import ROOT as GENERATED
+from codegen.atlas import typeset as typesetting
+from codegen.atlas.book import pages
+from codegen.atlas.derivation import BESIDE, Equations, Group, Steps
+from codegen.atlas.difference import difference, distinct
+from codegen.atlas.drawing import HEIGHT, Drawing, drawing
+from codegen.atlas.formula import MarkedPrinter, equation
+from codegen.atlas.graph import Graph, graph
+from codegen.atlas.highlight import highlight
+from codegen.atlas.layers import GAP, Layout, lay_out
+from codegen.atlas.page import Formula, Page, Section, formulas, prose
+from codegen.atlas.typeset import typeset
+from codegen.plan import plan
+from codegen.write import owned
+from derive import derive, load, parse_formula
+from derive.derivation import Derivation
+from derive.display import of_derivation
+from derive.latex import LatexPrinter
+from derive.ops import names
+from derive.show import adjoint_names, sections
+from derive.syntax import Tree, walk
+from derive.unicode import text
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted(p for p in GENERATED.rglob("*") if p.suffix in (".py", ".c", ".h"))
+
+
+@cache
+def derivation_of(name: str) -> Derivation:
+    return derive(load(name))
+
+
+@cache
+def graph_of(name: str) -> Graph:
+    derivation = derivation_of(name)
+    return graph(derivation, frozenset(t.name for t in plan(derivation).saved))
+
+
+@cache
+def page_of(name: str) -> Page:
+    return pages([load(name)])[0]
+
+
+# ---- highlighting ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(GENERATED).as_posix())
+def test_highlighted_pieces_put_together_are_the_source(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    pieces = highlight(source, "python" if path.suffix == ".py" else "c")
+    assert "".join(p.text for p in pieces) == source
+    assert all(p.text for p in pieces)
+
+
+@given(st.text(alphabet="a1 \n\t\"'/*\\#.;(){}", max_size=60))
+def test_no_character_of_any_c_is_lost(source: str) -> None:
+    assert "".join(p.text for p in highlight(source, "c")) == source
+
+
+def kinds(source: str, language: str) -> list[tuple[str, str]]:
+    return [(p.kind, p.text) for p in highlight(source, language) if p.kind]
+
+
+def test_python_is_coloured_by_its_grammar() -> None:
+    found = kinds('def f(x):  # def\n    return "if" + 1.5e-3 * x\n', "python")
+    assert found == [("k", "def"), ("d", "f"), ("c", "# def"), ("k", "return"), ("s", '"if"'), ("n", "1.5e-3")]
+
+
+def test_a_string_of_several_lines_is_one_piece() -> None:
+    assert kinds('"""a\n\n  b"""\nx = é + 1\n', "python") == [("s", '"""a\n\n  b"""'), ("n", "1")]
+
+
+def test_c_is_coloured_by_its_grammar() -> None:
+    found = kinds('/* int "x" */ int f(void) { return g(0x1.8p3, "/*", \'"\'); } // 1\n', "c")
+    assert found == [
+        ("c", '/* int "x" */'),
+        ("k", "int"),
+        ("d", "f"),
+        ("k", "void"),
+        ("k", "return"),
+        ("d", "g"),
+        ("n", "0x1.8p3"),
+        ("s", '"/*"'),
+        ("s", "'\"'"),
+        ("c", "// 1"),
+    ]
+
+
+def test_a_directive_of_c_ends_with_its_line_and_before_a_comment() -> None:
+    found = kinds("#define A 1 \\\n  2\n#if B /* int */\nx\n", "c")
+    assert found == [("k", "#define A 1 \\\n  2"), ("k", "#if B "), ("c", "/* int */")]
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"cannot highlight 'fortran'; known: python, c"):
+        highlight("", "fortran")
+
+
+# ---- differences ----------------------------------------------------------------------------------------------------------
+
+
+def right_side(expression: str) -> Tree:
+    return distinct(parse_formula(f"y[i] = {expression}").equations[0].rhs)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "old", "new"),
+    [
+        ("a[i]*b[i]", "a[i]*b[i]", [], []),
+        ("a[i]*b[i]", "b[i]*a[i]", [], []),
+        ("a[i]*b[i]", "a[i]*u[i]", ["b[i]"], ["u[i]"]),
+        ("a[i] + b[i]*exp(u[i])", "b[i]*exp(v[i]) + a[i]", ["exp(u[i])"], ["exp(v[i])"]),
+        ("a[i]*b[i]", "a[i]*u[i]/v[i]", ["b[i]"], ["u[i]", "v[i]"]),
+        ("a[i]/b[i]", "a[i]/u[i]", ["b[i]"], ["u[i]"]),
+        ("a[i] + b[i]", "a[i]", ["b[i]"], []),
+        ("a[i] - b[i]", "a[i] + b[i]", ["-b[i]"], ["b[i]"]),
+        ("tanh(a[i])*b[i]", "u[i]*b[i]", ["tanh(a[i])"], ["u[i]"]),
+        ("b[i]*sum[j](w[i, j]*x[j])", "b[i]*sum[j](w[i, j]*z[j])", ["x[j]"], ["z[j]"]),
+        ("a[i]*a[i]*b[i]", "a[i]*b[i]", ["a[i]"], []),
+        ("a[i]*a[i]*b[i]", "a[i]*u[i]*a[i]", ["b[i]"], ["u[i]"]),
+        ("exp(a[i])", "exp(b[i])", ["exp(a[i])"], ["exp(b[i])"]),
+        ("exp(a[i] + b[i])", "exp(a[i] + u[i])", ["b[i]"], ["u[i]"]),
+        ("a[i]*b[i] + u[i]", "x[i]*z[i] + u[i]", ["a[i]·b[i]"], ["x[i]·z[i]"]),
+    ],
+)
+def test_a_difference_is_what_has_no_counterpart(before: str, after: str, old: list[str], new: list[str]) -> None:
+    one, other = right_side(before), right_side(after)
+    found = difference(one, other)
+    assert sorted(text(n) for n in walk(one) if id(n) in found.old) == sorted(old)
+    assert sorted(text(n) for n in walk(other) if id(n) in found.new) == sorted(new)
+
+
+def test_only_equal_expressions_have_no_difference() -> None:
+    """Of all pairs of lines of a name, so that no step can come out unmarked."""
+    derivation = derivation_of("batchnorm")
+    for group in sections(derivation, tree_of=of_derivation(derivation))[1].groups:
+        for before, after in zip(group, group[1:], strict=False):
+            found = difference(distinct(before.tree), distinct(after.tree))
+            assert found.old or found.new, (text(before.tree), text(after.tree))
+
+
+def unmarked(latex: str) -> str:
+    r"""The formula without ``\new{...}`` and ``\old{...}``, whose braces go with them."""
+    closes: list[bool] = []
+    out = ""
+    for token in re.findall(r"\\(?:new|old)\{|\\.|[\s\S]", latex):
+        if token in (r"\new{", r"\old{"):
+            closes.append(True)
+            continue
+        if token == "{":
+            closes.append(False)
+        if token == "}" and closes.pop():
+            continue
+        out += token
+    assert not closes
+    return out
+
+
+@pytest.mark.parametrize("name", names())
+def test_marks_change_nothing_else_of_a_formula(name: str) -> None:
+    derivation = derivation_of(name)
+    plain = LatexPrinter(adjoint_names(derivation))
+    shown = {row.formula.latex for group in steps_of(page_of(name)).groups for row in group.rows}
+    for group in sections(derivation, tree_of=of_derivation(derivation))[1].groups:
+        for row in group:
+            expected = equation(row.name, row.index, row.tree, plain, limit=BESIDE, first=row.first)
+            assert expected.latex in set(map(unmarked, shown))
+
+
+def test_neighbours_marked_alike_share_one_mark() -> None:
+    before, after = right_side("a[i]*d[i]"), right_side("a[i]*b[i]*c[i]")
+    marks = dict.fromkeys(difference(before, after).new, (r"\new",))
+    assert MarkedPrinter(frozenset(), marks).show(after) == r"a_{i} \, \new{b_{i} \, c_{i}}"
+
+
+def test_a_dot_stays_between_digits_that_are_marked() -> None:
+    before, after = right_side("2*a[i]"), right_side("2*(3/7)*a[i]")
+    marks = dict.fromkeys(difference(before, after).new, (r"\new",))
+    assert r"\cdot" in MarkedPrinter(frozenset(), marks).show(after)
+
+
+# ---- graphs ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_graph_says_what_becomes_of_every_adjoint(name: str) -> None:
+    derivation, found = derivation_of(name), graph_of(name)
+    kernel = plan(derivation)
+    fates = {v.adjoint: v.fate for v in found.vertices if v.adjoint}
+    assert {a for a, fate in fates.items() if fate == "gradient"} == set(derivation.gradients)
+    assert {a for a, fate in fates.items() if fate == "upstream"} == {f"d{t.name}" for t in derivation.op.outputs}
+    assert {a for a, fate in fates.items() if fate in ("gradient", "line")} == {line.name for line in derivation.lines}
+    assert {v.name for v in found.vertices if v.role == "output"} == {t.name for t in derivation.op.outputs}
+    saved = {t.name for t in kernel.saved} - {t.name for t in derivation.op.outputs}
+    assert {v.name for v in found.vertices if v.role == "saved"} == saved
+    assert {t.name for t in derivation.op.inputs} <= {v.name for v in found.vertices}
+
+
+def test_a_graph_has_the_edges_of_the_equations_and_of_the_chain_rule() -> None:
+    found = graph_of("batchnorm")
+    assert ("c", "var") in found.forward
+    assert ("gamma", "y") in found.forward
+    assert ("mu", "var") not in found.forward
+    assert ("mu", "c") in found.backward  # dmu reads dc
+    assert all(a != "gamma" or b == "y" for a, b in found.backward)
+
+
+def boxes(found: Drawing) -> list[tuple[float, float, float, float]]:
+    return [(c.x, c.y, c.x + c.width, c.y + c.height) for c in found.cells]
+
+
+def overlapping(found: Drawing) -> Iterator[tuple[str, str]]:
+    placed = list(zip(found.cells, boxes(found), strict=True))
+    for k, (cell, (left, top, right, bottom)) in enumerate(placed):
+        for other, (x0, y0, x1, y1) in placed[k + 1 :]:
+            if left < x1 - 0.2 and x0 < right - 0.2 and top < y1 and y0 < bottom:
+                yield cell.text, other.text
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_boxes_of_a_drawing_overlap_and_all_lie_within_it(name: str) -> None:
+    found = drawing(graph_of(name))
+    assert list(overlapping(found)) == []
+    assert all(x0 >= 0 and x1 <= found.width and y0 >= 0 and y1 <= found.height for x0, y0, x1, y1 in boxes(found))
+    numbers = [float(n) for line in found.lines for n in re.findall(r"[ MCL](-?[\d.]+) (?:-?[\d.]+)", line.path)]
+    assert all(0 <= x <= found.width for x in numbers)
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_edge_of_a_drawing_passes_through_a_box(name: str) -> None:
+    """Between layers there are no boxes; within one an edge is a vertical line."""
+    found = drawing(graph_of(name))
+    for line in found.lines:
+        for x, y in re.findall(r"L(-?[\d.]+) (-?[\d.]+)", line.path):
+            at, end = float(x), float(y)
+            beside = [b for b in boxes(found) if b[1] in (end, end - HEIGHT)]
+            assert not any(left < at < right for left, _, right, _ in beside), (line.path, name)
+
+
+def crowded(layout: Layout, sides: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
+    """Pairs in a layer that are nearer to each other than the gap."""
+    rows: dict[int, list[tuple[float, str]]] = {}
+    for name, box in layout.boxes.items():
+        rows.setdefault(box.layer, []).append((box.x, name))
+    pairs = [(a, b) for row in rows.values() for (_, a), (_, b) in zip(sorted(row), sorted(row)[1:], strict=False)]
+    x = {name: box.x for name, box in layout.boxes.items()}
+    return [(a, b) for a, b in pairs if x[b] - sides[b][0] - x[a] - sides[a][1] < GAP - 0.21]
+
+
+@given(st.data())
+def test_any_graph_is_laid_out_downward_and_without_overlaps(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+    sides = {f"v{k}": (float(data.draw(st.integers(5, 90))), float(data.draw(st.integers(0, 90)))) for k in range(count)}
+    pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda p: p[0] < p[1])
+    edges = {(f"v{a}", f"v{b}") for a, b in data.draw(st.lists(pairs, max_size=24) if count > 1 else st.just([]))}
+    layout = lay_out(sides, edges)
+    assert crowded(layout, sides) == []
+    assert all(layout.boxes[a].layer < layout.boxes[b].layer for a, b in edges)
+    assert all(len(layout.bends[a, b]) == layout.boxes[b].layer - layout.boxes[a].layer - 1 for a, b in edges)
+    assert layout == lay_out(sides, reversed(sorted(edges)))
+
+
+def test_a_chain_is_straight() -> None:
+    layout = lay_out({"a": (50.0, 10.0), "b": (10.0, 40.0), "c": (30.0, 30.0)}, [("a", "b"), ("b", "c")])
+    assert len({box.x for box in layout.boxes.values()}) == 1
+
+
+def test_an_edge_against_the_order_is_refused() -> None:
+    with pytest.raises(ValueError, match="b -> a"):
+        lay_out({"a": (1.0, 1.0), "b": (1.0, 1.0)}, [("b", "a")])
+
+
+# ---- pages ----------------------------------------------------------------------------------------------------------------
+
+
+def section_of(page: Page, anchor: str) -> Section:
+    return next(s for s in page.sections if s.anchor == anchor)
+
+
+def steps_of(page: Page) -> Steps:
+    content = section_of(page, "derivation").content
+    assert isinstance(content, Steps)
+    return content
+
+
+def anchors(page: Page) -> set[str]:
+    equations = section_of(page, "equations").content
+    assert isinstance(equations, Equations)
+    chain = section_of(page, "chain-rule").content
+    assert isinstance(chain, Steps)
+    groups: list[Group] = [*equations.written, *equations.closed, *equations.made, *steps_of(page).groups, *chain.groups]
+    assert len({g.anchor for g in groups}) == len(groups)
+    return {g.anchor for g in groups}
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_a_drawing_links_to_is_on_the_page(name: str) -> None:
+    page = page_of(name)
+    found = section_of(page, "graph").content
+    assert isinstance(found, Drawing)
+    assert {cell.link.removeprefix("#") for cell in found.cells if cell.link} <= anchors(page)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_page_shows_every_step_and_every_closed_line(name: str) -> None:
+    page, derivation = page_of(name), derivation_of(name)
+    equations = section_of(page, "equations").content
+    assert isinstance(equations, Equations)
+    assert len(equations.written) == len(derivation.op.equations)
+    assert [g.anchor for g in equations.closed] == [f"closed-{line.name}" for line in derivation.lines]
+    rules = {rule for group in steps_of(page).groups for row in group.rows for rule in row.rules.split(", ")}
+    assert {s.rule for s in derivation.steps if s.rule != "stabilise"} <= rules
+    assert {s.anchor for s in page.sections} == set("equations graph derivation chain-rule source work certificate".split())
+
+
+def test_costs_are_those_of_the_plan() -> None:
+    """Worked out by hand for n = 1024, d = 256, s = 16: three floats of 16 MiB read, two written, three the fewest."""
+    work = json.loads(json.dumps(section_of(page_of("batchnorm"), "work").content, default=vars))
+    assert [(t["role"], t["elements"], t["bytes"]) for t in work["taken"]] == [
+        ("upstream gradient", "4,194,304", "16 MiB"),
+        ("saved by the forward", "4,194,304", "16 MiB"),
+        ("saved by the forward", "256", "1 KiB"),
+        ("input", "256", "1 KiB"),
+    ]
+    forward = work["functions"][0]
+    assert (forward["read"], forward["written"], forward["ratio"]) == ("48 MiB", "32 MiB", "1.67")
+    # mean, difference, square, sum, scale, scale and shift: seven for each of 4194304 elements, and a few for each of 256.
+    assert forward["operations"] == "29.4 M"
+
+
+def test_the_certificate_on_a_page_is_the_one_that_is_checked_in() -> None:
+    recorded = json.loads((GENERATED / "certificates/softmax.json").read_text(encoding="utf-8"))
+    shown = json.loads(json.dumps(section_of(page_of("softmax"), "certificate").content, default=vars))
+    count = len(recorded["checks"])
+    assert shown["verdict"].startswith(f"{count} of {count} checks passed")
+    assert sum(int(c["times"] or 1) for row in shown["names"] for c in row["checks"]) == count
+
+
+def test_sources_on_a_page_are_those_that_are_checked_in() -> None:
+    for tab in section_of(page_of("softmax"), "source").content.tabs:  # type: ignore[attr-defined]
+        shown = "".join(p.text for p in (*tab.head, *tab.body))
+        assert shown == (GENERATED.parent / tab.path).read_text(encoding="utf-8")
+        assert "softmax_forward" in "".join(p.text for p in tab.body).partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Further:
+    formula: Formula
+    rows: tuple[Formula, ...]
+
+
+def test_further_sections_stand_at_the_end_and_their_formulas_are_found() -> None:
+    content = Further(Formula("x"), (Formula("y"), Formula("z", display=False)))
+    (page,) = pages([load("relu")], more=lambda op: [Section("accuracy", op.name, "accuracy.html.j2", content)])
+    assert page.sections[-1] == Section("accuracy", "relu", "accuracy.html.j2", content)
+    assert [f.latex for f in formulas(content)] == ["x", "y", "z"]
+
+
+def test_prose_keeps_code_apart() -> None:
+    assert prose("``a`` is\n  one of ``b``.").parts == (("a", True), (" is one of ", False), ("b", True), (".", False))
+
+
+def test_pages_are_the_same_under_any_hash_seed() -> None:
+    code = (
+        "import hashlib; from codegen.atlas.book import pages; from derive import load; print(repr(pages([load('attention')])))"
+    )
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(answers) == 1
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------------
+
+
+def test_without_node_or_katex_the_error_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typesetting.shutil, "which", lambda name: "/bin/false")
+    with pytest.raises(RuntimeError, match=r"KaTeX was not found in .*node_modules; `make atlas` installs it"):
+        typeset([("relu", Formula("x"))], tmp_path)
+    monkeypatch.setattr(typesetting.shutil, "which", lambda name: None)
+    with pytest.raises(RuntimeError, match="node was not found"):
+        typeset([("relu", Formula("x"))], tmp_path)
+
+
+def test_pages_are_no_owned_files(tmp_path: Path) -> None:
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html/index.html").write_text("")
+    assert owned(tmp_path) == set()
+
+
+def test_the_lock_names_versions_and_no_registry() -> None:
+    lock = json.loads((ROOT / "codegen/atlas/package-lock.json").read_text(encoding="utf-8"))
+    wanted = json.loads((ROOT / "codegen/atlas/package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert lock["packages"]["node_modules/katex"]["version"] == wanted["katex"]
+    assert all(re.fullmatch(r"[\d.]+", version) for version in wanted.values())
+    assert all("resolved" not in package for package in lock["packages"].values())
