@@ -31,8 +31,8 @@ lint: $(READY) ## run ruff and mypy
 atlas: $(READY) $(NODE_READY) ## write a page for each op to generated/html/ (needs Node.js)
 	$(BIN)/python -m codegen atlas
 
-notebook: $(READY) ## write and execute the exercise as a notebook
-	$(BIN)/python -m codegen notebook
+notebook: $(READY) ## write and execute the exercise as a notebook; OP=NAME or OP=FILE: that op
+	$(BIN)/python -m codegen notebook $(OP)
 
 bench: $(READY) ## time the kernels beside torch and the memory's bandwidth, in about three minutes
 	$(BIN)/python -m tests.benchmarks

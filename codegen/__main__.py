@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(run=run_emit)
     _add_audit(commands)
     _add_exercise(commands)
+    _add_accuracy(commands)
     loops = commands.add_parser("schedule", help="show the loops of an op's native kernels, and the bytes they move")
     loops.add_argument("op", help="an op of the catalogue, or a text file with equations")
     loops.set_defaults(run=run_schedule)
@@ -59,7 +60,9 @@ def parser() -> argparse.ArgumentParser:
     atlas.add_argument("--out", type=Path, default=ATLAS, help="the folder to write to (default: generated/html)")
     atlas.add_argument("--node", type=Path, default=NODE, help="the folder whose node_modules holds KaTeX (default: .node)")
     atlas.set_defaults(run=run_atlas)
-    notebook = commands.add_parser("notebook", help="write and execute the exercise as a notebook")
+    notebook = commands.add_parser("notebook", help="write and execute an op's derivation, or the exercise, as a notebook")
+    notebook.add_argument("op", nargs="?", help="an op of the catalogue, or a text file with equations (default: the exercise)")
+    notebook.add_argument("--out", type=Path, metavar="FILE", help="where it goes (default: below out/)")
     notebook.set_defaults(run=run_notebook)
     return top
 
@@ -95,6 +98,19 @@ def _add_exercise(commands: Any) -> None:
     what.add_argument("--solution", action="store_true", help="write the file with every blank filled")
     one.add_argument("--step", type=int, default=1, metavar="K", help="which step to hint at (default: %(default)s)")
     one.set_defaults(run=run_exercise)
+
+
+def _add_accuracy(commands: Any) -> None:
+    errors = commands.add_parser(
+        "accuracy",
+        help="print the errors of an op's kernels in ULP against mpmath, beside torch's own op",
+        description="Errors in ULP of value and gradients, over a dtype's whole range or at hard inputs. Nothing is judged.",
+    )
+    errors.add_argument("op", help="an op of the catalogue, or a text file with equations")
+    errors.add_argument("--quick", action="store_true", help="fewer points and shorter rows")
+    errors.add_argument("--dtype", default="float32,float64", help="comma-separated (default: %(default)s)")
+    errors.add_argument("--backend", default="numpy,torch,native", help="comma-separated (default: %(default)s)")
+    errors.set_defaults(run=run_accuracy)
 
 
 def generate() -> tuple[dict[str, str], list[Built]]:
@@ -181,6 +197,13 @@ def run_exercise(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_accuracy(options: argparse.Namespace) -> int:
+    from codegen.accuracy import accuracy
+
+    print(accuracy(_op(options.op), options.dtype.split(","), options.backend.split(","), options.quick))
+    return 0
+
+
 def run_schedule(options: argparse.Namespace) -> int:
     print(describe(plan(derive(_op(options.op)))))
     return 0
@@ -214,7 +237,7 @@ def run_atlas(options: argparse.Namespace) -> int:
 def run_notebook(options: argparse.Namespace) -> int:
     from codegen.notebook import main as notebook
 
-    return int(notebook())
+    return notebook(_op(options.op) if options.op else None, options.out)
 
 
 if __name__ == "__main__":

@@ -62,16 +62,16 @@ def chain_source(op: st.Op, backend: str, command: str, printer: type[ArrayPrint
     """The parts of the chain file of one op; ``printer`` spells them in place of the backend's own."""
     if op.stars:
         raise ValueError(f"{op.name}: a chain file is for named axes only, not for *{', *'.join(sorted(op.stars))}")
-    return _Chain(derive_full(op), backend, printer or PRINTERS[backend]).source(command)
+    return Chain(derive_full(op), backend, printer or PRINTERS[backend]).source(command)
 
 
 def chain_statements(derivation: Derivation) -> dict[str, list[Statement]]:
     """The statements of each adjoint's function, in the order of the chain rule; the last one is the adjoint itself."""
-    chain = _Chain(derivation, "numpy", PRINTERS["numpy"])
+    chain = Chain(derivation, "numpy", PRINTERS["numpy"])
     return {d.name: chain.statements(d) for d in chain.own()}
 
 
-class _Chain:
+class Chain:
     def __init__(self, derivation: Derivation, backend: str, printer: type[ArrayPrinter]):
         self.d, self.op, self.backend, self.printer = derivation, derivation.op, backend, printer
         self.constants = {c.name: c for c in self.op.constants}

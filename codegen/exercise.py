@@ -1,8 +1,9 @@
-"""The files of the exercise that are no op's: the training command, and its gradients beside autograd's."""
+"""The files of the exercise that are no op's: the training command, its gradients beside autograd's, and their flow."""
 
 from __future__ import annotations
 
 from codegen.chain import chain_ops, render_chain
+from codegen.flow.source import render_flow, render_runtime
 from codegen.layout import PRINTERS
 from codegen.render import render
 from derive.ops import load
@@ -13,7 +14,9 @@ __all__ = ["exercise_files", "render_gradients", "render_makemore"]
 def exercise_files(command: str) -> dict[str, str]:
     """The files by path below ``generated/``, not yet formatted; ``command`` is what regenerates them."""
     files = {"makemore.py": render_makemore(command), "makemore_gradients.py": render_gradients(command)}
+    files |= {"makemore_flow.py": render("flow_makemore.py.j2", command=command)} | render_runtime(command)
     for name in chain_ops():
+        files[f"numpy/{name}_flow.py"] = render_flow(load(name), command)
         for backend in PRINTERS:
             files[f"{backend}/{name}_chain.py"] = render_chain(load(name), backend, command)
     return files

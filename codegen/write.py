@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 #: What ``make derive`` owns below ``generated/``: folders replaced whole, and single files.
-OWNED_FOLDERS = ("numpy", "torch", "native", "latex", "certificates")
-OWNED_FILES = ("makemore.py", "makemore_gradients.py")
+OWNED_FOLDERS = ("numpy", "torch", "native", "flow", "latex", "certificates")
+OWNED_FILES = ("makemore.py", "makemore_flow.py", "makemore_gradients.py")
 
 
 def owned(root: Path) -> set[str]:

@@ -6,6 +6,7 @@
     python -m generated.makemore --backend torch
     python -m generated.makemore --backend native                a step is one function in C
     python -m generated.makemore --gradients                     the exercise's gradients beside autograd's
+    python -m generated.makemore --flow --plot flow.png          where gradients vanish or explode, and by which factor
 
 The network: the embeddings of the last characters side by side, linear, batchnorm (with Bessel's correction), tanh, linear,
 softmax cross-entropy. The settings are the exercise's, but for the number of steps: it takes 200000.
@@ -30,6 +31,7 @@ __all__ = ["Data", "Parameters", "Result", "Settings", "initialise", "loss_and_g
 
 EPS = 1e-5
 ROWS = 8192  # rows at a time where a whole set goes through the network
+FLOW_STEPS = 100  # that --flow takes where none are asked for
 BACKENDS = ("numpy", "torch", "native")
 Array = Any  # numpy.ndarray, or torch.Tensor in the torch backend
 
@@ -411,9 +413,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.plot is not None:
         _require(parser, "matplotlib", "--plot", "dev")
         _check_picture(parser, options.plot)
+    if options.every is not None and not options.flow:
+        parser.error("--every needs --flow")
+    if options.flow and options.backend != "numpy":
+        parser.error(f"--flow runs in NumPy, not in {options.backend}")
+    steps = options.steps if options.steps is not None else FLOW_STEPS if options.flow else Settings.steps
     try:
-        settings = Settings(steps=options.steps, backend=options.backend, seed=options.seed)
+        settings = Settings(steps=steps, backend=options.backend, seed=options.seed)
         words = words_of(options.words) if options.words else library_words()
+        if options.flow:
+            return int(importlib.import_module("generated.makemore_flow").main(words, settings, options.every, options.plot))
     except ValueError as error:
         parser.error(str(error))
     print(f"{len(words)} words, {settings.steps} steps, {settings.backend}, seed {settings.seed}")
@@ -434,16 +443,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Train the character-level MLP of the makemore exercise with the generated kernels.",
     )
     default = asdict(Settings())
-    parser.add_argument("--steps", type=int, default=default["steps"], help="steps to take (default %(default)s)")
+    steps = f"steps to take (default {default['steps']}, with --flow {FLOW_STEPS})"
+    parser.add_argument("--steps", type=int, help=steps)
     parser.add_argument("--backend", choices=BACKENDS, default="numpy", help="kernels to use (default numpy)")
     parser.add_argument(
         "--words", type=Path, metavar="FILE", help="words, one per line (default: those of Python's own manual)"
     )
     parser.add_argument("--seed", type=int, default=default["seed"], help="seed of everything random (default %(default)s)")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="save the loss curve as a picture; needs matplotlib")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="save the loss curve (with --flow, histograms) as a picture; needs matplotlib"
+    )
     parser.add_argument(
         "--gradients", action="store_true", help="compare the exercise's gradients with autograd's; needs torch"
     )
+    parser.add_argument("--flow", action="store_true", help="after some steps, show where gradients vanish or explode, and why")
+    parser.add_argument("--every", type=int, metavar="K", help="with --flow and --plot: histograms of every K-th step as well")
     return parser
 
 
