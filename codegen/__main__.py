@@ -20,7 +20,7 @@ from codegen.table import table
 from codegen.write import differences, write_files, write_owned
 from derive import Op, derive, load, parse
 from derive.errors import OpError
-from derive.ops import names
+from derive.ops import find, names
 
 ROOT = Path(__file__).resolve().parent.parent / "generated"
 #: Pages are no owned files: nothing compares them, and they are not tracked.
@@ -212,9 +212,9 @@ def run_schedule(options: argparse.Namespace) -> int:
 def _op(what: str) -> Op:
     """An op of the catalogue, or one in a text file."""
     file = Path(what)
-    if what not in names() and not file.is_file():
+    if find(what) is None and not file.is_file():
         raise ValueError(f"no op '{what}' in the catalogue, and no file of that name; known: {', '.join(names())}")
-    return load(what) if what in names() else parse(file.read_text(encoding="utf-8"))
+    return find(what) or parse(file.read_text(encoding="utf-8"))
 
 
 def run_atlas(options: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import mpmath
 import numpy as np
 
+from derive.special import scaled_erfc
+
 __all__ = ["Arithmetic", "Mpmath", "Numpy"]
 
 Function = Callable[..., Any]
@@ -77,6 +79,10 @@ class Numpy(_Arrays):
         "cos": np.cos,
         "atan": np.arctan,
         "erf": lambda x: np.vectorize(math.erf, otypes=[float])(x).astype(np.asarray(x).dtype),
+        "erfcx": lambda x: np.vectorize(_erfcx, otypes=[float])(x).astype(np.asarray(x).dtype),
+        "expm1": np.expm1,
+        "log1p": np.log1p,
+        "floor": np.floor,
         "abs": np.abs,
         "sign": np.sign,
         "maximum": np.maximum,
@@ -158,9 +164,19 @@ def _functions(digits: int) -> dict[str, Function]:
     def logarithm(x: Any) -> Any:
         return context.log(x) if x > 0 else -context.inf if not x else context.nan
 
-    plain = {h: getattr(context, h) for h in ("exp", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "sign")}
-    unary = {h: np.frompyfunc(f, 1, 1) for h, f in {**plain, "log": logarithm, "abs": abs}.items()}
+    def logarithm_beside_one(x: Any) -> Any:
+        return context.log1p(x) if x > -1 else -context.inf if x == -1 else context.nan
+
+    heads = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "sign")
+    own = {"log": logarithm, "log1p": logarithm_beside_one, "erfcx": lambda x: scaled_erfc(context, x), "abs": abs}
+    unary = {h: np.frompyfunc(f, 1, 1) for h, f in ({h: getattr(context, h) for h in heads} | own).items()}
     return unary | {"maximum": np.frompyfunc(max, 2, 1), "minimum": np.frompyfunc(min, 2, 1), "where": np.where}
+
+
+def _erfcx(x: float) -> float:
+    """``exp(x**2)*erfc(x)`` at 50 digits, rounded."""
+    context = _context(50)
+    return float(scaled_erfc(context, context.mpf(x)))
 
 
 def _scalar(value: Any) -> Any:

@@ -27,7 +27,7 @@ from derive import derive, load
 from derive.certify import certify
 from derive.display import of_derivation
 from derive.errors import OpError
-from derive.ops import names
+from derive.ops import names, variants
 from derive.show import latex_document
 from derive.syntax import Op
 
@@ -100,7 +100,7 @@ def build_by_name(name: str) -> Built:
 
 def build_catalogue(progress: Callable[[Iterator[Built], int], Iterator[Built]]) -> list[Built]:
     """Every op of the catalogue, on all cores; ``progress`` wraps the stream of results."""
-    todo = names()
+    todo = sorted((*names(), *variants()))
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         # The longest first, so that no core waits at the end.
         order = sorted(todo, key=lambda n: -len(load(n).equations))

@@ -18,10 +18,9 @@ from codegen.render import render
 from codegen.source import FunctionSource
 from derive import syntax as st
 from derive.derivation import Derivation
-from derive.display import is_reduction
 from derive.engine import derive_full, style_of
 from derive.factor import Style, syntax_index, to_tree
-from derive.flatten import Definition
+from derive.flatten import Definition, is_reduction
 from derive.ops import names
 from derive.terms import Read
 from derive.unicode import language

@@ -101,8 +101,8 @@ class Evaluation:
                 return self.join([self.value(a), self.value(b)], arithmetic.relations[rel])
             case st.Call(head, args):
                 return self.join([self.value(a) for a in args], arithmetic.functions[head])
-            case st.Match(a, b):
-                return self.join([self.index(a), self.index(b)], lambda u, v: u == v)
+            case st.Match(a, b, equal):
+                return self.join([self.index(a), self.index(b)], lambda u, v: (u == v) == equal)
             case st.Indicator(cond):
                 truth, axes = self.value(cond)
                 return arithmetic.truth(truth), axes

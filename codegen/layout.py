@@ -179,12 +179,20 @@ class _Function:
         return [f"{s} = np.asarray({s}, dtype={like}.dtype)" for s in scalars] if like else []
 
     def widened(self) -> list[str]:
-        if self.backend != "torch":
+        """Half precision is computed in float32, and an accurate variant in float64."""
+        if self.backend != "torch" and not self.program.accurate:
             return []
+        floating = sorted(self.floating(), key=lambda a: not a.axes) if self.backend == "numpy" else self.floating()
+        values = ", ".join(self.wide(a.name) for a in floating)
+        return [f"dtype = {floating[0].name}.dtype", f"{', '.join(a.name for a in floating)} = {values}"]
+
+    def wide(self, name: str) -> str:
+        if self.backend == "numpy":
+            return f"{name}.astype(np.float64, copy=False)"
+        if self.program.accurate:
+            return f"{name}.double()"
         self.helpers.add("_wide")
-        names = ", ".join(a.name for a in self.floating())
-        values = ", ".join(f"_wide({a.name})" for a in self.floating())
-        return [f"dtype = {self.floating()[0].name}.dtype", f"{names} = {values}"]
+        return f"_wide({name})"
 
     def collapsing(self) -> list[Argument]:
         return [a for a in self.program.arguments if self.program.star in a.axes] if self.collapsed else []
@@ -207,12 +215,12 @@ class _Function:
         outputs = {t.name for t in self.op.outputs}
         parts = []
         for name in self.program.results:
-            cast = self.backend == "torch" and (not self.is_forward or name in outputs)
+            cast = self.program.accurate or (self.backend == "torch" and (not self.is_forward or name in outputs))
             parts.append(self.result(name, statements[name].index, cast))
         if self.is_forward:
             n = len(self.op.outputs)
             head = parts[0] if n == 1 else f"({', '.join(parts[:n])})"
-            saved = [self.result(p, statements[p].index, False) for p in self.program.results[n:]]
+            saved = [self.result(p, statements[p].index, self.program.accurate) for p in self.program.results[n:]]
             tail = f"({saved[0]},)" if len(saved) == 1 else f"({', '.join(saved)})"
             return f"{head}, {tail}"
         return ", ".join(parts)
@@ -228,7 +236,9 @@ class _Function:
         elif self.collapsed and self.program.star in index:
             dims = [f'*size["*{i}"]' if i == self.program.star else f'size["{i}"]' for i in index]
             code += f".reshape({', '.join(dims)})"
-        return code + (".to(dtype)" if cast else "")
+        if not cast:
+            return code
+        return f"{code}.astype(dtype, copy=False)" if self.backend == "numpy" else f"{code}.to(dtype)"
 
     # ---- the docstring ---------------------------------------------------------------------------------------------
 

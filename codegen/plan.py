@@ -1,7 +1,8 @@
 """Derivation to programs: what is saved, what is recomputed, what gets a line of its own.
 
 A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, and elementwise
-names that only the backward needs, from tensors that it has anyway.
+names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs again where
+nothing is reduced: a saved value is rounded, and what cancels in it is lost.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from collections.abc import Iterable
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.derivation import Derivation
-from derive.display import is_reduction
 from derive.engine import style_of
 from derive.factor import Style, syntax_index, to_tree
-from derive.flatten import Definition
+from derive.flatten import Definition, is_reduction
 from derive.terms import Read, atom_reads, sum_reads
 
 
@@ -64,7 +64,13 @@ class _Planner:
         reads = {n for n in self.closure([d.name]) if n not in self.definitions}
         if reads <= self.constants.keys():
             return True
-        if d.author or d.name in in_forward or is_reduction(d):
+        if is_reduction(d):
+            return False
+        if self.op.variant == "accurate":
+            return all(
+                n not in self.definitions or self.recomputable(self.definitions[n], in_forward) for n in sum_reads(d.body)
+            )
+        if d.author or d.name in in_forward:
             return False
         return all(
             n in self.inputs or n in self.constants or n in self.outputs or self.recomputable(self.definitions[n], in_forward)
@@ -102,10 +108,12 @@ class _Planner:
             for mono in d.body.terms:
                 for atom, _ in mono.factors:
                     uses.update(set(atom_reads(atom)))
-        return {d.name for d in definitions if not d.author and d.name not in kept and (uses[d.name] <= 1 or self.cheap(d))}
+        own = {d.name for d in definitions if not d.author and d.name not in kept}
+        return {d.name for d in definitions if d.name in own and self.may_inline(d, uses[d.name])}
 
-    def cheap(self, d: Definition) -> bool:
-        return not is_reduction(d) and d.function is None and len(d.body) == 1
+    def may_inline(self, d: Definition, uses: int) -> bool:
+        cheap = not is_reduction(d) and d.function is None and len(d.body) == 1
+        return not d.kept and (uses <= 1 or cheap)
 
     def forward_tree(self, d: Definition, inlined: set[str]) -> st.Tree:
         """The author's own right side where it still says what is computed, in the author's order."""
@@ -140,7 +148,7 @@ class _Planner:
         bodies = [self.definitions[n].body for n in recomputed] + list(self.lines.values())
         reads = {n for body in bodies for n in sum_reads(body)}
         uses = Counter(n for body in bodies for m in body.terms for a, _ in m.factors for n in set(atom_reads(a)))
-        inlined = {n for n in recomputed if uses[n] <= 1 or self.cheap(self.definitions[n])}
+        inlined = {n for n in recomputed if self.may_inline(self.definitions[n], uses[n])}
         style = self.inlining(inlined)
         statements = [
             Statement(
@@ -187,6 +195,7 @@ class _Planner:
             results=tuple(results),
             star=star,
             collapsed=bool(star) and _must_collapse(star, arguments, statements),
+            accurate=self.op.variant == "accurate",
         )
 
 

@@ -36,7 +36,8 @@ class Program:
     """One kernel: its arguments, the constants with their defaults, its statements in order, and what it returns.
 
     ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). Where ``collapsed``, the
-    arguments that carry it are first reshaped so that it is a single axis, and the results reshaped back.
+    arguments that carry it are first reshaped so that it is a single axis, and the results reshaped back. ``accurate`` asks a
+    backend for its best roundings where they cost time.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Program:
     results: tuple[str, ...]
     star: str
     collapsed: bool
+    accurate: bool = False
 
 
 @dataclass(frozen=True)

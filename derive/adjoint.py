@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from derive import syntax as st
 from derive.errors import OpError
-from derive.factor import syntax_index
+from derive.factor import with_arguments
 from derive.flatten import Definition, Names, bind, flat_tree
 from derive.functions import derivative
 from derive.terms import (
@@ -162,14 +162,7 @@ def _equal(a: Argument, b: Argument) -> Condition:
 def _function_slope(op: st.Op, head: str, argument: Read, names: Names, scope: tuple[str, ...]) -> Sum:
     """The derivative of a function at its argument; what SymPy writes with new functions gets names of their own."""
     free = {i for i in atom_indices(argument) if isinstance(i, str)}
-    return flat_tree(_with_argument(derivative(head), argument), op, names, [i for i in scope if i in free])
-
-
-def _with_argument(tree: st.Tree, argument: Read) -> st.Tree:
-    """A derivative, which has one read, at the argument itself."""
-    if isinstance(tree, st.Read):
-        return st.Read(argument.name, tuple(map(syntax_index, argument.index)))
-    return st.rebuild(tree, lambda child: _with_argument(child, argument))
+    return flat_tree(with_arguments(derivative(head), u=argument), op, names, [i for i in scope if i in free])
 
 
 def _maximizers(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]:

@@ -2,9 +2,10 @@
 
 Names are bound to their definitions: forward names to theirs, adjoints to what the chain rule says. Then
 
-* ``forward``: each name of the author's has the value that the equations give it as written;
+* ``forward``: each name of the author's, as it is computed, has the value that the equations give it as written;
 * ``chain rule``: each adjoint collects what the definitions that read its name send to it, measured by a small change;
 * every other rule: both sides of the step are equal;
+* ``condition``: the right side of a rewriting for accuracy loses no digits where the left side does not;
 * ``closed form``: each line, computed from the other lines alone, equals the chain rule's adjoint, and each gradient equals
   the brute-force derivative of the equations as written;
 * ``full``: so does the derivation that keeps the adjoint of every equation.
@@ -21,6 +22,7 @@ from fractions import Fraction
 from functools import partial
 from typing import TypeVar
 
+from derive.condition import harder, worse
 from derive.derivation import Derivation, Step
 from derive.engine import derive_full, style_of
 from derive.evaluate import (
@@ -41,6 +43,7 @@ from derive.evaluate import (
 )
 from derive.factor import to_tree
 from derive.flatten import Definition
+from derive.rounding import ACCURATE
 from derive.terms import Sum, sum_reads
 from derive.unicode import language
 
@@ -154,11 +157,15 @@ class _Checker:
         self.derivation, self.full, self.at, self.seed = derivation, full, at, seed
         self.op = derivation.op
         self.written = Values(at, derivation.written)
-        self.values = Values(at, [*derivation.forward, *derivation.chain])
+        known = {d.name for d in derivation.stable}
+        self.made = [d for d in derivation.forward if d.name not in known]
+        self.values = Values(at, [*derivation.stable, *self.made, *derivation.chain])
+        self.computed = Values(at, [*derivation.forward, *derivation.lines])
 
     def run(self) -> list[Check]:
         truth = self.truth()
-        return [*self.forward(), *(self.step(s) for s in self.derivation.steps), *self.lines(truth), *self.chain_rule(truth)]
+        steps = [self.step(s) for s in self.derivation.steps]
+        return [*self.forward(), *steps, *self.conditions(), *self.lines(truth), *self.chain_rule(truth)]
 
     def truth(self) -> Mapping[str, Table]:
         """The brute-force gradients; none where the equations cannot be evaluated exactly."""
@@ -171,7 +178,7 @@ class _Checker:
         out = []
         for d in self.derivation.forward:
             if d.author:
-                out.append(self.compared("forward", d.name, self.values, d.body, d.index, truth.get(d.name)))
+                out.append(self.compared("forward", d.name, self.computed, d.body, d.index, truth.get(d.name)))
         return out
 
     def step(self, step: Step) -> Check:
@@ -184,6 +191,16 @@ class _Checker:
             check = replace(check, before=self.text(step.before, step.index), after=self.text(step.after, step.index))
         return check
 
+    def conditions(self) -> list[Check]:
+        """The steps that were taken for the sake of accuracy alone."""
+        values = Values(harder(self.derivation, self.at), [*self.derivation.stable, *self.made, *self.derivation.chain])
+        out = []
+        for step in [s for s in self.derivation.steps if s.rule in ACCURATE]:
+            reason = self.reason(partial(worse, step, values))
+            sides = [self.text(body, step.index) if reason else "" for body in (step.before, step.after)]
+            out.append(Check("condition", step.name, not reason, reason, *sides))
+        return out
+
     def differ(self, step: Step, values: Values) -> str:
         """Why the two sides of a step are not equal, or nothing."""
 
@@ -195,14 +212,13 @@ class _Checker:
     def lines(self, truth: Mapping[str, Table]) -> list[Check]:
         """The closed lines against the chain rule, and the gradients among them against brute force."""
         derivation = self.derivation
-        values = Values(self.at, [*derivation.forward, *derivation.lines])
         out = []
         for line in derivation.lines:
             if line.name in derivation.gradients:
                 expected = truth.get(line.name)
             else:
                 expected, _ = _guarded(partial(self.values.table, line.name))
-            out.append(self.compared("closed form", line.name, values, line.body, line.index, expected))
+            out.append(self.compared("closed form", line.name, self.computed, line.body, line.index, expected))
         missing = set(derivation.gradients) - {line.name for line in derivation.lines}
         return [*out, *(Check("closed form", name, False, "there is no such line") for name in sorted(missing))]
 
@@ -259,7 +275,7 @@ class _Checker:
             if adjoint != f"d{name}":  # an output that other equations read too: what comes from outside is part of it
                 upstream = values.table(f"d{name}")
                 found += sum((upstream[k] * r[k] for k in du), ZERO)
-            for d in derivation.forward:
+            for d in derivation.stable:
                 dv = self.adjoint_of(d.name, derivation)
                 if name in sum_reads(d.body) and (dv in values.definitions or dv in values.tables):
                     part, size = _directional(values, d, values.table(dv), name, r)

@@ -39,13 +39,15 @@ class Line:
 class Derivation:
     """The derivation of an op's vector-Jacobian product.
 
-    ``written`` are the flat definitions of the author's equations, ``forward`` the same after stabilisation (with what the
-    backward needs beyond them), ``chain`` the adjoint of every one of them as the chain rule gives it. ``lines`` are the
-    closed forms, each after those it reads: ``gradients`` names those that are the op's results, in input order.
+    ``written`` are the flat definitions of the author's equations, ``stable`` the same after stabilisation (with what the
+    backward needs beyond them), ``chain`` the adjoint of every one of them as the chain rule gives it, and ``forward`` the
+    definitions as they are computed, rewritten where that rounds better. ``lines`` are the closed forms, each after those
+    it reads: ``gradients`` names those that are the op's results, in input order.
     """
 
     op: st.Op
     written: tuple[Definition, ...]
+    stable: tuple[Definition, ...]
     forward: tuple[Definition, ...]
     chain: tuple[Definition, ...]
     steps: tuple[Step, ...]

@@ -8,8 +8,8 @@ from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
 from derive.factor import Style, syntax_index, to_tree
-from derive.flatten import Definition
-from derive.terms import Extremum, Read, Sum
+from derive.flatten import Definition, is_reduction
+from derive.terms import Read, Sum
 
 TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
 
@@ -17,7 +17,7 @@ TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
 def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = ()) -> TreeOf:
     """A function from an expression and its free indices to its tree, engine-made names inlined but those to ``keep``."""
     definitions = {d.name: d for d in forward}
-    kept = set(keep) | {d.name for d in definitions.values() if d.author or is_reduction(d)}
+    kept = set(keep) | {d.name for d in definitions.values() if d.author or d.kept or is_reduction(d)}
     plain = style_of(op, list(definitions.values()))
 
     def read(r: Read) -> st.Tree | None:
@@ -29,11 +29,6 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = ()) 
 
     style = Style(rank=plain.rank, size=plain.size, read=read)
     return lambda body, index: to_tree(body, index, style)
-
-
-def is_reduction(d: Definition) -> bool:
-    """Whether computing the name takes a loop: a sum, a maximum or a minimum."""
-    return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)
 
 
 def of_derivation(derivation: Derivation) -> TreeOf:

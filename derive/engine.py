@@ -1,9 +1,10 @@
-"""Op in, derivation out, in five stages.
+"""Op in, derivation out, in six stages.
 
 * flatten: equations to flat definitions;
 * stabilise: the same with scaled exponentials;
 * adjoints: one for each definition, as the chain rule gives it;
 * simplify: closed lines, every step recorded;
+* rounded: what changes only how values are rounded;
 * factor: flat lines to trees for printing and code.
 """
 
@@ -18,12 +19,13 @@ from derive.errors import OpError
 from derive.factor import DEFAULT_SIZE, Style, to_tree
 from derive.flatten import Definition, flatten
 from derive.log_scale import log_relations
+from derive.rounding import rounded
 from derive.simplify import Simplifier
 from derive.stabilise import stabilise
 
 
 def derive(op: st.Op) -> Derivation:
-    """Derive the closed vector-Jacobian product of an op (OpError if the op has nothing to differentiate)."""
+    """Derive the closed vector-Jacobian product of an op, or of a variant (OpError if it has nothing to differentiate)."""
     _check(op)
     written, names = flatten(op)
     forward, shifts = stabilise(op, written, names)
@@ -34,14 +36,16 @@ def derive(op: st.Op) -> Derivation:
     lines = work.run()
     author = {e.name for e in op.equations}
     steps = [Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]
-    style = style_of(op, forward, work.model.size)
     index = {d.name: d.index for d in chain}
+    computed, lines, last = rounded(op, names, forward, lines, index)
+    style = style_of(op, computed, work.model.size)
     return Derivation(
         op=op,
         written=written,
-        forward=forward,
+        stable=forward,
+        forward=computed,
         chain=tuple(chain),
-        steps=(*steps, *work.steps),
+        steps=(*steps, *work.steps, *last),
         lines=tuple(Line(n, index[n], body, to_tree(body, index[n], style)) for n, body in lines.items()),
         gradients=work.gradients,
     )
@@ -55,7 +59,7 @@ def derive_full(op: st.Op) -> Derivation:
     forward = tuple(names.definitions)
     style = style_of(op, forward)
     lines = tuple(Line(d.name, d.index, d.body, to_tree(d.body, d.index, style)) for d in chain)
-    return Derivation(op, forward, forward, chain, (), lines, tuple(f"d{t.name}" for t in op.differentiable))
+    return Derivation(op, forward, forward, forward, chain, (), lines, tuple(f"d{t.name}" for t in op.differentiable))
 
 
 def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int] | None = None) -> Style:

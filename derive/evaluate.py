@@ -20,6 +20,7 @@ import mpmath
 
 from derive import syntax as st
 from derive.axes import equal_axes
+from derive.special import scaled_erfc
 from derive.terms import (
     Argument,
     Atom,
@@ -102,6 +103,10 @@ class Real:
     def call(self, head: str, arg: Any) -> Any:
         if head == "log":
             return MP.log(arg) if arg > 0 else NAN
+        if head == "log1p":
+            return MP.log1p(arg) if arg > -1 else NAN
+        if head == "erfcx":
+            return scaled_erfc(MP, arg)
         if head == "abs":
             return abs(arg)
         return getattr(MP, head)(arg)
@@ -373,8 +378,8 @@ class Author:
 
     def condition(self, tree: st.Compare | st.Match) -> Evaluator:
         if isinstance(tree, st.Match):
-            one, other = _slot(tree.left), _slot(tree.right)
-            return lambda tables, env: one(tables, env) == other(tables, env)
+            one, other, equal = _slot(tree.left), _slot(tree.right), tree.equal
+            return lambda tables, env: (one(tables, env) == other(tables, env)) == equal
         rel, a, b = tree.rel, self.compiled(tree.left), self.compiled(tree.right)
         return lambda tables, env: compare(self.numbers, rel, a(tables, env), b(tables, env))
 

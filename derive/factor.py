@@ -169,7 +169,7 @@ class _Builder:
 
     def added(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
         """A sum without a common factor: two sides of a condition, then the factor most worth sharing, then term by term."""
-        branches = self.branches(terms, scope)
+        branches = self.branches(terms, scope) or self.unequal(terms)
         if branches is not None:
             return branches
         shared = self.most_shared(terms)
@@ -194,6 +194,16 @@ class _Builder:
             choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
             return _added([choice, self.sum(rest, scope)]) if rest else choice
         return None
+
+    def unequal(self, terms: list[Term]) -> st.Tree | None:
+        """``1 - [c = j]`` as ``[c != j]``."""
+        if len(terms) != 2 or ({}, Fraction(1)) not in terms:
+            return None
+        ((powers, c),) = [t for t in terms if t != ({}, Fraction(1))]
+        hot = next(iter(powers))
+        if c != -1 or len(powers) != 1 or not isinstance(hot, Delta):
+            return None
+        return st.Indicator(st.Match(syntax_index(hot.left), syntax_index(hot.right), False))
 
     def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
         """The factor, with its sign, that most terms share; None if sharing saves no multiplication.
@@ -235,8 +245,11 @@ class _Builder:
         """Numerators from few axes to many, each group over the divisors that have no more axes than it."""
         powers, coefficient = _roots_down(powers, coefficient)
         powers = _as_means(powers)
-        num = [(f, e) for f, e in powers.items() if e > 0]
         groups: list[tuple[frozenset[str], list[st.Tree]]] = []
+        if root := self.root_of_quotient(powers):
+            powers = {f: e for f, e in powers.items() if not isinstance(f, Irrational)}
+            groups.append((frozenset(), [root]))
+        num = [(f, e) for f, e in powers.items() if e > 0]
         for f, e in sorted(num, key=lambda fe: (len(factor_indices(fe[0])), self.rank(fe[0]), _order(fe[0]))):
             axes = factor_indices(f)
             if groups and groups[-1][0] == axes:
@@ -250,6 +263,14 @@ class _Builder:
             numbers.append(st.Num(Fraction(abs(coefficient.numerator))))
         tree = _arranged(groups, numbers, self.divisors(powers, coefficient.denominator, scope))
         return st.Neg(tree) if coefficient < 0 else tree
+
+    def root_of_quotient(self, powers: Powers) -> st.Tree | None:
+        """``sqrt(2)/sqrt(pi)`` as ``sqrt(2/pi)``, where a product has no other roots of numbers."""
+        roots = {e: f for f, e in powers.items() if isinstance(f, Irrational)}
+        half = Fraction(1, 2)
+        if roots.keys() != {half, -half} or sum(isinstance(f, Irrational) for f in powers) != 2:
+            return None
+        return st.Pow(st.Div(self.atom(roots[half]), self.atom(roots[-half])), st.Num(half))
 
     def divisors(self, powers: Powers, denominator: int, scope: tuple[str, ...]) -> list[tuple[frozenset[str], st.Tree]]:
         """What is divided by, each with its axes: the number, roots of numbers as one, then few axes to many."""
@@ -410,6 +431,13 @@ def syntax_index(index: Index) -> st.Index:
     if isinstance(index, Lookup):
         return st.Lookup(index.name, tuple(map(syntax_index, index.index)))
     return index
+
+
+def with_arguments(tree: st.Tree, **reads: Read) -> st.Tree:
+    """A tree in names without axes, with a read in the place of each."""
+    if isinstance(tree, st.Read):
+        return st.Read(reads[tree.name].name, tuple(map(syntax_index, reads[tree.name].index)))
+    return st.rebuild(tree, lambda child: with_arguments(child, **reads))
 
 
 def _sign(e: Exponent) -> int:

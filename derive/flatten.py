@@ -49,12 +49,16 @@ from derive.terms import (
 
 @dataclass(frozen=True)
 class Definition:
-    """``name[index] = body``. ``tree`` is the author's own right side; None for a name made by the engine."""
+    """``name[index] = body``. ``tree`` is the author's own right side; None for a name made by the engine.
+
+    What is ``kept`` is computed on its own, never written out where it is read: the order of its operations matters.
+    """
 
     name: str
     index: tuple[str, ...]
     body: Sum
     tree: st.Tree | None = None
+    kept: bool = False
 
     @property
     def author(self) -> bool:
@@ -89,7 +93,7 @@ class Names:
 
     def alias(self, read: Read) -> Sum:
         """The read, or the monomial that an engine-made name stands for: ``u`` made for ``x/2`` is ``x/2`` again."""
-        d = next((d for d in self.definitions if d.name == read.name and not d.author), None)
+        d = next((d for d in self.definitions if d.name == read.name and not (d.author or d.kept)), None)
         only = d.body.single if d else None
         if d and only and not only[0].bound and all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
             return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
@@ -133,8 +137,11 @@ class Names:
         found = self.made.get(_key(body, index))
         return Read(found.name, index) if found else None
 
-    def read(self, body: Sum, scope: Iterable[str]) -> Read:
-        """A read of the name whose definition is ``body``; its axes follow the order of ``scope``."""
+    def read(self, body: Sum, scope: Iterable[str], stem: str = "", kept: bool = False) -> Read:
+        """A read of the name whose definition is ``body``; its axes follow the order of ``scope``.
+
+        A name that has to be made begins with ``stem``, or says what kind of expression it is; it may be ``kept``.
+        """
         free = sum_indices(body)
         index = tuple(i for i in dict.fromkeys(scope) if i in free)
         missing = free - set(index)
@@ -146,12 +153,17 @@ class Names:
             for i in index:
                 axes.append(st.fresh_index(axis_of(i), set(axes)))
             named = rename_free(body, dict(zip(index, axes, strict=True)))
-            found = Definition(self.fresh(_stem(body)), tuple(axes), named)
+            found = Definition(self.fresh(stem or _stem(body)), tuple(axes), named, kept=kept)
             self.made[key] = found
             self.definitions.append(found)
             if self.is_constant(body):
                 self.constants.add(found.name)
         return Read(found.name, index)
+
+
+def is_reduction(d: Definition) -> bool:
+    """Whether computing the name takes a loop: a sum, a maximum or a minimum."""
+    return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)
 
 
 def rename_reads(body: Sum, to: dict[str, str]) -> Sum:
@@ -191,7 +203,7 @@ def _stem(body: Sum) -> str:
         if isinstance(atom, Extremum) or (isinstance(atom, Function) and atom.head in ("maximum", "minimum")):
             return "m"
         if isinstance(atom, Function):
-            return {"exp": "e", "log": "l"}.get(atom.head, atom.head[0])
+            return {"exp": "e", "log": "l", "erfcx": "tail"}.get(atom.head, atom.head[0])
     if any(mono.bound for mono in body.terms):
         return "total"
     return "t"
@@ -266,8 +278,9 @@ class _Flattener:
                 return self.power(self.sum(a), exponent)
             case st.Reduce():
                 return self.reduction(tree)
-            case st.Indicator(st.Match(a, b)):
-                return atom_sum(delta(_index(a), _index(b)))
+            case st.Indicator(st.Match(a, b, equal)):
+                hot = atom_sum(delta(_index(a), _index(b)))
+                return hot if equal else number(1) - hot
             case st.Indicator(st.Compare() as c):
                 return atom_sum(self.condition(c))
             case st.Call("where", (st.Compare() as c, a, b)):
@@ -310,7 +323,8 @@ class _Flattener:
         return term({a: e * exponent for a, e in mono.factors}) * _number_power(coefficient, exponent)
 
     def condition(self, c: st.Compare) -> Condition:
-        return Condition(c.rel, self.plain(self.sum(c.left)), self.plain(self.sum(c.right)))
+        left, right = self.sum(c.left), self.sum(c.right)
+        return Condition(c.rel, self.plain(left if right else _unscaled(left)), self.plain(right))
 
     def plain(self, expr: Sum) -> Argument:
         """An argument that is a single read or a number; anything else is named."""
@@ -373,6 +387,15 @@ def _may_distribute(mono: Mono, coefficient: Fraction, exponent: Exponent) -> bo
         return False
     reads = [(a, e) for a, e in mono.factors if not isinstance(a, (Size, Irrational))]
     return not reads or (len(reads) == 1 and reads[0][1] in (1, -1) and isinstance(reads[0][0], Read))
+
+
+def _unscaled(expr: Sum) -> Sum:
+    """A read without the positive number that it is multiplied by, which does not change its sign."""
+    only = expr.single
+    if only is None or only[0].bound or only[1] <= 0:
+        return expr
+    rest = [(a, e) for a, e in only[0].factors if not isinstance(a, Irrational)]
+    return atom_sum(rest[0][0]) if len(rest) == 1 and rest[0][1] == 1 and isinstance(rest[0][0], Read) else expr
 
 
 def _number_power(value: Fraction, exponent: Exponent) -> Sum:

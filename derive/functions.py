@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import cache
 
 import sympy
+from sympy.codegen.cfunctions import expm1, log1p
 
-from derive.sympy_bridge import from_sympy
+from derive.sympy_bridge import erfcx, from_sympy
 from derive.syntax import Tree
 
 #: Functions of one argument, by the name used in the language.
@@ -23,6 +24,10 @@ UNARY: dict[str, type[sympy.Function]] = {
     "cos": sympy.cos,
     "atan": sympy.atan,
     "erf": sympy.erf,
+    "erfcx": erfcx,
+    "expm1": expm1,
+    "log1p": log1p,
+    "floor": sympy.floor,
     "abs": sympy.Abs,
     "sign": sympy.sign,
 }
@@ -33,15 +38,17 @@ NARY = {"where": 3, "maximum": 2, "minimum": 2}
 REDUCTIONS = ("sum", "mean", "max", "min")
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 #: Rough cost of one evaluation, in floating-point operations (measured order of magnitude on vector units).
-COST = {"exp": 10, "log": 10, "tanh": 15, "erf": 15, "abs": 1, "sign": 1, "maximum": 1, "minimum": 1, "where": 1}
+COST = {"exp": 10, "log": 10, "tanh": 15, "erf": 15, "erfcx": 20}
+COST |= dict.fromkeys(("floor", "abs", "sign", "maximum", "minimum", "where"), 1)
 COST_OTHER = 15
 
 
 @cache
 def derivative(head: str) -> Tree:
-    """The derivative of a unary function at ``Read("u")``, as a tree. That of ``abs`` at 0 is 0, as in torch."""
+    """The derivative of a unary function at ``Read("u")``, as a tree. It is 0 for ``floor``, and for ``abs`` at 0, as in torch."""
     u = sympy.Symbol("u", real=True)
     slope = sympy.diff(UNARY[head](u), u).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+    slope = slope.replace(sympy.Subs, lambda *_: sympy.Integer(0)).replace(sympy.Derivative, lambda *_: sympy.Integer(0))
     return from_sympy(slope)
 
 

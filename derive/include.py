@@ -245,8 +245,9 @@ class _Call:
                 if given is None:
                     return Read(self.name_of(name), self.index(index, scope))
                 return Read(given.name, self.index(index, scope)) if isinstance(given, Read) else given
-            case Match(left, right):
-                return Match(*self.index((left, right), scope))
+            case Match(left, right, equal):
+                sides = self.index((left, right), scope)
+                return Match(sides[0], sides[1], equal)
             case Mul(args):
                 factors: list[Tree] = []
                 for a in args:

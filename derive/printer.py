@@ -115,7 +115,7 @@ class Printer(ABC):
                 sides = self.at(left, Prec.SUM), self.at(right, Prec.SUM)
                 return f"{sides[0]} {self.relations.get(rel, rel)} {sides[1]}", Prec.CONDITION
             case Match(left, right):
-                return f"{self.index(left)} {self.relations.get('==', '==')} {self.index(right)}", Prec.CONDITION
+                return f"{self.index(left)} {self.relations.get(node.rel, node.rel)} {self.index(right)}", Prec.CONDITION
             case Indicator(cond):
                 return self.indicator(cond)
         raise TypeError(f"not an expression: {node!r}")

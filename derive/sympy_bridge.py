@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import sympy
 from sympy import Idx, Indexed, IndexedBase, KroneckerDelta, Piecewise, Sum
+from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
@@ -37,6 +38,28 @@ from derive.syntax import (
     Tree,
 )
 
+
+class erfcx(sympy.Function):
+    """``exp(u**2)*erfc(u)``, the scaled complementary error function, which SymPy does not have. Positive for real ``u``.
+
+    Source: DLMF 7.2; its derivative is ``2*u*erfcx(u) - 2/sqrt(pi)``.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        (u,) = self.args
+        return 2 * u * erfcx(u) - 2 / sympy.sqrt(sympy.pi)
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if self.args[0].is_extended_real else None
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_real
+
+
+#: What SymPy has under no name of its own.
+_FUNCTIONS = {"erfcx": erfcx, "expm1": expm1, "log1p": log1p}
 _HEADS = {"Abs": "abs", "Max": "maximum", "Min": "minimum"}
 _RELATION_CLASSES = {">": sympy.Gt, ">=": sympy.Ge, "<": sympy.Lt, "<=": sympy.Le, "==": sympy.Eq, "!=": sympy.Ne}
 
@@ -228,11 +251,13 @@ def to_sympy(tree: Tree) -> sympy.Expr:
             return Piecewise((to_sympy(a), to_sympy(c)), (to_sympy(b), True))
         case Call(head, args):
             names = {v: k for k, v in _HEADS.items()}
-            return getattr(sympy, names.get(head, head))(*map(to_sympy, args))
+            function = _FUNCTIONS.get(head) or getattr(sympy, names.get(head, head))
+            return function(*map(to_sympy, args))
         case Compare(rel, a, b):
             return _RELATION_CLASSES[rel](to_sympy(a), to_sympy(b))
-        case Indicator(Match(a, b)):
-            return KroneckerDelta(_to_index(a), _to_index(b))
+        case Indicator(Match(a, b, equal)):
+            same = KroneckerDelta(_to_index(a), _to_index(b))
+            return same if equal else 1 - same
         case Indicator(cond):
             return Piecewise((1, to_sympy(cond)), (0, True))
         case Reduce(kind, index, body):

@@ -10,7 +10,7 @@ An index is the name of its axis, with primes where one axis is used twice: ``n`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 __all__ = [
@@ -136,10 +136,15 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The condition that two indices are equal: ``c = t[n]``."""
+    """The condition that two indices are equal, ``c = t[n]``, or that they differ."""
 
     left: Index
     right: Index
+    equal: bool = True
+
+    @property
+    def rel(self) -> str:
+        return "==" if self.equal else "!="
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +188,17 @@ class Constant:
     default: str | None
 
 
+#: How an op may be derived: at the least cost, or so that nothing cancels.
+VARIANTS = ("", "accurate")
+
+
 @dataclass(frozen=True)
 class Op:
     """An operation: its signature, what it assumes, and its equations in order.
 
     ``stars`` are the axes written ``*s``, which stand for zero or more axes of the caller's tensors. ``sizes`` are the
-    axis lengths at which costs are compared. ``text`` is the source that it was parsed from, if it was.
+    axis lengths at which costs are compared. ``text`` is the source that it was parsed from, if it was. ``variant`` is "" or
+    "accurate"; a variant computes the same and has the name of the op with its own behind it.
     """
 
     name: str
@@ -203,6 +213,18 @@ class Op:
     title: str = ""
     source: str = ""
     notes: tuple[str, ...] = field(default=())
+    variant: str = ""
+
+    @property
+    def base(self) -> str:
+        """The name of the op that this is, or is a variant of."""
+        return self.name.removesuffix(f"_{self.variant}") if self.variant else self.name
+
+    def as_variant(self, variant: str) -> Op:
+        """The op of another variant (ValueError if there is none of that name)."""
+        if variant not in VARIANTS:
+            raise ValueError(f"there is no variant '{variant}'; expected one of {', '.join(map(repr, VARIANTS))}")
+        return replace(self, name=f"{self.base}_{variant}" if variant else self.base, variant=variant)
 
     @property
     def differentiable(self) -> tuple[Tensor, ...]:
@@ -343,8 +365,8 @@ def rename(node: Tree, to: dict[str, Index]) -> Tree:
     match node:
         case Read(name, index):
             return Read(name, tuple(rename_index(i, to) for i in index))
-        case Match(left, right):
-            return Match(rename_index(left, to), rename_index(right, to))
+        case Match(left, right, equal):
+            return Match(rename_index(left, to), rename_index(right, to), equal)
         case Reduce(kind, index, body):
             inner = {k: v for k, v in to.items() if k not in index}
             taken = {n for v in inner.values() for n in index_names(v)} | set(free_indices(body)) - set(index)

@@ -72,7 +72,7 @@ class _Language(LinePrinter):
         # An index on its own carries no star: only the slots of a tensor do.
         if isinstance(node, Match):
             left, right = (self.name(i) if isinstance(i, str) else self.index(i) for i in (node.left, node.right))
-            return f"{left} == {right}", Prec.CONDITION
+            return f"{left} {node.rel} {right}", Prec.CONDITION
         return super().render(node)
 
     def reduce(self, kind: str, index: tuple[str, ...], body: Tree) -> Printed:

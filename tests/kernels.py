@@ -18,9 +18,10 @@ from codegen.plan import plan
 from codegen.program import Kernel, Program
 from codegen.reference import Torch
 from derive import syntax
-from derive.ops import names
+from derive.ops import names, variants
+from derive.ops import reference as reference_of
 
-OPS = names()
+OPS = tuple(sorted((*names(), *variants())))
 
 
 @cache
@@ -70,7 +71,7 @@ def inputs(
 
 def reference(name: str) -> Callable[..., torch.Tensor]:
     """torch's own function for the op, taking its inputs and constants by name."""
-    function = importlib.import_module(f"derive.ops.{name}").reference
+    function = reference_of(kernel(name).op)
     wanted = [p for p in inspect.signature(function).parameters if p != "torch"]
     return lambda values, given: function(torch, *(({**values, **given})[p] for p in wanted))
 

@@ -266,6 +266,7 @@ def sample() -> tuple[Derivation, Trees]:
     derivation = Derivation(
         op=op,
         written=(),
+        stable=(),
         forward=(made,),
         chain=(Definition("dx", ("n", "s"), steps[1]),),
         steps=tuple(Step(r, "dx", ("n", "s"), p, q) for r, p, q in zip(rules, steps[:-1], steps[1:], strict=True)),

@@ -18,7 +18,7 @@ from codegen.program import Kernel
 from codegen.reference import evaluate
 from codegen.verify import load_kernel, run_kernel
 from derive import syntax as st
-from derive.ops import names
+from derive.ops import names, reference
 
 __all__ = ["Implementation", "emitted", "implementations", "torch_itself"]
 
@@ -53,7 +53,7 @@ def emitted(kernel: Kernel, backend: str, variant: str = "") -> Implementation |
 
 def torch_itself(op: st.Op) -> Implementation:
     """torch's own function for an op of the catalogue, else the op's equations in torch; differentiated by autograd."""
-    known = op.name in names()
+    known = op.base in names()
     function = _reference(op) if known else _equations(op)
 
     def run(inputs: Tensors, upstream: list[torch.Tensor], constants: dict[str, float]) -> Any:
@@ -68,7 +68,7 @@ def torch_itself(op: st.Op) -> Implementation:
 
 
 def _reference(op: st.Op) -> Callable[[Tensors, dict[str, float]], list[torch.Tensor]]:
-    function = importlib.import_module(f"derive.ops.{op.name}").reference
+    function = reference(op)
     wanted = [p for p in inspect.signature(function).parameters if p != "torch"]
 
     def run(inputs: Tensors, constants: dict[str, float]) -> list[torch.Tensor]:

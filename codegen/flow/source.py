@@ -18,9 +18,8 @@ from codegen.source import FunctionSource
 from derive import derive, derive_full
 from derive import syntax as st
 from derive.derivation import Derivation
-from derive.display import is_reduction
 from derive.factor import Style, syntax_index, to_tree
-from derive.flatten import Definition
+from derive.flatten import Definition, is_reduction
 from derive.terms import Read
 from derive.unicode import language
 

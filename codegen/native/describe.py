@@ -80,7 +80,9 @@ class _Description:
         )
         if f.kind == "point":
             assert f.labels is not None
-            return f"{left} -= {text(f.body)} in the one entry of each row that {f.labels.name} names"
+            return (
+                f"{left} {'=' if f.replaces else '-='} {text(f.body)} in the one entry of each row that {f.labels.name} names"
+            )
         tree = f.equation.tree if f.kind == "scatter" else f.body
         if f.reduces or f.kind == "product":
             tree = st.Reduce("sum" if f.kind == "product" else f.kind, f.reduced, f.body)

@@ -28,8 +28,8 @@ class Flat:
 
     ``kind`` is "map"; one of the reductions over ``reduced``; "product", a contraction of two reads; "scatter", a sum whose
     terms go to the rows that ``labels`` name; or "point", which subtracts the body from the one entry of each row of an
-    existing value that ``labels`` name. ``loops`` are the indices that it runs over, outermost first. What is ``kept`` is
-    never computed again where it is used.
+    existing value that ``labels`` name, or with ``replaces`` puts it there. ``loops`` are the indices that it runs over,
+    outermost first. What is ``kept`` is never computed again where it is used.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Flat:
     equation: Statement
     labels: st.Lookup | None = None
     kept: bool = False
+    replaces: bool = False
 
     @property
     def over(self) -> str:
@@ -80,10 +81,11 @@ class _Flattening:
     def statement(self, s: Statement) -> None:
         hot = OneHot.of(s.tree, s.index)
         if hot is not None:
-            amount = _product(hot.factors)
+            amount = _product((*hot.factors, *hot.amount))
+            amount = st.Neg(amount) if hot.replaces else amount
             rows = tuple(i for i in s.index if i != hot.target)
             self.add("map", s.name, s.index, self.lifted(_product((*hot.factors, hot.rest)), s), s)
-            self.add("point", s.name, s.index, self.lifted(amount, s), s, labels=hot.labels, loops=rows)
+            self.add("point", s.name, s.index, self.lifted(amount, s), s, labels=hot.labels, loops=rows, replaces=hot.replaces)
         elif isinstance(s.tree, st.Reduce) and s.tree.index:
             self.reduction(s.tree, s, s.name, s.index)
         else:
@@ -100,10 +102,11 @@ class _Flattening:
         reduced: tuple[str, ...] = (),
         labels: st.Lookup | None = None,
         loops: tuple[str, ...] | None = None,
+        replaces: bool = False,
     ) -> Flat:
         fate = s.fate if name == s.name else "temporary"
         inside = self.sorted({*index, *reduced, *st.free_indices(body)}) if loops is None else loops
-        flat = Flat(name, index, kind, body, fate, reduced, inside, s, labels)
+        flat = Flat(name, index, kind, body, fate, reduced, inside, s, labels, replaces=replaces)
         self.axes[name] = index
         self.out.append(flat)
         return flat
@@ -156,7 +159,7 @@ class _Flattening:
         """``dtable[v, d] = sum[s](dy[s, d]*[v = t[s]])``; None if the sum is something else."""
         factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
         for f in factors if tree.kind == "sum" else ():
-            if not (isinstance(f, st.Indicator) and isinstance(f.cond, st.Match)):
+            if not (isinstance(f, st.Indicator) and isinstance(f.cond, st.Match) and f.cond.equal):
                 continue
             target, labels = f.cond.left, f.cond.right
             if isinstance(target, st.Lookup):

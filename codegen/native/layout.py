@@ -54,6 +54,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "log": ("exp",),
     "tanh": ("exp",),
     "erf": ("exp",),
+    "erfcx": ("exp",),
     "sinh": ("exp",),
     "cosh": ("sinh",),
     "sigmoid": ("exp",),

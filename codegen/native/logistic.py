@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from fractions import Fraction
+from typing import TypeGuard
 
 from codegen.program import Program, Statement
 from derive import syntax as st
@@ -47,6 +49,7 @@ def _difference(a: st.Tree, b: st.Tree) -> st.Tree | None:
     parts: Counter[st.Tree] = Counter()
     _collect(a, 1, parts)
     _collect(b, -1, parts)
+    _collect_gaps(parts)
     left = [st.Neg(t) if n < 0 else t for t, n in parts.items() if n]
     if not left or any(abs(n) > 1 for n in parts.values()):
         return None
@@ -62,6 +65,25 @@ def _collect(node: st.Tree, sign: int, parts: Counter[st.Tree]) -> None:
                 _collect(a, sign, parts)
         case _:
             parts[node] += sign
+
+
+def _collect_gaps(parts: Counter[st.Tree]) -> None:
+    """``maximum(0, u) - maximum(0, -u)`` is ``u``."""
+    positive = [(t, t.args[1]) for t, n in parts.items() if n == 1 and _is_gap(t)]
+    negative = [(t, t.args[1]) for t, n in parts.items() if n == -1 and _is_gap(t)]
+    for one, u in positive:
+        for other, v in negative:
+            both: Counter[st.Tree] = Counter()
+            _collect(u, 1, both)
+            _collect(v, 1, both)
+            if not any(both.values()):
+                del parts[one], parts[other]
+                _collect(u, 1, parts)
+                return
+
+
+def _is_gap(tree: st.Tree) -> TypeGuard[st.Call]:
+    return isinstance(tree, st.Call) and tree.head == "maximum" and tree.args[0] == st.Num(Fraction(0))
 
 
 def _needed(statements: Iterable[Statement]) -> list[Statement]:

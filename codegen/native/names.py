@@ -43,8 +43,8 @@ def renamed(program: Program) -> Program:
         match node:
             case st.Read(name, index):
                 return st.Read(in_c(name), tuple(map(slot, index)))
-            case st.Match(left, right):
-                return st.Match(slot(left), slot(right))
+            case st.Match(left, right, equal):
+                return st.Match(slot(left), slot(right), equal)
         return st.rebuild(node, tree)
 
     def slot(index: st.Index) -> st.Index:

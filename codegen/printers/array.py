@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from codegen.printers.axes import ADD, ATOM, COMPARE, MUL, NEG, POW, Value, aligned, merge, natural_order, positions
 from codegen.printers.contraction import Contraction
-from codegen.printers.one_hot import OneHot
+from codegen.printers.one_hot import OneHot, product
 from codegen.program import Program, Statement
 from derive import syntax as st
 from derive.errors import OpError
@@ -55,7 +55,7 @@ class ArrayPrinter:
             return None
         factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
         for f in factors:
-            if isinstance(f, st.Indicator) and isinstance(f.cond, st.Match):
+            if isinstance(f, st.Indicator) and isinstance(f.cond, st.Match) and f.cond.equal:
                 target, labels = f.cond.left, f.cond.right
                 if isinstance(target, st.Lookup):
                     target, labels = labels, target
@@ -72,14 +72,14 @@ class ArrayPrinter:
         return None
 
     def corrected(self, s: Statement) -> list[str] | None:
-        """``k*(a - [c = t[n]])``: scale ``a``, then correct the one entry of each row that its label names."""
+        """``k*(a - b*[c = t[n]])``: scale ``a``, then correct the one entry of each row that its label names."""
         hot = OneHot.of(s.tree, s.index)
         if hot is None:
             return None
         scaled = self.value(st.Mul((hot.rest, *hot.factors)), s.index)
         if scaled.axes != s.index:
             return None
-        amount = self.value(hot.factors[0] if len(hot.factors) == 1 else st.Mul(hot.factors), s.index)
+        amount = self.value(product((*hot.factors, *hot.amount)), s.index)
         return [f"{s.name} = {scaled.code}", *self.correction(s, hot, amount)]
 
     def ordered(self, value: Value, order: Sequence[str]) -> Value:
@@ -132,8 +132,8 @@ class ArrayPrinter:
                 return self.called(f"math.{head}" if plain else self.function(head), values, order)
             case st.Compare(rel, a, b):
                 return self.joined([self.value(a, order), self.value(b, order)], f" {rel} ", COMPARE, order)
-            case st.Indicator(st.Match(left, right)):
-                return self.indicator(left, right, order)
+            case st.Indicator(st.Match() as match):
+                return self.indicator(match, order)
             case st.Indicator(cond):
                 v = self.value(cond, order)
                 return Value(self.as_number(v.code), ATOM, v.axes)
@@ -247,11 +247,11 @@ class ArrayPrinter:
             return Value(self.arange(axis), ATOM, (index,))
         return self.read(st.Read(index.name, index.index), ())
 
-    def indicator(self, left: st.Index, right: st.Index, order: Sequence[str]) -> Value:
-        a, b = self.as_index(left), self.as_index(right)
-        if isinstance(left, str):
+    def indicator(self, match: st.Match, order: Sequence[str]) -> Value:
+        a, b = self.as_index(match.left), self.as_index(match.right)
+        if isinstance(match.left, str):
             a, b = b, a
-        v = self.joined([a, b], " == ", COMPARE, order)
+        v = self.joined([a, b], f" {match.rel} ", COMPARE, order)
         return Value(self.as_number(v.code), ATOM, v.axes)
 
     # ---- reductions ------------------------------------------------------------------------------------------------

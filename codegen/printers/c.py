@@ -10,8 +10,8 @@ from derive import syntax as st
 from derive.errors import OpError
 
 #: The functions of the language: those inlined from templates/native/functions, and those of the C library.
-INLINED = ("exp", "log", "tanh", "erf", "sinh", "cosh", "sigmoid")
-LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs"}
+INLINED = ("exp", "log", "tanh", "erf", "erfcx", "sinh", "cosh", "sigmoid")
+LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs", "floor": "floor", "expm1": "expm1", "log1p": "log1p"}
 HELPERS = {"sign": "sign", "maximum": "larger", "minimum": "smaller"}
 #: Powers that are products.
 POWERS = {2: "square", 3: "cube", 4: "fourth"}
@@ -62,8 +62,8 @@ class CExpressions:
                 return f"{self.function(head)}({', '.join(self.show(a) for a in args)})", ATOM
             case st.Compare(rel, a, b):
                 return f"{self.at(a, COMPARE + 1)} {rel} {self.at(b, COMPARE + 1)}", COMPARE
-            case st.Indicator(st.Match(a, b)):
-                return f"(real)({self.index(a)} == {self.index(b)})", NEG
+            case st.Indicator(st.Match(a, b) as match):
+                return f"(real)({self.index(a)} {match.rel} {self.index(b)})", NEG
             case st.Indicator(cond):
                 return f"(real)({self.show(cond)})", NEG
         raise OpError(f"CExpressions cannot print {type(tree).__name__}; add a case to CExpressions.code", op=self.op)

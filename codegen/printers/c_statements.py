@@ -62,11 +62,11 @@ class CStatements(CElements):
         return any(f.name in needs(g) for g, _ in flats_in(self.body) if g is not f)
 
     def correct(self, f: Flat) -> None:
-        """Take the value away from the one entry that the labels name."""
+        """Take the value away from the one entry that the labels name, or put it there."""
         assert f.labels is not None
         target = next(i for i in f.index if i not in f.labels.index)
         index = tuple(f.labels if i == target else i for i in f.index)
-        self.emit(f"{self.element(f.name, index)} -= {self.spell.show(f.body)};")
+        self.emit(f"{self.element(f.name, index)} {'=' if f.replaces else '-='} {self.spell.show(f.body)};")
 
     def accumulate(self, f: Flat) -> None:
         """Take one more term into a reduction."""

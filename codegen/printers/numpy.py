@@ -25,6 +25,10 @@ class NumpyPrinter(ArrayPrinter):
         "cos": "np.cos",
         "atan": "np.arctan",
         "erf": "_erf",
+        "erfcx": "_erfcx",
+        "expm1": "np.expm1",
+        "log1p": "np.log1p",
+        "floor": "np.floor",
         "abs": "np.abs",
         "sign": "np.sign",
         "where": "np.where",
@@ -38,7 +42,7 @@ class NumpyPrinter(ArrayPrinter):
     def function(self, head: str) -> str:
         name = super().function(head)
         if name.startswith("_"):
-            self.helpers[name] = None
+            self.helpers |= {name: None, "_polynomial": None}
         return name
 
     def picked(self, tree: st.Read, position: int, labels: str) -> str:
@@ -193,7 +197,10 @@ class NumpyPrinter(ArrayPrinter):
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         slots = [hot.labels.name if i == hot.target else self.arange(i) for i in s.index]
         order = tuple(i for i in s.index if i != hot.target)
-        return [f"{s.name}[{', '.join(slots)}] -= {self.fit(amount, order)[0]}"]
+        entries, (code, level) = f"{s.name}[{', '.join(slots)}]", self.fit(amount, order)
+        if hot.replaces:
+            return [f"{entries} = -{code if level >= MUL else f'({code})'}"]
+        return [f"{entries} -= {code}"]
 
     def in_place(self, s: Statement) -> list[str] | None:
         """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, so no second one is needed."""

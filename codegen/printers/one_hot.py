@@ -1,4 +1,4 @@
-"""Recognise ``k*(a - [c = t[n]])``: something scaled, less a multiple of one-hot rows."""
+"""Recognise ``k*(a - b*[c = t[n]])``, and the same with ``a*[c != t[n]]``: one entry of each row is another."""
 
 from __future__ import annotations
 
@@ -9,29 +9,48 @@ from derive import syntax as st
 
 @dataclass(frozen=True)
 class OneHot:
-    """``factors*(rest - [target = labels])``."""
+    """``factors*(rest - amount*[target = labels])``; with ``replaces`` the amount stands in the place of the rest there."""
 
     factors: tuple[st.Tree, ...]
     rest: st.Tree
+    amount: tuple[st.Tree, ...]
     target: str
     labels: st.Lookup
+    replaces: bool
 
     @staticmethod
     def of(tree: st.Tree, index: tuple[str, ...]) -> OneHot | None:
         """The parts, or None where the expression over ``index`` is not of this form with one label per row."""
         args = tree.args if isinstance(tree, st.Mul) else ()
         sums = [a for a in args if isinstance(a, st.Add) and len(a.args) == 2]
-        if len(sums) != 1:
+        if len(sums) != 1 or not isinstance(sums[0].args[1], st.Neg):
             return None
-        rest, last = sums[0].args
-        if not (isinstance(last, st.Neg) and isinstance(last.arg, st.Indicator) and isinstance(last.arg.cond, st.Match)):
+        factors = tuple(a for a in args if a is not sums[0])
+        match, amount = _without_match(sums[0].args[1].arg, True)
+        other, rest = _without_match(sums[0].args[0], False)
+        if match is None or (other is not None and (other.left, other.right) != (match.left, match.right)):
             return None
-        target, labels = last.arg.cond.left, last.arg.cond.right
+        target, labels = match.left, match.right
         if isinstance(target, st.Lookup):
             target, labels = labels, target
-        factors = tuple(a for a in args if a is not sums[0])
         if not (isinstance(target, str) and isinstance(labels, st.Lookup)) or target not in index:
             return None
-        if any(target in st.free_indices(f) for f in factors) or labels.index != tuple(i for i in index if i != target):
+        if any(target in st.free_indices(f) for f in (*factors, *amount)):
             return None
-        return OneHot(factors, rest, target, labels)
+        if labels.index != tuple(i for i in index if i != target):
+            return None
+        return OneHot(factors, product(rest), amount, target, labels, other is not None)
+
+
+def _without_match(tree: st.Tree, equal: bool) -> tuple[st.Match | None, tuple[st.Tree, ...]]:
+    """The condition on two indices that a product holds, and its other factors."""
+    args = tree.args if isinstance(tree, st.Mul) else (tree,)
+    for a in args:
+        if isinstance(a, st.Indicator) and isinstance(a.cond, st.Match) and a.cond.equal == equal:
+            return a.cond, tuple(b for b in args if b is not a)
+    return None, args
+
+
+def product(factors: tuple[st.Tree, ...]) -> st.Tree:
+    """The factors as one tree."""
+    return factors[0] if len(factors) == 1 else st.Mul(factors)

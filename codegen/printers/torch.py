@@ -23,10 +23,20 @@ class TorchPrinter(ArrayPrinter):
         "cos": "torch.cos",
         "atan": "torch.atan",
         "erf": "torch.erf",
+        "erfcx": "_erfcx",
+        "expm1": "torch.expm1",
+        "log1p": "torch.log1p",
+        "floor": "torch.floor",
         "abs": "torch.abs",
         "sign": "torch.sign",
         "where": "torch.where",
     }
+
+    def function(self, head: str) -> str:
+        name = super().function(head)
+        if name.startswith("_"):
+            self.helpers[name] = None
+        return name
 
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
         place = [] if axis is None else [f"dim={axis}"]
@@ -49,7 +59,8 @@ class TorchPrinter(ArrayPrinter):
         )
         code = self.fit(less, s.index)[0]
         spread = f"({code}).expand({shape})" if not amount.axes else f"({code}).reshape({shape})"
-        return [f"{s.name} = {s.name}.scatter_add({position}, {hot.labels.name}[{column}].long(), {spread})"]
+        change = "scatter" if hot.replaces else "scatter_add"
+        return [f"{s.name} = {s.name}.{change}({position}, {hot.labels.name}[{column}].long(), {spread})"]
 
     def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
         rows = labels.name

@@ -1,13 +1,20 @@
-"""The catalogue: one file per op, found by its name. A file gives ``TEXT``, and may give ``SIZES``, ``SOURCE``, ``NOTES``."""
+"""The catalogue: one file per op, found by its name.
+
+A file gives ``TEXT``, and may give ``SIZES``, ``SOURCE``, ``NOTES``, and in ``VARIANTS`` what is emitted beside the op. A
+variant is found by the op's name with its own behind it: ``tanh_accurate``.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
+from types import ModuleType
+from typing import Any
 
 from derive.parse import parse
-from derive.syntax import Op
+from derive.syntax import VARIANTS, Op
 
 
 def names() -> tuple[str, ...]:
@@ -15,12 +22,29 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__)))
 
 
+def variants() -> tuple[str, ...]:
+    """The names of the variants that are emitted, in alphabetical order."""
+    return tuple(f"{name}_{v}" for name in names() for v in getattr(_module(name), "VARIANTS", ()))
+
+
+def reference(op: Op) -> Callable[..., Any]:
+    """What torch itself computes in the place of an op or a variant: a function of torch, the inputs and the constants."""
+    return _module(op.base).reference
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
 @cache
 def find(name: str) -> Op | None:
-    """The op of that name, or None."""
+    """The op or the variant of that name, or None."""
+    base, _, variant = name.rpartition("_")
+    if variant in VARIANTS and base in names():
+        return load(base).as_variant(variant)
     if name not in names():
         return None
-    module = importlib.import_module(f"{__name__}.{name}")
+    module = _module(name)
     return parse(
         module.TEXT.strip(),
         catalogue=find,
@@ -32,7 +56,7 @@ def find(name: str) -> Op | None:
 
 
 def load(name: str) -> Op:
-    """The op of that name (KeyError with the known names if there is none)."""
+    """The op or the variant of that name (KeyError with the known names if there is none)."""
     op = find(name)
     if op is None:
         raise KeyError(f"no op '{name}' in the catalogue; known: {', '.join(names())}")

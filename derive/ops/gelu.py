@@ -6,6 +6,7 @@ y[*s] = gelu(x[*s])
 cdf[*s] = (1 + erf(x[*s] / sqrt(2))) / 2
 y[*s]   = x[*s] * cdf[*s]
 """
+VARIANTS = ("accurate",)
 SOURCE = "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415"
 
 

@@ -6,6 +6,7 @@ y[*s] = silu(x[*s])
 g[*s] = sigmoid(x[*s])
 y[*s] = x[*s] * g[*s]
 """
+VARIANTS = ("accurate",)
 SOURCE = "Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units, arXiv:1702.03118"
 
 

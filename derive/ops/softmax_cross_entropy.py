@@ -8,6 +8,7 @@ p[n, c] = exp(z[n, c]) / sum[c](exp(z[n, c]))
 loss    = -mean[n](log(p[n, t[n]]))
 """
 SIZES = {"n": 1024, "c": 1024}
+VARIANTS = ("accurate",)
 SOURCE = "Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4"
 
 

@@ -5,6 +5,7 @@ y[*s] = tanh(x[*s])
 
 y[*s] = tanh(x[*s])
 """
+VARIANTS = ("accurate",)
 SOURCE = "LeCun et al., Efficient BackProp (1998)"
 
 

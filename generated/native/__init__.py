@@ -5,6 +5,11 @@ from .attention import attention_backward, attention_forward, attention_forward_
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_forward_backward
 from .embedding import embedding_backward, embedding_forward, embedding_forward_backward
 from .gelu import gelu_backward, gelu_forward, gelu_forward_backward
+from .gelu_accurate import (
+    gelu_accurate_backward,
+    gelu_accurate_forward,
+    gelu_accurate_forward_backward,
+)
 from .layernorm import layernorm_backward, layernorm_forward, layernorm_forward_backward
 from .linear import linear_backward, linear_forward, linear_forward_backward
 from .log_softmax import (
@@ -18,14 +23,34 @@ from .mlp import mlp_backward, mlp_forward, mlp_forward_backward, mlp_step
 from .relu import relu_backward, relu_forward, relu_forward_backward
 from .rmsnorm import rmsnorm_backward, rmsnorm_forward, rmsnorm_forward_backward
 from .sigmoid import sigmoid_backward, sigmoid_forward, sigmoid_forward_backward
+from .sigmoid_accurate import (
+    sigmoid_accurate_backward,
+    sigmoid_accurate_forward,
+    sigmoid_accurate_forward_backward,
+)
 from .silu import silu_backward, silu_forward, silu_forward_backward
+from .silu_accurate import (
+    silu_accurate_backward,
+    silu_accurate_forward,
+    silu_accurate_forward_backward,
+)
 from .softmax import softmax_backward, softmax_forward, softmax_forward_backward
 from .softmax_cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
     softmax_cross_entropy_forward_backward,
 )
+from .softmax_cross_entropy_accurate import (
+    softmax_cross_entropy_accurate_backward,
+    softmax_cross_entropy_accurate_forward,
+    softmax_cross_entropy_accurate_forward_backward,
+)
 from .tanh import tanh_backward, tanh_forward, tanh_forward_backward
+from .tanh_accurate import (
+    tanh_accurate_backward,
+    tanh_accurate_forward,
+    tanh_accurate_forward_backward,
+)
 
 __all__ = [
     "attention_forward",
@@ -40,6 +65,9 @@ __all__ = [
     "gelu_forward",
     "gelu_backward",
     "gelu_forward_backward",
+    "gelu_accurate_forward",
+    "gelu_accurate_backward",
+    "gelu_accurate_forward_backward",
     "layernorm_forward",
     "layernorm_backward",
     "layernorm_forward_backward",
@@ -68,16 +96,28 @@ __all__ = [
     "sigmoid_forward",
     "sigmoid_backward",
     "sigmoid_forward_backward",
+    "sigmoid_accurate_forward",
+    "sigmoid_accurate_backward",
+    "sigmoid_accurate_forward_backward",
     "silu_forward",
     "silu_backward",
     "silu_forward_backward",
+    "silu_accurate_forward",
+    "silu_accurate_backward",
+    "silu_accurate_forward_backward",
     "softmax_forward",
     "softmax_backward",
     "softmax_forward_backward",
     "softmax_cross_entropy_forward",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward_backward",
+    "softmax_cross_entropy_accurate_forward",
+    "softmax_cross_entropy_accurate_backward",
+    "softmax_cross_entropy_accurate_forward_backward",
     "tanh_forward",
     "tanh_backward",
     "tanh_forward_backward",
+    "tanh_accurate_forward",
+    "tanh_accurate_backward",
+    "tanh_accurate_forward_backward",
 ]

@@ -205,9 +205,8 @@ __attribute__((always_inline)) static inline real real_sigmoid(real x) {
 
 /* Forward of sigmoid.
  *
- *     m[s] = maximum(0, -x[s])
- *     e[s] = exp(-m[s])
- *     y[s] = e[s]/(e[s] + exp(-(x[s] + m[s])))
+ *     e[s] = exp(-maximum(0, -x[s]))
+ *     y[s] = e[s]/(e[s] + exp(-maximum(0, x[s])))
  *
  * Takes x[s].
  * Writes y[s].
@@ -282,9 +281,8 @@ int PACKED(sigmoid_backward)(const int64_t *size, void *const *data, const int64
 
 /* Forward and backward of sigmoid.
  *
- *     m[s] = maximum(0, -x[s])
- *     e[s] = exp(-m[s])
- *     y[s] = e[s]/(e[s] + exp(-(x[s] + m[s])))
+ *     e[s] = exp(-maximum(0, -x[s]))
+ *     y[s] = e[s]/(e[s] + exp(-maximum(0, x[s])))
  *     dx[s] = dy[s]*y[s]*(1 - y[s])
  *
  * Takes x[s], dy[s].

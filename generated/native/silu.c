@@ -206,9 +206,8 @@ __attribute__((always_inline)) static inline real real_sigmoid(real x) {
 
 /* Forward of silu.
  *
- *     m[s] = maximum(0, -x[s])
- *     e[s] = exp(-m[s])
- *     g[s] = e[s]/(e[s] + exp(-(x[s] + m[s])))
+ *     e[s] = exp(-maximum(0, -x[s]))
+ *     g[s] = e[s]/(e[s] + exp(-maximum(0, x[s])))
  *     y[s] = x[s]*g[s]
  *
  * Takes x[s].
@@ -290,9 +289,8 @@ int PACKED(silu_backward)(const int64_t *size, void *const *data, const int64_t 
 
 /* Forward and backward of silu.
  *
- *     m[s] = maximum(0, -x[s])
- *     e[s] = exp(-m[s])
- *     g[s] = e[s]/(e[s] + exp(-(x[s] + m[s])))
+ *     e[s] = exp(-maximum(0, -x[s]))
+ *     g[s] = e[s]/(e[s] + exp(-maximum(0, x[s])))
  *     y[s] = x[s]*g[s]
  *     dx[s] = dy[s]*(g[s] + y[s]*(1 - g[s]))
  *

@@ -5,6 +5,7 @@ from .attention import attention_backward, attention_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
 from .embedding import embedding_backward, embedding_forward
 from .gelu import gelu_backward, gelu_forward
+from .gelu_accurate import gelu_accurate_backward, gelu_accurate_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .linear import linear_backward, linear_forward
 from .log_softmax import log_softmax_backward, log_softmax_forward
@@ -14,13 +15,20 @@ from .mlp import mlp_backward, mlp_forward
 from .relu import relu_backward, relu_forward
 from .rmsnorm import rmsnorm_backward, rmsnorm_forward
 from .sigmoid import sigmoid_backward, sigmoid_forward
+from .sigmoid_accurate import sigmoid_accurate_backward, sigmoid_accurate_forward
 from .silu import silu_backward, silu_forward
+from .silu_accurate import silu_accurate_backward, silu_accurate_forward
 from .softmax import softmax_backward, softmax_forward
 from .softmax_cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from .softmax_cross_entropy_accurate import (
+    softmax_cross_entropy_accurate_backward,
+    softmax_cross_entropy_accurate_forward,
+)
 from .tanh import tanh_backward, tanh_forward
+from .tanh_accurate import tanh_accurate_backward, tanh_accurate_forward
 
 __all__ = [
     "attention_forward",
@@ -31,6 +39,8 @@ __all__ = [
     "embedding_backward",
     "gelu_forward",
     "gelu_backward",
+    "gelu_accurate_forward",
+    "gelu_accurate_backward",
     "layernorm_forward",
     "layernorm_backward",
     "linear_forward",
@@ -49,12 +59,20 @@ __all__ = [
     "rmsnorm_backward",
     "sigmoid_forward",
     "sigmoid_backward",
+    "sigmoid_accurate_forward",
+    "sigmoid_accurate_backward",
     "silu_forward",
     "silu_backward",
+    "silu_accurate_forward",
+    "silu_accurate_backward",
     "softmax_forward",
     "softmax_backward",
     "softmax_cross_entropy_forward",
     "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_accurate_forward",
+    "softmax_cross_entropy_accurate_backward",
     "tanh_forward",
     "tanh_backward",
+    "tanh_accurate_forward",
+    "tanh_accurate_backward",
 ]

@@ -70,15 +70,6 @@ def _erf(x):
     return out
 
 
-def _polynomial(coefficients, x):
-    y = coefficients[0] * x
-    for c in coefficients[1:-1]:
-        y += c
-        y *= x
-    y += coefficients[-1]
-    return y
-
-
 _ERF_SMALL = (
     -4.230945824295338e-12,
     8.709045129053106e-11,
@@ -150,3 +141,13 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _polynomial(coefficients, x):
+    """A polynomial, the highest power first."""
+    y = coefficients[0] * x
+    for c in coefficients[1:-1]:
+        y += c
+        y *= x
+    y += coefficients[-1]
+    return y

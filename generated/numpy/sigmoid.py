@@ -21,9 +21,8 @@ __all__ = [
 def sigmoid_forward(x):
     """Forward of sigmoid.
 
-        m[*s] = maximum(0, -x[*s])
-        e[*s] = exp(-m[*s])
-        y[*s] = e[*s]/(e[*s] + exp(-(x[*s] + m[*s])))
+        e[*s] = exp(-maximum(0, -x[*s]))
+        y[*s] = e[*s]/(e[*s] + exp(-maximum(0, x[*s])))
 
     Shapes: x[*s].
     Returns y, and the tuple of what the backward needs: (y,).
@@ -31,9 +30,8 @@ def sigmoid_forward(x):
     """
     _lengths("x[*s]", x)
 
-    m = np.maximum(0, -x)
-    e = np.exp(-m)
-    y = e / (e + np.exp(-(x + m)))
+    e = np.exp(-np.maximum(0, -x))
+    y = e / (e + np.exp(-np.maximum(0, x)))
     return y, (y,)
 
 

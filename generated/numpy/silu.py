@@ -22,9 +22,8 @@ __all__ = [
 def silu_forward(x):
     """Forward of silu.
 
-        m[*s] = maximum(0, -x[*s])
-        e[*s] = exp(-m[*s])
-        g[*s] = e[*s]/(e[*s] + exp(-(x[*s] + m[*s])))
+        e[*s] = exp(-maximum(0, -x[*s]))
+        g[*s] = e[*s]/(e[*s] + exp(-maximum(0, x[*s])))
         y[*s] = x[*s]*g[*s]
 
     Shapes: x[*s].
@@ -33,9 +32,8 @@ def silu_forward(x):
     """
     _lengths("x[*s]", x)
 
-    m = np.maximum(0, -x)
-    e = np.exp(-m)
-    g = e / (e + np.exp(-(x + m)))
+    e = np.exp(-np.maximum(0, -x))
+    g = e / (e + np.exp(-np.maximum(0, x)))
     y = x * g
     return y, (g, y)
 

@@ -5,6 +5,7 @@ from .attention import attention, attention_backward, attention_forward
 from .batchnorm import batchnorm, batchnorm_backward, batchnorm_forward
 from .embedding import embedding, embedding_backward, embedding_forward
 from .gelu import gelu, gelu_backward, gelu_forward
+from .gelu_accurate import gelu_accurate, gelu_accurate_backward, gelu_accurate_forward
 from .layernorm import layernorm, layernorm_backward, layernorm_forward
 from .linear import linear, linear_backward, linear_forward
 from .log_softmax import log_softmax, log_softmax_backward, log_softmax_forward
@@ -14,14 +15,26 @@ from .mlp import mlp, mlp_backward, mlp_forward
 from .relu import relu, relu_backward, relu_forward
 from .rmsnorm import rmsnorm, rmsnorm_backward, rmsnorm_forward
 from .sigmoid import sigmoid, sigmoid_backward, sigmoid_forward
+from .sigmoid_accurate import (
+    sigmoid_accurate,
+    sigmoid_accurate_backward,
+    sigmoid_accurate_forward,
+)
 from .silu import silu, silu_backward, silu_forward
+from .silu_accurate import silu_accurate, silu_accurate_backward, silu_accurate_forward
 from .softmax import softmax, softmax_backward, softmax_forward
 from .softmax_cross_entropy import (
     softmax_cross_entropy,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from .softmax_cross_entropy_accurate import (
+    softmax_cross_entropy_accurate,
+    softmax_cross_entropy_accurate_backward,
+    softmax_cross_entropy_accurate_forward,
+)
 from .tanh import tanh, tanh_backward, tanh_forward
+from .tanh_accurate import tanh_accurate, tanh_accurate_backward, tanh_accurate_forward
 
 __all__ = [
     "attention",
@@ -36,6 +49,9 @@ __all__ = [
     "gelu",
     "gelu_forward",
     "gelu_backward",
+    "gelu_accurate",
+    "gelu_accurate_forward",
+    "gelu_accurate_backward",
     "layernorm",
     "layernorm_forward",
     "layernorm_backward",
@@ -63,16 +79,28 @@ __all__ = [
     "sigmoid",
     "sigmoid_forward",
     "sigmoid_backward",
+    "sigmoid_accurate",
+    "sigmoid_accurate_forward",
+    "sigmoid_accurate_backward",
     "silu",
     "silu_forward",
     "silu_backward",
+    "silu_accurate",
+    "silu_accurate_forward",
+    "silu_accurate_backward",
     "softmax",
     "softmax_forward",
     "softmax_backward",
     "softmax_cross_entropy",
     "softmax_cross_entropy_forward",
     "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_accurate",
+    "softmax_cross_entropy_accurate_forward",
+    "softmax_cross_entropy_accurate_backward",
     "tanh",
     "tanh_forward",
     "tanh_backward",
+    "tanh_accurate",
+    "tanh_accurate_forward",
+    "tanh_accurate_backward",
 ]

@@ -20,9 +20,8 @@ __all__ = [
 def sigmoid_forward(x):
     """Forward of sigmoid.
 
-        m[*s] = maximum(0, -x[*s])
-        e[*s] = exp(-m[*s])
-        y[*s] = e[*s]/(e[*s] + exp(-(x[*s] + m[*s])))
+        e[*s] = exp(-maximum(0, -x[*s]))
+        y[*s] = e[*s]/(e[*s] + exp(-maximum(0, x[*s])))
 
     Shapes: x[*s].
     Returns y, and the tuple of what the backward needs: (y,).
@@ -32,9 +31,8 @@ def sigmoid_forward(x):
     dtype = x.dtype
     x = _wide(x)
 
-    m = torch.clamp(-x, min=0)
-    e = torch.exp(-m)
-    y = e / (e + torch.exp(-(x + m)))
+    e = torch.exp(-torch.clamp(-x, min=0))
+    y = e / (e + torch.exp(-torch.clamp(x, min=0)))
     return y.to(dtype), (y,)
 
 

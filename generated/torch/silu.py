@@ -21,9 +21,8 @@ __all__ = [
 def silu_forward(x):
     """Forward of silu.
 
-        m[*s] = maximum(0, -x[*s])
-        e[*s] = exp(-m[*s])
-        g[*s] = e[*s]/(e[*s] + exp(-(x[*s] + m[*s])))
+        e[*s] = exp(-maximum(0, -x[*s]))
+        g[*s] = e[*s]/(e[*s] + exp(-maximum(0, x[*s])))
         y[*s] = x[*s]*g[*s]
 
     Shapes: x[*s].
@@ -34,9 +33,8 @@ def silu_forward(x):
     dtype = x.dtype
     x = _wide(x)
 
-    m = torch.clamp(-x, min=0)
-    e = torch.exp(-m)
-    g = e / (e + torch.exp(-(x + m)))
+    e = torch.exp(-torch.clamp(-x, min=0))
+    g = e / (e + torch.exp(-torch.clamp(x, min=0)))
     y = x * g
     return y.to(dtype), (g, y)
 

@@ -13,6 +13,7 @@ from .attention import attention
 from .batchnorm import batchnorm
 from .embedding import embedding
 from .gelu import gelu
+from .gelu_accurate import gelu_accurate
 from .layernorm import layernorm
 from .linear import linear
 from .log_softmax import log_softmax
@@ -22,16 +23,21 @@ from .mlp import mlp
 from .relu import relu
 from .rmsnorm import rmsnorm
 from .sigmoid import sigmoid
+from .sigmoid_accurate import sigmoid_accurate
 from .silu import silu
+from .silu_accurate import silu_accurate
 from .softmax import softmax
 from .softmax_cross_entropy import softmax_cross_entropy
+from .softmax_cross_entropy_accurate import softmax_cross_entropy_accurate
 from .tanh import tanh
+from .tanh_accurate import tanh_accurate
 
 __all__ = [
     "attention",
     "batchnorm",
     "embedding",
     "gelu",
+    "gelu_accurate",
     "layernorm",
     "linear",
     "log_softmax",
@@ -41,8 +47,12 @@ __all__ = [
     "relu",
     "rmsnorm",
     "sigmoid",
+    "sigmoid_accurate",
     "silu",
+    "silu_accurate",
     "softmax",
     "softmax_cross_entropy",
+    "softmax_cross_entropy_accurate",
     "tanh",
+    "tanh_accurate",
 ]

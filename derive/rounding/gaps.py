@@ -1,0 +1,53 @@
+"""``f - maximum(f, g)`` is ``-maximum(0, g - f)``, which is no difference of infinities where ``f`` is -inf.
+
+So the smaller of two exponentials is 0 there, and not undefined: a logistic sigmoid of -inf is 0.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from derive.rounding.work import Work
+from derive.terms import Argument, Atom, Function, Read, Sum, atom_sum, number, rename_free
+
+__all__ = ["gaps"]
+
+
+def gaps(work: Work, rule: str) -> None:
+    """Rewrite every such difference among the definitions."""
+    for name, index, body in work.expressions():
+        for mono, c in body.terms.items():
+            atom = Sum({mono: c}).scaled(-1).atom if c == -1 else None
+            larger = _maximum(work, atom)
+            if larger is None:
+                continue
+            rest = body - Sum({mono: c})
+            for f, g in (larger, larger[::-1]):
+                if rest == f and name in work.definitions:
+                    work.change(rule, name, -_larger(work, g - f, index), (str(atom.name),) if isinstance(atom, Read) else ())
+                    break
+
+
+def _maximum(work: Work, atom: Atom | None) -> tuple[Sum, Sum] | None:
+    """The two sides of the maximum that a read stands for, by the engine's names' own definitions."""
+    d = work.definitions.get(atom.name) if isinstance(atom, Read) else None
+    if d is None or d.function is None or d.function.head != "maximum" or not isinstance(atom, Read):
+        return None
+    to = dict(zip(d.index, atom.index, strict=True))
+    a, b = (rename_free(_expanded(work, argument), to) for argument in d.function.args)
+    return a, b
+
+
+def _expanded(work: Work, argument: Argument) -> Sum:
+    if isinstance(argument, Fraction):
+        return number(argument)
+    d = work.definitions.get(argument.name)
+    if d is None or d.author or d.function is not None or any(m.bound for m in d.body.terms):
+        return atom_sum(argument)
+    return rename_free(d.body, dict(zip(d.index, argument.index, strict=True)))
+
+
+def _larger(work: Work, gap: Sum, index: tuple[str, ...]) -> Sum:
+    atom = gap.atom
+    read = atom if isinstance(atom, Read) else work.names.read(gap, index)
+    return atom_sum(work.names.read(atom_sum(Function("maximum", (Fraction(0), read))), index))

@@ -1,0 +1,105 @@
+"""A function beside the number that it cancels, by identities in one variable.
+
+Each holds for every real ``u``. On its right side no terms cancel: sums are of positive terms, but for ``2 - v`` with ``v``
+between 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+from derive import syntax as st
+from derive.factor import with_arguments
+from derive.flatten import bind, flat_tree, flatten
+from derive.parse import parse_formula
+from derive.rewrite import term_open
+from derive.rounding.work import Work
+from derive.terms import ONE, Atom, Exponent, Mono, Read, Sum, atom_indices, atom_sum, close, open_mono, rename_free, times
+
+__all__ = ["IDENTITIES", "Identity", "identities", "without_cancellation"]
+
+#: On the left a number and a power of a function of ``u``.
+IDENTITIES = (
+    ("1 - tanh(u)**2", "4*exp(-2*abs(u))/(1 + exp(-2*abs(u)))**2"),
+    ("1 + erf(u)", "where(u < 0, exp(-u**2)*erfcx(abs(u)), 2 - exp(-u**2)*erfcx(abs(u)))"),
+    ("1 - erf(u)", "where(u > 0, exp(-u**2)*erfcx(abs(u)), 2 - exp(-u**2)*erfcx(abs(u)))"),
+    ("exp(u) - 1", "expm1(u)"),
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """``number + slope*head(u)**power = value``, the right side a tree in ``u``."""
+
+    number: Fraction
+    slope: Fraction
+    head: str
+    power: Exponent
+    value: st.Tree
+
+
+@cache
+def identities() -> tuple[Identity, ...]:
+    """The identities as read from their texts."""
+    return tuple(_identity(left, right) for left, right in IDENTITIES)
+
+
+def _identity(left: str, right: str) -> Identity:
+    definitions, _ = flatten(parse_formula(f"w = {left}"))
+    body = definitions[-1].body
+    ((mono, slope),) = [(m, c) for m, c in body.terms.items() if m != ONE]
+    ((atom, power),) = mono.factors
+    assert isinstance(atom, Read)
+    function = next(d.function for d in definitions if d.name == atom.name)
+    assert function is not None
+    return Identity(body.terms[ONE], slope, function.head, power, parse_formula(f"w = {right}").equations[0].rhs)
+
+
+def without_cancellation(work: Work, rule: str) -> None:
+    """Apply the identities to every definition and line until none applies."""
+    for name, _, body in work.expressions():
+        for identity in identities():
+            while (found := _applied(work, body, identity)) is not None:
+                body, using = found
+                work.change(rule, name, body, (using,))
+
+
+def _applied(work: Work, body: Sum, identity: Identity) -> tuple[Sum, str] | None:
+    """The expression with the left side replaced at the first place where it stands, and the name of the function there."""
+    for mono, c in body:
+        for read, rest, bound in _without_power(work, mono, identity):
+            partner = close(rest, bound)
+            if partner.mono is None:
+                continue
+            scale = c / identity.slope
+            if body.terms.get(partner.mono) != scale * identity.number * partner.coefficient:
+                continue
+            value = _value(work, identity, read)
+            left = Sum({mono: c, partner.mono: body.terms[partner.mono]})
+            return body - left + bind(term_open(rest) * value, bound).scaled(scale), read.name
+    return None
+
+
+def _without_power(work: Work, mono: Mono, identity: Identity) -> Iterator[tuple[Read, dict[Atom, Exponent], tuple[str, ...]]]:
+    """The reads of the function's values under the identity's power, with what is left of the term without each."""
+    opened = open_mono(mono)
+    for atom, e in opened.factors.items():
+        if isinstance(atom, Read) and e == identity.power and work.function(atom.name, identity.head) is not None:
+            rest = dict(opened.factors)
+            times(rest, atom, -e)
+            yield atom, rest, opened.bound
+
+
+def _value(work: Work, identity: Identity, read: Read) -> Sum:
+    """The right side at the argument of the function that is read."""
+    argument = work.function(read.name, identity.head)
+    assert argument is not None
+    to = dict(zip(work.definitions[read.name].index, read.index, strict=True))
+    at = rename_free(atom_sum(argument), to).atom
+    assert isinstance(at, Read)
+    scope = sorted(i for i in atom_indices(at) if isinstance(i, str))
+    order = [i for slot in at.index for i in scope if i == slot] + scope
+    return flat_tree(with_arguments(identity.value, u=at), work.op, work.names, order)

@@ -1,0 +1,55 @@
+"""The exponential of a square: ``exp(-k*u**2)`` amplifies the rounding of ``u**2`` by its size, so the square is split.
+
+With ``v`` the leading bits of ``abs(u)``, ``u**2 = v**2 + (abs(u) - v)*(abs(u) + v)``: the square of ``v`` and the difference
+are exact, and the product is small. Source: the computation of erfc in FreeBSD's msun, s_erf.c (Sun Microsystems, 1993).
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from derive import syntax as st
+from derive.factor import with_arguments
+from derive.flatten import flat_tree
+from derive.parse import parse_formula
+from derive.rounding.work import Work
+from derive.terms import Read, Sum
+
+__all__ = ["split_squares"]
+
+#: ``exp(-UNDERFLOW)`` is 0 in float64.
+UNDERFLOW = 750
+#: The product that is left is at most this.
+LEFT = Fraction(1, 2)
+
+
+def split_squares(work: Work, rule: str) -> None:
+    """Split every such exponential among the definitions."""
+    for name, index, _ in work.expressions():
+        exponent = work.function(name, "exp") if name in work.definitions else None
+        found = _square(work.names.alias(exponent)) if exponent else None
+        if found is None:
+            continue
+        u, k = found
+        leading = flat_tree(with_arguments(_leading_bits(k), u=u), work.op, work.names, list(index))
+        v = work.names.read(leading, index, "v", kept=True)
+        parts = parse_formula(f"w = exp(-{k}*v**2)*exp(-{k}*(abs(u) - v)*(abs(u) + v))").equations[0].rhs
+        work.change(rule, name, flat_tree(with_arguments(parts, u=u, v=v), work.op, work.names, list(index)))
+        work.keep(name)
+
+
+def _square(exponent: Sum) -> tuple[Read, Fraction] | None:
+    """``u`` and ``k`` of ``-k*u**2``."""
+    only = exponent.single
+    if only is None or only[0].bound or len(only[0].factors) != 1 or only[1] >= 0:
+        return None
+    atom, e = only[0].factors[0]
+    return (atom, -only[1]) if isinstance(atom, Read) and e == 2 else None
+
+
+def _leading_bits(k: Fraction) -> st.Tree:
+    """``v``: so many bits of ``abs(u)`` that the product is small, and no more than leave its square exact."""
+    reach = 2 ** math.ceil(math.log2(UNDERFLOW / k) / 2)  # beyond it both exponentials are 0, and v would overflow
+    steps = 2 ** math.ceil(math.log2(2 * k * math.isqrt(math.ceil(UNDERFLOW / k)) / LEFT))
+    return parse_formula(f"v = floor({steps}*minimum(abs(u), {reach}))/{steps}").equations[0].rhs

@@ -1,0 +1,125 @@
+"""Exponentials that underflow before their product does, multiplied in two halves.
+
+``x*exp(-u)`` is ``(x*h)*h`` with ``h = exp(-u/2)``: where ``exp(-u)`` is subnormal it has few digits left, and ``x`` may be
+large. The sides of a condition are looked at each on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+from derive.rewrite import replace_reads, term_open
+from derive.rounding.work import Work
+from derive.terms import Atom, Condition, Exponent, Function, Mono, Read, Sum, atom_sum, negated, term, times
+
+__all__ = ["halved_tails"]
+
+Case = frozenset[Condition]
+Terms = dict[Mono, Fraction]
+
+
+def halved_tails(work: Work, rule: str) -> None:
+    """Halve the exponentials of every definition and line in which they multiply an input."""
+    tails = {n: exponent for n in work.definitions if (exponent := _decaying(work, n)) is not None}
+    found = [(n, index, _unfolded(work, body, n, tails)) for n, index, body in work.expressions() if n not in tails]
+    for name, index, body in found:
+        halved = _halved(work, rule, body, index, tails)
+        if halved is not None or name in work.lines:
+            work.change("unfold", name, body)
+        if halved is not None:
+            work.change(rule, name, halved)
+
+
+def _decaying(work: Work, name: str) -> Read | None:
+    """The exponent of a name that is the exponential of something never positive."""
+    exponent = work.function(name, "exp")
+    return exponent if exponent and work.signs.symbol(exponent.name).is_nonpositive else None
+
+
+def _unfolded(work: Work, body: Sum, own: str, tails: Mapping[str, Read]) -> Sum:
+    """The expression with the elementwise names that hold exponentials written out, down to the exponentials."""
+    if any(m.bound for m in body.terms):
+        return body
+    while True:
+        reads = sorted({a.name for m in body.terms for a, e in m.factors if isinstance(a, Read) and e > 0 and e == int(e)})
+        wanted = next((n for n in reads if n != own and _holds(work, n, tails)), None)
+        if wanted is None:
+            return body
+        d = work.definitions[wanted]
+        body = replace_reads(body, d.name, d.index, d.body)
+
+
+def _holds(work: Work, name: str, tails: Mapping[str, Read]) -> bool:
+    """Whether a name that is no function is made from exponentials, and without a reduction."""
+    d = work.definitions.get(name)
+    if d is None or name in tails or d.function is not None or not work.elementwise(name):
+        return False
+    factors = {a.name for m in d.body.terms for a, e in m.factors if isinstance(a, Read) and e > 0}
+    return any(n in tails or _holds(work, n, tails) for n in factors)
+
+
+def _halved(work: Work, rule: str, body: Sum, index: tuple[str, ...], tails: Mapping[str, Read]) -> Sum | None:
+    """The expression with the exponentials of each case in halves, or None where no case has one beside an input."""
+    out, found = Sum(), False
+    for case, terms in _cases(body).items():
+        common = _common(terms)
+        tail = next((a for a in common if isinstance(a, Read) and a.name in tails), None)
+        if tail is None or not _reads_input(work, terms):
+            out = out + Sum(terms)
+            continue
+        found = True
+        half = _half(work, rule, tail, tails[tail.name])
+        outside = [a for a in common if _given(work, a)]
+        part = work.names.read(_inside(terms, {tail, *outside}, case) * half, index, "part", kept=True)
+        out = out + term({part: 1, **dict.fromkeys(outside, 1), **dict.fromkeys(case, 1)}) * half
+    return out if found else None
+
+
+def _cases(body: Sum) -> dict[Case, Terms]:
+    """The terms by the conditions on them; what has none belongs to both sides of a condition that has two."""
+    cases: dict[Case, Terms] = {}
+    for mono, c in body:
+        case = frozenset(a for a, _ in mono.factors if isinstance(a, Condition))
+        cases.setdefault(case, {})[mono] = c
+    sides = [case for case in cases if len(case) == 1 and frozenset(map(negated, case)) in cases]
+    if len(sides) == 2 and len(cases) == 3 and frozenset() in cases:
+        free = Sum(cases.pop(frozenset()))
+        cases = {case: (Sum(cases[case]) + free * term(dict.fromkeys(case, 1))).terms for case in sides}
+    return cases
+
+
+def _common(terms: Iterable[Mono]) -> list[Atom]:
+    """The factors that all terms have to a positive power."""
+    sets = [{a for a, e in m.factors if e >= 1} for m in terms]
+    return [a for a, _ in next(iter(terms)).factors if all(a in s for s in sets)]
+
+
+def _inside(terms: Terms, without: set[Atom], case: Case) -> Sum:
+    """The terms without factors that all of them have, and without their conditions."""
+    out = Sum()
+    for mono, c in terms.items():
+        factors: dict[Atom, Exponent] = {a: e for a, e in mono.factors if a not in case}
+        for atom in without:
+            times(factors, atom, -1)
+        out = out + term_open(factors).scaled(c)
+    return out
+
+
+def _half(work: Work, rule: str, tail: Read, exponent: Read) -> Sum:
+    """``h = exp(f/2)`` where ``exp(f)`` is read; the definition of the latter becomes ``h**2``."""
+    d = work.definitions[tail.name]
+    f = work.names.read(work.names.alias(exponent).scaled(Fraction(1, 2)), d.index)
+    half = work.names.read(atom_sum(Function("exp", (f,))), d.index, "h")
+    work.change(rule, d.name, term({half: 2}))
+    return atom_sum(Read(half.name, tuple(dict(zip(d.index, tail.index, strict=True))[str(i)] for i in half.index)))
+
+
+def _reads_input(work: Work, terms: Iterable[Mono]) -> bool:
+    inputs = {t.name for t in work.op.differentiable}
+    return any(isinstance(a, Read) and a.name in inputs and e > 0 for m in terms for a, e in m.factors)
+
+
+def _given(work: Work, atom: Atom) -> bool:
+    """Whether a factor is an upstream gradient, or another adjoint."""
+    return isinstance(atom, Read) and (atom.name in work.lines or atom.name in {f"d{t.name}" for t in work.op.outputs})

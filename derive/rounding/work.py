@@ -1,0 +1,104 @@
+"""The definitions and lines that the rules rewrite, and the steps that they record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from derive import syntax as st
+from derive.derivation import Step
+from derive.flatten import Definition, Names, is_reduction
+from derive.signs import Signs
+from derive.terms import Function, Read, Sum, sum_reads
+
+
+class Work:
+    """What the rules share. Every change is recorded with the whole right side before and after it."""
+
+    def __init__(
+        self,
+        op: st.Op,
+        names: Names,
+        forward: Sequence[Definition],
+        lines: Mapping[str, Sum],
+        index: Mapping[str, tuple[str, ...]],
+    ):
+        self.op, self.names = op, names
+        self.lines, self.index = dict(lines), index
+        self.steps: list[Step] = []
+        self.changed: dict[str, Definition] = {}
+        self.signs = Signs(op, {d.name: d for d in forward})
+
+    @property
+    def definitions(self) -> dict[str, Definition]:
+        """Every definition by name as it stands, those that the rules made included."""
+        return {d.name: self.changed.get(d.name, d) for d in self.names.definitions}
+
+    def expressions(self) -> Iterator[tuple[str, tuple[str, ...], Sum]]:
+        """What the op's results are computed from, by name: definitions in order, then the lines."""
+        needed = self.needed()
+        for name in [n for n in self.definitions if n in needed]:
+            yield name, self.definitions[name].index, self.definitions[name].body
+        for name in list(self.lines):
+            yield name, self.index[name], self.lines[name]
+
+    def needed(self) -> set[str]:
+        """The outputs, what the lines read, and all that these are made from."""
+        definitions = self.definitions
+        needed = {t.name for t in self.op.outputs} | {n for body in self.lines.values() for n in sum_reads(body)}
+        return needed | {n for name in needed & set(definitions) for n in self.closure(name, definitions)}
+
+    def closure(self, name: str, definitions: Mapping[str, Definition] | None = None) -> set[str]:
+        """The name and everything that it is made from."""
+        definitions = self.definitions if definitions is None else definitions
+        found, todo = {name}, [name]
+        while todo:
+            d = definitions.get(todo.pop())
+            more = sum_reads(d.body) - found if d else set()
+            found |= more
+            todo += more
+        return found
+
+    def elementwise(self, name: str) -> bool:
+        """Whether a name is made from inputs and constants without a reduction."""
+        definitions = self.definitions
+        return not any(is_reduction(definitions[n]) for n in self.closure(name, definitions) if n in definitions)
+
+    def change(self, rule: str, name: str, after: Sum, using: tuple[str, ...] = ()) -> None:
+        """Give a name another right side; what it was is recorded."""
+        if name in self.lines:
+            before, index = self.lines[name], self.index[name]
+            self.lines[name] = after
+        else:
+            d = self.definitions[name]
+            before, index = d.body, d.index
+            self.changed[name] = replace(d, body=after)
+        if before != after:
+            self.steps.append(Step(rule, name, index, before, after, using))
+
+    def keep(self, name: str) -> None:
+        """Let a name be computed on its own, in code and in print: the order of its operations matters."""
+        self.changed[name] = replace(self.definitions[name], kept=True)
+
+    def function(self, name: str, head: str) -> Read | None:
+        """The tensor of which a name is that function, if it is."""
+        d = self.definitions.get(name)
+        function: Function | None = d.function if d else None
+        if function is None or function.head != head or not isinstance(function.args[0], Read):
+            return None
+        return function.args[0]
+
+    def ordered(self) -> tuple[Definition, ...]:
+        """The definitions, each after those that it reads."""
+        out: dict[str, Definition] = {}
+        definitions = self.definitions
+
+        def place(name: str) -> None:
+            if name in definitions and name not in out:
+                for other in sorted(sum_reads(definitions[name].body)):
+                    place(other)
+                out[name] = definitions[name]
+
+        for name in definitions:
+            place(name)
+        return tuple(out.values())
