@@ -132,8 +132,12 @@ def _given(program: Program, given: dict[str, float]) -> dict[str, float]:
 
 
 def term_bounds(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> list[float]:
-    """For each gradient, the largest sum of absolute values of its closed form's terms: what rounding is relative to."""
-    k = kernel(name)
+    """For each gradient, the largest sum of absolute values of its closed form's terms: what rounding is relative to.
+
+    The form is the op's own, whatever the variant: what autograd cancels is not small.
+    """
+    k = kernel(kernel(name).op.base)
+    name = k.op.name
     _, env = _forward(name, "torch", values, upstream, given)
     found = Magnitudes(k.op, _collapsed(k.op, values), given, Torch(upstream.dtype))
     for argument in k.backward.arguments:

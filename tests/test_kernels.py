@@ -50,8 +50,11 @@ def test_gradients_equal_autograd(name: str, backend: str, seed: int, power: int
     bounds = kernels.term_bounds(name, values, upstream, given)
     # What is exactly 0 in the closed form (xhat of a single element, a bias before a batchnorm) is autograd's rounding noise.
     noise = max(float(upstream.abs().max()) if upstream.numel() else 0.0, *bounds)
+    # What autograd cancels, an accurate variant does not: the two differ by autograd's rounding.
+    noise = max(noise, magnitude(name, values, upstream)) if kernels.kernel(name).op.variant else noise
+    floor = 1e-6 * noise if kernels.kernel(name).op.variant else 0.0
     for got, want, bound in zip(computed, gradients, bounds, strict=True):
-        close(got, want, 1e-9, bound or noise)
+        close(got, want, 1e-9, max(bound, floor) or noise)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (4, 3, 7), (3, 2, 4, 5)])

@@ -15,7 +15,8 @@ from tests import kernels
 from tests.kernels import OPS
 
 #: The networks are made of the other ops, and their own mutants would take minutes.
-SMALL = [name for name in OPS if name not in ("mlp", "makemore")]
+#: Of the accurate gelu the mutants are often as good: a square may be split anywhere.
+SMALL = [name for name in OPS if name not in ("mlp", "makemore", "gelu_accurate")]
 SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 
 

@@ -89,7 +89,7 @@ def _erfcx(x):
         b = np.minimum(a, 1e30)
         far = _polynomial(_ERFCX_FAR, (b - 6) / (b + 2)) / (a + 0.5)
         y = np.where(a < 2, near, far)
-        results[k : k + 16384] = np.where(part < 0, 2 * np.exp(part * part) - y, y)
+        results[k : k + 16384] = np.where(part < 0, 2 * np.exp(np.minimum(part, 0) ** 2) - y, y)
     return out
 
 
