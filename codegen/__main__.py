@@ -21,6 +21,7 @@ from codegen.write import differences, write_files, write_owned
 from derive import Op, derive, load, parse
 from derive.errors import OpError
 from derive.ops import find, names
+from derive.syntax import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent / "generated"
 #: Pages are no owned files: nothing compares them, and they are not tracked.
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("file", type=Path, help="a text file with the op's equations")
     one.add_argument("--out", type=Path, required=True, help="the folder to write to")
     one.add_argument("--backend", default=",".join(BACKENDS), help="comma-separated (default: %(default)s)")
+    one.add_argument("--variant", choices=VARIANTS, default="", help="accurate: nothing cancels, at the cost of speed")
     one.set_defaults(run=run_emit)
     _add_audit(commands)
     _add_exercise(commands)
@@ -161,7 +163,9 @@ def run_check(options: argparse.Namespace) -> int:
 
 
 def run_emit(options: argparse.Namespace) -> int:
-    built = emit(options.file.read_text(encoding="utf-8"), options.out, backends=options.backend.split(","))
+    built = emit(
+        options.file.read_text(encoding="utf-8"), options.out, backends=options.backend.split(","), variant=options.variant
+    )
     native = _native_errors([built], built.files | runtime_files()) if "native" in options.backend.split(",") else None
     print(table([built], native))
     return 0

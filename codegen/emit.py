@@ -14,12 +14,13 @@ from derive.errors import OpError
 from derive.syntax import Op
 
 
-def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS) -> Built:
+def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS, variant: str = "") -> Built:
     """Derive and certify an op, given as text or built from SymPy equations, and write its kernels below ``out``.
 
     Writes ``out/BACKEND/OP.py`` for each backend (the native one also has ``OP.c``, its header and the files that compile and
-    call it, and brings the NumPy one), ``out/latex/OP.tex`` and ``out/certificates/OP.json``. Raises OpError for what cannot
-    be understood, derived or certified, and ValueError for an unknown backend; nothing is written then.
+    call it, and brings the NumPy one), ``out/latex/OP.tex`` and ``out/certificates/OP.json``; with the variant "accurate" all
+    have the name ``OP_accurate``. Raises OpError for what cannot be understood, derived or certified, and ValueError for an
+    unknown backend or variant; nothing is written then.
     """
     backends = tuple(backends)
     unknown = [b for b in backends if b not in BACKENDS]
@@ -27,8 +28,9 @@ def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS) -
         raise ValueError(f"unknown backend '{', '.join(unknown)}'; known: {', '.join(BACKENDS)}")
     if "native" in backends and "numpy" not in backends:
         backends = ("numpy", *backends)  # what serves where there is no compiler
-    op = parse(op) if isinstance(op, str) else op
-    built = build(op, backends=backends, command=f"python -m codegen emit {op.name}.txt")
+    op = (parse(op) if isinstance(op, str) else op).as_variant(variant)
+    flag = f" --variant {variant}" if variant else ""
+    built = build(op, backends=backends, command=f"python -m codegen emit {op.base}.txt{flag}")
     if not built.certified:
         raise OpError(f"the derivation does not certify: {built.certificate}", op=op.name)
     write_files(formatted(built.files | (runtime_files() if "native" in backends else {})), Path(out))

@@ -2,7 +2,8 @@
 
 A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, and elementwise
 names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs again where
-nothing is reduced: a saved value is rounded, and what cancels in it is lost.
+nothing is reduced, for a saved value is rounded, and what cancels in it is lost; and a name that only its backward needs is
+computed from the one that would be saved in its place.
 """
 
 from __future__ import annotations
@@ -67,9 +68,9 @@ class _Planner:
         if is_reduction(d):
             return False
         if self.op.variant == "accurate":
-            return all(
-                n not in self.definitions or self.recomputable(self.definitions[n], in_forward) for n in sum_reads(d.body)
-            )
+            made = [self.definitions[n] for n in sum_reads(d.body) if n in self.definitions]
+            missing = [m for m in made if not self.recomputable(m, in_forward)]
+            return not missing or (len(missing) == 1 and not d.author and d.name not in in_forward)
         if d.author or d.name in in_forward:
             return False
         return all(

@@ -11,6 +11,7 @@ from derive.certify import certify
 from derive.display import of_derivation
 from derive.ops import names
 from derive.show import show_latex, show_text, signature
+from derive.syntax import VARIANTS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--latex", action="store_true", help="a LaTeX fragment instead of text")
     show.add_argument("--full", action="store_true", help="the adjoint of every equation, in chain-rule order")
     show.add_argument("--certify", action="store_true", help="check every step at 50 digits and say what was checked")
+    show.add_argument("--variant", choices=VARIANTS, default="", help="accurate: rewritten so that nothing cancels")
     show.set_defaults(run=_show)
     return top
 
@@ -48,6 +50,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     op = find(options.what)
+    op = op.as_variant(options.variant) if options.variant else op
     derivation: Derivation = derive_full(op) if options.full else derive(op)
     printer = show_latex if options.latex else show_text
     print(printer(derivation, tree_of=of_derivation(derivation), full=options.full))

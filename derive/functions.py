@@ -45,7 +45,7 @@ COST_OTHER = 15
 
 @cache
 def derivative(head: str) -> Tree:
-    """The derivative of a unary function at ``Read("u")``, as a tree. It is 0 for ``floor``, and for ``abs`` at 0, as in torch."""
+    """The derivative of a unary function at ``Read("u")``, as a tree. It is 0 for ``floor`` and for ``abs`` at 0."""
     u = sympy.Symbol("u", real=True)
     slope = sympy.diff(UNARY[head](u), u).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
     slope = slope.replace(sympy.Subs, lambda *_: sympy.Integer(0)).replace(sympy.Derivative, lambda *_: sympy.Integer(0))

@@ -15,9 +15,23 @@ from derive import syntax as st
 from derive.factor import with_arguments
 from derive.flatten import bind, flat_tree, flatten
 from derive.parse import parse_formula
-from derive.rewrite import term_open
+from derive.rewrite import replace_reads, term_open
 from derive.rounding.work import Work
-from derive.terms import ONE, Atom, Exponent, Mono, Read, Sum, atom_indices, atom_sum, close, open_mono, rename_free, times
+from derive.terms import (
+    ONE,
+    Atom,
+    Exponent,
+    Mono,
+    Read,
+    Sum,
+    atom_indices,
+    atom_sum,
+    close,
+    open_mono,
+    rename_free,
+    sum_reads,
+    times,
+)
 
 __all__ = ["IDENTITIES", "Identity", "identities", "without_cancellation"]
 
@@ -62,9 +76,29 @@ def without_cancellation(work: Work, rule: str) -> None:
     """Apply the identities to every definition and line until none applies."""
     for name, _, body in work.expressions():
         for identity in identities():
-            while (found := _applied(work, body, identity)) is not None:
+            while True:
+                found = _applied(work, body, identity)
+                if found is None and (unfolded := _unfolded(work, body, identity)) is not None:
+                    work.change("unfold", name, unfolded)
+                    found = _applied(work, unfolded, identity)
+                if found is None:
+                    break
                 body, using = found
                 work.change(rule, name, body, (using,))
+
+
+def _unfolded(work: Work, body: Sum, identity: Identity) -> Sum | None:
+    """The expression with a product that holds the function written out, if the identity then applies."""
+    for name in sorted(sum_reads(body)):
+        d = work.definitions.get(name)
+        only = d.body.single if d else None
+        if d is None or only is None or only[0].bound:
+            continue
+        if any(isinstance(a, Read) and work.function(a.name, identity.head) is not None for a, _ in only[0].factors):
+            unfolded = replace_reads(body, d.name, d.index, d.body)
+            if unfolded != body and _applied(work, unfolded, identity) is not None:
+                return unfolded
+    return None
 
 
 def _applied(work: Work, body: Sum, identity: Identity) -> tuple[Sum, str] | None:

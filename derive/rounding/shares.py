@@ -17,6 +17,7 @@ from derive.terms import (
     Delta,
     Exponent,
     Index,
+    Lookup,
     Mono,
     Read,
     Sum,
@@ -46,7 +47,7 @@ class Share(NamedTuple):
 def other_shares(work: Work, rule: str) -> None:
     """Apply both forms to every definition and line until neither applies."""
     for name, index, body in work.expressions():
-        while (found := _two_shares(work, body) or _one_hot(work, body, index)) is not None:
+        while (found := _two_shares(work, body) or _looked_up(work, body, index) or _one_hot(work, body, index)) is not None:
             body, using = found
             work.change(rule, name, body, (using,))
 
@@ -88,6 +89,28 @@ def _two_shares(work: Work, body: Sum) -> tuple[Sum, str] | None:
             value = rename_free(value, dict(zip(work.definitions[read.name].index, read.index, strict=True)))
             left = Sum({mono: c, partner.mono: body.terms[partner.mono]})
             return body - left + bind(term_open(rest) * value, bound).scaled(-c), read.name
+    return None
+
+
+def _looked_up(work: Work, body: Sum, index: tuple[str, ...]) -> tuple[Sum, str] | None:
+    """``k - k*p[j]`` as ``k*q`` with ``q`` the sum of the shares of all but ``j``, a label."""
+    for mono, c in body:
+        for read, rest, bound in _reads(mono):
+            partner = close(rest, bound)
+            if bound or partner.mono is None or body.terms.get(partner.mono) != -c * partner.coefficient:
+                continue
+            place = next((k for k, slot in enumerate(read.index) if isinstance(slot, Lookup)), None)
+            d = work.definitions.get(read.name)
+            if place is None or d is None:
+                continue
+            c_own = fresh(d.index[place])
+            whole = Read(read.name, (*read.index[:place], c_own, *read.index[place + 1 :]))
+            found = _axis_of_share(work, whole)
+            if found is None or found[1] != c_own:
+                continue
+            q = _all_but(work, found[0], whole, c_own, read.index[place], index)
+            left = Sum({mono: c, partner.mono: body.terms[partner.mono]})
+            return body - left + (term_open(rest) * q).scaled(-c), read.name
     return None
 
 
