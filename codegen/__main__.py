@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from codegen.table import table
 from codegen.write import differences, write_files, write_owned
 from derive import Op, derive, load, parse
 from derive.errors import OpError
-from derive.ops import find, names
+from derive.ops import find, names, variants
 from derive.syntax import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent / "generated"
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     atlas.add_argument("ops", nargs="*", metavar="OP", help="an op of the catalogue (default: all)")
     atlas.add_argument("--out", type=Path, default=ATLAS, help="the folder to write to (default: generated/html)")
     atlas.add_argument("--node", type=Path, default=NODE, help="the folder whose node_modules holds KaTeX (default: .node)")
+    atlas.add_argument("--quick", action="store_true", help="measure errors at fewer points")
     atlas.set_defaults(run=run_atlas)
     notebook = commands.add_parser("notebook", help="write and execute an op's derivation, or the exercise, as a notebook")
     notebook.add_argument("op", nargs="?", help="an op of the catalogue, or a text file with equations (default: the exercise)")
@@ -196,7 +198,8 @@ def run_exercise(options: argparse.Namespace) -> int:
     path = options.out or Path(f"{found.op.name}_{'solution' if options.solution else 'exercise'}.py")
     if path.exists():
         raise ValueError(f"{path} exists; name another file with --out")
-    path.write_text(sheet(found, path.name, solved=options.solution), encoding="utf-8")
+    text = sheet(found, path.name, solved=options.solution, command=shlex.quote(options.op))
+    path.write_text(text, encoding="utf-8")
     print(f"{len(found.blanks)} gradients in {path}")
     return 0
 
@@ -227,7 +230,8 @@ def run_atlas(options: argparse.Namespace) -> int:
 
     if unknown := sorted(set(options.ops) - set(names())):
         raise ValueError(f"no op '{unknown[0]}' in the catalogue; known: {', '.join(names())}")
-    made = pages(load(name) for name in options.ops or names())
+    chosen = [load(name) for name in sorted((*names(), *variants())) if load(name).base in (options.ops or names())]
+    made = pages(chosen, _measured(chosen, options.quick))
     files = atlas_files(made, options.node)
     written = write_files(files, options.out)
     if options.out == ATLAS and not options.ops:  # pages of ops that are gone
@@ -236,6 +240,16 @@ def run_atlas(options: argparse.Namespace) -> int:
                 page.unlink()
     print(f"{len(made)} pages below {options.out}: {written} files written, the others unchanged.")
     return 0
+
+
+def _measured(ops: list[Op], quick: bool) -> Callable[[Op], Sequence[Any]]:
+    """What gives the section on an op's errors."""
+    try:
+        from codegen.atlas.accuracy import accuracy_sections
+    except ImportError:  # torch is not installed: there is nothing to measure with
+        return lambda op: ()
+    found = accuracy_sections(ops, quick)
+    return lambda op: [found[op.name]]
 
 
 def run_notebook(options: argparse.Namespace) -> int:

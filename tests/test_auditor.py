@@ -80,6 +80,13 @@ def test_a_module_is_audited_with_its_parameters() -> None:
     assert codegen.audit(torch.nn.BatchNorm1d(4).double(), "batchnorm").correct
 
 
+def test_a_module_with_running_statistics_keeps_them_and_may_be_float32() -> None:
+    module = torch.nn.BatchNorm1d(4)
+    report = codegen.audit(module, "batchnorm")
+    assert report.correct, str(report)
+    assert module.num_batches_tracked == 0 and torch.equal(module.running_mean, torch.zeros(4))
+
+
 def norm(x: Any, eps: float) -> tuple[Any, Any]:
     rstd = 1 / np.sqrt(x.var(-1, keepdims=True) + eps)
     return (x - x.mean(-1, keepdims=True)) * rstd, rstd
@@ -517,6 +524,24 @@ def test_gradients_in_the_middle_can_be_audited() -> None:
     assert report.correct, str(report)
 
 
+def test_only_the_keys_of_a_dict_are_audited() -> None:
+    def some(dy, xhat):
+        return {"dgamma": (dy * xhat).sum(0), "dbeta": dy.sum()}
+
+    report = codegen.audit(some, "layernorm")
+    assert [(f.gradient, f.verdict) for f in report.findings] == [("dgamma", CORRECT), ("dbeta", WRONG)]
+
+
+def test_a_gradient_that_is_not_returned_is_wrong() -> None:
+    def some(dy, xhat):
+        found = {"dgamma": (dy * xhat).sum(0)}
+        return found
+
+    report = codegen.audit(some, "layernorm")
+    assert [f.verdict for f in report.findings] == [WRONG, CORRECT, WRONG]
+    assert "dx, got = nothing" in str(report)
+
+
 def test_a_number_of_results_that_fits_nothing_is_reported() -> None:
     report = codegen.audit(lambda dy, xhat, rstd, gamma: (dy, dy), "layernorm")
     assert report.verdict == WRONG
@@ -526,6 +551,16 @@ def test_a_number_of_results_that_fits_nothing_is_reported() -> None:
 def test_an_unknown_parameter_is_an_error_that_lists_the_names() -> None:
     with pytest.raises(ValueError, match="'mean' is no name of layernorm; its names are: .*mu, .*rstd"):
         codegen.audit(lambda dy, mean: dy, "layernorm")
+
+
+def test_a_function_that_takes_neither_an_upstream_gradient_nor_the_inputs_is_an_error() -> None:
+    expected = r"backward\(dy, x\) is neither a backward of softmax, which takes dp, nor softmax itself, which takes z"
+
+    def backward(dy, x):
+        return dy
+
+    with pytest.raises(ValueError, match=expected):
+        codegen.audit(backward, "softmax")
 
 
 def test_an_unknown_op_and_dtype_are_errors() -> None:

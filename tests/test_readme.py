@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [(m[1].strip(), m[2]) for m in re.finditer(r"^```([^\n]*)\n(.*?)^```$", TEXT, re.M | re.S)]
-COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+SHELL = [text.splitlines() for kind, text in BLOCKS if kind == "sh"]
+COMMANDS = [line for lines in SHELL for line in lines]
 PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 
 
@@ -27,23 +28,38 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(arguments: list[str], folder: Path) -> str:
+def run(arguments: list[str], folder: Path, status: int = 0) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
+
+
+def run_command(command: str, folder: Path, status: int = 0) -> str:
+    words = shlex.split(command, comments=True)
+    return run([sys.executable, *words[1:]], folder, status)
+
+
+def assert_shown(text: str, output: str) -> None:
+    """The parts of a text between lines of ``...`` stand in the output, in order."""
+    for part in re.split(r"^\.\.\.\n", text, flags=re.M):
+        before, found, output = output.partition(part)
+        assert found == part, f"{part}\nis not in\n{before}"
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
     kinds = {kind.split()[0] if kind else "" for kind, _ in BLOCKS}
-    assert kinds <= {"", "sh", "python", "python-excerpt", "text", "file"}
+    shown = {"text", "text-exit-1", "text-graded", "text-like", "text-printed"}
+    assert kinds <= {"", "sh", "python", "python-excerpt", "file", *shown}
     assert COMMANDS and PYTHON
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python ")])
-def test_command(command: str, folder: Path) -> None:
-    words = shlex.split(command)
-    assert run([sys.executable, *words[1:]], folder).strip()
+@pytest.mark.parametrize("lines", SHELL, ids=lambda lines: lines[0])
+def test_commands(lines: list[str], folder: Path) -> None:
+    """Those of a block one after the other in one folder: a later one may read what an earlier one has written."""
+    for command in lines:
+        if command.startswith("python "):
+            assert run_command(command, folder, status=int("# exit status 1" in command)).strip()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
@@ -60,7 +76,8 @@ def test_every_command_is_run() -> None:
 
 @pytest.mark.parametrize("source", PYTHON)
 def test_snippet(source: str, folder: Path) -> None:
-    run([sys.executable, "-c", source], folder)
+    tests = re.findall(r"^def (test_\w+)\(\)", source, re.M)
+    run([sys.executable, "-c", "\n".join([source, *(f"{name}()" for name in tests)])], folder)
 
 
 def test_the_equations_shown_are_the_catalogues() -> None:
@@ -75,11 +92,48 @@ def test_the_source_shown_is_the_generated_source() -> None:
             assert text in (ROOT / kind.split()[1]).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("command", "text"), [(k.removeprefix("text "), t) for k, t in BLOCKS if k.startswith("text ")])
-def test_the_output_shown_is_printed(command: str, text: str, folder: Path) -> None:
-    assert text in run([sys.executable, *shlex.split(command)[1:]], folder)
+def shown(kind: str) -> list[tuple[str, str]]:
+    """The blocks of a kind, as commands with what they print."""
+    return [(k.partition(" ")[2], text) for k, text in BLOCKS if k.partition(" ")[0] == kind]
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "status"),
+    [(*block, 0) for block in shown("text")] + [(*block, 1) for block in shown("text-exit-1")],
+)
+def test_the_output_shown_is_printed(command: str, text: str, status: int, folder: Path) -> None:
+    assert_shown(text, run_command(command, folder, status))
+
+
+@pytest.mark.parametrize(("command", "text"), shown("text-like"))
+def test_output_with_numbers_of_this_machine_is_like_the_one_shown(command: str, text: str, folder: Path) -> None:
+    assert_shown(without_numbers(text), without_numbers(run_command(command, folder)))
+
+
+def without_numbers(text: str) -> str:
+    return re.sub(r" +", " ", re.sub(r"-?\b[\d.]+(e[+-]\d+)?\b", "#", text))
+
+
+def test_what_a_snippet_is_said_to_print_is_printed(folder: Path) -> None:
+    pairs = [(source, text) for (_, source), (kind, text) in zip(BLOCKS, BLOCKS[1:], strict=False) if kind == "text-printed"]
+    assert pairs
+    for source, text in pairs:
+        assert_shown(text, run([sys.executable, "-c", source], folder))
+
+
+def test_the_grades_shown_are_those_of_the_lines_in_the_text(folder: Path) -> None:
+    ((_, text),) = shown("text-graded")
+    run_command("python -m codegen exercise makemore", folder)
+    sheet = folder / "makemore_exercise.py"
+    filled = sheet.read_text()
+    for name, code in re.findall(r"`(d\w+) = ([^`]+)`", TEXT):
+        filled = filled.replace(f"    {name} = ...\n", f"    {name} = {code}\n")
+    sheet.write_text(filled)
+    assert_shown(text, run_command(f"python -m codegen exercise makemore --check {sheet.name}", folder, status=1))
 
 
 def test_the_layout_names_what_exists() -> None:
-    for name in re.findall(r"^\| `([\w/]+)/`", TEXT, re.M):
-        assert (ROOT / name).is_dir(), name
+    names = [n for cell in re.findall(r"^\| (`[^|]+) \|", TEXT, re.M) for n in re.findall(r"`([^`]+)`", cell)]
+    assert "derive/" in names
+    for name in names:
+        assert (ROOT / name).is_dir() if name.endswith("/") else (ROOT / name).is_file(), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,3 +146,13 @@ def test_the_commands(tmp_path: Path, run: Run) -> None:
     assert again.returncode == 1 and "exists" in again.stderr
     assert run("softmax", "--solution").returncode == 0
     assert run("softmax", "--check", "softmax_solution.py").returncode == 0
+
+
+def test_the_commands_in_an_exercise_of_ones_own_op_are_right(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "my op.txt").write_text("y[n] = square(x[n])\ny[n] = x[n]**2\n")
+    assert run("my op.txt").returncode == 0
+    text = (tmp_path / "square_exercise.py").read_text()
+    check, show = (shlex.split(line)[4:] for line in text.splitlines() if "python -m codegen exercise" in line)
+    assert check == ["my op.txt", "--check", "square_exercise.py"]
+    assert "0 of 1 right" in run(*check).stdout
+    assert "x is read by" in run(*show).stdout

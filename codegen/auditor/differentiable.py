@@ -21,7 +21,8 @@ def differentiable_submission(
 
     A function takes the op's inputs by name where its parameters are so called, and otherwise in the op's order. A module
     takes those inputs that are none of its parameters, which stand for the remaining ones in order, or as ``parameters``
-    says: ``{"weight": "gamma"}``. The lengths of axes that a parameter has are not free then.
+    says: ``{"weight": "gamma"}``. The lengths of axes that a parameter has are not free then. ValueError where the op's inputs
+    do not fit.
     """
     try:
         import torch
@@ -31,6 +32,8 @@ def differentiable_submission(
         return _of_module(function, op, parameters)
     name = getattr(function, "__name__", type(function).__name__)
     taken = _taken(function, op)
+    if not taken:
+        _accepts(function, name, op)
     return _submission(name, op, lambda leaves: _apply(function, taken, leaves), taken)
 
 
@@ -43,6 +46,23 @@ def _taken(function: Callable[..., Any], op: st.Op) -> tuple[str, ...]:
         return ()
     names = [n for n in found if n in inputs or n in {c.name for c in op.constants}]
     return tuple(names) if set(inputs) <= set(names) else ()
+
+
+def _accepts(function: Callable[..., Any], name: str, op: st.Op) -> None:
+    """ValueError where the op's inputs, in order, are no arguments of the function: it may be a backward of other names."""
+    inputs = [t.name for t in op.inputs]
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # of what is written in C it is not known
+    try:
+        signature.bind(*inputs)
+    except TypeError:
+        upstream = " or ".join(f"d{t.name}" for t in op.outputs)
+        raise ValueError(
+            f"{name}{signature} is neither a backward of {op.name}, which takes {upstream},"
+            f" nor {op.name} itself, which takes {', '.join(inputs)}"
+        ) from None
 
 
 def _apply(function: Callable[..., Any], taken: tuple[str, ...], leaves: Mapping[str, Any]) -> Any:
@@ -66,8 +86,12 @@ def _of_module(module: Any, op: st.Op, parameters: Mapping[str, str] | None) -> 
     inputs = [t.name for t in op.inputs if t.name not in meant.values()]
 
     def forward(leaves: Mapping[str, Any]) -> Any:
-        weights = {parameter: leaves[name] for parameter, name in meant.items()}
-        return torch.func.functional_call(module, weights, tuple(leaves[n] for n in inputs))
+        arrays = tuple(leaves[n] for n in inputs)
+        dtype = next(a.dtype for a in leaves.values() if a.is_floating_point())
+        # Copies: running statistics are written to, and must be of the dtype that is audited.
+        state = {n: b.to(dtype if b.is_floating_point() else b.dtype, copy=True) for n, b in module.named_buffers()}
+        state |= {parameter: leaves[name] for parameter, name in meant.items()}
+        return torch.func.functional_call(module, state, arrays)
 
     return _submission(type(module).__name__, op, forward, (), tuple(fixed.items()))
 

@@ -112,7 +112,7 @@ def _example(gradient: str, example: Counterexample) -> list[str]:
     sizes = ", ".join(f"{axis} = {n}" for axis, n in example.sizes)
     lines = [f"    for example with {sizes}:" if sizes else "    for example:"]
     lines += _listed([(n, _number(v)) for n, v in example.arguments])
-    got = example.error if example.got is None else _number(example.got)
+    got = example.error or "nothing" if example.got is None else _number(example.got)
     return [*lines, *_listed([(f"{gradient}, expected", _number(example.expected)), (f"{gradient}, got", got)])]
 
 

@@ -127,7 +127,10 @@ def backward_submission(
 
 
 def gradient_names(function: Callable[..., Any], known: Collection[str]) -> tuple[str, ...]:
-    """What the function's ``return`` statements call what they return, where these are all gradients; else nothing."""
+    """What the function's ``return`` statements call what they return, by variables or the keys of a dict.
+
+    Nothing where these are not all gradients.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError, IndentationError):
@@ -135,12 +138,19 @@ def gradient_names(function: Callable[..., Any], known: Collection[str]) -> tupl
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Return) and node.value is not None:
-            items = node.value.elts if isinstance(node.value, ast.Tuple | ast.List) else [node.value]
-            found.add(tuple(i.id if isinstance(i, ast.Name) else "" for i in items))
+            found.add(_returned(node.value))
     if len(found) != 1:
         return ()
     (names,) = found
     return names if names and set(names) <= set(known) and len(set(names)) == len(names) else ()
+
+
+def _returned(value: ast.expr) -> tuple[str, ...]:
+    """The name of each value that is returned, empty where it has none."""
+    if isinstance(value, ast.Dict):
+        return tuple(str(k.value) if isinstance(k, ast.Constant) else "" for k in value.keys)
+    items = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+    return tuple(i.id if isinstance(i, ast.Name) else "" for i in items)
 
 
 def _by_name(name: str, found: Any, returned: tuple[str, ...], op: st.Op) -> dict[str, np.ndarray]:

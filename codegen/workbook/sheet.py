@@ -11,8 +11,8 @@ from derive.unicode import language
 __all__ = ["function_name", "sheet"]
 
 
-def sheet(exercise: Exercise, file: str, *, solved: bool = False) -> str:
-    """The source of an exercise, to be saved as ``file``.
+def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str = "") -> str:
+    """The source of an exercise, to be saved as ``file``; ``command`` is what names the op on the command line.
 
     One function, in which every gradient is ``...`` or, if ``solved``, its code.
     """
@@ -31,6 +31,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False) -> str:
         "exercise.py.j2",
         op=op.name,
         title=op.title.partition("\n")[0],
+        command=command or op.name,
         file=file,
         count=len(blanks),
         function=function_name(op),
