@@ -220,10 +220,16 @@ class _Function:
         if self.is_forward:
             n = len(self.op.outputs)
             head = parts[0] if n == 1 else f"({', '.join(parts[:n])})"
-            saved = [self.result(p, statements[p].index, self.program.accurate) for p in self.program.results[n:]]
+            saved = [self.stored(p, statements[p].index) for p in self.program.results[n:]]
             tail = f"({saved[0]},)" if len(saved) == 1 else f"({', '.join(saved)})"
             return f"{head}, {tail}"
         return ", ".join(parts)
+
+    def stored(self, name: str, index: tuple[str, ...]) -> str:
+        """A saved tensor: in the precision of the computation, but for float64 that only accuracy asked for."""
+        if self.program.accurate and self.backend == "torch":
+            return f"{self.result(name, index, False)}.to(torch.promote_types(dtype, torch.float32))"
+        return self.result(name, index, self.program.accurate)
 
     def keeps_shape(self, index: tuple[str, ...]) -> bool:
         """Whether a collapsed result has the axes of the first argument that was collapsed."""

@@ -55,6 +55,8 @@ class NumpyPrinter(ArrayPrinter):
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
         place = [] if axis is None else [f"axis={axis}"]
         place += ["keepdims=True"] if keep else []
+        if kind == "sum" and self.program.accurate:  # pairwise where the axis is the last, and already in float64
+            return f"np.add.reduce({', '.join([body.code, *(place or ['axis=None'])])})"
         if kind in ("sum", "mean"):
             self.helpers |= {f"_{kind}": None, "_total": None}
             return f"_{kind}({', '.join([body.code, *place])})"
@@ -66,7 +68,7 @@ class NumpyPrinter(ArrayPrinter):
 
     def dot(self, tree: st.Reduce, order: Sequence[str]) -> Value | None:
         """A sum or mean over the last axis of a product of two arrays of one shape, without an array for the product."""
-        pair = _pair(tree.body)
+        pair = None if self.program.accurate else _pair(tree.body)
         if pair is None or tree.kind not in ("sum", "mean") or len(tree.index) != 1:
             return None
         a, b = (self.value(t, natural_order(tree.body, order)) for t in pair)

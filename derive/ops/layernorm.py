@@ -12,6 +12,7 @@ xhat[*s, d] = c[*s, d] * rstd[*s]
 y[*s, d]    = gamma[d] * xhat[*s, d] + beta[d]
 """
 SIZES = {"s": 1024, "d": 1024}
+VARIANTS = ("accurate",)
 SOURCE = "Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450"
 
 

@@ -9,6 +9,7 @@ xhat[*s, d] = x[*s, d] * rstd[*s]
 y[*s, d]    = gamma[d] * xhat[*s, d]
 """
 SIZES = {"s": 1024, "d": 1024}
+VARIANTS = ("accurate",)
 SOURCE = "Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467"
 
 

@@ -11,6 +11,11 @@ from .gelu_accurate import (
     gelu_accurate_forward_backward,
 )
 from .layernorm import layernorm_backward, layernorm_forward, layernorm_forward_backward
+from .layernorm_accurate import (
+    layernorm_accurate_backward,
+    layernorm_accurate_forward,
+    layernorm_accurate_forward_backward,
+)
 from .linear import linear_backward, linear_forward, linear_forward_backward
 from .log_softmax import (
     log_softmax_backward,
@@ -22,6 +27,11 @@ from .matmul import matmul_backward, matmul_forward, matmul_forward_backward
 from .mlp import mlp_backward, mlp_forward, mlp_forward_backward, mlp_step
 from .relu import relu_backward, relu_forward, relu_forward_backward
 from .rmsnorm import rmsnorm_backward, rmsnorm_forward, rmsnorm_forward_backward
+from .rmsnorm_accurate import (
+    rmsnorm_accurate_backward,
+    rmsnorm_accurate_forward,
+    rmsnorm_accurate_forward_backward,
+)
 from .sigmoid import sigmoid_backward, sigmoid_forward, sigmoid_forward_backward
 from .sigmoid_accurate import (
     sigmoid_accurate_backward,
@@ -71,6 +81,9 @@ __all__ = [
     "layernorm_forward",
     "layernorm_backward",
     "layernorm_forward_backward",
+    "layernorm_accurate_forward",
+    "layernorm_accurate_backward",
+    "layernorm_accurate_forward_backward",
     "linear_forward",
     "linear_backward",
     "linear_forward_backward",
@@ -93,6 +106,9 @@ __all__ = [
     "rmsnorm_forward",
     "rmsnorm_backward",
     "rmsnorm_forward_backward",
+    "rmsnorm_accurate_forward",
+    "rmsnorm_accurate_backward",
+    "rmsnorm_accurate_forward_backward",
     "sigmoid_forward",
     "sigmoid_backward",
     "sigmoid_forward_backward",

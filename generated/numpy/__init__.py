@@ -7,6 +7,7 @@ from .embedding import embedding_backward, embedding_forward
 from .gelu import gelu_backward, gelu_forward
 from .gelu_accurate import gelu_accurate_backward, gelu_accurate_forward
 from .layernorm import layernorm_backward, layernorm_forward
+from .layernorm_accurate import layernorm_accurate_backward, layernorm_accurate_forward
 from .linear import linear_backward, linear_forward
 from .log_softmax import log_softmax_backward, log_softmax_forward
 from .makemore import makemore_backward, makemore_forward
@@ -14,6 +15,7 @@ from .matmul import matmul_backward, matmul_forward
 from .mlp import mlp_backward, mlp_forward
 from .relu import relu_backward, relu_forward
 from .rmsnorm import rmsnorm_backward, rmsnorm_forward
+from .rmsnorm_accurate import rmsnorm_accurate_backward, rmsnorm_accurate_forward
 from .sigmoid import sigmoid_backward, sigmoid_forward
 from .sigmoid_accurate import sigmoid_accurate_backward, sigmoid_accurate_forward
 from .silu import silu_backward, silu_forward
@@ -43,6 +45,8 @@ __all__ = [
     "gelu_accurate_backward",
     "layernorm_forward",
     "layernorm_backward",
+    "layernorm_accurate_forward",
+    "layernorm_accurate_backward",
     "linear_forward",
     "linear_backward",
     "log_softmax_forward",
@@ -57,6 +61,8 @@ __all__ = [
     "relu_backward",
     "rmsnorm_forward",
     "rmsnorm_backward",
+    "rmsnorm_accurate_forward",
+    "rmsnorm_accurate_backward",
     "sigmoid_forward",
     "sigmoid_backward",
     "sigmoid_accurate_forward",

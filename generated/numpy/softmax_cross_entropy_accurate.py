@@ -44,10 +44,10 @@ def softmax_cross_entropy_accurate_forward(z, t):
     m = z.max(axis=1, initial=-np.inf)
     e = z - m[:, None]
     np.exp(e, out=e)
-    total = _sum(e, axis=1)
+    total = np.add.reduce(e, axis=1)
     p = e / total[:, None]
     loss = -_mean(z[np.arange(n), t] - m - np.log(total))
-    others = np.divide(_dot(e, (t[:, None] != np.arange(c)).astype(z.dtype)), total, out=total)
+    others = np.divide(np.add.reduce(e * (t[:, None] != np.arange(c)).astype(z.dtype), axis=1), total, out=total)
     return loss.astype(dtype, copy=False), (p.astype(dtype, copy=False), others.astype(dtype, copy=False))
 
 
@@ -75,13 +75,6 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     dz = p * (dloss / n)
     dz[np.arange(n), t] = -dloss / n * others
     return dz.astype(dtype, copy=False)
-
-
-def _dot(a, b):
-    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
-    if a.shape[-1] <= 4096:
-        return np.vecdot(a, b)
-    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _labels(name, labels, length):
@@ -132,11 +125,6 @@ def _mean(a, axis=None, keepdims=False):
     total = _total(a, axis, keepdims)
     count = a.size // max(total.size, 1)
     return (total / count if count else total * np.nan).astype(a.dtype)
-
-
-def _sum(a, axis=None, keepdims=False):
-    """The sum, rounded once."""
-    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

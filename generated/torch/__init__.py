@@ -7,6 +7,11 @@ from .embedding import embedding, embedding_backward, embedding_forward
 from .gelu import gelu, gelu_backward, gelu_forward
 from .gelu_accurate import gelu_accurate, gelu_accurate_backward, gelu_accurate_forward
 from .layernorm import layernorm, layernorm_backward, layernorm_forward
+from .layernorm_accurate import (
+    layernorm_accurate,
+    layernorm_accurate_backward,
+    layernorm_accurate_forward,
+)
 from .linear import linear, linear_backward, linear_forward
 from .log_softmax import log_softmax, log_softmax_backward, log_softmax_forward
 from .makemore import makemore, makemore_backward, makemore_forward
@@ -14,6 +19,11 @@ from .matmul import matmul, matmul_backward, matmul_forward
 from .mlp import mlp, mlp_backward, mlp_forward
 from .relu import relu, relu_backward, relu_forward
 from .rmsnorm import rmsnorm, rmsnorm_backward, rmsnorm_forward
+from .rmsnorm_accurate import (
+    rmsnorm_accurate,
+    rmsnorm_accurate_backward,
+    rmsnorm_accurate_forward,
+)
 from .sigmoid import sigmoid, sigmoid_backward, sigmoid_forward
 from .sigmoid_accurate import (
     sigmoid_accurate,
@@ -55,6 +65,9 @@ __all__ = [
     "layernorm",
     "layernorm_forward",
     "layernorm_backward",
+    "layernorm_accurate",
+    "layernorm_accurate_forward",
+    "layernorm_accurate_backward",
     "linear",
     "linear_forward",
     "linear_backward",
@@ -76,6 +89,9 @@ __all__ = [
     "rmsnorm",
     "rmsnorm_forward",
     "rmsnorm_backward",
+    "rmsnorm_accurate",
+    "rmsnorm_accurate_forward",
+    "rmsnorm_accurate_backward",
     "sigmoid",
     "sigmoid_forward",
     "sigmoid_backward",

@@ -48,7 +48,10 @@ def softmax_cross_entropy_accurate_forward(z, t):
     p = e / total[:, None]
     loss = -(z[torch.arange(n, device=z.device), t] - m - torch.log(total)).mean()
     others = (e * (t[:, None] != torch.arange(c, device=z.device)).to(z.dtype)).sum(dim=1) / total
-    return loss.to(dtype), (p.to(dtype), others.to(dtype))
+    return loss.to(dtype), (
+        p.to(torch.promote_types(dtype, torch.float32)),
+        others.to(torch.promote_types(dtype, torch.float32)),
+    )
 
 
 def softmax_cross_entropy_accurate_backward(dloss, p, others, t):

@@ -15,6 +15,7 @@ from .embedding import embedding
 from .gelu import gelu
 from .gelu_accurate import gelu_accurate
 from .layernorm import layernorm
+from .layernorm_accurate import layernorm_accurate
 from .linear import linear
 from .log_softmax import log_softmax
 from .makemore import makemore
@@ -22,6 +23,7 @@ from .matmul import matmul
 from .mlp import mlp
 from .relu import relu
 from .rmsnorm import rmsnorm
+from .rmsnorm_accurate import rmsnorm_accurate
 from .sigmoid import sigmoid
 from .sigmoid_accurate import sigmoid_accurate
 from .silu import silu
@@ -39,6 +41,7 @@ __all__ = [
     "gelu",
     "gelu_accurate",
     "layernorm",
+    "layernorm_accurate",
     "linear",
     "log_softmax",
     "makemore",
@@ -46,6 +49,7 @@ __all__ = [
     "mlp",
     "relu",
     "rmsnorm",
+    "rmsnorm_accurate",
     "sigmoid",
     "sigmoid_accurate",
     "silu",
