@@ -21,7 +21,7 @@ __all__ = ["split_squares"]
 #: ``exp(-UNDERFLOW)`` is 0 in float64.
 UNDERFLOW = 750
 #: The product that is left is at most this.
-LEFT = Fraction(1, 2)
+LEFT = 0.5
 
 
 def split_squares(work: Work, rule: str) -> None:
@@ -51,5 +51,5 @@ def _square(exponent: Sum) -> tuple[Read, Fraction] | None:
 def _leading_bits(k: Fraction) -> st.Tree:
     """``v``: so many bits of ``abs(u)`` that the product is small, and no more than leave its square exact."""
     reach = 2 ** math.ceil(math.log2(UNDERFLOW / k) / 2)  # beyond it both exponentials are 0, and v would overflow
-    steps = 2 ** math.ceil(math.log2(2 * k * math.isqrt(math.ceil(UNDERFLOW / k)) / LEFT))
+    steps = 2 ** math.ceil(math.log2(2 * math.sqrt(UNDERFLOW * k) / LEFT))
     return parse_formula(f"v = floor({steps}*minimum(abs(u), {reach}))/{steps}").equations[0].rhs
