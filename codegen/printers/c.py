@@ -33,6 +33,8 @@ class CExpressions:
         self.helpers: dict[str, None] = {}
         #: The index of the innermost loop, "" outside of it: dividing by what does not have it is multiplying by an inverse.
         self.inner = ""
+        #: Whether a quotient is rounded once, at the cost of a division for every element.
+        self.accurate = False
 
     def show(self, tree: st.Tree) -> str:
         """The expression as C source of type ``real``."""
@@ -85,9 +87,9 @@ class CExpressions:
             return f"{self.at(a, MUL)} / {self.at(b, MUL + 1)}", MUL
         if isinstance(b, st.Num):
             return f"{self.at(a, MUL)} * {self.number(st.Num(1 / b.value))[0]}", MUL
-        if self.is_number(b):
+        if self.is_number(b) and not self.accurate:
             return f"{self.at(a, MUL)} * (real)(1 / {self.at_number(b, NEG)})", MUL
-        if self.inner in st.free_indices(a) and self.inner not in st.free_indices(b):
+        if self.inner in st.free_indices(a) and self.inner not in st.free_indices(b) and not self.accurate:
             return f"{self.at(a, MUL)} * (1 / {self.at(b, NEG)})", MUL
         return f"{self.at(a, MUL)} / {self.at(b, MUL + 1)}", MUL
 

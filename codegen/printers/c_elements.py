@@ -44,6 +44,7 @@ class CElements:
         self.flats = plan.flats
         self.by_name = {f.name: f for f in reversed(self.flats)}
         self.spell = CExpressions(plan.program.name, self.value, self.size, self.index)
+        self.spell.accurate = plan.program.accurate
         self.spell.constants = frozenset(c.name for c in plan.program.constants)
         self.lines: list[str] = []
         self.path: tuple[str, ...] = ()

@@ -65,6 +65,8 @@ class CLoops(CStatements):
             into = self.accumulators.get(f.name, "") if f.reduces else ""
             if into.isidentifier():
                 clauses.setdefault({"max": "max", "min": "min"}.get(f.kind, "+"), []).append(into)
+                if f"{f.name} rest" in self.accumulators:
+                    clauses["+"].append(f"{into}_rest")
                 if f"{f.name} is nan" in self.accumulators:
                     clauses.setdefault("|", []).append(f"{into}_is_nan")
         return "#pragma omp simd" + "".join(f" reduction({sign} : {', '.join(names)})" for sign, names in clauses.items())
@@ -100,6 +102,9 @@ class CLoops(CStatements):
     def begin_variable(self, f: Flat, name: str) -> None:
         self.emit(f"real {name} = {START[f.kind]};")
         self.accumulators[f.name] = name
+        if f.kind in ("sum", "mean") and self.plan.program.accurate:
+            self.emit(f"real {name}_rest = 0;")
+            self.accumulators[f"{f.name} rest"] = f"{name}_rest"
         if f.kind in ("max", "min"):
             # A vector maximum passes over NaN, which is looked for beside it.
             self.emit(f"int {name}_is_nan = 0;")
@@ -109,6 +114,8 @@ class CLoops(CStatements):
         into = self.accumulators[f.name]
         if self.accumulators.pop(f"{f.name} is nan", ""):
             self.emit(f"if ({into}_is_nan) {into} = NAN;")
+        if rest := self.accumulators.pop(f"{f.name} rest", ""):
+            self.emit(f"{into} += {rest} == {rest} ? {rest} : 0; /* beside an infinite sum it is no number */")
 
     def end(self, f: Flat) -> None:
         into, count = self.accumulators[f.name], self.factor(f.reduced)

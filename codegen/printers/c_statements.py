@@ -71,7 +71,9 @@ class CStatements(CElements):
     def accumulate(self, f: Flat) -> None:
         """Take one more term into a reduction."""
         into, code = self.accumulators[f.name], self.spell.show(f.body)
-        if f.kind in ("sum", "mean"):
+        if f"{f.name} rest" in self.accumulators:
+            self.add_exactly(f, into, code)
+        elif f.kind in ("sum", "mean"):
             self.emit(f"{into} += {code};")
         elif f"{f.name} is nan" in self.accumulators:
             sign, term = ">" if f.kind == "max" else "<", f"{f.name}_term"
@@ -80,6 +82,13 @@ class CStatements(CElements):
             self.emit(f"{into}_is_nan |= {term} != {term};")
         else:
             self.emit(f"{into} = {self.extreme(f)}({into}, {code});")
+
+    def add_exactly(self, f: Flat, into: str, code: str) -> None:
+        """Add a term, and what rounding takes from the sum to the rest of it. Source: Knuth, TAOCP volume 2, section 4.2.2."""
+        term, next_, back = f"{f.name}_term", f"{f.name}_next", f"{f.name}_back"
+        self.emit(f"const real {term} = {code}, {next_} = {into} + {term}, {back} = {next_} - {into};")
+        self.emit(f"{into}_rest += ({into} - ({next_} - {back})) + ({term} - {back});")
+        self.emit(f"{into} = {next_};")
 
     def extreme(self, f: Flat) -> str:
         name = "larger" if f.kind == "max" else "smaller"

@@ -272,7 +272,7 @@ int NAME(gelu_accurate_forward)(int64_t size_s, const real *x, real *y) {
             const real a2 = fabs(x_first[s]);
             const real v = floor(64 * smaller(a2, 64)) * (real)0.015625;
             const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a2 - v) * (a2 + v) * (real)0.25);
-            const real tail = real_erfcx(fabs(x_first[s] * (real)(1 / sqrt(2.0))));
+            const real tail = real_erfcx(fabs(x_first[s] / (real)sqrt(2.0)));
             const real part = x_first[s] * h * tail * (real)0.5;
             y_first[s] = (x_first[s] < 0 ? h * part : x_first[s] * (1 - square(h) * tail * (real)0.5));
         }
@@ -322,7 +322,7 @@ int NAME(gelu_accurate_backward)(int64_t size_s, const real *dy, const real *x, 
             const real a2 = fabs(x_first[s]);
             const real v = floor(64 * smaller(a2, 64)) * (real)0.015625;
             const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a2 - v) * (a2 + v) * (real)0.25);
-            const real tail = real_erfcx(fabs(x_first[s] * (real)(1 / sqrt(2.0))));
+            const real tail = real_erfcx(fabs(x_first[s] / (real)sqrt(2.0)));
             const real part2 = h * (real)0.5 * ((real)sqrt(2.0 / 3.141592653589793) * x_first[s] + tail);
             dx_first[s] = dy_first[s] *
                           (x_first[s] < 0

@@ -181,19 +181,27 @@ int NAME(layernorm_accurate_forward)(int64_t size_s, int64_t size_d, const real 
         real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         const real *const x_s = x + s * x_stride_s;
         real mu_sum = 0;
-#pragma omp simd reduction(+ : mu_sum)
+        real mu_sum_rest = 0;
+#pragma omp simd reduction(+ : mu_sum, mu_sum_rest)
         /* mu[s] = mean[d](x[s, d]) */
         for (int64_t d = 0; d < size_d; ++d) {
-            mu_sum += x_s[d];
+            const real mu_term = x_s[d], mu_next = mu_sum + mu_term, mu_back = mu_next - mu_sum;
+            mu_sum_rest += (mu_sum - (mu_next - mu_back)) + (mu_term - mu_back);
+            mu_sum = mu_next;
         }
+        mu_sum += mu_sum_rest == mu_sum_rest ? mu_sum_rest : 0; /* beside an infinite sum it is no number */
         const real mu = mu_sum / (real)size_d;
         real var_sum = 0;
-#pragma omp simd reduction(+ : var_sum)
+        real var_sum_rest = 0;
+#pragma omp simd reduction(+ : var_sum, var_sum_rest)
         /* c[s, d] = x[s, d] - mu[s]; var[s] = mean[d](c[s, d]**2) */
         for (int64_t d = 0; d < size_d; ++d) {
             const real c = x_s[d] - mu;
-            var_sum += square(c);
+            const real var_term = square(c), var_next = var_sum + var_term, var_back = var_next - var_sum;
+            var_sum_rest += (var_sum - (var_next - var_back)) + (var_term - var_back);
+            var_sum = var_next;
         }
+        var_sum += var_sum_rest == var_sum_rest ? var_sum_rest : 0; /* beside an infinite sum it is no number */
         const real var = var_sum / (real)size_d;
         const real rstd_s = 1 / sqrt(var + (real)eps);
         rstd[s] = rstd_s;
@@ -267,18 +275,35 @@ int NAME(layernorm_accurate_backward)(int64_t size_s, int64_t size_d, const real
             const real *const dy_s = dy + s * dy_stride_s;
             const real *const xhat_s = xhat + s * xhat_stride_s;
             real mean_dxhat_sum = 0;
+            real mean_dxhat_sum_rest = 0;
             real mean_dxhat_xhat_sum = 0;
-#pragma omp simd reduction(+ : mean_dxhat_sum, mean_dxhat_xhat_sum)
+            real mean_dxhat_xhat_sum_rest = 0;
+#pragma omp simd reduction(+ : mean_dxhat_sum, mean_dxhat_sum_rest, mean_dxhat_xhat_sum, mean_dxhat_xhat_sum_rest)
             /* dgamma[d] = sum[s](dy[s, d]*xhat[s, d]); dbeta[d] = sum[s](dy[s, d]); dxhat[s, d] = gamma[d]*dy[s, d];
              * mean_dxhat[s] = mean[d](dxhat[s, d]); mean_dxhat_xhat[s] = mean[d](dxhat[s, d]*xhat[s, d]) */
             for (int64_t d = 0; d < size_d; ++d) {
                 dgamma_block[d] += dy_s[d] * xhat_s[d];
                 dbeta_block[d] += dy_s[d];
                 const real dxhat = gamma[d] * dy_s[d];
-                mean_dxhat_sum += dxhat;
-                mean_dxhat_xhat_sum += dxhat * xhat_s[d];
+                const real mean_dxhat_term = dxhat, mean_dxhat_next = mean_dxhat_sum + mean_dxhat_term,
+                           mean_dxhat_back = mean_dxhat_next - mean_dxhat_sum;
+                mean_dxhat_sum_rest +=
+                    (mean_dxhat_sum - (mean_dxhat_next - mean_dxhat_back)) + (mean_dxhat_term - mean_dxhat_back);
+                mean_dxhat_sum = mean_dxhat_next;
+                const real mean_dxhat_xhat_term = dxhat * xhat_s[d],
+                           mean_dxhat_xhat_next = mean_dxhat_xhat_sum + mean_dxhat_xhat_term,
+                           mean_dxhat_xhat_back = mean_dxhat_xhat_next - mean_dxhat_xhat_sum;
+                mean_dxhat_xhat_sum_rest += (mean_dxhat_xhat_sum - (mean_dxhat_xhat_next - mean_dxhat_xhat_back)) +
+                                            (mean_dxhat_xhat_term - mean_dxhat_xhat_back);
+                mean_dxhat_xhat_sum = mean_dxhat_xhat_next;
             }
+            mean_dxhat_sum += mean_dxhat_sum_rest == mean_dxhat_sum_rest
+                                  ? mean_dxhat_sum_rest
+                                  : 0; /* beside an infinite sum it is no number */
             const real mean_dxhat = mean_dxhat_sum / (real)size_d;
+            mean_dxhat_xhat_sum += mean_dxhat_xhat_sum_rest == mean_dxhat_xhat_sum_rest
+                                       ? mean_dxhat_xhat_sum_rest
+                                       : 0; /* beside an infinite sum it is no number */
             const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)size_d;
             const real rstd_s = rstd[s];
             real *const dx_s = streaming ? dx_buffer : dx + s * size_d;

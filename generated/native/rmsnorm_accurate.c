@@ -175,11 +175,17 @@ int NAME(rmsnorm_accurate_forward)(int64_t size_s, int64_t size_d, const real *x
         real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         const real *const x_s = x + s * x_stride_s;
         real mean_x2_sum = 0;
-#pragma omp simd reduction(+ : mean_x2_sum)
+        real mean_x2_sum_rest = 0;
+#pragma omp simd reduction(+ : mean_x2_sum, mean_x2_sum_rest)
         /* mean_x2[s] = mean[d](x[s, d]**2) */
         for (int64_t d = 0; d < size_d; ++d) {
-            mean_x2_sum += square(x_s[d]);
+            const real mean_x2_term = square(x_s[d]), mean_x2_next = mean_x2_sum + mean_x2_term,
+                       mean_x2_back = mean_x2_next - mean_x2_sum;
+            mean_x2_sum_rest += (mean_x2_sum - (mean_x2_next - mean_x2_back)) + (mean_x2_term - mean_x2_back);
+            mean_x2_sum = mean_x2_next;
         }
+        mean_x2_sum +=
+            mean_x2_sum_rest == mean_x2_sum_rest ? mean_x2_sum_rest : 0; /* beside an infinite sum it is no number */
         const real mean_x2 = mean_x2_sum / (real)size_d;
         const real rstd_s = 1 / sqrt(mean_x2 + (real)eps);
         rstd[s] = rstd_s;
@@ -246,14 +252,23 @@ int NAME(rmsnorm_accurate_backward)(int64_t size_s, int64_t size_d, const real *
             const real *const dy_s = dy + s * dy_stride_s;
             const real *const xhat_s = xhat + s * xhat_stride_s;
             real mean_dxhat_xhat_sum = 0;
-#pragma omp simd reduction(+ : mean_dxhat_xhat_sum)
+            real mean_dxhat_xhat_sum_rest = 0;
+#pragma omp simd reduction(+ : mean_dxhat_xhat_sum, mean_dxhat_xhat_sum_rest)
             /* dgamma[d] = sum[s](dy[s, d]*xhat[s, d]); dxhat[s, d] = gamma[d]*dy[s, d]; mean_dxhat_xhat[s] =
              * mean[d](dxhat[s, d]*xhat[s, d]) */
             for (int64_t d = 0; d < size_d; ++d) {
                 dgamma_block[d] += dy_s[d] * xhat_s[d];
                 const real dxhat = gamma[d] * dy_s[d];
-                mean_dxhat_xhat_sum += dxhat * xhat_s[d];
+                const real mean_dxhat_xhat_term = dxhat * xhat_s[d],
+                           mean_dxhat_xhat_next = mean_dxhat_xhat_sum + mean_dxhat_xhat_term,
+                           mean_dxhat_xhat_back = mean_dxhat_xhat_next - mean_dxhat_xhat_sum;
+                mean_dxhat_xhat_sum_rest += (mean_dxhat_xhat_sum - (mean_dxhat_xhat_next - mean_dxhat_xhat_back)) +
+                                            (mean_dxhat_xhat_term - mean_dxhat_xhat_back);
+                mean_dxhat_xhat_sum = mean_dxhat_xhat_next;
             }
+            mean_dxhat_xhat_sum += mean_dxhat_xhat_sum_rest == mean_dxhat_xhat_sum_rest
+                                       ? mean_dxhat_xhat_sum_rest
+                                       : 0; /* beside an infinite sum it is no number */
             const real mean_dxhat_xhat = mean_dxhat_xhat_sum / (real)size_d;
             const real rstd_s = rstd[s];
             real *const dx_s = streaming ? dx_buffer : dx + s * size_d;

@@ -337,15 +337,25 @@ int NAME(softmax_cross_entropy_accurate_forward)(int64_t size_n, int64_t size_c,
         }
         if (m_is_nan) m = NAN;
         real total = 0;
+        real total_rest = 0;
         real others_sum = 0;
-#pragma omp simd reduction(+ : total, others_sum)
+        real others_sum_rest = 0;
+#pragma omp simd reduction(+ : total, total_rest, others_sum, others_sum_rest)
         /* e[n, c] = exp(z[n, c] - m[n]); total[n] = sum[c](e[n, c]); others_sum[n] = sum[c](e[n, c]*(c != t[n])) */
         for (int64_t c = 0; c < size_c; ++c) {
             const real e = real_exp(z_n[c] - m);
             e_row[c] = e;
-            total += e;
-            others_sum += e * (real)(c != t[n]);
+            const real total_term = e, total_next = total + total_term, total_back = total_next - total;
+            total_rest += (total - (total_next - total_back)) + (total_term - total_back);
+            total = total_next;
+            const real others_sum_term = e * (real)(c != t[n]), others_sum_next = others_sum + others_sum_term,
+                       others_sum_back = others_sum_next - others_sum;
+            others_sum_rest += (others_sum - (others_sum_next - others_sum_back)) + (others_sum_term - others_sum_back);
+            others_sum = others_sum_next;
         }
+        total += total_rest == total_rest ? total_rest : 0; /* beside an infinite sum it is no number */
+        others_sum +=
+            others_sum_rest == others_sum_rest ? others_sum_rest : 0; /* beside an infinite sum it is no number */
         const int64_t t_n = t[n];
         *loss_mean_total += z_n[t_n] - m - real_log(total);
         others[n] = others_sum / total;
@@ -353,7 +363,7 @@ int NAME(softmax_cross_entropy_accurate_forward)(int64_t size_n, int64_t size_c,
 #pragma omp simd
         /* p[n, c] = e[n, c]/total[n] */
         for (int64_t c = 0; c < size_c; ++c) {
-            p_n[c] = e_row[c] * (1 / total);
+            p_n[c] = e_row[c] / total;
         }
         if (streaming) stream(p + n * size_c, p_buffer, size_c);
     }
@@ -403,9 +413,9 @@ int NAME(softmax_cross_entropy_accurate_backward)(int64_t size_n, int64_t size_c
 #pragma omp simd
         /* dz[n, c] = dloss/size(n)*(p[n, c]*(c != t[n]) - others[n]*(c == t[n])) */
         for (int64_t c = 0; c < size_c; ++c) {
-            dz_n[c] = dloss * (real)(1 / (double)size_n) * p_n[c];
+            dz_n[c] = dloss / (real)(double)size_n * p_n[c];
         }
-        dz_n[t[n]] = -dloss * (real)(1 / (double)size_n) * others[n];
+        dz_n[t[n]] = -dloss / (real)(double)size_n * others[n];
         if (streaming) stream(dz + n * size_c, dz_buffer, size_c);
     }
 
