@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -17,6 +18,7 @@ import generated.torch
 from codegen.accuracy import measured
 from codegen.accuracy.implementations import implementations
 from codegen.arithmetic import Mpmath
+from codegen.costs import kept, operations, sizes_of
 from codegen.evaluation import Evaluation
 from codegen.plan import plan
 from codegen.verify import agreement, load_kernel
@@ -30,6 +32,7 @@ from derive.rounding import ACCURATE, identities
 from derive.unicode import language
 
 BACKENDS = ("numpy", "torch", "native")
+README = Path(__file__).parent.parent / "README.md"
 
 SOFTPLUS = "y[*s] = softplus(x[*s])\n\ny[*s] = log(1 + exp(x[*s]))"
 ELU = "y[*s] = elu(x[*s], alpha=1.0)\n\ny[*s] = where(x[*s] > 0, x[*s], alpha*(exp(x[*s]) - 1))"
@@ -198,3 +201,20 @@ def test_a_variant_of_an_op_of_ones_own_is_more_accurate() -> None:
         (found,) = measured(kernels[""], implementations(kernels, ("numpy",)), ("float32",), quick=True).ranges
         largest = {e.label: float(np.nanmax(e.ulps)) for e in found.errors if e.name == "y"}
         assert largest["numpy accurate"] <= 2 and largest["numpy"] > 1e6
+
+
+# ---- what the README says of them ------------------------------------------------------------------------------------------
+
+
+def test_the_readme_states_what_the_variants_cost() -> None:
+    """Bytes kept for the backward and operations, for each element of the first input."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\d.]+) → ([\d.]+) \| (\d+) → (\d+) \|", README.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert {f"{name}_accurate" for name, *_ in rows} == set(variants())
+    for name, *stated in rows:
+        plain, other = (plan(derive(load(n))) for n in (name, f"{name}_accurate"))
+        count = math.prod(sizes_of(plain)[a] for a in plain.op.inputs[0].axes)
+        found = [f"{kept(k) / count:.2f}".removesuffix(".00") for k in (plain, other)]
+        found += [f"{sum(operations(k, p) for p in (k.forward, k.backward)) / count:.0f}" for k in (plain, other)]
+        assert stated == found, name
