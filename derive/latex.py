@@ -170,6 +170,8 @@ class LatexPrinter(Printer):
             return rf"\exp{self.parens(shown[0])}", Prec.POWER
         if head == "abs":
             return self.parens(shown[0], "|", "|"), Prec.ATOM
+        if head == "floor":
+            return self.parens(shown[0], r"\lfloor ", r" \rfloor"), Prec.ATOM
         operator = _OPERATORS.get(head, rf"\operatorname{{{escape(head)}}}")
         return operator + self.parens(", ".join(shown)), Prec.POWER
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from derive.ops import names
+from derive.ops import names, variants
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-base has it)")
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*names(), *variants()])
 def test_compiles(name: str, tmp_path: Path) -> None:
     source = ROOT / "generated/latex" / f"{name}.tex"
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"-output-directory={tmp_path}", str(source)]
@@ -29,7 +29,7 @@ def test_compiles(name: str, tmp_path: Path) -> None:
     assert not wide, wide
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*names(), *variants()])
 def test_numbers_every_step_and_boxes_every_gradient(name: str) -> None:
     import derive
 
