@@ -70,7 +70,7 @@ def native_errors(kernels: Iterable[Kernel], files: Mapping[str, str]) -> dict[s
 def load_native(name: str, files: Mapping[str, str]) -> ModuleType:
     """The native module of an op from the texts of its files, in a package of its own for as long as the process lives."""
     root = Path(_packages())
-    package = f"native_{len(list(root.iterdir()))}"
+    package = f"{root.name}_{len(list(root.iterdir()))}"  # a process that this one spawns has its import path as well
     for path, text in files.items():
         target = root / package / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def load_native(name: str, files: Mapping[str, str]) -> ModuleType:
 @cache
 def _packages() -> str:
     """A folder on the import path that goes when the process ends."""
-    folder = tempfile.mkdtemp(prefix="native-kernels-")
+    folder = tempfile.mkdtemp(prefix="native_kernels_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     sys.path.append(folder)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 import torch
 
 from codegen.__main__ import main
-from codegen.accuracy import Implementation, measured, torch_itself
+from codegen.accuracy import Implementation, accuracy, measured, torch_itself
 from codegen.accuracy.exact import exact_pieces, exact_values
 from codegen.accuracy.grid import FULL, QUICK, around, bisect, grid, number, ordinal
 from codegen.accuracy.kinds import FILLS, kinds, sample
+from codegen.accuracy.kinds_plot import kinds_plot
 from codegen.accuracy.measure import measure_range
 from codegen.accuracy.plot import plot
+from codegen.accuracy.svg import marks, share, styles, top
 from codegen.accuracy.sweep import elementwise
 from codegen.accuracy.ulp import FORMATS, Format, errors, split, ulp
 from codegen.plan import plan
@@ -256,9 +259,9 @@ def test_the_command_prints_a_row_for_each_quantity_and_implementation(capsys: p
     rows = [line.split("  ")[:2] for line in lines if line.startswith(("y ", "dx"))]
     text = [" ".join(line.split()) for line in lines]
     for name in ("y", "dx"):
-        for by in ("numpy", "torch", "torch's own"):
+        for by in ("numpy", "numpy accurate", "torch", "torch accurate", "torch's own"):
             assert sum(t.startswith(f"{name} {by} ") for t in text) >= 1
-    assert len(rows) == 6 and "float32" in lines[2] and any("roots: y at" in t or "roots: dx at" in t for t in text)
+    assert len(rows) == 10 and "float32" in lines[2] and any("roots: y at" in t or "roots: dx at" in t for t in text)
 
 
 def test_the_command_prints_a_row_for_each_kind_of_input(capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,6 +271,20 @@ def test_the_command_prints_a_row_for_each_kind_of_input(capsys: pytest.CaptureF
         assert sum(line.startswith(f"{kind}  ") for line in out.splitlines()) == 2  # of p and of dz
     head = next(line for line in out.splitlines() if line.startswith("dz"))
     assert head.split("  ")[0] == "dz" and "numpy" in head and "torch's own" in head
+
+
+def test_a_variant_stands_beside_its_op(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["accuracy", "tanh", "--quick", "--backend", "numpy", "--dtype", "float32"]) == 0
+    rows = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines() if line.startswith("dx")]
+    largest = {row[1]: float(row[2]) for row in rows}
+    assert list(largest) == ["numpy", "numpy accurate", "torch's own"]
+    assert largest["numpy"] > 1e6 and largest["numpy accurate"] < 1
+
+
+def test_an_op_of_ones_own_has_no_variants_of_the_catalogue() -> None:
+    op = parse("y[*s] = tanh(x[*s])\n\ny[*s] = x[*s]**2")
+    report = accuracy(op, ["float32"], ["numpy"], quick=True)
+    assert {e.label for e in report.ranges[0].errors} == {"numpy", "torch's own"}
 
 
 def test_an_unknown_dtype_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,9 +298,74 @@ def test_the_plot_is_inline_svg_of_the_largest_errors() -> None:
     drawn = plot(found, "dx", ["square", "a < b"])
     assert drawn == plot(found, "dx", ["square", "a < b"])
     root = ElementTree.fromstring(drawn)
-    square, better = (line.get("points", "").split() for line in root.iter("polyline"))
+    better, square = (line.get("points", "").split() for line in root.iter("polyline"))  # the first is above the others
     peaks = [min((float(p.split(",")[1]), float(p.split(",")[0])) for p in points) for points in (square, better)]
     assert peaks[0][0] < peaks[1][0] and len(square) > 100  # y counts downwards
     assert {"square", "a < b"} <= {t.text for t in root.iter("text")} and "currentColor" in drawn
     with pytest.raises(ValueError, match="no errors of 'dx' by 'nobody'"):
         plot(found, "dx", ["nobody"])
+
+
+def one_wrong(at: float, by: float) -> Implementation:
+    """The function 0 with an error of ``by`` at one number."""
+
+    def run(inputs: Any, upstream: Any, constants: Any) -> Any:
+        y = torch.where(inputs["x"] == at, by, 0.0)
+        return [y.to(inputs["x"].dtype)], [torch.zeros_like(inputs["x"])]
+
+    return Implementation("wrong", run)
+
+
+def heights(drawn: str) -> list[tuple[float, float]]:
+    """The points of the curve of a drawing, each the distance from the left and that from the top."""
+    (line,) = ElementTree.fromstring(drawn).iter("polyline")
+    return [(float(x), float(y)) for x, y in (p.split(",") for p in line.get("points", "").split())]
+
+
+@pytest.mark.parametrize("at", [2.0**-140, -(2.0**10), 2.0**120])
+def test_no_error_is_outside_the_plot(at: float) -> None:
+    """Nor one that is near 0 or beyond the last mark of the axis."""
+    k = plan(derive(parse("y[*s] = f(x[*s])\n\ny[*s] = x[*s] - x[*s]")))
+    found = measure_range(k, [one_wrong(at, 1e-30)], {}, FORMATS["float32"], FULL)
+    points = heights(plot(found, "y", ["wrong"]))
+    (x, peak) = min(points, key=lambda p: p[1])
+    rest = {y for _, y in points} - {peak}
+    assert len(rest) == 1 and peak < min(rest)
+    middle = (points[0][0] + points[-1][0]) / 2
+    assert abs(x - middle) < 5 if abs(at) < 1 else (x < middle) == (at < 0)
+    assert at < 4096 or x == points[-1][0]
+
+
+def test_dots_are_as_far_to_the_right_as_their_errors_are_large() -> None:
+    k = kernel("softmax")
+
+    def scaled(by: float, label: str) -> Implementation:
+        def run(inputs: Any, upstream: Any, constants: Any) -> Any:
+            outputs, gradients = torch_itself(k.op).run(inputs, upstream, constants)
+            return outputs, [by * g for g in gradients]
+
+        return Implementation(label, run)
+
+    which = [scaled(1, "one"), scaled(2, "one more"), scaled(math.inf, "other")]
+    ((*found,),) = measured(k, which, ["float64"], quick=True).samples
+    drawn = kinds_plot(found, "dz", ["one", "one more", "other"], "other")
+    groups = [g for g in ElementTree.fromstring(drawn) if g.tag == "g" and len(g) == len(found) and g[0].tag == "circle"]
+    right, doubled, infinite = ([float(c.get("cx", "")) for c in g] for g in groups)
+    assert right[0] < doubled[0] < infinite[0] == max(infinite)
+    assert groups[0].get("fill") == groups[1].get("stroke") != groups[2].get("fill")  # a variant has its kernel's colour
+    with pytest.raises(ValueError, match="no errors of 'dz' by 'nobody'"):
+        kinds_plot(found, "dz", ["nobody"])
+
+
+def test_an_axis_reaches_the_largest_of_all_numbers() -> None:
+    end = top([np.asarray([1.0, np.finfo(np.float64).max, np.inf, np.nan])])
+    assert end == 310 and share(np.inf, end) == 1 > share(np.finfo(np.float64).max, end) > 0.99
+    assert share(0.0, end) == 0 == marks(end)[0][0] and top([np.asarray([0.2])]) == 1
+
+
+def test_every_implementation_has_a_style_of_its_own() -> None:
+    backends = [f"{b}{v}" for b in ("numpy", "torch", "native") for v in ("", " accurate", " fast")]
+    found = styles([*backends, "torch's own"], "torch's own")
+    assert len({(s.colour, s.variant) for s in found.values()}) == 10
+    for b in ("numpy", "torch", "native"):
+        assert found[b].colour == found[f"{b} accurate"].colour != found["torch's own"].colour

@@ -9,18 +9,24 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from codegen.__main__ import ROOT as GENERATED
+from codegen.accuracy import Report, accuracy
 from codegen.atlas import typeset as typesetting
+from codegen.atlas.accuracy import Accuracy, Elsewhere, Part, accuracy_sections
+from codegen.atlas.accuracy import section_of as accuracy_of
 from codegen.atlas.book import pages
 from codegen.atlas.derivation import BESIDE, Equations, Group, Steps
 from codegen.atlas.difference import difference, distinct
 from codegen.atlas.drawing import HEIGHT, Drawing, drawing
+from codegen.atlas.files import section_html
 from codegen.atlas.formula import MarkedPrinter, equation
 from codegen.atlas.graph import Graph, graph
 from codegen.atlas.highlight import highlight
@@ -33,11 +39,13 @@ from derive import derive, load, parse_formula
 from derive.derivation import Derivation
 from derive.display import of_derivation
 from derive.latex import LatexPrinter
-from derive.ops import names
+from derive.ops import names, variants
 from derive.show import adjoint_names, sections
 from derive.syntax import Tree, walk
 from derive.unicode import text
 
+#: Every op and every variant: the pages of the atlas.
+PAGES = tuple(sorted((*names(), *variants())))
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(p for p in GENERATED.rglob("*") if p.suffix in (".py", ".c", ".h"))
 
@@ -173,7 +181,7 @@ def unmarked(latex: str) -> str:
     return out
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", PAGES)
 def test_marks_change_nothing_else_of_a_formula(name: str) -> None:
     derivation = derivation_of(name)
     plain = LatexPrinter(adjoint_names(derivation))
@@ -234,7 +242,7 @@ def overlapping(found: Drawing) -> Iterator[tuple[str, str]]:
                 yield cell.text, other.text
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", PAGES)
 def test_no_boxes_of_a_drawing_overlap_and_all_lie_within_it(name: str) -> None:
     found = drawing(graph_of(name))
     assert list(overlapping(found)) == []
@@ -243,7 +251,7 @@ def test_no_boxes_of_a_drawing_overlap_and_all_lie_within_it(name: str) -> None:
     assert all(0 <= x <= found.width for x in numbers)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", PAGES)
 def test_no_edge_of_a_drawing_passes_through_a_box(name: str) -> None:
     """Between layers there are no boxes; within one an edge is a vertical line."""
     found = drawing(graph_of(name))
@@ -310,7 +318,7 @@ def anchors(page: Page) -> set[str]:
     return {g.anchor for g in groups}
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", PAGES)
 def test_what_a_drawing_links_to_is_on_the_page(name: str) -> None:
     page = page_of(name)
     found = section_of(page, "graph").content
@@ -318,7 +326,7 @@ def test_what_a_drawing_links_to_is_on_the_page(name: str) -> None:
     assert {cell.link.removeprefix("#") for cell in found.cells if cell.link} <= anchors(page)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_shows_every_step_and_every_closed_line(name: str) -> None:
     page, derivation = page_of(name), derivation_of(name)
     equations = section_of(page, "equations").content
@@ -388,6 +396,100 @@ def test_pages_are_the_same_under_any_hash_seed() -> None:
         for seed in ("1", "2")
     }
     assert len(answers) == 1
+
+
+# ---- accuracy -------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def report_of(name: str) -> Report:
+    return accuracy(load(name), quick=True)
+
+
+class Cells(HTMLParser):
+    """The texts of the cells of every row of a table's body."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag if tag in ("td", "th") else self.inside
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = "" if tag == self.inside else self.inside
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.rows[-1][-1] += data
+
+
+def shown(report: Report) -> str:
+    """The section on a report as HTML, with formulas as they are."""
+    section = accuracy_of(report, frozenset())
+    return str(section_html(section, {f: Markup(f.latex) for f in formulas(section.content)}))
+
+
+def parts(report: Report) -> list[Part]:
+    content = accuracy_of(report, frozenset({"dx"})).content
+    assert isinstance(content, Accuracy)
+    return [part for form in content.formats for part in form.parts]
+
+
+@pytest.mark.parametrize("name", ["gelu", "softmax_cross_entropy"])
+def test_figures_on_a_page_are_those_that_the_command_prints(name: str) -> None:
+    """Which are apart by two blanks, with rows of headings between them."""
+    report, cells = report_of(name), Cells()
+    cells.feed(shown(report))
+    printed = [re.split(r"  +", line.strip()) for line in str(report).splitlines()]
+    kinds = {s.kind.name for found in report.samples for s in found} | {n for r in report.ranges for n in r.sweep.exact}
+    figures = [row for row in printed if row[0] in kinds and len(row) > 3 and "entry" not in row]
+    assert figures == [row for row in cells.rows if row[0] in kinds and "terms" not in row and len(row) > 3]
+    assert len(figures) == (2 * 2 * 7 if report.ranges else 2 * 2 * len(report.samples[0]))
+
+
+def test_a_page_says_how_much_was_measured() -> None:
+    text = shown(report_of("gelu"))
+    for found in report_of("gelu").ranges:
+        assert f"{len(found.sweep.inputs['x'])} inputs over the whole finite range" in text
+    (first, _) = report_of("softmax_cross_entropy").samples
+    count = sum(e.ulps.size for s in first for e in s.errors if e.label == "torch's own")
+    assert f"{count:,} entries of outputs and gradients, at {len(first)} kinds of input" in shown(
+        report_of("softmax_cross_entropy")
+    )
+
+
+def test_an_elementwise_op_has_a_curve_for_each_implementation_above_that_of_torch() -> None:
+    """Both formats, both quantities; variants beside the kernels, and torch's own op as an area."""
+    plots = [plot for part in parts(report_of("gelu")) for plot in part.plots]
+    assert [p.quantity.latex for p in plots] == ["y", r"\mathrm{d}x"] * 2
+    for plot in plots:
+        curves = re.findall(r'<polyline points="([^"]*)"', plot.svg)
+        assert len(curves) == 6 and all(len(points.split()) > 100 for points in curves)
+        (area,) = re.findall(r'<polygon points="([^"]*)"', plot.svg)
+        assert len(area.split()) > 100
+        assert "var(--accent" in plot.svg and not re.search(r"#[0-9a-f]{3}", plot.svg)
+
+
+def test_an_op_with_reductions_has_a_dot_for_each_kind_and_implementation() -> None:
+    report = report_of("softmax_cross_entropy")
+    for part in parts(report):
+        (plot,) = part.plots
+        assert plot.svg.count("<circle") == 7 * (len(report.samples[0]) + 1)  # and the legend
+        assert all(kind.kind.name in plot.svg for kind in report.samples[0])
+
+
+def test_variants_are_measured_on_the_page_of_their_op_and_again_the_same() -> None:
+    found = accuracy_sections([load("tanh_accurate"), load("tanh")], quick=True)
+    assert found["tanh_accurate"].content == Elsewhere("tanh")
+    assert 'href="tanh.html#accuracy"' in section_html(found["tanh_accurate"], {})
+    assert found["tanh"] == accuracy_of(report_of("tanh"), frozenset({"dx"}))
+    assert "numpy accurate" in repr(found["tanh"].content)
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------------

@@ -16,12 +16,14 @@ import pytest
 
 from codegen.__main__ import NODE, main
 from codegen.__main__ import ROOT as GENERATED
+from codegen.accuracy.sweep import elementwise
 from codegen.atlas.page import Formula
 from codegen.atlas.typeset import typeset
-from derive.ops import names
+from derive.ops import load, names, variants
 from tests.browser.chromium import Tab, browser, found
 
-PAGES = ("index", *names())
+OPS = tuple(sorted((*names(), *variants())))
+PAGES = ("index", *OPS)
 LIMIT = 1_000_000
 #: Elements that reach beyond the window, but those in a box of their own that scrolls.
 TOO_WIDE = """
@@ -67,7 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (shared / "atlas-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            assert main(["atlas", "--out", str(folder)]) == 0
+            assert main(["atlas", "--quick", "--out", str(folder)]) == 0
             done.touch()
     return folder
 
@@ -121,11 +123,14 @@ def test_every_page_is_below_its_limit_and_depends_on_its_neighbours_alone(site:
 
 
 @needs_katex
-def test_a_second_run_writes_nothing(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {p: p.read_bytes() for p in site.rglob("*") if p.is_file()}
-    assert main(["atlas", "--out", str(site)]) == 0
-    assert f"{len(names())} pages" in capsys.readouterr().out
-    assert {p: p.read_bytes() for p in site.rglob("*") if p.is_file()} == before
+def test_a_second_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is measured is the same again."""
+    arguments = ["atlas", "--quick", "--out", str(tmp_path / "out"), "softmax_cross_entropy", "tanh"]
+    assert main(arguments) == 0
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert main(arguments) == 0
+    assert "4 pages" in capsys.readouterr().out
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
 @needs_katex
@@ -178,8 +183,10 @@ def test_what_scrolls_in_its_own_box_can_be_reached_by_the_keyboard(site: Path, 
 @needs_browser
 def test_tabs_follow_the_mouse_and_the_arrows(site: Path, tab: Tab) -> None:
     tab.open(address(site, "softmax"))
-    shown = '[...document.querySelectorAll("[role=tabpanel]")].filter(p => p.offsetHeight).map(p => p.id.slice(6)).join()'
-    chosen = 'document.querySelector("[role=tab][aria-selected=true]").textContent'
+    shown = (
+        '[...document.querySelectorAll("#source [role=tabpanel]")].filter(p => p.offsetHeight).map(p => p.id.slice(6)).join()'
+    )
+    chosen = 'document.querySelector("#source [role=tab][aria-selected=true]").textContent'
     assert (tab.run(shown), tab.run(chosen)) == ("numpy", "NumPy")
     tab.run('document.querySelector("#tab-torch").click()')
     assert (tab.run(shown), tab.run(chosen)) == ("torch", "torch")
@@ -195,7 +202,7 @@ def test_tabs_follow_the_mouse_and_the_arrows(site: Path, tab: Tab) -> None:
         assert tab.run(shown) == expected
         assert tab.run("document.activeElement.id") == f"tab-{expected}"
     assert tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert tab.run('[...document.querySelectorAll("[role=tab]")].filter(t => t.tabIndex === 0).length') == 1
+    assert tab.run('[...document.querySelectorAll("#source [role=tab]")].filter(t => t.tabIndex === 0).length') == 1
 
 
 @needs_katex
@@ -254,15 +261,15 @@ def test_a_link_opens_what_it_leads_to(site: Path, tab: Tab) -> None:
 @needs_browser
 def test_links_lead_through_the_atlas(site: Path, tab: Tab) -> None:
     tab.open(address(site, "index"))
-    assert tab.run('[...document.querySelectorAll(".ops a")].map(a => a.getAttribute("href"))') == [
-        f"{n}.html" for n in names()
-    ]
-    tab.open(address(site, names()[0]))
-    trail = [names()[0]]
+    links = tab.run('[...document.querySelectorAll(".ops li")].map(l => [...l.querySelectorAll("a")].map(a => a.pathname))')
+    linked = [[Path(path).stem for path in entry] for entry in links]
+    assert linked == [[n, *(v for v in variants() if load(v).base == n)] for n in names()]
+    tab.open(address(site, OPS[0]))
+    trail = [OPS[0]]
     while tab.run('Boolean(document.querySelector("[rel=next]"))'):
         tab.open(tab.run('document.querySelector("[rel=next]").href'))
         trail.append(tab.run('document.querySelector("h1").textContent'))
-    assert tuple(trail) == names()
+    assert tuple(trail) == OPS
 
 
 @needs_katex
@@ -323,3 +330,77 @@ def test_what_a_step_changed_is_marked_around_the_whole_of_it(site: Path, tab: T
     """)
     assert outside == 0
     assert tab.run('document.querySelectorAll(".katex-html .new .mfrac").length') > 0
+
+
+# ---- accuracy -------------------------------------------------------------------------------------------------------------
+
+#: Of each panel, for each plot the points of its curves, and its dots; and the rows of the panel's tables.
+PLOTS = """
+[...document.querySelectorAll("#accuracy [role=tabpanel]")].map(panel => [
+  [...panel.querySelectorAll(".plot svg")].map(svg => [
+    [...svg.querySelectorAll("polyline, polygon")].map(line => line.points.numberOfItems),
+    svg.querySelectorAll("circle").length,
+  ]),
+  panel.querySelectorAll("tbody tr").length,
+])
+"""
+
+
+@needs_katex
+@needs_browser
+def test_every_op_has_plots_and_tables_of_its_errors_and_a_variant_leads_there(site: Path, tab: Tab) -> None:
+    for name in OPS:
+        tab.open(address(site, name))
+        assert tab.run('document.querySelector("#accuracy h2").textContent') == "Accuracy"
+        if load(name).variant:
+            tab.open(tab.run('document.querySelector("#accuracy a").href'))
+            assert tab.run('document.querySelector("h1").textContent') == load(name).base
+            continue
+        op, panels = load(name), tab.run(PLOTS)
+        assert len(panels) == 2, name
+        for plots, rows in panels:
+            assert len(plots) == len(op.outputs) + len(op.differentiable), name
+            for lines, dots in plots:
+                assert min(lines) > 100 if elementwise(op) else dots > 20, name
+            assert rows >= len(plots) * 4, name
+
+
+@needs_katex
+@needs_browser
+def test_formats_are_tabs(site: Path, tab: Tab) -> None:
+    tab.open(address(site, "tanh"))
+    shown = '[...document.querySelectorAll("#accuracy [role=tabpanel]")].filter(p => p.offsetHeight).map(p => p.id).join()'
+    assert tab.run(shown) == "panel-float32"
+    tab.run('document.querySelector("#tab-float32").focus()')
+    tab.press("ArrowRight", 39)
+    assert tab.run(shown) == "panel-float64"
+    assert tab.complaints() == []
+
+
+@needs_katex
+@needs_browser
+@pytest.mark.parametrize("name", ["gelu", "softmax_cross_entropy"])
+def test_on_a_phone_a_table_scrolls_in_its_own_box_below_the_names_of_its_rows(site: Path, tab: Tab, name: str) -> None:
+    tab.resize(390)
+    tab.open(address(site, name))
+    tab.run('document.querySelector("#tab-float64").click()')
+    box = 'document.querySelector("#panel-float64 table").parentElement'
+    assert tab.run(f"{box}.scrollWidth > {box}.clientWidth") and tab.run(f"{box}.tabIndex") == 0
+    tab.run(f"{box}.scrollLeft = 150")
+    left = f'{box}.querySelector("tbody th:last-of-type").getBoundingClientRect().left - {box}.getBoundingClientRect().left'
+    assert 0 <= tab.run(left) < 60
+    assert tab.run("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@needs_katex
+@needs_browser
+def test_plots_take_the_colours_of_the_theme(site: Path, tab: Tab) -> None:
+    tab.open(address(site, "tanh"))
+    colours = """(() => {
+      const of = (element, what) => getComputedStyle(document.querySelector("#accuracy svg " + element))[what];
+      return [of("polyline", "stroke"), of("polygon", "fill"), of("text", "fill")];
+    })()"""
+    light = tab.run(colours)
+    tab.run('document.querySelector(".theme").click()')
+    dark = tab.run(colours)
+    assert len(set(light)) == 3 and all(a != b for a, b in zip(light, dark, strict=True))

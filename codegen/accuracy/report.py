@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codegen.accuracy.figures import Figures, range_figures, sampled_figures
 from codegen.accuracy.grid import FULL, QUICK
 from codegen.accuracy.implementations import Implementation, implementations
 from codegen.accuracy.kinds import kinds
 from codegen.accuracy.measure import Range, Sampled, measure_kind, measure_range
 from codegen.accuracy.sweep import elementwise
-from codegen.accuracy.table import range_table, sampled_table
+from codegen.accuracy.table import table_text
 from codegen.accuracy.ulp import FORMATS
 from codegen.plan import plan
 from codegen.program import Kernel
 from derive import Op, derive
 from derive import syntax as st
+from derive.ops import find, load, variants
 
 __all__ = ["BACKENDS", "Report", "accuracy"]
 
@@ -32,18 +34,32 @@ class Report:
     ranges: tuple[Range, ...]
     samples: tuple[tuple[Sampled, ...], ...]
 
+    @property
+    def figures(self) -> tuple[Figures, ...]:
+        """The tables of each format."""
+        return (*map(range_figures, self.ranges), *map(sampled_figures, self.samples))
+
     def __str__(self) -> str:
-        tables = [*map(range_table, self.ranges), *map(sampled_table, self.samples)]
-        return "\n\n".join([f"{self.op}: errors in ULP against mpmath", *tables])
+        return "\n\n".join([f"{self.op}: errors in ULP against mpmath", *map(table_text, self.figures)])
 
 
 def accuracy(op: Op, dtypes: Sequence[str] = tuple(FORMATS), backends: Sequence[str] = BACKENDS, quick: bool = False) -> Report:
-    """The errors of an op's emitted kernels in each backend, beside torch's own; ValueError for an unknown name."""
+    """The errors of an op's emitted kernels, and of its variants, in each backend, beside torch's own.
+
+    ValueError for an unknown dtype or backend.
+    """
     for given, known in ((dtypes, tuple(FORMATS)), (backends, BACKENDS)):
         if unknown := [g for g in given if g not in known]:
             raise ValueError(f"'{unknown[0]}' is not measured; known: {', '.join(known)}")
-    kernel = plan(derive(op))
-    return measured(kernel, implementations({"": kernel}, backends), dtypes, quick)
+    kernels = {o.variant: plan(derive(o)) for o in (op, *_variants(op))}
+    return measured(kernels[op.variant], implementations(kernels, backends), dtypes, quick)
+
+
+def _variants(op: Op) -> list[Op]:
+    """What the catalogue emits beside one of its ops."""
+    if op != find(op.name) or op.variant:
+        return []
+    return [v for v in map(load, variants()) if v.base == op.name]
 
 
 def measured(kernel: Kernel, which: Sequence[Implementation], dtypes: Sequence[str], quick: bool = False) -> Report:

@@ -46,6 +46,7 @@ def _page(op: Op, built: Built, files: dict[str, str], more: More) -> Page:
     tree = of_derivation(derivation)(line.body, line.index)
     return Page(
         name=op.name,
+        base=op.base,
         title=prose(title),
         notes=tuple(prose(note) for note in (*notes.split("\n\n"), *op.notes) if note),
         signature=signature(op),

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from codegen.atlas.page import Formula, Page, Section, formulas
 from codegen.atlas.typeset import katex_files, typeset
 
-__all__ = ["atlas_files"]
+__all__ = ["atlas_files", "section_html"]
 
 #: What every page shares, as it is.
 SHARED = ("style.css", "page.js")
@@ -30,9 +30,15 @@ def atlas_files(pages: Sequence[Page], node: Path) -> dict[str, bytes]:
     math = {formula: Markup(html) for formula, html in typeset(found, node).items()}
     around = zip((None, *pages), pages, (*pages[1:], None), strict=False)
     files = {f"{page.name}.html": _page(page, before, after, math) for before, page, after in around}
-    files["index.html"] = _template("index.html.j2", pages=pages, math=math)
+    files["index.html"] = _template("index.html.j2", entries=_entries(pages), math=math)
     files |= {name: _source(name) for name in SHARED}
     return {name: text.encode() for name, text in files.items()} | katex_files(node)
+
+
+def _entries(pages: Sequence[Page]) -> list[tuple[Page, list[Page]]]:
+    """The op's pages, each with those of its variants."""
+    own = [p for p in pages if p.name == p.base]
+    return [(page, [p for p in pages if p.base == page.name and p is not page]) for page in own]
 
 
 def _formulas(page: Page) -> Iterator[Formula]:
@@ -42,11 +48,12 @@ def _formulas(page: Page) -> Iterator[Formula]:
 
 
 def _page(page: Page, before: Page | None, after: Page | None, math: Typeset) -> str:
-    bodies = [(section, _body(section, math)) for section in page.sections]
+    bodies = [(section, section_html(section, math)) for section in page.sections]
     return _template("page.html.j2", page=page, before=before, after=after, bodies=bodies)
 
 
-def _body(section: Section, math: Typeset) -> Markup:
+def section_html(section: Section, math: Typeset) -> Markup:
+    """What stands below a section's heading; ``math`` holds the HTML of all its formulas."""
     content = section.content
     data = {f.name: getattr(content, f.name) for f in fields(content)}  # type: ignore[arg-type]
     return Markup(_template(section.template, math=math, **data))

@@ -34,9 +34,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The page of one op. ``formula`` stands for it in the index."""
+    """The page of one op. ``formula`` stands for it in the index; ``base`` is the op's name, of a variant that of its op."""
 
     name: str
+    base: str
     title: Prose
     notes: tuple[Prose, ...]
     signature: str

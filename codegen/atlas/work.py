@@ -6,20 +6,16 @@ Everything is counted at the op's reference sizes in float32; nothing is measure
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
 from codegen.atlas.page import Formula, Section, prose
+from codegen.costs import FLOAT, LABEL, elements, operations, sizes_of
 from codegen.native.describe import describe, traffic
 from codegen.native.layout import programs
 from codegen.program import Argument, Kernel, Program
-from derive.cost import Model
-from derive.factor import DEFAULT_SIZE
 from derive.latex import LatexPrinter
 
 __all__ = ["Function", "Taken", "Work", "work_section"]
 
-#: Bytes of a float32, and of a label.
-FLOAT, LABEL = 4, 8
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 THOUSANDS = ("", "K", "M", "G", "T")
 
@@ -55,7 +51,7 @@ class Work:
 
 def work_section(kernel: Kernel, adjoints: frozenset[str]) -> Section:
     """The costs of an op's kernels."""
-    sizes = _sizes(kernel)
+    sizes = sizes_of(kernel)
     content = Work(
         tuple(_taken(a, kernel, sizes, adjoints) for a in kernel.backward.arguments),
         tuple(_function(kernel, p) for p in programs(kernel)),
@@ -65,34 +61,25 @@ def work_section(kernel: Kernel, adjoints: frozenset[str]) -> Section:
     return Section("work", "Memory and work", "work.html.j2", content, prose(f"Counted in float32{at}; nothing is measured."))
 
 
-def _sizes(kernel: Kernel) -> dict[str, int]:
-    known = dict(kernel.op.sizes)
-    axes = dict.fromkeys(a for t in kernel.op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
-    return {a: known.get(a, DEFAULT_SIZE) for a in axes}
-
-
 def _taken(argument: Argument, kernel: Kernel, sizes: dict[str, int], adjoints: frozenset[str]) -> Taken:
     outputs = {t.name for t in kernel.op.outputs}
     roles = {"upstream": "upstream gradient", "saved": "saved by the forward", "input": "input"}
     role = "output, kept" if argument.name in outputs else "integer input" if argument.labels else roles[argument.role]
-    count = prod(sizes.get(a, DEFAULT_SIZE) for a in argument.axes)
+    count = elements(argument, sizes)
     tensor = LatexPrinter(adjoints).read(argument.name, argument.axes)[0]
     return Taken(Formula(tensor, display=False), role, f"{count:,}", _bytes(count * (LABEL if argument.labels else FLOAT)))
 
 
 def _function(kernel: Kernel, program: Program) -> Function:
     moved = traffic(kernel, program)
-    # Reads of memory are in the other columns.
-    model = Model(dict(kernel.op.sizes), {}, frozenset())
-    operations = sum(model.operations(s.tree) for s in program.statements)
-    total = moved.read + moved.written
+    count, total = operations(kernel, program), moved.read + moved.written
     return Function(
         program.name.removeprefix(f"{kernel.op.name}_").replace("_", " + "),
-        _short(operations),
+        _short(count),
         _bytes(moved.read),
         _bytes(moved.written),
         f"{total / moved.floor:.2f}",
-        f"{operations / total:.2g}" if operations < 100 * total else f"{operations / total:.0f}",
+        f"{count / total:.2g}" if count < 100 * total else f"{count / total:.0f}",
     )
 
 

@@ -45,6 +45,7 @@ function begin(panel) {
   if (panel.dataset.shown) return;
   panel.dataset.shown = "true";
   const code = panel.querySelector("pre");
+  if (!code) return;
   code.scrollTop = code.querySelector("b").getBoundingClientRect().top - code.getBoundingClientRect().top - 18;
 }
 
@@ -60,6 +61,7 @@ function tabs(box) {
       panel.hidden = !chosen;
       if (chosen) begin(panel);
     }
+    scrollers();
     if (focus) tab.focus();
   };
   const keys = {
