@@ -18,8 +18,9 @@ from codegen.accuracy.exact import exact_pieces, exact_values
 from codegen.accuracy.grid import FULL, QUICK, around, bisect, grid, number, ordinal
 from codegen.accuracy.kinds import FILLS, kinds, sample
 from codegen.accuracy.kinds_plot import kinds_plot
-from codegen.accuracy.measure import measure_range
+from codegen.accuracy.measure import Errors, measure_range
 from codegen.accuracy.plot import plot
+from codegen.accuracy.remarks import CANCELS, LARGER, LONG, ORDER, remarks
 from codegen.accuracy.svg import marks, share, styles, top
 from codegen.accuracy.sweep import elementwise
 from codegen.accuracy.ulp import FORMATS, Format, errors, split, ulp
@@ -369,3 +370,40 @@ def test_every_implementation_has_a_style_of_its_own() -> None:
     assert len({(s.colour, s.variant) for s in found.values()}) == 10
     for b in ("numpy", "torch", "native"):
         assert found[b].colour == found[f"{b} accurate"].colour != found["torch's own"].colour
+
+
+# ---- where torch is closer ------------------------------------------------------------------------------------------------
+
+
+def errors_of(label: str, ulps: float, of_terms: float) -> Errors:
+    return Errors(label, "dx", np.array([0.1, np.nan, ulps]), np.array([0.1, np.nan, of_terms]))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "reason"),
+    [
+        ((1.3, 1.3), (0.5, 0.5), ORDER),
+        ((1e7, 0.9), (1e6, 0.9), CANCELS),
+        ((32.0, 16.0), (0.07, 0.03), LONG),
+        ((5e4, 3e3), (4e4, 2e3), LARGER),
+    ],
+)
+def test_a_row_says_why_torch_is_closer(ours: tuple[float, float], theirs: tuple[float, float], reason: str) -> None:
+    rows = [errors_of("numpy", *ours), errors_of("native", *theirs), errors_of("torch's own", *theirs)]
+    assert remarks([("long", rows)]) == (f"closer in torch ({reason}): long, numpy",)
+
+
+def test_no_row_says_why_where_ours_is_as_close_or_rounded_once() -> None:
+    for ours, theirs in (((0.5, 0.5), (0.2, 0.2)), ((7.0, 7.0), (7.0, 7.0)), ((1.0, 1.0), (1e7, 1.0))):
+        assert remarks([("y", [errors_of("numpy", *ours), errors_of("torch's own", *theirs)])]) == ()
+
+
+def test_every_row_that_is_further_off_than_torch_is_in_a_remark() -> None:
+    report = accuracy(load("sigmoid"), quick=True)
+    for found, figures in zip(report.ranges, report.figures, strict=True):
+        (table,) = figures.tables
+        said = {row for remark in table.remarks for row in remark.partition("): ")[2].split("; ")}
+        for name in found.sweep.exact:
+            *ours, theirs = [e for e in found.errors if e.name == name]
+            for e in ours:
+                assert (f"{name}, {e.label}" in said) == (e.ulps.max() > max(1.1 * theirs.ulps.max(), 0.5 + 1e-9))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codegen.accuracy.measure import Errors, Range, Sampled
+from codegen.accuracy.remarks import remarks
 
 __all__ = ["Column", "Figures", "Row", "Table", "near_roots", "range_figures", "sampled_figures"]
 
@@ -35,13 +36,14 @@ class Column:
 class Table:
     """Headings of a row's names, columns of its figures, and rows in blocks that belong together.
 
-    ``about`` is the quantity of all rows, "" where each row names its own.
+    ``about`` is the quantity of all rows, "" where each row names its own. ``remarks`` say why torch is closer, where it is.
     """
 
     about: str
     heads: tuple[str, ...]
     columns: tuple[Column, ...]
     blocks: tuple[tuple[Row, ...], ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def range_figures(found: Range) -> Figures:
     notes += [f"roots: {', '.join(roots)}"] if roots else []
     blocks = tuple(tuple(_range_row(found, e) for e in found.errors if e.name == name) for name in order)
     columns = tuple(map(Column, ("largest", "at", "99.9 %", "near roots, of terms")))
-    table = Table("", ("", "by"), columns, blocks)
+    why = remarks((name, [e for e in found.errors if e.name == name]) for name in order)
+    table = Table("", ("", "by"), columns, blocks, why)
     return Figures(found.sweep.form.name, (*notes, *_undetermined(found.errors)), (table,))
 
 
@@ -99,7 +102,8 @@ def sampled_figures(found: Sequence[Sampled]) -> Figures:
 def _kinds_table(name: str, labels: Sequence[str], found: Sequence[Sampled]) -> Table:
     columns = tuple(Column(label, ("terms", "entry")) for label in labels)
     rows = tuple(Row((s.kind.name,), tuple(f for label in labels for f in _pair(s, label, name))) for s in found)
-    return Table(name, (name,), columns, (rows,))
+    why = remarks((s.kind.name, [e for e in s.errors if e.name == name]) for s in found)
+    return Table(name, (name,), columns, (rows,), why)
 
 
 def _pair(sampled: Sampled, label: str, name: str) -> tuple[str, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 from codegen.accuracy.figures import Figures, Table
 
 __all__ = ["table_text"]
+
+#: Of the remarks below a table.
+WIDTH = 120
 
 
 def table_text(found: Figures) -> str:
@@ -22,7 +26,8 @@ def _columns(table: Table) -> str:
     widths = [max(len(r[k]) for r in rows) for k in range(len(head))]
     side: list[Callable[[str, int], str]] = [str.ljust if k < len(table.heads) else str.rjust for k in range(len(widths))]
     lines = [_line(r, widths, side) for r in rows]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+    notes = ["", *(w for r in table.remarks for w in textwrap.wrap(f"{r}.", WIDTH))] if table.remarks else []
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:], *notes])
 
 
 def _line(row: Sequence[str], widths: Sequence[int], side: Sequence[Callable[[str, int], str]]) -> str:

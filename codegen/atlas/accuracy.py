@@ -41,6 +41,7 @@ class Part:
     columns: tuple[Column, ...]
     parted: bool
     blocks: tuple[tuple[Row, ...], ...]
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _part(table: Table, plots: dict[str, Plot]) -> Part:
     """A table with the plot of the quantity that it is about, or with all."""
     shown = (plots[table.about],) if table.about else tuple(plots.values())
     parted = any(c.parts for c in table.columns)
-    return Part(shown, table.heads, table.columns, parted, table.blocks)
+    return Part(shown, table.heads, table.columns, parted, table.blocks, table.remarks)
 
 
 def _range_plots(found: Range, printer: LatexPrinter) -> dict[str, Plot]:
