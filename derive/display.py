@@ -14,10 +14,13 @@ from derive.terms import Read, Sum
 TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
 
 
-def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = ()) -> TreeOf:
-    """A function from an expression and its free indices to its tree, engine-made names inlined but those to ``keep``."""
+def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = (), written_out: bool = False) -> TreeOf:
+    """A function from an expression and its free indices to its tree, engine-made names inlined but those to ``keep``.
+
+    Where they are all ``written_out``, reductions are too.
+    """
     definitions = {d.name: d for d in forward}
-    kept = set(keep) | {d.name for d in definitions.values() if d.author or d.kept or is_reduction(d)}
+    kept = set(keep) | {d.name for d in definitions.values() if d.author or not written_out and (d.kept or is_reduction(d))}
     plain = style_of(op, list(definitions.values()))
 
     def read(r: Read) -> st.Tree | None:
@@ -29,6 +32,11 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = ()) 
 
     style = Style(rank=plain.rank, size=plain.size, read=read)
     return lambda body, index: to_tree(body, index, style)
+
+
+def as_written(derivation: Derivation) -> TreeOf:
+    """The same for the equations before stabilisation, whose engine-made names are all written out: later ones differ."""
+    return tree_of(derivation.op, derivation.written, written_out=True)
 
 
 def of_derivation(derivation: Derivation) -> TreeOf:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from derive.derivation import Derivation, Step
-from derive.display import tree_of as written_tree
+from derive.display import as_written
 from derive.latex import equation_lines, escape, left_side, width
 from derive.syntax import Op, Read, Tensor, Tree, reads
 from derive.terms import Sum
@@ -170,17 +170,15 @@ def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> l
 
 def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf) -> list[list[Row]]:
     chain = {d.name: d.body for d in derivation.chain}
-    written = written_tree(derivation.op, derivation.written)
+    start = _starts(derivation, tree_of)
     groups: dict[str, list[Row]] = {}
     for step in steps:
         rows = groups.setdefault(step.name, [])
         after = Row(step.name, step.index, tree_of(step.after, step.index), False, [step.rule])
-        # A shift starts from the equations as written, whose engine-made names are others.
-        shift = step.rule == "stabilise"
-        before = (written if shift else tree_of)(step.before, step.index)
+        before = start(step)
         # A first step may begin at the name itself, which is not worth a line.
         starts = bool(step.before) and before != Read(step.name, step.index)
-        if starts and step.before != step.after and (not rows or text(rows[-1].tree) != text(before)):
+        if starts and text(before) != text(after.tree) and (not rows or text(rows[-1].tree) != text(before)):
             known = ["chain rule"] if chain.get(step.name) == step.before else []
             rows.append(Row(step.name, step.index, before, True, known))
         if rows and text(rows[-1].tree) == text(after.tree):
@@ -189,6 +187,19 @@ def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf)
             after.first = not rows or not starts
             rows.append(after)
     return list(groups.values())
+
+
+def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:
+    """What a step starts from, as a tree; a shift starts from the author's own equation, or from a part of one."""
+    author = {e.name: e.rhs for e in derivation.op.equations}
+    written = as_written(derivation)
+
+    def start(step: Step) -> Tree:
+        if step.rule != "stabilise":
+            return tree_of(step.before, step.index)
+        return author.get(step.name) or written(step.before, step.index)
+
+    return start
 
 
 # ---- terminal -------------------------------------------------------------------------------------------------------------

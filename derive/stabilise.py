@@ -50,7 +50,7 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Shift:
-    """One application of the rule: ``name = before`` was written as ``after``."""
+    """``name = before`` was written as ``after``: one application of the rule, or what came of it where it is read."""
 
     name: str
     index: tuple[str, ...]
@@ -72,7 +72,30 @@ def stabilise(op: st.Op, definitions: Sequence[Definition], names: Names) -> tup
         work.materialise(output.name)
     to = names.tidy()
     shifts = [Shift(s.name, s.index, s.before, rename_reads(s.after, to)) for s in work.shifts]
-    return tuple(names.definitions), shifts
+    return tuple(names.definitions), [*shifts, *_rewritten(definitions, names.definitions, {s.name for s in shifts})]
+
+
+def _rewritten(before: Sequence[Definition], after: Sequence[Definition], known: set[str]) -> list[Shift]:
+    """The author's definitions that read otherwise than before, whatever the engine's names in them are called."""
+    shapes: dict[tuple[Sum, tuple[str, ...]], str] = {}
+    was, now = (_shapes(definitions, shapes) for definitions in (before, after))
+    bodies = {d.name: d for d in before}
+    return [
+        Shift(d.name, d.index, bodies[d.name].body, d.body)
+        for d in after
+        if d.author and d.name not in known and was[d.name] != now[d.name]
+    ]
+
+
+def _shapes(definitions: Sequence[Definition], shapes: dict[tuple[Sum, tuple[str, ...]], str]) -> dict[str, Sum]:
+    """The right sides by name; names of the engine's that stand for the same are the same there, through ``shapes``."""
+    to: dict[str, str] = {}
+    out: dict[str, Sum] = {}
+    for d in definitions:
+        out[d.name] = rename_reads(d.body, to)
+        if not d.author:
+            to[d.name] = shapes.setdefault((out[d.name], d.index), f"'{len(shapes)}")
+    return out
 
 
 class _Stabiliser:
