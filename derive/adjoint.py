@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 
 from derive import syntax as st
-from derive.errors import OpError
 from derive.factor import with_arguments
 from derive.flatten import Definition, Names, bind, flat_tree
 from derive.functions import derivative
@@ -63,7 +62,7 @@ def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list
     """``du[K] = ...`` for every active name, from the loss back to the inputs.
 
     The upstream gradient of an output ``y`` is the name ``dy``. Where other equations read ``y`` too, what they send is
-    added to it under the name ``dy_total``.
+    added to it under the name ``dy_total`` (see :func:`whole_adjoint`).
     """
     active = active_names(op, definitions)
     contributions: dict[str, Sum] = {}
@@ -78,7 +77,7 @@ def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list
         if d.name not in upstream:
             out.append(Definition(name, d.index, inner))
         elif inner:
-            name = _total_name(op, d.name, index_of)
+            name = whole_adjoint(d.name, index_of)
             out.append(Definition(name, d.index, inner + atom_sum(Read(adjoint_name(d.name), d.index))))
         for u, part in _contributions(op, d, name, active, index_of, names):
             contributions[u] = contributions.get(u, Sum()) + part
@@ -91,13 +90,13 @@ def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list
     return out
 
 
-def _total_name(op: st.Op, output: str, known: Collection[str]) -> str:
+def whole_adjoint(output: str, known: Collection[str]) -> str:
     """The name of an output's whole adjoint, which differs from the upstream gradient where other equations read it."""
-    if f"{output}_total" in known:
-        raise OpError(
-            f"'{output}_total' cannot be a name: its adjoint would be called as the whole adjoint of '{output}' is", op=op.name
-        )
-    return f"{adjoint_name(output)}_total"
+    k, whole = 1, f"{output}_total"
+    while whole in known:  # the adjoint of that name would be called the same
+        k += 1
+        whole = f"{output}_total{k}"
+    return adjoint_name(whole)
 
 
 def _contributions(

@@ -22,6 +22,7 @@ from fractions import Fraction
 from functools import partial
 from typing import TypeVar
 
+from derive.adjoint import whole_adjoint
 from derive.condition import harder, worse
 from derive.derivation import Derivation, Step
 from derive.engine import derive_full, style_of
@@ -287,9 +288,11 @@ class _Checker:
 
     def adjoint_of(self, name: str, derivation: Derivation) -> str:
         """The name of the whole adjoint of a name; that of an output which other equations read is not its upstream's."""
-        whole = f"d{name}_total"
-        output = name in {t.name for t in self.op.outputs}
-        return whole if output and whole in {d.name for d in derivation.chain} else f"d{name}"
+        if name in {t.name for t in self.op.outputs}:
+            whole = whole_adjoint(name, {t.name for t in self.op.inputs} | {d.name for d in derivation.stable})
+            if whole in {d.name for d in derivation.chain}:
+                return whole
+        return f"d{name}"
 
     # ---- what failed -------------------------------------------------------------------------------------------------
 

@@ -312,10 +312,12 @@ class _Flattener:
 
     def power(self, base: Sum, exponent: Exponent) -> Sum:
         """The power itself where the exponent distributes over the base, else that of a name for the base."""
-        if exponent == 1:
+        if exponent == 1 or (not base and exponent > 0):
             return base
+        if exponent == 0:  # x**0 is 1 everywhere, as it is in arrays
+            return number(1)
         if not base:
-            raise OpError("a power of zero", op=self.op.name)
+            raise OpError("division by zero: the terms of a divisor cancel, whatever the inputs are", op=self.op.name)
         only = base.single
         if only is None or not _may_distribute(only[0], only[1], exponent):
             return term({self.names.read(base, self.scope): exponent})
@@ -339,7 +341,10 @@ class _Flattener:
         self.scope.extend(tree.index)
         body = self.sum(tree.body)
         if tree.kind in ("max", "min"):
-            out = atom_sum(self.extremum(tree.kind, self.plain(body), tree.index))
+            of = self.plain(body)
+            if isinstance(of, Fraction):
+                raise OpError(f"{tree.kind} of a constant", op=self.op.name)
+            out = atom_sum(extremum(self.names, tree.kind, of, tree.index, self.scope))
         else:
             out = bind(body, tree.index)
             for i in tree.index if tree.kind == "mean" else ():
@@ -348,15 +353,15 @@ class _Flattener:
             self.scope.remove(i)
         return out
 
-    def extremum(self, kind: str, read: Argument, index: tuple[str, ...]) -> Extremum:
-        """The extremum of a read over slots of their own; a diagonal or an index inside a lookup is named first."""
-        if isinstance(read, Fraction):
-            raise OpError(f"{kind} of a constant", op=self.op.name)
-        inside = {leaf for slot in read.index if isinstance(slot, Lookup) for leaf in leaves(slot)}
-        if inside & set(index) or any(read.index.count(i) != 1 for i in index):
-            read = self.names.read(atom_sum(read), self.scope)
-        holes = tuple(Hole(axis_of(i)) if isinstance(i, str) and i in index else i for i in read.index)
-        return Extremum(kind, Read(read.name, holes))
+
+def extremum(names: Names, kind: str, read: Read, index: Iterable[str], scope: Iterable[str]) -> Extremum:
+    """The extremum of a read over slots of their own; a diagonal or an index inside a lookup is named first."""
+    index = set(index)
+    inside = {leaf for slot in read.index if isinstance(slot, Lookup) for leaf in leaves(slot)}
+    if inside & index or any(read.index.count(i) != 1 for i in index):
+        read = names.read(atom_sum(read), scope)
+    holes = tuple(Hole(axis_of(i)) if isinstance(i, str) and i in index else i for i in read.index)
+    return Extremum(kind, Read(read.name, holes))
 
 
 def bind(expr: Sum, index: Iterable[str]) -> Sum:

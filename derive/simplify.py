@@ -273,12 +273,17 @@ class Simplifier:
     # ---- unfold, fold again, keep if cheaper -----------------------------------------------------------------------
 
     def improved(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        """Cheaper forms of each reduction in the expression, then of the whole."""
+        """Cheaper forms of each reduction in the expression that make the whole cheaper, then of the whole.
+
+        So it ends: costs are whole numbers.
+        """
+        before = self.price(index)(expr)
         for inner in sorted({f for m in expr.terms for f in split(m) if isinstance(f, Inner)}, key=repr):
             path = self.cached(Sum({inner.mono: 1}), tuple(sorted(factor_indices(inner))), own)
             changes = self.within(expr, inner, path)
             if changes:
                 changes += self.folded(changes[-1].after, own)
+            if changes and self.price(index)(changes[-1].after) < before:
                 return changes + self.improved(changes[-1].after, index, own)
         return self.cached(expr, index, own)
 

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from derive import syntax as st
-from derive.flatten import Definition, Names, bind, flat_power, rename_reads
+from derive.flatten import Definition, Names, bind, extremum, flat_power, rename_reads
 from derive.signs import Signs
 from derive.terms import (
     Argument,
     Atom,
     Exponent,
-    Extremum,
     Function,
-    Hole,
     Index,
     Irrational,
     Mono,
@@ -29,7 +27,6 @@ from derive.terms import (
     Sum,
     atom_reads,
     atom_sum,
-    axis_of,
     free_names,
     leaves,
     number,
@@ -272,9 +269,8 @@ class _Stabiliser:
             return fixed
         read = self.argument(moving, (*scope, *bound))
         assert isinstance(read, Read)
-        holes = tuple(Hole(axis_of(i)) if i in bound else i for i in read.index)
-        body = atom_sum(Extremum("max", Read(read.name, holes)))
-        return fixed + atom_sum(self.names.read(body, scope))
+        largest = extremum(self.names, "max", read, bound, (*scope, *bound))
+        return fixed + atom_sum(self.names.read(atom_sum(largest), scope))
 
     def unfolded(self, scale: Sum) -> Sum:
         """A lone exponent by its definition if that is a sum of terms, so that the author's own shift shows."""

@@ -171,6 +171,8 @@ class Tables:
         e = Fraction(factors[f])
         if f.name in self.constants or sorted(map(str, f.index)) != sorted(d.index):
             return False
+        if any(f.name in atom_reads(g) for g in factors if g != f):  # another element of it would come in its place
+            return False
         if not d.author and (f.name in self.inputs or self.author(f.name)):
             return False
         if e not in (1, -1) and (coefficient != 1 or (e.denominator == 1 and not self.signs.positive(f.name))):

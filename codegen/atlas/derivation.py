@@ -57,11 +57,13 @@ def equation_sections(derivation: Derivation) -> tuple[Section, ...]:
     tree_of = of_derivation(derivation)
     forward, middle, *closed = show.sections(derivation, tree_of=tree_of)
     _, chain, *_ = show.sections(derivation, tree_of=tree_of, full=True)
-    count = len(derivation.op.equations)
+    count, author = len(derivation.op.equations), {e.name for e in derivation.op.equations}
+    made = [g for g in forward.groups[count:] if g[0].name not in author]
+    rewritten = [g for g in forward.groups[count:] if g[0].name in author]
     equations = Equations(
         _groups(forward.groups[:count], adjoints, "equation", PAGE),
         _groups(closed[0].groups, adjoints, "closed", PAGE),
-        _groups(forward.groups[count:], adjoints, "equation", BESIDE),
+        (*_groups(made, adjoints, "equation", BESIDE), *_groups(rewritten, adjoints, "stable", BESIDE)),
     )
     groups = _groups(middle.groups, adjoints, "step", BESIDE)
     rows = sum(len(g.rows) for g in groups)
