@@ -89,12 +89,12 @@ class TorchPrinter(ArrayPrinter):
         return Value(f"torch.{'sqrt' if positive else 'rsqrt'}({v.code})", ATOM, v.axes)
 
     def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
-        values = [self.value(t, order) for t in (a, b)]
-        for v, tree, other in ((values[1], a, values[0]), (values[0], b, values[1])):
-            if isinstance(tree, (st.Num, st.Neg)) and not other.axes and v.axes:
-                bound = "min" if head == "maximum" else "max"
-                return Value(f"torch.clamp({v.code}, {bound}={other.code})", ATOM, v.axes)
-        return self.called(f"torch.{head}", values, order)
+        """The larger or smaller of two; a tie gives each of them half of the gradient, which torch's ``clamp`` does not."""
+        values = sorted((self.value(t, order) for t in (a, b)), key=self.is_number)
+        numbers = sum(map(self.is_number, values))
+        if numbers == 1:
+            self.helpers[f"_{head}"] = None
+        return self.called(("torch.", "_", "")[numbers] + (head[:3] if numbers == 2 else head), values, order)
 
     def diagonal(self, name: str, axes: tuple[str, ...]) -> Value:
         letters = {i: "ijklmnopq"[k] for k, i in enumerate(dict.fromkeys(axes))}
