@@ -242,10 +242,10 @@ __attribute__((always_inline)) static inline real real_erfcx(real x) {
 
 /* Forward of gelu_accurate.
  *
- *     a2[s] = abs(x[s])
- *     v[s] = floor(64*minimum(a2[s], 64))/64
- *     h[s] = exp(-v[s]**2/4)*exp(-(a2[s] - v[s])*(a2[s] + v[s])/4)
- *     tail[s] = erfcx(abs(x[s]/sqrt(2)))
+ *     a[s] = abs(x[s])
+ *     v[s] = floor(64*minimum(a[s], 64))/64
+ *     h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] + v[s])/4)
+ *     tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1))
  *     part[s] = x[s]*h[s]*tail[s]/2
  *     y[s] = where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2))
  *
@@ -265,14 +265,14 @@ int NAME(gelu_accurate_forward)(int64_t size_s, const real *x, real *y) {
         const real *const x_first = x + first;
         real *const y_first = streaming ? y_buffer : y + first;
 #pragma omp simd
-        /* a2[s] = abs(x[s]); v[s] = floor(64*minimum(a2[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a2[s] - v[s])*(a2[s]
-         * + v[s])/4); tail[s] = erfcx(abs(x[s]/sqrt(2))); part[s] = x[s]*h[s]*tail[s]/2; y[s] = where(x[s] < 0,
-         * h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)) */
+        /* a[s] = abs(x[s]); v[s] = floor(64*minimum(a[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] +
+         * v[s])/4); tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part[s] = x[s]*h[s]*tail[s]/2; y[s] =
+         * where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)) */
         for (int64_t s = 0; s < count; ++s) {
-            const real a2 = fabs(x_first[s]);
-            const real v = floor(64 * smaller(a2, 64)) * (real)0.015625;
-            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a2 - v) * (a2 + v) * (real)0.25);
-            const real tail = real_erfcx(fabs(x_first[s] / (real)sqrt(2.0)));
+            const real a = fabs(x_first[s]);
+            const real v = floor(64 * smaller(a, 64)) * (real)0.015625;
+            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a - v) * (a + v) * (real)0.25);
+            const real tail = real_erfcx(x_first[s] / (real)sqrt(2.0) * (x_first[s] < 0 ? (real)-1 : 1));
             const real part = x_first[s] * h * tail * (real)0.5;
             y_first[s] = (x_first[s] < 0 ? h * part : x_first[s] * (1 - square(h) * tail * (real)0.5));
         }
@@ -291,10 +291,10 @@ int PACKED(gelu_accurate_forward)(const int64_t *size, void *const *data, const 
 
 /* Backward of gelu_accurate.
  *
- *     a2[s] = abs(x[s])
- *     v[s] = floor(64*minimum(a2[s], 64))/64
- *     h[s] = exp(-v[s]**2/4)*exp(-(a2[s] - v[s])*(a2[s] + v[s])/4)
- *     tail[s] = erfcx(abs(x[s]/sqrt(2)))
+ *     a[s] = abs(x[s])
+ *     v[s] = floor(64*minimum(a[s], 64))/64
+ *     h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] + v[s])/4)
+ *     tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1))
  *     part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s])
  *     dx[s] = dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s]))
  *
@@ -315,14 +315,14 @@ int NAME(gelu_accurate_backward)(int64_t size_s, const real *dy, const real *x, 
         const real *const dy_first = dy + first;
         real *const dx_first = streaming ? dx_buffer : dx + first;
 #pragma omp simd
-        /* a2[s] = abs(x[s]); v[s] = floor(64*minimum(a2[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a2[s] - v[s])*(a2[s]
-         * + v[s])/4); tail[s] = erfcx(abs(x[s]/sqrt(2))); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s]); dx[s] =
-         * dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
+        /* a[s] = abs(x[s]); v[s] = floor(64*minimum(a[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] +
+         * v[s])/4); tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] +
+         * tail[s]); dx[s] = dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
         for (int64_t s = 0; s < count; ++s) {
-            const real a2 = fabs(x_first[s]);
-            const real v = floor(64 * smaller(a2, 64)) * (real)0.015625;
-            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a2 - v) * (a2 + v) * (real)0.25);
-            const real tail = real_erfcx(fabs(x_first[s] / (real)sqrt(2.0)));
+            const real a = fabs(x_first[s]);
+            const real v = floor(64 * smaller(a, 64)) * (real)0.015625;
+            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a - v) * (a + v) * (real)0.25);
+            const real tail = real_erfcx(x_first[s] / (real)sqrt(2.0) * (x_first[s] < 0 ? (real)-1 : 1));
             const real part2 = h * (real)0.5 * ((real)sqrt(2.0 / 3.141592653589793) * x_first[s] + tail);
             dx_first[s] = dy_first[s] *
                           (x_first[s] < 0
@@ -344,10 +344,10 @@ int PACKED(gelu_accurate_backward)(const int64_t *size, void *const *data, const
 
 /* Forward and backward of gelu_accurate.
  *
- *     a2[s] = abs(x[s])
- *     v[s] = floor(64*minimum(a2[s], 64))/64
- *     h[s] = exp(-v[s]**2/4)*exp(-(a2[s] - v[s])*(a2[s] + v[s])/4)
- *     tail[s] = erfcx(abs(x[s]/sqrt(2)))
+ *     a[s] = abs(x[s])
+ *     v[s] = floor(64*minimum(a[s], 64))/64
+ *     h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] + v[s])/4)
+ *     tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1))
  *     part[s] = x[s]*h[s]*tail[s]/2
  *     y[s] = where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2))
  *     part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s])
@@ -372,15 +372,15 @@ int NAME(gelu_accurate_forward_backward)(int64_t size_s, const real *x, const re
         const real *const dy_first = dy + first;
         real *const dx_first = streaming ? dx_buffer : dx + first;
 #pragma omp simd
-        /* a2[s] = abs(x[s]); v[s] = floor(64*minimum(a2[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a2[s] - v[s])*(a2[s]
-         * + v[s])/4); tail[s] = erfcx(abs(x[s]/sqrt(2))); part[s] = x[s]*h[s]*tail[s]/2; y[s] = where(x[s] < 0,
-         * h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s]); dx[s] =
-         * dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
+        /* a[s] = abs(x[s]); v[s] = floor(64*minimum(a[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] +
+         * v[s])/4); tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part[s] = x[s]*h[s]*tail[s]/2; y[s] =
+         * where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s]);
+         * dx[s] = dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
         for (int64_t s = 0; s < count; ++s) {
-            const real a2 = fabs(x_first[s]);
-            const real v = floor(64 * smaller(a2, 64)) * (real)0.015625;
-            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a2 - v) * (a2 + v) * (real)0.25);
-            const real tail = real_erfcx(fabs(x_first[s] * (real)(1 / sqrt(2.0))));
+            const real a = fabs(x_first[s]);
+            const real v = floor(64 * smaller(a, 64)) * (real)0.015625;
+            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a - v) * (a + v) * (real)0.25);
+            const real tail = real_erfcx(x_first[s] * (real)(1 / sqrt(2.0)) * (x_first[s] < 0 ? (real)-1 : 1));
             const real part = x_first[s] * h * tail * (real)0.5;
             y_first[s] = (x_first[s] < 0 ? h * part : x_first[s] * (1 - square(h) * tail * (real)0.5));
             const real part2 = h * (real)0.5 * ((real)sqrt(2.0 / 3.141592653589793) * x_first[s] + tail);

@@ -23,10 +23,10 @@ __all__ = [
 def gelu_accurate_forward(x):
     """Forward of gelu_accurate.
 
-        a2[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a2[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a2[*s] - v[*s])*(a2[*s] + v[*s])/4)
-        tail[*s] = erfcx(abs(x[*s]/sqrt(2)))
+        a[*s] = abs(x[*s])
+        v[*s] = floor(64*minimum(a[*s], 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part[*s] = x[*s]*h[*s]*tail[*s]/2
         y[*s] = where(x[*s] < 0, h[*s]*part[*s], x[*s]*(1 - h[*s]**2*tail[*s]/2))
 
@@ -38,10 +38,10 @@ def gelu_accurate_forward(x):
     dtype = x.dtype
     x = x.double()
 
-    a2 = torch.abs(x)
-    v = torch.floor(64 * torch.clamp(a2, max=64)) / 64
-    h = torch.exp(v**2 / -4) * torch.exp(-(a2 - v) * (a2 + v) / 4)
-    tail = _erfcx(torch.abs(x / math.sqrt(2)))
+    a = torch.abs(x)
+    v = torch.floor(64 * _minimum(a, 64)) / 64
+    h = torch.exp(v**2 / -4) * torch.exp(-(a - v) * (a + v) / 4)
+    tail = _erfcx(x / math.sqrt(2) * torch.where(x < 0, x.new_full((), -1), 1))
     part = x * h * tail / 2
     y = torch.where(x < 0, h * part, x * (1 - h**2 * tail / 2))
     return y.to(dtype), ()
@@ -50,10 +50,10 @@ def gelu_accurate_forward(x):
 def gelu_accurate_backward(dy, x):
     """Backward of gelu_accurate.
 
-        a2[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a2[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a2[*s] - v[*s])*(a2[*s] + v[*s])/4)
-        tail[*s] = erfcx(abs(x[*s]/sqrt(2)))
+        a[*s] = abs(x[*s])
+        v[*s] = floor(64*minimum(a[*s], 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part2[*s] = h[*s]/2*(sqrt(2/pi)*x[*s] + tail[*s])
         dx[*s] = dy[*s]*where(x[*s] < 0, h[*s]*part2[*s], 1 + h[*s]**2/2*(sqrt(2/pi)*x[*s] - tail[*s]))
 
@@ -65,10 +65,10 @@ def gelu_accurate_backward(dy, x):
     dtype = dy.dtype
     dy, x = dy.double(), x.double()
 
-    a2 = torch.abs(x)
-    v = torch.floor(64 * torch.clamp(a2, max=64)) / 64
-    h = torch.exp(v**2 / -4) * torch.exp(-(a2 - v) * (a2 + v) / 4)
-    tail = _erfcx(torch.abs(x / math.sqrt(2)))
+    a = torch.abs(x)
+    v = torch.floor(64 * _minimum(a, 64)) / 64
+    h = torch.exp(v**2 / -4) * torch.exp(-(a - v) * (a + v) / 4)
+    tail = _erfcx(x / math.sqrt(2) * torch.where(x < 0, dy.new_full((), -1), 1))
     part2 = h / 2 * (math.sqrt(2 / math.pi) * x + tail)
     dx = dy * torch.where(x < 0, h * part2, 1 + h**2 / 2 * (math.sqrt(2 / math.pi) * x - tail))
     return dx.to(dtype)
@@ -108,12 +108,12 @@ def _erfcx(x):
     Chebyshev fits made at 50 digits; above 2 of (x + 1/2)*erfcx(x) in (x - 6)/(x + 2). torch.special.erfcx is off by 7 ULP.
     """
     wide = x.double()
-    a = wide.abs()
+    a = torch.where(wide < 0, -wide, wide)  # unlike abs, this has a slope at 0
     near = _polynomial(_ERFCX_NEAR, a.clamp(max=2) - 1)
     b = a.clamp(max=1e30)
     far = _polynomial(_ERFCX_FAR, (b - 6) / (b + 2)) / (a + 0.5)
     y = torch.where(a < 2, near, far)
-    return torch.where(wide < 0, 2 * torch.exp(torch.clamp(wide, max=0) ** 2) - y, y).to(x.dtype)
+    return torch.where(wide < 0, 2 * torch.exp(wide.clamp(max=0) ** 2) - y, y).to(x.dtype)
 
 
 def _polynomial(coefficients, x):
@@ -195,3 +195,8 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _minimum(a, number):
+    """The smaller of a tensor and a number; at a tie the tensor has half of the gradient, where clamp gives it all."""
+    return torch.minimum(a, a.new_full((), number))

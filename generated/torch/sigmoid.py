@@ -31,8 +31,8 @@ def sigmoid_forward(x):
     dtype = x.dtype
     x = _wide(x)
 
-    e = torch.exp(-torch.clamp(-x, min=0))
-    y = e / (e + torch.exp(-torch.clamp(x, min=0)))
+    e = torch.exp(-_maximum(-x, 0))
+    y = e / (e + torch.exp(-_maximum(x, 0)))
     return y.to(dtype), (y,)
 
 
@@ -103,6 +103,11 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _maximum(a, number):
+    """The larger of a tensor and a number; at a tie the tensor has half of the gradient, where clamp gives it all."""
+    return torch.maximum(a, a.new_full((), number))
 
 
 def _wide(a):
