@@ -1,0 +1,222 @@
+"""The equations of a system evaluated as they are written, one position at a time, on dual numbers."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tests.systems import language
+from tests.systems.dual import BadPoint, Dual, constant, order, share, variable
+from tests.systems.functions import SMOOTH, call
+from tests.systems.language import System
+from tests.systems.library import FUNCTIONS, SIGNATURES
+
+Env = dict[str, int]
+Array = np.ndarray[Any, Any]
+
+
+class Evaluation:
+    """``lengths`` are those of the axes, a starred axis counted as one; ``values`` what every name holds."""
+
+    def __init__(self, system: System, lengths: Mapping[str, int], inputs: Mapping[str, Array], constants: Mapping[str, float]):
+        self.system, self.lengths = system, lengths
+        self.count = sum(inputs[t.name].size for t in system.floating)
+        self.values: dict[str, Array] = {}
+        self.known: dict[tuple[int, tuple[int, ...]], Dual] = {}
+        self.calls: dict[int, tuple[list[str], Array]] = {}
+        self.free_of: dict[int, list[str]] = {}
+        start = 0
+        for name, given in inputs.items():
+            table = np.empty(given.shape, dtype=object)
+            for offset, k in enumerate(np.ndindex(given.shape)):
+                table[k] = int(given[k]) if name in system.labels else variable(float(given[k]), start + offset, self.count)
+            start += 0 if name in system.labels else given.size
+            self.values[name] = table
+        for name, value in constants.items():
+            self.values[name] = np.array(self.number(value), dtype=object)
+
+    def run(self) -> None:
+        """Evaluate every equation in order (BadPoint where a value is not finite or next to a kink)."""
+        for left, rhs in self.system.equations:
+            table = np.empty([self.lengths[a] for a in left.axes], dtype=object)
+            for k in np.ndindex(table.shape):
+                table[k] = self.value(rhs, dict(zip(left.axes, k, strict=True)))
+            self.values[left.name] = table
+            self.known, self.calls = {}, {}
+
+    def number(self, value: float) -> Dual:
+        return constant(value, self.count)
+
+    def value(self, node: ast.expr, env: Env) -> Dual:
+        match node:
+            case ast.Constant() | ast.UnaryOp(operand=ast.Constant()):
+                return self.number(language.number(node))
+            case ast.Name(id="pi"):
+                return self.number(math.pi)
+            case ast.Name(id=name):
+                return self.values[name][()]
+            case ast.Subscript(value=ast.Name(id=name)):
+                return self.values[name][tuple(self.slot(s, env) for s in language.slots(node))]
+            case ast.UnaryOp(op=op, operand=operand):
+                value = self.value(operand, env)
+                return -value if isinstance(op, ast.USub) else value
+            case ast.BinOp():
+                return self.binary(node, env)
+            case ast.Call():
+                return self.call(node, env)
+        raise TypeError(ast.dump(node))
+
+    def binary(self, node: ast.BinOp, env: Env) -> Dual:
+        a = self.value(node.left, env)
+        if isinstance(node.op, ast.Pow):
+            return a.power(_exponent(node.right))
+        b = self.value(node.right, env)
+        match node.op:
+            case ast.Add():
+                return a + b
+            case ast.Sub():
+                return a - b
+            case ast.Mult():
+                return a * b
+            case ast.Div():
+                return a / b
+        raise TypeError(ast.dump(node.op))
+
+    def slot(self, node: ast.expr, env: Env) -> int:
+        if isinstance(node, ast.Name):
+            return env[node.id] if node.id in env else int(self.values[node.id][()])
+        assert isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
+        return int(self.values[node.value.id][tuple(self.slot(s, env) for s in language.slots(node))])
+
+    # ---- calls -----------------------------------------------------------------------------------------------------
+
+    def call(self, node: ast.Call, env: Env) -> Dual:
+        if language.is_reduction(node):
+            key = (id(node), tuple(env[i] for i in self.free(node) if i in env))
+            if key not in self.known:
+                self.known[key] = self.reduction(node, env)
+            return self.known[key]
+        assert isinstance(node.func, ast.Name)
+        head = node.func.id
+        if head == "size":
+            assert isinstance(node.args[0], ast.Name)
+            return self.number(float(self.lengths[node.args[0].id]))
+        if head == "where":
+            return self.value(node.args[1 if self.holds(node.args[0], env) else 2], env)
+        if head in ("maximum", "minimum"):
+            a, b = (self.value(x, env) for x in node.args)
+            return share([a, b], 1 if head == "maximum" else -1)
+        if head in SMOOTH or head in ("abs", "sign", "floor"):
+            return call(head, self.value(node.args[0], env))
+        indices, table = self.called(node, head)
+        return table[tuple(env[i] for i in indices)]
+
+    def holds(self, node: ast.expr, env: Env) -> bool:
+        assert isinstance(node, ast.Compare)
+        a, b = self.value(node.left, env), self.value(node.comparators[0], env)
+        found = order(a, b)
+        rel = language.relation(node.ops[0])
+        return {"<": found < 0, "<=": found <= 0, ">": found > 0, ">=": found >= 0, "==": found == 0, "!=": found != 0}[rel]
+
+    def free(self, node: ast.expr) -> list[str]:
+        if id(node) not in self.free_of:
+            self.free_of[id(node)] = language.free(node, self.system.labels)
+        return self.free_of[id(node)]
+
+    def reduction(self, node: ast.Call, env: Env) -> Dual:
+        kind, axes, body = language.reduced(node)
+        positions = product(*(range(self.lengths[a]) for a in axes))
+        parts = [self.value(body, {**env, **dict(zip(axes, k, strict=True))}) for k in positions]
+        if kind in ("max", "min"):
+            if not parts:
+                raise BadPoint("an extremum of nothing")
+            return share(parts, 1 if kind == "max" else -1)
+        total = sum(parts[1:], parts[0]) if parts else self.number(0.0)
+        if kind == "mean":
+            if not parts:
+                raise BadPoint("a mean of nothing")
+            return total / self.number(float(len(parts)))
+        return total
+
+    def called(self, node: ast.Call, head: str) -> tuple[list[str], Array]:
+        """The result of an op of the catalogue as a whole, and the indices of its axes."""
+        if id(node) not in self.calls:
+            *wanted, made = SIGNATURES[head]
+            arrays, slots = [], dict[str, list[str]]()
+            for argument, signature in zip(node.args, wanted, strict=True):
+                indices, array = self.argument(argument)
+                arrays.append(array)
+                _match(signature.split(), indices, slots)
+            keywords = {k.arg or "": self.plain(k.value) for k in node.keywords}
+            if any(not a.size for a in arrays):
+                raise BadPoint("a call on nothing")
+            table = FUNCTIONS[head](*arrays, **keywords)
+            self.calls[id(node)] = ([i for a in made.split() for i in slots[a]], table)
+        return self.calls[id(node)]
+
+    def argument(self, node: ast.expr) -> tuple[list[str], Array]:
+        """The argument over all of its free indices."""
+        if isinstance(node, ast.Name) and node.id in self.system.labels:
+            return [], self.values[node.id]
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.system.labels:
+            return [s.id for s in language.slots(node) if isinstance(s, ast.Name)], self.values[node.value.id]
+        indices = self.free(node)
+        table = np.empty([self.lengths[i] for i in indices], dtype=object)
+        for k in np.ndindex(table.shape):
+            table[k] = self.value(node, dict(zip(indices, k, strict=True)))
+        return indices, table
+
+    def plain(self, node: ast.expr) -> float:
+        return float(self.value(node, {}).value)
+
+
+def _match(signature: list[str], indices: list[str], slots: dict[str, list[str]]) -> None:
+    """Which indices stand for each axis of the callee; ``*s`` takes what the others leave."""
+    extra, k = len(indices) - len(signature) + any(a[0] == "*" for a in signature), 0
+    for axis in signature:
+        width = extra if axis[0] == "*" else 1
+        slots.setdefault(axis, indices[k : k + width])
+        k += width
+
+
+def _exponent(node: ast.expr) -> float:
+    """An exponent is an expression of literals."""
+    match node:
+        case ast.BinOp(left=a, op=op, right=b):
+            x, y = _exponent(a), _exponent(b)
+            match op:
+                case ast.Add():
+                    return x + y
+                case ast.Sub():
+                    return x - y
+                case ast.Mult():
+                    return x * y
+            return x / y
+        case ast.UnaryOp(op=ast.USub(), operand=a):
+            return -_exponent(a)
+    return language.number(node)
+
+
+def gradients(evaluation: Evaluation, upstream: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
+    """For every floating input the gradient of ``sum(dy*y)``, and for each entry the sum of its absolute terms."""
+    slopes, sizes = np.zeros(evaluation.count), np.zeros(evaluation.count)
+    for t in evaluation.system.outputs:
+        for y, dy in zip(evaluation.values[t.name].flat, np.asarray(upstream[t.name]).flat, strict=True):
+            slopes += dy * y.slopes
+            sizes += abs(dy) * y.sizes
+    if not (np.isfinite(slopes).all() and np.isfinite(sizes).all()):
+        raise BadPoint("a gradient that is not finite")
+    out, start = {}, 0
+    for t in evaluation.system.inputs.values():
+        if t.name in evaluation.system.labels:
+            continue
+        table = evaluation.values[t.name]
+        part = slice(start, start + table.size)
+        out[t.name] = (slopes[part].reshape(table.shape), sizes[part].reshape(table.shape))
+        start += table.size
+    return out

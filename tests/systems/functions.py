@@ -1,0 +1,63 @@
+"""The elementwise functions on dual numbers: plain definitions, and derivatives as tables of functions have them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import mpmath
+
+from tests.systems.dual import BadPoint, Dual, order
+
+ROOT_PI = math.sqrt(math.pi)
+
+
+def _erfcx(x: float) -> float:
+    with mpmath.workdps(40):
+        return float(mpmath.exp(mpmath.mpf(x) ** 2) * mpmath.erfc(mpmath.mpf(x)))
+
+
+#: Each function with its derivative, given the argument and the value.
+SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float, float], float]]] = {
+    "exp": (math.exp, lambda x, y: y),
+    "expm1": (math.expm1, lambda x, y: math.exp(x)),
+    "log": (math.log, lambda x, y: 1 / x),
+    "log1p": (math.log1p, lambda x, y: 1 / (1 + x)),
+    "tanh": (math.tanh, lambda x, y: 1 / math.cosh(x) ** 2),
+    "sinh": (math.sinh, lambda x, y: math.cosh(x)),
+    "cosh": (math.cosh, lambda x, y: math.sinh(x)),
+    "sin": (math.sin, lambda x, y: math.cos(x)),
+    "cos": (math.cos, lambda x, y: -math.sin(x)),
+    "atan": (math.atan, lambda x, y: 1 / (1 + x * x)),
+    "erf": (math.erf, lambda x, y: 2 / ROOT_PI * math.exp(-x * x)),
+    "erfcx": (_erfcx, lambda x, y: 2 * x * y - 2 / ROOT_PI),
+    "sqrt": (math.sqrt, lambda x, y: 0.5 / y),
+}
+
+
+def call(head: str, x: Dual) -> Dual:
+    """A function of one argument."""
+    if head == "abs":
+        sign = _sign(x)
+        return Dual(abs(x.value), sign * x.slopes, x.size, abs(sign) * x.sizes, hash(("abs", x.key)), x.exact)
+    if head == "sign":
+        return _flat(float(_sign(x)), x, "sign")
+    if head == "floor":
+        if not x.exact and abs(x.value - round(x.value)) < 1e-4 * max(1.0, x.size):
+            raise BadPoint("next to a step of floor")
+        return _flat(float(math.floor(x.value)), x, "floor")
+    value, slope = SMOOTH[head]
+    try:
+        y = value(x.value)
+        return x.along(y, slope(x.value, y), head)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        raise BadPoint(f"{head} of {x.value}") from None
+
+
+def _sign(x: Dual) -> int:
+    zero = Dual(0.0, 0 * x.slopes, 0.0, 0 * x.sizes, hash(("number", 0.0)), True)
+    return order(x, zero)
+
+
+def _flat(value: float, x: Dual, head: str) -> Dual:
+    return Dual(value, 0 * x.slopes, abs(value), 0 * x.sizes, hash((head, x.key)), True)

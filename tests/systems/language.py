@@ -1,0 +1,169 @@
+"""The language, read a second time: signature, assumptions and equations of a text as ``ast`` nodes.
+
+It trusts the text: what is malformed is the business of the parser under test.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+REDUCTIONS = ("sum", "mean", "max", "min")
+_RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    name: str
+    axes: tuple[str, ...]
+
+
+@dataclass
+class System:
+    """``labels`` gives the axis that an integer tensor indexes, ``bounds`` what is assumed of an input or a constant."""
+
+    name: str
+    inputs: dict[str, Tensor]
+    constants: dict[str, float]
+    outputs: list[Tensor]
+    equations: list[tuple[Tensor, ast.expr]] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
+    stars: set[str] = field(default_factory=set)
+
+    @property
+    def floating(self) -> list[Tensor]:
+        return [t for t in self.inputs.values() if t.name not in self.labels]
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return self.inputs | {t.name: t for t, _ in self.equations}
+
+
+def read(text: str) -> System:
+    """The parts of a well-formed text."""
+    first, *rest = ast.parse(text).body
+    assert isinstance(first, ast.Assign) and isinstance(first.value, ast.Call) and isinstance(first.value.func, ast.Name)
+    target = first.targets[0]
+    inputs = [_tensor(a) for a in first.value.args]
+    system = System(
+        name=first.value.func.id,
+        inputs={t.name: t for t in inputs},
+        constants={k.arg or "": number(k.value) for k in first.value.keywords},
+        outputs=[_tensor(o) for o in (target.elts if isinstance(target, ast.Tuple) else [target])],
+        stars={n.value.id for n in ast.walk(first) if isinstance(n, ast.Starred) and isinstance(n.value, ast.Name)},
+    )
+    for node in rest:
+        if isinstance(node, ast.Assign):
+            system.equations.append((_tensor(node.targets[0]), node.value))
+        else:
+            assert isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare)
+            left, right, op = _tensor(node.value.left), node.value.comparators[0], node.value.ops[0]
+            if isinstance(op, ast.In):
+                assert isinstance(right, ast.Name)
+                system.labels[left.name] = right.id
+            else:
+                system.bounds.setdefault(left.name, []).append((relation(op), number(right)))
+    return system
+
+
+def number(node: ast.expr) -> float:
+    """A literal, possibly negative."""
+    if isinstance(node, ast.UnaryOp):
+        return -number(node.operand) if isinstance(node.op, ast.USub) else number(node.operand)
+    assert isinstance(node, ast.Constant)
+    return float(node.value)  # type: ignore[arg-type]
+
+
+def relation(op: ast.cmpop) -> str:
+    return _RELATIONS[type(op)]
+
+
+def slots(node: ast.Subscript) -> list[ast.expr]:
+    """What stands between the brackets, stars taken off: in the language ``*s`` and ``s`` mean the same axis."""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    return [p.value if isinstance(p, ast.Starred) else p for p in parts]
+
+
+def _tensor(node: ast.expr) -> Tensor:
+    if isinstance(node, ast.Name):
+        return Tensor(node.id, ())
+    assert isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
+    return Tensor(node.value.id, tuple(s.id for s in slots(node) if isinstance(s, ast.Name)))
+
+
+def is_reduction(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript)
+
+
+def reduced(node: ast.Call) -> tuple[str, list[str], ast.expr]:
+    """The kind, the axes and the body of a reduction."""
+    assert isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name)
+    return node.func.value.id, [s.id for s in slots(node.func) if isinstance(s, ast.Name)], node.args[0]
+
+
+def free(node: ast.AST, labels: Collection[str]) -> list[str]:
+    """The indices that are free in an expression, in order of appearance; a label that is a scalar is no index.
+
+    A call of a catalogue op is as free as its arguments are.
+    """
+    found: dict[str, None] = {}
+
+    def visit(n: ast.AST, bound: frozenset[str]) -> None:
+        if is_reduction(n):
+            assert isinstance(n, ast.Call)
+            _, axes, body = reduced(n)
+            visit(body, bound | set(axes))
+            return
+        if isinstance(n, ast.Subscript):
+            for s in slots(n):
+                if isinstance(s, ast.Name):
+                    if s.id not in bound and s.id not in labels:
+                        found.setdefault(s.id)
+                else:
+                    visit(s, bound)
+            return
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "size":
+            return
+        for child in ast.iter_child_nodes(n):
+            visit(child, bound)
+
+    visit(node, frozenset())
+    return list(found)
+
+
+def equal_axes(system: System) -> dict[str, str]:
+    """Every axis with a representative of those whose lengths reads make equal."""
+    root: dict[str, str] = {}
+
+    def find(a: str) -> str:
+        root.setdefault(a, a)
+        while root[a] != a:
+            a = root[a]
+        return a
+
+    def join(a: str, b: str) -> None:
+        root[find(a)] = find(b)
+
+    tensors = system.tensors
+    for t in tensors.values():
+        for a in t.axes:
+            find(a)
+    for _, rhs in system.equations:
+        for node in ast.walk(rhs):
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in tensors:
+                for axis, slot in zip(tensors[node.value.id].axes, slots(node), strict=True):
+                    join(axis, _axis(system, slot))
+    return {a: find(a) for a in root}
+
+
+def _axis(system: System, slot: ast.expr) -> str:
+    """The axis that an index runs over, or that a lookup ``t[n]`` or a scalar label ``t`` points into."""
+    name = slot.value if isinstance(slot, ast.Subscript) else slot
+    assert isinstance(name, ast.Name)
+    return system.labels.get(name.id, name.id)
+
+
+def names(node: ast.AST) -> Iterator[str]:
+    return (n.id for n in ast.walk(node) if isinstance(n, ast.Name))

@@ -1,0 +1,171 @@
+"""Forms that people write: normalizations, softmaxes, attention, losses, gates, written out by hand or as one call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.systems.vocabulary import chance, pick
+
+if TYPE_CHECKING:
+    from tests.systems.generate import Known, Writer
+
+
+def shape(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    """A right side with these axes in one of the forms; None where none fits."""
+    forms = (
+        _softmax,
+        _centred,
+        _normalized,
+        _gate,
+        _logsumexp,
+        _linear,
+        _distance,
+        _likelihood,
+        _moving,
+        _repeated,
+        _pooled,
+        _op,
+    )
+    return forms[writer.rng.randrange(len(forms))](writer, axes, depth)
+
+
+def _spell(writer: Writer, name: str, axes: tuple[str, ...]) -> str:
+    return f"{name}[{', '.join(writer.starred(a) for a in axes)}]" if axes else name
+
+
+def _whole(writer: Writer, axes: tuple[str, ...]) -> Known | None:
+    fitting = [t for t in writer.tensors if t.axes and set(t.axes) <= set(axes)]
+    return fitting[writer.rng.randrange(len(fitting))] if fitting else None
+
+
+def _softmax(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    t = _whole(writer, axes)
+    if t is None:
+        return None
+    axis = pick(writer.rng, t.axes)
+    z = _spell(writer, t.name, t.axes)
+    return f"exp({z})/sum[{writer.starred(axis)}](exp({z}))"
+
+
+def _centred(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    t = _whole(writer, axes)
+    if t is None:
+        return None
+    axis = pick(writer.rng, t.axes)
+    z = _spell(writer, t.name, t.axes)
+    return f"{z} - mean[{writer.starred(axis)}]({z})"
+
+
+def _normalized(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    t = _whole(writer, axes)
+    if t is None:
+        return None
+    axis = writer.starred(pick(writer.rng, t.axes))
+    z = _spell(writer, t.name, t.axes)
+    return f"{z}/sqrt({pick(writer.rng, ('sum', 'mean'))}[{axis}]({z}**2) + 1e-3)"
+
+
+def _gate(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    a, b = writer.read(axes), writer.read(axes)
+    kind = writer.rng.randrange(4)
+    if kind == 0:
+        return f"tanh({a})/(1 + exp(-({b})))"
+    if kind == 1:
+        return f"silu({a})*({b})" if axes else f"({a})*({b})"
+    if kind == 2:
+        return f"0.5*({a})*(1 + tanh(0.7978845608028654*(({a}) + 0.044715*({a})**3)))"
+    return f"({a}) + ({b} - ({a}))/(1 + exp(-({b})))"
+
+
+def _logsumexp(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    free = [a for a in writer.axes if a not in axes]
+    fitting = [t for t in writer.tensors if set(t.axes) <= {*axes, *free} and set(t.axes) & set(free)]
+    if not fitting:
+        return f"log(1 + exp({writer.read(axes)}))"
+    t = fitting[writer.rng.randrange(len(fitting))]
+    over = ", ".join(writer.starred(a) for a in t.axes if a in free)
+    return f"log(sum[{over}](exp({_spell(writer, t.name, t.axes)})))"
+
+
+def _linear(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    """A product of two tensors over what the left side has not, with a bias."""
+    free = [a for a in writer.axes if a not in axes]
+    fitting = [t for t in writer.tensors if set(t.axes) & set(free) and set(t.axes) <= {*axes, *free}]
+    if len(fitting) < 1:
+        return None
+    a, b = (fitting[writer.rng.randrange(len(fitting))] for _ in range(2))
+    over = [x for x in free if x in a.axes or x in b.axes]
+    text = (
+        f"sum[{', '.join(writer.starred(x) for x in over)}]({_spell(writer, a.name, a.axes)}*{_spell(writer, b.name, b.axes)})"
+    )
+    return f"{text} + {writer.read(axes)}" if chance(writer.rng, 50) else f"tanh({text})"
+
+
+def _distance(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    free = [a for a in writer.axes if a not in axes]
+    if not free:
+        return None
+    inner = (*axes, free[0])
+    body = f"({writer.read(inner)} - {writer.read(inner)})**2"
+    if f"{free[0]}" not in body.replace("]", ",").replace("[", ",").replace("*", "").replace(" ", "").split(","):
+        return None
+    text = f"sum[{writer.starred(free[0])}]({body})"
+    return f"exp(-{text}/2)" if chance(writer.rng, 50) else f"sqrt({text} + 1/2)"
+
+
+def _likelihood(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    a, b, c = (writer.read(axes) for _ in range(3))
+    return f"(({a}) - ({b}))**2/(2*exp(2*tanh({c}))) + tanh({c}) + log(2*pi)/2"
+
+
+def _moving(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    constants = list(writer.constants)
+    weight = pick(writer.rng, constants) if constants else "0.9"
+    return f"{weight}*({writer.read(axes)}) + (1 - {weight})*({writer.read(axes)})"
+
+
+def _repeated(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    """The same subexpression several times."""
+    inner = writer.expression(axes, min(depth, 2) - 1)
+    kind = writer.rng.randrange(4)
+    if kind == 0:
+        return f"({inner})*tanh({inner})"
+    if kind == 1:
+        return f"maximum({inner}, 0)*({inner})"
+    if kind == 2:
+        return f"({inner}) - ({inner})**3/6"
+    return f"where({writer.read(axes)} > 0, {inner}, exp(tanh({inner})) - 1)"
+
+
+def _pooled(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    free = [a for a in writer.axes if a not in axes]
+    fitting = [t for t in writer.tensors if set(t.axes) & set(free) and set(t.axes) <= {*axes, *free}]
+    if not fitting:
+        return None
+    t = fitting[writer.rng.randrange(len(fitting))]
+    over = ", ".join(writer.starred(a) for a in t.axes if a in free)
+    kind = pick(writer.rng, ("max", "min", "mean", "sum"))
+    body = _spell(writer, t.name, t.axes)
+    return f"{kind}[{over}]({'relu(' + body + ')' if chance(writer.rng, 25) else body})"
+
+
+def _op(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    """A call of the catalogue as the whole right side: the axes of its result are those of the left side, in order."""
+    rng = writer.rng
+    same = [t for t in writer.tensors if t.axes == axes]
+    if not axes or not same or writer.called >= 2:
+        return None
+    writer.called += 1
+    x = _spell(writer, same[rng.randrange(len(same))].name, axes)
+    rows = [_spell(writer, t.name, t.axes) for t in writer.tensors if t.axes == axes[-1:]]
+    kind = rng.randrange(6)
+    if kind == 0 and rows:
+        return f"layernorm({x}, {pick(rng, rows)}, {pick(rng, rows)})"
+    if kind == 1 and rows:
+        return f"rmsnorm({x}, {pick(rng, rows)}, eps=0.01)"
+    columns = [_spell(writer, t.name, t.axes) for t in writer.tensors if len(axes) > 1 and t.axes == axes[1:2]]
+    if kind == 2 and columns and writer.star not in axes[:2]:
+        return f"batchnorm({x}, {pick(rng, columns)}, {pick(rng, columns)}, eps=1e-3)"
+    if kind == 3 and len(axes) >= 2 and writer.star not in axes[-2:]:
+        return f"attention({x}, {x}, {x})"
+    return f"{pick(rng, ('softmax', 'log_softmax', 'silu', 'gelu', 'relu', 'sigmoid'))}({x})"
