@@ -19,9 +19,9 @@ from codegen.native.files import runtime_files
 from codegen.plan import plan
 from codegen.table import table
 from codegen.write import differences, write_files, write_owned
-from derive import Op, derive, load, parse
+from derive import Op, command, derive, load, parse
 from derive.errors import OpError
-from derive.ops import find, names, variants
+from derive.ops import find, known, names, variants
 from derive.syntax import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent / "generated"
@@ -32,11 +32,7 @@ NODE = ROOT.parent / ".node"
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except (OpError, ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return command.run(lambda: int(options.run(options)))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -159,15 +155,13 @@ def run_check(options: argparse.Namespace) -> int:
     files, _ = generate()
     text, changed = differences(files, ROOT)
     if changed:
-        print(text)
+        command.show(text)
         print(f"\n{changed} files differ from what is generated; `make derive` writes them.", file=sys.stderr)
     return 1 if changed else 0
 
 
 def run_emit(options: argparse.Namespace) -> int:
-    built = emit(
-        options.file.read_text(encoding="utf-8"), options.out, backends=options.backend.split(","), variant=options.variant
-    )
+    built = emit(command.read_text(options.file), options.out, backends=options.backend.split(","), variant=options.variant)
     native = _native_errors([built], built.files | runtime_files()) if "native" in options.backend.split(",") else None
     print(table([built], native))
     return 0
@@ -176,9 +170,9 @@ def run_emit(options: argparse.Namespace) -> int:
 def run_audit(options: argparse.Namespace) -> int:
     from codegen.auditor import audit, load_file
 
-    op = load(options.op) if options.op else parse(options.equations.read_text(encoding="utf-8"))
+    op = load(options.op) if options.op else parse(command.read_text(options.equations))
     report = audit(load_file(options.file, op.name, options.function), op, dtype=options.dtype)
-    print(report)
+    command.show(report)
     return 0 if report.correct else 1
 
 
@@ -193,7 +187,7 @@ def run_exercise(options: argparse.Namespace) -> int:
     if options.check:
         grades = grade(found, load_file(options.check, found.op.name))
         right = sum(g.approximate for g in grades)
-        print(*grades, f"{right} of {len(grades)} right", sep="\n")
+        command.show(*grades, f"{right} of {len(grades)} right")
         return 0 if right == len(grades) else 1
     path = options.out or Path(f"{found.op.name}_{'solution' if options.solution else 'exercise'}.py")
     if path.exists():
@@ -220,8 +214,8 @@ def _op(what: str) -> Op:
     """An op of the catalogue, or one in a text file."""
     file = Path(what)
     if find(what) is None and not file.is_file():
-        raise ValueError(f"no op '{what}' in the catalogue, and no file of that name; known: {', '.join(names())}")
-    return find(what) or parse(file.read_text(encoding="utf-8"))
+        raise ValueError(f"no op '{what}' in the catalogue, and no file of that name{known(what)}")
+    return find(what) or parse(command.read_text(file))
 
 
 def run_atlas(options: argparse.Namespace) -> int:
@@ -229,7 +223,7 @@ def run_atlas(options: argparse.Namespace) -> int:
     from codegen.atlas.files import atlas_files
 
     if unknown := sorted(set(options.ops) - set(names())):
-        raise ValueError(f"no op '{unknown[0]}' in the catalogue; known: {', '.join(names())}")
+        raise ValueError(f"no op '{unknown[0]}' in the catalogue{known(unknown[0])}")
     chosen = [load(name) for name in sorted((*names(), *variants())) if load(name).base in (options.ops or names())]
     made = pages(chosen, _measured(chosen, options.quick))
     files = atlas_files(made, options.node)

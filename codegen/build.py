@@ -10,10 +10,8 @@ verify      source      -> agreement with autograd
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from codegen.layout import PRINTERS, lay_out
@@ -21,6 +19,7 @@ from codegen.native.differentiable import torch_files, torch_package
 from codegen.native.files import exports as native_exports
 from codegen.native.files import op_files, runtime_files
 from codegen.plan import plan
+from codegen.pool import all_cores
 from codegen.program import Kernel
 from codegen.render import render, render_file
 from derive import derive, load
@@ -101,7 +100,7 @@ def build_by_name(name: str) -> Built:
 def build_catalogue(progress: Callable[[Iterator[Built], int], Iterator[Built]]) -> list[Built]:
     """Every op of the catalogue, on all cores; ``progress`` wraps the stream of results."""
     todo = sorted((*names(), *variants()))
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with all_cores() as pool:
         # The longest first, so that no core waits at the end.
         order = sorted(todo, key=lambda n: -len(load(n).equations))
         done = {b.op: b for b in progress(pool.map(build_by_name, order), len(order))}

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from derive import Derivation, Op, OpError, derive, derive_full, load, parse, parse_formula
+from derive import Derivation, Op, command, derive, derive_full, load, parse, parse_formula
 from derive.certify import certify
 from derive.display import of_derivation
 from derive.ops import names
@@ -16,14 +16,7 @@ from derive.syntax import VARIANTS
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except (OpError, KeyError, OSError) as error:
-        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stderr.close()
-        return 0
+    return command.run(lambda: int(options.run(options)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,12 +53,13 @@ def _show(options: argparse.Namespace) -> int:
 def _certify(derivation: Derivation) -> int:
     """Print the certificate: what was checked of each name, on which sizes."""
     certificate = certify(derivation)
-    print(f"certificate: {certificate.summary()}")
+    lines = [f"certificate: {certificate.summary()}"]
     for seed, sizes in zip(certificate.seeds, certificate.sizes, strict=True):
-        print(f"  point {seed}: " + ", ".join(f"size({axis}) = {n}" for axis, n in sizes))
+        lines.append(f"  point {seed}: " + ", ".join(f"size({axis}) = {n}" for axis, n in sizes))
     for name in dict.fromkeys(check.name for check in certificate.checks):
         rules = [f"{c.rule}{'' if c.passed else ' FAILED'}" for c in certificate.checks if c.name == name]
-        print(f"  {name}: " + ", ".join(rules))
+        lines.append(f"  {name}: " + ", ".join(rules))
+    command.show(*lines)
     return 0 if certificate.passed else 1
 
 
@@ -74,7 +68,7 @@ def find(what: str) -> Op:
     if "=" in what:
         return parse(what) if "\n" in what.strip() else parse_formula(what)
     if Path(what).is_file():
-        return parse(Path(what).read_text(encoding="utf-8"))
+        return parse(command.read_text(Path(what)))
     return load(what)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from markupsafe import Markup
 
@@ -17,6 +14,7 @@ from codegen.accuracy.plot import plot
 from codegen.accuracy.report import Report, accuracy
 from codegen.accuracy.sweep import elementwise
 from codegen.atlas.page import Formula, Section, prose
+from codegen.pool import all_cores
 from derive import Op, load
 from derive.latex import LatexPrinter
 
@@ -74,7 +72,7 @@ def accuracy_sections(ops: Iterable[Op], quick: bool = False) -> dict[str, Secti
     order = sorted(ops, key=lambda op: -len(op.equations))
     names = [op.name for op in order if not op.variant]
     # A process that is forked from one in which torch has computed may hang.
-    with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with all_cores("spawn") as pool:
         measured = dict(zip(names, pool.map(accuracy_section, names, [quick] * len(names)), strict=True))
     return measured | {op.name: elsewhere_section(op.base) for op in order if op.variant}
 

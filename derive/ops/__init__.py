@@ -13,6 +13,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from derive.command import meant
 from derive.parse import parse
 from derive.syntax import VARIANTS, Op
 
@@ -59,5 +60,10 @@ def load(name: str) -> Op:
     """The op or the variant of that name (KeyError with the known names if there is none)."""
     op = find(name)
     if op is None:
-        raise KeyError(f"no op '{name}' in the catalogue; known: {', '.join(names())}")
+        raise KeyError(f"no op '{name}' in the catalogue{known(name)}")
     return op
+
+
+def known(word: str) -> str:
+    """What to say beside a name that no op has: which one may have been meant, and all there are."""
+    return f"{meant(word, (*names(), *variants()))}; known: {', '.join(names())}"

@@ -1,0 +1,35 @@
+"""Processes that work on all cores, and end at once when Ctrl-C ends the command."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+__all__ = ["all_cores"]
+
+
+@contextmanager
+def all_cores(method: str | None = None) -> Iterator[ProcessPoolExecutor]:
+    """A pool of as many processes as there are cores, started by ``method`` (default: the platform's own).
+
+    Ctrl-C goes to every process of a terminal's job. The workers ignore it, so that only the command itself speaks of it,
+    and are ended by the command.
+    """
+    pool = ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context(method), _deaf)
+    before = set(multiprocessing.active_children())
+    try:
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in set(multiprocessing.active_children()) - before:
+            worker.terminate()
+        raise
+
+
+def _deaf() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
