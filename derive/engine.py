@@ -32,7 +32,7 @@ def derive(op: st.Op) -> Derivation:
     chain = adjoints(op, forward, names)
     relations = log_relations(names)
     forward = tuple(names.definitions)  # the adjoints and the relations may have needed more names
-    work = Simplifier(op, forward, chain, set(names.constants), relations)
+    work = Simplifier(op, forward, chain, set(names.constants), style_of(op, forward), relations)
     lines = work.run()
     author = {e.name for e in op.equations}
     steps = [Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]

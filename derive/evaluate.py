@@ -267,11 +267,11 @@ def _point(op: st.Op, seed: int, attempt: int, sizes: dict[str, int]) -> Point:
             # Values of any sign at first, then of one sign, then within the unit interval.
             sign = None if attempt < ATTEMPTS // 4 else rng.choice((1, -1))
             width = 2 if attempt < ATTEMPTS // 2 else 1
-            low, high = _interval(op, t.name)
+            low, high = interval(op, t.name)
             tables[t.name] = {k: _draw(rng, low, high, sign, width) for k in shape.keys(t.axes)}
     for c in op.constants:
         default = None if c.default is None else Fraction(c.default)
-        rng, (low, high) = random_of(op.name, seed, attempt, c.name), _interval(op, c.name)
+        rng, (low, high) = random_of(op.name, seed, attempt, c.name), interval(op, c.name)
         drawn = _draw(rng, low, high, -1 if default and default < 0 else 1, 1)
         tables[c.name] = {(): drawn if default is None or seed > 0 else default}
     for t in op.outputs:
@@ -280,7 +280,7 @@ def _point(op: st.Op, seed: int, attempt: int, sizes: dict[str, int]) -> Point:
     return shape
 
 
-def _interval(op: st.Op, name: str) -> tuple[Fraction | None, Fraction | None]:
+def interval(op: st.Op, name: str) -> tuple[Fraction | None, Fraction | None]:
     """The bounds that the assumptions set."""
     low: Fraction | None = None
     high: Fraction | None = None

@@ -16,15 +16,18 @@ from typing import NamedTuple
 from derive import syntax as st
 from derive.cost import Model
 from derive.derivation import Step
-from derive.factor import Inner, factor_indices, product_of, split, without
+from derive.factor import Inner, Style, factor_indices, product_of, split, without
 from derive.flatten import Definition
 from derive.rewrite import apply_rewriting, fold_patterns, fold_product, replace_reads
 from derive.signs import Signs
+from derive.strain import Judge
 from derive.tables import Rewriting, Tables, guarded_names
-from derive.terms import Mono, Read, Sum, atom_indices, atom_sum, open_mono, sum_reads
+from derive.terms import Mono, Read, Sum, atom_indices, atom_sum, open_mono, sum_indices, sum_reads
 
 #: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
 GAIN = 0.98
+#: What a form that inherits more rounding may cost of one that does not.
+INHERITED = 0.6
 #: A name less is worth this much.
 SLACK = 1.01
 #: Bounds of the search for a cheaper form.
@@ -39,6 +42,30 @@ class Change(NamedTuple):
     using: str
 
 
+class _Found:
+    """The cheapest forms that a search has found, from the price of the form that it began with.
+
+    A form that inherits the rounding of what it reads is taken only where it is much cheaper than all that do not.
+    """
+
+    def __init__(self, price: int):
+        self.prices = {False: float(price), True: float(price)}
+        self.paths: dict[bool, list[Change]] = {False: [], True: []}
+
+    @property
+    def limit(self) -> float:
+        """What a form must cost less than to be of interest."""
+        return max(self.prices[False], self.prices[True] * INHERITED) * GAIN
+
+    def take(self, cost: int, path: list[Change], inherits: bool) -> None:
+        if cost < self.prices[inherits] * GAIN:
+            self.prices[inherits], self.paths[inherits] = cost, path
+
+    @property
+    def path(self) -> list[Change]:
+        return self.paths[self.paths[True] != [] and self.prices[True] < self.prices[False] * INHERITED]
+
+
 class Simplifier:
     """Simplifies the adjoints of one op, recording every accepted step."""
 
@@ -48,11 +75,16 @@ class Simplifier:
         forward: Sequence[Definition],
         chain: Sequence[Definition],
         constants: set[str],
+        style: Style,
         relations: Sequence[Rewriting] = (),
     ):
         self.op, self.chain = op, chain
         by_name = {d.name: d for d in forward}
-        self.tables = Tables(Signs(op, by_name), constants, {t.name for t in op.inputs}, guarded_names(forward))
+        self.judge = Judge(op, forward, style)
+        signs = Signs(op, by_name)
+        self.tables = Tables(signs, constants, {t.name for t in op.inputs}, guarded_names(forward), self.judge.recovers)
+        #: Folds by a name that were found to lose digits in a line.
+        self.refused: set[tuple[str, str]] = set()
         self.adjoints = {d.name: d for d in chain}
         self.gradients = tuple(f"d{t.name}" for t in op.differentiable)
         axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in [*forward, *chain]}
@@ -79,8 +111,11 @@ class Simplifier:
         """The closed lines by name, in order."""
         for d in self.chain:
             self.take(d)
-        for name in list(self.lines):
-            self.try_inline(name)
+        count = 0
+        while count != len(self.lines):  # what one name gains may make another worth inlining
+            count = len(self.lines)
+            for name in list(self.lines):
+                self.try_inline(name)
         for name in list(self.lines):
             self.improve_line(name)
             self.drop_trivial(name)
@@ -105,6 +140,7 @@ class Simplifier:
         """Enter one adjoint as the chain rule gives it, simplified with what is known so far."""
         self.record("chain rule", d.name, atom_sum(Read(d.name, d.index)), d.body, ())
         self.lines[d.name] = d.body
+        self.judge.define(d)
         for rule in self.renamed:
             self.apply(d.name, [Change(f"fold {rule.using}", apply_rewriting(self.lines[d.name], rule), rule.using)])
         for name in [n for n in self.lines if n != d.name and n not in self.gradients and self.trivial(self.lines[n])]:
@@ -132,8 +168,16 @@ class Simplifier:
 
     def improve_line(self, name: str) -> None:
         """Fold a line, then look for a cheaper form of it."""
-        self.apply(name, self.folded(self.lines[name], name))
+        self.fold_line(name)
         self.apply(name, self.improved(self.lines[name], self.index[name], name))
+
+    def fold_line(self, name: str) -> None:
+        """Fold a line, one name after the other; a fold that loses digits is undone and not tried again in this line."""
+        while (change := self.fold_once(self.lines[name], name, ())) is not None:
+            if self.judge.keeps(self.lines[name], change.after, self.index[name]):
+                self.apply(name, [change])
+            else:
+                self.refused.add((name, change.using))
 
     def apply(self, name: str, changes: Iterable[Change]) -> None:
         """Carry out changes of one line, each a recorded step; what changes nothing is no step."""
@@ -184,7 +228,8 @@ class Simplifier:
             self.inline(name, user)
             self.improve_line(user)
         self.drop_dead()
-        if self.cost() > before * SLACK:
+        worse = any(u in self.lines and not self.judge.keeps(saved_lines[u], self.lines[u], self.index[u]) for u in users)
+        if worse or self.cost() > before * SLACK:
             self.lines = saved_lines
             self.hidden.discard(name)
             del self.steps[saved_steps:]
@@ -242,11 +287,13 @@ class Simplifier:
             expr = change.after
         return changes
 
-    def eliminate_once(self, expr: Sum) -> Change | None:
-        """The first elimination that applies, names near the inputs first."""
+    def eliminate_once(self, expr: Sum, own: str = "") -> Change | None:
+        """The first elimination that applies in the line ``own``, names near the inputs first."""
         reads = sum_reads(expr)
         for name in sorted(reads & self.tables.eliminations.keys(), key=lambda n: self.order.get(n, 0)):
             rule = self.tables.eliminations[name]
+            if (own, rule.using) in self.refused:
+                continue
             after = apply_rewriting(expr, rule)
             if after != expr:
                 return Change(f"fold {rule.using}", after, rule.using)
@@ -254,21 +301,28 @@ class Simplifier:
 
     def fold_once(self, expr: Sum, own: str, unfolded: Collection[str]) -> Change | None:
         """The first fold that applies: eliminations, then products, the latest first, then reductions."""
-        change = self.eliminate_once(expr)
+        change = self.eliminate_once(expr, own)
         if change is not None:
             return change
         for product in reversed(self.tables.products):
             after = fold_product(expr, product)
-            if after != expr:
+            if after != expr and (own, product.using) not in self.refused and self.no_dearer(own, expr, after):
                 return Change(f"fold {product.using}", after, product.using)
         after, using = fold_patterns(expr, self.tables.patterns, self.computed_before(own, unfolded))
         return Change(f"fold {using}", after, using) if using else None
+
+    def no_dearer(self, own: str, before: Sum, after: Sum) -> bool:
+        """Whether a product under one name costs no more where the line ``own`` reads it, what else is read counted."""
+        others = [(body, self.index[n]) for n, body in self.lines.items() if n != own]
+        free = tuple(sorted(sum_indices(before)))
+        return self.model.program([*others, (after, free)]) <= self.model.program([*others, (before, free)])
 
     def computed_before(self, own: str, unfolded: Collection[str]) -> Callable[[str], bool]:
         """Whether a name's value is there when the line ``own`` is computed."""
         lines = list(self.lines)
         earlier = set(lines[: lines.index(own)] if own in self.lines else lines) - self.hidden
-        return lambda name: (name in earlier or name not in self.adjoints) and name not in unfolded
+        refused = {using for line, using in self.refused if line == own}
+        return lambda name: (name in earlier or name not in self.adjoints) and name not in unfolded and name not in refused
 
     # ---- unfold, fold again, keep if cheaper -----------------------------------------------------------------------
 
@@ -307,9 +361,9 @@ class Simplifier:
         return self.searched[key]
 
     def search(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        """Best-first search over unfoldings; the path to the cheapest expression, or nothing."""
+        """Best-first search over unfoldings; the path to the cheapest expression that rounds no worse, or nothing."""
         price = self.price(index)
-        best, path = price(expr) * GAIN, []
+        found = _Found(price(expr))
         limit = price(expr) * DETOUR
         tick = count()  # of two states with one price the earlier goes first
         queue: list[tuple[int, int, Sum, list[Change]]] = [(price(expr), next(tick), expr, [])]
@@ -326,11 +380,12 @@ class Simplifier:
                 cost = price(after)
                 if cost > limit:
                     continue
-                if cost < best:
-                    best, path = cost * GAIN if cost else -1.0, steps
-                    if not after:
-                        return steps
+                if not after:
+                    return steps
+                if cost < found.limit and self.judge.keeps(expr, after, index):
+                    found.take(cost, steps, self.judge.inherits(expr, after, index))
                 heapq.heappush(queue, (cost, next(tick), after, steps))
+        path = found.path
         return path + self.improved(path[-1].after, index, own) if path else []
 
     def successors(self, state: Sum, trail: list[Change], own: str) -> Iterator[list[Change]]:

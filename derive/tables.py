@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -104,9 +104,16 @@ def guarded_names(definitions: Iterable[Definition]) -> set[str]:
 class Tables:
     """The rewritings that the definitions of one op allow."""
 
-    def __init__(self, signs: Signs, constants: set[str], inputs: set[str], guarded: set[str]):
+    def __init__(
+        self,
+        signs: Signs,
+        constants: set[str],
+        inputs: set[str],
+        guarded: set[str],
+        recovers: Callable[[str, tuple[str, ...], Sum], bool],
+    ):
         self.signs, self.constants, self.inputs = signs, constants, inputs
-        self.guarded = guarded
+        self.guarded, self.recovers = guarded, recovers
         self.definitions: dict[str, Definition] = {}
         self.eliminations: dict[str, Rewriting] = {}
         self.solutions: dict[str, Rewriting] = {}
@@ -147,9 +154,14 @@ class Tables:
     def eliminated(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting | None:
         """The factor that the new name replaces: the engine's own names first, then the author's, then inputs."""
         candidates = [a for a in factors if isinstance(a, Read) and self.may_eliminate(d, a, factors, coefficient)]
-        if not candidates:
-            return None
-        f = min(candidates, key=lambda a: (a.name in self.inputs, self.author(a.name), a))
+        for f in sorted(candidates, key=lambda a: (a.name in self.inputs, self.author(a.name), a)):
+            rule = self.written_by(d, f, factors, coefficient)
+            if self.recovers(rule.name, rule.index, rule.body):
+                return rule
+        return None
+
+    def written_by(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting:
+        """One factor of a product as the product over the others."""
         e = Fraction(factors[f])
         body: dict[Atom, Exponent] = {Read(d.name, d.index): 1 / e}
         for g, k in factors.items():

@@ -1,0 +1,166 @@
+"""Trees evaluated in floats at many points at once, each operation rounded to a working precision.
+
+A table is a list over the points and, within each, over the positions of its axes in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from math import pi, prod
+from typing import NamedTuple
+
+from derive import syntax as st
+from derive.strain.floats import FUNCTIONS, Round, decided, extreme, number, power, quotient
+
+__all__ = ["Grid", "Table"]
+
+
+class Table(NamedTuple):
+    """The entries of a tensor at every point, and the indices of its axes."""
+
+    index: tuple[str, ...]
+    entries: list[float]
+
+
+class Grid:
+    """Lengths of the axes and the number of points."""
+
+    def __init__(self, sizes: Mapping[str, int], points: int):
+        self.sizes, self.points = dict(sizes), points
+        self.places: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
+
+    def length(self, index: str) -> int:
+        return self.sizes[st.axis_of(index)]
+
+    def count(self, index: Sequence[str]) -> int:
+        """The positions of a tensor at one point."""
+        return prod(map(self.length, index))
+
+    def spread(self, table: Table, index: tuple[str, ...]) -> list[float]:
+        """The entries at every position of ``index``, which holds all of the table's own indices."""
+        if table.index == index:
+            return table.entries
+        entries = table.entries
+        return [entries[k] for k in self.gather(table.index, index)]
+
+    def gather(self, own: tuple[str, ...], index: tuple[str, ...]) -> list[int]:
+        """For every position of ``index`` at every point, where the entry of a table over ``own`` lies."""
+        key = (own, index)
+        if key not in self.places:
+            slots = [index.index(i) for i in own]
+            lengths = [self.length(i) for i in own]
+            one = [_flat([at[s] for s in slots], lengths) for at in product(*(range(self.length(i)) for i in index))]
+            count = self.count(own)
+            self.places[key] = [p * count + k for p in range(self.points) for k in one]
+        return self.places[key]
+
+    def value(self, tree: st.Tree, index: tuple[str, ...], tables: Mapping[str, Table], rounded: Round) -> list[float]:
+        """An expression at every position of its free indices (KeyError for a name without a table)."""
+        return self.spread(_Evaluation(self, tables, rounded).table(tree), index)
+
+
+class _Evaluation:
+    def __init__(self, grid: Grid, tables: Mapping[str, Table], rounded: Round):
+        self.grid, self.tables, self.rounded = grid, tables, rounded
+
+    def table(self, tree: st.Tree) -> Table:
+        match tree:
+            case st.Num(value):
+                return self.constant(number(value))
+            case st.Const():
+                return self.constant(pi)
+            case st.Size(axis):
+                return self.constant(float(self.grid.length(axis)))
+            case st.Read(name, index):
+                return self.read(name, index)
+            case st.Neg(a):
+                t = self.table(a)
+                return Table(t.index, [-v for v in t.entries])
+            case st.Add(args):
+                return self.chained(args, lambda a, b: a + b)
+            case st.Mul(args):
+                return self.chained(args, lambda a, b: a * b)
+            case st.Div(a, b):
+                return self.joined([self.table(a), self.table(b)], quotient)
+            case st.Pow(a, st.Num(e)):
+                exponent, t = number(e), self.table(a)
+                return Table(t.index, self.rounded([power(v, exponent) for v in t.entries]))
+            case st.Reduce(kind, index, body):
+                return self.reduced(kind, index, self.table(body))
+            case st.Compare(rel, a, b):
+                return self.joined([self.table(a), self.table(b)], lambda u, v: float(decided(rel, u, v)))
+            case st.Match(a, b, equal):
+                return self.joined([self.position(a), self.position(b)], lambda u, v: float((u == v) == equal))
+            case st.Indicator(cond):
+                return self.table(cond)
+            case st.Call("where", args):
+                return self.joined([self.table(a) for a in args], lambda c, a, b: a if c else b)
+            case st.Call("maximum" | "minimum" as head, args):
+                choose = max if head == "maximum" else min
+                return self.joined([self.table(a) for a in args], lambda a, b: extreme(choose, a, b))
+            case st.Call(head, (a,)):
+                function, t = FUNCTIONS[head], self.table(a)
+                return Table(t.index, self.rounded([function(v) for v in t.entries]))
+        raise TypeError(f"no value for {tree}")
+
+    def constant(self, value: float) -> Table:
+        return Table((), self.rounded([value]) * self.grid.points)
+
+    def joined(self, parts: Sequence[Table], function: Callable[..., float]) -> Table:
+        """A function of several tensors, position by position, rounded once."""
+        index = tuple(dict.fromkeys(i for t in parts for i in t.index))
+        columns = [self.grid.spread(t, index) for t in parts]
+        return Table(index, self.rounded([function(*row) for row in zip(*columns, strict=True)]))
+
+    def chained(self, args: tuple[st.Tree, ...], function: Callable[[float, float], float]) -> Table:
+        """An operation from left to right, rounded each time."""
+        out = self.table(args[0])
+        for a in args[1:]:
+            out = self.joined([out, self.table(a)], function)
+        return out
+
+    def reduced(self, kind: str, index: tuple[str, ...], body: Table) -> Table:
+        """A reduction, one position after the other."""
+        rest = tuple(i for i in body.index if i not in index)
+        count = self.grid.count(index)
+        entries = self.grid.spread(body, (*rest, *(i for i in index)))
+        columns = [entries[k::count] for k in range(count)]
+        out = columns[0] if columns else [0.0] * (self.grid.points * self.grid.count(rest))
+        choose = max if kind == "max" else min
+        for column in columns[1:]:
+            if kind in ("max", "min"):
+                out = [extreme(choose, a, b) for a, b in zip(out, column, strict=True)]
+            else:
+                out = self.rounded([a + b for a, b in zip(out, column, strict=True)])
+        return Table(rest, self.rounded([v / count for v in out]) if kind == "mean" else out)
+
+    # ---- reads -----------------------------------------------------------------------------------------------------
+
+    def read(self, name: str, index: tuple[st.Index, ...]) -> Table:
+        own = self.tables[name]
+        if all(isinstance(i, str) for i in index) and len(set(index)) == len(index):
+            return Table(tuple(map(str, index)), own.entries)
+        free = tuple(dict.fromkeys(n for i in index for n in st.index_names(i)))
+        slots = [self.grid.spread(self.position(i), free) for i in index]
+        lengths = [self.grid.length(a) for a in own.index]
+        count, per_point = prod(lengths), self.grid.count(free)
+        entries = [
+            own.entries[k // per_point * count + _flat([int(i) for i in at], lengths)]
+            for k, at in enumerate(zip(*slots, strict=True))
+        ]
+        return Table(free, entries)
+
+    def position(self, index: st.Index) -> Table:
+        """An index as a number: its position, or the label that is read."""
+        if isinstance(index, st.Lookup):
+            return self.read(index.name, index.index)
+        return Table((index,), [float(k) for k in range(self.grid.length(index))] * self.grid.points)
+
+
+def _flat(at: Sequence[int], lengths: Sequence[int]) -> int:
+    """The place of a position among all of a tensor's."""
+    place = 0
+    for k, n in zip(at, lengths, strict=True):
+        place = place * n + k
+    return place

@@ -1,0 +1,138 @@
+"""Whether a rewriting rounds worse than what it replaces.
+
+Both sides are evaluated at strained points (:mod:`derive.strain.points`), every operation rounded to float32, and compared with
+themselves in float64:
+
+* ``keeps``: given the same rounded values of the forward names, the new form has a finite value wherever the old one has, and
+  the backward to it loses no more digits than the chain rule's to the old one does, up to a small factor;
+* ``inherits``: the rounding of the forward names themselves costs the new form more than the old one. So it is with ``1 - y`` in
+  the place of ``exp(-x)*y``, where ``y`` was rounded to 1.
+
+Errors are compared kind by kind as distributions over the elements, for a single element may be rounded luckily.
+Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 2002), sections 1.4 and 1.5, for the two errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import inf, isfinite
+from typing import NamedTuple
+
+from derive import syntax as st
+from derive.factor import Style, to_tree
+from derive.flatten import Definition
+from derive.strain.floats import double, single
+from derive.strain.grid import Table
+from derive.strain.points import strained_points
+from derive.terms import Read, Sum, atom_sum
+
+__all__ = ["Errors", "Judge"]
+
+#: What counts as no error: a few roundings.
+UNIT = 2.0**-24
+FLOOR = 2 * UNIT
+#: Below this a number has lost digits to underflow, whatever the form.
+LEAST = 1e-30
+#: How much larger an error may be, at the quantiles of one kind; a single largest error says little.
+QUANTILES = {0.25: 4.0, 0.5: 4.0, 0.75: 4.0, 0.9: 4.0, 1.0: 16.0}
+
+Profile = Mapping[str, tuple[float, ...]]
+
+
+class Errors(NamedTuple):
+    """Where a form has a value, and for each kind of strain the quantiles of its relative errors.
+
+    ``own`` are the errors that its evaluation adds to rounded names, ``whole`` those against exact names.
+    """
+
+    finite: list[bool]
+    own: Profile
+    whole: Profile
+
+
+class Judge:
+    """The values of one op's names at its strained points, exact and rounded, and the errors of forms that read them."""
+
+    def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style):
+        self.style = style
+        strained = strained_points(op)
+        self.grid, self.kinds = strained.grid, strained.kinds
+        self.exact: dict[str, Table] = dict(strained.tables)
+        self.given: dict[str, Table] = dict(strained.tables)
+        self.rounded: dict[str, Table] = dict(strained.tables)
+        self.measured: dict[tuple[Sum, tuple[str, ...], Sum], Errors] = {}
+        for d in forward:
+            self.define(d, data=True)
+        #: Whether the op has a value at a point at all.
+        self.valid = [all(map(isfinite, values)) for values in zip(*map(self.by_point, op.outputs), strict=True)]
+
+    def define(self, d: Definition, *, data: bool = False) -> None:
+        """Take up a name, in order: as it is computed from exact and from rounded names. What is ``data`` is given rounded."""
+        tree = to_tree(d.body, d.index, self.style)
+        self.exact[d.name] = Table(d.index, self.grid.value(tree, d.index, self.exact, double))
+        self.rounded[d.name] = Table(d.index, self.grid.value(tree, d.index, self.rounded, single))
+        given = self.rounded[d.name].entries if data else self.grid.value(tree, d.index, self.given, double)
+        self.given[d.name] = Table(d.index, given)
+
+    def by_point(self, tensor: st.Tensor) -> list[float]:
+        """One number for each point, which is finite if every element of an output is."""
+        entries = self.exact[tensor.name].entries
+        count = max(len(entries) // len(self.kinds), 1)
+        return [sum(entries[k : k + count]) for k in range(0, len(entries), count)]
+
+    def keeps(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
+        """Whether evaluating ``after`` is as good as evaluating ``before``."""
+        old, new = self.errors(before, index, before), self.errors(after, index, before)
+        if any(a and not b for a, b in zip(old.finite, new.finite, strict=True)):
+            return False
+        return _no_worse(old.own, new.own)
+
+    def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
+        """Whether ``after`` loses more than ``before`` to the rounding of the names that it reads."""
+        return not _no_worse(self.errors(before, index, before).whole, self.errors(after, index, before).whole)
+
+    def recovers(self, name: str, index: tuple[str, ...], body: Sum) -> bool:
+        """Whether an expression may stand for a name: it loses nothing that the name's own value has not lost."""
+        before = atom_sum(Read(name, index))
+        return self.keeps(before, body, index) and not self.inherits(before, body, index)
+
+    def errors(self, body: Sum, index: tuple[str, ...], truth: Sum) -> Errors:
+        """The errors of one form, where ``truth`` is an expression of the same value."""
+        key = (body, index, truth)
+        if key not in self.measured:
+            tree, same = (to_tree(b, index, self.style) for b in (body, truth))
+            found = self.grid.value(tree, index, self.rounded, single)
+            given = self.grid.value(tree, index, self.given, double)
+            exact = self.grid.value(same, index, self.exact, double)
+            count = len(found) // len(self.kinds)
+            finite = [isfinite(v) and self.valid[k // count] for k, v in enumerate(found)]
+            self.measured[key] = Errors(finite, self.profile(found, given), self.profile(found, exact))
+        return self.measured[key]
+
+    def profile(self, found: list[float], wanted: list[float]) -> Profile:
+        """The quantiles of the relative errors by kind; elements without a finite value in exact arithmetic do not count."""
+        count = max(len(found) // len(self.kinds), 1)
+        by_kind: dict[str, list[float]] = {}
+        for k, (a, b) in enumerate(zip(found, wanted, strict=True)):
+            if isfinite(b) and self.valid[k // count]:
+                by_kind.setdefault(self.kinds[k // count], []).append(_relative(a, b))
+        return {kind: _quantiles(errors) for kind, errors in by_kind.items()}
+
+
+def _relative(a: float, b: float) -> float:
+    if abs(b) < LEAST and abs(a) < LEAST:
+        return 0.0
+    return min(abs(a - b) / max(abs(b), LEAST), 1.0) if isfinite(a) else 1.0
+
+
+def _quantiles(errors: list[float]) -> tuple[float, ...]:
+    errors = sorted(errors)
+    return tuple(errors[int(q * (len(errors) - 1))] for q in QUANTILES)
+
+
+def _no_worse(old: Profile, new: Profile) -> bool:
+    return all(
+        b <= factor * (a + FLOOR)
+        for kind, errors in new.items()
+        for factor, a, b in zip(QUANTILES.values(), old.get(kind, (inf,) * len(QUANTILES)), errors, strict=True)
+    )

@@ -1,0 +1,122 @@
+"""Points at which rounding shows: offsets, saturation, ties, zeros, tiny and huge scales, alone and mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from random import Random
+
+from derive import syntax as st
+from derive.axes import equal_axes
+from derive.evaluate import interval, random_of
+from derive.strain.floats import number, single
+from derive.strain.grid import Grid, Table
+
+__all__ = ["KINDS", "Strained", "strained_points"]
+
+#: A number of order 1, of either sign.
+Draw = Callable[[Random], float]
+
+
+def _moderate(rng: Random) -> float:
+    return rng.uniform(0.1, 2) * rng.choice((1, -1))
+
+
+def _saturated(rng: Random) -> float:
+    return rng.choice((18, 25, 95, 110, 300)) * rng.uniform(0.9, 1.1) * rng.choice((1, -1))
+
+
+def _mixed(rng: Random) -> float:
+    return rng.choice((1, -1)) * float(10 ** rng.uniform(-6, 2.7))
+
+
+#: What an element is drawn as, by the name of the strain. With an offset all elements have it in common.
+KINDS: dict[str, Draw] = {
+    "moderate": _moderate,
+    "offset": lambda rng: 1e4 + rng.uniform(-1, 1),
+    "saturated above": lambda rng: rng.uniform(15, 25),
+    "saturated below": lambda rng: -rng.uniform(15, 25),
+    "beyond the exponential's range": lambda rng: rng.uniform(88, 130) * rng.choice((1, -1)),
+    "tiny": lambda rng: 1e-12 * _moderate(rng),
+    "huge": lambda rng: 1e7 * _moderate(rng),
+    "ties": lambda rng: 0.5,
+    "zeros": lambda rng: 0.0,
+    "mixed scales": _mixed,
+}
+#: Lengths that axes take in turn; where that makes a tensor larger than ``LARGEST``, all have the smaller ones that follow.
+SIZES, LARGEST = ((3, 4), (3, 3), (2, 2)), 150
+#: Elements of the largest tensor over all points of one kind.
+ELEMENTS = 60
+
+
+@dataclass(frozen=True)
+class Strained:
+    """The points of an op: a grid, exact float32 values of inputs, constants and upstream gradients, and a kind for each."""
+
+    grid: Grid
+    tables: Mapping[str, Table]
+    kinds: tuple[str, ...]
+
+
+def strained_points(op: st.Op) -> Strained:
+    """Every kind for all inputs together, and saturation of each input (of four groups at most) while the others are moderate."""
+    schemes = [(kind, (lambda name, d=draw: d)) for kind, draw in KINDS.items()]
+    names = [t.name for t in op.differentiable]
+    groups = [set(names[k :: min(len(names), 4)]) for k in range(min(len(names), 4))] if len(names) > 1 else []
+    for k, group in enumerate(groups):
+        schemes.append((f"one saturated {k}", lambda name, g=group: _saturated if name in g else _moderate))
+        schemes.append((f"one mixed {k}", lambda name, g=group: _mixed if name in g else _moderate))
+    sizes = _sizes(op)
+    repeats = -(-ELEMENTS // _largest(op, sizes))
+    kinds = tuple(kind for kind, _ in schemes for _ in range(repeats))
+    grid = Grid(sizes, len(kinds))
+    tables: dict[str, Table] = {}
+    for t in op.inputs:
+        entries: list[float] = []
+        for repeat in range(repeats * len(schemes)):
+            kind, draw = schemes[repeat // repeats]
+            rng = random_of("strain", kind, repeat, t.name)
+            count = grid.count(t.axes)
+            if t.labels is not None:
+                entries += [float(rng.randrange(grid.length(t.labels))) for _ in range(count)]
+            else:
+                entries += [_inside(op, t.name, draw(t.name)(rng), rng) for _ in range(count)]
+        tables[t.name] = Table(t.axes, single(entries))
+    for c in op.constants:
+        value = number(Fraction(c.default)) if c.default is not None else _inside(op, c.name, 0.4, Random(0))
+        tables[c.name] = Table((), single([value]) * len(kinds))
+    for t in op.outputs:
+        rng = random_of("strain", f"d{t.name}")
+        tables[f"d{t.name}"] = Table(t.axes, single([_moderate(rng) for _ in range(grid.count(t.axes) * len(kinds))]))
+    return Strained(grid, tables, kinds)
+
+
+def _sizes(op: st.Op) -> dict[str, int]:
+    """The lengths of the axes; those that reads make equal are equal."""
+    classes = equal_axes(op)
+    place = {root: k for k, root in enumerate(dict.fromkeys(classes.values()))}
+    for lengths in SIZES:
+        sizes = {axis: lengths[place[root] % 2] for axis, root in classes.items()}
+        if _largest(op, sizes) <= LARGEST:
+            break
+    return sizes
+
+
+def _largest(op: st.Op, sizes: Mapping[str, int]) -> int:
+    """The elements of the largest tensor at one point."""
+    grid = Grid(sizes, 1)
+    return max(grid.count(index) for index in [*(t.axes for t in op.inputs), *(e.index for e in op.equations)])
+
+
+def _inside(op: st.Op, name: str, value: float, rng: Random) -> float:
+    """The value brought between the bounds that the op states for a name."""
+    low, high = interval(op, name)
+    if any(a.rel == "!=" and a.left == st.Read(name) and a.right == st.Num(Fraction(value)) for a in op.assumptions):
+        value += 0.5
+    if low is None and high is None:
+        return value
+    if low is not None and high is not None:
+        return number(low) + number(high - low) * rng.choice((1e-3, 0.1, 0.5, 0.9, 0.999))
+    size = max(abs(value), 1e-12)
+    return number(low) + size if low is not None else number(high or Fraction(0)) - size
