@@ -46,8 +46,8 @@ KINDS: dict[str, Draw] = {
 }
 #: Lengths that axes take in turn; where that makes a tensor larger than ``LARGEST``, all have the smaller ones that follow.
 SIZES, LARGEST = ((3, 4), (3, 3), (2, 2)), 150
-#: Elements of the largest tensor over all points of one kind.
-ELEMENTS = 60
+#: Elements of the largest tensor over all points of one kind, and points of a kind at the least.
+ELEMENTS, REPEATS = 60, 6
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def strained_points(op: st.Op) -> Strained:
         schemes.append((f"one saturated {k}", lambda name, g=group: _saturated if name in g else _moderate))
         schemes.append((f"one mixed {k}", lambda name, g=group: _mixed if name in g else _moderate))
     sizes = _sizes(op)
-    repeats = -(-ELEMENTS // _largest(op, sizes))
+    repeats = max(REPEATS, -(-ELEMENTS // _largest(op, sizes)))
     kinds = tuple(kind for kind, _ in schemes for _ in range(repeats))
     grid = Grid(sizes, len(kinds))
     tables: dict[str, Table] = {}
