@@ -15,7 +15,7 @@ from codegen.layout import PRINTERS, WIDTH
 from codegen.printers.array import ArrayPrinter
 from codegen.program import Argument, Program, Statement
 from codegen.render import render
-from codegen.source import FunctionSource
+from codegen.source import Code, FunctionSource, code, equations
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
@@ -90,7 +90,7 @@ class Chain:
             op=self.op.name,
             title=self.op.title.partition("\n")[0],
             command=command,
-            equations=tuple(self.op.text.strip().splitlines()),
+            equations=equations(self.op),
             source=self.op.source,
             helpers=tuple(sorted(self.helpers)),
             values=values,
@@ -148,7 +148,7 @@ class Chain:
         returned = name
         if body[-1].startswith(f"{name} = "):
             returned = body.pop().removeprefix(f"{name} = ")
-        return FunctionSource(name, signature, tuple(self.doc(statements)), tuple(prologue), tuple(body), returned)
+        return FunctionSource(name, Code(signature), tuple(self.doc(statements)), code(prologue), code(body), Code(returned))
 
     def printed(self, name: str, statements: list[Statement], names: list[str]) -> tuple[ArrayPrinter, list[str]]:
         arguments = tuple(Argument(n, self.axes(n), "input", self.labels(n)) for n in names)

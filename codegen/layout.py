@@ -9,7 +9,7 @@ from codegen.printers.array import ArrayPrinter
 from codegen.printers.numpy import NumpyPrinter
 from codegen.printers.torch import TorchPrinter
 from codegen.program import Argument, Kernel, Program
-from codegen.source import DifferentiableSource, FileSource, FunctionSource
+from codegen.source import Code, DifferentiableSource, FileSource, FunctionSource, code, equations
 from derive import syntax as st
 from derive.axes import equal_axes
 from derive.unicode import language
@@ -40,7 +40,7 @@ def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
     return FileSource(
         title=op.title or f"The op {op.name}.",
         command=command,
-        equations=tuple(op.text.strip().splitlines()) or tuple(_equation(e) for e in op.equations),
+        equations=equations(op),
         source=op.source,
         imports=_imports(text, helpers, torch),
         exports=(op.name, *names) if torch else names,
@@ -70,7 +70,7 @@ class _Function:
         prologue = self.prologue()
         self.helpers |= set(self.printer.helpers)
         function = FunctionSource(
-            self.program.name, self.signature(), tuple(self.doc()), tuple(prologue), tuple(body), returned
+            self.program.name, Code(self.signature()), tuple(self.doc()), code(prologue), code(body), Code(returned)
         )
         return _Printed(function, frozenset(self.helpers))
 
@@ -294,11 +294,6 @@ def _lines(parts: list[str], sign: str, width: int) -> list[str]:
     return lines
 
 
-def _equation(e: st.Equation) -> str:
-    left = f"{e.name}[{', '.join(e.index)}]" if e.index else e.name
-    return f"{left} = {language(e.rhs)}"
-
-
 def differentiable(kernel: Kernel) -> DifferentiableSource:
     """The torch op of the kernel's name: what the autograd.Function keeps, recomputes and returns."""
     op, backward = kernel.op, kernel.backward
@@ -324,22 +319,22 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     return DifferentiableSource(
         name=op.name,
         class_name="_" + "".join(w.capitalize() for w in op.name.split("_")),
-        signature=", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)]),
+        signature=Code(", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])),
         doc=(
             f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
             "",
             f"Shapes: {', '.join(_shaped(op, t) for t in op.inputs)}.",
         ),
-        arguments=", ".join([*inputs, *constants]),
-        forward=f"{outputs[0] if single else _tuple(outputs)}, {_tuple(saved) if extra else '_'} = {forward}",
-        result=", ".join(results),
-        setup=tuple(setup or ["pass"]),
-        upstream=", ".join([f"d{o}" for o in outputs] + ["*_"] * bool(extra)),
-        prepare=tuple(prepare + [f"{n} = ctx.{n}" for n in held]),
-        recompute=f"_, {_tuple(saved)} = {forward}" if extra else "",
-        backward=f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})",
-        returned=", ".join([*gradients, *["None"] * len(constants)]),
-        picked="" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]",
+        arguments=Code(", ".join([*inputs, *constants])),
+        forward=Code(f"{outputs[0] if single else _tuple(outputs)}, {_tuple(saved) if extra else '_'} = {forward}"),
+        result=Code(", ".join(results)),
+        setup=code(setup or ["pass"]),
+        upstream=Code(", ".join([f"d{o}" for o in outputs] + ["*_"] * bool(extra))),
+        prepare=code(prepare + [f"{n} = ctx.{n}" for n in held]),
+        recompute=Code(f"_, {_tuple(saved)} = {forward}" if extra else ""),
+        backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
+        returned=Code(", ".join([*gradients, *["None"] * len(constants)])),
+        picked=Code("" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]"),
     )
 
 

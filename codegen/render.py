@@ -1,12 +1,14 @@
-"""Fill templates: a strict Jinja environment, whose templates lay out and decide nothing."""
+"""Fill templates: a strict Jinja environment, whose templates lay out and decide nothing. Text is escaped by its place."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
+from pathlib import PurePath
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from codegen.places import LANGUAGES, filled, marked
 from codegen.source import FileSource
 
 
@@ -19,15 +21,17 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        finalize=marked,
     )
 
 
 def render_file(source: FileSource, backend: str) -> str:
     """The unformatted text of one kernel file."""
     data = {f.name: getattr(source, f.name) for f in fields(source)}
-    return environment().get_template(f"{backend}/op.py.j2").render(data)
+    return render(f"{backend}/op.py.j2", **data)
 
 
 def render(template: str, **data: object) -> str:
-    """The unformatted text of any other template."""
-    return environment().get_template(template).render(data)
+    """The unformatted text of any other template (TypeError where it prints text as code)."""
+    language = LANGUAGES[PurePath(template.removesuffix(".j2")).suffix]
+    return filled(environment().get_template(template).render(data), language)

@@ -1,8 +1,31 @@
-"""What a template is given: the parts of one kernel file as text, and nothing to decide."""
+"""What a template is given: the parts of one kernel file as code and as text, and nothing to decide."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from derive import syntax as st
+from derive.unicode import language
+from derive.visible import lines_of
+
+
+class Code(str):
+    """Source text that a printer made. Plain ``str`` is text, which a template's filling escapes for where it stands."""
+
+    __slots__ = ()
+
+
+def code(lines: Iterable[str]) -> tuple[Code, ...]:
+    """Lines of source."""
+    return tuple(map(Code, lines))
+
+
+def equations(op: st.Op) -> tuple[str, ...]:
+    """The op as its author wrote it, comments and all, line by line."""
+    return lines_of(op.text) or tuple(
+        f"{language(st.Read(e.name, e.index), stars=op.stars)} = {language(e.rhs, stars=op.stars)}" for e in op.equations
+    )
 
 
 @dataclass(frozen=True)
@@ -10,11 +33,11 @@ class FunctionSource:
     """One function of a kernel file; ``prologue`` checks and prepares the arguments, ``body`` is the mathematics."""
 
     name: str
-    signature: str
+    signature: Code
     doc: tuple[str, ...]
-    prologue: tuple[str, ...]
-    body: tuple[str, ...]
-    returned: str
+    prologue: tuple[Code, ...]
+    body: tuple[Code, ...]
+    returned: Code
 
 
 @dataclass(frozen=True)
@@ -23,18 +46,18 @@ class DifferentiableSource:
 
     name: str
     class_name: str
-    signature: str
+    signature: Code
     doc: tuple[str, ...]
-    arguments: str
-    forward: str
-    result: str
-    setup: tuple[str, ...]
-    upstream: str
-    prepare: tuple[str, ...]
-    recompute: str
-    backward: str
-    returned: str
-    picked: str
+    arguments: Code
+    forward: Code
+    result: Code
+    setup: tuple[Code, ...]
+    upstream: Code
+    prepare: tuple[Code, ...]
+    recompute: Code
+    backward: Code
+    returned: Code
+    picked: Code
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from derive.visible import visible
+
 __all__ = ["INTERRUPTED", "meant", "read_text", "run", "show"]
 
 #: The exit status of a command that Ctrl-C has ended: 128 and the number of the signal, as a shell gives it.
@@ -49,7 +51,7 @@ def _print_no_more() -> None:
 
 
 def _failed(message: object) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {visible(str(message), lines=True)}", file=sys.stderr)
     return 1
 
 

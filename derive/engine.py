@@ -18,6 +18,7 @@ from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.factor import DEFAULT_SIZE, Style, to_tree
 from derive.flatten import Definition, flatten
+from derive.identifiers import check_names
 from derive.log_scale import log_relations
 from derive.rounding import rounded
 from derive.simplify import Simplifier
@@ -71,5 +72,6 @@ def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int
 
 
 def _check(op: st.Op) -> None:
+    check_names(op)
     if not op.differentiable:
         raise OpError("there is no floating-point input to differentiate", op=op.name)

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from derive.printer import Prec, Printed, Printer, decimal_of, split_sign
 from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of
+from derive.visible import escaped, visible
 
 __all__ = ["MARKS", "LatexPrinter", "equation_lines", "escape", "latex", "left_side", "product_factors", "width"]
 
@@ -26,6 +27,8 @@ _OPERATORS = {h: f"\\{h}" for h in _FUNCTIONS} | {
 _TALL = ("\\frac", "\\sum", "\\sqrt", "\\begin", "\\left", "\\max_", "\\min_", "^")
 #: What a document may define to mark a part of a formula; it takes no room.
 MARKS = (r"\new", r"\old")
+#: What pdflatex sets with its own fonts: accented letters, dashes and quotation marks among it.
+_SET = re.compile(r"[ -~¡£§©®°±¶·¿À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿĀ-ďĒ-ĥĨ-ķĹ-ňŌ-ťŨ-ſ–—‘’“”…]")
 #: Arguments up to this width are set as exponents of e.
 _SHORT = 12.0
 
@@ -49,9 +52,10 @@ def equation_lines(tree: Tree, limit: float, *, adjoints: frozenset[str] = froze
 
 
 def escape(text: str) -> str:
-    """Plain text for LaTeX's text mode."""
+    """Plain text for LaTeX's text mode, on one line; what pdflatex cannot set with its own fonts is spelled out."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return re.sub(r"[\\~^#$%&_{}]", lambda m: special.get(m[0], "\\" + m[0]), text)
+    shown = "".join(c if _SET.match(c) else escaped(c) for c in visible(re.sub(r"\s*\n\s*", " ", text)))
+    return re.sub(r"[\\~^#$%&_{}]", lambda m: special.get(m[0], "\\" + m[0]), shown)
 
 
 class LatexPrinter(Printer):

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from codegen.atlas.page import Formula, Page, Section, formulas
 from codegen.atlas.typeset import katex_files, typeset
+from derive.visible import visible
 
 __all__ = ["atlas_files", "section_html"]
 
@@ -78,4 +79,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=True,
+        finalize=_shown,
     )
+
+
+def _shown(value: object) -> object:
+    """Text without characters that a browser hides or reorders by; Jinja escapes it then. HTML stays as it is."""
+    return visible(value, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegen.escape import docstring
 from codegen.native.layout import axes_of, programs
 from codegen.native.names import in_c, renamed
 from codegen.native.schedule import schedule
 from codegen.native.step import RATE
 from codegen.program import Kernel, Program
+from codegen.source import Code, code, equations
 from derive import syntax as st
 from derive.axes import equal_axes
 
@@ -18,7 +20,7 @@ class Binding:
     """One function: the lines of its description, each ``keyword=value``."""
 
     name: str
-    fields: tuple[str, ...]
+    fields: tuple[Code, ...]
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Composed:
     """A Python function that serves where there is no compiler."""
 
     name: str
-    signature: str
-    lines: tuple[str, ...]
+    signature: Code
+    lines: tuple[Code, ...]
 
 
 def bindings(kernel: Kernel, command: str) -> BindingsFile:
@@ -51,7 +53,7 @@ def bindings(kernel: Kernel, command: str) -> BindingsFile:
         op=op.name,
         title=op.title or f"The op {op.name}.",
         command=command,
-        equations=tuple(op.text.strip().splitlines()),
+        equations=equations(op),
         source=op.source,
         bindings=(
             _binding(kernel, forward, len(op.outputs), saved=tuple(t.name for t in kernel.saved)),
@@ -91,9 +93,9 @@ def _binding(
         *([f"same={_dict(same)}"] if same else []),
         *([f"over={_pairs(over)}"] if over else []),
         f"fallback={fallback}",
-        f'doc="""{_doc(op, program, saved)}"""',
+        f'doc="""{docstring(_doc(op, program, saved))}"""',
     ]
-    return Binding(program.name, tuple(fields))
+    return Binding(program.name, code(fields))
 
 
 def _over(program: Program, result: str) -> list[str]:
@@ -136,7 +138,7 @@ def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
 # ---- in NumPy, where there is no compiler --------------------------------------------------------------------------------
 
 
-def _signature(program: Program) -> str:
+def _signature(program: Program) -> Code:
     """The parameters; the gradient of a loss is 1 unless it is given, if everything after it has a default too."""
     parts: list[str] = []
     defaulted = True
@@ -145,7 +147,7 @@ def _signature(program: Program) -> str:
     for name, default in reversed([*scalars, *constants]):
         defaulted = defaulted and bool(default)
         parts.append(f"{name}={default}" if defaulted else name)
-    return ", ".join(reversed(parts))
+    return Code(", ".join(reversed(parts)))
 
 
 def _together(kernel: Kernel, both: Program) -> Composed:
@@ -161,7 +163,7 @@ def _together(kernel: Kernel, both: Program) -> Composed:
         f"{head}, {unpacked} = numpy.{forward.name}({call})",
         f"return {outputs}, {star}numpy.{backward.name}({back})",
     )
-    return Composed(both.name, _signature(both), lines)
+    return Composed(both.name, _signature(both), code(lines))
 
 
 def _step(kernel: Kernel, step: Program) -> Composed:
@@ -173,4 +175,4 @@ def _step(kernel: Kernel, step: Program) -> Composed:
         f"{op.outputs[0].name}, *gradients = _{op.name}_forward_backward({inputs}{constants})",
         f"return {op.outputs[0].name}, *(p - {RATE} * dp for p, dp in zip(({parameters}), gradients, strict=True))",
     )
-    return Composed(step.name, _signature(step), lines)
+    return Composed(step.name, _signature(step), code(lines))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from codegen.layout import differentiable
 from codegen.program import Argument, Kernel, Program
 from codegen.render import render
-from codegen.source import DifferentiableSource
+from codegen.source import Code, DifferentiableSource, equations
 from derive import syntax as st
 from derive.axes import equal_axes
 
@@ -20,9 +20,9 @@ class OperatorSource:
     """An opaque op of torch: its schema, its arguments and results, and the tuple of the shapes of these as an expression."""
 
     schema: str
-    arguments: str
-    results: str
-    shapes: str
+    arguments: Code
+    results: Code
+    shapes: Code
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TorchFile:
     differentiable: DifferentiableSource
     forward: OperatorSource
     backward: OperatorSource
-    served: str
+    served: Code
 
 
 def torch_files(kernel: Kernel, command: str) -> dict[str, str]:
@@ -62,7 +62,7 @@ def torch_file(kernel: Kernel, command: str) -> TorchFile:
     return TorchFile(
         title=op.title or f"The op {op.name}.",
         command=command,
-        equations=tuple(op.text.strip().splitlines()),
+        equations=equations(op),
         source=op.source,
         differentiable=differentiable(kernel),
         forward=_operator(op, kernel.forward, [*outputs, *saved]),
@@ -80,9 +80,9 @@ def _operator(op: st.Op, program: Program, results: Iterable[str]) -> OperatorSo
     shapes = [_shape(op, program.arguments, index[r]) for r in results]
     return OperatorSource(
         schema=f"{program.name}({', '.join(parameters)}) -> " + (f"({returned})" if len(results) > 1 else "Tensor"),
-        arguments=", ".join([*tensors, *constants]),
-        results=", ".join(results),
-        shapes=f"({', '.join(shapes)}{',' * (len(shapes) == 1)})",
+        arguments=Code(", ".join([*tensors, *constants])),
+        results=Code(", ".join(results)),
+        shapes=Code(f"({', '.join(shapes)}{',' * (len(shapes) == 1)})"),
     )
 
 
@@ -127,10 +127,10 @@ def _position(op: st.Op, axes: tuple[str, ...], k: int) -> str:
     return str(k - len(axes) if any(a in op.stars for a in axes[:k]) else k)
 
 
-def _served(op: st.Op) -> str:
+def _served(op: st.Op) -> Code:
     """The arguments of the question whether the native kernels serve."""
     floating = [t.name for t in op.inputs if not t.labels]
     labels = [t.name for t in op.inputs if t.labels]
     constants = [c.name for c in op.constants]
     keywords = [f"{k}=({', '.join(v)}{',' * (len(v) == 1)})" for k, v in (("labels", labels), ("constants", constants)) if v]
-    return ", ".join([*floating, *keywords])
+    return Code(", ".join([*floating, *keywords]))

@@ -15,6 +15,7 @@ from codegen.native.step import has_step, step
 from codegen.printers.c_elements import argument_strides
 from codegen.printers.c_nests import CBody
 from codegen.program import Argument, Kernel, Program
+from codegen.source import Code, code, equations
 from derive import syntax as st
 from derive.axes import equal_axes
 from derive.factor import DEFAULT_SIZE
@@ -71,12 +72,12 @@ class CFunction:
 
     name: str
     comment: tuple[str, ...]
-    parameters: str
-    declared: tuple[str, str]
-    contiguous: str
+    parameters: Code
+    declared: tuple[Code, Code]
+    contiguous: Code
     variants: tuple[CVariant, ...]
-    body: tuple[str, ...]
-    packed: str
+    body: tuple[Code, ...]
+    packed: Code
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class CVariant:
 
     name: str
     comment: str
-    parameters: str
-    body: tuple[str, ...]
+    parameters: Code
+    body: tuple[Code, ...]
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def lay_out(kernel: Kernel, command: str) -> CFile:
         op=op.name,
         title=op.title or f"The op {op.name}.",
         command=command,
-        equations=tuple(op.text.strip().splitlines()),
+        equations=equations(op),
         source=op.source,
         helpers=_ordered(helpers, HELPERS),
         functions=_ordered(functions, FUNCTIONS),
@@ -178,14 +179,12 @@ class _Function:
         function = CFunction(
             name=self.program.name,
             comment=tuple(self.comment()),
-            parameters=self.parameters(),
-            declared=(re.sub(r"\breal\b", "float", self.parameters()), re.sub(r"\breal\b", "double", self.parameters())),
-            contiguous=" || ".join(
-                f"strides[{k}]" for k, a in enumerate(self.program.arguments) if len(a.axes) > 1 and a.name not in self.strided
-            ),
+            parameters=Code(self.parameters()),
+            declared=(self.declared("float"), self.declared("double")),
+            contiguous=Code(" || ".join(f"strides[{k}]" for k in self.dense())),
             variants=variants,
-            body=tuple(body),
-            packed=self.packed(),
+            body=code(body),
+            packed=Code(self.packed()),
         )
         return function, self.helpers, self.functions
 
@@ -202,6 +201,14 @@ class _Function:
         parts += [f"double {c.name}" for c in self.program.constants]
         parts += [f"real *{r}" for r in dict.fromkeys(self.program.results)]
         return ", ".join(parts)
+
+    def declared(self, real: str) -> Code:
+        """The parameters with the type of the numbers written out."""
+        return Code(re.sub(r"\breal\b", real, self.parameters()))
+
+    def dense(self) -> list[int]:
+        """The numbers of the arguments that must be contiguous."""
+        return [k for k, a in enumerate(self.program.arguments) if len(a.axes) > 1 and a.name not in self.strided]
 
     def packed(self) -> str:
         """The call of the function with its arguments taken from arrays."""
@@ -224,7 +231,7 @@ class _Function:
         star = self.root.get(self.program.star, self.program.star)
         parts = [p for p in self.parameters().split(", ") if p != f"int64_t size_{star}"]
         body = self.body(program, plan)
-        return CVariant(name, f"The same for a length of 1 of axis {star}.", ", ".join(parts), tuple(body))
+        return CVariant(name, f"The same for a length of 1 of axis {star}.", Code(", ".join(parts)), code(body))
 
     def choice(self, name: str) -> list[str]:
         star = self.root.get(self.program.star, self.program.star)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from codegen.escape import markdown
 from codegen.notebook.cells import Cells, aligned, chain, comparison, for_markdown, listed, notebook_of
 from derive import derive, derive_full, load
 from derive.derivation import Derivation
@@ -67,7 +68,7 @@ def build(name: str) -> Any:
 
 def _opening(full: Derivation) -> Cells:
     op = full.op
-    text = f"# Backprop by hand: {op.name}\n\n{op.title}\n\nThe forward pass:"
+    text = f"# Backprop by hand: {op.name}\n\n{markdown(op.title)}\n\nThe forward pass:"
     return [("markdown", f"{text}\n\n{aligned([(e.name, e.index, e.rhs) for e in op.equations], frozenset())}")]
 
 

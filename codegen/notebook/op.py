@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from codegen.chain import ChainSource, chain_source
+from codegen.escape import docstring, markdown
 from codegen.layout import lay_out
 from codegen.notebook.cells import Cells, aligned, chain, comparison, for_markdown, listed, notebook_of
 from codegen.plan import plan
 from codegen.program import Argument, Kernel, Program
 from codegen.render import render
-from codegen.source import FunctionSource
+from codegen.source import Code, FunctionSource
 from derive import derive, derive_full
 from derive import syntax as st
 from derive.axes import equal_axes
@@ -49,9 +50,8 @@ def lengths(op: st.Op) -> dict[str, int]:
 def _opening(full: Derivation) -> Cells:
     op = full.op
     equations = aligned([(e.name, e.index, e.rhs) for e in op.equations], frozenset())
-    return [
-        ("markdown", "\n\n".join(filter(None, [f"# Backprop by hand: {op.name}", op.title, "The forward pass:", equations])))
-    ]
+    parts = [f"# Backprop by hand: {op.name}", markdown(op.title), "The forward pass:", equations]
+    return [("markdown", "\n\n".join(filter(None, parts)))]
 
 
 def _data(op: st.Op) -> Cells:
@@ -91,7 +91,7 @@ def _forward(full: Derivation, source: ChainSource) -> Cells:
     result = "{" + ", ".join(f'"{n}": {n}' for n in source.names) + "}"
     heads = ", ".join(f'tensors["{o}"]' for o in outputs)
     upstream = ", ".join(f'"d{o}": torch.randn_like(tensors["{o}"])' for o in outputs)
-    values = _source(replace(source.values, returned=result))
+    values = _source(replace(source.values, returned=Code(result)))
     run = [
         "leaves = {n: v.clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}",
         f"tensors = leaves | {source.values.name}(**leaves, **constants)",
@@ -114,7 +114,7 @@ def _forward(full: Derivation, source: ChainSource) -> Cells:
 
 
 def _source(f: FunctionSource) -> str:
-    doc = "\n".join(f.doc)
+    doc = docstring("\n".join(f.doc))
     quoted = textwrap.indent(f'"""{doc}"""', "    ") if doc else ""
     body = [f"    {line}" if line else "" for line in (*f.prologue, *f.body)]
     return "\n".join([f"def {f.name}({f.signature}):", *([quoted] if quoted else []), *body, f"    return {f.returned}"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 from codegen.format import format_python
 from codegen.render import render
+from codegen.source import Code, code
 from codegen.workbook.blanks import Blank, Exercise
 from derive import syntax as st
 from derive.unicode import language
@@ -12,7 +15,7 @@ __all__ = ["function_name", "sheet"]
 
 
 def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str = "") -> str:
-    """The source of an exercise, to be saved as ``file``; ``command`` is what names the op on the command line.
+    """The source of an exercise, to be saved as ``file``; ``command`` is what names the op on the command line, for a shell.
 
     One function, in which every gradient is ``...`` or, if ``solved``, its code.
     """
@@ -22,7 +25,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         {
             "name": b.name,
             "doc": _doc(b),
-            "lines": _solution(b, known) if solved else [f"{b.name} = ..."],
+            "lines": code(_solution(b, known) if solved else [f"{b.name} = ..."]),
         }
         for b in exercise.blanks
     ]
@@ -32,7 +35,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         op=op.name,
         title=op.title.partition("\n")[0],
         command=command or op.name,
-        file=file,
+        file=shlex.quote(file),
         count=len(blanks),
         function=function_name(op),
         signature=_signature(op),
@@ -75,9 +78,9 @@ def _solution(blank: Blank, known: set[str]) -> list[str]:
     return [*lines, *source.body, *([f"{blank.name} = {source.returned}"] if source.returned != blank.name else [])]
 
 
-def _signature(op: st.Op) -> str:
+def _signature(op: st.Op) -> Code:
     names = [*(f"d{t.name}" for t in op.outputs), *(t.name for t in op.inputs), *(e.name for e in op.equations)]
-    return ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])
+    return Code(", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)]))
 
 
 def _shapes(op: st.Op) -> list[str]:

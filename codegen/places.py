@@ -1,0 +1,131 @@
+"""Templates filled by place: what a template prints is escaped for where it stands in the source around it.
+
+No template can forget to escape, for none has to say it. Jinja marks each value that it prints (:func:`marked`); then the
+source is read as its language reads it, and a value in a docstring, a comment or a literal is escaped for there. Where code
+stands, only :class:`codegen.source.Code` and plain names and numbers may be printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from codegen.escape import c_comment, c_string, docstring, python_comment, python_string
+from codegen.source import Code
+
+__all__ = ["LANGUAGES", "filled", "marked"]
+
+#: Begins a marked value, with its kind and length behind it; no template holds this character.
+_MARK = "\0"
+_VALUE = re.compile(r"\0(c|t)(\d+):")
+_NAMES = re.compile(r"(?:\w+(?:\.\w+)*(?:, )?)*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A part of a source that is no code: the signs that open and close it, and what escapes text inside.
+
+    A ``comment`` is escaped as a whole, so that no sign arises where two values meet; in a literal the backslash escapes, and
+    the template's own part of it is written as it should stand.
+    """
+
+    opening: str
+    closing: str
+    escape: Callable[[str], str]
+    comment: bool = False
+    inside: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        skipped = "" if self.comment else r"|\\."
+        object.__setattr__(self, "inside", re.compile(f"{_VALUE.pattern}|{re.escape(self.closing)}{skipped}", re.DOTALL))
+
+
+@dataclass(frozen=True)
+class Language:
+    """The places of a language by their openings, the longer one first where one begins with another."""
+
+    places: Mapping[str, Place]
+    outside: re.Pattern[str]
+
+    @classmethod
+    def of(cls, *places: Place) -> Language:
+        openings = {p.opening: p for p in places}
+        return cls(openings, re.compile("|".join([_VALUE.pattern, *map(re.escape, openings)])))
+
+
+def _refused(text: str) -> str:
+    raise TypeError(f"a template prints a value inside an f-string or single quotes: {text!r}")
+
+
+_PYTHON = Language.of(
+    Place('"""', '"""', docstring),
+    Place('f"', '"', _refused),
+    Place('"', '"', python_string),
+    Place("'", "'", _refused),
+    Place("#", "\n", python_comment, comment=True),
+)
+_C = Language.of(
+    Place("/*", "*/", c_comment, comment=True),
+    Place("//", "\n", partial(c_comment, lines=False), comment=True),
+    Place('"', '"', c_string),
+    Place("'", "'", _refused),
+)
+#: By the ending of a file's name.
+LANGUAGES = {".py": _PYTHON, ".c": _C, ".h": _C}
+
+
+def marked(value: object) -> str:
+    """What Jinja prints in the place of a value: the value with its length, and whether it is code."""
+    text = str(value)
+    code = isinstance(value, Code | int | float)
+    return f"{_MARK}{'c' if code else 't'}{len(text)}:{text}"
+
+
+def filled(source: str, language: Language) -> str:
+    """A source with each marked value escaped for its place (TypeError for text where code stands)."""
+    return _Filling(source, language).text()
+
+
+class _Filling:
+    def __init__(self, source: str, language: Language):
+        self.source, self.language, self.at = source, language, 0
+
+    def text(self) -> str:
+        out: list[str] = []
+        while found := self.next(self.language.outside, out):
+            if found[0] in self.language.places:
+                out += [found[0], *self.place(self.language.places[found[0]])]
+            else:
+                out.append(self.code(found))
+        return "".join(out)
+
+    def next(self, pattern: re.Pattern[str], out: list[str]) -> re.Match[str] | None:
+        """Go on to the next match, which is left behind, and put what comes before it into ``out``."""
+        found = pattern.search(self.source, self.at)
+        out.append(self.source[self.at : found.start() if found else None])
+        self.at = found.end() if found else len(self.source)
+        return found
+
+    def value(self, found: re.Match[str]) -> str:
+        """The value whose mark was found."""
+        begin, self.at = self.at, self.at + int(found[2])
+        return self.source[begin : self.at]
+
+    def code(self, found: re.Match[str]) -> str:
+        value = self.value(found)
+        if found[1] == "t" and not _NAMES.fullmatch(value):
+            raise TypeError(f"a template prints text where code stands: {value!r}")
+        return value
+
+    def place(self, place: Place) -> list[str]:
+        """The content of a place and the sign that closes it."""
+        out: list[str] = []
+        while (found := self.next(place.inside, out)) and found[0] != place.closing:
+            if found[1] is None:
+                out.append(found[0])
+            else:
+                out.append(self.value(found) if place.comment else place.escape(self.value(found)))
+        content = place.escape("".join(out)) if place.comment else "".join(out)
+        return [content, found[0] if found else ""]
