@@ -9,10 +9,8 @@ from derive import syntax as st
 from derive.errors import OpError
 from derive.functions import NEGATED, REDUCTIONS, is_function
 
-__all__ = ["LONGEST", "check_names"]
+__all__ = ["check_names"]
 
-#: The letters of a name. It may become the name of a file, where systems have a limit.
-LONGEST = 100
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: A default as it is written in code.
 _NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?(/\d+)?", re.ASCII)

@@ -106,10 +106,9 @@ ATTACKS = (
 
 
 def hostile(op: Op, words: Callable[[], str]) -> Op:
-    """The op with such words wherever an author may write them: for comments what the language takes for one, else any."""
-    comments = [" # " + re.sub(r"[\r\n\0]", " ", words()).encode("utf-8", "replace").decode() for _ in range(6)]
+    """The op with such words wherever an author may write them, comments without ends of lines."""
+    comments = [" # " + re.sub(r"[\r\n]", " ", words()) for _ in range(6)]
     text = EQUATIONS.format(*comments[:3], comments[3][3:], *comments[4:])
-    assert parse(text).equations == op.equations
     return replace(op, text=text, title=f"{words()}\n\n{words()}", source=words(), notes=(words(), words()))
 
 
