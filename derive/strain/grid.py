@@ -19,7 +19,7 @@ __all__ = ["Grid", "Table"]
 class Table(NamedTuple):
     """The entries of a tensor at every point, and the indices of its axes."""
 
-    index: tuple[str, ...]
+    index: tuple[str, ...]  # type: ignore[assignment]  # hides tuple.index, which nothing here calls
     entries: list[float]
 
 

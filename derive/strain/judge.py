@@ -5,8 +5,8 @@ themselves in float64:
 
 * ``keeps``: given the same rounded values of the forward names, the new form has a finite value wherever the old one has, and
   the backward to it loses no more digits than the chain rule's to the old one does, up to a small factor;
-* ``inherits``: the rounding of the forward names themselves costs the new form more than the old one. So it is with ``1 - y`` in
-  the place of ``exp(-x)*y``, where ``y`` was rounded to 1.
+* ``inherits``: the rounding of the forward names themselves costs the new form more than the old one. So it is with ``1 - y``
+  in the place of ``exp(-x)*y``, where ``y`` was rounded to 1.
 
 Errors are compared kind by kind as distributions over the elements, for a single element may be rounded luckily.
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 2002), sections 1.4 and 1.5, for the two errors.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
+from typing import NamedTuple
 
 from derive import syntax as st
 from derive.axes import equal_axes
@@ -59,29 +60,39 @@ class Strained:
     kinds: tuple[str, ...]
 
 
+class Scheme(NamedTuple):
+    """A kind of strain, and the inputs that it strains; the others are moderate."""
+
+    kind: str
+    draw: Draw
+    names: frozenset[str]
+
+
+def _groups(names: list[str], most: int = 4) -> list[frozenset[str]]:
+    """The inputs in at most four groups; none where there is but one input."""
+    count = min(len(names), most)
+    return [frozenset(names[k::count]) for k in range(count)] if count > 1 else []
+
+
 def strained_points(op: st.Op) -> Strained:
-    """Every kind for all inputs together, and saturation of each input (of four groups at most) while the others are moderate."""
-    schemes = [(kind, (lambda name, d=draw: d)) for kind, draw in KINDS.items()]
-    names = [t.name for t in op.differentiable]
-    groups = [set(names[k :: min(len(names), 4)]) for k in range(min(len(names), 4))] if len(names) > 1 else []
-    for k, group in enumerate(groups):
-        schemes.append((f"one saturated {k}", lambda name, g=group: _saturated if name in g else _moderate))
-        schemes.append((f"one mixed {k}", lambda name, g=group: _mixed if name in g else _moderate))
+    """Points of every kind for all inputs together, and of two kinds for some inputs while the others are moderate."""
+    names = frozenset(t.name for t in op.differentiable)
+    schemes = [Scheme(kind, draw, names) for kind, draw in KINDS.items()]
+    for k, group in enumerate(_groups([t.name for t in op.differentiable])):
+        schemes += [Scheme(f"group {k} saturated", _saturated, group), Scheme(f"group {k} mixed", _mixed, group)]
     sizes = _sizes(op)
     repeats = max(REPEATS, -(-ELEMENTS // _largest(op, sizes)))
-    kinds = tuple(kind for kind, _ in schemes for _ in range(repeats))
+    kinds = tuple(scheme.kind for scheme in schemes for _ in range(repeats))
     grid = Grid(sizes, len(kinds))
     tables: dict[str, Table] = {}
     for t in op.inputs:
         entries: list[float] = []
-        for repeat in range(repeats * len(schemes)):
-            kind, draw = schemes[repeat // repeats]
-            rng = random_of("strain", kind, repeat, t.name)
-            count = grid.count(t.axes)
-            if t.labels is not None:
-                entries += [float(rng.randrange(grid.length(t.labels))) for _ in range(count)]
-            else:
-                entries += [_inside(op, t.name, draw(t.name)(rng), rng) for _ in range(count)]
+        for repeat, scheme in enumerate(s for s in schemes for _ in range(repeats)):
+            rng = random_of("strain", scheme.kind, repeat, t.name)
+            draw = scheme.draw if t.name in scheme.names else _moderate
+            for _ in range(grid.count(t.axes)):
+                label = t.labels and float(rng.randrange(grid.length(t.labels)))
+                entries.append(_inside(op, t.name, draw(rng), rng) if label is None else label)
         tables[t.name] = Table(t.axes, single(entries))
     for c in op.constants:
         value = number(Fraction(c.default)) if c.default is not None else _inside(op, c.name, 0.4, Random(0))
