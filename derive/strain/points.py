@@ -91,8 +91,10 @@ def strained_points(op: st.Op) -> Strained:
             rng = random_of("strain", scheme.kind, repeat, t.name)
             draw = scheme.draw if t.name in scheme.names else _moderate
             for _ in range(grid.count(t.axes)):
-                label = t.labels and float(rng.randrange(grid.length(t.labels)))
-                entries.append(_inside(op, t.name, draw(rng), rng) if label is None else label)
+                if t.labels is not None:
+                    entries.append(float(rng.randrange(grid.length(t.labels))))
+                else:
+                    entries.append(_inside(op, t.name, draw(rng), rng))
         tables[t.name] = Table(t.axes, single(entries))
     for c in op.constants:
         value = number(Fraction(c.default)) if c.default is not None else _inside(op, c.name, 0.4, Random(0))
