@@ -238,8 +238,9 @@ def _digest(*parts: str) -> str:
 
 
 def _escaped(path: str) -> str:
-    """A path as it stands in a C string."""
-    return path.replace("\\", "\\\\").replace('"', '\\"')
+    """A path as it stands in a C string: whatever is no plain letter as octal bytes."""
+    plain = frozenset("/._- abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+    return "".join(c if c in plain else "".join(f"\\{b:03o}" for b in os.fsencode(c)) for c in path)
 
 
 def _extra_flags() -> list[str]:
