@@ -111,8 +111,26 @@ class Numpy(_Arrays):
         return base ** (int(exponent) if exponent.denominator == 1 else float(exponent))
 
 
+def _passing_nan(choose: Function) -> Any:
+    """``max`` or ``min`` of two arrays of objects; NaN where either is, which Python's own pass over."""
+    return np.frompyfunc(lambda a, b: a if a != a else b if b != b else choose(a, b), 2, 1)
+
+
+def _over_axes(choose: Function) -> Function:
+    """The same over axes of one array."""
+
+    def reduced(value: Any, axis: Sequence[int]) -> Any:
+        for k in sorted(axis, reverse=True):
+            value = _passing_nan(choose).reduce(value, axis=k)
+        return value
+
+    return reduced
+
+
 class Mpmath(_Arrays):
     """Arrays of mpmath's numbers. What is undefined, such as ``0/0`` or the logarithm of a negative number, is nan."""
+
+    reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": _over_axes(max), "min": _over_axes(min)}
 
     def __init__(self, digits: int = 50):
         self.context = _context(digits)
@@ -170,7 +188,7 @@ def _functions(digits: int) -> dict[str, Function]:
     heads = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "sign")
     own = {"log": logarithm, "log1p": logarithm_beside_one, "erfcx": lambda x: scaled_erfc(context, x), "abs": abs}
     unary = {h: np.frompyfunc(f, 1, 1) for h, f in ({h: getattr(context, h) for h in heads} | own).items()}
-    return unary | {"maximum": np.frompyfunc(max, 2, 1), "minimum": np.frompyfunc(min, 2, 1), "where": np.where}
+    return unary | {"maximum": _passing_nan(max), "minimum": _passing_nan(min), "where": np.where}
 
 
 def _erfcx(x: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from codegen.layout import PRINTERS, WIDTH
@@ -19,7 +19,7 @@ from codegen.source import Code, FunctionSource, code, equations
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
-from derive.factor import Style, syntax_index, to_tree
+from derive.factor import syntax_index, to_tree
 from derive.flatten import Definition, is_reduction
 from derive.ops import names
 from derive.terms import Read
@@ -203,7 +203,7 @@ class Chain:
         return list(out.values())
 
     def tree(self, d: Definition) -> st.Tree:
-        style = Style(rank=self.style.rank, size=self.style.size, read=self.inline)
+        style = replace(self.style, read=self.inline)
         readers = [e.rhs for e in self.op.equations if d.name[1:] in set(st.reads(e.rhs))]
         return spelled_like(to_tree(d.body, d.index, style), readers)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
@@ -135,8 +136,7 @@ class _Planner:
         return out
 
     def inlining(self, inlined: set[str]) -> Style:
-        style = Style(rank=self.style.rank, size=self.style.size, read=lambda r: self.inline(r, inlined))
-        return style
+        return replace(self.style, read=lambda r: self.inline(r, inlined))
 
     def inline(self, read: Read, inlined: set[str]) -> st.Tree | None:
         if read.name not in inlined:

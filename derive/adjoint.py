@@ -10,7 +10,7 @@ cases. The derivative of a function of one argument is SymPy's; a maximum sends 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from derive import syntax as st
@@ -26,6 +26,7 @@ from derive.terms import (
     Function,
     Hole,
     Index,
+    Mono,
     Read,
     Sum,
     atom_indices,
@@ -137,9 +138,9 @@ def _slopes(
     elif isinstance(atom, Function):
         assert e == 1
         if atom.head in ("maximum", "minimum"):
-            rel = ">" if atom.head == "maximum" else "<"
-            yield from _larger(atom.args[0], atom.args[1], rel)
-            yield from _larger(atom.args[1], atom.args[0], rel)
+            rel = "<=" if atom.head == "maximum" else ">="
+            yield from _chosen(atom.args[0], atom.args[1], rel)
+            yield from _chosen(atom.args[1], atom.args[0], rel)
         elif isinstance(atom.args[0], Read):
             yield atom.args[0], _function_slope(op, atom.head, atom.args[0], names, scope)
     elif isinstance(atom, Extremum):
@@ -147,14 +148,14 @@ def _slopes(
         yield _maximizers(d, atom, names)
 
 
-def _larger(a: Argument, b: Argument, rel: str) -> Iterator[tuple[Read, Sum]]:
-    """``maximum(a, b)`` sends all to the larger argument and one half each at a tie, as torch does."""
+def _chosen(a: Argument, b: Argument, rel: str) -> Iterator[tuple[Read, Sum]]:
+    """``maximum(a, b)`` sends all to the larger argument, one half each at a tie and all to both at NaN, as torch does."""
     if isinstance(a, Read):
-        yield a, atom_sum(Condition(rel, a, b)) + atom_sum(_equal(a, b)).scaled(Fraction(1, 2))
+        yield a, atom_sum(Condition(rel, a, b, holds=False)) + atom_sum(_equal(a, b)).scaled(Fraction(1, 2))
 
 
 def _equal(a: Argument, b: Argument) -> Condition:
-    left, right = sorted((a, b), key=str)
+    left, right = sorted((a, b), key=lambda side: (isinstance(side, Fraction), str(side)))
     return Condition("==", left, right)
 
 
@@ -162,6 +163,18 @@ def _function_slope(op: st.Op, head: str, argument: Read, names: Names, scope: t
     """The derivative of a function at its argument; what SymPy writes with new functions gets names of their own."""
     free = {i for i in atom_indices(argument) if isinstance(i, str)}
     return flat_tree(with_arguments(derivative(head), u=argument), op, names, [i for i in scope if i in free])
+
+
+def tie_counts(definitions: Iterable[Definition]) -> frozenset[str]:
+    """The names by which :func:`_maximizers` divides: sums of ``[u = v]`` with ``v`` an extremum of ``u``."""
+    definitions = list(definitions)
+    extrema = {frozenset((d.name, d.body.atom.of.name)) for d in definitions if isinstance(d.body.atom, Extremum)}
+    found = set()
+    for d in definitions:
+        match d.body.single:
+            case Mono(((Condition("==", Read() as u, Read() as v), _),), bound), _ if bound:
+                found |= {d.name} if {u.name, v.name} in extrema else set()
+    return frozenset(found)
 
 
 def _maximizers(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
-from derive.factor import Style, syntax_index, to_tree
+from derive.factor import syntax_index, to_tree
 from derive.flatten import Definition, is_reduction
 from derive.terms import Read, Sum
 
@@ -30,7 +31,7 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = (), 
         to = {i: syntax_index(j) for i, j in zip(d.index, r.index, strict=True)}
         return st.rename(to_tree(d.body, d.index, style), to)
 
-    style = Style(rank=plain.rank, size=plain.size, read=read)
+    style = replace(plain, read=read)
     return lambda body, index: to_tree(body, index, style)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from derive import syntax as st
-from derive.adjoint import adjoints
+from derive.adjoint import adjoints, tie_counts
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.factor import DEFAULT_SIZE, Style, to_tree
@@ -68,7 +68,11 @@ def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int
     names = [*(t.name for t in op.inputs), *(d.name for d in forward), *(c.name for c in op.constants)]
     order = {name: k for k, name in enumerate(names)}
     sizes = dict(op.sizes)
-    return Style(rank=lambda name: order.get(name, -1), size=size or (lambda axis: sizes.get(axis, DEFAULT_SIZE)))
+    return Style(
+        rank=lambda name: order.get(name, -1),
+        size=size or (lambda axis: sizes.get(axis, DEFAULT_SIZE)),
+        counts=tie_counts(forward),
+    )
 
 
 def _check(op: st.Op) -> None:

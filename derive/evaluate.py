@@ -112,7 +112,7 @@ class Real:
         return getattr(MP, head)(arg)
 
     def same(self, a: Any, b: Any) -> bool:
-        return abs(a - b) <= SAME * (1 + abs(a) + abs(b))
+        return a == b or bool(MP.isfinite(a - b) and abs(a - b) <= SAME * (1 + abs(a) + abs(b)))
 
 
 class Exact:
@@ -207,6 +207,14 @@ def compare(numbers: Numbers, rel: str, a: Any, b: Any) -> bool:
     if same:
         return rel in ("<=", ">=")
     return bool(a < b) if rel in ("<", "<=") else bool(a > b)
+
+
+def extreme(kind: str, values: list[Any]) -> Any:
+    """The largest of some numbers ("max") or the smallest ("min"); NaN if one of them is, which Python's own pass over."""
+    for v in values:
+        if v != v:
+            return v
+    return max(values) if kind == "max" else min(values)
 
 
 # ---- points -------------------------------------------------------------------------------------------------------------
@@ -369,8 +377,8 @@ class Author:
                 holds, then, other = (self.compiled(x) for x in (cond, a, b))
                 return lambda tables, env: then(tables, env) if holds(tables, env) else other(tables, env)
             case st.Call("maximum" | "minimum" as head, args):
-                choose, parts = max if head == "maximum" else min, [self.compiled(a) for a in args]
-                return lambda tables, env: choose(p(tables, env) for p in parts)
+                parts = [self.compiled(a) for a in args]
+                return lambda tables, env: extreme(head[:3], [p(tables, env) for p in parts])
             case st.Call(head, (arg,)):
                 of = self.compiled(arg)
                 return lambda tables, env: numbers.call(head, of(tables, env))
@@ -390,7 +398,7 @@ class Author:
         def value(tables: Mapping[str, Table], env: Env) -> Any:
             parts = [body(tables, {**env, **dict(zip(index, k, strict=True))}) for k in positions]
             if kind in ("max", "min"):
-                return max(parts) if kind == "max" else min(parts)
+                return extreme(kind, parts)
             return _sum(parts) / count if kind == "mean" else _sum(parts)
 
         return value
@@ -589,11 +597,12 @@ class Values:
         if isinstance(atom, Delta):
             return ONE if self.position(atom.left, env) == self.position(atom.right, env) else ZERO
         if isinstance(atom, Condition):
-            return ONE if compare(REAL, atom.rel, self.argument(atom.left, env), self.argument(atom.right, env)) else ZERO
+            left, right = self.argument(atom.left, env), self.argument(atom.right, env)
+            return ONE if compare(REAL, atom.rel, left, right) == atom.holds else ZERO
         if isinstance(atom, Function):
             args = [self.argument(a, env) for a in atom.args]
             if atom.head in ("maximum", "minimum"):
-                return max(args) if atom.head == "maximum" else min(args)
+                return extreme(atom.head[:3], args)
             return REAL.call(atom.head, args[0])
         return self.extremum(atom, env)
 
@@ -608,7 +617,7 @@ class Values:
             inside = iter(k)
             key = tuple(next(inside) if isinstance(i, Hole) else self.position(i, env) for i in atom.of.index)
             parts.append(table[key])
-        return max(parts) if atom.head == "max" else min(parts)
+        return extreme(atom.head, parts)
 
     def key(self, index: tuple[Index, ...], env: Env) -> Key:
         return tuple([env[i] if isinstance(i, str) else self.position(i, env) for i in index])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from derive import syntax as st
 from derive.terms import (
@@ -59,11 +59,15 @@ Powers = dict[Factor, Exponent]
 
 @dataclass(frozen=True)
 class Style:
-    """How names are ordered and how long axes are taken to be; the tree of a read can be replaced."""
+    """How names are ordered and how long axes are taken to be; the tree of a read can be replaced.
+
+    ``counts`` are the names that say how many entries share a maximum: at least 1, or 0 beside NaN.
+    """
 
     rank: Callable[[str], int] = lambda name: 0
     size: Callable[[str], int] = lambda axis: DEFAULT_SIZE
     read: Callable[[Read], st.Tree | None] = lambda read: None
+    counts: frozenset[str] = frozenset()
 
 
 DEFAULT = Style()
@@ -140,13 +144,10 @@ class _Builder:
         if not terms:
             return st.Num(Fraction(0))
         common, coefficient, rest = self.pulled(terms)
-        conditions = [a for a in common if isinstance(a, Condition)]
-        plain: Powers = {a: e for a, e in common.items() if not isinstance(a, Condition)}
+        conditions, counts = self.guards(common)
+        plain: Powers = {a: e for a, e in common.items() if a not in conditions and a not in counts}
         inner = None if rest == [({}, Fraction(1))] else self.added(rest, scope)
-        tree = self.product(plain, coefficient, inner, scope)
-        for c in sorted(conditions, key=_order):
-            tree = st.Call("where", (self.condition(c), tree, st.Num(Fraction(0))))
-        return tree
+        return self.guarded(self.product(plain, coefficient, inner, scope), conditions, counts)
 
     def pulled(self, terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
         """The common factors, the number, and what is left of each term.
@@ -185,9 +186,7 @@ class _Builder:
         for c in [f for powers, _ in terms for f in powers if isinstance(f, Condition)]:
             if not any(negated(c) in powers for powers, _ in terms):
                 continue
-            if c.rel in ("<=", ">="):  # a strict comparison reads better
-                c = negated(c)
-            other = negated(c)
+            c, other = (c, negated(c)) if c.holds else (negated(c), c)
             yes = [(without(p, c), k) for p, k in terms if c in p]
             no = [(without(p, other), k) for p, k in terms if other in p]
             rest = [t for t in terms if c not in t[0] and other not in t[0]]
@@ -324,16 +323,14 @@ class _Builder:
 
     def factors(self, factors: dict[Atom, Exponent], trees: list[st.Tree], scope: tuple[str, ...]) -> st.Tree:
         """The product of factors and of trees already built; conditions guard it."""
-        conditions = [a for a in factors if isinstance(a, Condition)]
-        plain: Powers = {a: e for a, e in factors.items() if not isinstance(a, Condition)}
+        conditions, counts = self.guards(factors)
+        plain: Powers = {a: e for a, e in factors.items() if a not in conditions and a not in counts}
         tree = self.product(plain, Fraction(1), None, scope) if plain or not trees else None
         parts = ([tree] if tree is not None else []) + trees
         body = _multiplied(parts)
         if len(conditions) == 1 and body == st.Num(Fraction(1)):
-            return st.Indicator(self.condition(conditions[0]))
-        for c in sorted(conditions, key=_order):
-            body = st.Call("where", (self.condition(c), body, st.Num(Fraction(0))))
-        return body
+            return self.atom(conditions[0])
+        return self.guarded(body, conditions, counts)
 
     # ---- atoms -----------------------------------------------------------------------------------------------------
 
@@ -347,7 +344,7 @@ class _Builder:
         if isinstance(atom, Delta):
             return st.Indicator(st.Match(syntax_index(atom.left), syntax_index(atom.right)))
         if isinstance(atom, Condition):
-            return st.Indicator(self.condition(atom))
+            return st.Indicator(self.condition(atom)) if atom.holds else self.guarded(st.Num(Fraction(1)), [atom], {})
         if isinstance(atom, Function):
             return st.Call(atom.head, tuple(map(self.argument, atom.args)))
         return self.extremum(atom)
@@ -368,6 +365,21 @@ class _Builder:
         if isinstance(argument, Fraction):
             return st.Num(argument) if argument >= 0 else st.Neg(st.Num(-argument))
         return self.atom(argument)
+
+    def guards(self, powers: Mapping[Any, Exponent]) -> tuple[list[Condition], dict[Read, Exponent]]:
+        """The conditions in a product, and the counts among its divisors that stay outside them."""
+        conditions = sorted((a for a in powers if isinstance(a, Condition)), key=_order)
+        counts = {a: -e for a, e in powers.items() if isinstance(a, Read) and a.name in self.style.counts and e < 0}
+        return conditions, counts if conditions else {}
+
+    def guarded(self, tree: st.Tree, conditions: Iterable[Condition], counts: Mapping[Read, Exponent]) -> st.Tree:
+        """The tree where the conditions are 1, else 0, over the counts: 0/0 beside NaN, as torch has it."""
+        for c in conditions:
+            sides = (tree, st.Num(Fraction(0)))
+            tree = st.Call("where", (self.condition(c), *(sides if c.holds else sides[::-1])))
+        for count, e in counts.items():
+            tree = st.Div(tree, self.power(count, e, ()))
+        return tree
 
     def condition(self, c: Condition) -> st.Compare:
         return st.Compare(c.rel, self.argument(c.left), self.argument(c.right))

@@ -181,7 +181,7 @@ def rename_reads(body: Sum, to: dict[str, str]) -> Sum:
         if isinstance(a, Function):
             return Function(a.head, tuple(map(argument, a.args)))
         if isinstance(a, Condition):
-            return Condition(a.rel, argument(a.left), argument(a.right))
+            return a._replace(left=argument(a.left), right=argument(a.right))
         return Extremum(a.head, read(a.of)) if isinstance(a, Extremum) else a
 
     parts = []

@@ -36,7 +36,11 @@ SUGAR = frozenset({"sqrt"})
 #: Functions of several arguments, with their number.
 NARY = {"where": 3, "maximum": 2, "minimum": 2}
 REDUCTIONS = ("sum", "mean", "max", "min")
-NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+#: How two numbers may stand to each other, ``?`` where one of them is NaN, and with which of these a comparison holds.
+ORDERS = frozenset("<=>?")
+COMPARISONS = {
+    rel: frozenset(orders) for rel, orders in {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=", "!=": "<>?"}.items()
+}
 #: Rough cost of one evaluation, in floating-point operations (measured order of magnitude on vector units).
 COST = {"exp": 10, "log": 10, "tanh": 15, "erf": 15, "erfcx": 20}
 COST |= dict.fromkeys(("floor", "abs", "sign", "maximum", "minimum", "where"), 1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from derive import syntax as st
 from derive.errors import OpError
-from derive.functions import NEGATED, REDUCTIONS, is_function
+from derive.functions import COMPARISONS, REDUCTIONS, is_function
 
 __all__ = ["check_names"]
 
@@ -55,5 +55,5 @@ def _known(node: st.Tree) -> bool:
         case st.Reduce(kind):
             return kind in REDUCTIONS
         case st.Compare(rel):
-            return rel in NEGATED
+            return rel in COMPARISONS
     return True

@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import count, permutations, product
 from typing import Any, NamedTuple, TypeVar
 
-from derive.functions import NEGATED
+from derive.functions import COMPARISONS, ORDERS
 
 Exponent = int | Fraction
 #: A key to sort by; such tuples are only ever compared with others of their kind.
@@ -74,12 +74,21 @@ class Delta(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """1 where the comparison of two plain arguments holds, else 0."""
+    """1 where the comparison of two plain arguments holds, or where it does not, else 0.
+
+    NaN compares with nothing: ``a <= 0`` that does not hold is more than ``a > 0``.
+    """
 
     rel: str
     left: Argument
     right: Argument
+    holds: bool = True
     tag: str = "condition"
+
+    @property
+    def orders(self) -> frozenset[str]:
+        """How the two sides stand to each other where this is 1."""
+        return COMPARISONS[self.rel] if self.holds else ORDERS - COMPARISONS[self.rel]
 
 
 class Function(NamedTuple):
@@ -236,7 +245,7 @@ def map_atom(atom: Atom, to: Callable[[str | int], Index]) -> Atom:
     if isinstance(atom, Function):
         return Function(atom.head, tuple(_map_argument(a, to) for a in atom.args))
     if isinstance(atom, Condition):
-        return Condition(atom.rel, _map_argument(atom.left, to), _map_argument(atom.right, to))
+        return atom._replace(left=_map_argument(atom.left, to), right=_map_argument(atom.right, to))
     of = map_atom(atom.of, to)
     assert isinstance(of, Read)
     return Extremum(atom.head, of)
@@ -255,7 +264,8 @@ def delta(left: Index, right: Index) -> Delta:
 
 def negated(condition: Condition) -> Condition:
     """``[not c]``."""
-    return Condition(NEGATED[condition.rel], condition.left, condition.right)
+    other = {"==": "!=", "!=": "=="}.get(condition.rel)
+    return condition._replace(rel=other) if other else condition._replace(holds=not condition.holds)
 
 
 def slots(atom: Atom) -> Iterator[Index]:
@@ -352,7 +362,7 @@ def atom_order(atom: Atom) -> Order:
     if isinstance(atom, Function):
         return ("function", atom.head, *(p for a in atom.args for p in _argument_order(a)))
     if isinstance(atom, Condition):
-        return ("condition", atom.rel, *_argument_order(atom.left), *_argument_order(atom.right))
+        return ("condition", atom.rel, atom.holds, *_argument_order(atom.left), *_argument_order(atom.right))
     return ("extremum", atom.head, *atom_order(atom.of))
 
 
@@ -467,18 +477,22 @@ def _determined(factors: dict[Atom, Exponent], names: list[str]) -> tuple[Delta,
 
 
 def _settle(factors: dict[Atom, Exponent]) -> bool:
-    """``[c]**2 = [c]``, ``[a <= a] = 1``; False where the product is zero: ``[c][not c]``, ``[a < a]``."""
+    """``[c]**2 = [c]``, ``[a <= a] = 1``; False where the product is zero: ``[c][not c]``, ``[a < b][a == b]``, ``[a < a]``."""
     for atom in list(factors):
         if isinstance(atom, (Delta, Condition)):
             factors[atom] = 1
         if isinstance(atom, Condition):
-            if negated(atom) in factors:
+            if any(_exclude(atom, other) for other in factors):
                 return False
             if atom.left == atom.right:
-                if atom.rel not in ("<=", ">=", "=="):
+                if "=" not in atom.orders:
                     return False
                 del factors[atom]
     return True
+
+
+def _exclude(a: Condition, b: Atom) -> bool:
+    return isinstance(b, Condition) and (a.left, a.right) == (b.left, b.right) and not a.orders & b.orders
 
 
 def _numbers(factors: dict[Atom, Exponent]) -> Fraction:

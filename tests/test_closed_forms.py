@@ -16,7 +16,7 @@ from derive.sympy_bridge import to_sympy
 CLOSED = {
     "tanh": {"dx[s]": "dy[s]*(1 - y[s]**2)"},
     "sigmoid": {"dx[s]": "dy[s]*y[s]*(1 - y[s])"},
-    "relu": {"dx[s]": "where(x[s] > 0, dy[s], 0)"},
+    "relu": {"dx[s]": "where(x[s] <= 0, 0, dy[s])"},
     "gelu": {"dx[s]": "dy[s]*(cdf[s] + x[s]*exp(-x[s]**2/2)/sqrt(2*pi))"},
     "silu": {"dx[s]": "dy[s]*(g[s] + y[s]*(1 - g[s]))"},
     "softmax": {"dz[s, c]": "p[s, c]*(dp[s, c] - sum[c](dp[s, c]*p[s, c]))"},

@@ -90,13 +90,13 @@ STATEMENT = {
     ),
     "ties of max": (
         "y[n] = f(x[n, d])\ny[n] = max[d](x[n, d])",
-        {"dx": "where(x[n, d] == y[n], dy[n]/total[n], 0)"},
+        {"dx": "where(x[n, d] == y[n], dy[n], 0)/total[n]"},
     ),
     "ties of maximum": (
         "y[i] = f(a[i], b[i])\ny[i] = maximum(a[i], b[i])",
         {
-            "da": "dy[i]*(where(a[i] == b[i], 1/2, 0) + where(a[i] > b[i], 1, 0))",
-            "db": "dy[i]*(where(a[i] == b[i], 1/2, 0) + where(b[i] > a[i], 1, 0))",
+            "da": "dy[i]*(where(a[i] <= b[i], 0, 1) + where(a[i] == b[i], 1/2, 0))",
+            "db": "dy[i]*(where(b[i] <= a[i], 0, 1) + where(a[i] == b[i], 1/2, 0))",
         },
     ),
     "where": (

@@ -783,11 +783,9 @@ SPECIAL = {
     "infinite": [np.nan, np.inf, -np.inf],
     "huge and tiny": [1e18, -1e18, 1e-18, 1e-42, -1e-42, 0.0, -0.0, 88.0, -104.0, 200.0, -800.0],
 }
-#: Where torch's own function differs from the op's equations as torch evaluates them: a mask of its relu and of its fused
+#: Where torch's own function differs from the op's equations as torch evaluates them: masks of its fused
 #: kernels, and gradients that the derivation knows to be exactly 0.
 OWN = {
-    ("relu", "NaN", "y"),
-    ("relu", "infinite", "y"),
     ("gelu", "infinite", "y"),
     ("attention", "infinite", "o"),
     ("attention", "infinite", "dq"),

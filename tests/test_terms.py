@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import operator
 import random
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
@@ -208,6 +210,20 @@ def test_a_condition_excludes_its_complement_and_is_its_own_square(rel: str) -> 
     assert atom_sum(delta("i", "j")) * atom_sum(delta("i", "j")) == atom_sum(delta("i", "j"))
 
 
+@pytest.mark.parametrize("one", ["<", "<=", ">", ">=", "==", "!="])
+@pytest.mark.parametrize("other", ["<", "<=", ">", ">=", "==", "!="])
+def test_conditions_exclude_each_other_where_no_two_numbers_meet_both_and_nan_meets_only_what_does_not_hold(
+    one: str, other: str
+) -> None:
+    relations = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}
+    a, b = Read("a"), Read("b")
+    for first, second in itertools.product((True, False), repeat=2):
+        pairs = [(1.0, 2.0), (2.0, 2.0), (2.0, 1.0), (math.nan, 1.0)]
+        meet = [p for p in pairs if relations[one](*p) == first and relations[other](*p) == second]
+        product = atom_sum(Condition(one, a, b, first)) * atom_sum(Condition(other, a, b, second))
+        assert bool(product) == bool(meet)
+
+
 def test_a_comparison_of_a_name_with_itself_is_settled() -> None:
     a = Read("a", ("i",))
     assert [bool(atom_sum(Condition(rel, a, a))) for rel in ("<=", ">=", "==", "<", ">", "!=")] == [True] * 3 + [False] * 3
@@ -292,10 +308,10 @@ def value(atom: Atom, env: Mapping[str, int]) -> Fraction:
             return Fraction(SIZES[axis])
         case Delta(left, right):
             return Fraction(at(left, env) == at(right, env))
-        case Condition(rel, Read() as left, Read() as right):
+        case Condition(rel, Read() as left, Read() as right, wanted):
             a, b = value(left, env), value(right, env)
             holds = {"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b, ">": a > b, ">=": a >= b}
-            return Fraction(holds[rel])
+            return Fraction(holds[rel] == wanted)
     raise AssertionError(atom)
 
 

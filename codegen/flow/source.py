@@ -18,7 +18,7 @@ from codegen.source import FunctionSource
 from derive import derive, derive_full
 from derive import syntax as st
 from derive.derivation import Derivation
-from derive.factor import Style, syntax_index, to_tree
+from derive.factor import syntax_index, to_tree
 from derive.flatten import Definition, is_reduction
 from derive.terms import Read
 from derive.unicode import language
@@ -129,7 +129,7 @@ class _Lines(Chain):
         return LineSource(d.name, d.index, self.form, language(bare(tree)), found)
 
     def whole(self, d: Definition) -> st.Tree:
-        return to_tree(d.body, d.index, Style(rank=self.style.rank, size=self.style.size, read=self.inline))
+        return to_tree(d.body, d.index, replace(self.style, read=self.inline))
 
     def inline(self, read: Read) -> st.Tree | None:
         """Engine-made names become what they stand for, but for reductions of the forward pass."""

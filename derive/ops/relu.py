@@ -1,9 +1,9 @@
-"""Rectified linear unit; its derivative at 0 is taken to be 0, as torch does."""
+"""Rectified linear unit; its derivative at 0 is taken to be 0, and NaN stays NaN, as torch does."""
 
 TEXT = """
 y[*s] = relu(x[*s])
 
-y[*s] = where(x[*s] > 0, x[*s], 0)
+y[*s] = where(x[*s] <= 0, 0, x[*s])
 """
 SOURCE = "Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines (2010)"
 
