@@ -161,9 +161,9 @@ def dlogit_maxes(dnorm_logits):
 
 def dlogits(dnorm_logits, dlogit_maxes, logit_maxes, logits):
     """total[n] = sum[v](where(logit_maxes[n] == logits[n, v], 1, 0))
-    dlogits[n, v] = dnorm_logits[n, v] + where(logit_maxes[n] == logits[n, v], dlogit_maxes[n]/total[n], 0)"""
+    dlogits[n, v] = dnorm_logits[n, v] + where(logit_maxes[n] == logits[n, v], dlogit_maxes[n], 0)/total[n]"""
     total = _sum((logit_maxes[:, None] == logits).astype(dnorm_logits.dtype), axis=1)
-    return dnorm_logits + np.where(logit_maxes[:, None] == logits, (dlogit_maxes / total)[:, None], 0)
+    return dnorm_logits + np.where(logit_maxes[:, None] == logits, dlogit_maxes[:, None], 0) / total[:, None]
 
 
 def dW2(dlogits, h):

@@ -105,14 +105,14 @@ def factor_5(counts_sum_inv):
 
 
 def factor_6(logit_maxes, logits):
-    """where(logit_maxes[n] == logits[n, v], 1, 0)"""
-    return np.where(logit_maxes[:, None] == logits, logit_maxes.dtype.type(1), 0)
-
-
-def factor_7(logit_maxes, logits):
     """1/total[n]"""
     total = _sum((logit_maxes[:, None] == logits).astype(logit_maxes.dtype), axis=1)
     return np.divide(1, total, out=total)
+
+
+def factor_7(logit_maxes, logits):
+    """where(logit_maxes[n] == logits[n, v], 1, 0)"""
+    return np.where(logit_maxes[:, None] == logits, logit_maxes.dtype.type(1), 0)
 
 
 def factor_8(h):
@@ -311,7 +311,7 @@ LINES = (
         name="dlogits",
         axes="n v",
         form="chain",
-        text="dnorm_logits + where(logit_maxes == logits, dlogit_maxes/total, 0)",
+        text="dnorm_logits + where(logit_maxes == logits, dlogit_maxes, 0)/total",
         terms=(
             dict(
                 upstream="dnorm_logits",
@@ -322,8 +322,8 @@ LINES = (
                 upstream="dlogit_maxes",
                 over="",
                 factors=(
-                    ("where(logit_maxes == logits, 1, 0)", "n v", factor_6),
-                    ("1/total", "n", factor_7),
+                    ("1/total", "n", factor_6),
+                    ("where(logit_maxes == logits, 1, 0)", "n v", factor_7),
                 ),
             ),
         ),

@@ -158,9 +158,9 @@ def dlogit_maxes(dnorm_logits):
 
 def dlogits(dnorm_logits, dlogit_maxes, logit_maxes, logits):
     """total[n] = sum[v](where(logit_maxes[n] == logits[n, v], 1, 0))
-    dlogits[n, v] = dnorm_logits[n, v] + where(logit_maxes[n] == logits[n, v], dlogit_maxes[n]/total[n], 0)"""
+    dlogits[n, v] = dnorm_logits[n, v] + where(logit_maxes[n] == logits[n, v], dlogit_maxes[n], 0)/total[n]"""
     total = (logit_maxes[:, None] == logits).to(dnorm_logits.dtype).sum(dim=1)
-    return dnorm_logits + torch.where(logit_maxes[:, None] == logits, (dlogit_maxes / total)[:, None], 0)
+    return dnorm_logits + torch.where(logit_maxes[:, None] == logits, dlogit_maxes[:, None], 0) / total[:, None]
 
 
 def dW2(dlogits, h):
