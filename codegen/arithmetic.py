@@ -16,7 +16,7 @@ import numpy as np
 
 from derive.special import scaled_erfc
 
-__all__ = ["Arithmetic", "Mpmath", "Numpy"]
+__all__ = ["Arithmetic", "Mpmath", "Numpy", "nearest"]
 
 Function = Callable[..., Any]
 
@@ -94,7 +94,7 @@ class Numpy(_Arrays):
         self.dtype = np.dtype(dtype)
 
     def number(self, value: Fraction | float) -> Any:
-        return np.asarray(float(value), dtype=self.dtype)
+        return np.asarray(nearest(value), dtype=self.dtype)
 
     def pi(self) -> Any:
         return self.number(math.pi)
@@ -166,6 +166,14 @@ class Mpmath(_Arrays):
         if exponent.denominator == 1:
             return base ** int(exponent)
         return self.context.nan if base < 0 else base ** (self.context.mpf(exponent.numerator) / exponent.denominator)
+
+
+def nearest(value: Fraction | float) -> float:
+    """The double nearest to a number, which is infinite where the number is beyond all doubles."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 @cache

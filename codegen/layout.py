@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 
 from codegen.printers.array import ArrayPrinter
+from codegen.printers.axes import Text
 from codegen.printers.numpy import NumpyPrinter
 from codegen.printers.torch import TorchPrinter
 from codegen.program import Argument, Kernel, Program
@@ -33,8 +34,6 @@ def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
     forward = _Function(kernel, kernel.forward, backend).printed()
     backward = _Function(kernel, kernel.backward, backend).printed()
     helpers = forward.helpers | backward.helpers
-    functions = (forward.function, backward.function)
-    text = "\n".join(line for f in functions for line in (*f.prologue, *f.body))
     names = (f"{op.name}_forward", f"{op.name}_backward")
     torch = backend == "torch"
     return FileSource(
@@ -42,7 +41,7 @@ def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
         command=command,
         equations=equations(op),
         source=op.source,
-        imports=_imports(text, helpers, torch),
+        imports=("math",) if torch else ("functools", "math"),  # the formatter drops those that a file does not need
         exports=(op.name, *names) if torch else names,
         helpers=tuple(sorted(helpers)),
         forward=forward.function,
@@ -51,17 +50,11 @@ def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
     )
 
 
-def _imports(text: str, helpers: frozenset[str], torch: bool) -> tuple[str, ...]:
-    """The modules of the standard library that a file of these statements and helpers needs."""
-    functools = () if torch else ("functools",)
-    return (*functools, "math") if "math." in text or {"_max", "_min", "_scatter_add"} & helpers else functools
-
-
 class _Function:
     def __init__(self, kernel: Kernel, program: Program, backend: str):
         self.kernel, self.program, self.backend = kernel, program, backend
         self.op = kernel.op
-        self.printer = PRINTERS[backend](program)
+        self.printer = PRINTERS[backend](program, frozenset(s.name for s in program.statements if s.fate == "output"))
         self.helpers: set[str] = set()
 
     def printed(self) -> _Printed:
@@ -94,7 +87,7 @@ class _Function:
         call = self.check_by_text() if self.backend == "numpy" else self.check()
         if call:
             self.helpers.add("_lengths")
-            lines.append(f"size = {call}" if needs or self.collapsed else call)
+            lines.append(f"size = {call}" if needs or self.sizes_named else call)
         for a in self.program.arguments:
             if a.labels is not None and self.checks_labels(a):
                 self.helpers.add("_labels")
@@ -132,6 +125,11 @@ class _Function:
     def collapsed(self) -> bool:
         return self.program.collapsed
 
+    @property
+    def sizes_named(self) -> bool:
+        """Whether a result takes the lengths of its ``*s`` from those of the arguments."""
+        return self.collapsed and any(self.op.stars & set(s.index) for s in self.program.statements if s.fate != "temporary")
+
     def specs(self, *, labels: bool) -> str:
         chosen = [a for a in self.program.arguments if (a.labels is not None) == labels and (a.axes or labels)]
         return ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in chosen)
@@ -167,7 +165,8 @@ class _Function:
             values = ", ".join(f'size["{n}"]' for n in plain)
             lines.append(f"{', '.join(plain)} = {values}")
         for star in (n for n in names if n in self.op.stars):
-            lines.append(f'{star} = math.prod(size["*{star}"])')
+            lengths = f'size["*{star}"]'
+            lines.append(f"{star} = {f'math.prod({lengths})' if self.collapsed else lengths}")
         return lines
 
     def scalars(self) -> list[str]:
@@ -176,7 +175,10 @@ class _Function:
             return []
         like = next((a.name for a in self.floating() if a.axes), None)
         scalars = [a.name for a in self.floating() if not a.axes]
-        return [f"{s} = np.asarray({s}, dtype={like}.dtype)" for s in scalars] if like else []
+        if like is None:
+            self.helpers.add("_scalars")
+            return [f"{', '.join(scalars)}{',' * (len(scalars) == 1)} = _scalars({', '.join(scalars)})"]
+        return [f"{s} = np.asarray({s}, dtype={like}.dtype)" for s in scalars]
 
     def widened(self) -> list[str]:
         """Half precision is computed in float32, and an accurate variant in float64."""
@@ -195,18 +197,11 @@ class _Function:
         return f"_wide({name})"
 
     def collapsing(self) -> list[Argument]:
-        return [a for a in self.program.arguments if self.program.star in a.axes] if self.collapsed else []
+        return [a for a in self.program.arguments if self.op.stars & set(a.axes)] if self.collapsed else []
 
     def reshaped(self) -> list[str]:
-        first = next(iter(self.collapsing()), None)
-        shaped = first is not None and any(
-            self.keeps_shape(s.index) for s in self.program.statements if s.name in self.program.results
-        )
-        out = [f"shape = {first.name}.shape"] if first is not None and shaped else []
-        for a in self.collapsing():
-            shape = ", ".join(a.axes) + ("," if len(a.axes) == 1 else "")
-            out.append(f"{a.name} = {a.name}.reshape({shape if len(a.axes) > 1 else a.axes[0]})")
-        return out
+        """The arguments with every ``*s`` as one axis."""
+        return [f"{a.name} = {a.name}.reshape({', '.join(a.axes)})" for a in self.collapsing()]
 
     # ---- the results -----------------------------------------------------------------------------------------------
 
@@ -231,20 +226,18 @@ class _Function:
             return f"{self.result(name, index, False)}.to(torch.promote_types(dtype, torch.float32))"
         return self.result(name, index, self.program.accurate)
 
-    def keeps_shape(self, index: tuple[str, ...]) -> bool:
-        """Whether a collapsed result has the axes of the first argument that was collapsed."""
-        return bool(self.collapsing()) and index == self.collapsing()[0].axes
-
     def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
-        code = name
-        if self.keeps_shape(index):
-            code += ".reshape(shape)"
-        elif self.collapsed and self.program.star in index:
-            dims = [f'*size["*{i}"]' if i == self.program.star else f'size["{i}"]' for i in index]
-            code += f".reshape({', '.join(dims)})"
+        """A result with the axes of the caller: those of ``*s`` have the lengths that the arguments were found to have."""
+        code = self.printer.typed(Text(name)).code if name in self.printer.numbers else name
+        if self.collapsed and self.op.stars & set(index):
+            code += f".reshape({self.shape(index)})"
         if not cast:
             return code
         return f"{code}.astype(dtype, copy=False)" if self.backend == "numpy" else f"{code}.to(dtype)"
+
+    def shape(self, index: tuple[str, ...]) -> str:
+        lengths = [f'size["*{i}"]' if i in self.op.stars else self.printer.length(i) for i in index]
+        return lengths[0] if len(index) == 1 else ", ".join(f"*{n}" if n.startswith("size") else n for n in lengths)
 
     # ---- the docstring ---------------------------------------------------------------------------------------------
 

@@ -195,7 +195,7 @@ class _Planner:
             statements=tuple(statements),
             results=tuple(results),
             star=star,
-            collapsed=bool(star) and _must_collapse(star, arguments, statements),
+            collapsed=len(self.op.stars) > 1 or (bool(star) and _must_collapse(star, arguments, statements)),
             accurate=self.op.variant == "accurate",
         )
 
@@ -210,17 +210,22 @@ def _axes(statement: Statement) -> set[str]:
 
 
 def _must_collapse(star: str, arguments: tuple[Argument, ...], statements: list[Statement]) -> bool:
-    """Whether ``*s`` must become one axis: it is not leading somewhere, or something is summed, gathered or counted over it."""
-    if any(star in a.axes[1:] for a in arguments):
+    """Whether ``*s`` must become one axis: it is not the leading one everywhere, or it is summed, counted or looked up."""
+    if any(star in a.axes[1:] for a in arguments) or any(star in s.index[1:] for s in statements):
         return True
-    for s in statements:
-        for node in st.walk(s.tree):
-            if isinstance(node, st.Reduce) and any(i.rstrip("'") == star for i in node.index):
-                return True
-            if isinstance(node, st.Size) and node.axis == star:
-                return True
-            if isinstance(node, st.Match):
-                return True
-            if isinstance(node, st.Read) and any(isinstance(i, st.Lookup) and len(node.index) > 2 for i in node.index):
-                return True
+    return any(_works_on(star, node) for s in statements for node in st.walk(s.tree))
+
+
+def _works_on(star: str, node: st.Tree) -> bool:
+    """Whether an operation treats ``*s`` as anything but leading axes that broadcast."""
+    match node:
+        case st.Reduce(_, index, _):
+            return star in map(st.axis_of, index)
+        case st.Size(axis):
+            return axis == star
+        case st.Match():
+            return any(star == st.axis_of(i) for slot in (node.left, node.right) for i in st.index_names(slot))
+        case st.Read(_, index):
+            found = [[st.axis_of(i) for i in st.index_names(slot)] for slot in index]
+            return sum(star in slot for slot in found) > 1 or star in [i for slot in found for i in slot][1:]
     return False

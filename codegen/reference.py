@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from codegen.arithmetic import nearest
 from codegen.evaluation import Evaluation
 from derive import syntax as st
 
@@ -61,7 +62,7 @@ class Torch:
         self.dtype = dtype
 
     def number(self, value: Fraction | float) -> torch.Tensor:
-        return torch.tensor(float(value), dtype=self.dtype)
+        return torch.tensor(nearest(value), dtype=self.dtype)
 
     def pi(self) -> torch.Tensor:
         return self.number(math.pi)

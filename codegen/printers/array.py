@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from codegen.printers.axes import ADD, ATOM, COMPARE, MUL, NEG, POW, Value, aligned, merge, natural_order, positions
+from codegen.arithmetic import nearest
+from codegen.printers.axes import Kept, Text, Value, natural_order, positions, star_first
 from codegen.printers.contraction import Contraction
+from codegen.printers.numerals import MATH, double, is_literal, literal_value, number
 from codegen.printers.one_hot import OneHot, product
-from codegen.program import Program, Statement
+from codegen.printers.products import Products
+from codegen.printers.spelling import call, compared, negated, power, quotient, total
+from codegen.printers.spelling import product as multiplied
+from codegen.program import Statement
 from derive import syntax as st
 from derive.errors import OpError
 
+HALF, ONE = Fraction(1, 2), Fraction(1)
+#: Beyond this a whole number is no longer exact in double precision, and too long for the arrays it would meet.
+LARGEST_WHOLE = 2.0**53
 
-class ArrayPrinter:
-    """Spells the statements of one program; collects the axis lengths and helpers that the source needs."""
 
-    module = ""
-    functions: dict[str, str] = {}
-    axis_keyword = ""
-    keep_keyword = ""
-
-    def __init__(self, program: Program):
-        self.program = program
-        self.star = program.star if program.star and not program.collapsed else ""
-        self.lengths: dict[str, None] = {}
-        self.helpers: dict[str, None] = {}
+class ArrayPrinter(Products):
+    """Spells the statements of one program."""
 
     # ---- statements ------------------------------------------------------------------------------------------------
 
@@ -37,39 +34,55 @@ class ArrayPrinter:
         if scatter is not None:
             return scatter
         value = self.value(s.tree, s.index)
-        missing = [i for i in s.index if i not in value.axes]
-        if missing:
+        if any(i not in value.axes for i in s.index):
             return [f"{s.name} = {self.filled(value, s)}"]
-        return [f"{s.name} = {self.ordered(value, s.index).code}"]
+        if value.number:
+            self.numbers.add(s.name)
+        text = self.ordered(value, s.index).text
+        return [f"{s.name} = {(self.copied(text) if self.is_borrowed(s) else text).code}"]
+
+    def is_borrowed(self, s: Statement) -> bool:
+        """Whether a result would be the memory of an argument or of another result, or a view of it."""
+        if s.name not in self.own or not isinstance(s.tree, st.Read) or not all(isinstance(i, str) for i in s.tree.index):
+            return False
+        return s.tree.name in self.own or any(s.tree.name == a.name for a in self.program.arguments)
 
     def filled(self, value: Value, s: Statement) -> str:
         """A value that does not depend on every axis of its name, spread over all of them."""
         if s.tree == st.Num(Fraction(0)):
             return self.zeros(s.index)
-        return self.spread(aligned(self.ordered(value, s.index), s.index, self.star)[0], s.index)
+        if value.number:
+            return self.full(value.text, s.index)
+        return self.spread(self.fit(value, s.index), s.index)
 
     def scatter(self, s: Statement) -> list[str] | None:
         """``dtable[v, d] = sum[s](dy[s, d] * [v = t[s]])`` as a scatter-add; None if the statement is something else."""
         tree = s.tree
-        if not (isinstance(tree, st.Reduce) and tree.kind == "sum"):
+        if not (isinstance(tree, st.Reduce) and tree.kind == "sum" and s.index):
             return None
         factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
         for f in factors:
-            if isinstance(f, st.Indicator) and isinstance(f.cond, st.Match) and f.cond.equal:
-                target, labels = f.cond.left, f.cond.right
-                if isinstance(target, st.Lookup):
-                    target, labels = labels, target
-                if isinstance(target, str) and isinstance(labels, st.Lookup) and s.index[0] == target:
-                    if set(labels.index) != set(tree.index) or not all(isinstance(i, str) for i in labels.index):
-                        return None
-                    rest = [g for g in factors if g is not f]
-                    body: st.Tree = st.Num(Fraction(1)) if not rest else rest[0] if len(rest) == 1 else st.Mul(tuple(rest))
-                    order = (*[str(i) for i in labels.index], *s.index[1:])
-                    value = self.value(body, order)
-                    if set(value.axes) != set(order):
-                        return None
-                    return self.scatter_add(s, labels, len(labels.index), self.ordered(value, order).code)
+            labels = self.scattered(f, s.index[0])
+            if labels is not None:
+                return self.scatter_of(s, tree, labels, tuple(g for g in factors if g is not f))
         return None
+
+    def scattered(self, factor: st.Tree, target: str) -> st.Lookup | None:
+        """The labels in the condition that an index is theirs."""
+        if not (isinstance(factor, st.Indicator) and isinstance(factor.cond, st.Match) and factor.cond.equal):
+            return None
+        a, b = factor.cond.left, factor.cond.right
+        labels = b if a == target else a if b == target else None
+        return labels if isinstance(labels, st.Lookup) and self.is_simple(labels) else None
+
+    def scatter_of(self, s: Statement, tree: st.Reduce, labels: st.Lookup, rest: tuple[st.Tree, ...]) -> list[str] | None:
+        if set(labels.index) != set(tree.index) or any(s.index[0] in st.free_indices(g) for g in rest):
+            return None
+        order = (*map(str, labels.index), *s.index[1:])
+        value = self.value(product(rest) if rest else st.Num(ONE), order)
+        if set(value.axes) != set(order):
+            return None
+        return self.scatter_add(s, labels, len(labels.index), self.ordered(value, order).text)
 
     def corrected(self, s: Statement) -> list[str] | None:
         """``k*(a - b*[c = t[n]])``: scale ``a``, then correct the one entry of each row that its label names."""
@@ -82,177 +95,111 @@ class ArrayPrinter:
         amount = self.value(product((*hot.factors, *hot.amount)), s.index)
         return [f"{s.name} = {scaled.code}", *self.correction(s, hot, amount)]
 
-    def ordered(self, value: Value, order: Sequence[str]) -> Value:
-        """The value with its axes transposed to an order."""
-        want = tuple(i for i in order if i in value.axes)
-        if want == value.axes:
-            return value
-        code = value.code if value.level >= ATOM else f"({value.code})"
-        return Value(self.transposed(code, value.axes, want), ATOM, want)
-
     # ---- expressions -----------------------------------------------------------------------------------------------
 
     def value(self, tree: st.Tree, order: Sequence[str]) -> Value:
-        """The source of an expression; ``order`` is the order that axes take where they meet."""
+        if not isinstance(tree, st.Num) and is_literal(tree):
+            return self.literal(tree, order)
+        return self.spelled(tree, order)
+
+    def literal(self, tree: st.Tree, order: Sequence[str]) -> Value:
+        """An expression of numbers as it stands, where Python can say what floating point makes of it; else its value."""
+        plain = not isinstance(tree, (st.Call, st.Compare, st.Indicator)) or (isinstance(tree, st.Call) and tree.head in MATH)
+        if isinstance(tree, st.Compare):
+            return self.spelled(tree, order)
+        found = literal_value(tree)
+        if plain and abs(found) < LARGEST_WHOLE:
+            return self.spelled(tree, order)
+        return Value(double(found), number=True)
+
+    def spelled(self, tree: st.Tree, order: Sequence[str]) -> Value:
         match tree:
-            case st.Num(number):
-                return self.number(number)
+            case st.Num(value):
+                return Value(number(value), number=True)
             case st.Const(name):
-                return Value(f"math.{name}", ATOM, ())
+                return Value(Text(f"math.{name}"), number=True)
             case st.Size(axis):
-                self.lengths[axis] = None
-                return Value(axis, ATOM, ())
+                return Value(Text(self.length(axis)), number=True)
             case st.Read():
                 return self.read(tree, order)
             case st.Div(st.Neg(st.Pow() as a), st.Num(b)) | st.Neg(st.Div(st.Pow() as a, st.Num(b))):
                 return self.value(st.Div(a, st.Num(-b)), order)  # x**2 / -2, a pass less than -(x**2) / 2
             case st.Neg(a):
-                v = self.value(a, order)
-                return v._replace(code=f"-{_within(v.code, v.level, MUL)}", level=NEG, kept=None)
+                return self.joined([self.value(a, order)], lambda parts: negated(parts[0]), order)._replace(kept=None)
             case st.Add(args):
                 return self.added(args, order)
             case st.Mul(args):
-                return self.joined([self.value(a, order) for a in args], " * ", MUL, order)
+                return self.multiplied(args, order)
             case st.Div(a, b):
-                return self.joined([self.value(a, order), self.value(b, order)], " / ", MUL, order)
+                values = self.floating([self.value(a, order), self.value(b, order)], not any(st.reads(b)))
+                return self.joined(values, lambda parts: quotient(*parts), order)
             case st.Pow(a, st.Num(e)):
-                return self.power(self.value(a, order), e)
+                return self.power(a, e, order)
             case st.Reduce():
                 return self.reduction(tree, order)
-            case st.Call("where", (st.Compare() as c, a, b)):
-                values = [self.value(t, order) for t in (c, a, b)]
-                if self.is_number(values[1]) and self.is_number(values[2]):
-                    values[1] = Value(self.typed(values[1].code), ATOM, ())
-                return self.called(self.functions["where"], values, order)
-            case st.Call(("maximum" | "minimum") as head, (a, b)):
-                return self.extreme(head, a, b, order)
             case st.Call(head, args):
-                values = [self.value(a, order) for a in args]
-                plain = all(map(self.is_number, values)) and hasattr(math, head)
-                return self.called(f"math.{head}" if plain else self.function(head), values, order)
+                return self.applied(head, args, order)
             case st.Compare(rel, a, b):
-                return self.joined([self.value(a, order), self.value(b, order)], f" {rel} ", COMPARE, order)
+                values = self.floating([self.value(a, order), self.value(b, order)], False)
+                return self.joined(values, lambda parts: compared(parts[0], rel, parts[1]), order)
             case st.Indicator(st.Match() as match):
                 return self.indicator(match, order)
             case st.Indicator(cond):
                 v = self.value(cond, order)
-                return Value(self.as_number(v.code), ATOM, v.axes)
+                return Value(self.as_number(v.text), v.axes)
         raise OpError(
-            f"{type(self).__name__} cannot print {type(tree).__name__}; add a case to ArrayPrinter.value", op=self.program.name
+            f"{type(self).__name__} cannot print {type(tree).__name__}; add a case to ArrayPrinter.spelled",
+            op=self.program.name,
         )
 
-    def number(self, number: Fraction) -> Value:
-        if number.denominator == 1:
-            return Value(str(number.numerator), ATOM if number >= 0 else NEG, ())
-        decimal = number.numerator / number.denominator
-        if Fraction(repr(decimal)) == number:
-            return Value(repr(decimal), ATOM if number >= 0 else NEG, ())
-        return Value(f"{number.numerator} / {number.denominator}", MUL, ())
-
     def added(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        signs = [isinstance(a, st.Neg) for a in args]
         values = [self.value(a.arg if isinstance(a, st.Neg) else a, order) for a in args]
-        axes = self.union(values, order)
-        code = ""
-        for a, v in zip(args, values, strict=True):
-            negative = isinstance(a, st.Neg)
-            text, level = self.fit(v, axes)
-            text = _within(text, level, MUL if negative else ADD)
-            code += (f" - {text}" if code else f"-{text}") if negative else (f" + {text}" if code else text)
-        return Value(code, ADD, axes)
+        return self.joined(values, lambda parts: total(zip(signs, parts, strict=True)), order)._replace(kept=None)
 
-    def joined(self, values: list[Value], sign: str, level: int, order: Sequence[str]) -> Value:
-        axes = self.union(values, order)
-        parts = [self.fit(v, axes) for v in values]
-        tight = level + 1 if sign == " / " or level == COMPARE else level
-        code = []
-        for k, (v, (text, strength)) in enumerate(zip(values, parts, strict=True)):
-            # A quotient of fewer axes is formed first: x * (a / n), not x * a / n.
-            smaller = k > 0 and strength == level == MUL and len(v.axes) < len(axes)
-            code.append(_within(text, strength, level if k == 0 else level + 1 if smaller else tight))
-        return Value(sign.join(code), level, axes, self.kept(values, code, sign, level))
+    def multiplied(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        values = [self.value(a, order) for a in args]
+        whole = [a.value for a in args if isinstance(a, st.Num)]
+        if math.prod(map(abs, whole)) > LARGEST_WHOLE:  # Python multiplies integers of any length
+            floats = [double(nearest(a.value)) if isinstance(a, st.Num) else v.text for a, v in zip(args, values, strict=True)]
+            values = [v._replace(text=text) for v, text in zip(values, floats, strict=True)]
+        return self.joined(values, multiplied, order)
 
-    def kept(
-        self, values: list[Value], code: list[str], sign: str, level: int
-    ) -> tuple[str, tuple[str | None, ...], int] | None:
-        """Scalars beside one reduction leave it free to keep its reduced axes."""
-        reduced = [k for k, v in enumerate(values) if v.axes or v.kept]
-        if len(reduced) != 1 or values[reduced[0]].kept is None:
-            return None
-        text, layout, _ = values[reduced[0]].kept  # type: ignore[misc]
-        parts = [text if k == reduced[0] else c for k, c in enumerate(code)]
-        return sign.join(parts), layout, level
+    def floating(self, values: list[Value], safe: bool) -> list[Value]:
+        """Operands of what Python refuses for some numbers where floating point has inf and NaN: the first is made an array."""
+        if safe or not all(v.number for v in values):
+            return values
+        return [Value(self.typed(values[0].text)), *values[1:]]
 
-    def called(self, function: str, values: list[Value], order: Sequence[str]) -> Value:
-        axes = self.union(values, order)
-        return Value(f"{function}({', '.join(self.fit(v, axes)[0] for v in values)})", ATOM, axes)
+    def applied(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        """A function; of numbers that nobody knows yet, it is one of an array without axes."""
+        values = [self.value(a, order) for a in args]
+        if all(v.number for v in values) and all(map(is_literal, args)):
+            return Value(call(MATH[head], *(v.text for v in values)), number=True)
+        if head == "where":
+            condition, a, b = values
+            return self.called(self.function(head), [condition, *self.floating([a, b], False)], order)
+        values = self.floating(values, False)
+        if head in ("maximum", "minimum"):
+            return self.extreme(head, values[0], values[1], order)
+        return self.called(self.function(head), values, order)
 
-    def union(self, values: list[Value], order: Sequence[str]) -> tuple[str, ...]:
-        rows = [v.axes for v in values]
-        known = tuple(i for i in order if any(i in r for r in rows))
-        return merge([known, *rows])
-
-    def fit(self, value: Value, axes: Sequence[str]) -> tuple[str, int]:
-        if tuple(a for a in axes if a in value.axes) != value.axes:
-            value = self.ordered(value, axes)
-        return aligned(value, axes, self.star)
-
-    def power(self, v: Value, e: Fraction) -> Value:
-        if e in (Fraction(1, 2), Fraction(-1, 2)):
-            return self.root(v, e > 0)
+    def power(self, base: st.Tree, e: Fraction, order: Sequence[str]) -> Value:
+        v = self.value(base, order)
+        if v.number and any(st.reads(base)) and (e < 0 or e.denominator != 1):
+            v = Value(self.typed(v.text))
+        if abs(e) == HALF:
+            return self.root_of(v, e > 0)
         if e == -1:
-            return Value(f"1 / {_within(v.code, v.level, POW)}", MUL, v.axes)
-        exponent = self.number(e)
-        return Value(f"{_within(v.code, v.level, ATOM)}**{_within(exponent.code, exponent.level, NEG)}", POW, v.axes)
+            return self.joined([Value(Text("1"), number=True), v], lambda parts: quotient(*parts), order)._replace(kept=None)
+        return self.joined([v], lambda parts: power(parts[0], number(e)), order)._replace(kept=None)
 
-    def function(self, head: str) -> str:
-        if head not in self.functions:
-            where = f"{type(self).__name__}.functions"
-            raise OpError(f"'{head}' has no spelling here; add it to {where}", op=self.program.name)
-        return self.functions[head]
-
-    # ---- reads -----------------------------------------------------------------------------------------------------
-
-    def read(self, tree: st.Read, order: Sequence[str]) -> Value:
-        lookups = [i for i in tree.index if isinstance(i, st.Lookup)]
-        if lookups:
-            return self.gather(tree, order)
-        axes = tuple(str(i) for i in tree.index)
-        if len(set(axes)) < len(axes):
-            return self.diagonal(tree.name, axes)
-        return Value(tree.name, ATOM, axes)
-
-    def gather(self, tree: st.Read, order: Sequence[str]) -> Value:
-        """``table[t[s], d]`` as ``table[t]``, ``z[n, t[n]]`` as ``z[arange(n), t]``."""
-        labels: list[st.Lookup] = [i for i in tree.index if isinstance(i, st.Lookup)]
-        plain = [str(i) for i in tree.index if isinstance(i, str)]
-        used = {n for i in labels for n in st.index_names(i)}
-        if len(labels) == 1 and not used & set(plain) and all(isinstance(i, str) for i in labels[0].index):
-            position = tree.index.index(labels[0])
-            before, after = plain[:position], plain[position:]
-            axes = (*before, *[str(i) for i in labels[0].index], *after)
-            return Value(self.picked(tree, position, labels[0].name), ATOM, axes)
-        wide = merge([tuple(i for i in order if i in used | set(plain)), *(tuple(st.index_names(i)) for i in tree.index)])
-        slots = [self.fit(self.as_index(i), wide)[0] for i in tree.index]
-        return Value(f"{tree.name}[{', '.join(slots)}]", ATOM, wide)
-
-    def picked(self, tree: st.Read, position: int, labels: str) -> str:
-        """The entries of a tensor that labels name on the axis at a position."""
-        return f"{tree.name}[{', '.join([':'] * position + [labels])}]"
-
-    def as_index(self, index: st.Index) -> Value:
-        """An index as an integer array."""
-        if isinstance(index, str):
-            axis = st.axis_of(index)
-            self.lengths[axis] = None
-            return Value(self.arange(axis), ATOM, (index,))
-        return self.read(st.Read(index.name, index.index), ())
-
-    def indicator(self, match: st.Match, order: Sequence[str]) -> Value:
-        a, b = self.as_index(match.left), self.as_index(match.right)
-        if isinstance(match.left, str):
-            a, b = b, a
-        v = self.joined([a, b], f" {match.rel} ", COMPARE, order)
-        return Value(self.as_number(v.code), ATOM, v.axes)
+    def root_of(self, v: Value, positive: bool) -> Value:
+        """A square root; that of a plain number stays one, so that it does not decide the dtype of what it meets."""
+        if not v.number:
+            return self.root(v, positive)
+        root = call("math.sqrt", v.text)
+        return Value(root if positive else quotient(Text("1"), root), number=True)
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 
@@ -260,144 +207,27 @@ class ArrayPrinter:
         contraction = Contraction.of(tree)
         if contraction is not None:
             return self.contraction(contraction, tree, order)
-        inner = natural_order(tree.body, order)
-        body = self.value(tree.body, inner)
+        body = self.value(tree.body, star_first(natural_order(tree.body, order), self.star))
         absent = [i for i in tree.index if i not in body.axes]
-        assert not absent, f"{absent} are not axes of what is reduced"
+        if absent:
+            return self.repeated(tree, body, absent, order)
         rest = tuple(a for a in body.axes if a not in tree.index)
         where = positions(tree.index, body.axes, self.star)
         axis = str(where[0]) if len(where) == 1 else f"({', '.join(map(str, where))})"
-        everything = not rest
-        code = self.reduced(tree.kind, body, None if everything else axis, False)
+        if not rest:
+            return Value(self.reduced(tree.kind, body, None, False))
         layout = tuple(None if a in tree.index else a for a in body.axes)
-        kept = None if everything else (self.reduced(tree.kind, body, axis, True), layout, ATOM)
-        return Value(code, ATOM, rest, kept)
+        kept = Kept(self.reduced(tree.kind, body, axis, True), layout)
+        return Value(self.reduced(tree.kind, body, axis, False), rest, kept)
 
-    def contraction(self, c: Contraction, tree: st.Reduce, order: Sequence[str]) -> Value:
-        """A matrix product where the axes allow it, else an einsum."""
-        left, right = (self.value(t, natural_order(t)) for t in (c.left, c.right))
-        out = tuple(i for i in merge([tuple(order), left.axes, right.axes]) if i in {*left.axes, *right.axes} - set(tree.index))
-        product = self.matrix_product(left, right, tree.index, out) or self.matrix_product(right, left, tree.index, out)
-        if product is not None:
-            return product
-        letters = {i: "abcdefghijklmnopqrstuvwxyz"[k] for k, i in enumerate(dict.fromkeys((*left.axes, *right.axes)))}
-        letters |= {self.star: "..."} if self.star else {}
-        spec = ",".join("".join(letters[i] for i in v.axes) for v in (left, right)) + "->" + "".join(letters[i] for i in out)
-        return Value(self.einsum(spec, left.code, right.code), ATOM, out)
-
-    def matrix_product(self, a: Value, b: Value, summed: tuple[str, ...], out: tuple[str, ...]) -> Value | None:
-        """``a @ b`` with the transposes that it takes, or a tensordot; None where the axes do not fit in this order."""
-        batch = tuple(i for i in a.axes if i in b.axes and i not in summed)
-        rows = tuple(i for i in a.axes if i not in (*batch, *summed))
-        columns = tuple(i for i in b.axes if i not in (*batch, *summed))
-        if not set(summed) <= set(a.axes) & set(b.axes) or out != (*batch, *rows, *columns):
-            return None
-        if batch and (a.axes[: len(batch)] != batch or b.axes[: len(batch)] != batch):
-            return None
-        if len(summed) == 1 and len(rows) == 1 and len(columns) == 1:
-            left = self.matrix(a, (*batch, *rows, *summed))
-            right = self.matrix(b, (*batch, *summed, *columns))
-            return Value(f"{left} @ {right}", MUL, out)
-        if batch or not rows + columns:
-            return None
-        if len(summed) == 1 and self.star not in (*rows, *columns) and len(rows) + len(columns) == 1:
-            left = self.matrix(a, (*rows, *summed)) if rows else a.code
-            right = self.matrix(b, (*summed, *columns)) if columns else b.code
-            return Value(f"{left} @ {right}", MUL, out)
-        if self.star in (*rows, *columns):
-            if len(summed) == 1 and a.axes[-1] == summed[0] and b.axes == (*summed, *columns) and len(columns) <= 1:
-                return Value(f"{self.operand(a)} @ {self.operand(b)}", MUL, out)
-            return None
-        return self.tensor_product(a, b, summed)
-
-    def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
-        """The product of two operands of any rank, summed over some axes that both have: the axes left over follow in order."""
-        where = ([a.axes.index(i) for i in summed], [b.axes.index(i) for i in summed])
-        rest = tuple(i for v in (a, b) for i in v.axes if i not in summed)
-        return Value(self.tensordot(a.code, b.code, where), ATOM, rest)
-
-    def matrix(self, v: Value, want: tuple[str, ...]) -> str:
-        """An operand of a matrix product, its last two axes swapped if need be."""
-        if v.axes == want:
-            return self.operand(v)
-        if (*v.axes[:-2], v.axes[-1], v.axes[-2]) == want:
-            return self.swapped(_within(v.code, v.level, ATOM), len(want) == 2 and self.star not in want)
-        return self.ordered(v, want).code
-
-    def operand(self, v: Value) -> str:
-        return _within(v.code, v.level, POW)
-
-    # ---- what each backend spells ----------------------------------------------------------------------------------
-
-    def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
-        raise NotImplementedError
-
-    def zeros(self, index: tuple[str, ...]) -> str:
-        raise NotImplementedError
-
-    def spread(self, code: str, index: tuple[str, ...]) -> str:
-        raise NotImplementedError
-
-    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
-        raise NotImplementedError
-
-    def transposed(self, code: str, axes: tuple[str, ...], want: tuple[str, ...]) -> str:
-        raise NotImplementedError
-
-    def swapped(self, code: str, two: bool) -> str:
-        raise NotImplementedError
-
-    def root(self, v: Value, positive: bool) -> Value:
-        """A square root; that of a plain number stays one, so that it does not decide the dtype of what it meets."""
-        if self.is_number(v):
-            return Value(f"math.sqrt({v.code})", ATOM, ()) if positive else Value(f"1 / math.sqrt({v.code})", MUL, ())
-        return self.array_root(v, positive)
-
-    def is_number(self, v: Value) -> bool:
-        names = {n for n in re.findall(r"[A-Za-z_]\w*", v.code)}
-        return not v.axes and names <= {"math", "pi", "sqrt", *self.lengths, *(c.name for c in self.program.constants)}
-
-    def array_root(self, v: Value, positive: bool) -> Value:
-        raise NotImplementedError
-
-    def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
-        raise NotImplementedError
-
-    def diagonal(self, name: str, axes: tuple[str, ...]) -> Value:
-        raise NotImplementedError
-
-    def arange(self, axis: str) -> str:
-        raise NotImplementedError
-
-    def as_number(self, code: str) -> str:
-        """A condition as 0 and 1 of the op's dtype."""
-        raise NotImplementedError
-
-    def typed(self, code: str) -> str:
-        """A number of the op's dtype, where nothing else would decide it."""
-        raise NotImplementedError
-
-    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
-        raise NotImplementedError
-
-    def einsum(self, spec: str, a: str, b: str) -> str:
-        raise NotImplementedError
-
-    def tensordot(self, a: str, b: str, where: tuple[list[int], list[int]]) -> str:
-        raise NotImplementedError
-
-    def length(self, axis: str) -> str:
-        self.lengths[axis] = None
-        return axis
-
-    def shape(self, index: tuple[str, ...]) -> str:
-        lengths = [self.length(st.axis_of(i)) for i in index]
-        return f"({lengths[0]},)" if len(lengths) == 1 else f"({', '.join(lengths)})"
-
-    def like(self) -> str:
-        """A floating-point argument whose dtype new arrays take."""
-        return next(a.name for a in self.program.arguments if a.labels is None and (a.axes or len(self.program.arguments) == 1))
-
-
-def _within(code: str, level: int, need: int) -> str:
-    return code if level >= need else f"({code})"
+    def repeated(self, tree: st.Reduce, body: Value, absent: list[str], order: Sequence[str]) -> Value:
+        """A reduction over axes on which the body does not depend."""
+        inside = tuple(i for i in tree.index if i not in absent)
+        if tree.kind == "sum":
+            lengths: list[st.Tree] = [st.Size(st.axis_of(i)) for i in absent]
+            return self.value(st.Mul((st.Reduce("sum", inside, tree.body) if inside else tree.body, *lengths)), order)
+        wide = (*absent, *body.axes)
+        spread = Value(Text(self.full(body.text, wide) if body.number else self.spread(self.fit(body, wide), wide)), wide)
+        where = positions(tree.index, wide, self.star)
+        rest = tuple(i for i in body.axes if i not in inside)
+        return Value(self.reduced(tree.kind, spread, f"({', '.join(map(str, where))},)" if rest else None, False), rest)

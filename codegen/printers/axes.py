@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from codegen.printers.spelling import ADD, ATOM, COMPARE, MUL, NEG, POW, Text, item
 from derive import syntax as st
 from derive.syntax import Index, axis_of, index_names
 
 
-class Value(NamedTuple):
-    """The source of an array expression, its binding strength, and its axes in order.
+class Kept(NamedTuple):
+    """A value with every reduced axis kept at length 1 (``None`` in its layout)."""
 
-    ``kept`` is the same value with every reduced axis kept at length 1 (``None`` in its layout) and its binding strength:
-    used where that aligns it without further indexing.
+    text: Text
+    layout: tuple[str | None, ...]
+
+
+class Value(NamedTuple):
+    """The source of an array expression, and its axes in order.
+
+    ``kept`` is the same value with reduced axes kept, used where that aligns it without further indexing. ``number`` says that
+    it is a Python number, which decides no dtype and is no argument of an array function.
     """
 
-    code: str
-    level: int
-    axes: tuple[str, ...]
-    kept: tuple[str, tuple[str | None, ...], int] | None = None
+    text: Text
+    axes: tuple[str, ...] = ()
+    kept: Kept | None = None
+    number: bool = False
 
-
-#: Binding strengths, weakest first.
-COMPARE, ADD, MUL, NEG, POW, ATOM = range(6)
+    @property
+    def code(self) -> str:
+        return self.text.code
 
 
 def merge(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -54,27 +62,27 @@ def natural_order(tree: st.Tree, first: Sequence[str] = ()) -> tuple[str, ...]:
     return merge([*sorted(rows, key=len, reverse=True), tuple(first)])
 
 
+def star_first(axes: Iterable[str], star: str) -> tuple[str, ...]:
+    """The axes with a ``*s`` of any number of them in front, where broadcasting lines up what follows."""
+    return tuple(sorted(axes, key=lambda a: a != star))
+
+
 def positions(axes: Sequence[str], of: Sequence[str], star: str) -> list[int]:
     """The positions of ``axes`` in ``of``, counted from the end where a leading ``*s`` stands for any number."""
     shift = -len(of) if star in of else 0
     return sorted(of.index(a) + shift for a in axes)
 
 
-def aligned(value: Value, target: Sequence[str], star: str) -> tuple[str, int]:
+def aligned(value: Value, target: Sequence[str], star: str) -> Text:
     """The value's source indexed so that it broadcasts against an array with the axes ``target``."""
-    if value.kept and tuple(target) != value.axes and _fits(value.kept[1], value.axes, target):
-        return value.kept[0], value.kept[2]
+    if value.kept and tuple(target) != value.axes and _fits(value.kept.layout, value.axes, target):
+        return value.kept.text
     inside = [t for t in target if t in value.axes]
     assert tuple(inside) == value.axes, f"{value.axes} are not in the order of {tuple(target)}"
-    if not inside:
-        return value.code, value.level
     slots = ["..." if t == star else ":" if t in value.axes else "None" for t in target]
-    while slots[0] == "None":
+    while slots and (slots[0] == "None" or (slots[0] == "..." and star not in value.axes)):
         slots.pop(0)
-    if "None" not in slots:
-        return value.code, value.level
-    code = value.code if value.level >= ATOM else f"({value.code})"
-    return f"{code}[{', '.join(slots)}]", ATOM
+    return item(value.text, slots) if inside and "None" in slots else value.text
 
 
 def _fits(layout: tuple[str | None, ...], axes: tuple[str, ...], target: Sequence[str]) -> bool:
@@ -85,4 +93,21 @@ def _fits(layout: tuple[str | None, ...], axes: tuple[str, ...], target: Sequenc
     return all(t not in axes if slot is None else slot == t for slot, t in zip(layout, tail, strict=True))
 
 
-__all__ = ["ADD", "ATOM", "COMPARE", "MUL", "NEG", "POW", "Value", "aligned", "axis_of", "merge", "natural_order", "positions"]
+__all__ = [
+    "ADD",
+    "ATOM",
+    "COMPARE",
+    "MUL",
+    "NEG",
+    "POW",
+    "Kept",
+    "Text",
+    "Value",
+    "aligned",
+    "axis_of",
+    "merge",
+    "natural_order",
+    "positions",
+    "star_first",
+    "tensor_axes",
+]

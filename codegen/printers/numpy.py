@@ -7,14 +7,14 @@ from fractions import Fraction
 from typing import TypeGuard
 
 from codegen.printers.array import ArrayPrinter
-from codegen.printers.axes import ATOM, MUL, Value, natural_order
+from codegen.printers.axes import Text, Value, natural_order
 from codegen.printers.one_hot import OneHot
+from codegen.printers.spelling import ATOM, call, item, matmul, method, negated, quotient
 from codegen.program import Program, Statement
 from derive import syntax as st
 
 
 class NumpyPrinter(ArrayPrinter):
-    module = "np"
     functions = {
         "exp": "np.exp",
         "log": "np.log",
@@ -34,8 +34,8 @@ class NumpyPrinter(ArrayPrinter):
         "where": "np.where",
     }
 
-    def __init__(self, program: Program):
-        super().__init__(program)
+    def __init__(self, program: Program, own: frozenset[str] = frozenset()):
+        super().__init__(program, own)
         #: The names so far whose arrays are the kernel's own: nothing else refers to them.
         self.owned: set[str] = set()
 
@@ -45,23 +45,22 @@ class NumpyPrinter(ArrayPrinter):
             self.helpers |= {name: None, "_polynomial": None}
         return name
 
-    def picked(self, tree: st.Read, position: int, labels: str) -> str:
+    def picked(self, tree: st.Read, position: int, labels: str) -> Text:
         # Counted from the end where a leading *s stands for any number of axes.
         axis = position - len(tree.index) if self.star in tree.index[:position] else position
-        return f"{tree.name}.take({labels}, axis={axis})"
+        return method(Text(tree.name), "take", labels, f"axis={axis}")
 
     # ---- reductions and products -----------------------------------------------------------------------------------
 
-    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
+    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"axis={axis}"]
         place += ["keepdims=True"] if keep else []
         if kind == "sum" and self.program.accurate:  # pairwise where the axis is the last, and already in float64
-            return f"np.add.reduce({', '.join([body.code, *(place or ['axis=None'])])})"
+            return call("np.add.reduce", body.text, *(place or ["axis=None"]))
         if kind in ("sum", "mean"):
             self.helpers |= {f"_{kind}": None, "_total": None}
-            return f"_{kind}({', '.join([body.code, *place])})"
-        place.append(f"initial={'-' if kind == 'max' else ''}np.inf")
-        return f"{_atom(body)}.{kind}({', '.join(place)})"
+            return call(f"_{kind}", body.text, *place)
+        return method(body.text, kind, *place, f"initial={'-' if kind == 'max' else ''}np.inf")
 
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
         return self.dot(tree, order) or super().reduction(tree, order)
@@ -75,10 +74,10 @@ class NumpyPrinter(ArrayPrinter):
         if a.axes != b.axes or a.axes[-1:] != tree.index:
             return None
         self.helpers["_dot"] = None
-        code, rest = f"_dot({a.code}, {b.code})", a.axes[:-1]
+        found, rest = call("_dot", a.text, b.text), a.axes[:-1]
         if tree.kind == "mean":
-            return Value(f"{code} / {self.length(st.axis_of(tree.index[0]))}", MUL, rest)
-        return Value(code, ATOM, rest)
+            return Value(quotient(found, Text(self.length(tree.index[0]))), rest)
+        return Value(found, rest)
 
     def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
         """A matrix product of the operands as matrices, where the summed axes lie side by side; else a tensordot."""
@@ -88,70 +87,74 @@ class NumpyPrinter(ArrayPrinter):
         right = self.as_matrix(b, shared, tuple(columns))
         if left is None or right is None:
             return super().tensor_product(a, b, summed)
-        out = (*rows, *columns)
-        code = f"{left} @ {right}"
+        out, found = (*rows, *columns), matmul(left, right)
         if len(rows) <= 1 and len(columns) <= 1:
-            return Value(code, MUL, out)
-        return Value(f"({code}).reshape({', '.join(map(self.size_of, out))})", ATOM, out)
+            return Value(found, out)
+        return Value(method(found, "reshape", *map(self.length, out)), out)
 
-    def as_matrix(self, v: Value, rows: tuple[str, ...], columns: tuple[str, ...]) -> str | None:
+    def as_matrix(self, v: Value, rows: tuple[str, ...], columns: tuple[str, ...]) -> Text | None:
         """The value with these axes as those of a matrix or a vector; None if it takes more than a transpose."""
         if v.axes not in ((*rows, *columns), (*columns, *rows)):
             return None
         flip = v.axes != (*rows, *columns)
         groups = [g for g in ((columns, rows) if flip else (rows, columns)) if g]
-        code = _atom(v)
+        text = v.text
         if any(len(g) > 1 for g in groups):
-            code += f".reshape({', '.join(' * '.join(map(self.size_of, g)) for g in groups)})"
-        return f"{code}.T" if flip else code
+            text = method(text, "reshape", *(" * ".join(map(self.length, g)) for g in groups))
+        return Text(f"{text.within(ATOM)}.T") if flip else text
 
-    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
+    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, rows: Text) -> list[str]:
         self.helpers["_scatter_add"] = None
-        return [f"{s.name} = _scatter_add({labels.name}, {code}, {self.length(st.axis_of(s.index[0]))})"]
+        return [f"{s.name} = _scatter_add({labels.name}, {rows.code}, {self.length(s.index[0])})"]
 
     def zeros(self, index: tuple[str, ...]) -> str:
-        return f"np.zeros({self.shape(index)}, dtype={self.like()}.dtype)"
+        return f"np.zeros({self.shape(index)}, dtype={self.dtype()})"
 
-    def spread(self, code: str, index: tuple[str, ...]) -> str:
-        return f"np.broadcast_to({code}, {self.shape(index)}).copy()"
+    def full(self, number: Text, index: tuple[str, ...]) -> str:
+        return f"np.full({self.shape(index)}, {number.code}, dtype={self.dtype()})"
 
-    def transposed(self, code: str, axes: tuple[str, ...], want: tuple[str, ...]) -> str:
-        if len(axes) == 2 and not self.star:
-            return f"{code}.T"
-        return f"np.transpose({code}, ({', '.join(str(axes.index(i)) for i in want)}))"
+    def spread(self, text: Text, index: tuple[str, ...]) -> str:
+        return f"np.broadcast_to({text.code}, {self.shape(index)}).copy()"
 
-    def swapped(self, code: str, two: bool) -> str:
-        return f"{code}.T" if two else f"np.swapaxes({code}, -1, -2)"
+    def copied(self, text: Text) -> Text:
+        return method(text, "copy")
 
-    def array_root(self, v: Value, positive: bool) -> Value:
-        return Value(f"np.sqrt({v.code})", ATOM, v.axes) if positive else Value(f"1 / np.sqrt({v.code})", MUL, v.axes)
+    def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
+        if self.star in axes:
+            source = [axes.index(i) - len(axes) for i in want if i != self.star]
+            places = [k - len(source) for k in range(len(source))]
+            return call("np.moveaxis", text, f"({', '.join(map(str, source))})", f"({', '.join(map(str, places))})")
+        if len(axes) == 2:
+            return Text(f"{text.within(ATOM)}.T")
+        return call("np.transpose", text, f"({', '.join(str(axes.index(i)) for i in want)})")
 
-    def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
-        return self.called(f"np.{head}", [self.value(a, order), self.value(b, order)], order)
+    def swapped(self, text: Text, two: bool) -> Text:
+        return Text(f"{text.within(ATOM)}.T") if two else call("np.swapaxes", text, "-1", "-2")
 
-    def diagonal(self, name: str, axes: tuple[str, ...]) -> Value:
-        letters = {i: "ijklmnopq"[k] for k, i in enumerate(dict.fromkeys(axes))}
-        out = tuple(dict.fromkeys(axes))
-        spec = f"{''.join(letters[i] for i in axes)}->{''.join(letters[i] for i in out)}"
-        return Value(f'np.einsum("{spec}", {name})', ATOM, out)
+    def root(self, v: Value, positive: bool) -> Value:
+        root = call("np.sqrt", v.text)
+        return Value(root if positive else quotient(Text("1"), root), v.axes)
+
+    def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
+        return self.called(f"np.{head}", [a, b], order)
 
     def arange(self, axis: str) -> str:
         return f"np.arange({self.length(axis)})"
 
-    def as_number(self, code: str) -> str:
-        return f"({code}).astype({self.like()}.dtype)"
+    def as_number(self, text: Text) -> Text:
+        return method(Text(f"({text.code})"), "astype", self.dtype())
 
-    def typed(self, code: str) -> str:
-        return f"{self.like()}.dtype.type({code})"
+    def typed(self, text: Text) -> Text:
+        return call(f"{self.dtype()}.type" if self.like() else "np.float64", text)
 
-    def einsum(self, spec: str, a: str, b: str) -> str:
-        return f'np.einsum("{spec}", {a}, {b}, optimize=True)'
+    def dtype(self) -> str:
+        return f"{self.like()}.dtype" if self.like() else "np.float64"
 
-    def tensordot(self, a: str, b: str, where: tuple[list[int], list[int]]) -> str:
-        return f"np.tensordot({a}, {b}, axes=({where[0]}, {where[1]}))"
+    def einsum(self, spec: str, *operands: Text) -> Text:
+        return call("np.einsum", f'"{spec}"', *operands, *["optimize=True"] * (len(operands) > 1))
 
-    def size_of(self, index: str) -> str:
-        return self.length(st.axis_of(index))
+    def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
+        return call("np.tensordot", a, b, f"axes=({where[0]}, {where[1]})")
 
     # ---- in place --------------------------------------------------------------------------------------------------
 
@@ -185,7 +188,7 @@ class NumpyPrinter(ArrayPrinter):
         values = [self.value(t, s.index) for t in operands]
         if self.union(values, s.index) != s.index:
             return None
-        codes = [self.fit(v, s.index)[0] for v in values]
+        codes = [self.fit(v, s.index).code for v in values]
         return [f"{s.name} = np.{operator}({', '.join(codes)}, out={taken.name})"]
 
     def spent(self, tree: st.Tree, s: Statement) -> TypeGuard[st.Read]:
@@ -197,12 +200,10 @@ class NumpyPrinter(ArrayPrinter):
         return tree.name not in later and tree.name not in self.program.results
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
-        slots = [hot.labels.name if i == hot.target else self.arange(i) for i in s.index]
         order = tuple(i for i in s.index if i != hot.target)
-        entries, (code, level) = f"{s.name}[{', '.join(slots)}]", self.fit(amount, order)
-        if hot.replaces:
-            return [f"{entries} = -{code if level >= MUL else f'({code})'}"]
-        return [f"{entries} -= {code}"]
+        slots = [self.fit(self.as_index(hot.labels if i == hot.target else i), order).code for i in s.index]
+        entries, change = item(Text(s.name), slots).code, self.fit(amount, order)
+        return [f"{entries} = {negated(change).code}" if hot.replaces else f"{entries} -= {change.code}"]
 
     def in_place(self, s: Statement) -> list[str] | None:
         """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, so no second one is needed."""
@@ -215,11 +216,7 @@ class NumpyPrinter(ArrayPrinter):
         outer = self.value(rest[0] if len(rest) == 1 else st.Mul(tuple(rest)), s.index)
         if inner.axes != s.index:
             return None
-        return [f"{s.name} = {inner.code}", f"{s.name} *= {self.fit(outer, s.index)[0]}"]
-
-
-def _atom(v: Value) -> str:
-    return v.code if v.level >= ATOM else f"({v.code})"
+        return [f"{s.name} = {inner.code}", f"{s.name} *= {self.fit(outer, s.index).code}"]
 
 
 def _pair(tree: st.Tree) -> tuple[st.Tree, st.Tree] | None:

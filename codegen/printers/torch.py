@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.printers.array import ArrayPrinter
-from codegen.printers.axes import ATOM, MUL, Value
+from codegen.printers.axes import Text, Value
 from codegen.printers.one_hot import OneHot
+from codegen.printers.spelling import ATOM, call, item, method, negated
 from codegen.program import Statement
 from derive import syntax as st
 
 
 class TorchPrinter(ArrayPrinter):
-    module = "torch"
     functions = {
         "exp": "torch.exp",
         "log": "torch.log",
@@ -38,81 +38,85 @@ class TorchPrinter(ArrayPrinter):
             self.helpers[name] = None
         return name
 
-    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> str:
+    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"dim={axis}"]
         place += ["keepdim=True"] if keep else []
-        code = body.code if body.level >= ATOM else f"({body.code})"
         if kind in ("sum", "mean"):
-            return f"{code}.{kind}({', '.join(place)})"
+            return method(body.text, kind, *place)
         self.helpers[f"_{kind}"] = None
-        return f"_{kind}({', '.join([body.code, *place])})"
+        return call(f"_{kind}", body.text, *place)
+
+    def picked(self, tree: st.Read, position: int, labels: str) -> Text:
+        slots = ["..." if i == self.star else ":" for i in tree.index[:position]]
+        return item(Text(tree.name), [*slots, labels])
 
     def statement(self, s: Statement) -> list[str]:
         return self.corrected(s) or super().statement(s)
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         position = s.index.index(hot.target)
-        shape = ", ".join("1" if i == hot.target else self.length(st.axis_of(i)) for i in s.index)
-        column = ", ".join("None" if i == hot.target else ":" for i in s.index)
-        less = (
-            Value(f"-{amount.code}", MUL, amount.axes) if amount.level >= MUL else Value(f"-({amount.code})", MUL, amount.axes)
-        )
-        code = self.fit(less, s.index)[0]
-        spread = f"({code}).expand({shape})" if not amount.axes else f"({code}).reshape({shape})"
+        shape = ", ".join("1" if i == hot.target else self.length(i) for i in s.index)
+        column = ["None" if i == hot.target else ":" for i in s.index]
+        less = self.fit(amount._replace(text=negated(amount.text), kept=None), s.index)
+        spread = method(less, "reshape" if amount.axes else "expand", shape)
         change = "scatter" if hot.replaces else "scatter_add"
-        return [f"{s.name} = {s.name}.{change}({position}, {hot.labels.name}[{column}].long(), {spread})"]
+        rows = method(item(Text(hot.labels.name), column), "long")
+        return [f"{s.name} = {method(Text(s.name), change, str(position), rows, spread).code}"]
 
-    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, code: str) -> list[str]:
-        rows = labels.name
-        if rank > 1:
-            rest = ", ".join(self.length(st.axis_of(i)) for i in s.index[1:])
-            count = " * ".join(self.length(st.axis_of(str(i))) for i in labels.index)
-            rows = f"{labels.name}.reshape(-1)"
-            code = f"{code}.reshape({count}{', ' + rest if rest else ''})"
-        return [f"{s.name} = {self.zeros(s.index)}.index_add(0, {rows}, {code})"]
+    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, rows: Text) -> list[str]:
+        targets = labels.name
+        if rank != 1:
+            rest = [self.length(i) for i in s.index[1:]]
+            count = " * ".join(self.length(str(i)) for i in labels.index)
+            targets, rows = f"{labels.name}.reshape(-1)", method(rows, "reshape", count or "1", *rest)
+        return [f"{s.name} = {self.zeros(s.index)}.index_add(0, {targets}, {rows.code})"]
 
     def zeros(self, index: tuple[str, ...]) -> str:
         return f"{self.like()}.new_zeros({self.shape(index)})"
 
-    def spread(self, code: str, index: tuple[str, ...]) -> str:
-        return f"({code}).expand{self.shape(index)}"
+    def full(self, number: Text, index: tuple[str, ...]) -> str:
+        return f"{self.like()}.new_full({self.shape(index)}, {number.code})"
 
-    def transposed(self, code: str, axes: tuple[str, ...], want: tuple[str, ...]) -> str:
-        if len(axes) == 2 and not self.star:
-            return f"{code}.T"
-        return f"{code}.permute({', '.join(str(axes.index(i)) for i in want)})"
+    def spread(self, text: Text, index: tuple[str, ...]) -> str:
+        return method(text, "expand", *([self.shape(index)] if index == (self.star,) else self.dimensions(index))).code
 
-    def swapped(self, code: str, two: bool) -> str:
-        return f"{code}.T" if two else f"{code}.mT"
+    def copied(self, text: Text) -> Text:
+        return method(text, "clone")
 
-    def array_root(self, v: Value, positive: bool) -> Value:
-        return Value(f"torch.{'sqrt' if positive else 'rsqrt'}({v.code})", ATOM, v.axes)
+    def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
+        if self.star in axes:
+            source = [axes.index(i) - len(axes) for i in want if i != self.star]
+            places = [k - len(source) for k in range(len(source))]
+            return method(text, "movedim", f"({', '.join(map(str, source))})", f"({', '.join(map(str, places))})")
+        if len(axes) == 2:
+            return Text(f"{text.within(ATOM)}.T")
+        return method(text, "permute", *(str(axes.index(i)) for i in want))
 
-    def extreme(self, head: str, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
+    def swapped(self, text: Text, two: bool) -> Text:
+        return Text(f"{text.within(ATOM)}.{'T' if two else 'mT'}")
+
+    def root(self, v: Value, positive: bool) -> Value:
+        return Value(call(f"torch.{'sqrt' if positive else 'rsqrt'}", v.text), v.axes)
+
+    def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
         """The larger or smaller of two; a tie gives each of them half of the gradient, which torch's ``clamp`` does not."""
-        values = sorted((self.value(t, order) for t in (a, b)), key=self.is_number)
-        numbers = sum(map(self.is_number, values))
-        if numbers == 1:
-            self.helpers[f"_{head}"] = None
-        return self.called(("torch.", "_", "")[numbers] + (head[:3] if numbers == 2 else head), values, order)
-
-    def diagonal(self, name: str, axes: tuple[str, ...]) -> Value:
-        letters = {i: "ijklmnopq"[k] for k, i in enumerate(dict.fromkeys(axes))}
-        out = tuple(dict.fromkeys(axes))
-        spec = f"{''.join(letters[i] for i in axes)}->{''.join(letters[i] for i in out)}"
-        return Value(f'torch.einsum("{spec}", {name})', ATOM, out)
+        array, other = sorted((a, b), key=lambda v: v.number)
+        if not other.number:
+            return self.called(f"torch.{head}", [a, b], order)
+        self.helpers[f"_{head}"] = None
+        return self.called(f"_{head}", [array, other], order)
 
     def arange(self, axis: str) -> str:
         return f"torch.arange({self.length(axis)}, device={self.like()}.device)"
 
-    def as_number(self, code: str) -> str:
-        return f"({code}).to({self.like()}.dtype)"
+    def as_number(self, text: Text) -> Text:
+        return method(Text(f"({text.code})"), "to", f"{self.like()}.dtype")
 
-    def typed(self, code: str) -> str:
-        return f"{self.like()}.new_full((), {code})"
+    def typed(self, text: Text) -> Text:
+        return call(f"{self.like()}.new_full", "()", text) if self.like() else call("torch.tensor", text)
 
-    def einsum(self, spec: str, a: str, b: str) -> str:
-        return f'torch.einsum("{spec}", {a}, {b})'
+    def einsum(self, spec: str, *operands: Text) -> Text:
+        return call("torch.einsum", f'"{spec}"', *operands)
 
-    def tensordot(self, a: str, b: str, where: tuple[list[int], list[int]]) -> str:
-        return f"torch.tensordot({a}, {b}, dims=({where[0]}, {where[1]}))"
+    def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
+        return call("torch.tensordot", a, b, f"dims=({where[0]}, {where[1]})")

@@ -1,0 +1,55 @@
+"""Numbers in Python source: what is written out, what Python computes, and what only floating point can say."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from codegen.arithmetic import Numpy, nearest
+from codegen.evaluation import Evaluation
+from codegen.printers.spelling import ATOM, MUL, NEG, Text, negated
+from derive import syntax as st
+
+__all__ = ["MATH", "double", "is_literal", "literal_value", "number"]
+
+#: An integer is written out to here, a fraction as ``1 / 3`` where it has parts up to there.
+LARGEST_INTEGER, LARGEST_PART = 10**6, 1000
+#: Python's own functions of numbers, by the names of the language.
+MATH = {h: f"math.{h}" for h in "exp log tanh sinh cosh sin cos atan erf expm1 log1p floor".split()} | {"abs": "abs"}
+
+_NOTHING = st.Op(name="", inputs=(), outputs=(), constants=(), equations=())
+
+
+def number(value: Fraction) -> Text:
+    """The nearest double: as an integer or a fraction of small ones where it is one, else in the fewest digits."""
+    if value < 0:
+        return negated(number(-value))
+    if value.denominator == 1 and value <= LARGEST_INTEGER:
+        return Text(str(value.numerator))
+    decimal = nearest(value)
+    if math.isinf(decimal):
+        return double(decimal)
+    if Fraction(repr(decimal)) != value and max(value.numerator, value.denominator) <= LARGEST_PART:
+        return Text(f"{value.numerator} / {value.denominator}", MUL)
+    return double(decimal)
+
+
+def double(value: float) -> Text:
+    """A double in the fewest digits, also one that is infinite or no number."""
+    if math.isnan(value):
+        return Text("math.nan")
+    return Text(repr(value) if math.isfinite(value) else "-math.inf" if value < 0 else "math.inf", NEG if value < 0 else ATOM)
+
+
+def is_literal(tree: st.Tree) -> bool:
+    """Whether an expression reads no tensor, no constant and no length."""
+    return not any(isinstance(n, (st.Read, st.Size, st.Match, st.Reduce)) for n in st.walk(tree))
+
+
+def literal_value(tree: st.Tree) -> float:
+    """What a literal expression is in double precision, inf and NaN included."""
+    with np.errstate(all="ignore"):
+        value, _ = Evaluation(_NOTHING, {}, {}, Numpy()).value(tree)
+    return float(value)

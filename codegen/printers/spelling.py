@@ -1,0 +1,98 @@
+"""Python's operators: the one place where they are put between texts, and so the one that knows their precedence.
+
+Operators of one strength are read from left to right, and ``@`` has that of ``*``: what is not the first operand keeps its
+brackets, so that the text says the same as the tree that it is printed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+__all__ = [
+    "ADD",
+    "ATOM",
+    "COMPARE",
+    "MUL",
+    "NEG",
+    "POW",
+    "Text",
+    "call",
+    "compared",
+    "item",
+    "matmul",
+    "method",
+    "negated",
+    "power",
+    "product",
+    "quotient",
+    "total",
+]
+
+#: Binding strengths, weakest first.
+COMPARE, ADD, MUL, NEG, POW, ATOM = range(6)
+
+
+class Text(NamedTuple):
+    """The source of an expression and its binding strength."""
+
+    code: str
+    level: int = ATOM
+
+    def within(self, level: int) -> str:
+        """The source as an operand that has to bind at least so strongly."""
+        return self.code if self.level >= level else f"({self.code})"
+
+
+def total(terms: Iterable[tuple[bool, Text]]) -> Text:
+    """The sum of the terms, each with whether it is taken away."""
+    code = ""
+    for negative, term in terms:
+        text = term.within(MUL if negative or code else ADD)
+        code += (f" - {text}" if code else f"-{text}") if negative else (f" + {text}" if code else text)
+    return Text(code, ADD)
+
+
+def product(factors: Sequence[Text]) -> Text:
+    return _chain(factors, "*")
+
+
+def quotient(a: Text, b: Text) -> Text:
+    return _chain((a, b), "/")
+
+
+def matmul(a: Text, b: Text) -> Text:
+    """``a @ b``; operands that are themselves products stand in brackets on either side, for the eye."""
+    return Text(f"{a.within(POW)} @ {b.within(POW)}", MUL)
+
+
+def _chain(operands: Sequence[Text], sign: str) -> Text:
+    first, *rest = operands
+    return Text(f" {sign} ".join([first.within(MUL), *(o.within(NEG) for o in rest)]), MUL)
+
+
+def negated(a: Text) -> Text:
+    """``-a``. The sign of a product is that of its first factor, which leaves it a product."""
+    return Text(f"-{a.within(MUL)}", MUL if a.level == MUL else NEG)
+
+
+def power(base: Text, exponent: Text) -> Text:
+    return Text(f"{base.within(ATOM)}**{exponent.within(NEG)}", POW)
+
+
+def compared(a: Text, sign: str, b: Text) -> Text:
+    return Text(f"{a.within(ADD)} {sign} {b.within(ADD)}", COMPARE)
+
+
+def call(function: str, *arguments: Text | str) -> Text:
+    """``function(a, b)``; an argument that is plain text is an option such as ``axis=0``."""
+    return Text(f"{function}({', '.join(a if isinstance(a, str) else a.code for a in arguments)})")
+
+
+def method(a: Text, name: str, *arguments: Text | str) -> Text:
+    return call(f"{a.within(ATOM)}.{name}", *arguments)
+
+
+def item(a: Text, slots: Sequence[str]) -> Text:
+    """``a[slots]``."""
+    return Text(f"{a.within(ATOM)}[{', '.join(slots)}]")
