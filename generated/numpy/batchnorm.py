@@ -44,7 +44,6 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     size = _lengths("x[n, d, *s]; gamma[d]; beta[d]", x, gamma, beta)
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
-    shape = x.shape
     x = x.reshape(n, d, s)
 
     mu = _mean(x, axis=(0, 2))
@@ -53,7 +52,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     rstd = 1 / np.sqrt(var + eps)
     xhat = np.multiply(c, rstd[:, None], out=c)
     y = gamma[:, None] * xhat + beta[:, None]
-    return y.reshape(shape), (xhat.reshape(shape), rstd)
+    return y.reshape(n, d, *size["*s"]), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
 def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
@@ -71,7 +70,6 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     size = _lengths("dy[n, d, *s]; xhat[n, d, *s]; rstd[d]; gamma[d]", dy, xhat, rstd, gamma)
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
-    shape = dy.shape
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
@@ -79,7 +77,7 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     dbeta = _sum(dy, axis=(0, 2))
     dx = dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None]
     dx *= (gamma * rstd)[:, None]
-    return dx.reshape(shape), dgamma, dbeta
+    return dx.reshape(n, d, *size["*s"]), dgamma, dbeta
 
 
 def _lengths(text, *arrays):

@@ -66,7 +66,6 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     size = _lengths("dy[*s, d]; xhat[*s, d]; rstd[*s]; gamma[d]", dy, xhat, rstd, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
-    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -76,7 +75,7 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     dxhat = gamma * dy
     dx = dxhat - _mean(dxhat, axis=1, keepdims=True) - xhat * (_dot(dxhat, xhat) / d)[:, None]
     dx *= rstd[:, None]
-    return dx.reshape(shape), dgamma, dbeta
+    return dx.reshape(*size["*s"], d), dgamma, dbeta
 
 
 def _dot(a, b):

@@ -74,7 +74,6 @@ def layernorm_accurate_backward(dy, xhat, rstd, gamma):
         rstd.astype(np.float64, copy=False),
         gamma.astype(np.float64, copy=False),
     )
-    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -84,7 +83,11 @@ def layernorm_accurate_backward(dy, xhat, rstd, gamma):
     dxhat = gamma * dy
     dx = dxhat - _mean(dxhat, axis=1, keepdims=True) - xhat * _mean(dxhat * xhat, axis=1, keepdims=True)
     dx *= rstd[:, None]
-    return dx.reshape(shape).astype(dtype, copy=False), dgamma.astype(dtype, copy=False), dbeta.astype(dtype, copy=False)
+    return (
+        dx.reshape(*size["*s"], d).astype(dtype, copy=False),
+        dgamma.astype(dtype, copy=False),
+        dbeta.astype(dtype, copy=False),
+    )
 
 
 def _lengths(text, *arrays):

@@ -46,7 +46,7 @@ def linear_backward(dy, x, W):
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     size = _lengths("dy[*s, h]; x[*s, k]; W[k, h]", dy, x, W)
-    h, k = size["h"], size["k"]
+    k, h = size["k"], size["h"]
     s = math.prod(size["*s"])
     dy = dy.reshape(s, h)
     x = x.reshape(s, k)
@@ -54,7 +54,7 @@ def linear_backward(dy, x, W):
     dx = dy @ W.T
     dW = x.T @ dy
     db = _sum(dy, axis=0)
-    return dx.reshape(*size["*s"], size["k"]), dW, db
+    return dx.reshape(*size["*s"], k), dW, db
 
 
 def _lengths(text, *arrays):

@@ -56,7 +56,6 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     size = _lengths("dy[*s, d]; xhat[*s, d]; rstd[*s]; gamma[d]", dy, xhat, rstd, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
-    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -65,7 +64,7 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     dxhat = gamma * dy
     dx = dxhat - xhat * (_dot(dxhat, xhat) / d)[:, None]
     dx *= rstd[:, None]
-    return dx.reshape(shape), dgamma
+    return dx.reshape(*size["*s"], d), dgamma
 
 
 def _dot(a, b):

@@ -64,7 +64,6 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
         rstd.astype(np.float64, copy=False),
         gamma.astype(np.float64, copy=False),
     )
-    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -73,7 +72,7 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
     dxhat = gamma * dy
     dx = dxhat - xhat * _mean(dxhat * xhat, axis=1, keepdims=True)
     dx *= rstd[:, None]
-    return dx.reshape(shape).astype(dtype, copy=False), dgamma.astype(dtype, copy=False)
+    return dx.reshape(*size["*s"], d).astype(dtype, copy=False), dgamma.astype(dtype, copy=False)
 
 
 def _lengths(text, *arrays):

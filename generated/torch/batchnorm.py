@@ -46,7 +46,6 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     s = math.prod(size["*s"])
     dtype = x.dtype
     x, gamma, beta = _wide(x), _wide(gamma), _wide(beta)
-    shape = x.shape
     x = x.reshape(n, d, s)
 
     mu = x.mean(dim=(0, 2))
@@ -55,7 +54,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     rstd = torch.rsqrt(var + eps)
     xhat = c * rstd[:, None]
     y = gamma[:, None] * xhat + beta[:, None]
-    return y.reshape(shape).to(dtype), (xhat.reshape(shape), rstd)
+    return y.reshape(n, d, *size["*s"]).to(dtype), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
 def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
@@ -75,14 +74,13 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, xhat, rstd, gamma = _wide(dy), _wide(xhat), _wide(rstd), _wide(gamma)
-    shape = dy.shape
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
     dgamma = (dy * xhat).sum(dim=(0, 2))
     dbeta = dy.sum(dim=(0, 2))
     dx = gamma[:, None] * rstd[:, None] * (dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None])
-    return dx.reshape(shape).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
+    return dx.reshape(n, d, *size["*s"]).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
 
 
 class _Batchnorm(torch.autograd.Function):

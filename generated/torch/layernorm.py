@@ -69,7 +69,6 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, xhat, rstd, gamma = _wide(dy), _wide(xhat), _wide(rstd), _wide(gamma)
-    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -78,7 +77,7 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     dbeta = dy.sum(dim=0)
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - dxhat.mean(dim=1, keepdim=True) - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return dx.reshape(shape).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
+    return dx.reshape(*size["*s"], d).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
 
 
 class _Layernorm(torch.autograd.Function):

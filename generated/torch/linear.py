@@ -48,7 +48,7 @@ def linear_backward(dy, x, W):
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     size = _lengths(dict(dy=(dy, "*s h"), x=(x, "*s k"), W=(W, "k h")))
-    h, k = size["h"], size["k"]
+    k, h = size["k"], size["h"]
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, x, W = _wide(dy), _wide(x), _wide(W)
@@ -58,7 +58,7 @@ def linear_backward(dy, x, W):
     dx = dy @ W.T
     dW = x.T @ dy
     db = dy.sum(dim=0)
-    return dx.reshape(*size["*s"], size["k"]).to(dtype), dW.to(dtype), db.to(dtype)
+    return dx.reshape(*size["*s"], k).to(dtype), dW.to(dtype), db.to(dtype)
 
 
 class _Linear(torch.autograd.Function):

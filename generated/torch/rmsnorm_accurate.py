@@ -59,7 +59,6 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, xhat, rstd, gamma = dy.double(), xhat.double(), rstd.double(), gamma.double()
-    shape = dy.shape
     dy = dy.reshape(s, d)
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
@@ -67,7 +66,7 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
     dgamma = (dy * xhat).sum(dim=0)
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return dx.reshape(shape).to(dtype), dgamma.to(dtype)
+    return dx.reshape(*size["*s"], d).to(dtype), dgamma.to(dtype)
 
 
 class _RmsnormAccurate(torch.autograd.Function):

@@ -71,7 +71,7 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     dloss, p, others = dloss.double(), p.double(), others.double()
 
     dz = p * (dloss / n)
-    dz = dz.scatter(1, t[:, None].long(), ((-dloss / n * others)[:, None]).reshape(n, 1))
+    dz = dz.scatter(1, t[:, None].long(), (-dloss / n * others)[:, None].reshape(n, 1))
     return dz.to(dtype)
 
 
