@@ -213,7 +213,7 @@ def run_schedule(options: argparse.Namespace) -> int:
 def _op(what: str) -> Op:
     """An op of the catalogue, or one in a text file."""
     file = Path(what)
-    if find(what) is None and not file.is_file():
+    if find(what) is None and not command.is_path(what):
         raise ValueError(f"no op '{what}' in the catalogue, and no file of that name{known(what)}")
     return find(what) or parse(command.read_text(file))
 

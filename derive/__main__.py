@@ -67,7 +67,7 @@ def find(what: str) -> Op:
     """The op that a command-line argument means: a formula, a file of equations, or a name of the catalogue."""
     if "=" in what:
         return parse(what) if "\n" in what.strip() else parse_formula(what)
-    if Path(what).is_file():
+    if command.is_path(what):
         return parse(command.read_text(Path(what)))
     return load(what)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from derive.visible import visible
 
-__all__ = ["INTERRUPTED", "meant", "read_text", "run", "show"]
+__all__ = ["INTERRUPTED", "is_path", "meant", "read_text", "run", "show"]
 
+#: Far beyond any op, in bytes; a file of this size is something else.
+LARGEST = 10_000_000
 #: The exit status of a command that Ctrl-C has ended: 128 and the number of the signal, as a shell gives it.
 INTERRUPTED = 130
 
@@ -56,14 +59,32 @@ def _failed(message: object) -> int:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark. ValueError with the line where it is in another encoding."""
-    data = path.read_bytes()
+    """The text of a UTF-8 file, with or without a byte order mark (ValueError that names the file for anything else)."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; expected a text file of equations")
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    if len(data) > LARGEST:
+        raise ValueError(f"{path} has more than {LARGEST} bytes; expected a text file of equations")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         found = f"byte 0x{data[error.start]:02x} in line {line}"
-        raise ValueError(f"{path} is not encoded in UTF-8: {found}; save it as UTF-8") from None
+        wide = " (it looks like UTF-16)" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
+        raise ValueError(f"{path} is not encoded in UTF-8: {found}{wide}; save it as UTF-8") from None
+
+
+def is_path(what: str) -> bool:
+    """Whether an argument means a file: it exists, or it has a folder or an ending, which no op has."""
+    try:
+        exists = Path(what).exists()
+    except (OSError, ValueError):
+        exists = False
+    return exists or "/" in what or "\\" in what or "." in what
 
 
 def meant(word: str, known: Iterable[str]) -> str:

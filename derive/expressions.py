@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from fractions import Fraction
-from typing import TypeVar
 
+from derive import hints
 from derive.errors import OpError
 from derive.functions import NARY, REDUCTIONS, SUGAR, UNARY, is_function
-from derive.include import Arguments, Misfit, include
-from derive.literals import LiteralError, constant_value, literal, power
+from derive.literals import check_number, constant_value, literal, power
+from derive.names import NameReader
 from derive.syntax import (
     Add,
     Call,
     Compare,
     Const,
-    Constant,
     Div,
-    Equation,
     Index,
     Lookup,
     Mul,
     Neg,
     Num,
-    Op,
     Pow,
     Read,
     Reduce,
@@ -37,35 +33,13 @@ from derive.syntax import (
     fresh_index,
 )
 
-T = TypeVar("T")
-Catalogue = Callable[[str], Op | None]
 #: How deeply an expression may be nested; far below what exhausts the interpreter's stack in a later stage.
 DEEPEST = 64
 _RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 
 
-class ExpressionReader:
-    """Reads expressions in the scope of one equation and knows the names seen so far.
-
-    ``scope`` are the indices of the left side, ``bound`` those of the enclosing reductions, by the name written, with the
-    name that tells them apart.
-    """
-
-    def __init__(self, text: str, catalogue: Catalogue):
-        self.text, self.catalogue = text, catalogue
-        self.name = "op"
-        self.inputs: dict[str, Tensor] = {}
-        self.outputs: dict[str, Tensor] = {}
-        self.constants: dict[str, Constant] = {}
-        self.assumptions: list[Compare] = []
-        self.equations: dict[str, Equation] = {}
-        self.stars: set[str] = set()
-        self.scope: tuple[str, ...] = ()
-        self.bound: dict[str, str] = {}
-        self.depth = 0
-
-    def error(self, node: ast.AST, message: str) -> OpError:
-        return OpError(message, op=self.name, line=getattr(node, "lineno", 1), column=getattr(node, "col_offset", 0))
+class ExpressionReader(NameReader):
+    """Reads expressions in the scope of one equation."""
 
     def expression(self, node: ast.expr) -> Tree:
         """The whole right side of an equation."""
@@ -88,9 +62,12 @@ class ExpressionReader:
         try:
             if self.depth > DEEPEST:
                 raise self.too_deep(node)
-            return self._tree(node)
+            tree = self._tree(node)
         finally:
             self.depth -= 1
+        if isinstance(node, ast.BinOp | ast.Call):
+            self.checked(node, lambda: check_number(tree))
+        return tree
 
     def too_deep(self, node: ast.expr) -> OpError:
         return self.error(node, f"nested more than {DEEPEST} levels deep; give a part of it a name of its own")
@@ -98,7 +75,7 @@ class ExpressionReader:
     def _tree(self, node: ast.expr) -> Tree:
         match node:
             case ast.Constant():
-                return Num(self.checked(node, lambda: literal(node)))
+                return Num(self.checked(node, lambda: literal(node, self.text)))
             case ast.Name(id="pi"):
                 return Const("pi")
             case ast.Name():
@@ -118,14 +95,9 @@ class ExpressionReader:
                 return self.call(node)
             case ast.Starred():
                 raise self.error(node, "'*' belongs to an axis, inside brackets: x[*s]")
-        raise self.error(node, f"'{_spelled(node)}' is not part of the language")
-
-    def checked(self, node: ast.expr, make: Callable[[], T]) -> T:
-        """What ``make`` returns, its LiteralError placed at the node."""
-        try:
-            return make()
-        except LiteralError as error:
-            raise self.error(node, str(error)) from None
+            case ast.Attribute():
+                raise self.error(node, hints.attribute(node, self.spelled()))
+        raise self.error(node, hints.expression(node))
 
     # ---- operators -------------------------------------------------------------------------------------------------
 
@@ -134,6 +106,8 @@ class ExpressionReader:
         chain: list[ast.BinOp] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp):
+            if not isinstance(left.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.Pow):
+                raise self.error(left, hints.operator(left, self.spelled()))
             chain.append(left)
             left = left.left
         tree = self.value(left)
@@ -161,9 +135,7 @@ class ExpressionReader:
                 if constant_value(right) == 0:
                     raise self.error(node.right, "division by zero")
                 return Div(left, right)
-            case ast.Pow():
-                return self.checked(node.right, lambda: power(left, right))
-        raise self.error(node, f"the operator '{type(node.op).__name__}' is not part of the language")
+        return self.checked(node.right, lambda: power(left, right))
 
     def relation(self, node: ast.Compare) -> str:
         if len(node.ops) != 1:
@@ -178,24 +150,8 @@ class ExpressionReader:
     def read(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
         tensor = self.known(node, name)
         if len(slots) != len(tensor.axes):
-            axes = ", ".join(("*" if a in self.stars else "") + a for a in tensor.axes)
-            count = f"{len(tensor.axes)} {'axis' if len(tensor.axes) == 1 else 'axes'}"
-            raise self.error(node, f"'{name}' has {count} [{axes}] but is read with {len(slots)}")
+            raise self.error(node, self.misread(tensor, len(slots)))
         return Read(name, tuple(self.slot(s, tensor, position) for position, s in enumerate(slots)))
-
-    def known(self, node: ast.expr, name: str) -> Tensor:
-        if name in self.inputs:
-            return self.inputs[name]
-        if name in self.constants:
-            return Tensor(name, ())
-        if name in self.equations:
-            return Tensor(name, self.equations[name].index)
-        if name in self.scope or name in self.bound:
-            raise self.error(node, f"'{name}' is an index and has no value; its length is size({name})")
-        if is_function(name) or name in REDUCTIONS:
-            raise self.error(node, f"'{name}' is a function, expected a call: {name}(...)")
-        known = ", ".join([*self.inputs, *self.constants, *self.equations])
-        raise self.error(node, f"unknown name '{name}'; known here: {known}")
 
     def slot(self, node: ast.expr, tensor: Tensor, position: int) -> Index:
         """One index of a read. A starred axis takes a starred index, written with its ``*`` or without."""
@@ -206,6 +162,8 @@ class ExpressionReader:
                 raise self.error(node, f"axis {position + 1} of '{tensor.name}' is '*{axis}' and takes no lookup")
             return self.lookup(inner, tensor, position)
         if inner.id not in self.bound and inner.id not in self.scope:
+            if self.tensors().get(inner.id, Tensor("", ())).integer and not isinstance(node, ast.Starred):
+                return self.lookup(inner, tensor, position)
             raise self.error(node, f"the index '{inner.id}' is neither on the left nor reduced")
         index = self.bound.get(inner.id, inner.id)
         star = inner.id in self.stars
@@ -217,9 +175,11 @@ class ExpressionReader:
         return index
 
     def lookup(self, node: ast.expr, tensor: Tensor, position: int) -> Lookup:
-        if not (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)):
-            raise self.error(node, f"slot {position + 1} of '{tensor.name}' must be an axis or an integer tensor such as t[n]")
-        labels = self.known(node, node.value.id)
+        name = node.value if isinstance(node, ast.Subscript) else node
+        if not isinstance(name, ast.Name):
+            wanted = f"slot {position + 1} of '{tensor.name}' must be an axis or an integer tensor such as t[n]"
+            raise self.error(node, f"{wanted}; {self.whole(tensor)}")
+        labels = self.known(node, name.id)
         if labels.labels is None:
             raise self.error(
                 node, f"'{labels.name}' indexes '{tensor.name}' but is not declared as '{labels.name}[...] in axis'"
@@ -233,23 +193,29 @@ class ExpressionReader:
         try:
             if self.depth > DEEPEST:
                 raise self.too_deep(node)
-            inner = self.read(node, labels.name, slots_of(node))
+            inner = self.read(node, labels.name, slots_of(node) if isinstance(node, ast.Subscript) else [])
         finally:
             self.depth -= 1
         return Lookup(inner.name, inner.index)
+
+    def call_op(self, node: ast.Call, head: str, left: Tensor | None) -> Tree:
+        """Include the equations of an op; returns the read of its result."""
+        raise NotImplementedError
 
     # ---- calls -----------------------------------------------------------------------------------------------------
 
     def call(self, node: ast.Call) -> Tree:
         if isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
             return self.reduction(node, node.func.value.id, slots_of(node.func))
+        if isinstance(node.func, ast.Attribute):
+            raise self.error(node, hints.attribute(node.func, self.spelled()))
         if not isinstance(node.func, ast.Name):
             raise self.error(node, "expected a function, a reduction such as sum[n](...), or an op")
         head = node.func.id
         if head == "size":
             return self.size(node)
         if head in REDUCTIONS:
-            raise self.error(node, f"'{head}' must name its axes: {head}[n](...)")
+            raise self.error(node, hints.unnamed_reduction(node, head, self.spelled()))
         if is_function(head):
             return self.function(node, head)
         return self.call_op(node, head, None)
@@ -272,7 +238,9 @@ class ExpressionReader:
 
     def reduction(self, node: ast.Call, kind: str, slots: list[ast.expr]) -> Tree:
         if kind not in REDUCTIONS:
-            raise self.error(node, f"unknown reduction '{kind}'; known: {', '.join(REDUCTIONS)}")
+            if is_function(kind) or self.catalogue(kind):
+                raise self.error(node, f"'{kind}' reduces nothing: write {kind}(...), or sum[n](...)")
+            raise self.error(node, f"unknown reduction '{kind}'; known: {', '.join(REDUCTIONS)}{hints.meant(kind, REDUCTIONS)}")
         if len(node.args) != 1 or node.keywords:
             raise self.error(node, f"'{kind}' takes one expression")
         outer, names = dict(self.bound), list[str]()
@@ -302,82 +270,10 @@ class ExpressionReader:
             raise self.error(node.args[0], f"no input has an axis '{axis}'")
         return Size(axis)
 
-    # ---- ops of the catalogue --------------------------------------------------------------------------------------
-
-    def call_op(self, node: ast.Call, head: str, left: Tensor | None) -> Tree:
-        """Include the equations of an op; returns the read of its result, which is ``left`` itself if that is given."""
-        callee = None if head == self.name else self.catalogue(head)
-        if callee is None:
-            known = "an op cannot call itself" if head == self.name else f"unknown function or op '{head}'"
-            raise self.error(node, known)
-        if len(callee.outputs) != 1:
-            raise self.error(node, f"'{head}' has {len(callee.outputs)} outputs and cannot be called inside equations")
-        arguments = self.arguments(node, head, left)
-        try:
-            equations, result, assumptions = include(callee, self.prefix(head), arguments, self.tensors())
-        except Misfit as error:
-            raise self.error(node, str(error)) from None
-        loose = [i for i in free_indices(result) if i not in (*self.scope, *self.bound.values())]
-        if loose:
-            raise self.error(node, f"the index '{loose[0]}' of the result of '{head}' is neither on the left nor reduced")
-        for e in equations:
-            self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
-        for a in assumptions:
-            # What is computed has the signs that its equation gives it; only what is given can be assumed.
-            given = isinstance(a.left, Read) and a.left.name in {**self.inputs, **self.constants}
-            if given and a not in self.assumptions:
-                self.assumptions.append(a)
-        return result
-
-    def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
-        """The call's arguments. Their indices stand for axes, so they need not be on the left: ``linear(x[n, k], ...)``."""
-        scope = self.scope
-        self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in scope and i not in self.bound))
-        try:
-            positional = [self.value(a) for a in node.args]
-        finally:
-            self.scope = scope
-        keywords: dict[str, Tree] = {}
-        for kw in node.keywords:
-            if kw.arg is None:
-                raise self.error(kw.value, "'**' has no meaning here: write each constant as name=value")
-            keywords[kw.arg] = self.value(kw.value)
-        return Arguments(positional, keywords, left, frozenset(self.constants))
-
-    def prefix(self, head: str) -> str:
-        """The op's name, numbered from the second call on."""
-        taken = {*self.inputs, *self.outputs, *self.constants, *self.equations}
-        prefix, count = head, 1
-        while any(name.startswith(prefix + "_") for name in taken):
-            count += 1
-            prefix = f"{head}{count}"
-        return prefix
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {**self.inputs, **{e.name: Tensor(e.name, e.index) for e in self.equations.values()}}
-
 
 def slots_of(node: ast.Subscript) -> list[ast.expr]:
     """What stands between the brackets, one node per axis."""
     return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
-
-
-def _written_indices(args: list[ast.expr]) -> list[str]:
-    """The names that stand as plain indices in the arguments and that no reduction there binds, in order."""
-    found: dict[str, None] = {}
-    local: set[str] = set()
-    for arg in args:
-        nodes = list(ast.walk(arg))
-        heads = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
-        for n in nodes:
-            if isinstance(n, ast.Subscript):
-                names = [s.value if isinstance(s, ast.Starred) else s for s in slots_of(n)]
-                plain = [s.id for s in names if isinstance(s, ast.Name)]
-                if id(n) in heads:
-                    local.update(plain)
-                else:
-                    found.update(dict.fromkeys(plain))
-    return [name for name in found if name not in local]
 
 
 def _depth(tree: Tree) -> int:
@@ -388,8 +284,3 @@ def _depth(tree: Tree) -> int:
         deepest = max(deepest, level)
         stack += [(child, level + 1) for child in children(node)]
     return deepest
-
-
-def _spelled(node: ast.expr) -> str:
-    """What a reader calls a construct that is not in the whitelist."""
-    return type(node.op).__name__ if isinstance(node, ast.UnaryOp | ast.BoolOp) else type(node).__name__

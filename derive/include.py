@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from derive.assumptions import HOLDS
 from derive.literals import constant_value
 from derive.syntax import (
     Compare,
@@ -40,13 +39,14 @@ class Misfit(ValueError):
 class Arguments:
     """What a call gives an op: expressions by position and by keyword, and the tensor it is assigned to, if any.
 
-    ``constants`` are the names of the caller's constants.
+    ``constants`` are the names of the caller's constants, ``names`` all that its text uses anywhere.
     """
 
     positional: list[Tree]
     keywords: dict[str, Tree]
     left: Tensor | None
     constants: frozenset[str]
+    names: frozenset[str]
 
 
 def include(
@@ -56,7 +56,7 @@ def include(
 
     ``tensors`` are those that the caller knows so far. Raises Misfit where the call does not fit the signature.
     """
-    call = _Call(op, prefix, arguments, dict(tensors))
+    call = _Call(op, prefix, arguments, dict(tensors), arguments.left)
     call.bind_constants()
     call.bind_inputs()
     call.bind_output()
@@ -71,12 +71,14 @@ class _Call:
 
     ``slots`` are the caller's indices for each axis of the callee, ``axes`` the caller's axis names (distinct, so that a
     diagonal argument captures nothing) for each axis of the callee, ``values`` what stands for its inputs and constants.
+    ``left`` is the tensor that the result is, where its axes are those of the left side.
     """
 
     op: Op
     prefix: str
     arguments: Arguments
     tensors: dict[str, Tensor]
+    left: Tensor | None
     before: list[Equation] = field(default_factory=list)
     values: dict[str, Tree] = field(default_factory=dict)
     slots: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -129,7 +131,7 @@ class _Call:
         free = free_indices(given)
         axes: dict[str, Index] = {}
         for i in free:
-            axes[i] = fresh_index(axis_of(i), {str(a) for a in axes.values()})
+            axes[i] = self.axis_for(axis_of(i), axis_of(i), {str(a) for a in axes.values()})
         equation = Equation(f"{self.prefix}_{tensor.name}", tuple(str(axes[i]) for i in free), rename(given, axes))
         self.before.append(equation)
         self.tensors[equation.name] = Tensor(equation.name, equation.index)
@@ -154,8 +156,11 @@ class _Call:
                 raise Misfit(f"the axis '{axis}' of '{self.op.name}' is both {both}")
 
     def bind_output(self) -> None:
-        """Axes of the output that no input has (the ``j`` of a Gram matrix) are those of the left side."""
-        left, output = self.arguments.left, self.op.outputs[0]
+        """Axes of the output that no input has (the ``j`` of a Gram matrix) are those of the left side.
+
+        A result that is transposed or repeated along further axes is a tensor of its own, which the left side reads.
+        """
+        left, output = self.left, self.op.outputs[0]
         position = 0
         for axis in output.axes:
             if axis not in self.slots:
@@ -167,26 +172,41 @@ class _Call:
             position += len(self.slots[axis])
         made = tuple(i for axis in output.axes for i in self.slots[axis])
         if left is not None and made != left.axes:
-            raise Misfit(f"'{self.op.name}' gives the axes [{', '.join(made)}], not [{', '.join(left.axes)}]")
+            self.left = None
 
     def choose_axes(self) -> None:
-        """Distinct axis names of the caller's for every axis of the callee, its internal ones included."""
-        taken: set[str] = set()
-        for axis, indices in self.slots.items():
+        """Distinct axis names of the caller's for every axis of the callee, its internal ones included.
+
+        Where the caller gives one axis for two of the callee (``attention(x[n, d], x[n, d], x[n, d])``), the second has a name
+        of its own, and the reads say that their lengths are equal. The axes of the result come first, to keep theirs.
+        """
+        taken = set[str]()
+        for axis in dict.fromkeys((*self.op.outputs[0].axes, *self.slots)):
             names = []
-            for i in indices:
-                names.append(fresh_index(axis_of(i), taken))
+            for i in self.slots[axis]:
+                names.append(self.axis_for(axis_of(i), axis, taken))
                 taken.add(names[-1])
             self.axes[axis] = tuple(names)
-        if self.arguments.left is not None:
-            taken |= set(self.arguments.left.axes)
-        callers = {a for t in self.tensors.values() for a in t.axes} | set(self.tensors)
+        if self.left is not None:
+            taken |= set(self.left.axes)
+        callers = {a for t in self.tensors.values() for a in t.axes}
         for e in self.op.equations:
             for axis in map(axis_of, (*e.index, *_bound(e.rhs))):
                 if axis not in self.axes:
-                    name = axis if axis not in callers | taken else f"{self.prefix}_{axis}"
-                    self.axes[axis] = (name,)
-                    taken.add(name)
+                    self.axes[axis] = (self.axis_for(axis, axis, callers | taken),)
+                    taken.add(self.axes[axis][0])
+
+    def axis_for(self, wanted: str, own: str, taken: set[str]) -> str:
+        """The axis ``wanted``; where that is taken, a name made from the callee's ``own`` that no axis and no tensor has."""
+        if wanted not in taken and wanted not in self.arguments.constants | set(self.tensors):
+            return wanted
+        used = taken | self.arguments.names | {a for t in self.tensors.values() for a in t.axes}
+        stem, count = own if own not in used else f"{self.prefix}_{own}", 1
+        name = stem
+        while name in used:
+            count += 1
+            name = f"{stem}{count}"
+        return name
 
     def result(self) -> Read:
         output = self.op.outputs[0]
@@ -199,7 +219,7 @@ class _Call:
             assert isinstance(a.left, Read) and isinstance(a.right, Num)
             value = self.values[a.left.name]
             number = constant_value(value)
-            if number is not None and not _HOLDS[a.rel](number, a.right.value):
+            if number is not None and not HOLDS[a.rel](number, a.right.value):
                 raise Misfit(f"'{self.op.name}' assumes {a.left.name} {a.rel} {a.right.value}, not {number}")
             equations = {e.name for e in self.before}
             if isinstance(value, Read) and value.name not in equations:
@@ -209,8 +229,8 @@ class _Call:
     # ---- the callee's equations ------------------------------------------------------------------------------------
 
     def name_of(self, name: str) -> str:
-        if self.arguments.left is not None and name == self.op.outputs[0].name:
-            return self.arguments.left.name
+        if self.left is not None and name == self.op.outputs[0].name:
+            return self.left.name
         return f"{self.prefix}_{name}"
 
     def equation(self, e: Equation) -> Equation:
@@ -270,16 +290,6 @@ class _Call:
 
 def _product(factors: list[Tree]) -> Tree:
     return Mul(tuple(factors)) if len(factors) > 1 else factors[0] if factors else Num(Fraction(1))
-
-
-_HOLDS: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def _bound(tree: Tree) -> list[str]:

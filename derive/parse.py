@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 import keyword
-import re
-import warnings
+from collections.abc import Callable, Iterable
 
+from derive import hints
+from derive.assumptions import contradiction
+from derive.calls import CallReader
 from derive.errors import OpError
-from derive.expressions import Catalogue, ExpressionReader, slots_of
+from derive.expressions import slots_of
 from derive.formula import infer_inputs
 from derive.functions import is_function
 from derive.literals import default_text, literal
+from derive.names import Catalogue
 from derive.syntax import Compare, Constant, Equation, Num, Op, Read, Tensor, axis_of, index_names, walk
+from derive.text import LONGEST, plain, statements
 
 __all__ = ["RESERVED", "Catalogue", "parse", "parse_formula"]
 
@@ -29,6 +33,7 @@ def parse(
     text: str,
     *,
     catalogue: Catalogue = lambda name: None,
+    known_ops: Callable[[], Iterable[str]] = tuple,
     sizes: dict[str, int] | None = None,
     title: str = "",
     source: str = "",
@@ -36,71 +41,62 @@ def parse(
 ) -> Op:
     """Read an op: its signature, then assumptions and equations.
 
-    ``catalogue`` finds the ops that the equations may call. ``sizes`` are the axis lengths at which costs are compared.
-    Raises OpError with the op, the line and the column of what cannot be understood.
+    ``catalogue`` finds the ops that the equations may call, and ``known_ops`` gives their names. ``sizes`` are the axis lengths
+    at which costs are compared. Raises OpError with the op, the line and the column of what cannot be understood.
     """
-    statements = _statements(text, _name_in(text) or "op")
-    reader = _Reader(text, catalogue)
-    reader.signature(statements[0])
-    for statement in statements[1:]:
+    text = plain(text)
+    first, *rest = statements(text)
+    reader = _Reader(text, catalogue, known_ops)
+    reader.look_ahead([first, *rest])
+    reader.signature(first)
+    for statement in rest:
         reader.statement(statement)
     return reader.finish(sizes or {}, title, source, notes)
 
 
-def parse_formula(text: str, *, catalogue: Catalogue = lambda name: None) -> Op:
+def parse_formula(text: str, *, catalogue: Catalogue = lambda name: None, known_ops: Callable[[], Iterable[str]] = tuple) -> Op:
     """Read a single equation whose unassigned names are its inputs: ``y[i] = exp(-x[i]**2)``. The op has the output's name."""
-    statements = _statements(text, "formula")
-    if len(statements) != 1:
-        raise OpError(f"expected one equation, found {len(statements)} statements", op="formula")
-    reader = _Reader(text, catalogue)
-    reader.infer_signature(statements[0])
-    reader.statement(statements[0])
+    text = plain(text)
+    body = statements(text)
+    if len(body) != 1:
+        raise OpError(f"expected one equation, found {len(body)} statements", op="formula")
+    reader = _Reader(text, catalogue, known_ops)
+    reader.look_ahead(body)
+    reader.infer_signature(body[0])
+    reader.statement(body[0])
     return reader.finish({}, "", "", ())
 
 
-def _statements(text: str, op: str) -> list[ast.stmt]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            body = ast.parse(text).body
-    except SyntaxError as error:
-        raise OpError(
-            f"not an equation: {error.msg}", op=op, line=error.lineno, column=max((error.offset or 1) - 1, 0)
-        ) from None
-    except (RecursionError, MemoryError):
-        raise OpError("the text is nested too deeply, or one expression of it is too long", op=op) from None
-    except ValueError as error:
-        raise OpError(f"the text cannot be read: {error}", op=op) from None
-    if not body:
-        raise OpError("the text is empty: expected a signature such as 'y[n] = op(x[n])'", op=op)
-    return body
-
-
-def _name_in(text: str) -> str | None:
-    """The op's name as far as it can be told from text that may not parse."""
-    found = re.search(r"=\s*([A-Za-z_]\w*)\s*\(", text)
-    return found[1] if found else None
-
-
-class _Reader(ExpressionReader):
+class _Reader(CallReader):
     """Reads the statements of one op in order."""
 
-    def __init__(self, text: str, catalogue: Catalogue):
-        super().__init__(text, catalogue)
+    def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]]):
+        super().__init__(text, catalogue, known_ops)
         self.places: dict[str, ast.AST] = {}
         self.formula = False
+
+    def look_ahead(self, body: list[ast.stmt]) -> None:
+        """Note every name of the text, with which no name that a call brings may collide, and the line of each equation."""
+        self.words = frozenset(n.id for statement in body for n in ast.walk(statement) if isinstance(n, ast.Name))
+        for node in body[1:]:
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            name = target.value if isinstance(target, ast.Subscript) else target
+            if isinstance(name, ast.Name):
+                self.lines.setdefault(name.id, node.lineno)
 
     # ---- signature -------------------------------------------------------------------------------------------------
 
     def signature(self, node: ast.stmt) -> None:
         if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.Call)):
-            raise self.error(node, "the first statement must be the signature, such as 'y[n] = op(x[n], eps=1e-5)'")
+            raise self.error(
+                node, "the first statement must be the signature, such as 'y[n] = op(x[n], eps=1e-5)'; equations follow"
+            )
         call = node.value
         if not isinstance(call.func, ast.Name):
             raise self.error(call, "expected the op's name before '('")
+        if not is_function(call.func.id):
+            self.check_name(call.func.id, call.func)
         self.name = call.func.id
-        if not is_function(self.name):
-            self.check_name(self.name, call.func)
         for argument in call.args:
             tensor = self.declared(argument, signature=True)
             if tensor.name in self.inputs:
@@ -124,7 +120,7 @@ class _Reader(ExpressionReader):
         self.check_name(kw.arg, kw)
         if kw.arg in {**self.inputs, **self.constants}:
             raise self.error(kw, f"the name '{kw.arg}' is given twice")
-        value = self.checked(kw.value, lambda: literal(kw.value))
+        value = self.checked(kw.value, lambda: literal(kw.value, self.text))
         source = ast.get_source_segment(self.text, kw.value) or ""
         self.constants[kw.arg] = Constant(kw.arg, default_text(source, value))
         self.places[kw.arg] = kw
@@ -190,7 +186,7 @@ class _Reader(ExpressionReader):
         elif isinstance(node, ast.Assign) and len(node.targets) == 1:
             self.equation(node)
         else:
-            raise self.error(node, "expected an equation 'name[axes] = expression' or an assumption such as 'eps > 0'")
+            raise self.error(node, hints.statement(node))
 
     def assumption(self, node: ast.Compare) -> None:
         if len(node.ops) != 1:
@@ -202,12 +198,22 @@ class _Reader(ExpressionReader):
         left, right = node.left, node.comparators[0]
         tensor = self.declared(left) if isinstance(left, ast.Name | ast.Subscript) else None
         if tensor is None or tensor.name not in {**self.inputs, **self.constants}:
-            raise self.error(
-                left, "an assumption compares an input or a constant of the signature with a number, such as 'eps > 0'"
-            )
+            what = "an assumption compares an input or a constant of the signature with a number, such as 'eps > 0'"
+            raise self.error(left, what + hints.mirrored(node))
         if tensor.axes and tensor.axes != self.inputs.get(tensor.name, tensor).axes:
             raise self.error(left, f"'{tensor.name}' with these axes is not an input of the signature")
-        self.assumptions.append(Compare(rel, Read(tensor.name), Num(self.checked(right, lambda: literal(right)))))
+        number = self.checked(right, lambda: literal(right, self.text))
+        self.assume(Compare(rel, Read(tensor.name), Num(number)), node)
+
+    def assume(self, assumption: Compare, node: ast.AST) -> None:
+        """Add an assumption unless it is there; OpError where it contradicts the others or the constant's default."""
+        if assumption in self.assumptions:
+            return
+        self.assumptions.append(assumption)
+        assert isinstance(assumption.left, Read)
+        constant = self.constants.get(assumption.left.name)
+        if problem := contradiction(assumption.left.name, constant.default if constant else None, self.assumptions):
+            raise self.error(node, problem)
 
     def labels(self, node: ast.Compare) -> None:
         """``t[n] in c``: the values of ``t`` index the axis ``c``."""
@@ -234,12 +240,14 @@ class _Reader(ExpressionReader):
         elif self.outputs[left.name].axes != left.axes:
             want = ", ".join(self.outputs[left.name].axes)
             raise self.error(target, f"the signature gives '{left.name}' the axes [{want}]")
-        self.scope, self.bound = left.axes, {}
+        self.left, self.scope, self.bound = left.name, left.axes, {}
         head = node.value.func.id if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) else None
         if isinstance(node.value, ast.Call) and head and self.catalogue_op(head):
-            self.call_op(node.value, head, left)
+            tree = self.call_op(node.value, head, left)
         else:
-            self.equations[left.name] = Equation(left.name, left.axes, self.expression(node.value), node.lineno)
+            tree = self.expression(node.value)
+        if left.name not in self.equations:  # a call whose result is the left side has brought the equation
+            self.equations[left.name] = Equation(left.name, left.axes, tree, node.lineno)
 
     def catalogue_op(self, name: str) -> bool:
         """A function is itself even where the catalogue has an op of that name: ``tanh``."""
@@ -249,14 +257,17 @@ class _Reader(ExpressionReader):
 
     def check_name(self, name: str, node: ast.AST, kind: str = "") -> None:
         if name in RESERVED or keyword.iskeyword(name) or keyword.issoftkeyword(name) or is_function(name):
-            raise self.error(node, f"{kind}'{name}' is a reserved word of the language or of a backend")
+            raise self.error(node, f"{kind}'{name}' is a reserved word of the language or of a backend; write '{name}_', say")
+        if len(name) > LONGEST:
+            raise self.error(node, f"{kind}'{name[:20]}...' has {len(name)} letters; a name has at most {LONGEST}")
         if name.startswith("_") or not name.isascii():
             raise self.error(node, f"{kind}'{name}' must be ASCII and must not start with '_'")
 
     def finish(self, sizes: dict[str, int], title: str, source: str, notes: tuple[str, ...]) -> Op:
         for name in self.outputs:
             if name not in self.equations:
-                raise self.error(self.places[name], f"the output '{name}' is never assigned")
+                first = "; the first statement is the signature, and equations follow" if not self.equations else ""
+                raise self.error(self.places[name], f"the output '{name}' is never assigned{first}")
         self.check_collisions()
         self.check_lengths()
         return Op(

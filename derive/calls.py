@@ -1,0 +1,96 @@
+"""Calls of the catalogue's ops inside equations: their arguments, and the equations that they bring."""
+
+from __future__ import annotations
+
+import ast
+
+from derive import hints
+from derive.expressions import ExpressionReader, slots_of
+from derive.functions import NARY, REDUCTIONS, SUGAR, UNARY
+from derive.include import Arguments, Misfit, include
+from derive.syntax import Compare, Equation, Read, Tensor, Tree, free_indices
+
+
+class CallReader(ExpressionReader):
+    """Reads expressions that may call ops."""
+
+    def call_op(self, node: ast.Call, head: str, left: Tensor | None) -> Tree:
+        """Include the equations of an op; returns the read of its result, which is ``left`` itself if that is given."""
+        callee = None if head == self.name else self.catalogue(head)
+        if callee is None:
+            raise self.error(node, self.uncallable(head))
+        if len(callee.outputs) != 1:
+            raise self.error(node, f"'{head}' has {len(callee.outputs)} outputs and cannot be called inside equations")
+        arguments = self.arguments(node, head, left)
+        try:
+            equations, result, assumptions = include(callee, self.prefix(head), arguments, self.tensors())
+        except Misfit as error:
+            raise self.error(node, str(error)) from None
+        loose = [i for i in free_indices(result) if i not in (*self.scope, *self.bound.values())]
+        if loose:
+            raise self.error(node, f"the index '{loose[0]}' of the result of '{head}' is neither on the left nor reduced")
+        for e in equations:
+            self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
+        for a in assumptions:
+            # What is computed has the signs that its equation gives it; only what is given can be assumed.
+            given = isinstance(a.left, Read) and a.left.name in {**self.inputs, **self.constants}
+            if given:
+                self.assume(a, node)
+        return result
+
+    def uncallable(self, head: str) -> str:
+        """Why a name in call position is neither a function nor an op."""
+        if head in {**self.inputs, **self.constants, **self.equations}:
+            axes = ", ".join(self.spelled().get(head, ()))
+            return (
+                f"'{head}' is no function; a product is written a*b, and axes stand in square brackets: {head}[{axes or 'n'}]"
+            )
+        if head == self.name:
+            return "an op cannot call itself"
+        return hints.unknown_function(head, (*UNARY, *SUGAR, *NARY, *REDUCTIONS, *self.known_ops()))
+
+    def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
+        """The call's arguments. Their indices stand for axes, so they need not be on the left: ``linear(x[n, k], ...)``."""
+        scope = self.scope
+        self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in scope and i not in self.bound))
+        try:
+            positional = [self.value(a) for a in node.args]
+        finally:
+            self.scope = scope
+        keywords: dict[str, Tree] = {}
+        for kw in node.keywords:
+            if kw.arg is None:
+                raise self.error(kw.value, "'**' has no meaning here: write each constant as name=value")
+            keywords[kw.arg] = self.value(kw.value)
+        return Arguments(positional, keywords, left, frozenset(self.constants), self.words)
+
+    def prefix(self, head: str) -> str:
+        """The op's name, numbered from the second call on."""
+        taken = {*self.inputs, *self.outputs, *self.constants, *self.equations, *self.words}
+        prefix, count = head, 1
+        while any(name.startswith(prefix + "_") for name in taken):
+            count += 1
+            prefix = f"{head}{count}"
+        return prefix
+
+    def assume(self, assumption: Compare, node: ast.AST) -> None:
+        """Add an assumption about an input or a constant."""
+        raise NotImplementedError
+
+
+def _written_indices(args: list[ast.expr]) -> list[str]:
+    """The names that stand as plain indices in the arguments and that no reduction there binds, in order."""
+    found: dict[str, None] = {}
+    local: set[str] = set()
+    for arg in args:
+        nodes = list(ast.walk(arg))
+        heads = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
+        for n in nodes:
+            if isinstance(n, ast.Subscript):
+                names = [s.value if isinstance(s, ast.Starred) else s for s in slots_of(n)]
+                plain = [s.id for s in names if isinstance(s, ast.Name)]
+                if id(n) in heads:
+                    local.update(plain)
+                else:
+                    found.update(dict.fromkeys(plain))
+    return [name for name in found if name not in local]
