@@ -9,16 +9,19 @@ NODE_READY := $(NODE)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help derive test check lint atlas notebook bench bench-save clean
+.PHONY: help derive test test-systems check lint atlas notebook bench bench-save clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 derive: $(READY) ## derive and certify every op, write generated/, end in a table
 	$(BIN)/python -m codegen derive
 
 test: $(READY) ## run the whole test suite
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
+
+test-systems: $(READY) ## check 2,000 random systems of equations in every backend, about an hour
+	$(BIN)/python -m tests.systems --count 2000 --jobs $$(nproc 2>/dev/null || echo 2) --quiet --shrink
 
 check: $(READY) ## compare generated/ with what would be generated; print the differences
 	$(BIN)/python -m codegen check

@@ -95,8 +95,8 @@ class ExpressionReader(NameReader):
                 return self.call(node)
             case ast.Starred():
                 raise self.error(node, "'*' belongs to an axis, inside brackets: x[*s]")
-            case ast.Attribute():
-                raise self.error(node, hints.attribute(node, self.spelled()))
+            case (ast.Attribute() as owner) | ast.Subscript(value=ast.Attribute() as owner):
+                raise self.error(node, hints.attribute(owner, self.spelled()))
         raise self.error(node, hints.expression(node))
 
     # ---- operators -------------------------------------------------------------------------------------------------

@@ -40,7 +40,6 @@ _EXPRESSIONS: dict[type[ast.expr], str] = {
     ast.IfExp: KEYWORDS["if"],
     ast.Lambda: KEYWORDS["lambda"],
     ast.BoolOp: f"'and' and 'or' have no meaning here; {_CONDITIONS}",
-    ast.Subscript: "one pair of square brackets holds all axes: x[n, d]",
     ast.ListComp: KEYWORDS["for"],
     ast.GeneratorExp: KEYWORDS["for"],
     ast.SetComp: KEYWORDS["for"],
@@ -110,6 +109,8 @@ def statement(node: ast.stmt) -> str:
 
 def expression(node: ast.expr) -> str:
     """What to say of an expression that is not in the whitelist."""
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Subscript):
+        return "one pair of square brackets holds all axes: x[n, d]"
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         return "'not' has no meaning here; compare the other way round"
     if isinstance(node, ast.UnaryOp):
@@ -202,7 +203,17 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 def unknown_function(name: str, known: Iterable[str]) -> str:
     said = f"; write {ELSEWHERE[name]}" if name in ELSEWHERE else meant(name, known)
-    return f"unknown function or op '{name}'{said}"
+    return f"unknown function or op '{short(name)}'{said}"
+
+
+def short(name: str) -> str:
+    return name if len(name) <= 40 else f"{name[:37]}..."
+
+
+def listed(names: list[str]) -> str:
+    """The names, the first twelve of them where there are more."""
+    shown = ", ".join(map(short, names[:12]))
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
 def brief(node: ast.expr, otherwise: str = "...") -> str:

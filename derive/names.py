@@ -71,7 +71,8 @@ class NameReader:
         if name in self.lines:
             raise self.error(node, self.too_early(name))
         known = [*self.inputs, *self.constants, *self.equations]
-        raise self.error(node, f"unknown name '{name}'; known here: {', '.join(known)}{hints.meant(name, known)}")
+        near = hints.meant(name, known)
+        raise self.error(node, f"unknown name '{hints.short(name)}'; known here: {hints.listed(known)}{near}")
 
     def too_early(self, name: str) -> str:
         """That a name is read before it has its equation."""

@@ -31,6 +31,7 @@ from tests.systems import language
 from tests.systems.points import Array, Point, points
 
 BACKENDS = ("numpy", "torch", "native")
+DTYPES: tuple[type, ...] = (np.float64, np.float32)
 #: In float64 a difference counts from this part of an entry's own terms, or that of the largest terms of its tensor.
 OWN, LARGEST = 1e-7, 1e-11
 #: The same in float32, where only a wrong type or a wrong formula is looked for.
@@ -88,15 +89,15 @@ class Failure(Exception):
         self.verdict = verdict
 
 
-def check(text: str, seed: int, backends: tuple[str, ...] = BACKENDS, limit: float = 20.0) -> Verdict:
-    """What becomes of a text; ``limit`` is the time of each stage, in seconds."""
+def check(text: str, seed: int, backends: tuple[str, ...] = BACKENDS, limit: float = 20.0, narrow: bool = True) -> Verdict:
+    """What becomes of a text; ``limit`` is the time of each stage in seconds, ``narrow`` has C compiled for float32 too."""
     try:
         found = points(language.read(text), seed)
         kernel = _derived(text, limit)
         if not any(p.checked for p in found):
             return Verdict("pointless", "", "no point at which everything is finite and off the kinks")
         for backend in backends:
-            _backend(kernel, backend, found, limit)
+            _backend(kernel, backend, found, limit, DTYPES if narrow or backend != "native" else DTYPES[:1])
     except Failure as failure:
         return failure.verdict
     return Verdict("ok")
@@ -145,10 +146,10 @@ def _derived(text: str, limit: float) -> Kernel:
 # ---- one backend --------------------------------------------------------------------------------------------------------
 
 
-def _backend(kernel: Kernel, backend: str, found: list[Point], limit: float) -> None:
+def _backend(kernel: Kernel, backend: str, found: list[Point], limit: float, dtypes: tuple[type, ...]) -> None:
     module = staged(f"emit {backend}", limit, lambda: load(kernel, backend))
     for point in found:
-        for dtype in (np.float64, np.float32):
+        for dtype in dtypes:
             for call in CALLS[backend]:
                 stage = f"{call.__name__.strip('_')} {backend}"
                 got = staged(stage, limit, lambda call=call, point=point, dtype=dtype: call(kernel, module, point, dtype))

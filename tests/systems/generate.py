@@ -279,7 +279,7 @@ def _signature(writer: Writer) -> tuple[list[str], list[str]]:
         axes = [a for a in writer.axes if chance(rng, 45)]
         if uncovered and not uncovered & set(axes):
             axes.append(min(uncovered))
-        axes = _shuffled(rng, axes)[:4]
+        axes = _shuffled(rng, axes)[: 1 if chance(rng, 20) else 4]
         if uncovered and not uncovered & set(axes):
             axes = [min(uncovered)]
         t = Known(names.tensor(), tuple(axes), chance(rng, 12))

@@ -1,0 +1,144 @@
+"""Small systems that once failed, and why: wrong values, shapes or types, code that did not run, derivations that did not end.
+
+Each is checked like a random one. Names say what is special about a text.
+"""
+
+from __future__ import annotations
+
+#: Values that were silently wrong.
+VALUES = {
+    "a product of three before a contraction, and a read that makes two axes equal": """
+        y[n, o] = f(g[n, m], u[n, m], W[m, o])
+        y[n, o] = sum[m](silu(g[n, m])*u[n, m]*W[m, o]) + g[n, o]
+    """,
+    "a product of three before a contraction": """
+        y[n, o] = f(g[n, m], u[n, m], W[m, o])
+        y[n, o] = sum[m](silu(g[n, m])*u[n, m]*W[m, o])
+    """,
+    "a quotient of whole numbers": """
+        y[n], z[n] = f(x[n])
+        y[n] = x[n]*((2 + 5)/3)
+        z[n] = tanh(x[n] + 5*3/2)
+    """,
+    "a number of sixteen digits": """
+        y[n] = f(x[n])
+        y[n] = 0.5*x[n]*(1 + tanh(0.7978845608028654*(x[n] + 0.044715*x[n]**3)))
+    """,
+    "numbers beyond 64 bits": """
+        y[n], z[n] = f(x[n])
+        y[n] = x[n]*1e20
+        z[n] = 0.333333333333**2*x[n]
+    """,
+    "whole numbers beyond 32 and 64 bits": """
+        y[n] = f(x[n])
+        y[n] = 2147483648*x[n] + 12345678901234567890*x[n]**2 + x[n]/1e18
+    """,
+    "an output that is a saved maximum": """
+        m[l], y[l] = f(x[l, r])
+        m[l] = max[r](x[l, r])
+        y[l] = m[l]
+    """,
+    "a maximum over several axes beside other terms": """
+        f, g[l] = op(t[l, r, s])
+        f = max[r, s, l](t[l, r, s])
+        g[l] = f*max[r, s](t[l, r, s]) + t[l, l, l]
+    """,
+    "a sum over a starred axis": """
+        y = f(x[*s])
+        y = sum[s](x[*s])
+    """,
+    "a repetition along further axes": """
+        y[d, n, *s] = f(w[n], v[d, *s])
+        y[d, n, *s] = w[n]
+    """,
+    "numbers in both branches": """
+        y[n] = f(x[n])
+        y[n] = where(x[n] > 0, exp(1), 1.05)
+    """,
+    "a name, a saved tensor and an output that are one": """
+        a[k, f], h[f] = op(x[k, f])
+        h[f] = sum[k](x[k, f])
+        a[k, f] = maximum(h[f], x[k, f])
+    """,
+}
+
+#: A starred axis that is neither leading nor alone.
+STARS = {
+    "a star last in a product": "y[c, *s] = f(w[c], x[*s])\ny[c, *s] = w[c]*x[*s]",
+    "a star that moves": "y[r, *s] = f(x[*s, r])\ny[r, *s] = x[*s, r]",
+    "a mean over a star in the middle": "mu[n, c] = f(x[n, c, *s])\nmu[n, c] = mean[s](x[n, c, *s])",
+    "a sum over a star and another axis": "r[*s] = f(a[k, *s])\nr[*s] = sum[k](a[k, *s])",
+    "a sum that shadows a star": "r[*s] = f(a[k, *s])\nr[*s] = sum[k, s](a[k, *s])",
+    "a contraction over a star": "y[c] = f(x[c, *s], g[*s])\ny[c] = sum[s](x[c, *s]*g[*s])",
+    "a softmax over a star": "p[c, *s] = f(x[c, *s])\np[c, *s] = softmax(x[c, *s])",
+    "a total of a star, read beside it": """
+        q[i, *s] = f(v[*s], w[i])
+        h = sum[s](v[*s])
+        q[i, *s] = h*w[i] + v[*s]
+    """,
+    "a star in the middle": "y[a, *s, b] = f(x[a, *s, b], w[b], g[*s])\ny[a, *s, b] = x[a, *s, b]*w[b] + g[*s]",
+    "a matrix before a star": "y[m, *s] = f(A[m, n], x[n, *s])\ny[m, *s] = sum[n](A[m, n]*x[n, *s])",
+    "a maximum over a star": "y[n] = f(x[n, *s])\ny[n] = max[s](x[n, *s])",
+    "labels with a star": "y[d, *s] = f(table[v, d], t[*s])\nt[*s] in v\ny[d, *s] = table[t[*s], d]",
+}
+
+#: What did not run, or did not compile.
+PROGRAMS = {
+    "extrema of constants": """
+        y[n] = f(x[n], lo=-1, k=2)
+        y[n] = maximum(x[n], lo)*where(k > 0, x[n], 2) + abs(k) + sign(2) + erfcx(1) + minimum(k, 3)
+    """,
+    "one tensor for three arguments": "o[n, i, d] = f(x[n, i, d])\no[n, i, d] = attention(x[n, i, d], x[n, i, d], x[n, i, d])",
+    "a call as a factor": "y[a, j] = f(u[a], z[a, j])\ny[a, j] = u[a]*attention(z[a, j], z[a, j], z[a, j])",
+    "a diagonal of a result": "y[n] = f(a[n, k], b[k, n])\ny[n] = 2*matmul(a[n, k], b[k, n])",
+    "a result in another order": "y[d, n, k] = f(x[n, d], w[k])\ny[d, n, k] = softmax(x[n, d])",
+    "a partial diagonal": "f[i, j] = op(b[i, j, k])\nf[i, j] = b[i, j, i]",
+    "an unused input": "y[n] = f(x[n], w[n, m], g)\ny[n] = x[n]**2",
+    "scalars alone": "y = f(a, b)\ny = a*exp(b)",
+    "an output that is an input": "y[n], z = f(x[n], b)\ny[n] = x[n]\nz = b",
+    "an output that is a constant": "y[n], z = f(x[n], c=2)\ny[n] = c\nz = 3",
+    "inputs with the names of a kernel's own": """
+        y[n] = OP(output[n], saved_tensors[n], OP_forward[n], SIZE_MAX, x_term[n])
+        y[n] = output[n]*saved_tensors[n] + OP_forward[n]*SIZE_MAX + x_term[n]**2
+    """,
+    "axes with the names of C": """
+        y[t, I, linux] = f(x[t, I], w[I, linux])
+        y[t, I, linux] = x[t, I]*w[I, linux]
+    """,
+    "a number under a sum": "y = f(x[l, a])\nq[l, a] = 1\ny = sum[l, a](q[l, a]*x[l, a]) + sum[l, a](q[l, a])",
+    "seventy arguments": "y = f({})\ny = {}".format(
+        ", ".join(f"x{k}" for k in range(70)), " + ".join(f"x{k}" for k in range(70))
+    ),
+    "a sum of many powers": "y = f(x)\ny = {}".format(" + ".join(f"x**{k}/{k}" for k in range(1, 41))),
+    "the largest number": "y[n] = f(x[n])\ny[n] = maximum(x[n], -1e308)",
+    "hostile comments": """
+        y[n] = f(x[n])  # * / \\\\ {{ 7*7 }} \\input{x} <script>
+        y[n] = tanh(x[n])  # \"\"\"; raise SystemExit("ran"); z = \"\"\"
+    """,
+    "a comment that ends a comment of C": "y[n] = f(x[n])\ny[n] = x[n]**3  # */ int ran(void) { return 1; } /*",
+}
+
+#: Derivations that did not end, or that a certificate refused.
+DERIVATIONS = {
+    "a product with its transpose": "z[i, j] = f(x[i, j])\nx > 0\nz[i, j] = x[i, j]*x[j, i]",
+    "a positive tensor read at labels and at its index": "O[d] = f(phi[d], t[d])\nt[d] in d\nphi > 0\nO[d] = phi[t[d]]*phi[d]",
+    "a positive scale inside a normalization": """
+        y = f(x[h, m], g[m], b[m])
+        g > 0
+        y = sum[h, m](layernorm(x[h, m]*g[m], g[m], b[m]))
+    """,
+    "the power 0": "y[n] = f(w[n])\nw > 0\ny[n] = w[n]**0 + w[n]",
+    "a sum over what labels look up": "y = f(x[a], t[b])\nt[b] in a\ny = sum[b](exp(x[t[b]]))",
+    "a scalar label": "y = f(x[a], t)\nt in a\ny = x[t]**2 + sum[a](x[a])",
+    "a square of nothing": "y[n] = f(x[n])\ny[n] = (x[n] - x[n])**2 + x[n]",
+    "names of the engine": "y[n] = f(x[n], y_total, x_total)\ny[n] = sum[n](x[n])*y_total + x[n]*x_total",
+    "a maximum of rectified entries": "y[c] = f(x[n, c])\ny[c] = max[n](relu(x[n, c]))",
+    "a maximum of equal entries": "y = f(a[c], b)\nq[c] = b\ny = max[c](q[c])*sum[c](a[c])",
+    "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
+}
+
+KEPT = {
+    f"{kind}: {name}": text
+    for kind, texts in (("values", VALUES), ("stars", STARS), ("programs", PROGRAMS), ("derivations", DERIVATIONS))
+    for name, text in texts.items()
+}

@@ -1,0 +1,82 @@
+"""Random systems of equations: forward and every gradient of every backend against brute force, and what once failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import derive
+from tests.systems import language
+from tests.systems.check import BACKENDS, Verdict, check
+from tests.systems.generate import generate
+from tests.systems.kept import KEPT
+from tests.systems.points import points
+from tests.systems.shrink import shrink
+
+COUNT, CHUNK = 150, 5
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compile without optimization: what the compiler makes of loops is tested elsewhere."""
+    monkeypatch.setenv("BACKPROP_NINJA_CFLAGS", "-O0")
+    yield
+
+
+def judged(text: str, seed: int) -> Verdict:
+    return check(text, seed, BACKENDS, narrow=seed % 3 == 0)
+
+
+def smallest(text: str, seed: int, verdict: Verdict) -> str:
+    def fails(candidate: str) -> bool:
+        try:
+            return judged(candidate, seed).like(verdict)
+        except Exception:
+            return False
+
+    return shrink(text, fails, attempts=60)
+
+
+@pytest.mark.parametrize("start", range(0, COUNT, CHUNK))
+def test_random_systems_are_right_in_every_backend(start: int) -> None:
+    for seed in range(start, start + CHUNK):
+        text = generate(Random(f"suite:{seed}"))
+        verdict = judged(text, seed)
+        assert not verdict.failed, f"{verdict}\n{text}\nshrunk:\n{smallest(text, seed, verdict)}"
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_once_failed_is_right(name: str) -> None:
+    text = "\n".join(line.strip() for line in KEPT[name].strip().splitlines()) + "\n"
+    verdict = check(text, 0, BACKENDS, narrow=False)
+    assert verdict.kind == "ok", f"{verdict}\n{text}"
+
+
+@settings(max_examples=60)
+@given(st.randoms(use_true_random=False))
+def test_every_random_system_parses_and_has_points(rng: Random) -> None:
+    """Both readers agree on what a text says, and the generator is no generator of trivial or empty systems."""
+    text = generate(rng)
+    op, system = derive.parse(text), language.read(text)
+    assert [t.name for t in op.inputs] == list(system.inputs)
+    assert {t.name: t.labels for t in op.inputs if t.labels} == system.labels
+    assert op.stars == system.stars
+
+
+def test_the_generator_covers_the_language() -> None:
+    """Every function, reduction and kind of equation comes up, and nearly every system has a point to be judged at."""
+    texts = [generate(Random(f"cover:{k}")) for k in range(400)]
+    everything = "\n".join(texts)
+    words = (
+        "exp( expm1( log( log1p( tanh( sinh( cosh( sin( cos( atan( erf( erfcx( abs( sign( floor( sqrt( where( maximum( "
+        "minimum( sum[ mean[ max[ min[ size( softmax( layernorm( rmsnorm( batchnorm( attention( silu( gelu( relu( sigmoid( "
+        "log_softmax( "
+        "** pi 1e20 2/3 #"
+    ).split()
+    assert not [w for w in words if w not in everything]
+    judged = [bool([p for p in points(language.read(t), k) if p.checked]) for k, t in enumerate(texts[:100])]
+    assert sum(judged) >= 90
