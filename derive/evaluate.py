@@ -107,6 +107,8 @@ class Real:
             return MP.log1p(arg) if arg > -1 else NAN
         if head == "erfcx":
             return scaled_erfc(MP, arg)
+        if head == "finite":
+            return arg
         if head == "abs":
             return abs(arg)
         return getattr(MP, head)(arg)
