@@ -42,7 +42,10 @@ class FunctionSource:
 
 @dataclass(frozen=True)
 class DifferentiableSource:
-    """The ``autograd.Function`` around a kernel: its names, argument lists and index bookkeeping as text."""
+    """The ``autograd.Function`` around a kernel: its names, argument lists and index bookkeeping as text.
+
+    ``apart`` are the results once more, those that are views of what the forward made as tensors in their own right.
+    """
 
     name: str
     class_name: str
@@ -51,6 +54,7 @@ class DifferentiableSource:
     arguments: Code
     forward: Code
     result: Code
+    apart: Code
     setup: tuple[Code, ...]
     upstream: Code
     prepare: tuple[Code, ...]

@@ -39,13 +39,7 @@ class ArrayPrinter(Products):
         if value.number:
             self.numbers.add(s.name)
         text = self.ordered(value, s.index).text
-        return [f"{s.name} = {(self.copied(text) if self.is_borrowed(s) else text).code}"]
-
-    def is_borrowed(self, s: Statement) -> bool:
-        """Whether a result would be the memory of an argument or of another result, or a view of it."""
-        if s.name not in self.own or not isinstance(s.tree, st.Read) or not all(isinstance(i, str) for i in s.tree.index):
-            return False
-        return s.tree.name in self.own or any(s.tree.name == a.name for a in self.program.arguments)
+        return [f"{s.name} = {(self.copied(text) if s.name in self.copies else text).code}"]
 
     def filled(self, value: Value, s: Statement) -> str:
         """A value that does not depend on every axis of its name, spread over all of them."""

@@ -17,9 +17,9 @@ class Backend:
 
     functions: dict[str, str] = {}
 
-    def __init__(self, program: Program, own: frozenset[str] = frozenset()):
-        """``own`` are the names whose arrays must share no memory with another of them, nor with an argument."""
-        self.program, self.own = program, own
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset()):
+        """``copies`` are the names whose arrays would be the memory of others, and are copied."""
+        self.program, self.copies = program, copies
         #: The axis that stands for any number of them; where it was collapsed it is an axis like any other.
         self.star = program.star if program.star and not program.collapsed else ""
         self.lengths: dict[str, None] = {}

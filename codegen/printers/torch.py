@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from codegen.printers.array import ArrayPrinter
 from codegen.printers.axes import Text, Value
+from codegen.printers.contraction import Contraction
 from codegen.printers.one_hot import OneHot
 from codegen.printers.spelling import ATOM, call, item, method, negated
 from codegen.program import Statement
@@ -53,6 +54,20 @@ class TorchPrinter(ArrayPrinter):
 
     def statement(self, s: Statement) -> list[str]:
         return self.corrected(s) or super().statement(s)
+
+    def apart(self, s: Statement) -> str:
+        """What is called on a statement's tensor so that it can be written into; "" where it can be as it is.
+
+        What repeats its elements is copied. A transpose, an einsum and a tensordot end in a view of what they computed.
+        """
+        if self.scatter(s) is not None:
+            return ""
+        value = self.value(s.tree, s.index)
+        if not value.number and set(s.index) - set(value.axes):
+            return ".clone()"
+        contraction = isinstance(s.tree, st.Reduce) and Contraction.of(s.tree) is not None
+        view = value.axes not in ((), s.index) or (contraction and value.text.level == ATOM)
+        return ".detach()" if view and s.name not in self.copies else ""
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         position = s.index.index(hot.target)

@@ -1,0 +1,83 @@
+"""The differentiable torch op around a kernel: what its ``autograd.Function`` keeps, recomputes and returns."""
+
+from __future__ import annotations
+
+from codegen.printers.memory import alias_of, borrowed
+from codegen.printers.torch import TorchPrinter
+from codegen.program import Kernel
+from codegen.source import Code, DifferentiableSource, code
+from derive import syntax as st
+
+
+def differentiable(kernel: Kernel) -> DifferentiableSource:
+    """The torch op of the kernel's name."""
+    op, backward = kernel.op, kernel.backward
+    inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.outputs]
+    constants = [c.name for c in op.constants]
+    saved = [t.name for t in kernel.saved]
+    extra = [s for s in saved if s not in outputs]
+    forward = f"{op.name}_forward({', '.join([*inputs, *(c.name for c in kernel.forward.constants)])})"
+    read = {a.name for a in backward.arguments} | {c.name for c in backward.constants}
+    # A second derivative starts from the inputs where the forward saved more than its outputs.
+    wanted = [n for n in (*inputs, *constants) if n in read or (extra and (n in inputs or f"{n}," in f"{forward[:-1]},"))]
+    kept = [*(n for n in inputs if n in wanted), *saved]
+    held = [n for n in constants if n in wanted]
+    results = [*outputs, *extra]
+    setup = [f"{_listed([n if n in wanted else '_' for n in (*inputs, *constants)])} = inputs"] if wanted else []
+    setup += [f"{', '.join(results)} = output"] if saved else []
+    setup += [f"ctx.save_for_backward({', '.join(kept)})"] if kept else []
+    setup += [f"ctx.{n} = {n}" for n in held]
+    prepare = [f"{_listed(kept)} = ctx.saved_tensors"] if kept else []
+    gradients = [f"d{n}" if f"d{n}" in backward.results else "None" for n in inputs]
+    arguments = [a.name for a in backward.arguments] + [f"{c.name}" for c in backward.constants]
+    single = len(outputs) == 1
+    return DifferentiableSource(
+        name=op.name,
+        class_name="_" + "".join(w.capitalize() for w in op.name.split("_")),
+        signature=Code(", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])),
+        doc=(
+            f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
+            "",
+            f"Shapes: {', '.join(_shaped(op, t) for t in op.inputs)}.",
+        ),
+        arguments=Code(", ".join([*inputs, *constants])),
+        forward=Code(f"{outputs[0] if single else _tuple(outputs)}, {_unpacked(saved, extra)} = {forward}"),
+        result=Code(", ".join(results)),
+        apart=Code(", ".join([*(f"{n}{_apart(kernel, n)}" for n in outputs), *extra])),
+        setup=code(setup or ["pass"]),
+        upstream=Code(", ".join([f"d{o}" for o in outputs] + ["*_"] * bool(extra))),
+        prepare=code(prepare + [f"{n} = ctx.{n}" for n in held]),
+        recompute=Code(f"_, {_tuple(saved)} = {forward}" if extra else ""),
+        backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
+        returned=Code(", ".join([*gradients, *["None"] * len(constants)])),
+        picked=Code("" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]"),
+    )
+
+
+def _unpacked(saved: list[str], extra: list[str]) -> str:
+    """The tuple of what a forward saved; of an output, what is saved may be another tensor, of higher precision."""
+    return _tuple([n if n in extra else "_" for n in saved]) if extra else "_"
+
+
+def _tuple(names: list[str]) -> str:
+    return f"({_listed(names)})"
+
+
+def _listed(names: list[str]) -> str:
+    """Names on the left of an assignment from a tuple."""
+    return f"{names[0]}," if len(names) == 1 else ", ".join(names)
+
+
+def _shaped(op: st.Op, t: st.Tensor) -> str:
+    return f"{t.name}[{', '.join(f'*{a}' if a in op.stars else a for a in t.axes)}]" if t.axes else t.name
+
+
+def _apart(kernel: Kernel, name: str) -> str:
+    """What makes an output a tensor that its caller may write into, for autograd refuses to write into a view made in here."""
+    program, statements = kernel.forward, {s.name: s for s in kernel.forward.statements}
+    printer, s = TorchPrinter(program, borrowed(program)), statements[name]
+    made = printer.apart(s)
+    while not made and s.name not in printer.copies and (temporary := alias_of(s.tree)):
+        s = statements[temporary]
+        made = printer.apart(s)
+    return made or (".detach()" if program.collapsed and kernel.op.stars & set(statements[name].index) else "")
