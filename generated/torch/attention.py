@@ -78,7 +78,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(q, k, v):
-        o, (P, o) = attention_forward(q, k, v)
+        o, (P, _) = attention_forward(q, k, v)
         return o, P
 
     @staticmethod

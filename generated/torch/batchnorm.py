@@ -89,7 +89,7 @@ class _Batchnorm(torch.autograd.Function):
     @staticmethod
     def forward(x, gamma, beta, eps, ddof):
         y, (xhat, rstd) = batchnorm_forward(x, gamma, beta, eps, ddof)
-        return y, xhat, rstd
+        return y.detach(), xhat, rstd
 
     @staticmethod
     def setup_context(ctx, inputs, output):

@@ -61,7 +61,7 @@ class _Silu(torch.autograd.Function):
 
     @staticmethod
     def forward(x):
-        y, (g, y) = silu_forward(x)
+        y, (g, _) = silu_forward(x)
         return y, g
 
     @staticmethod

@@ -25,7 +25,7 @@ __all__ = ["attention"]
 
 def _forward(attention_forward, q, k, v):
     """What a forward returns, the native one or torch's, without the nesting."""
-    o, (P, o) = attention_forward(q, k, v)
+    o, (P, _) = attention_forward(q, k, v)
     return o, P
 
 

@@ -24,7 +24,7 @@ __all__ = ["silu"]
 
 def _forward(silu_forward, x):
     """What a forward returns, the native one or torch's, without the nesting."""
-    y, (g, y) = silu_forward(x)
+    y, (g, _) = silu_forward(x)
     return y, g
 
 
