@@ -1,8 +1,8 @@
 """One op through all stages, and the whole catalogue.
 
 derive      op          -> derivation
-certify     derivation  -> certificate
 plan        derivation  -> kernel (two programs)
+certify     derivation  -> certificate, with the programs
 lay out     kernel      -> file parts, a backend each
 render      file parts  -> source
 verify      source      -> agreement with autograd
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from codegen.certify import program_checks
 from codegen.layout import PRINTERS, lay_out
 from codegen.native.differentiable import torch_files, torch_package
 from codegen.native.files import exports as native_exports
@@ -56,8 +57,8 @@ def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND,
     start = time.perf_counter()
     derivation = derive(op)
     seconds = time.perf_counter() - start
-    certificate = certify(derivation)
-    kernel = plan(derivation)
+    certificate, kernel = certify(derivation), plan(derivation)
+    certificate = certificate.extended(program_checks(derivation, kernel))
     sources = {b: render_file(lay_out(kernel, b, command), b) for b in ARRAY_BACKENDS if b in backends}
     files = {f"{b}/{op.name}.py": text for b, text in sources.items()}
     files |= op_files(kernel, command) if "native" in backends else {}

@@ -23,7 +23,6 @@ from derive.log_scale import log_relations
 from derive.rounding import rounded
 from derive.simplify import Simplifier
 from derive.stabilise import stabilise
-from derive.strain.verdict import losses
 
 
 def derive(op: st.Op) -> Derivation:
@@ -41,7 +40,6 @@ def derive(op: st.Op) -> Derivation:
     index = {d.name: d.index for d in chain}
     computed, lines, last = rounded(op, names, forward, lines, index)
     style = style_of(op, computed, work.model.size)
-    closed = [Definition(name, index[name], body) for name, body in lines.items()]
     return Derivation(
         op=op,
         written=written,
@@ -51,7 +49,6 @@ def derive(op: st.Op) -> Derivation:
         steps=(*steps, *work.steps, *last),
         lines=tuple(Line(n, index[n], body, to_tree(body, index[n], style)) for n, body in lines.items()),
         gradients=work.gradients,
-        losses=losses(op, computed, closed, style) if op.variant else (),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from types import ModuleType
 
@@ -16,8 +17,11 @@ from codegen.arithmetic import Mpmath
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify import load_kernel
-from derive import evaluate
-from derive.evaluate import MP, REAL, Author, Point, Values
+from derive.certify import Stage
+from derive.certify.arrays import Frame
+from derive.certify.flat import Values
+from derive.certify.numbers import REAL
+from derive.points import Point
 
 NAN, INF = np.nan, np.inf
 ROW = np.array([NAN, 0.0, -0.0, 1.0, -1.0, NAN, 2.0, INF, -INF])
@@ -110,14 +114,14 @@ def test_the_evaluators_of_the_engine(name: str) -> None:
     text, arrays, theirs = SYSTEMS[name]
     op = kernel(name).op
     sizes = {a: n for t, v in zip(op.inputs, arrays, strict=True) for a, n in zip(t.axes, v.shape, strict=True)}
-    tables = {t.name: {k: MP.mpf(float(x)) for k, x in np.ndenumerate(v)} for t, v in zip(op.inputs, arrays, strict=True)}
+    tables = {t.name: [Decimal(float(x)) for x in v.ravel()] for t, v in zip(op.inputs, arrays, strict=True)}
     want = theirs(*map(torch.from_numpy, arrays)).numpy()
-    at = Point(sizes, {})
-    trees = Author(op, at, REAL).run(tables)["y"]
-    terms = Values(at, derive.derive(op).written, dict(tables)).table("y")
-    for table in (trees, terms):
-        got = np.array([float(table[k]) for k in np.ndindex(want.shape)]).reshape(want.shape)
-        np.testing.assert_array_equal(got, want)
+    stage = Stage(op, Point(sizes, {}))
+    trees, terms = stage.trees(tables), Values(stage.frame, REAL, stage.axes, tables, derive.derive(op).written)
+    for e in op.equations:
+        trees.define(e.name, e.index, e.rhs)
+    for found in (trees.nodes["y"].array.values, terms.table("y")):
+        np.testing.assert_array_equal(np.array(found, dtype=float).reshape(want.shape), want)
 
 
 def test_a_condition_and_its_complement_share_what_there_is() -> None:
@@ -125,6 +129,7 @@ def test_a_condition_and_its_complement_share_what_there_is() -> None:
     op = derive.parse("y[n] = f(a[n], b[n], c[n])\ny[n] = where(a[n] < 1, b[n], c[n])")
     derivation = derive.derive(op)
     lines = {line.name: line.body for line in derivation.lines}
-    tables = {"a": {(0,): evaluate.NAN}, "dy": {(0,): MP.mpf(3)}}
-    values = Values(Point({"n": 1}, {}), derivation.forward, dict(tables))
-    assert [values.sum(lines[d], ("n",)).value[0,] for d in ("db", "dc")] == [0, 3]
+    tables = {"a": [REAL.nan], "dy": [Decimal(3)]}
+    axes = {t.name: t.axes for t in op.inputs} | {"dy": ("n",)}
+    values = Values(Frame({"n": 1}), REAL, axes, tables, derivation.forward)
+    assert [values.sum(lines[d], ("n",)) for d in ("db", "dc")] == [[0], [3]]

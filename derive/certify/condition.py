@@ -6,17 +6,20 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 200
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
 
+from derive.certify.flat import Values
+from derive.certify.stage import Stage
 from derive.derivation import Derivation, Step
-from derive.evaluate import MP, Point, Total, Values
+from derive.points import Point
+from derive.terms import Sum
 
 __all__ = ["LIMIT", "harder", "worse"]
 
 #: A condition that counts as none: ``1 - v`` with ``v`` at most a half.
 LIMIT = 3
-#: Sums of absolute values are kept in float64.
-SLACK = 1e-9
+#: What is nothing but rounding of the condition itself.
+SLACK = Decimal(1) + Decimal(10) ** -9
 #: The inputs are so much larger than at the points of the other checks that what saturates is saturated.
 FACTOR = 10
 
@@ -25,19 +28,19 @@ def harder(derivation: Derivation, at: Point) -> Point:
     """The point with larger inputs; labels, constants and upstream gradients stay."""
     tables = dict(at.tables)
     for t in derivation.op.differentiable:
-        tables[t.name] = {k: v * FACTOR for k, v in at.tables[t.name].items()}
+        tables[t.name] = [v * FACTOR for v in at.tables[t.name]]
     return Point(at.sizes, tables)
 
 
-def worse(step: Step, values: Values) -> str:
+def worse(step: Step, values: Values, stage: Stage) -> str:
     """Where the right side of a step is conditioned worse than its left side and than ``LIMIT``, or nothing."""
-    before, after = (_conditions(values.sum(body, step.index)) for body in (step.before, step.after))
-    for k, a in after.items():
-        if a > max(LIMIT, before[k]) * (1 + SLACK):
-            at = f" at [{', '.join(map(str, k))}]" if k else ""
-            return f"the condition rises from {float(before[k]):.3g} to {float(a):.3g}{at}"
+    before, after = (_conditions(values, body, step.index) for body in (step.before, step.after))
+    for k, (a, b) in enumerate(zip(after, before, strict=True)):
+        if a > max(Decimal(LIMIT), b) * SLACK:
+            return f"the condition rises from {float(b):.3g} to {float(a):.3g}{stage.where(step.index, k)}"
     return ""
 
 
-def _conditions(total: Total) -> dict[tuple[int, ...], Any]:
-    return {k: MP.mpf(total.scale[k]) / abs(v) if v else MP.mpf(1) for k, v in total.value.items()}
+def _conditions(values: Values, body: Sum, index: tuple[str, ...]) -> list[Decimal]:
+    pairs = zip(values.sum(body, index), values.magnitudes().sum(body, index), strict=True)
+    return [s / abs(v) if v and v.is_finite() and s.is_finite() else Decimal(1) for v, s in pairs]

@@ -1,0 +1,68 @@
+"""The planned programs evaluated, statement by statement, against what they were planned from.
+
+``plan``: from its arguments alone a program computes the outputs that the equations give, the saved tensors that the
+derivation's definitions give, and the gradients that brute force gives. ``exact plan``: the same modulo random primes, where
+the programs are compared with the flat definitions and lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from codegen.program import Kernel, Program
+from derive.certify import Check, NoPoint, Stage, merged, point, residue_stage
+from derive.certify.flat import Values
+from derive.certify.stage import guarded, reason_of
+from derive.derivation import Derivation
+
+__all__ = ["program_checks"]
+
+Tables = Mapping[str, list[Any]]
+
+
+def program_checks(derivation: Derivation, kernel: Kernel, seeds: tuple[int, ...] = (0, 1)) -> tuple[Check, ...]:
+    """The checks of both programs at the points of a certificate; none where there is no such point."""
+    plain: list[Check] = []
+    exact: list[Check] = []
+    for seed in seeds:
+        if (stage := _stage(derivation, seed)) is not None:
+            truth = {t.name: stage.author.nodes[t.name].array.values for t in derivation.op.outputs} | stage.truth
+            plain = merged(plain, list(_checks(derivation, kernel, stage, "plan", f"seed {seed}", truth)))
+        if (stage := residue_stage(derivation.op, seed)) is not None:
+            exact = merged(exact, list(_checks(derivation, kernel, stage, "exact plan", f"modulo a prime, seed {seed}", {})))
+    return (*plain, *exact)
+
+
+def _stage(derivation: Derivation, seed: int) -> Stage | None:
+    try:
+        return Stage(derivation.op, point(derivation.op, seed))
+    except NoPoint:
+        return None
+
+
+def _checks(derivation: Derivation, kernel: Kernel, stage: Stage, rule: str, at: str, truth: Tables) -> Iterator[Check]:
+    """Each result of the forward and of the backward program, which is given what the forward saved."""
+    values = stage.values([*derivation.forward, *derivation.lines])
+    axes, known = {**stage.axes, **values.axes}, dict(stage.given)
+    for program in (kernel.forward, kernel.backward):
+        found, missing = guarded(partial(_run, program, stage, known, axes))
+        for name in program.results:
+            reason = reason_of(partial(_wrong, name, found or {}, truth, values, stage), at) if found else f"{missing} ({at})"
+            yield Check(rule, name, not reason, reason)
+        known |= {name: found[name] for name in program.results} if found else {}
+
+
+def _wrong(name: str, found: Tables, truth: Tables, values: Values, stage: Stage) -> str:
+    """Where a result of a program differs from what it should be, or nothing."""
+    expected = truth[name] if name in truth else values.table(name)
+    return stage.difference(expected, found[name], values.axes[name])
+
+
+def _run(program: Program, stage: Stage, known: Tables, axes: Mapping[str, tuple[str, ...]]) -> Tables:
+    """The results of a program from its arguments alone (KeyError for what is read and not there)."""
+    given = [*(a.name for a in program.arguments), *(c.name for c in program.constants)]
+    trees = stage.trees({name: known[name] for name in given}, axes)
+    computed = {s.name: trees.define(s.name, s.index, s.tree) for s in program.statements}
+    return {name: computed[name] for name in program.results}

@@ -1,0 +1,54 @@
+"""Certificates: every stage of a derivation, every step and its result, checked in numbers at random points.
+
+Names are bound to their definitions: forward names to theirs, adjoints to what the chain rule says. Then
+
+* ``flatten``: each equation in flat terms has the value that it has as written;
+* ``differences``: the brute-force derivatives of the equations as written are what their values change by;
+* ``chain rule``: each adjoint collects what the definitions that read its name send to it, by dual numbers;
+* every other rule: both sides of the step are equal;
+* ``condition``: the right side of a rewriting for accuracy loses no digits where the left side does not;
+* ``forward``: each name of the author's, as it is computed, has the value that the equations give it;
+* ``closed form``: each line, computed from the other lines alone, equals the chain rule's adjoint, and each gradient equals
+  the brute-force derivative;
+* ``factor``: each line's tree, from which code is made, has the line's value;
+* ``shown``: each line that is printed holds for the forward that is printed, and reads only names that are printed;
+* ``full``: the derivation that keeps the adjoint of every equation.
+
+The same in arithmetic modulo random primes (:mod:`derive.certify.exact`), where no rounding hides anything. Nothing here
+knows a rule, so a wrong one shows as the step in which it was applied, and the first check that fails names the stage.
+"""
+
+from __future__ import annotations
+
+from derive.certify.certificate import DIGITS, Certificate, Check, Exact, merged
+from derive.certify.checks import Checker
+from derive.certify.exact import exact_checks, residue_stage
+from derive.certify.stage import NoPoint, Stage, point
+from derive.derivation import Derivation
+from derive.engine import derive_full
+from derive.points import sizes_of
+
+__all__ = ["DIGITS", "Certificate", "Check", "NoPoint", "Stage", "certify", "merged", "point", "residue_stage"]
+
+
+def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
+    """Check a derivation at one random point for every seed. Failures are reported in the certificate, never raised."""
+    op = derivation.op
+    full = derive_full(op)
+    sizes: list[tuple[tuple[str, int], ...]] = []
+    checks: list[Check] = []
+    draws: list[tuple[list[Check], Exact]] = []
+    for seed in seeds:
+        try:
+            at = point(op, seed)
+        except NoPoint as error:
+            found = [Check("point", op.name, False, str(error))]
+        else:
+            found = Checker(derivation, full, at, seed).run()
+        checks = merged(checks, found)
+        sizes.append(tuple(sizes_of(op, seed).items()))
+        draws.append(exact_checks(derivation, full, seed))
+    exact: list[Check] = []
+    for found, _ in draws:
+        exact = merged(exact, found)
+    return Certificate(op.name, tuple(seeds), tuple(sizes), (*checks, *exact), tuple(draw for _, draw in draws))

@@ -1,0 +1,87 @@
+"""Arrays over named axes, as lists with the last axis fastest. Nothing here knows an expression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+__all__ = ["Array", "Frame", "axis_of"]
+
+
+class Array(NamedTuple):
+    """Elements at every position of the indices ``over``, which differ from each other."""
+
+    over: tuple[str, ...]
+    values: list[Any]
+
+
+def axis_of(index: str) -> str:
+    """The axis that an index runs over: ``n'`` runs over ``n``."""
+    return index.split("'", 1)[0]
+
+
+class Frame:
+    """The lengths of the axes, and where the elements of arrays over some of them lie."""
+
+    def __init__(self, sizes: Mapping[str, int]):
+        self.sizes = dict(sizes)
+        self.places: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
+
+    def length(self, index: str) -> int:
+        return self.sizes[axis_of(index)]
+
+    def count(self, over: Iterable[str]) -> int:
+        """How many positions an array over these indices has."""
+        n = 1
+        for i in over:
+            n *= self.length(i)
+        return n
+
+    def coordinates(self, index: str, over: tuple[str, ...]) -> list[int]:
+        """The value of one index at every position of several."""
+        after = self.count(over[over.index(index) + 1 :])
+        one = [k for k in range(self.length(index)) for _ in range(after)]
+        return one * self.count(over[: over.index(index)])
+
+    def positions(self, own: tuple[str, ...], over: tuple[str, ...]) -> list[int]:
+        """For every position of ``over``, that of an array over ``own``, which are some of them."""
+        key = (own, over)
+        if key not in self.places:
+            place = [0] * self.count(over)
+            for i in own:
+                n = self.length(i)
+                place = [p * n + k for p, k in zip(place, self.coordinates(i, over), strict=True)]
+            self.places[key] = place
+        return self.places[key]
+
+    def spread(self, array: Array, over: tuple[str, ...]) -> list[Any]:
+        """The elements at every position of ``over`` (KeyError for an index of the array that is not among them)."""
+        if array.over == over:
+            return array.values
+        if missing := set(array.over) - set(over):
+            raise KeyError(f"the index {min(missing)}")
+        if not array.over:
+            return list(repeat(array.values[0], self.count(over)))
+        return pick(array.values, self.positions(array.over, over))
+
+    def gathered(self, axes: Sequence[str], slots: Sequence[list[int]]) -> list[int]:
+        """The positions in a tensor over ``axes`` that its slots name, each slot given at every position."""
+        place = slots[0]
+        for axis, slot in zip(axes[1:], slots[1:], strict=True):
+            n = self.length(axis)
+            place = [p * n + k for p, k in zip(place, slot, strict=True)]
+        return place
+
+
+def pick(values: Sequence[Any], positions: Sequence[int]) -> list[Any]:
+    """The elements at some positions."""
+    if len(positions) > 1:
+        return list(itemgetter(*positions)(values))
+    return [values[p] for p in positions]
+
+
+def rows(values: list[Any], length: int) -> Iterable[list[Any]]:
+    """The elements in runs of a length, which is that of the last axes."""
+    return (values[k : k + length] for k in range(0, len(values), length)) if length else repeat([], 1)

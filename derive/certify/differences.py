@@ -1,0 +1,56 @@
+"""Brute-force derivatives against differences, in which no table of derivatives takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from derive.certify.numbers import Numbers
+from derive.certify.stage import Stage
+from derive.points import Point, random_of
+
+__all__ = ["differences", "direction"]
+
+#: The step of a difference, and how near the slopes to both sides of a point are where there is a derivative.
+STEP, SMOOTH = Fraction(1, 10**40), Decimal(10) ** -25
+
+
+def direction(count: int, *what: object) -> list[Fraction]:
+    """A random direction, with no component near 0."""
+    rng = random_of(*what, "direction")
+    return [Fraction(rng.randrange(125_000, 975_000), 1_000_003) * rng.choice((1, -1)) for _ in range(count)]
+
+
+def differences(stage: Stage, name: str, seed: int) -> str:
+    """Why the derivative by one input, in a random direction, is not the difference quotient there, or nothing.
+
+    Where the slopes to the two sides differ the point lies on a kink: what counts as the derivative there is declared.
+    """
+    numbers, x = stage.numbers, stage.at.tables[name]
+    r = direction(len(x), stage.op.name, seed, name)
+    middle = _value(stage, stage)
+    right, left = (_moved(stage, name, [a + h * b for a, b in zip(x, r, strict=True)]) for h in (STEP, -STEP))
+    ahead, behind = _quotient(numbers, right, middle), _quotient(numbers, middle, left)
+    if abs(numbers.plus([ahead], numbers.negated([behind]))[0]) > SMOOTH * (1 + abs(ahead)):
+        return ""
+    slope = numbers.scaled(numbers.plus([ahead], [behind]), numbers.number(Fraction(1, 2)))[0]
+    parts = numbers.times(stage.truth[f"d{name}"], [numbers.number(v) for v in r])
+    found = numbers.total(parts)
+    return "" if numbers.near(found, slope, [*parts, middle]) else f"{float(found):.6g} against {float(slope):.6g}"
+
+
+def _moved(stage: Stage, name: str, values: Sequence[Fraction | int]) -> Any:
+    """``sum(dy*y)`` where one input has other values."""
+    return _value(stage, Stage(stage.op, Point(stage.at.sizes, {**stage.at.tables, name: values}), stage.numbers))
+
+
+def _value(stage: Stage, at: Stage) -> Any:
+    numbers = stage.numbers
+    columns = [(at.author.nodes[t.name].array.values, stage.given[f"d{t.name}"]) for t in stage.op.outputs]
+    return numbers.total(p for y, dy in columns for p in numbers.times(y, dy))
+
+
+def _quotient(numbers: Numbers, after: Any, before: Any) -> Any:
+    return numbers.over(numbers.plus([after], numbers.negated([before])), [numbers.number(STEP)])[0]

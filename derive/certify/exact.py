@@ -1,0 +1,168 @@
+"""The exact check: the rational part of a derivation modulo random primes, on random sizes.
+
+* ``exact full``: each adjoint of the equations as written is what the chain rule sends to it, and each gradient the brute-force
+  derivative; functions are unknown ones, each with its derivative by the table;
+* ``exact``: each closed line equals the chain rule's adjoint and its own tree, and each adjoint of the stabilised equations is
+  what is sent to it. An exponential keeps ``exp(a + b) = exp(a)*exp(b)`` there, and ``exp(log(a)) = a``.
+
+Branches and maxima are those of a random order, roots are roots of squares. What changes only how values are rounded is left
+out, and so is what stabilisation does to the equations.
+
+What is compared are polynomials, once divisors are cleared. One that is not zero has some degree ``d``, and at a random point
+modulo ``p`` it vanishes with probability ``d/p`` at most (:mod:`derive.certify.degrees`).
+Source: Schwartz, Fast probabilistic algorithms for verification of polynomial identities, J. ACM 27 (1980), corollary 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from derive import syntax as st
+from derive.axes import equal_axes
+from derive.certify.arrays import Frame
+from derive.certify.certificate import Check, Exact
+from derive.certify.degrees import Degrees, false_pass
+from derive.certify.exponentials import ExponentialValues
+from derive.certify.flat import Bound, Values
+from derive.certify.residues import Residues, random_prime
+from derive.certify.sent import Sender
+from derive.certify.stage import Stage, reason_of
+from derive.derivation import Derivation, Line
+from derive.points import Point, interval, loops, random_of, shorten
+from derive.rounding import ACCURATE
+
+__all__ = ["exact_checks", "residue_stage"]
+
+#: The largest size of an axis, and how many positions the longest loop may have.
+LARGEST, POSITIONS = 7, 800
+#: Draws until every root is that of a square, with sizes that become smaller.
+ATTEMPTS = 150
+
+Column = list[Any]
+
+
+def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[list[Check], Exact]:
+    """The checks at one random point modulo one random prime, and how likely something false is to pass them."""
+    stage = residue_stage(derivation.op, seed)
+    if stage is None:
+        return [], Exact(random_prime(derivation.op.name, seed), skipped="no residues were found of which every root exists")
+    checks = list(_Modular(derivation, full, stage, seed).run())
+    axes = {**stage.axes, **{d.name: d.index for d in (*derivation.stable, *derivation.chain, *full.stable, *full.chain)}}
+    definitions: list[Bound] = [*full.stable, *full.chain, *derivation.stable, *derivation.chain, *derivation.lines]
+    degrees = Degrees(stage.frame, axes, definitions)
+    numbers = stage.numbers
+    assert isinstance(numbers, Residues)
+    bits = false_pass(numbers.p, degrees, sum(map(len, _bounded(derivation.op, stage.at))))
+    return checks, Exact(numbers.p, tuple(stage.at.sizes.items()), bits)
+
+
+def residue_stage(op: st.Op, seed: int) -> Stage | None:
+    """The op at a random point modulo a random prime, at which every output has a value; None if none is found."""
+    p = random_prime(op.name, seed)
+    for attempt in range(ATTEMPTS):
+        stage = Stage(op, _draw(op, p, seed, attempt), Residues(p))
+        if stage.finite():
+            return stage
+    return None
+
+
+# ---- points -------------------------------------------------------------------------------------------------------------
+
+
+def _draw(op: st.Op, p: int, seed: int, attempt: int) -> Point:
+    rng = random_of("exact", op.name, seed, attempt)
+    classes, largest = equal_axes(op), max(2, LARGEST - attempt // 10)
+    length = {r: rng.randint(2, largest) for r in dict.fromkeys(classes.values())}
+    shorten(length, [{classes[a] for a in loop} for loop in loops(op)], rng.sample(sorted(length), len(length)), POSITIONS)
+    sizes = {a: length[r] for a, r in classes.items()}
+    tables: dict[str, Sequence[Fraction | int]] = {}
+    numbers = Residues(p)
+    for t in (*op.inputs, *(st.Tensor(f"d{o.name}", o.axes) for o in op.outputs)):
+        count = Frame(sizes).count(t.axes)
+        labels = sizes[t.labels] if t.labels is not None else 0
+        tables[t.name] = [rng.randrange(labels) if labels else _inside(op, t.name, numbers, rng) for _ in range(count)]
+    for c in op.constants:
+        tables[c.name] = [_inside(op, c.name, numbers, rng)]
+    return Point(sizes, tables)
+
+
+def _inside(op: st.Op, name: str, numbers: Residues, rng: Any) -> int:
+    """A random residue that lies between the bounds which the op states: the differences from them are squares."""
+    low, high = interval(op, name)
+    while True:
+        v = int(rng.randrange(1, numbers.p))
+        above = low is None or numbers.sign(v, numbers.number(low)) == 1
+        if above and (high is None or numbers.sign(numbers.number(high), v) == 1):
+            return v
+
+
+def _bounded(op: st.Op, at: Point) -> Iterator[Sequence[object]]:
+    """The tensors of which the op states bounds, once for each bound."""
+    for name, values in at.tables.items():
+        yield from (values for bound in interval(op, name) if bound is not None)
+
+
+# ---- checks -------------------------------------------------------------------------------------------------------------
+
+
+class _Modular:
+    def __init__(self, derivation: Derivation, full: Derivation, stage: Stage, seed: int):
+        self.derivation, self.full, self.stage, self.seed = derivation, full, stage, seed
+        #: Steps that only change how values are rounded use identities of functions.
+        self.rational = not any(s.rule in ACCURATE for s in derivation.steps)
+        known = {d.name for d in derivation.stable}
+        self.forward = [*derivation.stable, *(d for d in derivation.forward if d.name not in known)]
+
+    def run(self) -> Iterator[Check]:
+        yield from self.chain_rule()
+        if self.rational:
+            yield from self.lines()
+
+    def chain_rule(self) -> Iterator[Check]:
+        values = self.stage.values([*self.full.forward, *self.full.lines])
+        sender = Sender(self.stage, self.full, values)
+        for line in self.full.lines:
+            yield self.check("exact full", line.name, partial(self.sent, sender, values, line))
+
+    def sent(self, sender: Sender, values: Values, line: Line) -> str:
+        if line.name in self.full.gradients:
+            truth = self.stage.truth[line.name]
+            if reason := self.difference("brute force", values.table(line.name), truth, line.index):
+                return reason
+        return sender.missing(line.name, self.seed)
+
+    def lines(self) -> Iterator[Check]:
+        derivation, stage = self.derivation, self.stage
+        chain = self.of_exponentials([*self.forward, *derivation.chain])
+        closed = self.of_exponentials([*self.forward, *derivation.lines])
+        sender = Sender(stage, derivation, stage.values([*derivation.stable, *derivation.chain]))
+        adjoints = {d.name for d in derivation.chain}
+        for line in derivation.lines:
+            yield self.check("exact", line.name, partial(self.line, line, chain, closed))
+        if derivation.stable != self.full.stable:
+            for name in sorted(adjoints):
+                yield self.check("exact chain rule", name, partial(sender.missing, name, self.seed))
+
+    def line(self, line: Line, chain: Values, closed: Values) -> str:
+        found = closed.table(line.name)
+        if reason := self.difference("the chain rule", found, chain.table(line.name), line.index):
+            return reason
+        for name in st.reads(line.tree):
+            closed.table(name)
+        tree = self.stage.trees(closed.tables, closed.axes).table(line.tree, line.index)
+        return self.difference("its tree", found, tree, line.index)
+
+    def of_exponentials(self, definitions: Sequence[Any]) -> Values:
+        stage = self.stage
+        return ExponentialValues(stage.frame, stage.numbers, stage.axes, stage.given, definitions)
+
+    def difference(self, what: str, one: Column, other: Column, index: tuple[str, ...]) -> str:
+        found = self.stage.difference(one, other, index)
+        return f"it is not that of {what}: {found}" if found else ""
+
+    def check(self, rule: str, name: str, compute: Callable[[], str]) -> Check:
+        reason = reason_of(compute, f"modulo a prime, seed {self.seed}")
+        return Check(rule, name, not reason, reason)

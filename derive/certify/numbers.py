@@ -1,0 +1,255 @@
+"""The arithmetic of evaluations, on lists of numbers: floating point of many digits, or any other.
+
+Zero times anything is zero, undefined things too: what a condition keeps out of a sum does not spoil it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import mpmath
+
+from derive.special import scaled_erfc
+
+__all__ = ["DIGITS", "MP", "REAL", "Numbers", "Real", "holds", "slope"]
+
+#: What is carried of every number. The step of a central difference leaves an error of its square, 1e-80, and rounding
+#: adds 1e-130/1e-40.
+DIGITS = 130
+#: A context of our own, so that nobody else's precision changes.
+MP = mpmath.mp.clone()
+MP.dps = DIGITS
+#: The standard library's decimals are an order of magnitude faster than mpmath's numbers. Nothing is trapped: what is
+#: undefined is NaN.
+CONTEXT = Context(prec=DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+#: Numbers nearer than this are taken to be equal when a formula compares them: both may be rounded.
+SAME = Decimal(10) ** -100
+#: Two sides agree within this part of the sum of absolute values of their terms, and within what is nothing but rounding
+#: and the error of a difference at points where everything is of order 1.
+PART, NOISE = Decimal(10) ** -50, Decimal(10) ** -70
+
+Number = Any
+Numbers_ = list[Number]
+Terms = Iterable[Number] | None
+
+
+class Numbers(ABC):
+    """Lists of numbers, element by element. ``nan`` is the undefined number, which differs from itself."""
+
+    zero: Number
+    one: Number
+    nan: Number
+
+    @abstractmethod
+    def number(self, value: Fraction) -> Number: ...
+    @abstractmethod
+    def constant(self, name: str) -> Number: ...
+    @abstractmethod
+    def plus(self, a: Numbers_, b: Numbers_) -> Numbers_: ...
+    @abstractmethod
+    def negated(self, a: Numbers_) -> Numbers_: ...
+    @abstractmethod
+    def times(self, a: Numbers_, b: Numbers_) -> Numbers_: ...
+    @abstractmethod
+    def scaled(self, a: Numbers_, by: Number) -> Numbers_: ...
+    @abstractmethod
+    def total(self, a: Iterable[Number]) -> Number: ...
+    @abstractmethod
+    def over(self, a: Numbers_, b: Numbers_) -> Numbers_: ...
+    @abstractmethod
+    def power(self, a: Numbers_, e: Fraction) -> Numbers_: ...
+    @abstractmethod
+    def call(self, head: str, a: Numbers_) -> Numbers_:
+        """A function of one argument by its name in the language."""
+
+    @abstractmethod
+    def sign(self, a: Number, b: Number) -> int | None:
+        """Which of two numbers is larger: 1, 0 or -1; None where they cannot be compared."""
+
+    @abstractmethod
+    def near(self, a: Number, b: Number, terms: Terms = None) -> bool:
+        """Whether two numbers agree, where they are sums of these terms; what is undefined agrees with what is."""
+
+    @abstractmethod
+    def extreme(self, kind: str, a: list[Number]) -> Number:
+        """The "max" or the "min" of a row."""
+
+    def finite(self, a: Number) -> bool:
+        return bool(a == a)
+
+    def compare(self, rel: str, a: Numbers_, b: Numbers_) -> list[bool]:
+        """Where a comparison holds."""
+        return [holds(rel, self.sign(x, y)) for x, y in zip(a, b, strict=True)]
+
+    def larger(self, head: str, a: Numbers_, b: Numbers_) -> Numbers_:
+        """The "maximum" or the "minimum" of two, element by element."""
+        rel = ">" if head == "maximum" else "<"
+        return [self.nan if x != x or y != y else x if holds(rel, self.sign(x, y)) else y for x, y in zip(a, b, strict=True)]
+
+    def truth(self, a: Iterable[bool]) -> Numbers_:
+        return [self.one if x else self.zero for x in a]
+
+
+def holds(rel: str, sign: int | None) -> bool:
+    """Whether a comparison holds of two numbers of which this one is known; none but ``!=`` does where nothing is."""
+    if sign is None:
+        return rel == "!="
+    return {"<": sign < 0, "<=": sign <= 0, ">": sign > 0, ">=": sign >= 0, "==": sign == 0, "!=": sign != 0}[rel]
+
+
+class Real(Numbers):
+    """Floating point of 130 digits. What is undefined, such as the logarithm of a negative number, is NaN."""
+
+    zero, one, nan = Decimal(0), Decimal(1), Decimal("NaN")
+
+    def number(self, value: Fraction) -> Decimal:
+        return CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+    def constant(self, name: str) -> Decimal:
+        return of_mp(+MP.pi) if name == "pi" else Decimal(int(name))
+
+    def plus(self, a: Numbers_, b: Numbers_) -> Numbers_:
+        return list(map(CONTEXT.add, a, b))
+
+    def negated(self, a: Numbers_) -> Numbers_:
+        return [v.copy_negate() for v in a]
+
+    def times(self, a: Numbers_, b: Numbers_) -> Numbers_:
+        out = list(map(CONTEXT.multiply, a, b))
+        if any(v.is_nan() for v in out):
+            return [v if x and y else self.zero for v, x, y in zip(out, a, b, strict=True)]
+        return out
+
+    def scaled(self, a: Numbers_, by: Decimal) -> Numbers_:
+        return [CONTEXT.multiply(v, by) for v in a]
+
+    def total(self, a: Iterable[Decimal]) -> Decimal:
+        return reduce(CONTEXT.add, a, self.zero)
+
+    def over(self, a: Numbers_, b: Numbers_) -> Numbers_:
+        return [CONTEXT.divide(x, y) if y else self.nan for x, y in zip(a, b, strict=True)]
+
+    def power(self, a: Numbers_, e: Fraction) -> Numbers_:
+        return [self.one_power(v, e) for v in a]
+
+    def one_power(self, base: Decimal, e: Fraction) -> Decimal:
+        if base.is_nan() or (not base and e < 0) or (base < 0 and e.denominator != 1):
+            return self.nan
+        if e.denominator == 2:
+            base, e = CONTEXT.sqrt(base), Fraction(e.numerator)
+        if e.denominator != 1:
+            return of_mp(MP.root(to_mp(base), e.denominator) ** e.numerator)
+        return CONTEXT.power(base, e.numerator) if base or e else self.one
+
+    def call(self, head: str, a: Numbers_) -> Numbers_:
+        function = FUNCTIONS[head]
+        return [v if v.is_nan() else function(v) for v in a]
+
+    def sign(self, a: Decimal, b: Decimal) -> int | None:
+        if a.is_nan() or b.is_nan():
+            return None
+        if a.is_infinite() or b.is_infinite():
+            return (a > b) - (a < b)
+        near = CONTEXT.multiply(SAME, CONTEXT.add(1, CONTEXT.add(abs(a), abs(b))))
+        gap = CONTEXT.subtract(a, b)
+        return 0 if abs(gap) <= near else 1 if gap > 0 else -1
+
+    def near(self, a: Decimal, b: Decimal, terms: Terms = None) -> bool:
+        if not (a.is_finite() and b.is_finite()):
+            return bool(a == b or (a.is_nan() and b.is_nan()))
+        gap = abs(CONTEXT.subtract(a, b))
+        if gap <= NOISE or terms is None:
+            return bool(gap <= NOISE)
+        return bool(gap <= PART * sum(t.copy_abs() for t in terms if t.is_finite()) + NOISE)
+
+    def finite(self, a: Decimal) -> bool:
+        return a.is_finite()
+
+    def extreme(self, kind: str, a: list[Decimal]) -> Decimal:
+        if any(v.is_nan() for v in a):
+            return self.nan
+        return max(a) if kind == "max" else min(a)
+
+
+REAL = Real()
+
+
+def to_mp(value: Decimal) -> Any:
+    """The same number in mpmath."""
+    if not value.is_finite():
+        return MP.mpf(str(value))
+    shift = DIGITS - 1 - value.adjusted() if value else 0
+    return MP.mpf(int(value.scaleb(shift, CONTEXT))) / MP.mpf(10) ** shift
+
+
+def of_mp(value: Any) -> Decimal:
+    """The same number as a decimal."""
+    if not MP.isfinite(value):
+        return Decimal("NaN") if MP.isnan(value) else Decimal("Infinity") if value > 0 else Decimal("-Infinity")
+    sign, man, exponent, _ = value._mpf_
+    scaled = CONTEXT.multiply(Decimal(int(man)), CONTEXT.power(Decimal(2), int(exponent)))
+    return scaled.copy_negate() if sign else scaled
+
+
+def _mp(function: Callable[[Any], Any]) -> Callable[[Decimal], Decimal]:
+    return lambda x: of_mp(function(to_mp(x)))
+
+
+def _sign(x: Decimal) -> Decimal:
+    return Decimal((x > 0) - (x < 0))
+
+
+FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
+    **{h: _mp(getattr(MP, h)) for h in ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor")},
+    "log": lambda x: of_mp(MP.log(to_mp(x))) if x > 0 else REAL.nan,
+    "log1p": lambda x: of_mp(MP.log1p(to_mp(x))) if x > -1 else REAL.nan,
+    "erfcx": _mp(lambda x: scaled_erfc(MP, x)),
+    "abs": lambda x: x.copy_abs(),
+    "sign": _sign,
+}
+
+
+def slope(numbers: Numbers, head: str, x: Numbers_, value: Numbers_) -> Numbers_:
+    """The derivative of a function of one argument, as a table of derivatives has it; at a kink as declared: 0.
+
+    ``value`` is that of the function at ``x``. Source: DLMF 4.20, 4.34, 7.10.
+    """
+    one = [numbers.one] * len(x)
+    match head:
+        case "exp":
+            return value
+        case "expm1":
+            return numbers.call("exp", x)
+        case "log":
+            return numbers.power(x, Fraction(-1))
+        case "log1p":
+            return numbers.power(numbers.plus(one, x), Fraction(-1))
+        case "tanh":
+            return numbers.plus(one, numbers.negated(numbers.times(value, value)))
+        case "sinh" | "cosh" | "sin":
+            return numbers.call({"sinh": "cosh", "cosh": "sinh", "sin": "cos"}[head], x)
+        case "cos":
+            return numbers.negated(numbers.call("sin", x))
+        case "atan":
+            return numbers.power(numbers.plus(one, numbers.times(x, x)), Fraction(-1))
+        case "erf":
+            bell = numbers.call("exp", numbers.negated(numbers.times(x, x)))
+            return numbers.scaled(bell, _two_over_root_pi(numbers))
+        case "erfcx":
+            steep = numbers.scaled(numbers.times(x, value), numbers.number(Fraction(2)))
+            return numbers.plus(steep, numbers.negated([_two_over_root_pi(numbers)] * len(x)))
+        case "abs":
+            return numbers.call("sign", x)
+        case "sign" | "floor":
+            return [numbers.zero] * len(x)
+    raise TypeError(f"no derivative of {head}")
+
+
+def _two_over_root_pi(numbers: Numbers) -> Number:
+    root = numbers.power([numbers.constant("pi")], Fraction(-1, 2))
+    return numbers.scaled(root, numbers.number(Fraction(2)))[0]

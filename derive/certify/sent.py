@@ -1,0 +1,58 @@
+"""The adjoint statement, measured: what the definitions that read a name send to it, by dual numbers.
+
+For ``v = f(u, ...)`` and any direction ``r``, ``v`` sends ``sum(dv * df(u + h*r)/dh)`` to ``sum(du * r)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from derive.adjoint import whole_adjoint
+from derive.certify.differences import direction
+from derive.certify.duals import Dual, Duals
+from derive.certify.flat import Values
+from derive.certify.stage import Stage
+from derive.derivation import Derivation
+from derive.flatten import Definition
+from derive.terms import sum_reads
+
+__all__ = ["Sender"]
+
+
+class Sender:
+    """The adjoints of a derivation as ``values`` gives them, and who sends to each."""
+
+    def __init__(self, stage: Stage, derivation: Derivation, values: Values):
+        self.stage, self.values = stage, values
+        self.duals = Duals(stage.numbers)
+        self.readers: dict[str, list[Definition]] = {}
+        for d in derivation.stable:
+            for name in sum_reads(d.body):
+                self.readers.setdefault(name, []).append(d)
+        outputs, chain = {t.name for t in stage.op.outputs}, {d.name for d in derivation.chain}
+        names = [t.name for t in stage.op.inputs] + [d.name for d in derivation.stable]
+        #: The name of the whole adjoint of a name; that of an output which other equations read is not its upstream's.
+        self.adjoint = {n: f"d{n}" for n in names}
+        self.adjoint |= {n: whole for n in outputs if (whole := whole_adjoint(n, names)) in chain}
+        self.of = {adjoint: n for n, adjoint in self.adjoint.items()}
+
+    def missing(self, adjoint: str, seed: int) -> str:
+        """Why an adjoint is not the sum of what is sent to it, or nothing (KeyError if it is nobody's)."""
+        numbers, name = self.stage.numbers, self.of[adjoint]
+        du = self.values.table(adjoint)
+        r = [numbers.number(v) for v in direction(len(du), self.stage.op.name, seed, name)]
+        expected = numbers.times(du, r)
+        sent: list[Any] = []
+        if adjoint != f"d{name}":  # an output that other equations read too: what comes from outside is part of it
+            sent += numbers.times(self.values.table(f"d{name}"), r)
+        for d in self.readers.get(name, ()):
+            dv = self.adjoint[d.name]
+            if dv in self.values.definitions or dv in self.values.tables:
+                sent += numbers.times(self.values.table(dv), self.slopes(d, name, r))
+        agree = numbers.near(numbers.total(expected), numbers.total(sent), [*expected, *sent])
+        return "" if agree else "it is not what the definitions that read the name send to it"
+
+    def slopes(self, d: Definition, name: str, r: list[Any]) -> list[Any]:
+        """The derivative of a definition along a direction in one of the names that it reads."""
+        moved = list(map(Dual, self.values.table(name), r))
+        return self.duals.slopes(self.values.replaced(d.body, name, moved, self.duals).sum(d.body, d.index))

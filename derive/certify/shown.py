@@ -1,0 +1,57 @@
+"""Every line of a derivation as it is printed: it holds for the forward printed above it, and reads only what is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from derive import syntax as st
+from derive.certify.flat import Values
+from derive.certify.stage import Stage
+from derive.certify.trees import Trees
+from derive.derivation import Derivation
+from derive.display import of_derivation
+from derive.show import Row, sections
+
+__all__ = ["shown"]
+
+
+def shown(derivation: Derivation, stage: Stage, values: Values, full: bool = False) -> Iterator[tuple[str, Callable[[], str]]]:
+    """For each name that is printed, a function that says what is wrong with its lines, or nothing.
+
+    The names mean what is printed: the author's what the equations give them, the engine's their printed definitions, an
+    adjoint what the chain rule gives. ``values`` knows the adjoints.
+    """
+    groups = [g for s in sections(derivation, tree_of=of_derivation(derivation), full=full) for g in s.groups]
+    rows: dict[str, list[Row]] = {}
+    for group in groups:
+        for row in group:
+            rows.setdefault(row.name, []).append(row)
+    trees = stage.trees()
+    for e in derivation.op.equations:
+        trees.define(e.name, e.index, e.rhs)
+    adjoints = {d.name: d.index for d in derivation.chain if d.name in rows}
+    for name, mine in rows.items():  # each name of the engine's is printed before what reads it
+        if name not in adjoints and name not in trees.nodes and not _unknown(trees, mine[0]):
+            trees.define(name, mine[0].index, mine[0].tree)
+    for name, mine in rows.items():
+        yield name, partial(_wrong, trees, mine, adjoints, values, stage)
+
+
+def _unknown(trees: Trees, row: Row) -> list[str]:
+    """The names that a line reads and that have no value so far."""
+    return [n for n in st.reads(row.tree) if n not in trees.nodes]
+
+
+def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]], values: Values, stage: Stage) -> str:
+    """Which line of a name does not hold, or nothing."""
+    for row in rows:
+        for name in [*_unknown(trees, row), row.name]:
+            if name in adjoints:
+                trees.know(name, adjoints[name], values.table(name))
+            elif name not in trees.nodes:
+                return f"{name} is read, and is not printed"
+        here = trees.table(st.Read(row.name, row.index), row.index)
+        if reason := stage.difference(here, trees.table(row.tree, row.index), row.index):
+            return reason
+    return ""

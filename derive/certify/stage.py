@@ -1,0 +1,116 @@
+"""What an op is evaluated from at a point: its given tensors, the author's equations, and the values of flat definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, TypeVar
+
+from derive import syntax as st
+from derive.certify.arrays import Frame
+from derive.certify.flat import Bound, Values
+from derive.certify.numbers import REAL, Numbers
+from derive.certify.trees import Trees
+from derive.points import Point, draw_point, sizes_of
+
+__all__ = ["NoPoint", "Stage", "guarded", "point", "reason_of"]
+
+T = TypeVar("T")
+ATTEMPTS = 40
+
+
+class NoPoint(ArithmeticError):
+    """No random point was found at which every output of the op is a finite number."""
+
+
+class Stage:
+    """One op at one point, in some kind of numbers."""
+
+    def __init__(self, op: st.Op, at: Point, numbers: Numbers = REAL):
+        self.op, self.at, self.numbers = op, at, numbers
+        self.frame = Frame(at.sizes)
+        self.axes = {t.name: t.axes for t in op.inputs} | {c.name: () for c in op.constants}
+        self.axes |= {f"d{t.name}": t.axes for t in op.outputs}
+        labels = {t.name for t in op.inputs if t.integer}
+        self.given: dict[str, list[Any]] = {
+            name: list(column) if name in labels else [numbers.number(Fraction(v)) for v in column]
+            for name, column in at.tables.items()
+        }
+
+    def trees(self, tables: Mapping[str, list[Any]] = {}, axes: Mapping[str, tuple[str, ...]] = {}) -> Trees:
+        """An evaluator of trees that knows the given tensors, or in their place others."""
+        return Trees(self.frame, self.numbers, {**self.axes, **axes}, tables or self.given)
+
+    def values(self, definitions: Iterable[Bound]) -> Values:
+        """The values of definitions made from the given tensors."""
+        return Values(self.frame, self.numbers, self.axes, self.given, definitions)
+
+    @cached_property
+    def author(self) -> Trees:
+        """The equations as the author wrote them, evaluated."""
+        trees = self.trees()
+        for e in self.op.equations:
+            trees.define(e.name, e.index, e.rhs)
+        return trees
+
+    @cached_property
+    def truth(self) -> dict[str, list[Any]]:
+        """The gradients by brute force: of ``sum(dy*y)``, from the equations as written."""
+        upstream = {t.name: self.given[f"d{t.name}"] for t in self.op.outputs}
+        wanted = [t.name for t in self.op.differentiable]
+        return {f"d{n}": v for n, v in self.author.gradients(upstream, wanted).items()}
+
+    def finite(self) -> bool:
+        """Whether every output has a value."""
+        return all(self.numbers.finite(v) for t in self.op.outputs for v in self.author.nodes[t.name].array.values)
+
+    def difference(
+        self, one: list[Any], other: list[Any], index: tuple[str, ...], sizes: Callable[[], Sequence[Any]] | None = None
+    ) -> str:
+        """Where two tensors differ, or nothing; ``sizes`` are the sums of absolute values of an element's terms."""
+        if len(one) != len(other):
+            return "the shapes differ"
+        near = self.numbers.near
+        for k, (a, b) in enumerate(zip(one, other, strict=True)):
+            if near(a, b) or near(a, b, [(sizes() if sizes else one)[k]]):
+                continue
+            found = f"{a} against {b}" if isinstance(a, int) else f"{float(a):.6g} against {float(b):.6g}"
+            return found + self.where(index, k)
+        return ""
+
+    def where(self, index: tuple[str, ...], position: int) -> str:
+        """The indices of an element, for a message."""
+        at: list[int] = []
+        for i in reversed(index):
+            position, k = divmod(position, self.frame.length(i))
+            at.insert(0, k)
+        return f" at [{', '.join(map(str, at))}]" if at else ""
+
+
+def point(op: st.Op, seed: int) -> Point:
+    """A random point at which every output is finite (NoPoint if none is found)."""
+    sizes = sizes_of(op, seed)
+    for attempt in range(ATTEMPTS):
+        found = draw_point(op, seed, sizes, attempt, ATTEMPTS)
+        if Stage(op, found).finite():
+            return found
+    raise NoPoint(f"{op.name}: no random point gives finite outputs; state what the inputs satisfy, such as x > 0")
+
+
+def reason_of(compute: Callable[[], str], at: str) -> str:
+    """What is wrong, or why it has no value, and at which point; or nothing."""
+    found, missing = guarded(compute)
+    return f"{found or missing} ({at})" if found or missing else ""
+
+
+def guarded(compute: Callable[[], T]) -> tuple[T | None, str]:
+    """The value and nothing, or None and in words why there is no value."""
+    try:
+        return compute(), ""
+    except KeyError as error:
+        return None, f"nothing defines {error.args[0]}"
+    except ArithmeticError as error:
+        return None, f"it has no value: {error}"
+    except (AssertionError, IndexError, TypeError, ValueError) as error:  # what a wrong rule may leave is no expression
+        return None, f"it cannot be evaluated: {error}"

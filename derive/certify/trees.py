@@ -1,0 +1,314 @@
+"""The values of trees, as an author wrote them or as they are printed, and by the textbook the derivatives of what they give.
+
+Every operation of an evaluation is remembered with what it was applied to, so that a gradient is one walk back over all of
+them (reverse accumulation). Neither flat terms nor the adjoint statement of :mod:`derive.adjoint` take part. At kinks the
+derivative is the declared one: ties of a maximum share equally, ``abs`` and ``sign`` have 0 at 0.
+
+Source: Griewank and Walther, Evaluating Derivatives (2nd edition, 2008), section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from derive import syntax as st
+from derive.certify.arrays import Array, Frame, pick, rows
+from derive.certify.numbers import Numbers, slope
+
+__all__ = ["Node", "Trees"]
+
+#: What an operation sends back to one of its operands, given what comes back to itself.
+Pull = Callable[[list[Any]], list[Any]]
+
+
+class Node:
+    """A value with the operations that led to it. ``sources`` are its operands, each with what is sent back to it."""
+
+    __slots__ = ("array", "sources")
+
+    def __init__(self, array: Array, sources: Sequence[tuple[Node, Pull]] = ()):
+        self.array, self.sources = array, sources
+
+
+class Trees:
+    """Evaluates equations over named tensors; ``nodes`` holds what is known by name."""
+
+    def __init__(self, frame: Frame, numbers: Numbers, axes: Mapping[str, tuple[str, ...]], tables: Mapping[str, list[Any]]):
+        """``tables`` are the given tensors, whose ``axes`` are known; those of labels hold integers."""
+        self.frame, self.numbers = frame, numbers
+        self.nodes = {name: Node(Array(axes[name], values)) for name, values in tables.items()}
+
+    def know(self, name: str, index: tuple[str, ...], values: list[Any]) -> None:
+        """Take a named tensor as given."""
+        self.nodes[name] = Node(Array(index, values))
+
+    def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[Any]:
+        """Evaluate an equation and keep its value (KeyError for a name that is not known)."""
+        self.nodes[name] = self.spread(self.value(tree), index)
+        return self.nodes[name].array.values
+
+    def table(self, tree: st.Tree, index: tuple[str, ...]) -> list[Any]:
+        """An expression at every position of its free indices, which ``index`` holds."""
+        return self.frame.spread(self.value(tree).array, index)
+
+    # ---- derivatives -----------------------------------------------------------------------------------------------
+
+    def gradients(self, upstream: Mapping[str, list[Any]], wanted: Sequence[str]) -> dict[str, list[Any]]:
+        """The derivatives of ``sum(upstream * value)`` over all named values, by the elements of the tensors wanted."""
+        numbers = self.numbers
+        back: dict[int, list[Any]] = {}
+        order = _in_order([self.nodes[name] for name in upstream])
+        for name, values in upstream.items():
+            node = self.nodes[name]
+            before = back.get(id(node))
+            back[id(node)] = values if before is None else numbers.plus(before, values)
+        for node in reversed(order):
+            sent = back.get(id(node))
+            if sent is None:
+                continue
+            for operand, pull in node.sources:
+                part, before = pull(sent), back.get(id(operand))
+                back[id(operand)] = part if before is None else numbers.plus(before, part)
+        found = {name: back.get(id(self.nodes[name])) for name in wanted}
+        return {
+            name: [numbers.zero] * len(self.nodes[name].array.values) if values is None else values
+            for name, values in found.items()
+        }
+
+    # ---- nodes -----------------------------------------------------------------------------------------------------
+
+    def spread(self, node: Node, over: tuple[str, ...]) -> Node:
+        """The node repeated along indices that it lacks, in the order of ``over``."""
+        own = node.array.over
+        if own == over:
+            return node
+        values = self.frame.spread(node.array, over)
+        return Node(Array(over, values), [(node, self.collected(self.frame.positions(own, over), len(node.array.values)))])
+
+    def collected(self, positions: list[int], count: int) -> Pull:
+        """What comes back to elements that were picked: the sum for each of them."""
+
+        def pull(sent: list[Any]) -> list[Any]:
+            groups: list[list[Any]] = [[] for _ in range(count)]
+            for p, v in zip(positions, sent, strict=True):
+                groups[p].append(v)
+            return [g[0] if len(g) == 1 else self.numbers.total(g) for g in groups]
+
+        return pull
+
+    def joined(self, parts: Sequence[Node]) -> tuple[tuple[str, ...], list[Node]]:
+        """The nodes over all of their indices."""
+        over = tuple(dict.fromkeys(i for n in parts for i in n.array.over))
+        return over, [self.spread(n, over) for n in parts]
+
+    def value(self, tree: st.Tree) -> Node:
+        """The node of an expression (TypeError for a comparison, which is no number)."""
+        numbers = self.numbers
+        match tree:
+            case st.Num(value):
+                return self.fixed(numbers.number(value))
+            case st.Const(name):
+                return self.fixed(numbers.constant(name))
+            case st.Size(axis):
+                return self.fixed(numbers.number(Fraction(self.frame.length(axis))))
+            case st.Read(name, index):
+                return self.read(name, index)
+            case st.Neg(arg):
+                of = self.value(arg)
+                return Node(Array(of.array.over, numbers.negated(of.array.values)), [(of, numbers.negated)])
+            case st.Add(args):
+                return self.sum([self.value(a) for a in args])
+            case st.Mul(args):
+                return self.product([self.value(a) for a in args])
+            case st.Div(a, b):
+                return self.quotient(self.value(a), self.value(b))
+            case st.Pow(a, e):
+                return self.power(self.value(a), exponent(e))
+            case st.Reduce(kind, index, body):
+                return self.reduced(kind, index, self.value(body))
+            case st.Indicator(cond):
+                over, where = self.condition(cond)
+                return Node(Array(over, numbers.truth(where)))
+            case st.Call("where", (cond, a, b)):
+                return self.choice(cond, self.value(a), self.value(b))
+            case st.Call("maximum" | "minimum" as head, args):
+                out = self.value(args[0])
+                for a in args[1:]:
+                    out = self.larger(head, out, self.value(a))
+                return out
+            case st.Call(head, (arg,)):
+                return self.function(head, self.value(arg))
+        raise TypeError(f"no value for {tree}")
+
+    def fixed(self, value: Any) -> Node:
+        return Node(Array((), [value]))
+
+    def read(self, name: str, index: tuple[st.Index, ...]) -> Node:
+        node = self.nodes[name]
+        own, values = node.array
+        if all(isinstance(i, str) for i in index) and len(set(index)) == len(index):
+            over = tuple(i for i in index if isinstance(i, str))
+            return Node(Array(over, values), [(node, _same)])
+        over = tuple(dict.fromkeys(n for i in index for n in st.index_names(i)))
+        positions = self.frame.gathered(own, [self.position(i, over) for i in index])
+        return Node(Array(over, pick(values, positions)), [(node, self.collected(positions, len(values)))])
+
+    def position(self, index: st.Index, over: tuple[str, ...]) -> list[int]:
+        """An index at every position of several: its own value, or the label that is read."""
+        if isinstance(index, str):
+            return self.frame.coordinates(index, over)
+        own, labels = self.nodes[index.name].array
+        if not own:
+            return labels * self.frame.count(over)
+        return pick(labels, self.frame.gathered(own, [self.position(i, over) for i in index.index]))
+
+    def sum(self, parts: Sequence[Node]) -> Node:
+        over, parts = self.joined(parts)
+        out = parts[0].array.values
+        for p in parts[1:]:
+            out = self.numbers.plus(out, p.array.values)
+        return Node(Array(over, out), [(p, _same) for p in parts])
+
+    def product(self, parts: Sequence[Node]) -> Node:
+        """A product; each factor is sent back the product of those before it and those behind it."""
+        times = self.numbers.times
+        over, parts = self.joined(parts)
+        columns = [p.array.values for p in parts]
+        before, behind = [columns[0]], [columns[-1]]
+        for c in columns[1:]:
+            before.append(times(before[-1], c))
+        for c in columns[-2::-1]:
+            behind.append(times(behind[-1], c))
+        behind.reverse()
+        sources = []
+        for k, p in enumerate(parts):
+            others = ([before[k - 1]] if k else []) + ([behind[k + 1]] if k + 1 < len(parts) else [])
+            sources.append((p, self.multiplied(others)))
+        return Node(Array(over, before[-1]), sources)
+
+    def multiplied(self, others: list[list[Any]]) -> Pull:
+        def pull(sent: list[Any]) -> list[Any]:
+            for o in others:
+                sent = self.numbers.times(sent, o)
+            return sent
+
+        return pull
+
+    def quotient(self, a: Node, b: Node) -> Node:
+        numbers = self.numbers
+        over, (a, b) = self.joined([a, b])
+        out, below = numbers.over(a.array.values, b.array.values), numbers.power(b.array.values, Fraction(-1))
+        down = numbers.negated(numbers.times(out, below))
+        return Node(Array(over, out), [(a, self.multiplied([below])), (b, self.multiplied([down]))])
+
+    def power(self, base: Node, e: Fraction) -> Node:
+        numbers = self.numbers
+        over, values = base.array
+        if e == 0:
+            return Node(Array(over, [numbers.one] * len(values)))
+        steep = numbers.scaled(numbers.power(values, e - 1), numbers.number(e)) if e != 1 else [numbers.one] * len(values)
+        return Node(Array(over, numbers.power(values, e)), [(base, self.multiplied([steep]))])
+
+    def function(self, head: str, of: Node) -> Node:
+        over, values = of.array
+        out = self.numbers.call(head, values)
+        return Node(Array(over, out), [(of, lambda sent: self.numbers.times(sent, slope(self.numbers, head, values, out)))])
+
+    # ---- reductions ------------------------------------------------------------------------------------------------
+
+    def reduced(self, kind: str, index: tuple[str, ...], body: Node) -> Node:
+        """A reduction; each entry of a sum is sent the whole, those that share an extremum equal parts of it."""
+        numbers = self.numbers
+        rest = tuple(i for i in body.array.over if i not in index)
+        body = self.spread(body, (*rest, *index))
+        count = self.frame.count(index)
+        groups = list(rows(body.array.values, count))
+        if kind in ("max", "min"):
+            found = [numbers.extreme(kind, g) for g in groups]
+            shares = [s for g, m in zip(groups, found, strict=True) for s in self.shares([numbers.sign(v, m) == 0 for v in g])]
+        else:
+            found = [numbers.total(g) for g in groups]
+            share = numbers.number(Fraction(1, count) if kind == "mean" else Fraction(1))
+            shares = [share] * len(body.array.values)
+            found = numbers.scaled(found, share) if kind == "mean" else found
+        pull = self.multiplied([shares])
+        return Node(Array(rest, found), [(body, lambda sent: pull([v for v in sent for _ in range(count)]))])
+
+    def shares(self, chosen: list[bool]) -> list[Any]:
+        """Equal shares of 1 for those that are chosen."""
+        part = self.numbers.number(Fraction(1, max(sum(chosen), 1)))
+        return [part if c else self.numbers.zero for c in chosen]
+
+    # ---- choices ---------------------------------------------------------------------------------------------------
+
+    def condition(self, tree: st.Tree) -> tuple[tuple[str, ...], list[bool]]:
+        """Where a comparison holds, over its free indices."""
+        if isinstance(tree, st.Match):
+            over = tuple(dict.fromkeys(n for i in (tree.left, tree.right) for n in st.index_names(i)))
+            one, other = self.position(tree.left, over), self.position(tree.right, over)
+            return over, [(a == b) == tree.equal for a, b in zip(one, other, strict=True)]
+        if not isinstance(tree, st.Compare):
+            raise TypeError(f"not a condition: {tree}")
+        over, (a, b) = self.joined([self.value(tree.left), self.value(tree.right)])
+        return over, self.numbers.compare(tree.rel, a.array.values, b.array.values)
+
+    def choice(self, cond: st.Tree, a: Node, b: Node) -> Node:
+        """``where``; what is not chosen is sent nothing, undefined or not."""
+        own, where = self.condition(cond)
+        over, (_, a, b) = self.joined([Node(Array(own, where)), a, b])
+        where = self.frame.spread(Array(own, where), over)
+        out = [x if c else y for c, x, y in zip(where, a.array.values, b.array.values, strict=True)]
+        return Node(Array(over, out), [(a, self.kept(where)), (b, self.kept([not c for c in where]))])
+
+    def kept(self, where: list[bool]) -> Pull:
+        return lambda sent: [v if c else self.numbers.zero for c, v in zip(where, sent, strict=True)]
+
+    def larger(self, head: str, a: Node, b: Node) -> Node:
+        """The larger or the smaller of two; at a tie each is sent a half."""
+        numbers = self.numbers
+        over, (a, b) = self.joined([a, b])
+        out = numbers.larger(head, a.array.values, b.array.values)
+        win = 1 if head == "maximum" else -1
+        half = numbers.number(Fraction(1, 2))
+        signs = [numbers.sign(x, y) for x, y in zip(a.array.values, b.array.values, strict=True)]
+        to_a = [numbers.one if s == win else half if s == 0 else numbers.zero for s in signs]
+        to_b = [numbers.one if s == -win else half if s == 0 else numbers.zero for s in signs]
+        return Node(Array(over, out), [(a, self.multiplied([to_a])), (b, self.multiplied([to_b]))])
+
+
+def _same(sent: list[Any]) -> list[Any]:
+    return sent
+
+
+def _in_order(roots: Sequence[Node]) -> list[Node]:
+    """The nodes that some are made from, each after its operands."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack: list[tuple[Node, bool]] = [(r, False) for r in roots]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((operand, False) for operand, _ in node.sources)
+    return order
+
+
+def exponent(tree: st.Tree) -> Fraction:
+    """The value of a constant exponent (TypeError for any other)."""
+    match tree:
+        case st.Num(value):
+            return value
+        case st.Neg(arg):
+            return -exponent(arg)
+        case st.Add(args):
+            return sum(map(exponent, args), Fraction(0))
+        case st.Mul((a, *rest)):
+            return exponent(a) if not rest else exponent(a) * exponent(st.Mul(tuple(rest)))
+        case st.Div(a, b):
+            return exponent(a) / exponent(b)
+    raise TypeError(f"the exponent {tree} is not a number")

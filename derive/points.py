@@ -1,0 +1,146 @@
+"""Random points: sizes of the axes, exact values of inputs and constants that respect what the op assumes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from random import Random
+
+from derive import syntax as st
+from derive.axes import equal_axes
+
+__all__ = ["Point", "draw_point", "interval", "loops", "random_of", "sizes_of"]
+
+#: Sizes of the axes, in turn: the first axis often is the one averaged over, and N - 1 must differ from 1.
+SIZES = (3, 4, 2)
+#: The positions of the largest loop of an op at a point are at most so many, however many axes it has.
+LARGEST = 400
+#: Draws of one sign, and within the unit interval, begin at these parts of the attempts.
+SIGNED, NARROW = 0.25, 0.5
+
+#: The elements of a tensor, the last axis fastest: fractions, or ``int`` where it holds labels.
+Elements = Sequence[Fraction | int]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Sizes of the axes and exact random values of the inputs, the constants and the upstream gradients ``dy``."""
+
+    sizes: dict[str, int]
+    tables: dict[str, Elements]
+
+
+def random_of(*what: object) -> Random:
+    """A random source that depends on nothing but the text of its arguments, on any machine and under any hash seed."""
+    return Random(int.from_bytes(hashlib.sha256("/".join(map(str, what)).encode()).digest()[:8], "big"))
+
+
+def interval(op: st.Op, name: str) -> tuple[Fraction | None, Fraction | None]:
+    """The bounds that the assumptions set."""
+    low: Fraction | None = None
+    high: Fraction | None = None
+    for a in op.assumptions:
+        if isinstance(a.left, st.Read) and a.left.name == name and isinstance(a.right, st.Num):
+            bound = a.right.value
+            if a.rel in (">", ">=", "=="):
+                low = bound if low is None else max(low, bound)
+            if a.rel in ("<", "<=", "=="):
+                high = bound if high is None else min(high, bound)
+    return low, high
+
+
+# ---- sizes --------------------------------------------------------------------------------------------------------------
+
+
+def sizes_of(op: st.Op, seed: int) -> dict[str, int]:
+    """Small sizes of the op's axes, equal only where the equations read one axis where another is declared.
+
+    Where an equation has so many axes that its loop would be too long, the last ones are shorter: which are last changes
+    with the seed, and each is as long as the others at some point.
+    """
+    classes = equal_axes(op)
+    roots = list(dict.fromkeys(classes.values()))
+    # Axes three apart take the same size in one turn, and different ones in the next.
+    length = {r: SIZES[(k + seed * (1 + k // 3)) % 3] for k, r in enumerate(roots)}
+    turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
+    shorten(length, [{classes[a] for a in loop} for loop in loops(op)], roots[turn:] + roots[:turn], LARGEST)
+    return {a: length[r] for a, r in classes.items()}
+
+
+def shorten(length: dict[str, int], spans: Collection[Collection[str]], order: list[str], largest: int) -> None:
+    """Make axes shorter, the last of the order first, until no span has more positions than ``largest``."""
+    for least in (2, 1):
+        for axis in reversed(order):
+            if _longest(length, spans, axis) > largest:
+                length[axis] = min(length[axis], least)
+
+
+def _longest(length: Mapping[str, int], spans: Collection[Collection[str]], axis: str) -> int:
+    """The positions of the longest span that has the axis."""
+    longest = 0
+    for span in spans:
+        if axis in span:
+            n = 1
+            for a in span:
+                n *= length[a]
+            longest = max(longest, n)
+    return longest
+
+
+def loops(op: st.Op) -> list[frozenset[str]]:
+    """For each input and equation the axes that computing it loops over."""
+    out = [frozenset(t.axes) for t in op.inputs]
+    for e in op.equations:
+        inside = {i for n in st.walk(e.rhs) if isinstance(n, st.Reduce) for i in n.index}
+        out.append(frozenset(st.axis_of(i) for i in inside | set(e.index) | set(st.free_indices(e.rhs))))
+    return out
+
+
+# ---- values -------------------------------------------------------------------------------------------------------------
+
+
+def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attempts: int) -> Point:
+    """Random values: of any sign in the first attempts, then of one sign, then within the unit interval.
+
+    Seed 0 takes the constants' defaults, the others random values of the same sign, so that ``ddof=0`` hides nothing.
+    """
+    tables: dict[str, Elements] = {}
+    for t in op.inputs:
+        rng = random_of(op.name, seed, attempt, t.name)
+        if t.labels is not None:
+            tables[t.name] = [rng.randrange(sizes[t.labels]) for _ in _positions(t.axes, sizes)]
+        else:
+            sign = None if attempt < attempts * SIGNED else rng.choice((1, -1))
+            width = 2 if attempt < attempts * NARROW else 1
+            low, high = interval(op, t.name)
+            tables[t.name] = [_draw(rng, low, high, sign, width) for _ in _positions(t.axes, sizes)]
+    for c in op.constants:
+        default = None if c.default is None else Fraction(c.default)
+        rng, (low, high) = random_of(op.name, seed, attempt, c.name), interval(op, c.name)
+        drawn = _draw(rng, low, high, -1 if default and default < 0 else 1, 1)
+        tables[c.name] = [drawn if default is None or seed > 0 else default]
+    for t in op.outputs:
+        rng = random_of(op.name, seed, attempt, f"d{t.name}")
+        tables[f"d{t.name}"] = [_draw(rng, None, None, None, 2) for _ in _positions(t.axes, sizes)]
+    return Point(sizes, tables)
+
+
+def _positions(axes: tuple[str, ...], sizes: Mapping[str, int]) -> Iterator[int]:
+    n = 1
+    for a in axes:
+        n *= sizes[st.axis_of(a)]
+    return iter(range(n))
+
+
+def _draw(rng: Random, low: Fraction | None, high: Fraction | None, sign: int | None, width: int) -> Fraction:
+    """A fraction well inside the bounds; without bounds its size lies between 1/8 and ``width``."""
+    part = Fraction(rng.randrange(125_000, 975_000), 1_000_003)
+    if low is not None and high is not None:
+        return low + (high - low) * part
+    if low is not None:
+        return low + part * width
+    if high is not None:
+        return high - part * width
+    return part * width * (sign or rng.choice((1, -1)))
