@@ -51,8 +51,8 @@ class CallReader(ExpressionReader):
 
     def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
         """The call's arguments. Their indices stand for axes, so they need not be on the left: ``linear(x[n, k], ...)``."""
-        scope = self.scope
-        self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in scope and i not in self.bound))
+        scope, known = self.scope, {*self.scope, *self.bound, *self.tensors()}  # a tensor in index position is a scalar label
+        self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in known))
         try:
             positional = [self.value(a) for a in node.args]
         finally:

@@ -143,9 +143,8 @@ class _Call:
         extra = len(read.index) - len(tensor.axes) + len(stars)
         if extra < 0 or (not stars and extra):
             axes = ", ".join(("*" if a in stars else "") + a for a in tensor.axes)
-            raise Misfit(
-                f"'{tensor.name}' of '{self.op.name}' has the axes [{axes}], '{read.name}' is given with {len(read.index)}"
-            )
+            given = f"'{read.name}'" if read.name not in {e.name for e in self.before} else "an expression"
+            raise Misfit(f"'{tensor.name}' of '{self.op.name}' has the axes [{axes}], {given} is given with {len(read.index)}")
         position = 0
         for axis in tensor.axes:
             width = extra if axis in stars else 1

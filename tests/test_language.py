@@ -638,7 +638,7 @@ def test_assumptions_of_the_callee_hold_of_the_constants_of_the_caller() -> None
         ("linear(z[n, p], V[p, q], V[p, q])", "'b' of 'linear' has the axes [d], 'V' is given with 2"),
         ("linear(z[n, p], V[p, q], c[q], eps=1)", "'linear' has no constant 'eps'"),
         ("linear(z[n, p], V[p, q], c[q], **c)", "'**' has no meaning here"),
-        ("linear(z[n, p], V[p, p], c[p])", "'W' of 'linear' has the axes [k, d], 'linear_W' is given with 1"),
+        ("linear(z[n, p], V[p, p], c[p])", "'W' of 'linear' has the axes [k, d], an expression is given with 1"),
         ("normed(z[n, q])", "'z' has 2 axes"),
         ("normed(V[n, q], eps=0)", "'normed' assumes eps > 0, not 0"),
         ("normed(V[n, q], eps=c[q])", "takes a number or a constant of the caller"),

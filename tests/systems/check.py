@@ -69,18 +69,18 @@ class Slow(BaseException):
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Raises Slow where the body takes longer (a signal: in the main thread only)."""
+    """Raises Slow where the body takes more processor time of this process (a signal: in the main thread only)."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Slow
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 class Failure(Exception):

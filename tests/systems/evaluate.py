@@ -58,10 +58,8 @@ class Evaluation:
                 return self.number(language.number(node))
             case ast.Name(id="pi"):
                 return self.number(math.pi)
-            case ast.Name(id=name):
-                return self.values[name][()]
-            case ast.Subscript(value=ast.Name(id=name)):
-                return self.values[name][tuple(self.slot(s, env) for s in language.slots(node))]
+            case ast.Name() | ast.Subscript():
+                return self.read(node, env)
             case ast.UnaryOp(op=op, operand=operand):
                 value = self.value(operand, env)
                 return -value if isinstance(op, ast.USub) else value
@@ -86,6 +84,14 @@ class Evaluation:
             case ast.Div():
                 return a / b
         raise TypeError(ast.dump(node.op))
+
+    def read(self, node: ast.Name | ast.Subscript, env: Env) -> Dual:
+        """One element of a tensor; a label is a number too."""
+        name = node.value if isinstance(node, ast.Subscript) else node
+        assert isinstance(name, ast.Name)
+        where = tuple(self.slot(s, env) for s in language.slots(node)) if isinstance(node, ast.Subscript) else ()
+        value = self.values[name.id][where]
+        return self.number(float(value)) if name.id in self.system.labels else value
 
     def slot(self, node: ast.expr, env: Env) -> int:
         if isinstance(node, ast.Name):

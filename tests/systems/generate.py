@@ -30,11 +30,16 @@ class Writer:
     rng: Random
     names: Names
     axes: list[str]
-    star: str = ""
+    stars: tuple[str, ...] = ()
     tensors: list[Known] = field(default_factory=list)
     labels: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     constants: dict[str, bool] = field(default_factory=dict)
     called: int = 0
+
+    def one_star(self, axes: list[str]) -> list[str]:
+        """The axes without a second star, which could not be told apart from the first in one tensor."""
+        starred = [a for a in axes if a in self.stars]
+        return [a for a in axes if a not in starred[1:]]
 
     # ---- reads -----------------------------------------------------------------------------------------------------
 
@@ -48,14 +53,14 @@ class Writer:
             return f"{name}[{', '.join(self.starred(i) for i in index)}]" if index else name
         if axis in scope:
             return self.starred(axis)
-        others = [a for a in scope if a != self.star]
-        if axis != self.star and others and chance(rng, 4):
+        others = [a for a in scope if a not in self.stars]
+        if axis not in self.stars and others and chance(rng, 4):
             return pick(rng, others)
         return None
 
     def starred(self, axis: str) -> str:
         """A starred axis with its star or without: both mean the same after the signature."""
-        return f"*{axis}" if axis == self.star and not chance(self.rng, 25) else axis
+        return f"*{axis}" if axis in self.stars and not chance(self.rng, 25) else axis
 
     def read(self, scope: tuple[str, ...], positive: bool = False) -> str:
         """One element of a tensor; axes that the scope has not are reduced."""
@@ -83,6 +88,11 @@ class Writer:
             return pick(self.rng, list(self.constants))
         if kind < 97 and self.axes:
             return f"size({pick(self.rng, self.axes)})"
+        labels = [n for n, (index, _) in self.labels.items() if set(index) <= set(scope)]
+        if labels and chance(self.rng, 50):  # a label is a number too
+            name = pick(self.rng, labels)
+            index = self.labels[name][0]
+            return f"{name}[{', '.join(map(self.starred, index))}]" if index else name
         return self.read(scope)
 
     # ---- expressions -----------------------------------------------------------------------------------------------
@@ -188,7 +198,7 @@ class Writer:
     def contraction(self, scope: tuple[str, ...], depth: int) -> str:
         """A sum over a product of two to four factors."""
         rng = self.rng
-        free = [a for a in self.axes if a not in scope and a != self.star] or [a for a in self.axes if a not in scope]
+        free = [a for a in self.axes if a not in scope and a not in self.stars] or [a for a in self.axes if a not in scope]
         if not free:
             return self.arithmetic(scope, depth)
         over = free[: 1 + rng.randrange(2)]
@@ -217,7 +227,7 @@ class Writer:
         if kind == 0 and rows:
             row = [f"{rows[rng.randrange(len(rows))].name}[{self.starred(last)}]" for _ in range(2)]
             return f"layernorm({whole}, {row[0]}, {row[1]})" if chance(rng, 60) else f"rmsnorm({whole}, {row[0]}, eps=1e-3)"
-        if kind == 1 and len(t.axes) >= 2 and self.star not in t.axes[-2:]:
+        if kind == 1 and len(t.axes) >= 2 and not set(self.stars) & set(t.axes[-2:]):
             return f"attention({whole}, {whole}, {whole})"
         return f"{pick(rng, ('softmax', 'log_softmax', 'softmax'))}({whole})"
 
@@ -247,12 +257,13 @@ def generate(rng: Random) -> str:
     op = pick(rng, OPS)
     names.taken.add(op)
     axes = [names.axis() for _ in range(rng.randrange(0 if chance(rng, 15) else 1, 5))]
-    star = ""
-    if chance(rng, 35):
+    stars = list[str]()
+    while len(stars) < 2 and chance(rng, 10 if stars else 35):
         star = "s" if names.fits("s") else names.axis()
         names.taken.add(star)
+        stars.append(star)
         axes.insert(rng.randrange(len(axes) + 1), star)
-    writer = Writer(rng, names, axes, star)
+    writer = Writer(rng, names, axes, tuple(stars))
     signature = _signature(writer)
     lines, made = _equations(writer)
     outputs = _outputs(rng, made)
@@ -267,7 +278,7 @@ def generate(rng: Random) -> str:
 def _spelled(writer: Writer, t: Known, signature: bool = False) -> str:
     if not t.axes:
         return t.name
-    return f"{t.name}[{', '.join(('*' + a if a == writer.star else a) if signature else writer.starred(a) for a in t.axes)}]"
+    return f"{t.name}[{', '.join(('*' + a if a in writer.stars else a) if signature else writer.starred(a) for a in t.axes)}]"
 
 
 def _signature(writer: Writer) -> tuple[list[str], list[str]]:
@@ -279,7 +290,7 @@ def _signature(writer: Writer) -> tuple[list[str], list[str]]:
         axes = [a for a in writer.axes if chance(rng, 45)]
         if uncovered and not uncovered & set(axes):
             axes.append(min(uncovered))
-        axes = _shuffled(rng, axes)[: 1 if chance(rng, 20) else 4]
+        axes = writer.one_star(_shuffled(rng, axes)[: 1 if chance(rng, 20) else 4])
         if uncovered and not uncovered & set(axes):
             axes = [min(uncovered)]
         t = Known(names.tensor(), tuple(axes), chance(rng, 12))
@@ -289,7 +300,7 @@ def _signature(writer: Writer) -> tuple[list[str], list[str]]:
         if t.positive:
             assumptions.append(f"{_spelled(writer, t) if chance(rng, 70) else t.name} > 0")
     if chance(rng, 10):  # an input that nothing needs to read
-        t = Known(names.tensor(), tuple(a for a in writer.axes if chance(rng, 40))[:3])
+        t = Known(names.tensor(), tuple(writer.one_star([a for a in writer.axes if chance(rng, 40)])[:3]))
         arguments.append(_spelled(writer, t, signature=True))
     _labels(writer, arguments, assumptions)
     for _ in range(rng.randrange(3) if chance(rng, 40) else 0):
@@ -304,11 +315,11 @@ def _signature(writer: Writer) -> tuple[list[str], list[str]]:
 
 def _labels(writer: Writer, arguments: list[str], assumptions: list[str]) -> None:
     rng = writer.rng
-    plain = [a for a in writer.axes if a != writer.star]
+    plain = [a for a in writer.axes if a not in writer.stars]
     if not plain or not chance(rng, 25):
         return
     of = pick(rng, plain)
-    index = tuple(a for a in writer.axes if a != of and chance(rng, 50))[:2]
+    index = tuple(writer.one_star([a for a in writer.axes if a != of and chance(rng, 50)])[:2])
     name = writer.names.tensor()
     writer.labels[name] = (index, of)
     t = Known(name, index)
@@ -324,7 +335,7 @@ def _equations(writer: Writer) -> tuple[list[str], list[Known]]:
         if made and chance(rng, 35):
             axes = list(made[-1].axes)
         else:
-            axes = _shuffled(rng, [a for a in writer.axes if chance(rng, 50)])[:4]
+            axes = writer.one_star(_shuffled(rng, [a for a in writer.axes if chance(rng, 50)])[:4])
         t = Known(writer.names.tensor(), tuple(axes))
         rhs = _right(writer, t.axes, depth=1 + rng.randrange(4 if count < 4 else 2))
         lines.append(f"{_spelled(writer, t)} = {rhs}")

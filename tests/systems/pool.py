@@ -37,9 +37,9 @@ def _start(backends: tuple[str, ...], limit: float) -> _Worker:
 
 
 def run(
-    tasks: Iterable[Task], backends: tuple[str, ...], limit: float, jobs: int, total: float = 120.0
+    tasks: Iterable[Task], backends: tuple[str, ...], limit: float, jobs: int, total: float = 600.0
 ) -> Iterator[tuple[Task, Verdict, float]]:
-    """Each task with its verdict and its seconds, as they come; one that takes longer than ``total`` is ended."""
+    """Each task with its verdict and its seconds, as they come; ``total`` seconds without any are taken for a hang."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     stream, workers = iter(tasks), [_start(backends, limit) for _ in range(jobs)]
     idle = list(workers)

@@ -160,12 +160,12 @@ def _op(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
     rows = [_spell(writer, t.name, t.axes) for t in writer.tensors if t.axes == axes[-1:]]
     kind = rng.randrange(6)
     columns = [_spell(writer, t.name, t.axes) for t in writer.tensors if len(axes) > 1 and t.axes == axes[1:2]]
-    if columns and writer.star not in axes[:2] and chance(rng, 40):
+    if columns and not set(writer.stars) & set(axes[:2]) and chance(rng, 40):
         return f"batchnorm({x}, {pick(rng, columns)}, {pick(rng, columns)}, eps=1e-3)"
     if kind == 0 and rows:
         return f"layernorm({x}, {pick(rng, rows)}, {pick(rng, rows)})"
     if kind == 1 and rows:
         return f"rmsnorm({x}, {pick(rng, rows)}, eps=0.01)"
-    if kind == 3 and len(axes) >= 2 and writer.star not in axes[-2:]:
+    if kind == 3 and len(axes) >= 2 and not set(writer.stars) & set(axes[-2:]):
         return f"attention({x}, {x}, {x})"
     return f"{pick(rng, ('softmax', 'log_softmax', 'silu', 'gelu', 'relu', 'sigmoid'))}({x})"
