@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from derive import syntax as st
 from derive.adjoint import adjoints, tie_counts
+from derive.coefficients import check_coefficients
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.factor import DEFAULT_SIZE, Style, to_tree
@@ -29,6 +30,7 @@ def derive(op: st.Op) -> Derivation:
     """Derive the closed vector-Jacobian product of an op, or of a variant (OpError if it has nothing to differentiate)."""
     _check(op)
     written, names = flatten(op)
+    check_coefficients(op.name, ((d.name, d.body) for d in written))
     forward, shifts = stabilise(op, written, names)
     chain = adjoints(op, forward, names)
     relations = log_relations(names)
@@ -39,6 +41,7 @@ def derive(op: st.Op) -> Derivation:
     steps = [Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]
     index = {d.name: d.index for d in chain}
     computed, lines, last = rounded(op, names, forward, lines, index)
+    check_coefficients(op.name, [*((d.name, d.body) for d in computed), *lines.items()])
     style = style_of(op, computed, work.model.size)
     return Derivation(
         op=op,

@@ -207,6 +207,18 @@ def test_nothing_takes_long(text: str) -> None:
         assert_op_or_one_line(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("z[n] = f(x[n])\ny[n] = 1e200*x[n]\nz[n] = 1e200*y[n]", "beyond what float64 holds"),
+        ("z[n] = f(x[n])\ny[n] = 1e-200*x[n]\nz[n] = 1e-200*y[n]", "too small for float64, where it becomes 0"),
+    ],
+)
+def test_numbers_that_come_together_are_such_as_float64_holds(text: str, message: str) -> None:
+    with pytest.raises(OpError, match=message):
+        derive.derive(derive.parse(text))
+
+
 @pytest.mark.parametrize("inputs", [64, 65, 200])
 def test_an_op_has_as_many_arguments_as_it_needs(inputs: int) -> None:
     names = [f"x{k}" for k in range(inputs)]

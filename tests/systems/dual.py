@@ -35,12 +35,12 @@ class Dual:
             raise BadPoint(f"a value of {value}")
         self.value, self.slopes, self.size, self.sizes, self.key, self.exact = value, slopes, size, sizes, key, exact
 
-    def along(self, value: float, slope: float, head: object, size: float = 0.0) -> Dual:
-        """A function of this number with that value and that derivative."""
+    def along(self, value: float, slope: float, head: object, size: float = 0.0, terms: float = 0.0) -> Dual:
+        """A function of this number with that value and that derivative; ``terms`` are those of the derivative's own formula."""
         if not math.isfinite(slope):
             raise BadPoint(f"a derivative of {slope}")
-        size = max(abs(value), abs(slope) * self.size, size)
-        return Dual(value, slope * self.slopes, size, abs(slope) * self.sizes, hash((head, self.key)), False)
+        size, terms = max(abs(value), abs(slope) * self.size, size), max(abs(slope), terms)
+        return Dual(value, slope * self.slopes, size, terms * self.sizes, hash((head, self.key)), False)
 
     def rounded(self) -> Dual:
         """The same, ``exact`` if the value lies on the grid."""

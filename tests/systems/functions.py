@@ -35,6 +35,13 @@ SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float, float], float
 }
 
 
+#: The terms of derivatives whose formula cancels where the function saturates, as everybody's does: 1 - tanh(x)**2.
+TERMS: dict[str, Callable[[float, float], float]] = {
+    "tanh": lambda x, y: 1 + y * y,
+    "erfcx": lambda x, y: abs(2 * x * y) + 2 / ROOT_PI,
+}
+
+
 def call(head: str, x: Dual) -> Dual:
     """A function of one argument."""
     if head == "abs":
@@ -49,7 +56,8 @@ def call(head: str, x: Dual) -> Dual:
     value, slope = SMOOTH[head]
     try:
         y = value(x.value)
-        return x.along(y, slope(x.value, y), head)
+        terms = TERMS[head](x.value, y) if head in TERMS else 0.0
+        return x.along(y, slope(x.value, y), head, terms=terms)
     except (ValueError, OverflowError, ZeroDivisionError):
         raise BadPoint(f"{head} of {x.value}") from None
 
