@@ -36,7 +36,7 @@ class Dual:
         self.value, self.slopes, self.size, self.sizes, self.key, self.exact = value, slopes, size, sizes, key, exact
 
     def along(self, value: float, slope: float, head: object, size: float = 0.0, terms: float = 0.0) -> Dual:
-        """A function of this number with that value and that derivative; ``terms`` are those of the derivative's own formula."""
+        """A function of this number with that value and derivative; ``terms`` are those of the derivative's own formula."""
         if not math.isfinite(slope):
             raise BadPoint(f"a derivative of {slope}")
         size, terms = max(abs(value), abs(slope) * self.size, size), max(abs(slope), terms)
