@@ -83,6 +83,7 @@ class Numpy(_Arrays):
         "expm1": np.expm1,
         "log1p": np.log1p,
         "floor": np.floor,
+        "finite": lambda x: np.nan_to_num(x, nan=np.nan, posinf=0, neginf=0),
         "abs": np.abs,
         "sign": np.sign,
         "maximum": np.maximum,
@@ -187,6 +188,9 @@ def _context(digits: int) -> Any:
 def _functions(digits: int) -> dict[str, Function]:
     context = _context(digits)
 
+    def finite(x: Any) -> Any:
+        return context.zero if context.isinf(x) else x
+
     def logarithm(x: Any) -> Any:
         return context.log(x) if x > 0 else -context.inf if not x else context.nan
 
@@ -194,7 +198,13 @@ def _functions(digits: int) -> dict[str, Function]:
         return context.log1p(x) if x > -1 else -context.inf if x == -1 else context.nan
 
     heads = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "sign")
-    own = {"log": logarithm, "log1p": logarithm_beside_one, "erfcx": lambda x: scaled_erfc(context, x), "abs": abs}
+    own = {
+        "finite": finite,
+        "log": logarithm,
+        "log1p": logarithm_beside_one,
+        "erfcx": lambda x: scaled_erfc(context, x),
+        "abs": abs,
+    }
     unary = {h: np.frompyfunc(f, 1, 1) for h, f in ({h: getattr(context, h) for h in heads} | own).items()}
     return unary | {"maximum": _passing_nan(max), "minimum": _passing_nan(min), "where": np.where}
 

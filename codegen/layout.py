@@ -263,6 +263,9 @@ class _Function:
                 else "."
             )
         )
+        results = {*(t.name for t in self.op.outputs)} if self.is_forward else {*self.program.results}
+        if lost := [str(loss) for loss in self.kernel.losses if loss.name in results]:
+            lines.append(f"Terms still cancel in {'; '.join(lost)}.")
         return [w for line in lines for w in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") if line else [""])]
 
     def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:

@@ -42,7 +42,7 @@ class _Planner:
         saved.sort(key=lambda n: -len(self.definitions[n].index))
         forward = self.forward(saved)
         backward = self.backward(saved, recomputed)
-        return Kernel(self.op, forward, backward, tuple(st.Tensor(n, self.definitions[n].index) for n in saved))
+        return Kernel(self.op, forward, backward, tuple(st.Tensor(n, self.definitions[n].index) for n in saved), self.d.losses)
 
     # ---- what is saved ---------------------------------------------------------------------------------------------
 

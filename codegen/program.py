@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from derive import syntax as st
+from derive.strain.verdict import Loss
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Kernel:
-    """The forward and the backward program of an op, and the tensors that the one saves for the other."""
+    """The forward and the backward program of an op, what the one saves for the other, and where digits are lost."""
 
     op: st.Op
     forward: Program
     backward: Program
     saved: tuple[st.Tensor, ...]
+    losses: tuple[Loss, ...] = ()

@@ -36,6 +36,7 @@ class Torch:
         "expm1": torch.expm1,
         "log1p": torch.log1p,
         "floor": torch.floor,
+        "finite": lambda x: torch.nan_to_num(x, nan=math.nan, posinf=0, neginf=0),
         "abs": torch.abs,
         "sign": torch.sign,
         "maximum": torch.maximum,

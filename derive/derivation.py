@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from derive import syntax as st
 from derive.flatten import Definition
+from derive.strain.verdict import Loss
 from derive.terms import Sum
 
 
@@ -42,7 +43,8 @@ class Derivation:
     ``written`` are the flat definitions of the author's equations, ``stable`` the same after stabilisation (with what the
     backward needs beyond them), ``chain`` the adjoint of every one of them as the chain rule gives it, and ``forward`` the
     definitions as they are computed, rewritten where that rounds better. ``lines`` are the closed forms, each after those
-    it reads: ``gradients`` names those that are the op's results, in input order.
+    it reads: ``gradients`` names those that are the op's results, in input order. Of an accurate variant, ``losses`` are
+    the results in which terms still cancel.
     """
 
     op: st.Op
@@ -53,3 +55,4 @@ class Derivation:
     steps: tuple[Step, ...]
     lines: tuple[Line, ...]
     gradients: tuple[str, ...]
+    losses: tuple[Loss, ...] = ()

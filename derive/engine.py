@@ -24,6 +24,7 @@ from derive.log_scale import log_relations
 from derive.rounding import rounded
 from derive.simplify import Simplifier
 from derive.stabilise import stabilise
+from derive.strain.verdict import losses
 
 
 def derive(op: st.Op) -> Derivation:
@@ -43,6 +44,7 @@ def derive(op: st.Op) -> Derivation:
     computed, lines, last = rounded(op, names, forward, lines, index)
     check_coefficients(op.name, [*((d.name, d.body) for d in computed), *lines.items()])
     style = style_of(op, computed, work.model.size)
+    closed = [Definition(name, index[name], body) for name, body in lines.items()]
     return Derivation(
         op=op,
         written=written,
@@ -52,6 +54,7 @@ def derive(op: st.Op) -> Derivation:
         steps=(*steps, *work.steps, *last),
         lines=tuple(Line(n, index[n], body, to_tree(body, index[n], style)) for n, body in lines.items()),
         gradients=work.gradients,
+        losses=losses(op, computed, closed, style) if op.variant else (),
     )
 
 

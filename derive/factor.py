@@ -40,6 +40,7 @@ from derive.terms import (
     term,
     times,
 )
+from derive.tidy import tidy
 
 
 class Inner(NamedTuple):
@@ -75,7 +76,8 @@ DEFAULT = Style()
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
     """The factored tree of an expression with the free indices ``index``."""
-    return _Builder(style, tuple(index)).sum([(dict(split(mono)), c) for mono, c in body], ())
+    tree = _Builder(style, tuple(index)).sum([(dict(split(mono)), c) for mono, c in body], ())
+    return tree if style.read is DEFAULT.read else tidy(tree)
 
 
 @lru_cache(maxsize=50_000)
@@ -170,7 +172,7 @@ class _Builder:
 
     def added(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
         """A sum without a common factor: two sides of a condition, then the factor most worth sharing, then term by term."""
-        branches = self.branches(terms, scope) or self.unequal(terms)
+        branches = self.branches(terms, scope) or self.unequal(terms) or self.merged(terms, scope)
         if branches is not None:
             return branches
         shared = self.most_shared(terms)
@@ -193,6 +195,25 @@ class _Builder:
             choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
             return _added([choice, self.sum(rest, scope)]) if rest else choice
         return None
+
+    def merged(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
+        """``sum(u) - sum(v)`` as ``sum(u - v)``, where both are over the same loop: what is close to each other meets first."""
+        loops = [_loop(powers) for powers, _ in terms]
+        key = next((k for k in loops if k is not None and loops.count(k) > 1), None)
+        if key is None:
+            return None
+        names: dict[str, str] = {}
+        for axis in key.bound:
+            names[axis] = st.fresh_index(axis, {*self.scope, *scope, *key.free, *names.values()})
+        inside: list[Term] = []
+        for (powers, c), loop in zip(terms, loops, strict=True):
+            if loop == key:
+                mono = next(f.mono for f in powers if isinstance(f, Inner))
+                inside.append(({f: e for f, e in open_mono(mono, names.__getitem__).factors.items()}, c))
+        body = self.sum(inside, (*scope, *names.values()))
+        tree = self.product(dict(key.outside), Fraction(1), st.Reduce(key.kind, tuple(names.values()), body), scope)
+        rest = [t for t, loop in zip(terms, loops, strict=True) if loop != key]
+        return _added([tree, self.sum(rest, scope)]) if rest else tree
 
     def unequal(self, terms: list[Term]) -> st.Tree | None:
         """``1 - [c = j]`` as ``[c != j]``."""
@@ -220,7 +241,12 @@ class _Builder:
                 counts[key] = counts.get(key, 0) + 1
                 axes[key] = axes.get(key, frozenset()) | loop
         worth = [k for k, n in counts.items() if 1 < n < len(terms) and factor_indices(k[0]) >= axes[k]]
-        return max(worth, key=lambda k: (counts[k] * self.elements(k[0]), self.rank(k[0]), _order(k[0])), default=None)
+        return max(worth, key=lambda k: (self.saved(k, terms), self.rank(k[0]), _order(k[0])), default=None)
+
+    def saved(self, key: tuple[Factor, int], terms: list[Term]) -> int:
+        """The multiplications that sharing a factor saves, with all else that the terms which hold it have in common."""
+        held = [t for t in terms if t[0].get(key[0]) and _sign(t[0][key[0]]) == key[1]]
+        return (len(held) - 1) * sum(self.elements(f) for f in _common(held)[0])
 
     def elements(self, factor: Factor) -> int:
         n = 1
@@ -483,6 +509,27 @@ def _as_means(powers: Powers) -> Powers:
                     times(out, size, 1)
                 times(out, Inner(f.mono, "mean"), 1)
     return out
+
+
+class Loop(NamedTuple):
+    """What two sums must have in common to be one: the factors outside, the reduction, and the indices of the loop."""
+
+    outside: frozenset[tuple[Factor, Exponent]]
+    kind: str
+    bound: tuple[str, ...]
+    free: frozenset[str]
+
+
+def _loop(powers: Powers) -> Loop | None:
+    """The loop of a term that is a single plain reduction, times what is outside of it; None for any other."""
+    inner = [f for f in powers if isinstance(f, Inner)]
+    if len(inner) != 1 or powers[inner[0]] != 1:
+        return None
+    mono = inner[0].mono
+    if len(set(mono.bound)) < len(mono.bound) or not _is_plain(mono):
+        return None
+    outside = frozenset((f, e) for f, e in powers.items() if f != inner[0])
+    return Loop(outside, inner[0].kind, tuple(sorted(mono.bound)), free_names(mono))
 
 
 def _is_plain(mono: Mono) -> bool:

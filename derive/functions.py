@@ -10,7 +10,7 @@ from functools import cache
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derive.sympy_bridge import erfcx, from_sympy
+from derive.sympy_bridge import erfcx, finite, from_sympy
 from derive.syntax import Tree
 
 #: Functions of one argument, by the name used in the language.
@@ -28,6 +28,7 @@ UNARY: dict[str, type[sympy.Function]] = {
     "expm1": expm1,
     "log1p": log1p,
     "floor": sympy.floor,
+    "finite": finite,
     "abs": sympy.Abs,
     "sign": sympy.sign,
 }
@@ -43,7 +44,7 @@ COMPARISONS = {
 }
 #: Rough cost of one evaluation, in floating-point operations (measured order of magnitude on vector units).
 COST = {"exp": 10, "log": 10, "tanh": 15, "erf": 15, "erfcx": 20}
-COST |= dict.fromkeys(("floor", "abs", "sign", "maximum", "minimum", "where"), 1)
+COST |= dict.fromkeys(("finite", "floor", "abs", "sign", "maximum", "minimum", "where"), 1)
 COST_OTHER = 15
 
 

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from derive.flatten import bind
-from derive.tables import Pattern, PatternKey, Product, Rewriting, pattern_key
+from derive.tables import Pattern, PatternKey, Product, Rewriting, Total, pattern_key
 from derive.terms import (
     Atom,
     Exponent,
@@ -118,6 +118,32 @@ def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fractio
                 assert closed.mono is not None
                 return closed.mono, c * closed.coefficient / rule.coefficient
     return mono, c
+
+
+def fold_total(expr: Sum, rule: Total) -> Sum:
+    """Replace terms that have a total, all times the same factor: ``k*u + k*v`` is ``k*w`` with ``w = u + v``."""
+    anchor, scale = max(rule.terms, key=lambda t: len(t[0].factors))
+    widest = max((a for a, _ in anchor.factors if isinstance(a, Read)), key=lambda a: len(a.index), default=None)
+    if widest is None or sorted(map(str, widest.index)) != sorted(rule.index):
+        return expr
+    for mono, c in expr:
+        opened = open_mono(mono)
+        for atom in [a for a in opened.factors if isinstance(a, Read) and a.name == widest.name]:
+            to: dict[str, Index] = dict(zip(map(str, widest.index), atom.index, strict=True))
+            terms = [(m, k) for m, k in rename_free(Sum(dict(rule.terms)), to).terms.items()]
+            first = rename_free(Sum({anchor: scale}), to).single
+            if len(terms) < len(rule.terms) or first is None:
+                continue
+            if not all(_covers(opened.factors.get(a, 0), e) for a, e in first[0].factors):
+                continue
+            rest = dict(opened.factors)
+            for a, e in first[0].factors:
+                times(rest, a, -e)
+            factor = term_open(rest).scaled(c / first[1])
+            left = expr - bind(factor * Sum(dict(terms)), opened.bound)
+            if len(left) <= len(expr) - len(terms):
+                return left + bind(factor * rename_free(rule.value, to), opened.bound)
+    return expr
 
 
 def _covers(have: Exponent, need: Exponent) -> bool:

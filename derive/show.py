@@ -66,6 +66,8 @@ def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, wi
                 out.append("")
             for row in group:
                 out += _text_row(row, width)
+    if derivation.losses:
+        out += ["", "still cancels", "-------------", *map(str, derivation.losses)]
     return "\n".join(line.rstrip() for line in out) + "\n"
 
 

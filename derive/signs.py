@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import NamedTuple
 
 import sympy
 
 from derive import syntax as st
 from derive.flatten import Definition
 from derive.functions import UNARY
-from derive.terms import Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum
+from derive.terms import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum
+
+
+class End(NamedTuple):
+    """A bound of a name, which it does not reach if ``strict``."""
+
+    value: Fraction
+    strict: bool
 
 
 class Signs:
     """Answers for the names of one op; the answers about a name are cached."""
 
     def __init__(self, op: st.Op, definitions: dict[str, Definition]):
-        self.definitions = definitions
+        self.op, self.definitions = op, definitions
         self.assumed: dict[str, dict[str, bool]] = {t.name: {} for t in op.inputs}
         self.assumed.update({c.name: {} for c in op.constants})
         for a in op.assumptions:
@@ -31,15 +39,39 @@ class Signs:
         return bool(self.symbol(name).is_nonzero)
 
     def sum_positive(self, expr: Sum) -> bool:
-        return bool(self.expression(expr).is_positive)
+        return bool(self.expression(expr).is_positive) or self.bounded_below(expr)
+
+    def bounded_below(self, expr: Sum) -> bool:
+        """Whether a number and multiples of names with stated bounds are positive together: ``1 - beta`` with ``beta < 1``."""
+        least = Fraction(0)
+        strict = False
+        for mono, c in expr.terms.items():
+            if mono == ONE:
+                least += c
+                continue
+            atom = Sum({mono: 1}).atom
+            end = self.end(atom.name, c < 0) if isinstance(atom, Read) else None
+            if end is None:
+                return False
+            least, strict = least + c * end.value, strict or end.strict
+        return least > 0 or (strict and not least)
+
+    def end(self, name: str, upper: bool) -> End | None:
+        """The upper or the lower bound that the assumptions state for a name."""
+        found = [
+            End(a.right.value, a.rel in ("<", ">"))
+            for a in self.op.assumptions
+            if a.left == st.Read(name) and isinstance(a.right, st.Num) and a.rel in (("<", "<=") if upper else (">", ">="))
+        ]
+        return min(found, key=lambda e: e.value if upper else -e.value, default=None)
 
     def symbol(self, name: str) -> sympy.Symbol:
         """A symbol that carries what is known of every element of the tensor."""
         if name not in self.symbols:
             known = self.assumed.get(name)
             if known is None and name in self.definitions:
-                value = self.expression(self.definitions[name].body)
-                known = _signs(value)
+                body = self.definitions[name].body
+                known = {"positive": True} if self.bounded_below(body) else _signs(self.expression(body))
             self.symbols[name] = sympy.Symbol(name, real=True, **(known or {}))
         return self.symbols[name]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import count
+from math import inf
 from typing import NamedTuple
 
 from derive import syntax as st
@@ -18,7 +19,7 @@ from derive.cost import Model
 from derive.derivation import Step
 from derive.factor import Inner, Style, factor_indices, product_of, split, without
 from derive.flatten import Definition
-from derive.rewrite import apply_rewriting, fold_patterns, fold_product, replace_reads
+from derive.rewrite import apply_rewriting, fold_patterns, fold_product, fold_total, replace_reads
 from derive.signs import Signs
 from derive.strain import Judge
 from derive.tables import Rewriting, Tables, guarded_names
@@ -48,8 +49,8 @@ class _Found:
     A form that inherits the rounding of what it reads is taken only where it is much cheaper than all that do not.
     """
 
-    def __init__(self, price: int):
-        self.prices = {False: float(price), True: float(price)}
+    def __init__(self, price: float):
+        self.prices = {False: price, True: price}
         self.paths: dict[bool, list[Change]] = {False: [], True: []}
 
     @property
@@ -228,8 +229,7 @@ class Simplifier:
             self.inline(name, user)
             self.improve_line(user)
         self.drop_dead()
-        worse = any(u in self.lines and not self.judge.keeps(saved_lines[u], self.lines[u], self.index[u]) for u in users)
-        if worse or self.cost() > before * SLACK:
+        if not all(self.repaired(u, saved_lines[u]) for u in users if u in self.lines) or self.cost() > before * SLACK:
             self.lines = saved_lines
             self.hidden.discard(name)
             del self.steps[saved_steps:]
@@ -257,7 +257,9 @@ class Simplifier:
         """Inline a name that says nothing, whatever that costs."""
         if name not in self.gradients and self.trivial(self.lines[name]):
             for user in list(self.lines):
+                before = self.lines[user]
                 self.inline(name, user)
+                self.repaired(user, before)
 
     def drop_dead(self) -> None:
         """Forget the lines that no gradient needs."""
@@ -361,9 +363,22 @@ class Simplifier:
         return self.searched[key]
 
     def search(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        """Best-first search over unfoldings; the path to the cheapest expression that rounds no worse, or nothing."""
+        """The path to the cheapest expression that rounds no worse, or nothing."""
+        found = self.explored(expr, expr, index, own, _Found(self.price(index)(expr)))
+        return found.path + self.improved(found.path[-1].after, index, own) if found.path else []
+
+    def repaired(self, name: str, chain: Sum) -> bool:
+        """Rewrite a line that rounds worse than ``chain``, of the same value; False if no form is found that does not."""
+        body, index = self.lines[name], self.index[name]
+        if self.judge.keeps(chain, body, index):
+            return True
+        found = self.explored(body, chain, index, name, _Found(inf), deep=True)
+        self.apply(name, found.path)
+        return bool(found.path)
+
+    def explored(self, expr: Sum, wanted: Sum, index: tuple[str, ...], own: str, found: _Found, deep: bool = False) -> _Found:
+        """Best-first search over unfoldings for expressions that round no worse than ``wanted``, of the same value."""
         price = self.price(index)
-        found = _Found(price(expr))
         limit = price(expr) * DETOUR
         tick = count()  # of two states with one price the earlier goes first
         queue: list[tuple[int, int, Sum, list[Change]]] = [(price(expr), next(tick), expr, [])]
@@ -372,7 +387,7 @@ class Simplifier:
         while queue and expanded < STATES:
             _, _, state, trail = heapq.heappop(queue)
             expanded += 1
-            for steps in self.successors(state, trail, own):
+            for steps in self.successors(state, trail, own, deep):
                 after = steps[-1].after
                 if after in seen or len(after) > TERMS:
                     continue
@@ -381,31 +396,44 @@ class Simplifier:
                 if cost > limit:
                     continue
                 if not after:
-                    return steps
-                if cost < found.limit and self.judge.keeps(expr, after, index):
-                    found.take(cost, steps, self.judge.inherits(expr, after, index))
+                    found.take(0, steps, False)
+                    return found
+                if cost < found.limit and self.judge.keeps(wanted, after, index):
+                    found.take(cost, steps, self.judge.inherits(wanted, after, index))
                 heapq.heappush(queue, (cost, next(tick), after, steps))
-        path = found.path
-        return path + self.improved(path[-1].after, index, own) if path else []
+        return found
 
-    def successors(self, state: Sum, trail: list[Change], own: str) -> Iterator[list[Change]]:
+    def successors(self, state: Sum, trail: list[Change], own: str, deep: bool) -> Iterator[list[Change]]:
         """The trail continued by each name that may be unfolded, and folded again."""
         if sum(c.rule.startswith("unfold") for c in trail) >= DEPTH:
             return
-        for rule in self.unfoldings(state, own):
+        for rule in self.unfoldings(state, own, deep):
             changed = apply_rewriting(state, rule)
             if changed != state:
                 verb = "unfold" if rule.using == rule.name else "solve"
                 steps = [*trail, Change(f"{verb} {rule.using}", changed, rule.using)]
                 unfolded = {c.using for c in steps if c.rule.startswith("unfold")}
                 yield steps + self.folded(changed, own, unfolded)
+        yield from self.totals(state, trail, own)
+
+    def totals(self, state: Sum, trail: list[Change], own: str) -> Iterator[list[Change]]:
+        """The trail continued by each sum of terms that has a name, and folded again."""
+        known = self.computed_before(own, ())
+        for rule in self.tables.totals if len(state) > 1 else ():
+            changed = fold_total(state, rule) if known(rule.using) and rule.using != own else state
+            if changed != state:
+                steps = [*trail, Change(f"fold {rule.using}", changed, rule.using)]
+                yield steps + self.folded(changed, own, {c.using for c in steps if c.rule.startswith("unfold")})
 
     def price(self, index: tuple[str, ...]) -> Callable[[Sum], int]:
         """The cost of an expression on its own, over these free indices."""
         return lambda expr: self.model.program([(expr, index)])
 
-    def unfoldings(self, expr: Sum, own: str) -> list[Rewriting]:
-        """What may be unfolded: names inside a reduction, adjoints anywhere, and terms that a sum determines."""
+    def unfoldings(self, expr: Sum, own: str, deep: bool) -> list[Rewriting]:
+        """What may be unfolded: names inside a reduction, adjoints anywhere, and terms that a sum determines.
+
+        Outside of reductions sums that the engine named are unfolded, and if ``deep`` those that the author named too.
+        """
         inside: set[str] = set()
         outside: set[str] = set()
         for mono in expr.terms:
@@ -415,12 +443,18 @@ class Simplifier:
                     (inside if atom_indices(atom) & set(opened.bound) else outside).add(atom.name)
         out = []
         for name in sorted(inside | outside):
-            expansion = self.expansion(name) if name in inside or (name in self.lines and len(expr) > 1) else None
+            told = name in inside or ((deep or len(expr) > 1) and (name in self.lines or self.is_sum(name, deep)))
+            expansion = self.expansion(name) if told else None
             if expansion is not None and name != own:
                 out.append(Rewriting(name, self.tables.definitions[name].index, expansion, name))
             if name in self.tables.solutions:
                 out.append(self.tables.solutions[name])
         return out
+
+    def is_sum(self, name: str, author: bool) -> bool:
+        """Whether a name, one of the author's too if asked, stands for a sum of terms, which may meet others of its kind."""
+        d = self.tables.definitions.get(name)
+        return d is not None and (author or not d.author) and len(d.body) > 1 and not any(m.bound for m in d.body.terms)
 
     def expansion(self, name: str) -> Sum | None:
         """The definition of a name, names that folding would bring back unfolded as well; None if there is none."""

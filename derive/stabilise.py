@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from derive import syntax as st
+from derive.complement import complements
 from derive.flatten import Definition, Names, bind, extremum, flat_power, rename_reads
 from derive.signs import Signs
 from derive.terms import (
@@ -57,6 +58,7 @@ class Shift:
 
 def stabilise(op: st.Op, definitions: Sequence[Definition], names: Names) -> tuple[tuple[Definition, ...], list[Shift]]:
     """The definitions with every positive sum of exponentials shifted by its maximum, and what was shifted."""
+    written, definitions = definitions, complements(op, definitions, names)
     work = _Stabiliser(op, definitions, names)
     for definition in definitions:
         work.definition(definition)
@@ -64,12 +66,12 @@ def stabilise(op: st.Op, definitions: Sequence[Definition], names: Names) -> tup
         names.restart()
         for definition in definitions:
             names.register(definition)
-        return tuple(definitions), []
+        return tuple(definitions), _rewritten(written, definitions, set())
     for output in op.outputs:
         work.materialise(output.name)
     to = names.tidy()
     shifts = [Shift(s.name, s.index, s.before, rename_reads(s.after, to)) for s in work.shifts]
-    return tuple(names.definitions), [*shifts, *_rewritten(definitions, names.definitions, {s.name for s in shifts})]
+    return tuple(names.definitions), [*shifts, *_rewritten(written, names.definitions, {s.name for s in shifts})]
 
 
 def _rewritten(before: Sequence[Definition], after: Sequence[Definition], known: set[str]) -> list[Shift]:
@@ -99,6 +101,9 @@ class _Stabiliser:
     def __init__(self, op: st.Op, definitions: Sequence[Definition], names: Names):
         self.op, self.names = op, names
         self.original = {d.name: d for d in definitions}
+        #: The names whose logarithm is a value of its own: it is infinite where all exponents are, and not undefined.
+        logs = [d.function for d in definitions if d.function and d.function.head == "log"]
+        self.logged = {a.name for log in logs for a in log.args if isinstance(a, Read)}
         self.signs = Signs(op, self.original)
         self.scaled: dict[str, Scaled] = {}
         #: Ratios that are defined as they are; only a logarithm still looks through them.
@@ -196,7 +201,7 @@ class _Stabiliser:
         if only[1] < 0 or not all(self.positive(atom) for atom, _ in only[0].factors):
             # Two negative factors are positive together: their logarithms would not exist.
             only = Mono(((self.names.read(s.hat, d.index), 1),)), Fraction(1)
-        out = s.scale
+        out = self.infinite(s.scale)
         if only[1] != 1:
             out = out + atom_sum(Function("log", (only[1],)))
         for atom, e in only[0].factors:
@@ -204,6 +209,16 @@ class _Stabiliser:
             log = self.names.read(atom_sum(Function("log", (read,))), d.index)
             out = out + atom_sum(log).scaled(Fraction(e))
         return Scaled(out, Sum(), d.index)
+
+    def infinite(self, scale: Sum) -> Sum:
+        """A scale that is a finite shift as the maximum itself: their logarithm is added to it, and may be infinite."""
+        read = scale.atom
+        d = self.made(read.name) if isinstance(read, Read) else None
+        if not isinstance(read, Read) or d is None or d.function is None or d.function.head != "finite":
+            return scale
+        (argument,) = d.function.args
+        assert isinstance(argument, Read)
+        return rename_free(atom_sum(argument), dict(zip(d.index, read.index, strict=True)))
 
     def positive(self, atom: Atom) -> bool:
         if isinstance(atom, Read):
@@ -224,6 +239,8 @@ class _Stabiliser:
         m = self.maximum([(scale, bound) for _, scale, bound in parts], d.index)
         if not m:
             return None
+        if d.name in self.logged and all(scale for _, scale, _ in parts):
+            m = atom_sum(self.names.read(atom_sum(Function("finite", (self.argument(m, d.index),))), d.index))
         shifted = Sum()
         for hat, scale, bound in parts:
             scope = (*d.index, *bound)

@@ -58,8 +58,23 @@ class erfcx(sympy.Function):
         return self.args[0].is_real
 
 
+class finite(sympy.Function):
+    """The identity on the real numbers; 0 in the place of an infinity, which only floating point has.
+
+    A shift by it keeps differences defined: ``-inf - finite(-inf)`` is ``-inf``.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return sympy.Integer(1)
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_real
+
+
 #: What SymPy has under no name of its own.
-_FUNCTIONS = {"erfcx": erfcx, "expm1": expm1, "log1p": log1p}
+_FUNCTIONS = {"erfcx": erfcx, "finite": finite, "expm1": expm1, "log1p": log1p}
 _HEADS = {"Abs": "abs", "Max": "maximum", "Min": "minimum"}
 _RELATION_CLASSES = {">": sympy.Gt, ">=": sympy.Ge, "<": sympy.Lt, "<=": sympy.Le, "==": sympy.Eq, "!=": sympy.Ne}
 

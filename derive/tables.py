@@ -4,6 +4,8 @@
   proved nonzero or what the definition itself divides by.
 * A *product* is a monomial definition matched as a sub-multiset of factors, which never divides.
 * A *pattern* is a reduction that some name already holds: ``mu = sum[n](x)/N`` gives ``sum[n](x) = N*mu``.
+* A *total* is a sum of several terms that has a name, or is 1 as the shares ``z = u/w`` and ``q = v/w`` of ``w = u + v`` are
+  together, matched where an expression has all terms times the same factor.
 * A *solution* writes one term of a sum by the sum: ``a = e + f`` gives ``f = a - e``.
 """
 
@@ -20,13 +22,16 @@ from derive.terms import (
     Condition,
     Exponent,
     Irrational,
+    Mono,
     Read,
     Size,
     Sum,
     atom_indices,
     atom_reads,
+    atom_sum,
     axis_of,
     canonical_order,
+    number,
     open_mono,
     term,
     times,
@@ -55,6 +60,16 @@ class Product:
 
     factors: tuple[tuple[Atom, Exponent], ...]
     coefficient: Fraction
+    index: tuple[str, ...]
+    using: str
+
+
+@dataclass(frozen=True)
+class Total:
+    """``terms = value``, over ``index``; no term is a reduction."""
+
+    terms: tuple[tuple[Mono, Fraction], ...]
+    value: Sum
     index: tuple[str, ...]
     using: str
 
@@ -118,6 +133,7 @@ class Tables:
         self.eliminations: dict[str, Rewriting] = {}
         self.solutions: dict[str, Rewriting] = {}
         self.products: list[Product] = []
+        self.totals: list[Total] = []
         self.patterns: dict[PatternKey, Pattern] = {}
 
     def add_forward(self, d: Definition, body: Sum) -> None:
@@ -135,6 +151,21 @@ class Tables:
         only = body.single
         if only is not None and only[0].bound:
             self.add_pattern(d, body)
+        elif len(body) > 1 and d.index and not any(mono.bound for mono in body.terms):
+            self.add_total(d, body)
+
+    def add_total(self, d: Definition, body: Sum) -> None:
+        """``w = z*w + q*w`` gives ``z + q = 1``, where ``w`` is not zero because ``z`` and ``q`` divide by it."""
+        own = Read(d.name, d.index)
+        if not all((own, 1) in mono.factors for mono in body.terms):
+            self.totals.append(Total(tuple(body), atom_sum(own), d.index, d.name))
+            return
+        shares = body * term({own: -1})
+        self.totals.append(Total(tuple(shares), number(1), d.index, d.name))
+        if len(shares) == 2:
+            for m, c in shares:
+                one, other = Sum({m: c}), shares - Sum({m: c})
+                self.totals.append(Total(tuple(number(1) - one), other, d.index, d.name))
 
     def add_monomial(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> None:
         """A product of reads: eliminate one of them, or else match the whole."""

@@ -123,8 +123,8 @@ def test_logarithms_and_exponentials_beside_one() -> None:
 
 
 def test_a_product_is_written_out_where_an_identity_needs_it() -> None:
-    """``x*e*(1 - tanh(sp)**2)`` stands as ``x*e - tanh(sp)*e*y`` in terms of the output."""
-    assert not any("tanh" in text and "-" in text for name, text in lines(accurate("mish")).items() if name.startswith("d"))
+    """Nothing is subtracted where the chain rule has ``1 - tanh(sp)**2``, in whichever names the closed form has it."""
+    assert not any("tanh" in text and " - " in text for name, text in lines(accurate("mish")).items() if name.startswith("d"))
 
 
 def test_an_exponential_beside_an_input_is_multiplied_in_halves() -> None:
@@ -194,13 +194,14 @@ def test_an_unknown_variant_is_an_error() -> None:
 
 
 def test_a_variant_of_an_op_of_ones_own_is_more_accurate() -> None:
-    """float32, over the whole range: softplus and elu within 2 ULP, where the plain ones are off by millions."""
-    for name in ("softplus", "elu"):
+    """float32, over the whole range: within 2 ULP, where the plain elu is off by millions. log1p is in every softplus."""
+    for name, plain in (("softplus", 0), ("elu", 1e6)):
         op: Op = parse(OWN[name])
         kernels = {v: plan(derive(op.as_variant(v))) for v in ("", "accurate")}
         (found,) = measured(kernels[""], implementations(kernels, ("numpy",)), ("float32",), quick=True).ranges
         largest = {e.label: float(np.nanmax(e.ulps)) for e in found.errors if e.name == "y"}
-        assert largest["numpy accurate"] <= 2 and largest["numpy"] > 1e6
+        assert largest["numpy accurate"] <= 2 and largest["numpy"] > plain
+        assert plain or largest["numpy"] <= 2
 
 
 # ---- what the README says of them ------------------------------------------------------------------------------------------

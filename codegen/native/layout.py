@@ -37,6 +37,7 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "cube": (),
     "fourth": (),
     "sign": (),
+    "bounded": (),
     "larger": (),
     "smaller": (),
     "labels_in_range": (),

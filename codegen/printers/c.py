@@ -12,7 +12,7 @@ from derive.errors import OpError
 #: The functions of the language: those inlined from templates/native/functions, and those of the C library.
 INLINED = ("exp", "log", "tanh", "erf", "erfcx", "sinh", "cosh", "sigmoid")
 LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs", "floor": "floor", "expm1": "expm1", "log1p": "log1p"}
-HELPERS = {"sign": "sign", "maximum": "larger", "minimum": "smaller"}
+HELPERS = {"finite": "bounded", "sign": "sign", "maximum": "larger", "minimum": "smaller"}
 #: Powers that are products.
 POWERS = {2: "square", 3: "cube", 4: "fourth"}
 

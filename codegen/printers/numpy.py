@@ -28,6 +28,7 @@ class NumpyPrinter(ArrayPrinter):
         "erfcx": "_erfcx",
         "expm1": "np.expm1",
         "log1p": "np.log1p",
+        "finite": "_finite",
         "floor": "np.floor",
         "abs": "np.abs",
         "sign": "np.sign",
@@ -42,7 +43,9 @@ class NumpyPrinter(ArrayPrinter):
     def function(self, head: str) -> str:
         name = super().function(head)
         if name.startswith("_"):
-            self.helpers |= {name: None, "_polynomial": None}
+            self.helpers[name] = None
+            if name in ("_erf", "_erfcx"):
+                self.helpers["_polynomial"] = None
         return name
 
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:

@@ -27,6 +27,7 @@ class TorchPrinter(ArrayPrinter):
         "erfcx": "_erfcx",
         "expm1": "torch.expm1",
         "log1p": "torch.log1p",
+        "finite": "_finite",
         "floor": "torch.floor",
         "abs": "torch.abs",
         "sign": "torch.sign",

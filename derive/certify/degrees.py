@@ -91,7 +91,7 @@ class Degrees:
         if isinstance(atom, Extremum):
             return self.names.get(atom.of.name, DRAWN)
         assert isinstance(atom, Function)
-        if atom.head in ("maximum", "minimum", "abs", "sign"):
+        if atom.head in ("maximum", "minimum", "abs", "sign", "finite"):
             return self.joined(atom.args)
         return Degree(2, {})  # a square, where it is an exponential
 

@@ -209,6 +209,7 @@ FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     "log": lambda x: of_mp(MP.log(to_mp(x))) if x > 0 else REAL.nan,
     "log1p": lambda x: of_mp(MP.log1p(to_mp(x))) if x > -1 else REAL.nan,
     "erfcx": _mp(lambda x: scaled_erfc(MP, x)),
+    "finite": lambda x: x,
     "abs": lambda x: x.copy_abs(),
     "sign": _sign,
 }
@@ -245,6 +246,8 @@ def slope(numbers: Numbers, head: str, x: Numbers_, value: Numbers_) -> Numbers_
             return numbers.plus(steep, numbers.negated([_two_over_root_pi(numbers)] * len(x)))
         case "abs":
             return numbers.call("sign", x)
+        case "finite":
+            return one
         case "sign" | "floor":
             return [numbers.zero] * len(x)
     raise TypeError(f"no derivative of {head}")

@@ -103,6 +103,8 @@ class Residues(Numbers):
             if head == "sign":
                 return [self.nan if s is None else s % self.p for s in signs]
             return [v if s is None else v * s % self.p for v, s in zip(a, signs, strict=True)]
+        if head == "finite":  # of numbers, each is itself
+            return a
         return [v if v != v else self.unknown(head, v) for v in a]
 
     def unknown(self, head: str, at: int) -> int:

@@ -1,11 +1,15 @@
 """Rewritings that change no value, only how it is rounded: the last stage of a derivation.
 
 Each is an identity, applied wherever the flat terms show its left side, whatever the op, and recorded as a step like any
-other. Every derivation gets ``COMMON``. The accurate variant of an op also gets ``ACCURATE``, in this order:
+other. Every derivation gets ``COMMON``, which costs nothing:
+
+* ``gaps``: an exponent less the larger of two;
+* ``logarithms``: the logarithm of a number near 1.
+
+The accurate variant of an op also gets ``ACCURATE``, in this order:
 
 * ``identities``: a function beside the number that it cancels, such as ``1 - tanh(u)**2``;
 * ``shares``: 1 less a share of a positive sum is the sum of the other shares;
-* ``logarithms``: the logarithm of a number near 1;
 * ``tails``: an exponential that underflows before its product does is multiplied in two halves;
 * ``squares``: the exponential of a square, which is split so that it is not rounded.
 """
@@ -31,11 +35,10 @@ __all__ = ["ACCURATE", "COMMON", "rounded"]
 Rule = Callable[[Work, str], None]
 
 #: Rules by the name under which their steps are recorded.
-COMMON: dict[str, Rule] = {"gap": gaps}
+COMMON: dict[str, Rule] = {"gap": gaps, "log1p": logarithms_near_one}
 ACCURATE: dict[str, Rule] = {
     "no cancellation": without_cancellation,
     "other shares": other_shares,
-    "log1p": logarithms_near_one,
     "halve the exponent": halved_tails,
     "split the square": split_squares,
 }

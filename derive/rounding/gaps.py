@@ -10,7 +10,7 @@ from fractions import Fraction
 from derive.rounding.work import Work
 from derive.terms import Argument, Atom, Function, Read, Sum, atom_sum, number, rename_free
 
-__all__ = ["gaps"]
+__all__ = ["gaps", "larger_of"]
 
 
 def gaps(work: Work, rule: str) -> None:
@@ -18,7 +18,7 @@ def gaps(work: Work, rule: str) -> None:
     for name, index, body in work.expressions():
         for mono, c in body.terms.items():
             atom = Sum({mono: c}).scaled(-1).atom if c == -1 else None
-            larger = _maximum(work, atom)
+            larger = larger_of(work, atom)
             if larger is None:
                 continue
             rest = body - Sum({mono: c})
@@ -28,7 +28,7 @@ def gaps(work: Work, rule: str) -> None:
                     break
 
 
-def _maximum(work: Work, atom: Atom | None) -> tuple[Sum, Sum] | None:
+def larger_of(work: Work, atom: Atom | None) -> tuple[Sum, Sum] | None:
     """The two sides of the maximum that a read stands for, by the engine's names' own definitions."""
     d = work.definitions.get(atom.name) if isinstance(atom, Read) else None
     if d is None or d.function is None or d.function.head != "maximum" or not isinstance(atom, Read):

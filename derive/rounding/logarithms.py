@@ -1,5 +1,6 @@
-"""The logarithm of a number near 1: ``log(1 + u)`` is ``log1p(u)``, and one of two shifted exponentials is 1.
+"""The logarithm of a number near 1: ``log(1 + u)`` is ``log1p(u)``.
 
+Of two exponentials shifted by the larger exponent one is 1, so their sum is 1 and the smaller of them:
 ``exp(-maximum(0, u)) + exp(-maximum(0, -u))`` is ``1 + exp(-abs(u))``.
 """
 
@@ -7,6 +8,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from derive.flatten import Definition
+from derive.rounding.gaps import larger_of
 from derive.rounding.work import Work
 from derive.terms import ONE, Function, Read, Sum, atom_sum, number, rename_free
 
@@ -29,24 +32,68 @@ def logarithms_near_one(work: Work, rule: str) -> None:
 
 
 def _smaller(work: Work, body: Sum, index: tuple[str, ...]) -> Sum:
-    """``exp(-abs(u))`` for the sum of two exponentials whose larger one is 1; nothing for another sum."""
-    gaps = [gap for m, c in body.terms.items() if (gap := _gap(work, Sum({m: c}))) is not None]
-    if len(gaps) != 2 or len(body) != 2 or gaps[0] + gaps[1]:
+    """The smaller of two exponentials of which the larger one is 1; nothing for another sum."""
+    reads = [atom for m, c in body if isinstance(atom := Sum({m: c}).atom, Read)]
+    exponents = [e for read in reads if (e := _exponent(work, read)) is not None]
+    if len(reads) != 2 or len(body) != 2 or len(exponents) != 2:
         return Sum()
-    atom = next((g.atom for g in gaps if isinstance(g.atom, Read)), None)
-    read = atom if isinstance(atom, Read) else work.names.read(gaps[0], index)
+    gaps = [_gap(work, e) for e in exponents]
+    if gaps[0] is not None and gaps[1] is not None and not gaps[0] + gaps[1]:
+        return _of_gap(work, gaps[0], gaps[1], index)
+    if not _shifted_by_the_larger(work, exponents):
+        return Sum()
+    return atom_sum(work.names.read(atom_sum(Function("minimum", (reads[0], reads[1]))), index))
+
+
+def _of_gap(work: Work, one: Sum, other: Sum, index: tuple[str, ...]) -> Sum:
+    """``exp(-abs(u))``, of the two exponents' difference or its opposite."""
+    atom = next((g.atom for g in (one, other) if isinstance(g.atom, Read)), None)
+    read = atom if isinstance(atom, Read) else work.names.read(one, index)
     size = work.names.read(atom_sum(Function("abs", (read,))), index)
     exponent = work.names.read(atom_sum(size).scaled(-1), index)
     return atom_sum(work.names.read(atom_sum(Function("exp", (exponent,))), index))
 
 
-def _gap(work: Work, part: Sum) -> Sum | None:
-    """``u`` of ``exp(-maximum(0, u))``."""
-    atom = part.atom
-    exponent = work.function(atom.name, "exp") if isinstance(atom, Read) else None
-    d = work.definitions.get(exponent.name) if exponent else None
-    larger = d.body.scaled(-1).atom if d else None
-    m = work.definitions.get(larger.name) if isinstance(larger, Read) else None
+def _exponent(work: Work, read: Read) -> Sum | None:
+    """``u`` of a name that is ``exp(u)``."""
+    argument = work.function(read.name, "exp")
+    d = work.definitions.get(argument.name) if argument else None
+    if argument is None:
+        return None
+    at = dict(zip(work.definitions[read.name].index, read.index, strict=True))
+    if d is None or d.author or d.function is not None:
+        return rename_free(atom_sum(argument), at)
+    inner = rename_free(d.body, dict(zip(d.index, argument.index, strict=True)))
+    return rename_free(inner, at)
+
+
+def _shifted_by_the_larger(work: Work, exponents: list[Sum]) -> bool:
+    """Whether the exponents are ``f - m`` and ``g - m`` with ``m`` the larger of ``f`` and ``g``."""
+    for m, c in exponents[0].terms.items():
+        shift = Sum({m: c}).scaled(-1).atom
+        sides = larger_of(work, _unbounded(work, shift)) if isinstance(shift, Read) else None
+        whole = [e + atom_sum(shift) for e in exponents] if isinstance(shift, Read) else []
+        if sides is not None and whole in ([*sides], [*sides[::-1]]):
+            return True
+    return False
+
+
+def _unbounded(work: Work, read: Read) -> Read:
+    """The maximum behind a finite shift, or the shift itself."""
+    argument = work.function(read.name, "finite")
+    d = work.definitions.get(read.name)
+    if argument is None or d is None:
+        return read
+    to = dict(zip(d.index, read.index, strict=True))
+    found = rename_free(atom_sum(argument), to).atom
+    assert isinstance(found, Read)
+    return found
+
+
+def _gap(work: Work, exponent: Sum) -> Sum | None:
+    """``u`` of ``-maximum(0, u)``."""
+    larger = exponent.scaled(-1).atom
+    m: Definition | None = work.definitions.get(larger.name) if isinstance(larger, Read) else None
     if m is None or m.function is None or m.function.head != "maximum" or m.function.args[0] != Fraction(0):
         return None
     u = m.function.args[1]

@@ -33,7 +33,7 @@ from derive.terms import (
     times,
 )
 
-__all__ = ["other_shares"]
+__all__ = ["other_shares", "two_shares"]
 
 
 class Share(NamedTuple):
@@ -47,7 +47,7 @@ class Share(NamedTuple):
 def other_shares(work: Work, rule: str) -> None:
     """Apply both forms to every definition and line until neither applies."""
     for name, index, body in work.expressions():
-        while (found := _two_shares(work, body) or _looked_up(work, body, index) or _one_hot(work, body, index)) is not None:
+        while (found := two_shares(work, body) or _looked_up(work, body, index) or _one_hot(work, body, index)) is not None:
             body, using = found
             work.change(rule, name, body, (using,))
 
@@ -73,7 +73,7 @@ def _positive(work: Work, d: Definition) -> bool:
     return all(c > 0 and work.signs.sum_positive(Sum({m: c})) for m, c in d.body.terms.items())
 
 
-def _two_shares(work: Work, body: Sum) -> tuple[Sum, str] | None:
+def two_shares(work: Work, body: Sum) -> tuple[Sum, str] | None:
     """``k - k*y`` as ``k*v/a``."""
     for mono, c in body:
         for read, rest, bound in _reads(mono):

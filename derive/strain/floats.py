@@ -113,5 +113,6 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
     "erfcx": _erfcx,
     "abs": abs,
     "sign": lambda x: NAN if x != x else float((x > 0) - (x < 0)),
+    "finite": lambda x: 0.0 if math.isinf(x) else x,
     "floor": lambda x: float(math.floor(x)) if math.isfinite(x) else x,
 }

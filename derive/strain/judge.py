@@ -26,7 +26,7 @@ from derive.strain.grid import Table
 from derive.strain.points import strained_points
 from derive.terms import Read, Sum, atom_sum
 
-__all__ = ["Errors", "Judge"]
+__all__ = ["UNIT", "Errors", "Judge", "Profile", "worse_kinds"]
 
 #: What counts as no error: a few roundings.
 UNIT = 2.0**-24
@@ -63,8 +63,8 @@ class Judge:
         self.measured: dict[tuple[Sum, tuple[str, ...], Sum], Errors] = {}
         for d in forward:
             self.define(d, data=True)
-        #: Whether the op has a value at a point at all.
-        self.valid = [all(map(isfinite, values)) for values in zip(*map(self.by_point, op.outputs), strict=True)]
+        #: Whether the op has a value at a point: each name a finite one, in float32 too.
+        self.valid = [all(map(isfinite, values)) for values in zip(*map(self.by_point, self.rounded.values()), strict=True)]
 
     def define(self, d: Definition, *, data: bool = False) -> None:
         """Take up a name, in order: as it is computed from exact and from rounded names. What is ``data`` is given rounded."""
@@ -74,22 +74,22 @@ class Judge:
         given = self.rounded[d.name].entries if data else self.grid.value(tree, d.index, self.given, double)
         self.given[d.name] = Table(d.index, given)
 
-    def by_point(self, tensor: st.Tensor) -> list[float]:
-        """One number for each point, which is finite if every element of an output is."""
-        entries = self.exact[tensor.name].entries
-        count = max(len(entries) // len(self.kinds), 1)
-        return [sum(entries[k : k + count]) for k in range(0, len(entries), count)]
+    def by_point(self, table: Table) -> list[float]:
+        """One number for each point, which is finite if every entry is."""
+        count = max(len(table.entries) // len(self.kinds), 1)
+        return [sum(table.entries[k : k + count]) for k in range(0, len(table.entries), count)]
 
     def keeps(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
         """Whether evaluating ``after`` is as good as evaluating ``before``."""
         old, new = self.errors(before, index, before), self.errors(after, index, before)
         if any(a and not b for a, b in zip(old.finite, new.finite, strict=True)):
             return False
-        return _no_worse(old.own, new.own)
+        return not worse_kinds(old.own, new.own)
 
     def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
         """Whether ``after`` loses more than ``before`` to the rounding of the names that it reads."""
-        return not _no_worse(self.errors(before, index, before).whole, self.errors(after, index, before).whole)
+        old, new = self.errors(before, index, before), self.errors(after, index, before)
+        return bool(worse_kinds(old.whole, new.whole))
 
     def recovers(self, name: str, index: tuple[str, ...], body: Sum) -> bool:
         """Whether an expression may stand for a name: it loses nothing that the name's own value has not lost."""
@@ -130,9 +130,11 @@ def _quantiles(errors: list[float]) -> tuple[float, ...]:
     return tuple(errors[int(q * (len(errors) - 1))] for q in QUANTILES)
 
 
-def _no_worse(old: Profile, new: Profile) -> bool:
-    return all(
-        b <= factor * (a + FLOOR)
+def worse_kinds(old: Profile, new: Profile) -> tuple[str, ...]:
+    """The kinds of strain under which the new errors are larger than the old ones, by more than the factors allow."""
+    none = (inf,) * len(QUANTILES)
+    return tuple(
+        kind
         for kind, errors in new.items()
-        for factor, a, b in zip(QUANTILES.values(), old.get(kind, (inf,) * len(QUANTILES)), errors, strict=True)
+        if any(b > f * (a + FLOOR) for f, a, b in zip(QUANTILES.values(), old.get(kind, none), errors, strict=True))
     )

@@ -14,7 +14,7 @@ from derive.points import interval, random_of
 from derive.strain.floats import number, single
 from derive.strain.grid import Grid, Table
 
-__all__ = ["KINDS", "Strained", "strained_points"]
+__all__ = ["KINDS", "MIXED", "Strained", "strained_points"]
 
 #: A number of order 1, of either sign.
 Draw = Callable[[Random], float]
@@ -32,18 +32,22 @@ def _mixed(rng: Random) -> float:
     return rng.choice((1, -1)) * float(10 ** rng.uniform(-6, 2.7))
 
 
+MIXED = "mixed scales"
 #: What an element is drawn as, by the name of the strain. With an offset all elements have it in common.
 KINDS: dict[str, Draw] = {
     "moderate": _moderate,
     "offset": lambda rng: 1e4 + rng.uniform(-1, 1),
     "saturated above": lambda rng: rng.uniform(15, 25),
     "saturated below": lambda rng: -rng.uniform(15, 25),
+    "tail above": lambda rng: rng.uniform(3, 12),
+    "tail below": lambda rng: -rng.uniform(3, 12),
     "beyond the exponential's range": lambda rng: rng.uniform(88, 130) * rng.choice((1, -1)),
     "tiny": lambda rng: 1e-12 * _moderate(rng),
-    "huge": lambda rng: 1e7 * _moderate(rng),
+    "large": lambda rng: 1e3 * _moderate(rng),
+    "huge": lambda rng: 1e10 * _moderate(rng),
     "ties": lambda rng: 0.5,
     "zeros": lambda rng: 0.0,
-    "mixed scales": _mixed,
+    MIXED: _mixed,
 }
 #: Lengths that axes take in turn; where that makes a tensor larger than ``LARGEST``, all have the smaller ones that follow.
 SIZES, LARGEST = ((3, 4), (3, 3), (2, 2)), 150
@@ -78,8 +82,9 @@ def strained_points(op: st.Op) -> Strained:
     """Points of every kind for all inputs together, and of two kinds for some inputs while the others are moderate."""
     names = frozenset(t.name for t in op.differentiable)
     schemes = [Scheme(kind, draw, names) for kind, draw in KINDS.items()]
-    for k, group in enumerate(_groups([t.name for t in op.differentiable])):
-        schemes += [Scheme(f"group {k} saturated", _saturated, group), Scheme(f"group {k} mixed", _mixed, group)]
+    for group in _groups([t.name for t in op.differentiable]):
+        which = ", ".join(sorted(group))
+        schemes += [Scheme(f"{which} alone saturated", _saturated, group), Scheme(f"{which} alone of {MIXED}", _mixed, group)]
     sizes = _sizes(op)
     repeats = max(REPEATS, -(-ELEMENTS // _largest(op, sizes)))
     kinds = tuple(scheme.kind for scheme in schemes for _ in range(repeats))

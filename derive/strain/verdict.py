@@ -1,0 +1,47 @@
+"""What rounding does to the results of a whole derivation, at strained points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from derive import syntax as st
+from derive.factor import Style
+from derive.flatten import Definition
+from derive.strain.judge import UNIT, Judge
+from derive.strain.points import MIXED
+from derive.terms import Read, atom_sum
+
+__all__ = ["LOST", "Loss", "losses"]
+
+#: An error that counts as lost digits: six of the 24 bits of float32, at one element in ten or more.
+LOST = 64 * UNIT
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A result in which terms cancel: the kinds of strain under which digits are lost in the precision of the computation."""
+
+    name: str
+    kinds: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.kinds)})"
+
+
+def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definition], style: Style) -> tuple[Loss, ...]:
+    """The outputs and gradients that lose digits, computed from the inputs with every operation rounded to float32."""
+    lines = tuple(lines)
+    judge = Judge(op, definitions, style)
+    for line in lines:
+        judge.define(line)
+    found = []
+    for name in [*(t.name for t in op.outputs), *(f"d{t.name}" for t in op.differentiable)]:
+        index = judge.exact[name].index
+        read = atom_sum(Read(name, index))
+        errors = judge.errors(read, index, read).whole
+        # Among mixed scales some sum cancels by chance, whatever its form.
+        kinds = tuple(kind for kind, quantiles in errors.items() if quantiles[-1] > LOST and MIXED not in kind)
+        if kinds:
+            found.append(Loss(name, kinds))
+    return tuple(found)
