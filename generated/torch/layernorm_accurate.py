@@ -38,6 +38,7 @@ def layernorm_accurate_forward(x, gamma, beta, eps=1e-5):
     Shapes: x[*s, d], gamma[d], beta[d].
     Returns y, and the tuple of what the backward needs: (xhat, rstd).
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    Terms still cancel in y (offset).
     """
     _lengths(dict(x=(x, "*s d"), gamma=(gamma, "d"), beta=(beta, "d")))
     dtype = x.dtype
@@ -63,6 +64,7 @@ def layernorm_accurate_backward(dy, xhat, rstd, gamma):
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
     Returns dx, dgamma, dbeta.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    Terms still cancel in dx (offset); dgamma (offset).
     """
     size = _lengths(dict(dy=(dy, "*s d"), xhat=(xhat, "*s d"), rstd=(rstd, "*s"), gamma=(gamma, "d")))
     d = size["d"]
