@@ -54,6 +54,9 @@ class Inner(NamedTuple):
 #: The length that an axis is taken to have where the op states none.
 DEFAULT_SIZE = 512
 
+#: A coefficient with a larger numerator or denominator is one number, not a multiplication and a division.
+LARGEST_PART = 10_000
+
 Factor = Atom | Inner
 Powers = dict[Factor, Exponent]
 
@@ -175,6 +178,8 @@ class _Builder:
         branches = self.branches(terms, scope) or self.unequal(terms) or self.merged(terms, scope)
         if branches is not None:
             return branches
+        if (product := self.product_of_sums(terms, scope)) is not None:
+            return product
         shared = self.most_shared(terms)
         if shared is None:
             parts = [(self.sum([t], scope), t) for t in terms]
@@ -224,6 +229,18 @@ class _Builder:
         if c != -1 or len(powers) != 1 or not isinstance(hot, Delta):
             return None
         return st.Indicator(st.Match(syntax_index(hot.left), syntax_index(hot.right), False))
+
+    def product_of_sums(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
+        """``u + v + k*u*b + k*v*b`` as ``(1 + k*b)*(u + v)``, so that differences stay differences."""
+        if len(terms) < 4 or len(terms) % 2:
+            return None
+        for factor, e in sorted({fe for powers, _ in terms for fe in powers.items()}, key=lambda fe: (_order(fe[0]), fe[1])):
+            held = [(without(p, factor), c) for p, c in terms if p.get(factor) == e]
+            rest = [(p, c) for p, c in terms if factor not in p]
+            ratio = _ratio(held, rest) if len(held) == len(rest) == len(terms) // 2 else None
+            if ratio is not None:
+                return _multiplied([self.sum([({}, Fraction(1)), ({factor: e}, ratio)], scope), self.sum(rest, scope)])
+        return None
 
     def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
         """The factor, with its sign, that most terms share; None if sharing saves no multiplication.
@@ -284,9 +301,12 @@ class _Builder:
         if inner is not None:
             groups.append((frozenset(st.free_indices(inner)), [inner]))
         numbers: list[st.Tree] = []
-        if abs(coefficient.numerator) != 1 or not groups:
-            numbers.append(st.Num(Fraction(abs(coefficient.numerator))))
-        tree = _arranged(groups, numbers, self.divisors(powers, coefficient.denominator, scope))
+        size, denominator = abs(coefficient), coefficient.denominator
+        if max(size.numerator, denominator) > LARGEST_PART:
+            denominator = 1
+        if size * denominator != 1 or not groups:
+            numbers.append(st.Num(size * denominator))
+        tree = _arranged(groups, numbers, self.divisors(powers, denominator, scope))
         return st.Neg(tree) if coefficient < 0 else tree
 
     def root_of_quotient(self, powers: Powers) -> st.Tree | None:
@@ -536,6 +556,13 @@ def _is_plain(mono: Mono) -> bool:
     """Whether some factor carries every index of the loop: a reduction, not a contraction."""
     every = frozenset().union(*(atom_indices(a) for a, _ in mono.factors))
     return any(atom_indices(a) == every for a, _ in mono.factors) and not any(isinstance(a, Delta) for a, _ in mono.factors)
+
+
+def _ratio(one: list[Term], other: list[Term]) -> Fraction | None:
+    """The number by which each term of one sum is that of the other, in whatever order; None if there is none."""
+    known = {frozenset(powers.items()): c for powers, c in other}
+    ratios = {c / known[key] if (key := frozenset(powers.items())) in known else None for powers, c in one}
+    return ratios.pop() if len(ratios) == 1 else None
 
 
 def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:

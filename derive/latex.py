@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from derive.printer import Prec, Printed, Printer, decimal_of, split_sign
+from derive.printer import Prec, Printed, Printer, decimal_of, long_decimal, split_sign
 from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of
 from derive.visible import escaped, visible
 
@@ -117,10 +117,12 @@ class LatexPrinter(Printer):
         return f"{opening}{inner}{closing}"
 
     def number(self, value: Fraction) -> Printed:
-        decimal = decimal_of(value) if value.denominator > 9 or value >= 10**6 else None
+        decimal = long_decimal(value) or (decimal_of(value) if value.denominator > 9 or value >= 10**6 else None)
         if decimal is not None and (scientific := re.fullmatch(r"([\d.]+)e([+-]\d+)", decimal)):
             power = f"10^{{{int(scientific[2])}}}"
             return (power if scientific[1] == "1" else rf"{scientific[1]} \cdot {power}"), Prec.PRODUCT
+        if decimal is not None:
+            return decimal.removesuffix(".0"), Prec.ATOM
         printed, prec = super().number(value)
         if prec is Prec.PRODUCT:
             return rf"\frac{{{value.numerator}}}{{{value.denominator}}}", Prec.POWER

@@ -205,6 +205,13 @@ class LinePrinter(Printer):
         return f"{kind}[{self.comma.join(map(self.index, index))}]({self.show(body)})", Prec.ATOM
 
 
+def long_decimal(value: Fraction) -> str | None:
+    """A rational with a large numerator or denominator as the nearest float64, for the eye; None for any other."""
+    if max(value.numerator, value.denominator) <= 10**6 or value.denominator == 1:
+        return None
+    return repr(value.numerator / value.denominator)
+
+
 def decimal_of(value: Fraction) -> str | None:
     """The shortest decimal that is exactly this rational, or None if there is no short one."""
     decimal = repr(float(value)) if value.numerator < 10**15 and value.denominator < 10**300 else ""

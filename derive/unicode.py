@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.printer import LinePrinter, Prec, Printed
+from derive.printer import LinePrinter, Prec, Printed, long_decimal
 from derive.syntax import Compare, Index, Match, Num, Tree, axis_of, free_indices
 
 __all__ = ["language", "text"]
@@ -44,6 +44,10 @@ class _Terminal(LinePrinter):
         if isinstance(exp, Num) and exp.value.denominator == 1:
             return shown + str(exp.value).translate(_SUPERSCRIPTS), Prec.POWER
         return f"{shown}^{self.at(exp, Prec.ATOM)}", Prec.POWER
+
+    def number(self, value: Fraction) -> Printed:
+        decimal = long_decimal(value)
+        return super().number(value) if decimal is None else (decimal, Prec.ATOM)
 
     def indicator(self, cond: Compare | Match) -> Printed:
         return f"[{self.show(cond)}]", Prec.ATOM

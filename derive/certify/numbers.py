@@ -244,6 +244,8 @@ def slope(numbers: Numbers, head: str, x: Numbers_, value: Numbers_) -> Numbers_
         case "erfcx":
             steep = numbers.scaled(numbers.times(x, value), numbers.number(Fraction(2)))
             return numbers.plus(steep, numbers.negated([_two_over_root_pi(numbers)] * len(x)))
+        case "finite":
+            return one
         case "abs":
             return numbers.call("sign", x)
         case "finite":
