@@ -181,8 +181,10 @@ REAL = Real()
 
 def to_mp(value: Decimal) -> Any:
     """The same number in mpmath."""
-    if not value.is_finite():
-        return MP.mpf(str(value))
+    if value.is_nan():
+        return MP.nan
+    if value.is_infinite():
+        return MP.inf if value > 0 else -MP.inf
     shift = DIGITS - 1 - value.adjusted() if value else 0
     return MP.mpf(int(value.scaleb(shift, CONTEXT))) / MP.mpf(10) ** shift
 
