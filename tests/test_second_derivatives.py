@@ -20,6 +20,7 @@ import derive
 from codegen.plan import plan
 from derive import syntax as st
 from derive.ops import names, variants
+from derive.rounding.identities import IDENTITIES
 from tests.jets import hessian
 from tests.systems.check import load
 
@@ -282,6 +283,15 @@ def test_the_catalogue(name: str, backend: str) -> None:
         shaped = op.stars & {a for t in op.inputs for a in t.axes}
         assert not shaped or all(point[t.name].ndim == len(t.axes) for t in op.inputs)
         holds(function, op, point, **constants)
+
+
+@pytest.mark.parametrize(("left", "right"), IDENTITIES, ids=[left for left, _ in IDENTITIES])
+def test_identities_that_avoid_cancellation_have_one_slope(left: str, right: str) -> None:
+    """By the declared slopes of what stands on the right, at the ends of its branches too."""
+    ops = [derive.parse(f"y = f(u)\ny = {side}") for side in (left, right)]
+    for u in EDGES:
+        one, other = (hessian(op, arrays(u=u), arrays(y=1.0), {})[0]["u"] for op in ops)
+        assert np.allclose(one, other, rtol=1e-12, atol=0)
 
 
 # ---- the ways to a second derivative ----------------------------------------------------------------------------------------

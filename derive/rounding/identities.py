@@ -39,8 +39,8 @@ __all__ = ["IDENTITIES", "Identity", "identities", "without_cancellation"]
 #: tie both sides then have the slope of the same side, and so has their product where it is differentiated once more.
 IDENTITIES = (
     ("1 - tanh(u)**2", "4*exp(-2*abs(u))/(1 + exp(-2*abs(u)))**2"),
-    ("1 + tanh(u)", "where(u < 0, 2*exp(-2*abs(u)), 2)/(1 + exp(-2*abs(u)))"),
-    ("1 - tanh(u)", "where(u > 0, 2*exp(-2*abs(u)), 2)/(1 + exp(-2*abs(u)))"),
+    ("1 + tanh(u)", "where(u < 0, 2*exp(-2*where(u < 0, -u, u)), 2)/(1 + exp(-2*where(u < 0, -u, u)))"),
+    ("1 - tanh(u)", "where(u > 0, 2*exp(-2*where(u > 0, u, -u)), 2)/(1 + exp(-2*where(u > 0, u, -u)))"),
     ("1 + erf(u)", "where(u < 0, exp(-u**2)*erfcx(where(u < 0, -u, u)), 2 - exp(-u**2)*erfcx(where(u < 0, -u, u)))"),
     ("1 - erf(u)", "where(u > 0, exp(-u**2)*erfcx(where(u > 0, u, -u)), 2 - exp(-u**2)*erfcx(where(u > 0, u, -u)))"),
     ("exp(u) - 1", "expm1(u)"),
