@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -152,7 +153,7 @@ def _backend(kernel: Kernel, backend: str, found: list[Point], limit: float, dty
         for dtype in dtypes:
             for call in CALLS[backend]:
                 stage = f"{call.__name__.strip('_')} {backend}"
-                got = staged(stage, limit, lambda call=call, point=point, dtype=dtype: call(kernel, module, point, dtype))
+                got = staged(stage, limit, partial(call, kernel, module, point, dtype))
                 _compare(kernel, point, dtype, stage, *got)
 
 
@@ -219,9 +220,10 @@ def _fused(kernel: Kernel, module: ModuleType, point: Point, dtype: type) -> Res
 
 def _differentiable(module: ModuleType, name: str) -> Callable[..., Any]:
     """The op with a gradient: that of torch, or that of torch over the kernels in C."""
-    if hasattr(module, name):
-        return getattr(module, name)
-    return getattr(importlib.import_module(f"{module.__package__}.torch.{name}"), name)
+    if not hasattr(module, name):
+        module = importlib.import_module(f"{module.__package__}.torch.{name}")
+    found: Callable[..., Any] = getattr(module, name)
+    return found
 
 
 CALLS: dict[str, tuple[Callable[[Kernel, Any, Point, type], Results], ...]] = {

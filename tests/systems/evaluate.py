@@ -14,7 +14,7 @@ from tests.systems import language
 from tests.systems.dual import BadPoint, Dual, constant, order, share, variable
 from tests.systems.functions import SMOOTH, call
 from tests.systems.language import System
-from tests.systems.library import FUNCTIONS, SIGNATURES
+from tests.systems.library import FUNCTIONS
 
 Env = dict[str, int]
 Array = np.ndarray[Any, Any]
@@ -120,7 +120,8 @@ class Evaluation:
         if head in SMOOTH or head in ("abs", "sign", "floor"):
             return call(head, self.value(node.args[0], env))
         indices, table = self.called(node, head)
-        return table[tuple(env[i] for i in indices)]
+        element: Dual = table[tuple(env[i] for i in indices)]
+        return element
 
     def holds(self, node: ast.expr, env: Env) -> bool:
         assert isinstance(node, ast.Compare)
@@ -152,42 +153,31 @@ class Evaluation:
     def called(self, node: ast.Call, head: str) -> tuple[list[str], Array]:
         """The result of an op of the catalogue as a whole, and the indices of its axes."""
         if id(node) not in self.calls:
-            *wanted, made = SIGNATURES[head]
-            arrays, slots = [], dict[str, list[str]]()
-            for argument, signature in zip(node.args, wanted, strict=True):
-                indices, array = self.argument(argument)
-                arrays.append(array)
-                _match(signature.split(), indices, slots)
+            looked_up = head in ("embedding", "softmax_cross_entropy")
+            arrays = [self.labels(a) if looked_up and k == 1 else self.argument(a) for k, a in enumerate(node.args)]
             keywords = {k.arg or "": self.plain(k.value) for k in node.keywords}
             if any(not a.size for a in arrays):
                 raise BadPoint("a call on nothing")
             table = FUNCTIONS[head](*arrays, **keywords)
-            self.calls[id(node)] = ([i for a in made.split() for i in slots[a]], table)
+            self.calls[id(node)] = (language.result(node, self.system.labels), table)
         return self.calls[id(node)]
 
-    def argument(self, node: ast.expr) -> tuple[list[str], Array]:
+    def argument(self, node: ast.expr) -> Array:
         """The argument over all of its free indices."""
-        if isinstance(node, ast.Name) and node.id in self.system.labels:
-            return [], self.values[node.id]
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.system.labels:
-            return [s.id for s in language.slots(node) if isinstance(s, ast.Name)], self.values[node.value.id]
         indices = self.free(node)
         table = np.empty([self.lengths[i] for i in indices], dtype=object)
         for k in np.ndindex(table.shape):
             table[k] = self.value(node, dict(zip(indices, k, strict=True)))
-        return indices, table
+        return table
+
+    def labels(self, node: ast.expr) -> Array:
+        """The labels that an argument is."""
+        name = node.value if isinstance(node, ast.Subscript) else node
+        assert isinstance(name, ast.Name)
+        return self.values[name.id]
 
     def plain(self, node: ast.expr) -> float:
         return float(self.value(node, {}).value)
-
-
-def _match(signature: list[str], indices: list[str], slots: dict[str, list[str]]) -> None:
-    """Which indices stand for each axis of the callee; ``*s`` takes what the others leave."""
-    extra, k = len(indices) - len(signature) + any(a[0] == "*" for a in signature), 0
-    for axis in signature:
-        width = extra if axis[0] == "*" else 1
-        slots.setdefault(axis, indices[k : k + width])
-        k += width
 
 
 def _exponent(node: ast.expr) -> float:

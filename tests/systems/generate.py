@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from tests.systems.calls import calls
 from tests.systems.vocabulary import COMMENTS, OPS, POWERS, Names, chance, number, pick
 
 SMOOTH = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "erfcx")
@@ -212,24 +213,13 @@ class Writer:
 
     def call(self, scope: tuple[str, ...], depth: int) -> str:
         """An op of the catalogue inside an expression: its arguments read whole tensors."""
-        rng = self.rng
-        if self.called >= 2 or not scope:
+        if self.called >= 2:
             return self.function(scope, depth)
         self.called += 1
-        plain = [t for t in self.tensors if t.axes and all(a in scope for a in t.axes)]
-        if not plain or chance(rng, 40):
-            return f"{pick(rng, UNARY_OPS)}({self.expression(scope, depth - 1)})"
-        t = plain[rng.randrange(len(plain))]
-        whole = f"{t.name}[{', '.join(self.starred(a) for a in t.axes)}]"
-        last = t.axes[-1]
-        rows = [r for r in self.tensors if r.axes == (last,)]
-        kind = rng.randrange(4)
-        if kind == 0 and rows:
-            row = [f"{rows[rng.randrange(len(rows))].name}[{self.starred(last)}]" for _ in range(2)]
-            return f"layernorm({whole}, {row[0]}, {row[1]})" if chance(rng, 60) else f"rmsnorm({whole}, {row[0]}, eps=1e-3)"
-        if kind == 1 and len(t.axes) >= 2 and not set(self.stars) & set(t.axes[-2:]):
-            return f"attention({whole}, {whole}, {whole})"
-        return f"{pick(rng, ('softmax', 'log_softmax', 'softmax'))}({whole})"
+        if chance(self.rng, 40):
+            return f"{pick(self.rng, UNARY_OPS)}({self.expression(scope, depth - 1)})"
+        fitting = list(calls(self, scope))
+        return fitting[self.rng.randrange(len(fitting))] if fitting else self.function(scope, depth)
 
 
 def _loose(text: str) -> bool:
@@ -299,6 +289,8 @@ def _signature(writer: Writer) -> tuple[list[str], list[str]]:
         arguments.append(_spelled(writer, t, signature=True))
         if t.positive:
             assumptions.append(f"{_spelled(writer, t) if chance(rng, 70) else t.name} > 0")
+    if chance(rng, 25):
+        _layer(writer, arguments)
     if chance(rng, 10):  # an input that nothing needs to read
         t = Known(names.tensor(), tuple(writer.one_star([a for a in writer.axes if chance(rng, 40)])[:3]))
         arguments.append(_spelled(writer, t, signature=True))
@@ -313,12 +305,30 @@ def _signature(writer: Writer) -> tuple[list[str], list[str]]:
     return arguments, assumptions
 
 
+def _layer(writer: Writer, arguments: list[str]) -> None:
+    """What a linear map or a normalization takes: rows of features, a matrix, two rows of parameters."""
+    plain = [a for a in writer.axes if a not in writer.stars]
+    if len(plain) < 2:
+        return
+    n, k, h = plain[0], plain[1], plain[-1]
+    for axes in ((n, k), (k, h), (h,), (k,)):
+        if len(set(axes)) == len(axes):
+            t = Known(writer.names.tensor(), axes)
+            writer.tensors.append(t)
+            arguments.append(_spelled(writer, t, signature=True))
+
+
 def _labels(writer: Writer, arguments: list[str], assumptions: list[str]) -> None:
     rng = writer.rng
     plain = [a for a in writer.axes if a not in writer.stars]
-    if not plain or not chance(rng, 25):
+    if not plain or not chance(rng, 30):
         return
     of = pick(rng, plain)
+    others = [a for a in plain if a != of]
+    if others and chance(rng, 50):
+        table = Known(writer.names.tensor(), (of, pick(rng, others)))
+        writer.tensors.append(table)
+        arguments.append(_spelled(writer, table, signature=True))
     index = tuple(writer.one_star([a for a in writer.axes if a != of and chance(rng, 50)])[:2])
     name = writer.names.tensor()
     writer.labels[name] = (index, of)

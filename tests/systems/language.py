@@ -10,6 +10,23 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 REDUCTIONS = ("sum", "mean", "max", "min")
+#: Each op with the axes of its inputs and of its result, as its signature has them.
+SIGNATURES: dict[str, tuple[str, ...]] = {
+    "softmax": ("*s c", "*s c"),
+    "log_softmax": ("*s c", "*s c"),
+    "sigmoid": ("*s", "*s"),
+    "relu": ("*s", "*s"),
+    "silu": ("*s", "*s"),
+    "gelu": ("*s", "*s"),
+    "layernorm": ("*s d", "d", "d", "*s d"),
+    "rmsnorm": ("*s d", "d", "*s d"),
+    "batchnorm": ("n d *s", "d", "d", "n d *s"),
+    "linear": ("*s k", "k h", "h", "*s h"),
+    "matmul": ("*s n k", "*s k m", "*s n m"),
+    "attention": ("*s i f", "*s j f", "*s j d", "*s i d"),
+    "embedding": ("v d", "*s", "*s d"),
+    "softmax_cross_entropy": ("n c", "n", ""),
+}
 _RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 
 
@@ -106,7 +123,7 @@ def reduced(node: ast.Call) -> tuple[str, list[str], ast.expr]:
 def free(node: ast.AST, labels: Collection[str]) -> list[str]:
     """The indices that are free in an expression, in order of appearance; a label that is a scalar is no index.
 
-    A call of a catalogue op is as free as its arguments are.
+    Of a call of the catalogue those of its result are free.
     """
     found: dict[str, None] = {}
 
@@ -124,13 +141,36 @@ def free(node: ast.AST, labels: Collection[str]) -> list[str]:
                 else:
                     visit(s, bound)
             return
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "size":
-            return
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name):
+            if n.func.id == "size":
+                return
+            if n.func.id in SIGNATURES:
+                found.update(dict.fromkeys(i for i in result(n, labels) if i not in bound))
+                return
         for child in ast.iter_child_nodes(n):
             visit(child, bound)
 
     visit(node, frozenset())
     return list(found)
+
+
+def result(node: ast.Call, labels: Collection[str]) -> list[str]:
+    """The indices of what a call of the catalogue gives."""
+    assert isinstance(node.func, ast.Name)
+    *wanted, made = SIGNATURES[node.func.id]
+    slots_of: dict[str, list[str]] = {}
+    for argument, signature in zip(node.args, wanted, strict=True):
+        match(signature.split(), free(argument, labels), slots_of)
+    return [i for axis in made.split() for i in slots_of[axis]]
+
+
+def match(signature: list[str], indices: list[str], slots_of: dict[str, list[str]]) -> None:
+    """Which indices stand for each axis of the callee; ``*s`` takes what the others leave."""
+    extra, k = len(indices) - len(signature) + any(a[0] == "*" for a in signature), 0
+    for axis in signature:
+        width = extra if axis[0] == "*" else 1
+        slots_of.setdefault(axis, indices[k : k + width])
+        k += width
 
 
 def equal_axes(system: System) -> dict[str, str]:

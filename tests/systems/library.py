@@ -10,11 +10,12 @@ import numpy as np
 
 from tests.systems.dual import Dual, constant, order, share
 from tests.systems.functions import call
+from tests.systems.language import SIGNATURES
 
 Array = np.ndarray[Any, Any]
 
 
-def _each(function: Callable[[Dual], Dual], x: Array) -> Array:
+def _each(function: Callable[[Any], Dual], x: Array) -> Array:
     x = np.asarray(x, dtype=object)  # NumPy takes an array of no axes for its element
     out = np.empty(x.shape, dtype=object)
     for k in np.ndindex(x.shape):
@@ -37,7 +38,7 @@ def _sum(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
 
 def _mean(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
     total = _sum(x, axis)
-    return total / _number(float(x.size // total.size), x)
+    return np.asarray(total / _number(float(x.size // total.size), x), dtype=object)
 
 
 def _max(x: Array) -> Array:
@@ -94,7 +95,7 @@ def tanh(x: Array) -> Array:
 
 def layernorm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> Array:
     c = x - _mean(x)
-    return gamma * c * _power(_mean(c * c) + _number(eps, x), -0.5) + beta
+    return np.asarray(gamma * c * _power(_mean(c * c) + _number(eps, x), -0.5) + beta, dtype=object)
 
 
 def rmsnorm(x: Array, gamma: Array, eps: float = 1e-6) -> Array:
@@ -107,16 +108,16 @@ def batchnorm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, ddof: floa
     c = x - _mean(x, axes)
     rows = x.size / x.shape[1]
     var = _sum(c * c, axes) / _number(rows - ddof, x)
-    return gamma.reshape(shape) * c * _power(var + _number(eps, x), -0.5) + beta.reshape(shape)
+    return np.asarray(gamma.reshape(shape) * c * _power(var + _number(eps, x), -0.5) + beta.reshape(shape), dtype=object)
 
 
 def linear(x: Array, W: Array, b: Array) -> Array:
-    return matmul(x, W) + b
+    return np.asarray(matmul(x[..., None, :], W)[..., 0, :] + b, dtype=object)
 
 
 def matmul(a: Array, b: Array) -> Array:
     """Products of the last two axes."""
-    return _sum(np.expand_dims(a, -1) * np.expand_dims(b, -3), -2)[..., 0, :]
+    return np.asarray(_sum(np.expand_dims(a, -1) * np.expand_dims(b, -3), -2)[..., 0, :], dtype=object)
 
 
 def attention(q: Array, k: Array, v: Array) -> Array:
@@ -125,7 +126,7 @@ def attention(q: Array, k: Array, v: Array) -> Array:
 
 
 def embedding(table: Array, t: Array) -> Array:
-    out = np.empty((*t.shape, table.shape[1]), dtype=object)
+    out: Array = np.empty((*t.shape, table.shape[1]), dtype=object)
     for k in np.ndindex(t.shape):
         out[k] = table[int(t[k])]
     return out
@@ -137,21 +138,5 @@ def softmax_cross_entropy(z: Array, t: Array) -> Array:
     return np.asarray(-_mean(picked)[0], dtype=object)
 
 
-#: Each op with the axes of its inputs and of its result, as its signature has them.
-SIGNATURES: dict[str, tuple[str, ...]] = {
-    "softmax": ("*s c", "*s c"),
-    "log_softmax": ("*s c", "*s c"),
-    "sigmoid": ("*s", "*s"),
-    "relu": ("*s", "*s"),
-    "silu": ("*s", "*s"),
-    "gelu": ("*s", "*s"),
-    "layernorm": ("*s d", "d", "d", "*s d"),
-    "rmsnorm": ("*s d", "d", "*s d"),
-    "batchnorm": ("n d *s", "d", "d", "n d *s"),
-    "linear": ("*s k", "k h", "h", "*s h"),
-    "matmul": ("*s n k", "*s k m", "*s n m"),
-    "attention": ("*s i f", "*s j f", "*s j d", "*s i d"),
-    "embedding": ("v d", "*s", "*s d"),
-    "softmax_cross_entropy": ("n c", "n", ""),
-}
+#: What each op of the catalogue computes.
 FUNCTIONS: dict[str, Callable[..., Array]] = {name: globals()[name] for name in SIGNATURES}

@@ -51,12 +51,12 @@ def points(system: System, seed: int, attempts: int = 12) -> list[Point]:
 
 def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
     shapes = _shapes(system, kind, rng)
-    lengths = {a: math.prod(s) for a, s in shapes.items()}
+    lengths = {a: int(math.prod(s)) for a, s in shapes.items()}
     inputs = {}
     for t in system.inputs.values():
-        shape = [lengths[a] for a in t.axes]
+        shape: list[int] = [lengths[a] for a in t.axes]
         if t.name in system.labels:
-            if not lengths[system.labels[t.name]] and math.prod(shape):
+            if not lengths[system.labels[t.name]] and 0 not in shape:
                 raise BadPoint("no label is in range")
             inputs[t.name] = np.asarray(rng.integers(0, max(lengths[system.labels[t.name]], 1), shape))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.systems.calls import calls
 from tests.systems.vocabulary import chance, pick
 
 if TYPE_CHECKING:
@@ -150,22 +151,11 @@ def _pooled(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
 
 
 def _op(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
-    """A call of the catalogue as the whole right side: the axes of its result are those of the left side, in order."""
-    rng = writer.rng
-    same = [t for t in writer.tensors if t.axes == axes]
-    if not axes or not same or writer.called >= 2:
+    """A call of the catalogue as the whole right side."""
+    if writer.called >= 2:
+        return None
+    fitting = list(calls(writer, axes))
+    if not fitting:
         return None
     writer.called += 1
-    x = _spell(writer, same[rng.randrange(len(same))].name, axes)
-    rows = [_spell(writer, t.name, t.axes) for t in writer.tensors if t.axes == axes[-1:]]
-    kind = rng.randrange(6)
-    columns = [_spell(writer, t.name, t.axes) for t in writer.tensors if len(axes) > 1 and t.axes == axes[1:2]]
-    if columns and not set(writer.stars) & set(axes[:2]) and chance(rng, 40):
-        return f"batchnorm({x}, {pick(rng, columns)}, {pick(rng, columns)}, eps=1e-3)"
-    if kind == 0 and rows:
-        return f"layernorm({x}, {pick(rng, rows)}, {pick(rng, rows)})"
-    if kind == 1 and rows:
-        return f"rmsnorm({x}, {pick(rng, rows)}, eps=0.01)"
-    if kind == 3 and len(axes) >= 2 and not set(writer.stars) & set(axes[-2:]):
-        return f"attention({x}, {x}, {x})"
-    return f"{pick(rng, ('softmax', 'log_softmax', 'silu', 'gelu', 'relu', 'sigmoid'))}({x})"
+    return fitting[writer.rng.randrange(len(fitting))]
