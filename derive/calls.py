@@ -54,7 +54,7 @@ class CallReader(ExpressionReader):
         scope, known = self.scope, {*self.scope, *self.bound, *self.tensors()}  # a tensor in index position is a scalar label
         self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in known))
         try:
-            positional = [self.value(a) for a in node.args]
+            positional = [self.argument(a) for a in node.args]
         finally:
             self.scope = scope
         keywords: dict[str, Tree] = {}
@@ -63,6 +63,13 @@ class CallReader(ExpressionReader):
                 raise self.error(kw.value, "'**' has no meaning here: write each constant as name=value")
             keywords[kw.arg] = self.value(kw.value)
         return Arguments(positional, keywords, left, frozenset(self.constants), self.words)
+
+    def argument(self, node: ast.expr) -> Tree:
+        """An argument: an expression, or labels as they are."""
+        name = node.value if isinstance(node, ast.Subscript) else node
+        if isinstance(name, ast.Name) and name.id in self.inputs and self.inputs[name.id].integer:
+            return self.read(node, name.id, slots_of(node) if isinstance(node, ast.Subscript) else [])
+        return self.value(node)
 
     def prefix(self, head: str) -> str:
         """The op's name, numbered from the second call on."""

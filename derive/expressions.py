@@ -79,9 +79,9 @@ class ExpressionReader(NameReader):
             case ast.Name(id="pi"):
                 return Const("pi")
             case ast.Name():
-                return self.read(node, node.id, [])
+                return self.element(node, node.id, [])
             case ast.Subscript(value=ast.Name(id=name)):
-                return self.read(node, name, slots_of(node))
+                return self.element(node, name, slots_of(node))
             case ast.UnaryOp(op=ast.USub()):
                 return Neg(self.value(node.operand))
             case ast.UnaryOp(op=ast.UAdd()):
@@ -147,6 +147,15 @@ class ExpressionReader(NameReader):
 
     # ---- reads -----------------------------------------------------------------------------------------------------
 
+    def element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
+        """A read as an operand, which labels are not: a number that depends on one is looked up."""
+        read = self.read(node, name, slots)
+        if name in self.inputs and self.inputs[name].integer:
+            raise self.error(
+                node, f"'{name}' holds labels, which are no numbers; look one up with them: w[{hints.brief(node)}]"
+            )
+        return read
+
     def read(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
         tensor = self.known(node, name)
         if len(slots) != len(tensor.axes):
@@ -162,7 +171,7 @@ class ExpressionReader(NameReader):
                 raise self.error(node, f"axis {position + 1} of '{tensor.name}' is '*{axis}' and takes no lookup")
             return self.lookup(inner, tensor, position)
         if inner.id not in self.bound and inner.id not in self.scope:
-            if self.tensors().get(inner.id, Tensor("", ())).integer and not isinstance(node, ast.Starred):
+            if inner.id in self.inputs and self.inputs[inner.id].integer and not isinstance(node, ast.Starred):
                 return self.lookup(inner, tensor, position)
             raise self.error(node, f"the index '{inner.id}' is neither on the left nor reduced")
         index = self.bound.get(inner.id, inner.id)

@@ -111,7 +111,8 @@ class _Call:
         for tensor, value in zip(op.inputs, given, strict=True):
             read = self.named(value, tensor)
             if tensor.integer != self.tensors[read.name].integer:
-                raise Misfit(f"'{tensor.name}' of '{op.name}' must be an integer tensor; '{read.name}' is not")
+                kind = "an integer tensor" if tensor.integer else "a floating-point tensor"
+                raise Misfit(f"'{tensor.name}' of '{op.name}' must be {kind}; '{read.name}' is not")
             self.bind(tensor, read)
             self.values[tensor.name] = read
         for tensor in op.inputs:
@@ -122,8 +123,8 @@ class _Call:
                     raise Misfit(f"'{argument.name}' indexes '{labels}', but '{op.name}' looks up '{', '.join(axis)}' with it")
 
     def named(self, given: Tree, tensor: Tensor) -> Read:
-        """The argument as a read with plain indices; an expression, or a label as a number, gets an equation of its own."""
-        if isinstance(given, Read) and given.name in self.tensors and self.tensors[given.name].integer <= tensor.integer:
+        """The argument as a read with plain indices; an expression gets an equation of its own first."""
+        if isinstance(given, Read) and given.name in self.tensors:
             plain = [i for i in given.index if isinstance(i, str)]
             if len(plain) == len(given.index) == len(set(plain)):
                 return given

@@ -130,11 +130,15 @@ def _held(tree: Tree) -> mpmath.mpf | None:
     args = _parts(tree)
     if args is None:
         return None
-    values = [_held(a) for a in args]
-    if isinstance(tree, Mul):  # numbers are multiplied first, whatever else is a factor
-        _check(MP.fprod(v for v in values if v is not None))
-    known = [v for v in values if v is not None]
-    if len(known) < len(values):
+    known = list[mpmath.mpf]()
+    for a in args:
+        if (held := _held(a)) is not None:
+            known.append(held)
+        elif not isinstance(tree, Mul):
+            return None
+    if isinstance(tree, Mul) and len(known) > 1:  # numbers are multiplied first, whatever else is a factor
+        _check(MP.fprod(known))
+    if len(known) < len(args):
         return None
     try:
         value = _value(tree, known)

@@ -321,6 +321,7 @@ def test_an_axis_may_collide_with_an_adjoint() -> None:
         ("x[n, u[n]]", "'u' indexes 'x' but is not declared as 'u[...] in axis'"),
         ("x[n, t[c]]", "the index 'c' is neither on the left nor reduced"),
         ("x[n, t]", "'t' has 1 axis [n] but is read with 0; write t[n]"),
+        ("x[n, t[n]]*t[n]", "'t' holds labels, which are no numbers; look one up with them: w[t[n]]"),
         ("x[n, t[n, n]]", "'t' has 1 axis [n] but is read with 2"),
     ],
 )

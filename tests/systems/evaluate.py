@@ -86,12 +86,12 @@ class Evaluation:
         raise TypeError(ast.dump(node.op))
 
     def read(self, node: ast.Name | ast.Subscript, env: Env) -> Dual:
-        """One element of a tensor; a label is a number too."""
+        """One element of a tensor."""
         name = node.value if isinstance(node, ast.Subscript) else node
         assert isinstance(name, ast.Name)
         where = tuple(self.slot(s, env) for s in language.slots(node)) if isinstance(node, ast.Subscript) else ()
-        value = self.values[name.id][where]
-        return self.number(float(value)) if name.id in self.system.labels else value
+        element: Dual = self.values[name.id][where]
+        return element
 
     def slot(self, node: ast.expr, env: Env) -> int:
         if isinstance(node, ast.Name):

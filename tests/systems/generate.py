@@ -89,11 +89,6 @@ class Writer:
             return pick(self.rng, list(self.constants))
         if kind < 97 and self.axes:
             return f"size({pick(self.rng, self.axes)})"
-        labels = [n for n, (index, _) in self.labels.items() if set(index) <= set(scope)]
-        if labels and chance(self.rng, 50):  # a label is a number too
-            name = pick(self.rng, labels)
-            index = self.labels[name][0]
-            return f"{name}[{', '.join(map(self.starred, index))}]" if index else name
         return self.read(scope)
 
     # ---- expressions -----------------------------------------------------------------------------------------------
