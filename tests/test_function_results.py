@@ -211,3 +211,13 @@ def test_the_catalogue_can_be_written_into(name: str, backend: str) -> None:
     found = getattr(importlib.import_module(f"generated.{backend}.{name}"), name)(*given)
     found.mul_(2)
     assert found.requires_grad
+
+
+@pytest.mark.parametrize("name", ["attention", "batchnorm", "matmul", "silu"])
+@both
+def test_compiled_outputs_can_be_written_into(name: str, backend: str) -> None:
+    """In one graph: to a compiler a product of matrices is a view of a smaller one."""
+    function = getattr(importlib.import_module(f"generated.{backend}.{name}"), name)
+    given = [v.requires_grad_() for v in kernels.inputs(name, np.random.default_rng(1), low=2, high=4, star=1).values()]
+    doubled = torch.compile(lambda *values: function(*values).mul_(2), fullgraph=True, backend="aot_eager")
+    assert torch.allclose(doubled(*given), 2 * function(*given))

@@ -58,7 +58,7 @@ class TorchPrinter(ArrayPrinter):
     def apart(self, s: Statement) -> str:
         """What is called on a statement's tensor so that it can be written into; "" where it can be as it is.
 
-        What repeats its elements is copied. A transpose, an einsum and a tensordot end in a view of what they computed.
+        What repeats its elements is copied. A transpose and a product of matrices end in a view of what they computed.
         """
         if self.scatter(s) is not None:
             return ""
@@ -66,7 +66,7 @@ class TorchPrinter(ArrayPrinter):
         if not value.number and set(s.index) - set(value.axes):
             return ".clone()"
         contraction = isinstance(s.tree, st.Reduce) and Contraction.of(s.tree) is not None
-        view = value.axes not in ((), s.index) or (contraction and value.text.level == ATOM)
+        view = value.axes not in ((), s.index) or contraction
         return ".detach()" if view and s.name not in self.copies else ""
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
