@@ -79,7 +79,7 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(q, k, v):
         o, (P, _) = attention_forward(q, k, v)
-        return o, P
+        return o.detach(), P
 
     @staticmethod
     def setup_context(ctx, inputs, output):

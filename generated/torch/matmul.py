@@ -59,7 +59,7 @@ class _Matmul(torch.autograd.Function):
     @staticmethod
     def forward(a, b):
         y, _ = matmul_forward(a, b)
-        return y
+        return y.detach()
 
     @staticmethod
     def setup_context(ctx, inputs, output):
