@@ -7,11 +7,13 @@ function is one line of the ``full`` derivation, and takes what that line reads.
 from __future__ import annotations
 
 import importlib
+import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from codegen.layout import PRINTERS, WIDTH
+from codegen.names import named_op
 from codegen.printers.array import ArrayPrinter
 from codegen.program import Argument, Program, Statement
 from codegen.render import render
@@ -59,6 +61,7 @@ def render_chain(op: st.Op, backend: str, command: str) -> str:
 
 def chain_source(op: st.Op, backend: str, command: str, printer: type[ArrayPrinter] | None = None) -> ChainSource:
     """The parts of the chain file of one op; ``printer`` spells them in place of the backend's own."""
+    op = named_op(op)
     if op.stars:
         raise ValueError(f"{op.name}: a chain file is for named axes only, not for *{', *'.join(sorted(op.stars))}")
     return Chain(derive_full(op), backend, printer or PRINTERS[backend]).source(command)
@@ -186,8 +189,7 @@ class Chain:
         lines = []
         for s in statements:
             left = f"{s.name}[{', '.join(s.index)}]" if s.index else s.name
-            lines.append(f"{left} = {language(s.tree)}")
-        assert all(len(line) < WIDTH for line in lines), f"an equation of {self.op.name} is too long for a docstring"
+            lines += textwrap.wrap(f"{left} = {language(s.tree)}", WIDTH, subsequent_indent="    ", break_long_words=False)
         return lines
 
     # ---- trees -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen.names import local, on_context
 from codegen.printers.memory import alias_of, borrowed
 from codegen.printers.torch import TorchPrinter
 from codegen.program import Kernel
@@ -16,18 +17,20 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     constants = [c.name for c in op.constants]
     saved = [t.name for t in kernel.saved]
     extra = [s for s in saved if s not in outputs]
-    forward = f"{op.name}_forward({', '.join([*inputs, *(c.name for c in kernel.forward.constants)])})"
+    taken = [*inputs, *(c.name for c in kernel.forward.constants)]
+    forward = f"{op.name}_forward({', '.join(taken)})"
     read = {a.name for a in backward.arguments} | {c.name for c in backward.constants}
     # A second derivative starts from the inputs where the forward saved more than its outputs.
-    wanted = [n for n in (*inputs, *constants) if n in read or (extra and (n in inputs or f"{n}," in f"{forward[:-1]},"))]
+    wanted = [n for n in (*inputs, *constants) if n in read or (extra and n in taken)]
     kept = [*(n for n in inputs if n in wanted), *saved]
     held = [n for n in constants if n in wanted]
     results = [*outputs, *extra]
-    setup = [f"{_listed([n if n in wanted else '_' for n in (*inputs, *constants)])} = inputs"] if wanted else []
-    setup += [f"{', '.join(results)} = output"] if saved else []
-    setup += [f"ctx.save_for_backward({', '.join(kept)})"] if kept else []
-    setup += [f"ctx.{n} = {n}" for n in held]
-    prepare = [f"{_listed(kept)} = ctx.saved_tensors"] if kept else []
+    context, given, made = (local(kernel, n) for n in ("ctx", "inputs", "output"))
+    setup = [f"{_listed([n if n in wanted else '_' for n in (*inputs, *constants)])} = {given}"] if wanted else []
+    setup += [f"{', '.join(results)} = {made}"] if saved else []
+    setup += [f"{context}.save_for_backward({', '.join(kept)})"] if kept else []
+    setup += [f"{context}.{on_context(n)} = {n}" for n in held]
+    prepare = [f"{_listed(kept)} = {context}.saved_tensors"] if kept else []
     gradients = [f"d{n}" if f"d{n}" in backward.results else "None" for n in inputs]
     arguments = [a.name for a in backward.arguments] + [f"{c.name}" for c in backward.constants]
     single = len(outputs) == 1
@@ -44,9 +47,12 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         forward=Code(f"{outputs[0] if single else _tuple(outputs)}, {_unpacked(saved, extra)} = {forward}"),
         result=Code(", ".join(results)),
         apart=Code(", ".join([*(f"{n}{_apart(kernel, n)}" for n in outputs), *extra])),
+        context=context,
+        given=given,
+        made=made,
         setup=code(setup or ["pass"]),
         upstream=Code(", ".join([f"d{o}" for o in outputs] + ["*_"] * bool(extra))),
-        prepare=code(prepare + [f"{n} = ctx.{n}" for n in held]),
+        prepare=code(prepare + [f"{n} = {context}.{on_context(n)}" for n in held]),
         recompute=Code(f"_, {_tuple(saved)} = {forward}" if extra else ""),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
         returned=Code(", ".join([*gradients, *["None"] * len(constants)])),

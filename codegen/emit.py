@@ -8,7 +8,7 @@ from pathlib import Path
 from codegen.build import BACKENDS, Built, build
 from codegen.format import format_c, format_python
 from codegen.native.files import runtime_files
-from codegen.write import write_files
+from codegen.write import case_twin, write_files
 from derive import parse
 from derive.errors import OpError
 from derive.syntax import Op
@@ -33,7 +33,10 @@ def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS, v
     built = build(op, backends=backends, command=f"python -m codegen emit {op.base}.txt{flag}")
     if not built.certified:
         raise OpError(f"the derivation does not certify: {built.certificate}", op=op.name)
-    write_files(formatted(built.files | (runtime_files() if "native" in backends else {})), Path(out))
+    files = formatted(built.files | (runtime_files() if "native" in backends else {}))
+    if other := case_twin(files, Path(out)):
+        raise OpError(f"{other} differs only by case from a file to be written; choose another folder or name", op=op.name)
+    write_files(files, Path(out))
     return built
 
 

@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 
 from codegen.differentiable import differentiable
+from codegen.names import local
 from codegen.printers.array import ArrayPrinter
 from codegen.printers.axes import Text
 from codegen.printers.memory import borrowed
@@ -56,6 +57,7 @@ class _Function:
     def __init__(self, kernel: Kernel, program: Program, backend: str):
         self.kernel, self.program, self.backend = kernel, program, backend
         self.op = kernel.op
+        self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
         self.printer = PRINTERS[backend](program, borrowed(program))
         self.helpers: set[str] = set()
 
@@ -89,7 +91,7 @@ class _Function:
         call = self.check_by_text() if self.backend == "numpy" else self.check()
         if call:
             self.helpers.add("_lengths")
-            lines.append(f"size = {call}" if needs or self.sizes_named else call)
+            lines.append(f"{self.size_name} = {call}" if needs or self.sizes_named else call)
         for a in self.program.arguments:
             if a.labels is not None and self.checks_labels(a):
                 self.helpers.add("_labels")
@@ -146,10 +148,8 @@ class _Function:
         """The length of the axis that the labels index, if some argument carries it."""
         for other in self.program.arguments:
             if a.labels in other.axes and other.axes:
-                return f'{self.size_name}["{a.labels}"]'
+                return self.length_of(a.labels or "")
         return ""
-
-    size_name = "size"
 
     def lengths_needed(self) -> list[str]:
         needed = list(self.printer.lengths)
@@ -164,12 +164,16 @@ class _Function:
         plain = [n for n in names if n not in self.op.stars]
         lines = []
         if plain:
-            values = ", ".join(f'size["{n}"]' for n in plain)
+            values = ", ".join(map(self.length_of, plain))
             lines.append(f"{', '.join(plain)} = {values}")
         for star in (n for n in names if n in self.op.stars):
-            lengths = f'size["*{star}"]'
+            lengths = self.length_of(f"*{star}")
             lines.append(f"{star} = {f'math.prod({lengths})' if self.collapsed else lengths}")
         return lines
+
+    def length_of(self, axis: str) -> str:
+        """The length of an axis, where the check of the arguments has found it."""
+        return f'{self.size_name}["{axis}"]'
 
     def scalars(self) -> list[str]:
         """In NumPy a scalar argument must not decide the dtype of the arrays that it meets."""
@@ -188,7 +192,7 @@ class _Function:
             return []
         floating = sorted(self.floating(), key=lambda a: not a.axes) if self.backend == "numpy" else self.floating()
         values = ", ".join(self.wide(a.name) for a in floating)
-        return [f"dtype = {floating[0].name}.dtype", f"{', '.join(a.name for a in floating)} = {values}"]
+        return [f"{self.dtype_name} = {floating[0].name}.dtype", f"{', '.join(a.name for a in floating)} = {values}"]
 
     def wide(self, name: str) -> str:
         if self.backend == "numpy":
@@ -225,7 +229,7 @@ class _Function:
     def stored(self, name: str, index: tuple[str, ...]) -> str:
         """A saved tensor: in the precision of the computation, but for float64 that only accuracy asked for."""
         if self.program.accurate and self.backend == "torch":
-            return f"{self.result(name, index, False)}.to(torch.promote_types(dtype, torch.float32))"
+            return f"{self.result(name, index, False)}.to(torch.promote_types({self.dtype_name}, torch.float32))"
         return self.result(name, index, self.program.accurate)
 
     def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
@@ -235,11 +239,12 @@ class _Function:
             code += f".reshape({self.shape(index)})"
         if not cast:
             return code
-        return f"{code}.astype(dtype, copy=False)" if self.backend == "numpy" else f"{code}.to(dtype)"
+        return f"{code}.astype({self.dtype_name}, copy=False)" if self.backend == "numpy" else f"{code}.to({self.dtype_name})"
 
     def shape(self, index: tuple[str, ...]) -> str:
-        lengths = [f'size["*{i}"]' if i in self.op.stars else self.printer.length(i) for i in index]
-        return lengths[0] if len(index) == 1 else ", ".join(f"*{n}" if n.startswith("size") else n for n in lengths)
+        if len(index) == 1:
+            return self.length_of(f"*{index[0]}")
+        return ", ".join(f"*{self.length_of(f'*{i}')}" if i in self.op.stars else self.printer.length(i) for i in index)
 
     # ---- the docstring ---------------------------------------------------------------------------------------------
 

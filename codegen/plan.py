@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from codegen.names import named
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.derivation import Derivation
@@ -22,7 +23,12 @@ from derive.terms import Read, atom_reads, sum_reads
 
 
 def plan(derivation: Derivation) -> Kernel:
-    """The forward and backward programs of a derivation."""
+    """The forward and backward programs of a derivation, in names that its files can have (OpError for an op's that cannot)."""
+    return named(planned(derivation))
+
+
+def planned(derivation: Derivation) -> Kernel:
+    """The same in the author's names."""
     return _Planner(derivation).kernel()
 
 

@@ -45,6 +45,7 @@ class DifferentiableSource:
     """The ``autograd.Function`` around a kernel: its names, argument lists and index bookkeeping as text.
 
     ``apart`` are the results once more, those that are views of what the forward made as tensors in their own right.
+    ``context``, ``given`` and ``made`` are what torch's ``ctx``, ``inputs`` and ``output`` are called in it.
     """
 
     name: str
@@ -55,6 +56,9 @@ class DifferentiableSource:
     forward: Code
     result: Code
     apart: Code
+    context: str
+    given: str
+    made: str
     setup: tuple[Code, ...]
     upstream: Code
     prepare: tuple[Code, ...]

@@ -46,6 +46,16 @@ def write_files(files: Mapping[str, str] | Mapping[str, bytes], root: Path) -> i
     return written
 
 
+def case_twin(files: Mapping[str, str], root: Path) -> Path | None:
+    """A file below ``root`` whose path differs from one of these only by case: some systems would have them share a file."""
+    for name in files:
+        path = root / name
+        for there in path.parent.iterdir() if path.parent.is_dir() else ():
+            if there.name != path.name and there.name.casefold() == path.name.casefold():
+                return there
+    return None
+
+
 def differences(files: Mapping[str, str], root: Path) -> tuple[str, int]:
     """A unified diff from what is there to what would be written, and the number of files that differ."""
     lines: list[str] = []

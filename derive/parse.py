@@ -12,7 +12,7 @@ from derive.calls import CallReader
 from derive.errors import OpError
 from derive.expressions import slots_of
 from derive.formula import infer_inputs
-from derive.functions import is_function
+from derive.functions import REDUCTIONS, is_function
 from derive.literals import default_text, literal
 from derive.names import Catalogue
 from derive.syntax import Compare, Constant, Equation, Num, Op, Read, Tensor, axis_of, index_names, walk
@@ -20,13 +20,8 @@ from derive.text import LONGEST, plain, statements
 
 __all__ = ["RESERVED", "Catalogue", "parse", "parse_formula"]
 
-#: Names that a kernel of some backend, the language or the engine gives a meaning of its own.
-RESERVED = frozenset(
-    "size pi sum mean max min np numpy torch math operator out variant saved self ctx cls range len print abs where "
-    "tuple list dict str bool type isinstance any all zip int float double long short char void const static restrict "
-    "inline signed unsigned struct union sizeof typedef switch case default do goto auto register extern volatile enum "
-    "dtype shape tl triton ctypes ops".split()
-)
+#: The words of the language beside its functions. What a backend has another use for, it spells otherwise.
+RESERVED = frozenset({"size", "pi", *REDUCTIONS})
 
 
 def parse(
@@ -256,8 +251,8 @@ class _Reader(CallReader):
     # ---- the whole -------------------------------------------------------------------------------------------------
 
     def check_name(self, name: str, node: ast.AST, kind: str = "") -> None:
-        if name in RESERVED or keyword.iskeyword(name) or keyword.issoftkeyword(name) or is_function(name):
-            raise self.error(node, f"{kind}'{name}' is a reserved word of the language or of a backend; write '{name}_', say")
+        if name in RESERVED or keyword.iskeyword(name) or is_function(name):
+            raise self.error(node, f"{kind}'{name}' is a reserved word of the language; write '{name}_', say")
         if len(name) > LONGEST:
             raise self.error(node, f"{kind}'{name[:20]}...' has {len(name)} letters; a name has at most {LONGEST}")
         if name.startswith("_") or not name.isascii():

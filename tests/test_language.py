@@ -235,7 +235,7 @@ def test_errors_in_an_expression(expression: str, column: int, message: str) -> 
         ("b[i] = x[i]; b[i] = 2", 14, "'b' is assigned twice; give the second value a name of its own"),
         ("dx[i] = x[i]", 1, "'dx' collides with the adjoint of 'x'; rename one"),
         ("b[i, j] = x[i]*w[i, j]; db[i] = 1", 25, "'db' collides with the adjoint of 'b'; rename one"),
-        ("np[i] = x[i]", 1, "'np' is a reserved word of the language or of a backend"),
+        ("np[i] = x[i]", 1, "'np' is a reserved word of the language"),
         ("torch[i] = x[i]", 1, "'torch' is a reserved word"),
         ("size[i] = x[i]", 1, "'size' is a reserved word"),
         ("exp[i] = x[i]", 1, "'exp' is a reserved word"),

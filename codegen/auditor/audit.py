@@ -17,7 +17,7 @@ from codegen.auditor.strain import strain
 from codegen.auditor.submission import Submission, backward_submission, is_backward
 from codegen.auditor.system import System, chain_system, closed_system
 from codegen.auditor.trial import TOLERANCE, Bench, Trial
-from codegen.plan import plan
+from codegen.plan import planned
 from derive import derive, derive_full, load, parse
 from derive import syntax as st
 
@@ -54,7 +54,7 @@ def audit(
 
 @lru_cache(maxsize=32)
 def _systems(op: st.Op) -> tuple[System, System]:
-    return closed_system(plan(derive(op))), chain_system(derive_full(op))
+    return closed_system(planned(derive(op))), chain_system(derive_full(op))
 
 
 def _submission(

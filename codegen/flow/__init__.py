@@ -14,6 +14,7 @@ from typing import Any
 from codegen.chain import render_chain
 from codegen.flow.load import load_package, load_source
 from codegen.flow.source import render_flow, render_runtime
+from codegen.names import spelling
 from derive.syntax import Op
 
 __all__ = ["flow", "runtime"]
@@ -33,7 +34,9 @@ def flow(
     chain, table = _modules(replace(op, stars=frozenset()))
     if missing := [t.name for t in op.inputs if t.name not in inputs]:
         raise KeyError(f"{op.name}: the input {missing[0]} is missing; the op takes {', '.join(t.name for t in op.inputs)}")
-    return runtime().report(chain, table, inputs, constants, upstream)
+    to = spelling(op)
+    given = ({to.get(n, n): v for n, v in values.items()} if values else values for values in (inputs, constants, upstream))
+    return runtime().report(chain, table, *given)
 
 
 @cache

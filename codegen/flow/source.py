@@ -12,6 +12,7 @@ from codegen.chain import Chain
 from codegen.flow.bounds import greatest
 from codegen.flow.terms import Term, bare, product, terms
 from codegen.layout import PRINTERS
+from codegen.names import named_op
 from codegen.program import Statement
 from codegen.render import render
 from codegen.source import FunctionSource
@@ -91,6 +92,7 @@ def flow_source(op: st.Op, command: str) -> FlowSource:
     """The parts of the flow file of one op."""
     if op.stars:
         raise ValueError(f"{op.name}: gradient flow is for named axes only, not for *{', *'.join(sorted(op.stars))}")
+    op = named_op(op)
     full, closed = derive_full(op), derive(op)
     work: dict[str, FunctionSource] = {}
     takers = [_Lines(full, "chain", work), _Lines(closed, "closed", work)]

@@ -9,6 +9,7 @@ from typing import Any
 from codegen.chain import ChainSource, chain_source
 from codegen.escape import docstring, markdown
 from codegen.layout import lay_out
+from codegen.names import NOTEBOOK, named_op
 from codegen.notebook.cells import Cells, aligned, chain, comparison, for_markdown, listed, notebook_of
 from codegen.plan import plan
 from codegen.program import Argument, Kernel, Program
@@ -30,7 +31,7 @@ ATOL = 1e-9
 
 def build_op(op: st.Op) -> Any:
     """The notebook of an op, not yet executed; each of its ``*s`` is one plain axis. OpError if it cannot be derived."""
-    plain = replace(op, stars=frozenset())
+    plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
     full = derive_full(plain)
     source = chain_source(plain, "torch", "")
     return notebook_of([*_opening(full), *_data(plain), *_forward(full, source), *chain(full, ATOL), *_closed(plain)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from codegen.chain import chain_source, chain_statements
+from codegen.names import named_op
 from codegen.source import FunctionSource
 from codegen.workbook.plain import PlainNumpy
 from derive import derive_full
@@ -49,7 +50,7 @@ class Exercise:
 
 def exercise(op: st.Op, backend: str = "numpy") -> Exercise:
     """The exercise of an op in one array backend."""
-    op = replace(op, stars=frozenset())
+    op = named_op(replace(op, stars=frozenset()))
     statements = chain_statements(derive_full(op))
     source = chain_source(op, backend, "", PlainNumpy if backend == "numpy" else None)
     blanks = []

@@ -1,0 +1,191 @@
+"""The names that emitted Python has for what an author named.
+
+Mathematics and documents keep the author's names. In code a name gets an underscore where its file has another use for it:
+where a function with that parameter refers to a module (``np``), to another function of its file (``OP_forward``) or a builtin,
+or where Python has a word for it or for its adjoint (``el``, whose adjoint is ``del``). What a function merely calls something
+of its own (``size``, ``dtype``) gives way instead (:func:`local`).
+
+An op's own name becomes that of files and functions, which others import: one that would hide what they need is refused.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from codegen.program import Argument, Kernel, Program, Statement
+from derive import syntax as st
+from derive.errors import OpError
+from derive.functions import is_function
+
+__all__ = ["CONTEXT", "GLOBALS", "MODULES", "NOTEBOOK", "local", "named", "named_op", "on_context", "spelling"]
+
+#: What functions with an author's parameters refer to, in a file of any backend; ``out`` and ``self`` are parameters of a call.
+TAKEN = frozenset("np numpy torch math dict out self".split()) | frozenset(keyword.kwlist)
+#: The functions of an op's files, by what stands behind its name.
+FUNCTIONS = ("forward", "backward", "forward_backward", "step", "values")
+#: The attributes of torch's context, on which constants are kept.
+CONTEXT = frozenset(
+    """apply apply_boxed apply_jvp backward boxed_grads_call clear_saved_tensors_on_access dirty_tensors forward
+    generate_vmap_rule jvp mark_dirty mark_non_differentiable mark_shared_storage materialize_grads maybe_clear_saved_tensors
+    metadata name needs_input_grad next_functions non_differentiable register_hook register_prehook requires_grad
+    save_for_backward save_for_forward saved_for_forward saved_tensors saved_variables set_materialize_grads setup_context
+    to_save vjp vmap""".split()
+)
+#: What the cells of a notebook have beside the names of its op, which stand at their top.
+NOTEBOOK = frozenset("autograd constants gradients inputs leaves manual tensors values".split()) | frozenset(dir(builtins))
+#: Modules and headers that a file beside them, of an op of that name, would hide.
+MODULES = frozenset("functools immintrin math numpy omp stdatomic stdint stdlib string tgmath torch".split())
+#: What torch's files may refer to, beside a function of the op's own name; no class of theirs is to be ``_InTorch``.
+GLOBALS = frozenset({*(n for n in dir(builtins) if not is_function(n)), "in_torch"})
+
+
+def named(kernel: Kernel) -> Kernel:
+    """The kernel in the names of its code (OpError for an op whose own name cannot be one)."""
+    to = spelling(kernel.op, _names_in(kernel))
+    if not to:
+        return kernel
+    forward, backward = (_program(p, to) for p in (kernel.forward, kernel.backward))
+    return Kernel(_op(kernel.op, to), forward, backward, tuple(_tensor(t, to) for t in kernel.saved))
+
+
+def named_op(op: st.Op, also: Collection[str] = ()) -> st.Op:
+    """The op in the names of its code, where ``also`` are taken; its text keeps the author's."""
+    return _op(op, spelling(op, (), also))
+
+
+def local(kernel: Kernel, wanted: str) -> str:
+    """A name for something of the file's own in functions that have the kernel's names."""
+    op = kernel.op
+    taken = {*_names_in(kernel), *(t.name for t in op.inputs), *(c.name for c in op.constants), *_axes_of(op)}
+    while wanted in taken:
+        wanted += "_"
+    return wanted
+
+
+def _names_in(kernel: Kernel) -> list[str]:
+    """The tensors of both programs."""
+    programs = (kernel.forward, kernel.backward)
+    return [n for p in programs for n in (*(a.name for a in p.arguments), *(s.name for s in p.statements))]
+
+
+def _axes_of(op: st.Op) -> set[str]:
+    """The axes of all tensors, which are those of reductions too."""
+    slots = [i for index in (*(t.axes for t in op.inputs), *(e.index for e in op.equations)) for i in index]
+    reduced = [i for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Reduce) for i in n.index]
+    return {st.axis_of(i) for i in (*slots, *reduced)}
+
+
+def on_context(constant: str) -> str:
+    """The attribute of torch's context on which a constant is kept."""
+    return f"{constant}_" if constant in CONTEXT else constant
+
+
+def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) -> dict[str, str]:
+    """Each name of an op, and of those that its kernels have beside, that is not spelled as it is; the adjoint goes with it."""
+    # Where a file system takes no account of case, Math.py is math.py.
+    if op.name.lower() in MODULES or op.name in GLOBALS:
+        raise OpError(f"an op cannot be called '{op.name}', for its files need what that name stands for", op=op.name)
+    taken = TAKEN | {f"{op.name}_{f}" for f in FUNCTIONS} | set(also)
+    tensors = dict.fromkeys([*(t.name for t in op.inputs), *(e.name for e in op.equations), *made])
+    tensors = {n: None for n in tensors if not (n.startswith("d") and n[1:] in tensors)}
+    constants = [c.name for c in op.constants]
+    axes = sorted(_axes_of(op))
+    known = {*tensors, *(f"d{n}" for n in tensors), *constants, *axes}
+    to: dict[str, str] = {}
+    for name in (*tensors, *constants, *axes):
+        adjoint = name in tensors
+        new = name
+        while (taken | (known if new != name else set())).intersection(_names(new, adjoint)):
+            new += "_"
+        if new != name:
+            known.update(_names(new, adjoint))
+            to |= dict(zip(_names(name, adjoint), _names(new, adjoint), strict=True))
+    return to
+
+
+def _names(name: str, adjoint: bool) -> tuple[str, ...]:
+    """The name, and that of its adjoint where it has one."""
+    return (name, f"d{name}") if adjoint else (name,)
+
+
+# ---- the same with other names -----------------------------------------------------------------------------------------------
+
+Spelling = Mapping[str, str]
+
+
+def _op(op: st.Op, to: Spelling) -> st.Op:
+    if not to:
+        return op
+    return replace(
+        op,
+        inputs=tuple(_tensor(t, to) for t in op.inputs),
+        outputs=tuple(_tensor(t, to) for t in op.outputs),
+        constants=tuple(replace(c, name=to.get(c.name, c.name)) for c in op.constants),
+        equations=tuple(
+            st.Equation(to.get(e.name, e.name), _indices(e.index, to), _tree(e.rhs, to), e.line) for e in op.equations
+        ),
+        assumptions=tuple(_comparison(a, to) for a in op.assumptions),
+        stars=frozenset(to.get(a, a) for a in op.stars),
+        sizes=tuple((to.get(a, a), n) for a, n in op.sizes),
+    )
+
+
+def _program(program: Program, to: Spelling) -> Program:
+    return replace(
+        program,
+        arguments=tuple(_argument(a, to) for a in program.arguments),
+        constants=tuple(replace(c, name=to.get(c.name, c.name)) for c in program.constants),
+        statements=tuple(_statement(s, to) for s in program.statements),
+        results=tuple(to.get(r, r) for r in program.results),
+        star=to.get(program.star, program.star),
+    )
+
+
+def _argument(a: Argument, to: Spelling) -> Argument:
+    return replace(a, name=to.get(a.name, a.name), axes=_indices(a.axes, to), labels=a.labels and to.get(a.labels, a.labels))
+
+
+def _statement(s: Statement, to: Spelling) -> Statement:
+    return replace(
+        s, name=to.get(s.name, s.name), index=_indices(s.index, to), tree=_tree(s.tree, to), over=to.get(s.over, s.over)
+    )
+
+
+def _tensor(t: st.Tensor, to: Spelling) -> st.Tensor:
+    return st.Tensor(to.get(t.name, t.name), _indices(t.axes, to), t.labels and to.get(t.labels, t.labels))
+
+
+def _indices(index: Iterable[str], to: Spelling) -> tuple[str, ...]:
+    return tuple(_index(i, to) for i in index)
+
+
+def _index(index: str, to: Spelling) -> str:
+    """An index with its primes."""
+    axis = st.axis_of(index)
+    return to.get(axis, axis) + index[len(axis) :]
+
+
+def _slot(index: st.Index, to: Spelling) -> st.Index:
+    if isinstance(index, str):
+        return _index(index, to)
+    return st.Lookup(to.get(index.name, index.name), tuple(_slot(i, to) for i in index.index))
+
+
+def _tree(tree: st.Tree, to: Spelling) -> st.Tree:
+    match tree:
+        case st.Read(name, index):
+            return st.Read(to.get(name, name), tuple(_slot(i, to) for i in index))
+        case st.Match(left, right, equal):
+            return st.Match(_slot(left, to), _slot(right, to), equal)
+        case st.Size(axis):
+            return st.Size(to.get(axis, axis))
+        case st.Reduce(kind, index, body):
+            return st.Reduce(kind, _indices(index, to), _tree(body, to))
+    return st.rebuild(tree, lambda child: _tree(child, to))
+
+
+def _comparison(assumption: st.Compare, to: Spelling) -> st.Compare:
+    return st.Compare(assumption.rel, _tree(assumption.left, to), _tree(assumption.right, to))
