@@ -97,6 +97,7 @@ PROGRAMS = {
     "scalars alone": "y = f(a, b)\ny = a*exp(b)",
     "an output that is an input": "y[n], z = f(x[n], b)\ny[n] = x[n]\nz = b",
     "an output that is a constant": "y[n], z = f(x[n], c=2)\ny[n] = c\nz = 3",
+    "an output that is a scalar constant": "z, s = f(v[r], X=-1)\ns = sum[r](v[r]**3)\nz = X",
     "inputs with the names of a kernel's own": """
         y[n] = OP(output[n], saved_tensors[n], OP_forward[n], SIZE_MAX, x_term[n])
         y[n] = output[n]*saved_tensors[n] + OP_forward[n]*SIZE_MAX + x_term[n]**2

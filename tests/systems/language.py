@@ -6,7 +6,7 @@ It trusts the text: what is malformed is the business of the parser under test.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 REDUCTIONS = ("sum", "mean", "max", "min")
@@ -205,5 +205,16 @@ def _axis(system: System, slot: ast.expr) -> str:
     return system.labels.get(name.id, name.id)
 
 
-def names(node: ast.AST) -> Iterator[str]:
-    return (n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+def averages_nothing(system: System, empty: Collection[str]) -> bool:
+    """Whether a mean, an extremum or an op of the catalogue runs over an axis without entries: that has no value."""
+    for _, rhs in system.equations:
+        for node in ast.walk(rhs):
+            if is_reduction(node):
+                assert isinstance(node, ast.Call)
+                kind, axes, _ = reduced(node)
+                if kind != "sum" and set(axes) & set(empty):
+                    return True
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SIGNATURES:
+                if {i for a in node.args for i in free(a, system.labels)} & set(empty):
+                    return True
+    return False

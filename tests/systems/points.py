@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.systems.dual import BadPoint
 from tests.systems.evaluate import Evaluation, gradients
-from tests.systems.language import System, equal_axes
+from tests.systems.language import System, averages_nothing, equal_axes
 
 Array = np.ndarray[Any, Any]
 #: Random values are multiples of this, so that they and sums of few of them are exact in float32.
@@ -67,6 +67,8 @@ def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
     }
     evaluation = Evaluation(system, lengths, inputs, constants)
     try:
+        if kind == "empty" and averages_nothing(system, {a for a, n in lengths.items() if not n}):
+            raise BadPoint("a mean of nothing")
         evaluation.run()
     except BadPoint:
         if kind != "empty":
