@@ -8,7 +8,7 @@ from derive import hints
 from derive.expressions import ExpressionReader, slots_of
 from derive.functions import NARY, REDUCTIONS, SUGAR, UNARY
 from derive.include import Arguments, Misfit, include
-from derive.syntax import Compare, Equation, Read, Tensor, Tree, free_indices
+from derive.syntax import Compare, Equation, Read, Tensor, Tree, axis_of, free_indices
 
 
 class CallReader(ExpressionReader):
@@ -20,7 +20,8 @@ class CallReader(ExpressionReader):
         if callee is None:
             raise self.error(node, self.uncallable(head))
         if len(callee.outputs) != 1:
-            raise self.error(node, f"'{head}' has {len(callee.outputs)} outputs and cannot be called inside equations")
+            many = f"'{head}' has {len(callee.outputs)} outputs and cannot be called inside equations; write its equations out"
+            raise self.error(node, many)
         arguments = self.arguments(node, head, left)
         try:
             equations, result, assumptions = include(callee, self.prefix(head), arguments, self.tensors())
@@ -28,7 +29,9 @@ class CallReader(ExpressionReader):
             raise self.error(node, str(error)) from None
         loose = [i for i in free_indices(result) if i not in (*self.scope, *self.bound.values())]
         if loose:
-            raise self.error(node, f"the index '{loose[0]}' of the result of '{head}' is neither on the left nor reduced")
+            index = axis_of(loose[0])
+            rest = f"is neither on the left nor reduced; reduce it, sum[{index}](...), or name it on the left"
+            raise self.error(node, f"the index '{index}' of the result of '{head}' {rest}")
         for e in equations:
             self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
         for a in assumptions:

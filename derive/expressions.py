@@ -35,6 +35,7 @@ from derive.syntax import (
 
 #: How deeply an expression may be nested; far below what exhausts the interpreter's stack in a later stage.
 DEEPEST = 64
+COMPARISON = "a comparison is only meaningful as the first argument of 'where'; write where(condition, 1, 0) for its truth"
 _RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 
 
@@ -47,14 +48,14 @@ class ExpressionReader(NameReader):
         if _depth(tree) > DEEPEST:
             raise self.too_deep(node)
         if isinstance(tree, Compare):
-            raise self.error(node, "a comparison is only meaningful as the first argument of 'where'")
+            raise self.error(node, COMPARISON)
         return tree
 
     def value(self, node: ast.expr) -> Tree:
         """An operand or argument: anything but a comparison."""
         tree = self.tree(node)
         if isinstance(tree, Compare):
-            raise self.error(node, "a comparison is only meaningful as the first argument of 'where'")
+            raise self.error(node, COMPARISON)
         return tree
 
     def tree(self, node: ast.expr) -> Tree:
@@ -173,11 +174,11 @@ class ExpressionReader(NameReader):
         if inner.id not in self.bound and inner.id not in self.scope:
             if inner.id in self.inputs and self.inputs[inner.id].integer and not isinstance(node, ast.Starred):
                 return self.lookup(inner, tensor, position)
-            raise self.error(node, f"the index '{inner.id}' is neither on the left nor reduced")
+            raise self.error(node, self.loose(inner.id))
         index = self.bound.get(inner.id, inner.id)
         star = inner.id in self.stars
         if isinstance(node, ast.Starred) and not star:
-            raise self.error(node, f"'*{inner.id}' stands for one axis here; the signature has no '*{inner.id}'")
+            raise self.error(node, self.starless(inner.id))
         if star != (axis in self.stars):
             want = f"'*{axis}', which takes a starred index" if not star else f"'{axis}', which takes a single index"
             raise self.error(node, f"axis {position + 1} of '{tensor.name}' is {want}, not '{inner.id}'")
@@ -258,7 +259,7 @@ class ExpressionReader(NameReader):
             if not isinstance(name, ast.Name):
                 raise self.error(slot, f"'{kind}' names the axes that it reduces: {kind}[n](...)")
             if isinstance(slot, ast.Starred) and name.id not in self.stars:
-                raise self.error(slot, f"'*{name.id}' stands for one axis here; the signature has no '*{name.id}'")
+                raise self.error(slot, self.starless(name.id))
             if any(axis_of(n) == name.id for n in names):
                 raise self.error(slot, f"the axis '{name.id}' is reduced twice")
             self.bound[name.id] = fresh_index(name.id, {*self.scope, *outer.values(), *names})
@@ -267,7 +268,10 @@ class ExpressionReader(NameReader):
         used = free_indices(body)
         for slot, index in zip(slots, names, strict=True):
             if index not in used:
-                raise self.error(slot, f"the reduced axis '{axis_of(index)}' is not used by the expression")
+                unused = axis_of(index)
+                raise self.error(
+                    slot, f"the reduced axis '{unused}' is not used by the expression; leave it out, or use size({unused})"
+                )
         self.bound = outer
         return Reduce(kind, tuple(names), body)
 
@@ -276,7 +280,8 @@ class ExpressionReader(NameReader):
             raise self.error(node, "size takes the name of one axis: size(n)")
         axis = node.args[0].id
         if not any(axis in t.axes for t in self.inputs.values()):
-            raise self.error(node.args[0], f"no input has an axis '{axis}'")
+            axes = dict.fromkeys(a for t in self.inputs.values() for a in t.axes)
+            raise self.error(node.args[0], f"no input has an axis '{axis}'; their axes are {hints.listed(list(axes))}")
         return Size(axis)
 
 

@@ -80,6 +80,17 @@ class NameReader:
             return f"'{name}' is defined by itself"
         return f"'{name}' is read before its equation, which is in line {self.lines[name]}; move that line up"
 
+    def loose(self, index: str) -> str:
+        """That an index stands for nothing here."""
+        known = [*self.scope, *self.bound]
+        axes = {a for t in self.tensors().values() for a in t.axes}
+        way_out = f"; reduce it, sum[{index}](...), or name it on the left" if index in axes else hints.meant(index, known)
+        return f"the index '{hints.short(index)}' is neither on the left nor reduced{way_out}"
+
+    def starless(self, axis: str) -> str:
+        """That an axis is written with a star that the signature does not give it."""
+        return f"'*{axis}' stands for one axis here; the signature has no '*{axis}': write {axis}"
+
     def misread(self, tensor: Tensor, slots: int) -> str:
         """That a tensor is read with another number of axes than it has."""
         axes = ", ".join(("*" if a in self.stars else "") + a for a in tensor.axes)

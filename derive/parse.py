@@ -156,13 +156,15 @@ class _Reader(CallReader):
                 raise self.error(slot, f"expected the name of an axis of '{node.value.id}'")
             if isinstance(slot, ast.Starred) and name.id not in self.stars:
                 if not signature:
-                    raise self.error(slot, f"'*{name.id}' stands for one axis here; the signature has no '*{name.id}'")
+                    raise self.error(slot, self.starless(name.id))
                 self.stars.add(name.id)
             if name.id in axes:
                 raise self.error(slot, f"the axis '{name.id}' of '{node.value.id}' is named twice")
             axes.append(name.id)
         if len(self.stars.intersection(axes)) > 1:
-            raise self.error(node, f"'{node.value.id}' has more than one starred axis, which cannot be told apart")
+            raise self.error(
+                node, f"'{node.value.id}' has more than one starred axis, which cannot be told apart; name the axes of one"
+            )
         return Tensor(node.value.id, tuple(axes))
 
     def check_stars(self, node: ast.Assign) -> None:
@@ -196,7 +198,7 @@ class _Reader(CallReader):
             what = "an assumption compares an input or a constant of the signature with a number, such as 'eps > 0'"
             raise self.error(left, what + hints.mirrored(node))
         if tensor.axes and tensor.axes != self.inputs.get(tensor.name, tensor).axes:
-            raise self.error(left, f"'{tensor.name}' with these axes is not an input of the signature")
+            raise self.error(left, self.no_input(tensor))
         number = self.checked(right, lambda: literal(right, self.text))
         self.assume(Compare(rel, Read(tensor.name), Num(number)), node)
 
@@ -210,11 +212,18 @@ class _Reader(CallReader):
         if problem := contradiction(assumption.left.name, constant.default if constant else None, self.assumptions):
             raise self.error(node, problem)
 
+    def no_input(self, tensor: Tensor) -> str:
+        """That an assumption is about something else than an input."""
+        what = f"'{tensor.name}' with these axes is not an input of the signature"
+        if tensor.name in self.inputs:
+            return f"{what}; {self.whole(self.inputs[tensor.name])}"
+        return f"{what}; its inputs are {hints.listed(list(self.inputs))}"
+
     def labels(self, node: ast.Compare) -> None:
         """``t[n] in c``: the values of ``t`` index the axis ``c``."""
         tensor, axis = self.declared(node.left), node.comparators[0]
         if tensor.name not in self.inputs or self.inputs[tensor.name].axes != tensor.axes:
-            raise self.error(node.left, f"'{tensor.name}' with these axes is not an input of the signature")
+            raise self.error(node.left, self.no_input(tensor))
         if not isinstance(axis, ast.Name):
             raise self.error(axis, "expected the axis that the labels index, such as 't[n] in c'")
         if not any(axis.id in t.axes for t in self.inputs.values() if t.name != tensor.name):
@@ -227,7 +236,9 @@ class _Reader(CallReader):
         target = node.targets[0]
         left = self.declared(target)
         if left.name in self.inputs or left.name in self.constants:
-            raise self.error(target, f"'{left.name}' is an input or a constant and cannot be assigned")
+            raise self.error(
+                target, f"'{left.name}' is an input or a constant and cannot be assigned; give the value a name of its own"
+            )
         if left.name in self.equations:
             raise self.error(target, f"'{left.name}' is assigned twice; give the second value a name of its own")
         if left.name not in self.outputs:
@@ -300,11 +311,11 @@ class _Reader(CallReader):
                     self.at(axes.get(name, name)), f"'{name}' collides with the adjoint of '{name[1:]}'; rename one"
                 )
         if not self.formula and (self.name in tensors or self.name in self.constants):
-            raise self.error(self.at(self.name), f"the op and one of its names are both called '{self.name}'")
+            raise self.error(self.at(self.name), f"the op and one of its names are both called '{self.name}'; rename one")
         for axis, name in axes.items():
             if axis in tensors or axis in self.constants:
                 later = max(self.at(name), self.at(axis), key=lambda n: (getattr(n, "lineno", 1), getattr(n, "col_offset", 0)))
-                raise self.error(later, f"'{axis}' names both an axis and a tensor or constant")
+                raise self.error(later, f"'{axis}' names both an axis and a tensor or constant; rename one")
 
     def check_lengths(self) -> None:
         """Every axis has a length: an input has it, or it reads a slot whose axis has one (``g[i, j] = x[i]*x[j]``)."""

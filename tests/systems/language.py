@@ -207,14 +207,14 @@ def _axis(system: System, slot: ast.expr) -> str:
 
 def averages_nothing(system: System, empty: Collection[str]) -> bool:
     """Whether a mean, an extremum or an op of the catalogue runs over an axis without entries: that has no value."""
-    for _, rhs in system.equations:
-        for node in ast.walk(rhs):
-            if is_reduction(node):
-                assert isinstance(node, ast.Call)
-                kind, axes, _ = reduced(node)
-                if kind != "sum" and set(axes) & set(empty):
-                    return True
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SIGNATURES:
-                if {i for a in node.args for i in free(a, system.labels)} & set(empty):
-                    return True
-    return False
+    return any(_axes_averaged(system, node) & set(empty) for _, rhs in system.equations for node in ast.walk(rhs))
+
+
+def _axes_averaged(system: System, node: ast.AST) -> set[str]:
+    """The axes that an expression has no value without."""
+    if isinstance(node, ast.Call) and is_reduction(node):
+        kind, axes, _ = reduced(node)
+        return set(axes) if kind != "sum" else set()
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SIGNATURES:
+        return {i for a in node.args for i in free(a, system.labels)}
+    return set()
