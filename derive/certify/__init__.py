@@ -14,6 +14,9 @@ Names are bound to their definitions: forward names to theirs, adjoints to what 
 * ``shown``: each line that is printed holds for the forward that is printed, and reads only names that are printed;
 * ``full``: the derivation that keeps the adjoint of every equation.
 
+* ``strained``: a gradient is finite, in float32 and in float64, wherever the chain rule's own is, at offsets, ties, zeros,
+  saturation and many scales (:mod:`derive.strain`).
+
 The same in arithmetic modulo random primes (:mod:`derive.certify.exact`), where no rounding hides anything. Nothing here
 knows a rule, so a wrong one shows as the step in which it was applied, and the first check that fails names the stage.
 """
@@ -25,8 +28,11 @@ from derive.certify.checks import Checker
 from derive.certify.exact import exact_checks, residue_stage
 from derive.certify.stage import NoPoint, Stage, point
 from derive.derivation import Derivation
-from derive.engine import derive_full
+from derive.engine import derive_full, style_of
+from derive.flatten import Definition
 from derive.points import sizes_of
+from derive.strain.points import strained_kinds
+from derive.strain.verdict import without_value
 
 __all__ = ["DIGITS", "Certificate", "Check", "NoPoint", "Stage", "certify", "merged", "point", "residue_stage"]
 
@@ -51,4 +57,15 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certific
     exact: list[Check] = []
     for found, _ in draws:
         exact = merged(exact, found)
-    return Certificate(op.name, tuple(seeds), tuple(sizes), (*checks, *exact), tuple(draw for _, draw in draws))
+    found = _strained(derivation)
+    return Certificate(
+        op.name, tuple(seeds), tuple(sizes), (*checks, *exact, *found), tuple(draw for _, draw in draws), strained_kinds(op)
+    )
+
+
+def _strained(derivation: Derivation) -> list[Check]:
+    """Whether each gradient has a value at strained points."""
+    lines = [Definition(line.name, line.index, line.body) for line in derivation.lines]
+    style = style_of(derivation.op, derivation.forward)
+    found = without_value(derivation.op, derivation.stable, derivation.chain, derivation.forward, lines, style)
+    return [Check("strained", name, not kinds, f"no value under: {kinds}" if kinds else "") for name, kinds in found.items()]

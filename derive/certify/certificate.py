@@ -49,13 +49,18 @@ class Exact:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was checked of one op, on which sizes and seeds. ``sizes`` holds, for every seed, the lengths of the axes."""
+    """What was checked of one op, on which sizes and seeds. ``sizes`` holds, for every seed, the lengths of the axes.
+
+    ``strained`` are the kinds of inputs at which every accepted rewriting was rounded to float32 and compared with what it
+    replaced, and at which the result was checked to be finite.
+    """
 
     op: str
     seeds: tuple[int, ...]
     sizes: tuple[tuple[tuple[str, int], ...], ...]
     checks: tuple[Check, ...]
     exact: tuple[Exact, ...] = ()
+    strained: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -77,6 +82,7 @@ class Certificate:
             "tolerance": f"1e-{DIGITS} of the sum of the absolute values of the terms, and 1e-{FLOOR}",
             "points": [{"seed": s, "sizes": dict(z)} for s, z in zip(self.seeds, self.sizes, strict=True)],
             "exact": [_draw(e) for e in self.exact],
+            "strained": list(self.strained),
         }
         lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in head.items()]
         checks = [f"    {json.dumps(_entry(c), ensure_ascii=False)}" for c in self.checks]

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from derive import syntax as st
 from derive.factor import Style, to_tree
 from derive.flatten import Definition
-from derive.strain.floats import double, single
+from derive.strain.floats import Round, double, single
 from derive.strain.grid import Table
 from derive.strain.points import strained_points
 from derive.terms import Read, Sum, atom_sum
@@ -53,8 +53,8 @@ class Errors(NamedTuple):
 class Judge:
     """The values of one op's names at its strained points, exact and rounded, and the errors of forms that read them."""
 
-    def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style):
-        self.style = style
+    def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style, working: Round = single):
+        self.style, self.working = style, working
         strained = strained_points(op)
         self.grid, self.kinds = strained.grid, strained.kinds
         self.exact: dict[str, Table] = dict(strained.tables)
@@ -70,7 +70,7 @@ class Judge:
         """Take up a name, in order: as it is computed from exact and from rounded names. What is ``data`` is given rounded."""
         tree = to_tree(d.body, d.index, self.style)
         self.exact[d.name] = Table(d.index, self.grid.value(tree, d.index, self.exact, double))
-        self.rounded[d.name] = Table(d.index, self.grid.value(tree, d.index, self.rounded, single))
+        self.rounded[d.name] = Table(d.index, self.grid.value(tree, d.index, self.rounded, self.working))
         given = self.rounded[d.name].entries if data else self.grid.value(tree, d.index, self.given, double)
         self.given[d.name] = Table(d.index, given)
 
@@ -101,7 +101,7 @@ class Judge:
         key = (body, index, truth)
         if key not in self.measured:
             tree, same = (to_tree(b, index, self.style) for b in (body, truth))
-            found = self.grid.value(tree, index, self.rounded, single)
+            found = self.grid.value(tree, index, self.rounded, self.working)
             given = self.grid.value(tree, index, self.given, double)
             exact = self.grid.value(same, index, self.exact, double)
             count = len(found) // len(self.kinds)

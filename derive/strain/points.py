@@ -14,7 +14,7 @@ from derive.points import interval, random_of
 from derive.strain.floats import number, single
 from derive.strain.grid import Grid, Table
 
-__all__ = ["KINDS", "MIXED", "Strained", "strained_points"]
+__all__ = ["KINDS", "MIXED", "Strained", "strained_kinds", "strained_points"]
 
 #: A number of order 1, of either sign.
 Draw = Callable[[Random], float]
@@ -42,6 +42,7 @@ KINDS: dict[str, Draw] = {
     "tail above": lambda rng: rng.uniform(3, 12),
     "tail below": lambda rng: -rng.uniform(3, 12),
     "beyond the exponential's range": lambda rng: rng.uniform(88, 130) * rng.choice((1, -1)),
+    "beyond its range in float64": lambda rng: rng.uniform(710, 900) * rng.choice((1, -1)),
     "tiny": lambda rng: 1e-12 * _moderate(rng),
     "large": lambda rng: 1e3 * _moderate(rng),
     "huge": lambda rng: 1e10 * _moderate(rng),
@@ -78,13 +79,24 @@ def _groups(names: list[str], most: int = 4) -> list[frozenset[str]]:
     return [frozenset(names[k::count]) for k in range(count)] if count > 1 else []
 
 
-def strained_points(op: st.Op) -> Strained:
-    """Points of every kind for all inputs together, and of two kinds for some inputs while the others are moderate."""
+def strained_kinds(op: st.Op) -> tuple[str, ...]:
+    """The kinds of strain that an op is put under."""
+    return tuple(scheme.kind for scheme in _schemes(op))
+
+
+def _schemes(op: st.Op) -> list[Scheme]:
+    """Every kind for all inputs together, and two kinds for some inputs while the others are moderate."""
     names = frozenset(t.name for t in op.differentiable)
     schemes = [Scheme(kind, draw, names) for kind, draw in KINDS.items()]
     for group in _groups([t.name for t in op.differentiable]):
         which = ", ".join(sorted(group))
         schemes += [Scheme(f"{which} alone saturated", _saturated, group), Scheme(f"{which} alone of {MIXED}", _mixed, group)]
+    return schemes
+
+
+def strained_points(op: st.Op) -> Strained:
+    """Points of every kind."""
+    schemes = _schemes(op)
     sizes = _sizes(op)
     repeats = max(REPEATS, -(-ELEMENTS // _largest(op, sizes)))
     kinds = tuple(scheme.kind for scheme in schemes for _ in range(repeats))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from derive import syntax as st
 from derive.factor import Style
 from derive.flatten import Definition
+from derive.strain.floats import double, single
 from derive.strain.judge import UNIT, Judge
 from derive.strain.points import MIXED
 from derive.terms import Read, atom_sum
 
-__all__ = ["LOST", "Loss", "losses"]
+__all__ = ["LOST", "Loss", "losses", "without_value"]
 
 #: An error that counts as lost digits: six of the 24 bits of float32, at one element in ten or more.
 LOST = 64 * UNIT
@@ -45,3 +46,32 @@ def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definit
         if kinds:
             found.append(Loss(name, kinds))
     return tuple(found)
+
+
+def without_value(
+    op: st.Op,
+    stable: Iterable[Definition],
+    chain: Iterable[Definition],
+    computed: Iterable[Definition],
+    lines: Iterable[Definition],
+    style: Style,
+) -> dict[str, str]:
+    """For each gradient the kinds of strain under which it has no finite value where the chain rule's has one, in words.
+
+    Both are computed in float32 and in float64.
+    """
+    definitions, closed, out = (tuple(stable), tuple(chain)), (tuple(computed), tuple(lines)), dict[str, str]()
+    for working in (single, double):
+        reference, own = (Judge(op, forward, style, working) for forward in (definitions[0], closed[0]))
+        for judge, rest in ((reference, definitions[1]), (own, closed[1])):
+            for d in rest:
+                judge.define(d)
+        for name in (f"d{t.name}" for t in op.differentiable):
+            read = atom_sum(Read(name, own.exact[name].index))
+            before, after = (judge.errors(read, own.exact[name].index, read).finite for judge in (reference, own))
+            each = max(len(before) // len(own.kinds), 1)
+            kinds = dict.fromkeys(
+                own.kinds[k // each] for k, (a, b) in enumerate(zip(before, after, strict=True)) if a and not b
+            )
+            out[name] = out.get(name) or ", ".join(kinds)
+    return out
