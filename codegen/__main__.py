@@ -80,7 +80,22 @@ def _add_audit(commands: Any) -> None:
     which.add_argument("--equations", type=Path, metavar="FILE", help="a text file with the equations of an op of your own")
     audit.add_argument("--function", help="the function's name (default: OP_backward, backward, or the only one)")
     audit.add_argument(
-        "--dtype", default="float64", choices=("float64", "float32"), help="of the arrays (default: %(default)s)"
+        "--name",
+        action="append",
+        default=[],
+        metavar="YOURS=OURS",
+        help="what a parameter or result of another name is, as in dout=dy or cache=x,rstd; a number for one not passed",
+    )
+    audit.add_argument(
+        "--layout",
+        action="append",
+        default=[],
+        metavar="NAME[AXES]",
+        help="how an array lies whose axes are not as in the equations, as in W[h,k] or gamma[1,d]",
+    )
+    audit.add_argument("--axes", metavar="N", help="how many axes *s stands for, comma-separated (default: 0, 1 and 2)")
+    audit.add_argument(
+        "--dtype", choices=("float64", "float32"), help="of the arrays (default: float64, and float32 is to stay float32)"
     )
     audit.set_defaults(run=run_audit)
 
@@ -169,26 +184,46 @@ def run_emit(options: argparse.Namespace) -> int:
 
 def run_audit(options: argparse.Namespace) -> int:
     from codegen.auditor import audit, load_file
+    from codegen.auditor.isolated import isolated
 
     op = load(options.op) if options.op else parse(command.read_text(options.equations))
-    report = audit(load_file(options.file, op.name, options.function), op, dtype=options.dtype)
-    command.show(report)
-    return 0 if report.correct else 1
+    names = dict(_assigned(text) for text in options.name)
+    axes = None if options.axes is None else _counts(options.axes)
+
+    def work() -> tuple[str, int]:
+        function = load_file(options.file, op.name, options.function)
+        report = audit(function, op, dtype=options.dtype, names=names, layout=options.layout, axes=axes)
+        return str(report), 0 if report.correct else 1
+
+    text, status = isolated(work, str(options.file))
+    command.show(text)
+    return status
+
+
+def _counts(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError(f"--axes {text}: expected numbers of axes, as in 0,1")
+    return [int(part) for part in parts]
+
+
+def _assigned(text: str) -> tuple[str, str]:
+    """The two sides of ``dout=dy``."""
+    name, equals, meaning = (part.strip() for part in text.partition("="))
+    if not (name and equals and meaning):
+        raise ValueError(f"--name {text}: expected a name of yours and one of the op's, as in dout=dy")
+    return name, meaning
 
 
 def run_exercise(options: argparse.Namespace) -> int:
-    from codegen.auditor import load_file
-    from codegen.workbook import exercise, grade, hint, sheet
+    from codegen.workbook import exercise, hint, sheet
 
     found = exercise(_op(options.op), options.backend)
     if options.hint:
-        print(hint(found.blank(options.hint), options.step))
+        command.show(hint(found.blank(options.hint), options.step))
         return 0
     if options.check:
-        grades = grade(found, load_file(options.check, found.op.name))
-        right = sum(g.approximate for g in grades)
-        command.show(*grades, f"{right} of {len(grades)} right")
-        return 0 if right == len(grades) else 1
+        return _check(found, options.check)
     path = options.out or Path(f"{found.op.name}_{'solution' if options.solution else 'exercise'}.py")
     if path.exists():
         raise ValueError(f"{path} exists; name another file with --out")
@@ -196,6 +231,21 @@ def run_exercise(options: argparse.Namespace) -> int:
     path.write_text(text, encoding="utf-8")
     print(f"{len(found.blanks)} gradients in {path}")
     return 0
+
+
+def _check(exercise: Any, file: Path) -> int:
+    from codegen.auditor import load_file
+    from codegen.auditor.isolated import isolated
+    from codegen.workbook import grade
+
+    def work() -> tuple[str, int]:
+        grades = grade(exercise, load_file(file, exercise.op.name))
+        right = sum(g.approximate for g in grades)
+        return "\n".join([*map(str, grades), f"{right} of {len(grades)} right"]), int(right < len(grades))
+
+    text, status = isolated(work, str(file))
+    command.show(text)
+    return status
 
 
 def run_accuracy(options: argparse.Namespace) -> int:

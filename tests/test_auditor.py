@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 import codegen
 from codegen.auditor import Report, load_file
-from codegen.auditor.report import BUT, CORRECT, WRONG
+from codegen.auditor.report import BUT, CHOICE, CORRECT, WRONG
 from codegen.layout import lay_out
 from codegen.render import render_file
 from codegen.testing import assert_backward
@@ -137,15 +137,16 @@ class Rewritings:
     def relu__mask(dy, x):
         return (x > 0) * dy
 
-    def relu__in_place(dy, x):
-        dy[x <= 0] = 0
-        return dy
+    def relu__filled(dy, x):
+        dx = dy.copy()
+        dx[x <= 0] = 0
+        return dx
 
     def relu__of_y(dy, y):
         return dy * np.sign(y)
 
     def softmax__jacobian(dp, p):
-        jacobian = p[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :])
+        jacobian = p[:, :, None] * (np.eye(p.shape[1], dtype=p.dtype) - p[:, None, :])
         return np.einsum("sij,sj->si", jacobian, dp)
 
     def softmax__expanded(dp, p):
@@ -158,12 +159,13 @@ class Rewritings:
     def log_softmax__of_z(dy, z):
         return dy - softmax(z) * dy.sum(-1, keepdims=True)
 
-    def softmax_cross_entropy__in_place(dloss, p, t):
-        p[np.arange(len(t)), t] -= 1
-        return p * dloss / len(t)
+    def softmax_cross_entropy__copied(dloss, p, t):
+        dz = p.copy()
+        dz[np.arange(len(t)), t] -= 1
+        return dz * dloss / len(t)
 
     def softmax_cross_entropy__one_hot(z, t, dloss):
-        return (softmax(z) - np.eye(z.shape[1])[t]) * (dloss / z.shape[0])
+        return (softmax(z) - np.eye(z.shape[1], dtype=z.dtype)[t]) * (dloss / z.shape[0])
 
     def softmax_cross_entropy__others(dloss, p, t):
         rows = np.arange(len(t))
@@ -188,7 +190,7 @@ class Rewritings:
         return {"dx": dx, "dgamma": np.einsum("sd,sd,s->d", dy, c, rstd), "dbeta": dy.sum(0)}
 
     def layernorm__named(dy, xhat, rstd, gamma):
-        dbeta = np.ones(len(dy)) @ dy
+        dbeta = np.ones_like(dy[:, 0]) @ dy
         dgamma = np.einsum("sd,sd->d", dy, xhat)
         g = dy * gamma
         dx = (g - g.mean(-1)[:, None] - xhat * (g * xhat).mean(-1)[:, None]) * rstd[:, None]
@@ -240,7 +242,7 @@ class Rewritings:
         return dtable
 
     def embedding__one_hot(dy, table, t):
-        return np.eye(len(table))[:, t] @ dy
+        return np.eye(len(table), dtype=dy.dtype)[:, t] @ dy
 
     def attention__jacobian(do, q, k, v, P):
         dv = np.swapaxes(P, -1, -2) @ do
@@ -251,6 +253,24 @@ class Rewritings:
 
 
 REWRITINGS = {n: f for n, f in vars(Rewritings).items() if "__" in n and not n.startswith("__")}
+#: For how many axes ``*s`` they were written, where it is not for any.
+WRITTEN_FOR = {
+    "softmax__jacobian": 1,
+    "softmax__expanded": 1,
+    "softmax__recomputed": 1,
+    "layernorm__three_terms": 1,
+    "layernorm__by_the_chain_rule": 1,
+    "layernorm__named": 1,
+    "rmsnorm__of_x": 1,
+    "rmsnorm__of_y": 1,
+    "batchnorm__exercise": 0,
+    "batchnorm__centred": 0,
+    "batchnorm__any_rank": 1,
+    "linear__einsum": 1,
+    "linear__transposed": 1,
+    "embedding__loop": 1,
+    "embedding__one_hot": 1,
+}
 
 
 def test_there_are_many_rewritings() -> None:
@@ -259,15 +279,23 @@ def test_there_are_many_rewritings() -> None:
 
 @pytest.mark.parametrize("name", REWRITINGS)
 def test_an_equal_rewriting_is_accepted(name: str) -> None:
-    report = codegen.audit(REWRITINGS[name], name.partition("__")[0])
+    report = codegen.audit(REWRITINGS[name], name.partition("__")[0], axes=WRITTEN_FOR.get(name))
     assert report.verdict == CORRECT, str(report)
+
+
+@pytest.mark.parametrize("name", WRITTEN_FOR)
+def test_a_rewriting_for_some_axes_alone_says_so(name: str) -> None:
+    report = codegen.audit(REWRITINGS[name], name.partition("__")[0])
+    assert not report.correct
+    words = {0: "no axis", 1: "one axis"}[WRITTEN_FOR[name]]
+    assert f"*s as {words}" in " ".join(str(report).split())
 
 
 @pytest.mark.parametrize(
     "name", ["softmax__recomputed", "linear__einsum", "layernorm__named", "relu__mask", "attention__jacobian"]
 )
 def test_float32_is_judged_by_its_own_precision(name: str) -> None:
-    report = codegen.audit(REWRITINGS[name], name.partition("__")[0], dtype="float32")
+    report = codegen.audit(REWRITINGS[name], name.partition("__")[0], dtype="float32", axes=WRITTEN_FOR.get(name))
     assert report.verdict == CORRECT, str(report)
     assert codegen.audit(lambda dy, y: dy * (1 - 1.01 * y**2), "tanh", dtype="float32").verdict == WRONG
 
@@ -366,7 +394,7 @@ def probabilities_alone(dloss, p, t):
 def unscaled_attention(do, q, k, v, P):
     dP = do @ np.swapaxes(v, -1, -2)
     dS = P * (dP - (P * dP).sum(-1, keepdims=True))
-    return dS @ k / np.sqrt(q.shape[-1]), np.swapaxes(dS, -1, -2) @ q, np.swapaxes(P, -1, -2) @ do
+    return dS @ k / math.sqrt(q.shape[-1]), np.swapaxes(dS, -1, -2) @ q, np.swapaxes(P, -1, -2) @ do
 
 
 def twice_and_a_half(dy, y):
@@ -413,7 +441,7 @@ def test_the_counterexample_is_small_and_fails() -> None:
     finding = codegen.audit(probabilities_alone, "softmax_cross_entropy")["dz"]
     example = finding.counterexample
     assert example is not None and example.got is not None
-    assert dict(example.sizes) == {"n": 1, "c": 1}
+    assert dict(example.sizes) == {"n": 2, "c": 2}  # of one class, or one row, the loss says nothing
     arguments = dict(example.arguments)
     assert np.array_equal(probabilities_alone(**{n: np.array(v) for n, v in arguments.items()}), example.got)
     assert not np.allclose(example.got, example.expected)
@@ -428,13 +456,15 @@ def test_an_error_of_the_submission_is_reported_and_not_raised() -> None:
     assert "RuntimeError: no such luck" in str(report)
 
 
-def test_arguments_written_to_do_not_spoil_the_audit() -> None:
+def test_arguments_written_to_are_reported_and_do_not_spoil_the_audit() -> None:
     def backward(dy, y):
         dx = dy * (1 - y**2)
         dy[:], y[:] = 0, 0
         return dx
 
-    assert codegen.audit(backward, "tanh").correct
+    report = codegen.audit(backward, "tanh")
+    assert report.verdict == WRONG and report["dx"].verdict == CORRECT
+    assert "it writes to dy, y" in str(report)
 
 
 # ---- right, but ---------------------------------------------------------------------------------------------------------
@@ -453,6 +483,11 @@ def raw_moments(dy, x, gamma, eps):
 
 def at_least_zero(dy, x):
     return dy * (x >= 0)
+
+
+def every_maximum(dy, x, y):
+    """Ties get the whole gradient each, which no side of a tie does."""
+    return dy[:, None] * (x == y[:, None])
 
 
 def overflowing_sigmoid(dy, x):
@@ -474,7 +509,7 @@ def recomputed_attention(do, q, k, v, o):
         ("attention", recomputed_attention, "dq", "digits cancel"),
         ("softmax", unshifted, "dz", "large"),
         ("batchnorm", raw_moments, "dx", "far from zero"),
-        ("relu", at_least_zero, "dx", "tie or are zero"),
+        ("y[n] = peak(x[n, c])\ny[n] = max[c](x[n, c])", every_maximum, "dx", "tie or are zero"),
         ("sigmoid", overflowing_sigmoid, "dx", "not a number"),
     ],
     ids=lambda v: getattr(v, "__name__", None),
@@ -496,10 +531,12 @@ def test_an_unshifted_exponential_is_named() -> None:
     assert diagnosis.kind == "unshifted exponential"
 
 
-def test_a_wrong_condition_is_named() -> None:
-    diagnosis = codegen.audit(at_least_zero, "relu")["dx"].diagnosis
-    assert diagnosis is not None
-    assert diagnosis.text == "the condition is x[s] < 0 instead of x[s] ≤ 0"
+def test_another_derivative_at_zero_is_a_choice() -> None:
+    report = codegen.audit(at_least_zero, "relu")
+    assert report.correct and report.verdict == report["dx"].verdict == CHOICE
+    diagnosis = report["dx"].diagnosis
+    assert diagnosis is not None and diagnosis.text == "the condition is x[s] < 0 instead of x[s] ≤ 0"
+    assert "correct, another choice at ties" in str(report)
 
 
 # ---- how a submission is understood -------------------------------------------------------------------------------------
@@ -528,7 +565,7 @@ def test_only_the_keys_of_a_dict_are_audited() -> None:
     def some(dy, xhat):
         return {"dgamma": (dy * xhat).sum(0), "dbeta": dy.sum()}
 
-    report = codegen.audit(some, "layernorm")
+    report = codegen.audit(some, "layernorm", axes=1)
     assert [(f.gradient, f.verdict) for f in report.findings] == [("dgamma", CORRECT), ("dbeta", WRONG)]
 
 
@@ -537,7 +574,7 @@ def test_a_gradient_that_is_not_returned_is_wrong() -> None:
         found = {"dgamma": (dy * xhat).sum(0)}
         return found
 
-    report = codegen.audit(some, "layernorm")
+    report = codegen.audit(some, "layernorm", axes=1)
     assert [f.verdict for f in report.findings] == [WRONG, CORRECT, WRONG]
     assert "dx, got = nothing" in str(report)
 
@@ -585,7 +622,7 @@ FILE = """
 import numpy as np
 
 def helper(a):
-    return a.sum(0)
+    return a.reshape(-1, a.shape[-1]).sum(0)
 
 def layernorm_backward(dy, xhat, rstd, gamma):
     dxhat = gamma * dy

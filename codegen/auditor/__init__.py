@@ -5,7 +5,7 @@ explained by Alterations of the systems' equations, and everything ends in a Rep
 """
 
 from codegen.auditor.audit import audit
-from codegen.auditor.report import Counterexample, Diagnosis, Finding, Report
-from codegen.auditor.submission import load_file
+from codegen.auditor.load import load_file
+from codegen.auditor.report import Counterexample, Diagnosis, Finding, Remark, Report
 
-__all__ = ["Counterexample", "Diagnosis", "Finding", "Report", "audit", "load_file"]
+__all__ = ["Counterexample", "Diagnosis", "Finding", "Remark", "Report", "audit", "load_file"]

@@ -75,7 +75,7 @@ def _coefficients(gradient: str, terms: list[st.Tree], trial: Trial) -> np.ndarr
     if got.shape != want.shape or not np.isfinite(got).all():
         return None
     values.of(gradient)
-    axes = trial.axes(gradient)
+    axes = trial.bench.axes(gradient)
     columns = np.stack([np.ravel(values.spread(*values.value(t), axes)) for t in terms], axis=1).astype(float)
     sizes = np.abs(columns).max(axis=0)
     if not np.isfinite(columns).all() or not sizes.all():

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BUT", "CORRECT", "WRONG", "Counterexample", "Diagnosis", "Finding", "Report"]
+__all__ = ["BUT", "CHOICE", "CORRECT", "WRONG", "Counterexample", "Diagnosis", "Finding", "Remark", "Report"]
 
-CORRECT, BUT, WRONG = "correct", "correct, but", "wrong"
+CORRECT, CHOICE, BUT, WRONG = "correct", "correct, another choice at ties", "correct, but", "wrong"
+#: From the best to the worst.
+ORDER = (CORRECT, CHOICE, BUT, WRONG)
 WIDTH = 100
+#: Digits shown of a number, and as many as there can be, where fewer do not show a difference.
+DIGITS, ALL = 6, 17
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """The verdict on the submission as a whole for one reason: what it writes to, what it cannot be called with."""
+
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Report:
     """The verdicts on a submission. ``note`` says what was taken for granted, such as the number of axes of ``*s``."""
 
@@ -58,16 +70,18 @@ class Report:
     dtype: str
     findings: tuple[Finding, ...]
     note: str = ""
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def verdict(self) -> str:
         """The worst of the verdicts."""
-        found = {f.verdict for f in self.findings}
-        return WRONG if WRONG in found else BUT if BUT in found else CORRECT
+        found = [*(f.verdict for f in self.findings), *(r.verdict for r in self.remarks)]
+        return max(found, key=ORDER.index, default=CORRECT)
 
     @property
     def correct(self) -> bool:
-        return self.verdict == CORRECT
+        """Whether there is nothing to mend."""
+        return self.verdict in (CORRECT, CHOICE)
 
     def __getitem__(self, gradient: str) -> Finding:
         """The finding on one gradient (KeyError if it was not audited)."""
@@ -77,10 +91,11 @@ class Report:
         raise KeyError(gradient)
 
     def __str__(self) -> str:
-        width = max(len(f.gradient) for f in self.findings)
+        width = max((len(f.gradient) for f in self.findings), default=0)
         lines = [f"{self.submission}, audited as {self.op} in {self.dtype}: {self.verdict}"]
-        if self.note:
-            lines.append(f"  ({self.note})")
+        lines += _wrapped(f"  ({self.note})", 3) if self.note else []
+        for r in self.remarks:
+            lines += _wrapped(f"  {r.text}", 4)
         said: dict[tuple[str, Diagnosis | None], str] = {}
         for f in self.findings:
             reason = f": {f.reason}" if f.reason else ""
@@ -112,8 +127,24 @@ def _example(gradient: str, example: Counterexample) -> list[str]:
     sizes = ", ".join(f"{axis} = {n}" for axis, n in example.sizes)
     lines = [f"    for example with {sizes}:" if sizes else "    for example:"]
     lines += _listed([(n, _number(v)) for n, v in example.arguments])
-    got = example.error or "nothing" if example.got is None else _number(example.got)
-    return [*lines, *_listed([(f"{gradient}, expected", _number(example.expected)), (f"{gradient}, got", got)])]
+    expected, got = _apart(example)
+    return [*lines, *_listed([(f"{gradient}, expected", expected), (f"{gradient}, got", got)])]
+
+
+def _apart(example: Counterexample) -> tuple[str, str]:
+    """What was expected and what there was, with as many digits as it takes to see a difference."""
+    if example.got is None:
+        return _number(example.expected), example.error.partition(" (line ")[0] or "nothing"
+    pairs = ((_number(example.expected, d), _number(example.got, d)) for d in range(DIGITS, ALL + 1))
+    last = ("", "")
+    for last in pairs:
+        if last[0] != last[1]:
+            break
+    if last[0] == last[1] and example.expected.shape == example.got.shape:  # it is in entries that are left out
+        at = np.unravel_index(np.argmax(np.abs(example.expected - example.got)), example.expected.shape)
+        where = f"at [{', '.join(map(str, at))}]: "
+        last = f"{where}{example.expected[at]!s}", f"{where}{example.got[at]!s}"
+    return last
 
 
 def _listed(pairs: list[tuple[str, str]]) -> list[str]:
@@ -125,6 +156,6 @@ def _listed(pairs: list[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def _number(value: np.ndarray | float) -> str:
-    with np.printoptions(precision=6, suppress=False, threshold=24, edgeitems=2, linewidth=WIDTH - 20):
+def _number(value: np.ndarray | float, digits: int = DIGITS) -> str:
+    with np.printoptions(precision=digits, suppress=False, threshold=24, edgeitems=2, linewidth=WIDTH - 20):
         return str(np.asarray(value))

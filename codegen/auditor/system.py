@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from codegen.arithmetic import Arithmetic
 from codegen.chain import chain_statements
 from codegen.evaluation import Magnitudes, Named
@@ -22,9 +24,9 @@ from derive.derivation import Derivation
 __all__ = ["System", "Values", "chain_system", "closed_system"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class System:
-    """Equations by name, each after those whose names it reads."""
+    """Equations by name, each after those whose names it reads. A system is equal to itself alone."""
 
     op: st.Op
     equations: Mapping[str, st.Equation]
@@ -82,6 +84,13 @@ class Values(Magnitudes):
     def __init__(self, system: System, inputs: Mapping[str, Any], constants: Mapping[str, float], arithmetic: Arithmetic):
         super().__init__(system.op, inputs, constants, arithmetic)
         self.system = system
+        self.bounds: dict[str, float] = {}
+
+    def replaced(self, values: Mapping[str, Any], axes: Mapping[str, tuple[str, ...]]) -> Values:
+        """Values where those names have these values, and nothing else is known yet."""
+        other = copy.copy(self)
+        other.values, other.axes, other.bounds = dict(values), {**self.axes, **axes}, {}
+        return other
 
     def of(self, name: str) -> Any:
         """The value of a name (KeyError if the system has none of that name)."""
@@ -92,12 +101,13 @@ class Values(Magnitudes):
             self.define(equation)
         return self.values[name]
 
-    def bound(self, name: str) -> Any:
-        """The value of a name with each term of its own equation in absolute value."""
-        self.of(name)
-        equation = self.system.equations[name]
-        value, axes = self.magnitude(equation.rhs)
-        return self.spread(value, axes, equation.index)
+    def bound(self, name: str) -> float:
+        """The largest value of a name, were each term of its own equation taken in absolute value; of those that are finite."""
+        if name not in self.bounds:
+            self.of(name)
+            found = np.abs(np.asarray(self.magnitude(self.system.equations[name].rhs)[0], dtype=float))
+            self.bounds[name] = float(found[np.isfinite(found)].max(initial=0.0))
+        return self.bounds[name]
 
     def altered(self, equation: st.Equation, target: str, given: Collection[str]) -> Named:
         """The target's value where one equation reads as given, with the axes that it then has."""

@@ -1,0 +1,64 @@
+"""Somebody else's code in a process of its own: whatever it does to its process, no verdict means that there is none.
+
+A file may end its process while it is imported or called, at its exit, or by a crash of what it is linked with, and with a
+status of 0 too.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+__all__ = ["isolated"]
+
+#: How many seconds a process may take to end once it is done.
+GRACE = 1
+#: What is done in the process: the lines to print, and the exit status.
+Work = Callable[[], tuple[str, int]]
+
+
+def isolated(work: Work, what: str) -> tuple[str, int]:
+    """The result of ``work``, done in a copy of this process.
+
+    Raises what it raises of its own; RuntimeError, which names ``what`` is run, where the process has ended without a result.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return work()
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(work, there))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: those of BLAS survive it
+        process.start()
+    there.close()
+    try:
+        found = here.recv()
+    except EOFError:
+        process.join()
+        raise RuntimeError(f"{what} ended its process ({_how(process.exitcode)}) before there was a verdict") from None
+    finally:  # threads of its own may keep it alive
+        process.join(timeout=GRACE)
+        process.kill()
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _how(status: int | None) -> str:
+    return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+
+
+def _send(work: Work, to: Connection) -> None:
+    try:
+        to.send(work())
+    except KeyboardInterrupt:
+        to.send(KeyboardInterrupt())
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
+        to.send(_plain(error))
+
+
+def _plain(error: Exception) -> Exception:
+    """The error as one that can be sent: the message of one that the user is to read."""
+    return ValueError(error.args[0] if isinstance(error, KeyError) and error.args else str(error))

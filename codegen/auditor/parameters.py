@@ -1,0 +1,154 @@
+"""What each parameter of a backward is given: a name of the op, or a tuple or dict of such, as ``cache`` is."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from derive.command import meant
+
+__all__ = ["Parameter", "gradient_names", "parameters_of"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter and the names of the op that it stands for; None among them for what the function never looks at.
+
+    ``kind`` is "name" where it is the one itself, else what holds them: "tuple", "dict" or "attributes" by ``keys``.
+    """
+
+    name: str
+    names: tuple[str | None, ...]
+    kind: str = "name"
+    keys: tuple[str, ...] = ()
+    positional: bool = False
+
+    def of(self, values: Mapping[str, Any]) -> Any:
+        """What is passed."""
+        found = [None if n is None else values[n] for n in self.names]
+        if self.kind == "name":
+            return found[0]
+        if self.kind == "tuple":
+            return tuple(found)
+        inside = dict(zip(self.keys, found, strict=True))
+        return inside if self.kind == "dict" else SimpleNamespace(**inside)
+
+
+def parameters_of(
+    function: Callable[..., Any], op: str, known: Collection[str], names: Mapping[str, str]
+) -> tuple[Parameter, ...]:
+    """The parameters of a function. ``names`` says which of the ``known`` names others are: one, or several with commas.
+
+    A parameter that the function takes apart (``xhat, gamma = cache``, ``cache["xhat"]``) is given these parts. Those with
+    defaults that mean nothing here are left out. Raises ValueError where it cannot be told what a parameter is.
+    """
+    body = _body(function)
+    out, unknown = [], []
+    for p in inspect.signature(function).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        found = _parameter(p.name, body, known, names)
+        if found is not None:
+            out.append(Parameter(p.name, *found, positional=p.kind is p.POSITIONAL_ONLY))
+        elif p.default is p.empty:
+            unknown.append(p.name)
+    missing = [*unknown, *(k for p in out for k, n in zip(p.keys, p.names, strict=False) if n == "?")]
+    if missing:
+        name = getattr(function, "__name__", type(function).__name__)
+        raise ValueError(
+            f"{name}: '{missing[0]}' is no name of {op}; its names are: {', '.join(sorted(known))};"
+            f" --name {missing[0]}=NAME says which it is (NAME,NAME for a tuple)"
+        )
+    return tuple(out)
+
+
+def _parameter(
+    name: str, body: ast.AST | None, known: Collection[str], names: Mapping[str, str]
+) -> tuple[tuple[str | None, ...], str, tuple[str, ...]] | None:
+    if name in names:
+        meaning = [n.strip() for n in names[name].split(",")]
+        for n in meaning:
+            if n not in known:
+                raise ValueError(
+                    f"{name}={names[name]}: there is no '{n}'{meant(n, known)}; there are: {', '.join(sorted(known))}"
+                )
+        return tuple(meaning), "tuple" if len(meaning) > 1 else "name", tuple(meaning) if len(meaning) > 1 else ()
+    if name in known:
+        return (name,), "name", ()
+    for kind, keys in _parts(name, body):
+        read = _read(body)
+        resolved = [names.get(k, k if k in known else "?" if k in read or kind != "tuple" else None) for k in keys]
+        return tuple(resolved), kind, tuple(keys)
+    return None
+
+
+def _parts(name: str, body: ast.AST | None) -> Iterator[tuple[str, list[str]]]:
+    """How a function takes a parameter apart: as what, and the names that it gives the parts."""
+    nodes = list(ast.walk(body)) if body is not None else []
+    for node in nodes:
+        if isinstance(node, ast.Assign) and _is(node.value, name) and isinstance(node.targets[0], ast.Tuple | ast.List):
+            targets = node.targets[0].elts
+            if all(isinstance(t, ast.Name) for t in targets):
+                yield "tuple", [t.id for t in targets if isinstance(t, ast.Name)]
+    keys = [
+        n.slice.value
+        for n in nodes
+        if isinstance(n, ast.Subscript) and _is(n.value, name) and isinstance(n.slice, ast.Constant)
+    ]
+    if keys and all(isinstance(k, str) for k in keys):
+        yield "dict", list(dict.fromkeys(map(str, keys)))
+    attributes = [n.attr for n in nodes if isinstance(n, ast.Attribute) and _is(n.value, name)]
+    if attributes and not {"shape", "dtype", "ndim", "size"} & set(attributes):
+        yield "attributes", list(dict.fromkeys(attributes))
+
+
+def _is(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _read(body: ast.AST | None) -> set[str]:
+    nodes = ast.walk(body) if body is not None else ()
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def _body(function: Callable[..., Any]) -> ast.AST | None:
+    """The syntax of a function, or None where there is no source of it."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+
+
+def gradient_names(function: Callable[..., Any], known: Collection[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """What the function's ``return`` statements call what they return, by variables or the keys of a dict.
+
+    ``names`` says which of the ``known`` gradients others are. Nothing where these are not all gradients.
+    """
+    body = _body(function)
+    found = {_returned(n.value, names) for n in _own_returns(body) if n.value is not None} if body is not None else set()
+    if len(found) != 1:
+        return ()
+    (returned,) = found
+    return returned if returned and set(returned) <= set(known) and len(set(returned)) == len(returned) else ()
+
+
+def _own_returns(body: ast.AST) -> Iterator[ast.Return]:
+    """The ``return`` statements of the function itself, not those of functions inside it."""
+    functions = [n for n in ast.walk(body) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    inner = {id(n) for f in functions[1:] for n in ast.walk(f)}
+    return (n for n in ast.walk(body) if isinstance(n, ast.Return) and id(n) not in inner)
+
+
+def _returned(value: ast.expr, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The name of each value that is returned, empty where it has none."""
+    if isinstance(value, ast.Dict):
+        found = [str(k.value) if isinstance(k, ast.Constant) else "" for k in value.keys]
+    else:
+        items = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+        found = [i.id if isinstance(i, ast.Name) else "" for i in items]
+    return tuple(names.get(n, n) for n in found)

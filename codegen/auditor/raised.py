@@ -1,0 +1,60 @@
+"""What a submission raised, as its author wants to know it: the error, the line, and the shapes in it by name."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+
+__all__ = ["Raised", "raised"]
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An error with its line.
+
+    It is ``deliberate`` where a ``raise`` or an ``assert`` of the submission's own raised it, and ``ends`` the process where it
+    is none that one catches, as that of ``exit()``.
+    """
+
+    text: str
+    deliberate: bool = False
+    ends: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def raised(error: BaseException, file: str) -> Raised:
+    """An error that came out of the submission in ``file``; of SystemExit it says that the process would have ended."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SystemExit):
+        said = f"SystemExit, which ends the process with status {error.code or 0}"
+    said = " ".join(said.split())
+    found = _innermost(error.__traceback__, file)
+    ends = not isinstance(error, Exception)
+    if found is None:
+        return Raised(said, ends=ends)
+    frame, number, last = found
+    line = linecache.getline(file, number).strip()
+    shapes = ", ".join(f"{name} {shape}" for name, shape in _shapes(line, frame).items())
+    text = f"{said} (line {number}" + (f": {line}" if line else "") + (f", with {shapes}" if shapes else "") + ")"
+    return Raised(text, last and line.startswith(("raise", "assert")), ends)
+
+
+def _innermost(trace: TracebackType | None, file: str) -> tuple[FrameType, int, bool] | None:
+    """The last frame of the submission's file, the line that it is at, and whether no other is inside it."""
+    found = None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            found = trace.tb_frame, trace.tb_lineno, trace.tb_next is None
+        trace = trace.tb_next
+    return found
+
+
+def _shapes(line: str, frame: FrameType) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays that a line names, in its order."""
+    names = dict.fromkeys(re.findall(r"(?<![\w.])[^\W\d]\w*", line))
+    found = {n: getattr(frame.f_locals.get(n), "shape", None) for n in names}
+    return {n: tuple(shape) for n, shape in found.items() if shape is not None}
