@@ -173,6 +173,29 @@ def test_functions_of_one_number_over_kernels_in_c(name: str) -> None:
     elementwise(name, "", "native.torch")
 
 
+#: Value, first and second derivative at -inf and at inf: the limits, where there are any.
+INFINITE = {
+    "softplus": ((0, np.inf), (0, 1), (0, 0)),
+    "logistic": ((0, 1), (0, 0), (0, 0)),
+    "logarithm of a logistic": ((-np.inf, 0), (1, 0), (0, 0)),
+    "relu": ((0, np.inf), (0, 1), (0, 0)),
+    "positive part": ((0, np.inf), (0, 1), (0, 0)),
+    "hard tanh": ((-1, 1), (0, 0), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", INFINITE)
+@pytest.mark.parametrize("variant", ["", "accurate"])
+def test_infinity(name: str, variant: str) -> None:
+    _, function = system(f"y[n] = f(x[n])\ny[n] = {ELEMENTWISE[name][0]}", variant)
+    x = torch.tensor([-np.inf, np.inf], dtype=torch.float64, requires_grad=True)
+    y = function(x)
+    (first,) = _grad(y.sum(), [x], create_graph=True)
+    (second,) = _grad(first.sum(), [x])
+    for got, want in zip((y, first, second), INFINITE[name], strict=True):
+        assert np.array_equal(got.detach().numpy(), np.array(want, dtype=np.float64))
+
+
 #: Functions of two numbers: mixed derivatives too.
 PAIRS = {
     "logaddexp": "log(exp(a[n]) + exp(b[n]))",
