@@ -1,6 +1,6 @@
 """Derivation to programs: what is saved, what is recomputed, what gets a line of its own.
 
-A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, and elementwise
+A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, copies, and elementwise
 names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs again where
 nothing is reduced, for a saved value is rounded, and what cancels in it is lost; and a name that only its backward needs is
 computed from the one that would be saved in its place.
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from codegen.depth import shallow
 from codegen.names import named
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
@@ -19,7 +20,7 @@ from derive.derivation import Derivation
 from derive.engine import style_of
 from derive.factor import Style, syntax_index, to_tree
 from derive.flatten import Definition, is_reduction
-from derive.terms import Read, atom_reads, sum_reads
+from derive.terms import Lookup, Read, atom_reads, sum_reads
 
 
 def plan(derivation: Derivation) -> Kernel:
@@ -41,6 +42,7 @@ class _Planner:
         self.constants = {c.name: c for c in self.op.constants}
         self.lines = {line.name: line.body for line in derivation.lines}
         self.outputs = [t.name for t in self.op.outputs]
+        self.taken = {*self.definitions, *self.inputs, *self.constants, *self.lines, *(f"d{n}" for n in self.outputs)}
         self.style = style_of(self.op, list(derivation.forward))
 
     def kernel(self) -> Kernel:
@@ -71,6 +73,8 @@ class _Planner:
     def recomputable(self, d: Definition, in_forward: set[str]) -> bool:
         reads = {n for n in self.closure([d.name]) if n not in self.definitions}
         if reads <= self.constants.keys():
+            return True
+        if _is_copy(d):
             return True
         if is_reduction(d):
             return False
@@ -198,12 +202,18 @@ class _Planner:
             name=f"{self.op.name}_{kind}",
             arguments=arguments,
             constants=constants,
-            statements=tuple(statements),
+            statements=tuple(shallow(statements, self.taken)),
             results=tuple(results),
             star=star,
             collapsed=len(self.op.stars) > 1 or (bool(star) and _must_collapse(star, arguments, statements)),
             accurate=self.op.variant == "accurate",
         )
+
+
+def _is_copy(d: Definition) -> bool:
+    """Whether a name is another for entries of one tensor."""
+    atom = d.body.atom
+    return isinstance(atom, Read) and not any(isinstance(i, Lookup) for i in atom.index)
 
 
 def _axes(statement: Statement) -> set[str]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from codegen.arithmetic import nearest
 from codegen.printers.axes import Kept, Text, Value, natural_order, positions, star_first
 from codegen.printers.contraction import Contraction
-from codegen.printers.numerals import MATH, double, is_literal, literal_value, number
+from codegen.printers.numerals import MATH, double, is_count, is_literal, literal_value, number
 from codegen.printers.one_hot import OneHot, product
 from codegen.printers.products import Products
 from codegen.printers.spelling import call, compared, negated, power, quotient, total
@@ -125,8 +125,7 @@ class ArrayPrinter(Products):
             case st.Mul(args):
                 return self.multiplied(args, order)
             case st.Div(a, b):
-                values = self.floating([self.value(a, order), self.value(b, order)], not any(st.reads(b)))
-                return self.joined(values, lambda parts: quotient(*parts), order)
+                return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
             case st.Pow(a, st.Num(e)):
                 return self.power(a, e, order)
             case st.Reduce():
@@ -134,7 +133,7 @@ class ArrayPrinter(Products):
             case st.Call(head, args):
                 return self.applied(head, args, order)
             case st.Compare(rel, a, b):
-                values = self.floating([self.value(a, order), self.value(b, order)], False)
+                values = self.floating([self.value(a, order), self.value(b, order)])
                 return self.joined(values, lambda parts: compared(parts[0], rel, parts[1]), order)
             case st.Indicator(st.Match() as match):
                 return self.indicator(match, order)
@@ -159,9 +158,16 @@ class ArrayPrinter(Products):
             values = [v._replace(text=text) for v, text in zip(values, floats, strict=True)]
         return self.joined(values, multiplied, order)
 
-    def floating(self, values: list[Value], safe: bool) -> list[Value]:
-        """Operands of what Python refuses for some numbers where floating point has inf and NaN: the first is made an array."""
-        if safe or not all(v.number for v in values):
+    def quotient(self, a: Value, b: Value, known: bool, order: Sequence[str]) -> Value:
+        """A quotient; ``known`` says that the divisor is written out, and so not 0."""
+        if a.number and b.number and not known:
+            self.helpers["_ratio"] = None
+            return Value(call("_ratio", a.text, b.text), number=True)
+        return self.joined([a, b], lambda parts: quotient(*parts), order)
+
+    def floating(self, values: list[Value]) -> list[Value]:
+        """Operands of which one is an array, so that numbers of any size have a value in the dtype of the op."""
+        if not all(v.number for v in values):
             return values
         return [Value(self.typed(values[0].text)), *values[1:]]
 
@@ -172,28 +178,28 @@ class ArrayPrinter(Products):
             return Value(call(MATH[head], *(v.text for v in values)), number=True)
         if head == "where":
             condition, a, b = values
-            return self.called(self.function(head), [condition, *self.floating([a, b], False)], order)
-        values = self.floating(values, False)
+            return self.called(self.function(head), [condition, *self.floating([a, b])], order)
+        values = self.floating(values)
         if head in ("maximum", "minimum"):
             return self.extreme(head, values[0], values[1], order)
         return self.called(self.function(head), values, order)
 
     def power(self, base: st.Tree, e: Fraction, order: Sequence[str]) -> Value:
         v = self.value(base, order)
-        if v.number and any(st.reads(base)) and (e < 0 or e.denominator != 1):
+        if v.number and not is_count(base) and (e < 0 or e.denominator != 1):
             v = Value(self.typed(v.text))
         if abs(e) == HALF:
-            return self.root_of(v, e > 0)
-        if e == -1:
-            return self.joined([Value(Text("1"), number=True), v], lambda parts: quotient(*parts), order)._replace(kept=None)
+            return self.root(v, e > 0) if not v.number else self.root_of_number(v, e > 0, is_literal(base), order)
+        if e < 0 and (e == -1 or v.number):
+            whole = v if e == -1 else self.power(base, -e, order)
+            one = Value(Text("1"), number=True)
+            return self.quotient(one, whole, is_literal(base), order)._replace(kept=None)
         return self.joined([v], lambda parts: power(parts[0], number(e)), order)._replace(kept=None)
 
-    def root_of(self, v: Value, positive: bool) -> Value:
-        """A square root; that of a plain number stays one, so that it does not decide the dtype of what it meets."""
-        if not v.number:
-            return self.root(v, positive)
-        root = call("math.sqrt", v.text)
-        return Value(root if positive else quotient(Text("1"), root), number=True)
+    def root_of_number(self, v: Value, positive: bool, known: bool, order: Sequence[str]) -> Value:
+        """The square root of a number stays one, so that it does not decide the dtype of what it meets."""
+        root = Value(call("math.sqrt", v.text), number=True)
+        return root if positive else self.quotient(Value(Text("1"), number=True), root, known, order)
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 

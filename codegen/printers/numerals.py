@@ -12,7 +12,7 @@ from codegen.evaluation import Evaluation
 from codegen.printers.spelling import ATOM, MUL, NEG, Text, negated
 from derive import syntax as st
 
-__all__ = ["MATH", "double", "is_literal", "literal_value", "number"]
+__all__ = ["MATH", "double", "is_count", "is_literal", "literal_value", "number"]
 
 #: An integer is written out to here, a fraction as ``1 / 3`` where it has parts up to there.
 LARGEST_INTEGER, LARGEST_PART = 10**6, 1000
@@ -46,6 +46,22 @@ def double(value: float) -> Text:
 def is_literal(tree: st.Tree) -> bool:
     """Whether an expression reads no tensor, no constant and no length."""
     return not any(isinstance(n, (st.Read, st.Size, st.Match, st.Reduce)) for n in st.walk(tree))
+
+
+def is_count(tree: st.Tree) -> bool:
+    """Whether an expression of numbers and lengths is never negative."""
+    match tree:
+        case st.Num(v):
+            return v >= 0
+        case st.Const() | st.Size():
+            return True
+        case st.Add(args) | st.Mul(args):
+            return all(map(is_count, args))
+        case st.Div(a, b):
+            return is_count(a) and is_count(b)
+        case st.Pow(a, _):
+            return is_count(a)
+    return False
 
 
 def literal_value(tree: st.Tree) -> float:

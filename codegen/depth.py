@@ -1,0 +1,56 @@
+"""No expression is nested deeper than compilers take and readers follow: what is deeper becomes statements of its own.
+
+CPython reads 200 nested brackets and clang 256; a polynomial of degree 200 in Horner's form has as many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from codegen.program import Statement
+from derive import syntax as st
+
+__all__ = ["shallow"]
+
+#: The greatest height of a statement's tree, which is about twice the number of brackets.
+HEIGHT = 60
+
+
+def shallow(statements: Iterable[Statement], taken: Iterable[str]) -> list[Statement]:
+    """The statements with every tree of at most that height; ``taken`` are the names that mean something already."""
+    names = set(taken)
+    out: list[Statement] = []
+    for s in statements:
+        parts = _Parts(s, names)
+        tree, _ = parts.cut(s.tree)
+        out += parts.made
+        out.append(s if tree is s.tree else Statement(s.name, s.index, tree, s.fate, s.over))
+    return out
+
+
+class _Parts:
+    """Cuts the tree of one statement."""
+
+    def __init__(self, s: Statement, taken: set[str]):
+        self.s, self.taken = s, taken
+        self.made: list[Statement] = []
+
+    def cut(self, tree: st.Tree) -> tuple[st.Tree, int]:
+        """The tree with what is too high read from statements of its own, and its height."""
+        found = [self.cut(child) for child in st.children(tree)]
+        if not found:
+            return tree, 0
+        if any(new is not old for (new, _), old in zip(found, st.children(tree), strict=True)):
+            rest = iter(new for new, _ in found)
+            tree = st.rebuild(tree, lambda _: next(rest))
+        height = 1 + max(h for _, h in found)
+        index = tuple(i for i in self.s.index if i in st.free_indices(tree))
+        if height < HEIGHT or set(st.free_indices(tree)) - set(index) or isinstance(tree, (st.Compare, st.Match)):
+            return tree, height
+        self.made.append(Statement(self.name(), index, tree, "temporary"))
+        return st.Read(self.made[-1].name, index), 0
+
+    def name(self) -> str:
+        name = next(n for k in range(1, len(self.taken) + 2) if (n := f"{self.s.name}_inner{k}") not in self.taken)
+        self.taken.add(name)
+        return name

@@ -1,0 +1,85 @@
+"""Kernels of systems written in a test, judged by autograd through a torch function that the test writes beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+import derive
+from codegen.plan import plan
+from codegen.program import Kernel
+from codegen.verify import load_kernel, run_kernel
+
+#: The backends whose kernels are judged.
+BACKENDS = ("numpy", "torch")
+
+Reference = Callable[..., Any]
+
+
+def lines(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+@cache
+def kernel(text: str) -> Kernel:
+    """The kernel of an op's text, or of a single equation."""
+    text = lines(text)
+    return plan(derive.derive(derive.parse(text) if "\n" in text else derive.parse_formula(text)))
+
+
+@cache
+def module(text: str, backend: str) -> ModuleType:
+    return load_kernel(kernel(text), backend)
+
+
+def normal(*shapes: Sequence[int], seed: int = 0, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:
+    """Random tensors of these shapes."""
+    generator = torch.Generator().manual_seed(seed)
+    return [0.3 + torch.randn(tuple(s), generator=generator, dtype=dtype) for s in shapes]
+
+
+def judge(text: str, backend: str, reference: Reference, inputs: Sequence[torch.Tensor], **constants: float) -> None:
+    """Outputs and gradients of the text's kernels equal those of the reference, in value, shape and dtype."""
+    made = kernel(text)
+    leaves = [v.detach().clone().requires_grad_(v.is_floating_point()) for v in inputs]
+    given = {c.name: constants.get(c.name, float(c.default or 1)) for c in made.op.constants}
+    wanted = _tuple(reference(*leaves, **given))
+    upstream = normal(*(w.shape for w in wanted), seed=1, dtype=leaves[0].dtype)
+    gradients = gradients_of(wanted, leaves, upstream)
+    named = {t.name: v for t, v in zip(made.op.inputs, inputs, strict=True)}
+    outputs, found = run_kernel(made, module(text, backend), backend, named, upstream, given)
+    names = [*(t.name for t in made.op.outputs), *(f"d{t.name}" for t in made.op.differentiable)]
+    for name, ours, theirs in zip(names, [*outputs, *found], [*wanted, *gradients], strict=True):
+        assert_same(f"{backend}: {name}", ours, theirs.detach())
+    if backend == "torch":
+        op = getattr(module(text, backend), made.op.name)
+        leaves = [v.detach().clone().requires_grad_(v.is_floating_point()) for v in inputs]
+        results = _tuple(op(*leaves, **given))
+        for name, ours, theirs in zip(names[len(wanted) :], gradients_of(results, leaves, upstream), gradients, strict=True):
+            assert_same(f"the differentiable op: {name}", ours, theirs)
+
+
+def gradients_of(results: Sequence[Any], leaves: Sequence[Any], upstream: Sequence[Any]) -> list[torch.Tensor]:
+    """autograd's gradients, which are 0 where nothing depends on a leaf."""
+    floating = [v for v in leaves if v.is_floating_point()]
+    pairs = [(r, u) for r, u in zip(results, upstream, strict=True) if r.requires_grad]
+    found: Any = [None] * len(floating)
+    if pairs:
+        found = torch.autograd.grad([r for r, _ in pairs], floating, [u for _, u in pairs], allow_unused=True)
+    return [torch.zeros_like(v) if g is None else g for v, g in zip(floating, found, strict=True)]
+
+
+def assert_same(what: str, ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    assert ours.shape == theirs.shape, f"{what} has shape {tuple(ours.shape)} instead of {tuple(theirs.shape)}"
+    assert ours.dtype == theirs.dtype, f"{what} has dtype {ours.dtype} instead of {theirs.dtype}"
+    near = 1e-10 if theirs.dtype == torch.float64 else 1e-4
+    np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=near, atol=near, err_msg=what)
+
+
+def _tuple(results: Any) -> tuple[Any, ...]:
+    return results if isinstance(results, tuple) else (results,)
