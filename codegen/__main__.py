@@ -11,11 +11,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from codegen.build import BACKENDS, COMMAND, Built, build_catalogue, package_files
+from codegen.build import BACKENDS, COMMAND, Built, build_catalogue, package_files, with_native
 from codegen.emit import emit, formatted
 from codegen.exercise import exercise_files
 from codegen.native.describe import describe
-from codegen.native.files import runtime_files
 from codegen.plan import plan
 from codegen.table import table
 from codegen.write import differences, write_files, write_owned
@@ -151,19 +150,11 @@ def generate() -> tuple[dict[str, str], list[Built]]:
 
 def run_derive(options: argparse.Namespace) -> int:
     files, built = generate()
-    native = _native_errors(built, files)
+    built = with_native(built, files)
     written, removed = write_owned(files, ROOT)
-    print(table(built, native))
+    print(table(built))
     print(f"\n{len(files)} files: {written} written, {removed} removed, the others unchanged.")
     return 0
-
-
-def _native_errors(built: list[Built], files: dict[str, str]) -> dict[str, float] | None:
-    try:
-        from codegen.verify import native_errors
-    except ImportError:  # torch is not installed: there is nothing to compare with
-        return None
-    return native_errors([b.kernel for b in built], files)
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -176,9 +167,8 @@ def run_check(options: argparse.Namespace) -> int:
 
 
 def run_emit(options: argparse.Namespace) -> int:
-    built = emit(command.read_text(options.file), options.out, backends=options.backend.split(","), variant=options.variant)
-    native = _native_errors([built], built.files | runtime_files()) if "native" in options.backend.split(",") else None
-    print(table([built], native))
+    text, backends = command.read_text(options.file), options.backend.split(",")
+    print(table([emit(text, options.out, backends=backends, variant=options.variant)]))
     return 0
 
 

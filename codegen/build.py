@@ -5,17 +5,21 @@ plan        derivation  -> kernel (two programs)
 certify     derivation  -> certificate, with the programs
 lay out     kernel      -> file parts, a backend each
 render      file parts  -> source
-verify      source      -> agreement with autograd
+judge       source      -> verdict: what differs from the equations is not written
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from types import ModuleType
 
 from codegen.certify import program_checks
+from codegen.judge import judge
 from codegen.layout import PRINTERS, lay_out
+from codegen.load import load_natives, load_source
 from codegen.native.differentiable import torch_files, torch_package
 from codegen.native.files import exports as native_exports
 from codegen.native.files import op_files, runtime_files
@@ -38,7 +42,10 @@ COMMAND = "python -m codegen derive"
 
 @dataclass(frozen=True)
 class Built:
-    """An op's files (by path below ``generated/``, not yet formatted), its kernel, and its row of the table."""
+    """An op's files (by path below ``generated/``, not yet formatted), its kernel, and its row of the table.
+
+    ``errors`` are the largest differences from the equations, of each backend whose kernels were run.
+    """
 
     op: str
     kernel: Kernel
@@ -49,11 +56,15 @@ class Built:
     seconds: float
     certificate: str
     certified: bool
-    error: float | None
+    errors: dict[str, float]
 
 
 def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND, check: bool = True) -> Built:
-    """Derive, certify, emit and, where torch is there, verify one op. Raises OpError where the derivation fails."""
+    """Derive, certify and emit one op, and run its array kernels.
+
+    Raises OpError where the derivation fails, or where a kernel differs from the equations; the native ones are compiled and
+    run by :func:`with_native`, and those of torch are not where it is not installed.
+    """
     start = time.perf_counter()
     derivation = derive(op)
     seconds = time.perf_counter() - start
@@ -75,17 +86,35 @@ def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND,
         seconds=seconds,
         certificate=certificate.summary(),
         certified=certificate.passed,
-        error=_largest_error(kernel, sources) if check else None,
+        errors=_errors(kernel, sources) if check and certificate.passed else {},
     )
 
 
-def _largest_error(kernel: Kernel, sources: dict[str, str]) -> float | None:
-    try:
-        from codegen.verify import agreement, load_source
-    except ImportError:  # torch is not installed: the comparison is left out
-        return None
-    found = [agreement(kernel, load_source(f"{kernel.op.name}_{b}", text), b).largest for b, text in sources.items()]
-    return max(found, default=None)
+def _errors(kernel: Kernel, sources: dict[str, str]) -> dict[str, float]:
+    runs = [b for b in sources if b != "torch" or find_spec("torch")]
+    return {b: _judged(kernel, load_source(f"{kernel.op.name}_{b}", sources[b]), b) for b in runs}
+
+
+def with_native(built: Iterable[Built], files: Mapping[str, str]) -> list[Built]:
+    """The same with the differences of the native kernels, compiled from their files, where there is a C compiler.
+
+    Raises OpError where one differs from the equations.
+    """
+    built = list(built)
+    modules = load_natives([b.op for b in built], files)
+    found = {b.op: {"native": _judged(b.kernel, modules[b.op], "native")} for b in built if b.op in modules}
+    return [replace(b, errors=b.errors | found.get(b.op, {})) for b in built]
+
+
+def _judged(kernel: Kernel, module: ModuleType, backend: str) -> float:
+    verdict = judge(kernel, module, backend)
+    if verdict.fault:
+        raise OpError(
+            f"the {backend} kernels differ from the equations, so nothing is written: {verdict.fault}; "
+            "this is a fault of the toolkit, not of the equations",
+            op=kernel.op.name,
+        )
+    return verdict.largest
 
 
 def build_by_name(name: str) -> Built:

@@ -83,7 +83,7 @@ def _apart(kernel: Kernel, name: str) -> str:
     program, statements = kernel.forward, {s.name: s for s in kernel.forward.statements}
     printer, s = TorchPrinter(program, borrowed(program)), statements[name]
     made = printer.apart(s)
-    while not made and s.name not in printer.copies and (temporary := alias_of(s.tree)):
+    while not made and s.name not in printer.copies and (temporary := alias_of(s.tree)) in statements:
         s = statements[temporary]
         made = printer.apart(s)
     return made or (".detach()" if program.collapsed and kernel.op.stars & set(statements[name].index) else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from codegen.build import BACKENDS, Built, build
+from codegen.build import BACKENDS, Built, build, with_native
 from codegen.format import format_c, format_python
 from codegen.native.files import runtime_files
 from codegen.write import case_twin, write_files
@@ -19,8 +19,8 @@ def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS, v
 
     Writes ``out/BACKEND/OP.py`` for each backend (the native one also has ``OP.c``, its header and the files that compile and
     call it, and brings the NumPy one), ``out/latex/OP.tex`` and ``out/certificates/OP.json``; with the variant "accurate" all
-    have the name ``OP_accurate``. Raises OpError for what cannot be understood, derived or certified, and ValueError for an
-    unknown backend or variant; nothing is written then.
+    have the name ``OP_accurate``. Raises OpError for what cannot be understood, derived or certified, and for kernels that
+    differ from the equations, ValueError for an unknown backend or variant; nothing is written then.
     """
     backends = tuple(backends)
     unknown = [b for b in backends if b not in BACKENDS]
@@ -33,7 +33,11 @@ def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS, v
     built = build(op, backends=backends, command=f"python -m codegen emit {op.base}.txt{flag}")
     if not built.certified:
         raise OpError(f"the derivation does not certify: {built.certificate}", op=op.name)
-    files = formatted(built.files | (runtime_files() if "native" in backends else {}))
+    files = built.files
+    if "native" in backends:
+        files = files | runtime_files()
+        (built,) = with_native([built], files)
+    files = formatted(files)
     if other := case_twin(files, Path(out)):
         raise OpError(f"{other} differs only by case from a file to be written; choose another folder or name", op=op.name)
     write_files(files, Path(out))

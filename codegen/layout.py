@@ -58,7 +58,7 @@ class _Function:
         self.kernel, self.program, self.backend = kernel, program, backend
         self.op = kernel.op
         self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
-        self.printer = PRINTERS[backend](program, borrowed(program))
+        self.printer = PRINTERS[backend](program, borrowed(program), kernel=True)
         self.helpers: set[str] = set()
 
     def printed(self) -> _Printed:

@@ -156,7 +156,8 @@ def function_of(tree: st.Tree, index: tuple[str, ...], backend: str) -> tuple[An
     arguments += [Argument(n, axes, "input", into) for n, (axes, into) in trees.LABELS.items()]
     constants = tuple(st.Constant(n, None) for n in trees.CONSTANTS)
     statement = Statement("y", index, tree, "output")
-    printer = PRINTERS[backend](Program("test", tuple(arguments), constants, (statement,), ("y",), "", False))
+    program = Program("test", tuple(arguments), constants, (statement,), ("y",), "", False)
+    printer = PRINTERS[backend](program, kernel=True)
     lines = printer.statement(statement)
     lines += [f"y = {printer.typed(Text('y')).code}"] if "y" in printer.numbers else []
     lengths = [f"{axis} = {length}" for axis, length in trees.LENGTH.items()]

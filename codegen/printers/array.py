@@ -160,7 +160,7 @@ class ArrayPrinter(Products):
 
     def quotient(self, a: Value, b: Value, known: bool, order: Sequence[str]) -> Value:
         """A quotient; ``known`` says that the divisor is written out, and so not 0."""
-        if a.number and b.number and not known:
+        if a.number and b.number and not known and self.kernel:
             self.helpers["_ratio"] = None
             return Value(call("_ratio", a.text, b.text), number=True)
         return self.joined([a, b], lambda parts: quotient(*parts), order)

@@ -17,9 +17,12 @@ class Backend:
 
     functions: dict[str, str] = {}
 
-    def __init__(self, program: Program, copies: frozenset[str] = frozenset()):
-        """``copies`` are the names whose arrays would be the memory of others, and are copied."""
-        self.program, self.copies = program, copies
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
+        """``copies`` are the names whose arrays would be the memory of others, and are copied.
+
+        A kernel takes any lengths, of 0 too; the lines of an exercise divide by them as one does by hand.
+        """
+        self.program, self.copies, self.kernel = program, copies, kernel
         #: The axis that stands for any number of them; where it was collapsed it is an axis like any other.
         self.star = program.star if program.star and not program.collapsed else ""
         self.lengths: dict[str, None] = {}

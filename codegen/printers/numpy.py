@@ -35,8 +35,8 @@ class NumpyPrinter(ArrayPrinter):
         "where": "np.where",
     }
 
-    def __init__(self, program: Program, copies: frozenset[str] = frozenset()):
-        super().__init__(program, copies)
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
+        super().__init__(program, copies, kernel)
         #: The names so far whose arrays are the kernel's own: nothing else refers to them.
         self.owned: set[str] = set()
 

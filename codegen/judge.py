@@ -1,0 +1,206 @@
+"""Emitted kernels against the author's equations: one that differs from them is not written.
+
+The reference is that of the certificate, and shares nothing with derivation, planning and printing: the equations as they were
+written at 50 digits, and their gradients by brute force. It needs no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from codegen.arithmetic import Numpy
+from codegen.evaluation import Magnitudes
+from codegen.program import Kernel, Program
+from derive import syntax as st
+from derive.certify import NoPoint, Stage, point
+
+__all__ = ["Verdict", "judge"]
+
+#: A difference counts from this part of a result's largest entry and of its largest terms, and so often what rounding does.
+OWN, TERMS, ROUNDING = 1e-9, 1e-11, 1e3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The largest difference of any result, relative to its largest entry; and what is wrong, in one line, or nothing."""
+
+    largest: float
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Arguments of the kernels by name, with ``*s`` as one axis, and the results that the equations have for them."""
+
+    op: st.Op
+    sizes: dict[str, int]
+    given: dict[str, Any]
+    expected: dict[str, Any]
+
+    @property
+    def outputs(self) -> list[str]:
+        return [t.name for t in self.op.outputs]
+
+    @property
+    def gradients(self) -> list[str]:
+        return [f"d{t.name}" for t in self.op.differentiable]
+
+
+def judge(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
+    """How the kernels of a module differ from the equations, in float64, at one random point for every seed.
+
+    Each ``*s`` stands for one axis and then for two, and torch's differentiable op is judged with its kernels.
+    """
+    largest = 0.0
+    for trial in filter(None, (_trial(kernel.op, seed) for seed in seeds)):
+        for split in _splits(kernel.op):
+            try:
+                found = _results(kernel, module, backend, trial, split)
+            except Exception as error:  # whatever an emitted kernel may raise
+                return Verdict(math.inf, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{_at(trial)}")
+            for name, value in found:
+                off, reason = _difference(kernel, trial, split, name, np.asarray(value))
+                if reason:
+                    return Verdict(math.inf, reason + _at(trial))
+                largest = max(largest, off)
+    return Verdict(largest)
+
+
+def _at(trial: Trial) -> str:
+    """The sizes of the axes, for a message."""
+    return f" ({', '.join(f'{axis} = {n}' for axis, n in trial.sizes.items())})" if trial.sizes else ""
+
+
+# ---- points -----------------------------------------------------------------------------------------------------------------
+
+
+def _trial(op: st.Op, seed: int) -> Trial | None:
+    """A point of the certificate, rounded to doubles; None where the equations have no finite value."""
+    try:
+        drawn = point(op, seed)
+    except NoPoint:
+        return None
+    labels = {t.name for t in op.inputs if t.integer}
+    tables = {n: v if n in labels else [Fraction(float(x)) for x in v] for n, v in drawn.tables.items()}
+    stage = Stage(op, replace(drawn, tables=tables))
+    if not stage.finite():
+        return None
+    axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in op.outputs}
+
+    def array(values: Sequence[Any], index: tuple[str, ...], dtype: type = float) -> Any:
+        return np.array([dtype(v) for v in values]).reshape([drawn.sizes[i] for i in index])
+
+    given = {n: array(v, axes.get(n, ()), int if n in labels else float) for n, v in tables.items()}
+    expected = {t.name: array(stage.author.nodes[t.name].array.values, t.axes) for t in op.outputs}
+    expected |= {f"d{t.name}": array(stage.truth[f"d{t.name}"], t.axes) for t in op.differentiable}
+    return Trial(op, drawn.sizes, given, expected)
+
+
+def _splits(op: st.Op) -> Iterator[bool]:
+    """Whether each ``*s`` is two axes, the first of length 1, or one."""
+    yield from (False, True) if op.stars else (False,)
+
+
+def _shape(trial: Trial, axes: Sequence[str], split: bool) -> tuple[int, ...]:
+    return tuple(n for a in axes for n in ((1, trial.sizes[a]) if split and a in trial.op.stars else (trial.sizes[a],)))
+
+
+# ---- runs -------------------------------------------------------------------------------------------------------------------
+
+
+def _results(kernel: Kernel, module: ModuleType, backend: str, trial: Trial, split: bool) -> list[tuple[str, Any]]:
+    """Every output and gradient with its name; in torch also the gradients through the differentiable op."""
+    op, torch = kernel.op, backend == "torch"
+    axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in op.outputs}
+    values = {n: v.reshape(_shape(trial, axes[n], split)) if n in axes else float(v) for n, v in trial.given.items()}
+    values = {n: _tensor(v) if torch and n in axes else v for n, v in values.items()}
+    outputs, saved = getattr(module, kernel.forward.name)(*_arguments(kernel.forward, values))
+    known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
+    gradients = getattr(module, kernel.backward.name)(*_arguments(kernel.backward, known))
+    found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
+    found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
+    return found + (list(_through_autograd(kernel, module, values)) if torch else [])
+
+
+def _arguments(program: Program, values: Mapping[str, Any]) -> list[Any]:
+    return [*(values[a.name] for a in program.arguments), *(values[c.name] for c in program.constants)]
+
+
+def _several(found: Any, count: int) -> Sequence[Any]:
+    return [found] if count == 1 else found
+
+
+def _tensor(array: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(np.array(array))
+
+
+def _through_autograd(kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The gradients that autograd gets from the differentiable op; those of an output without one are 0."""
+    import torch
+
+    op = kernel.op
+    leaves = {t.name: values[t.name].clone().requires_grad_(not t.integer) for t in op.inputs}
+    outputs = getattr(module, op.name)(*leaves.values(), *(values[c.name] for c in op.constants))
+    pairs = zip(_several(outputs, len(op.outputs)), [values[f"d{t.name}"] for t in op.outputs], strict=True)
+    moving = [(y, dy) for y, dy in pairs if y.requires_grad]
+    wanted = [leaves[t.name] for t in op.differentiable]
+    found: Sequence[Any] = [None] * len(wanted)
+    if moving and wanted:
+        found = torch.autograd.grad([y for y, _ in moving], wanted, [dy for _, dy in moving], allow_unused=True)
+    for t, leaf, gradient in zip(op.differentiable, wanted, found, strict=True):
+        yield f"d{t.name}", torch.zeros_like(leaf) if gradient is None else gradient
+
+
+# ---- differences ------------------------------------------------------------------------------------------------------------
+
+
+def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any) -> tuple[float, str]:
+    """How far a result is from what the equations have, relative to its largest entry; and what no rounding explains."""
+    axes = {t.name: t.axes for t in kernel.op.outputs} | {f"d{t.name}": t.axes for t in kernel.op.differentiable}
+    shape = _shape(trial, axes[name], split)
+    if found.shape != shape:
+        return math.inf, f"{name} has the shape {found.shape} instead of {shape}"
+    if found.dtype != np.float64:
+        return math.inf, f"{name} is {found.dtype} where the arguments are float64"
+    expected = trial.expected[name]
+    off, largest = _distance(found.reshape(expected.shape), expected), _largest(expected)
+    if off <= OWN * largest or off <= _allowance(kernel, trial, name):
+        return off / largest if largest else 0.0, ""
+    return math.inf, f"{name} is off by {off:.3g}, where its largest entry is {largest:.3g}"
+
+
+def _distance(a: Any, b: Any) -> float:
+    """The largest difference of two arrays; infinite where one is no number and the other is."""
+    with np.errstate(invalid="ignore"):
+        off = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    return float(np.nan_to_num(off, nan=math.inf).max(initial=0.0))
+
+
+def _largest(array: Any) -> float:
+    finite = array[np.isfinite(array)]
+    return float(np.abs(finite).max(initial=0.0))
+
+
+def _allowance(kernel: Kernel, trial: Trial, name: str) -> float:
+    """What rounding may do to a result: from the terms that are added, and from the planned formula evaluated in float64."""
+    given = {t.name: trial.given[t.name] for t in kernel.op.inputs}
+    constants = {c.name: float(trial.given[c.name]) for c in kernel.op.constants}
+    found, terms = Magnitudes(kernel.op, given, constants, Numpy()), {}
+    found.values |= {f"d{t.name}": trial.given[f"d{t.name}"] for t in kernel.op.outputs}
+    found.size |= trial.sizes
+    with np.errstate(all="ignore"):
+        for s in (*kernel.forward.statements, *kernel.backward.statements):
+            terms[s.name] = found.magnitude(s.tree)[0]
+            value, own = found.value(s.tree)
+            found.values[s.name], found.axes[s.name] = found.spread(value, own, s.index), s.index
+    rounding = _distance(found.values[name], trial.expected[name])
+    return max(TERMS * _largest(np.asarray(terms[name])), ROUNDING * rounding if math.isfinite(rounding) else 0.0)
