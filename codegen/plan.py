@@ -1,7 +1,7 @@
 """Derivation to programs: what is saved, what is recomputed, what gets a line of its own.
 
-A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, copies, and elementwise
-names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs again where
+A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, copies of inputs, and
+elementwise names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs again where
 nothing is reduced, for a saved value is rounded, and what cancels in it is lost; and a name that only its backward needs is
 computed from the one that would be saved in its place.
 """
@@ -74,7 +74,7 @@ class _Planner:
         reads = {n for n in self.closure([d.name]) if n not in self.definitions}
         if reads <= self.constants.keys():
             return True
-        if _is_copy(d):
+        if self.is_copy(d):
             return True
         if is_reduction(d):
             return False
@@ -88,6 +88,11 @@ class _Planner:
             n in self.inputs or n in self.constants or n in self.outputs or self.recomputable(self.definitions[n], in_forward)
             for n in sum_reads(d.body)
         )
+
+    def is_copy(self, d: Definition) -> bool:
+        """Whether a name is another for entries of an input."""
+        atom = d.body.atom
+        return isinstance(atom, Read) and atom.name in self.inputs and not any(isinstance(i, Lookup) for i in atom.index)
 
     def closure(self, names: Iterable[str]) -> set[str]:
         """The names and everything that their definitions read, inputs and constants included."""
@@ -208,12 +213,6 @@ class _Planner:
             collapsed=len(self.op.stars) > 1 or (bool(star) and _must_collapse(star, arguments, statements)),
             accurate=self.op.variant == "accurate",
         )
-
-
-def _is_copy(d: Definition) -> bool:
-    """Whether a name is another for entries of one tensor."""
-    atom = d.body.atom
-    return isinstance(atom, Read) and not any(isinstance(i, Lookup) for i in atom.index)
 
 
 def _axes(statement: Statement) -> set[str]:

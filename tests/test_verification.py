@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_every_mutant_is_refused(name: str, backend: str) -> None:
     source = render_file(lay_out(kernel, backend, "a test"), backend)
     assert not judge(kernel, load_source(name, source), backend).fault
     tried = [m for program in (kernel.forward, kernel.backward) for m in mutants(source, program.name)]
+    tried = [m for m in tried if m.source != ast.unparse(ast.parse(source))]
     assert tried
     for mutant in tried:
         assert judge(kernel, load_source(name, mutant.source), backend).fault, f"taken for right: {mutant.change}"
