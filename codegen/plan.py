@@ -1,9 +1,9 @@
 """Derivation to programs: what is saved, what is recomputed, what gets a line of its own.
 
 A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, copies of inputs, and
-elementwise names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs again where
-nothing is reduced, for a saved value is rounded, and what cancels in it is lost; and a name that only its backward needs is
-computed from the one that would be saved in its place.
+elementwise names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs
+again where nothing is reduced, for a saved value is rounded, and what cancels in it is lost; and a name that only its backward
+needs is computed from the one that would be saved in its place.
 """
 
 from __future__ import annotations
