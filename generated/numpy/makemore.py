@@ -93,10 +93,10 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     emb = C.take(x, axis=0)
     embcat = emb
     hprebn = embcat.reshape(n, b * e) @ W1.reshape(b * e, u) + b1
-    bnmeani = 1 / n * _sum(hprebn, axis=0)
+    bnmeani = _ratio(1, n) * _sum(hprebn, axis=0)
     bndiff = np.subtract(hprebn, bnmeani, out=hprebn)
     bndiff2 = bndiff**2
-    bnvar = 1 / (n - 1) * _sum(bndiff2, axis=0)
+    bnvar = _ratio(1, n - 1) * _sum(bndiff2, axis=0)
     bnvar_inv = 1 / np.sqrt(bnvar + eps)
     bnraw = np.multiply(bndiff, bnvar_inv, out=bndiff)
     hpreact = bngain * bnraw + bnbias
@@ -221,6 +221,11 @@ def _mean(a, axis=None, keepdims=False):
     total = _total(a, axis, keepdims)
     count = a.size // max(total.size, 1)
     return (total / count if count else total * np.nan).astype(a.dtype)
+
+
+def _ratio(a, b):
+    """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
+    return a / b if b else a * math.inf
 
 
 def _scatter_add(labels, rows, length):

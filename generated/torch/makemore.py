@@ -95,10 +95,10 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     emb = C[x]
     embcat = emb
     hprebn = torch.tensordot(embcat, W1, dims=([1, 2], [0, 1])) + b1
-    bnmeani = 1 / n * hprebn.sum(dim=0)
+    bnmeani = _ratio(1, n) * hprebn.sum(dim=0)
     bndiff = hprebn - bnmeani
     bndiff2 = bndiff**2
-    bnvar = 1 / (n - 1) * bndiff2.sum(dim=0)
+    bnvar = _ratio(1, n - 1) * bndiff2.sum(dim=0)
     bnvar_inv = torch.rsqrt(bnvar + eps)
     bnraw = bndiff * bnvar_inv
     hpreact = bngain * bnraw + bnbias
@@ -262,6 +262,11 @@ def _max(a, dim=None, keepdim=False):
     if all(a.shape[k] for k in (dim if isinstance(dim, tuple) else (dim,))):
         return a.amax(dim=dim, keepdim=keepdim)
     return a.sum(dim=dim, keepdim=keepdim) - math.inf
+
+
+def _ratio(a, b):
+    """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
+    return a / b if b else a * math.inf
 
 
 def _wide(a):
