@@ -20,7 +20,7 @@ from derive import syntax as st
 from derive.errors import OpError
 from derive.functions import is_function
 
-__all__ = ["CONTEXT", "GLOBALS", "MODULES", "NOTEBOOK", "local", "named", "named_op", "on_context", "spelling"]
+__all__ = ["CONTEXT", "NOTEBOOK", "TAKEN", "local", "named", "named_op", "on_context", "spelling"]
 
 #: What functions with an author's parameters refer to, in a file of any backend; ``out`` and ``self`` are parameters of a call.
 TAKEN = frozenset("np numpy torch math dict out self".split()) | frozenset(keyword.kwlist)

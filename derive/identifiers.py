@@ -24,10 +24,10 @@ def check_names(op: st.Op) -> None:
     for c in op.constants:
         if c.default is not None and not _NUMBER.fullmatch(c.default):
             raise OpError(f"the default '{c.default}' of '{c.name}' is no number", op=op.name)
-    for e in op.equations:
-        for node in st.walk(e.rhs):
+    for tree in (*op.assumptions, *(e.rhs for e in op.equations)):
+        for node in st.walk(tree):
             if not _known(node):
-                raise OpError(f"the equation of '{e.name}' has {node}, which is not part of the language", op=op.name)
+                raise OpError(f"{node} is not part of the language", op=op.name)
 
 
 def _names(op: st.Op) -> Iterator[str]:
@@ -35,9 +35,12 @@ def _names(op: st.Op) -> Iterator[str]:
         yield from (t.name, *t.axes, *([t.labels] if t.labels else []))
     yield from (c.name for c in op.constants)
     yield from op.stars
+    yield from (axis for axis, _ in op.sizes)
     for e in op.equations:
-        yield from (e.name, *map(st.axis_of, e.index), *st.reads(e.rhs))
-        for node in st.walk(e.rhs):
+        yield from (e.name, *map(st.axis_of, e.index))
+    for tree in (*op.assumptions, *(e.rhs for e in op.equations)):
+        yield from st.reads(tree)
+        for node in st.walk(tree):
             yield from map(st.axis_of, st.own_indices(node))
             if isinstance(node, st.Reduce):
                 yield from map(st.axis_of, node.index)

@@ -20,7 +20,7 @@ from codegen.chain import render_chain
 from codegen.emit import emit
 from codegen.flow import flow
 from codegen.layout import lay_out
-from codegen.names import CONTEXT, named_op
+from codegen.names import CONTEXT, TAKEN, named_op
 from codegen.native.bindings import bindings
 from codegen.native.differentiable import torch_files, torch_package
 from codegen.native.files import runtime_files
@@ -36,6 +36,7 @@ from derive.syntax import Tensor
 # Without a compiler the functions of the native package fall back on NumPy, and say so.
 pytestmark = pytest.mark.filterwarnings("ignore:generated.native")
 
+ROOT = Path(__file__).resolve().parent.parent
 #: How many names of each role an op has that takes any name.
 SLOTS = 5
 ROLES = ("input", "output", "name", "axis", "constant")
@@ -379,3 +380,22 @@ def test_the_flow_of_an_op_is_asked_for_in_the_names_of_its_author() -> None:
 def test_names_of_the_catalogue_are_spelled_as_they_are() -> None:
     for name in ("batchnorm", "attention", "softmax_cross_entropy", "makemore"):
         assert named_op(load(name)) == load(name)
+
+
+def globals_of(function: ast.FunctionDef) -> set[str]:
+    """The names that the body of a function reads and neither it nor its signature gives."""
+    names = [n for statement in function.body for n in ast.walk(statement) if isinstance(n, ast.Name)]
+    own = {a.arg for a in ast.walk(function) if isinstance(a, ast.arg)}
+    return {n.id for n in names} - own - {n.id for n in names if not isinstance(n.ctx, ast.Load)}
+
+
+@pytest.mark.parametrize("folder", ["numpy", "torch", "native", "native/torch"])
+def test_what_functions_of_the_catalogue_refer_to_is_known_to_be_taken(folder: str) -> None:
+    seen: set[str] = set()
+    for path in sorted((ROOT / "generated" / folder).glob("[a-z]*.py")):
+        op = path.stem.removesuffix("_chain").removesuffix("_flow")
+        functions = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef)]
+        # Helpers begin with an underscore, and so do the fallbacks of native kernels, which are called after their op.
+        own = [f for f in functions if f.name != "vmap" and (not f.name.startswith("_") or f.name.startswith(f"_{op}_"))]
+        seen |= {n for f in own for n in globals_of(f) if not n.startswith((f"{op}_", "_"))}
+    assert seen and seen <= TAKEN | {"zip"}  # zip is called by mlp_step, and only the catalogue has steps
