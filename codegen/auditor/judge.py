@@ -26,7 +26,7 @@ def judge(heard: Hearing, dtype: str | None, declared: bool) -> Report:
     submission = main.bench.submission
     found = {n: _wrong(n, main) for n in main.judged if n not in main.right}
     remarks, misconduct = conduct(heard)
-    remarks += [] if declared else _refusals(heard)
+    remarks += _refusals(heard, declared)
     forward = [f for n, f in found.items() if n in submission.outputs]
     if forward:  # another function has other gradients
         same = [replace(f, reason=f"it is not what {main.bench.op.name} computes{_after(f.reason)}") for f in forward]
@@ -70,7 +70,7 @@ def _wrong(name: str, session: Session) -> Finding:
     failed, largest = session.failed(name), _largest(name, session)
     if largest <= COARSE:
         reason = "right to the precision of float32 only, where the arguments are float64"
-        return Finding(name, BUT, largest, reason)
+        return Finding(name, BUT, largest, reason, None, smallest(name, session.bench, failed))
     reason = failed.compare(name).reason
     return Finding(name, WRONG, largest, reason, diagnose(name, session.trials), smallest(name, session.bench, failed))
 
@@ -104,9 +104,9 @@ def _stars(session: Session) -> str:
     return ", ".join(f"*{s}" for s in sorted(session.bench.op.stars))
 
 
-def _refusals(heard: Hearing) -> list[Remark]:
+def _refusals(heard: Hearing, declared: bool) -> list[Remark]:
     """What it raises for numbers of axes that the op takes, unless it says itself that they are not for it."""
-    refused = [s for s in heard.refused if s.error and not s.error.deliberate]
+    refused = [s for s in heard.refused if s.error and (declared or not s.error.deliberate)]
     if heard.main.error or not heard.main.right or not refused:
         return []
     served = [r for r in sorted(heard.sessions) if not heard.sessions[r].error]
