@@ -1,4 +1,7 @@
-"""``python -m tests.systems``: check random systems, shrink those that fail, and count."""
+"""``python -m tests.systems``: check random systems, shrink those that fail, and count.
+
+The exit status is 0 where at least 99.5 % are right in every backend and the others are refused by name, in one line.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,12 @@ def main() -> int:
     print(f"\n{sum(counts.values())} systems in {time.perf_counter() - start:.0f} s")
     for (kind, stage), count in counts.most_common():
         print(f"{count:6}  {kind} {stage}")
-    return 1 if failures else 0
+    return 0 if _good_enough([v for _, v in failures], sum(counts.values())) else 1
+
+
+def _good_enough(failures: list[Verdict], count: int) -> bool:
+    """Whether at least 99.5 % are right and the others refused by name, each in one line."""
+    return all(v.kind == "refused" for v in failures) and len(failures) <= 0.005 * count
 
 
 def _shrink(failures: list[tuple[Task, Verdict]], backends: tuple[str, ...], options: argparse.Namespace) -> None:

@@ -49,6 +49,7 @@ class Verdict:
 
     @property
     def failed(self) -> bool:
+        """Whether it is no right result: a refusal that names what it refuses is the least of these."""
         return self.kind not in ("ok", "pointless")
 
     def like(self, other: Verdict) -> bool:
@@ -95,12 +96,12 @@ def check(text: str, seed: int, backends: tuple[str, ...] = BACKENDS, limit: flo
     try:
         found = points(language.read(text), seed)
         kernel = _derived(text, limit)
-        if not any(p.checked for p in found):
-            return Verdict("pointless", "", "no point at which everything is finite and off the kinks")
         for backend in backends:
             _backend(kernel, backend, found, limit, DTYPES if narrow or backend != "native" else DTYPES[:1])
     except Failure as failure:
         return failure.verdict
+    if not any(p.checked for p in found):
+        return Verdict("pointless", "", "no point at which everything is finite and off the kinks")
     return Verdict("ok")
 
 
