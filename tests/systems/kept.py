@@ -98,6 +98,14 @@ PROGRAMS = {
     "an output that is an input": "y[n], z = f(x[n], b)\ny[n] = x[n]\nz = b",
     "an output that is a constant": "y[n], z = f(x[n], c=2)\ny[n] = c\nz = 3",
     "an output that is a scalar constant": "z, s = f(v[r], X=-1)\ns = sum[r](v[r]**3)\nz = X",
+    "an output that is another one, a number": "r, q = f(z[h])\nr = 2\nq = r",
+    "a mean of nothing, times a number": "g[l] = f(p[a, l, j])\ng[l] = mean[a, j](p[a, l, j])*2**2.5",
+    "labels over a star that a second axis follows": """
+        y[*s, b] = f(x[b, h, i], t[*s, h])
+        t[*s, h] in i
+        y[*s, b] = sum[h](x[b, h, t[*s, h]])
+    """,
+    "unused labels over a star": "h[k, *s] = f(p[k], c[*s, a])\nc[*s, a] in k\nh[k, *s] = p[k]/sqrt(sum[k](p[k]**2) + 1e-3)",
     "inputs with the names of a kernel's own": """
         y[n] = OP(output[n], saved_tensors[n], OP_forward[n], SIZE_MAX, x_term[n])
         y[n] = output[n]*saved_tensors[n] + OP_forward[n]*SIZE_MAX + x_term[n]**2
