@@ -20,10 +20,11 @@ from codegen.certify import program_checks
 from codegen.judge import judge
 from codegen.layout import PRINTERS, lay_out
 from codegen.load import load_natives, load_source
+from codegen.names import named
 from codegen.native.differentiable import torch_files, torch_package
 from codegen.native.files import exports as native_exports
 from codegen.native.files import op_files, runtime_files
-from codegen.plan import plan
+from codegen.plan import planned
 from codegen.pool import all_cores
 from codegen.program import Kernel
 from codegen.render import render, render_file
@@ -68,8 +69,9 @@ def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND,
     start = time.perf_counter()
     derivation = derive(op)
     seconds = time.perf_counter() - start
-    certificate, kernel = certify(derivation), plan(derivation)
-    certificate = certificate.extended(program_checks(derivation, kernel))
+    programs = planned(derivation)
+    certificate = certify(derivation).extended(program_checks(derivation, programs))
+    kernel = named(programs)
     sources = {b: render_file(lay_out(kernel, b, command), b) for b in ARRAY_BACKENDS if b in backends}
     files = {f"{b}/{op.name}.py": text for b, text in sources.items()}
     files |= op_files(kernel, command) if "native" in backends else {}

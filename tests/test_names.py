@@ -343,6 +343,15 @@ def test_what_is_called_by_keyword_keeps_its_name_where_it_can() -> None:
         assert "np[n], data=1)" in (ast.get_docstring(ast.parse(source)) or "")
 
 
+def test_an_op_of_such_names_is_certified_and_emitted(tmp_path: Path) -> None:
+    built = emit("y[np] = f(el[np], math[np], out=2)\ny[np] = tanh(el[np]*math[np])*out", tmp_path)
+    assert built.certified and built.gradients == ("del", "dmath")
+    module = load_source("f", (tmp_path / "torch/f.py").read_text())
+    assert [*inspect.signature(module.f).parameters] == ["el_", "math_", "out_"]
+    certificate = (tmp_path / "certificates/f.json").read_text() + (tmp_path / "latex/f.tex").read_text()
+    assert not re.search(r"\b(el|math|np|out)\\?_", certificate)
+
+
 def test_adjoints_are_named_with_what_they_are_the_adjoints_of() -> None:
     kernel = plan(derive(parse("ef[n] = f(el[n], ict[n])\nef[n] = el[n]*ict[n]")))
     assert kernel.backward.results == ("del_", "dict_")
