@@ -19,7 +19,6 @@ from codegen.native.files import op_files
 from codegen.native.flat import Flat, flatten, without_star
 from codegen.native.fused import forward_backward
 from codegen.native.hoist import hoist
-from codegen.native.names import renamed
 from codegen.native.schedule import Item, Loop, Schedule, flats_in, schedule
 from codegen.plan import plan
 from codegen.program import Kernel, Program
@@ -42,7 +41,6 @@ def kernel_of(text: str) -> Kernel:
 
 def planned(program: Program, rows: bool = False) -> Schedule:
     """The schedule of a program; ``rows`` for callers without any axis in place of a star."""
-    program = renamed(program)
     return schedule(without_star(program, program.star) if rows else program)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from codegen.escape import docstring
 from codegen.native.layout import axes_of, programs
-from codegen.native.names import in_c, renamed
 from codegen.native.schedule import schedule
 from codegen.native.step import RATE
 from codegen.program import Kernel, Program
@@ -76,7 +75,7 @@ def _binding(
     scalars = [a.name for a in program.arguments if a.role == "upstream" and not a.axes] if composed else []
     used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
     same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
-    over = [(r, a) for r in results for a in _over(program, r)]
+    over = [(r, a) for r, a in schedule(program).overwritable if r in results]
     fallback = f"_{program.name}" if composed else f"numpy.{program.name}"
     fields = [
         f'source="{op.name}"',
@@ -96,11 +95,6 @@ def _binding(
         f'doc="""{docstring(_doc(op, program, saved))}"""',
     ]
     return Binding(program.name, code(fields))
-
-
-def _over(program: Program, result: str) -> list[str]:
-    back = {in_c(a.name): a.name for a in program.arguments}
-    return [back[a] for r, a in schedule(renamed(program)).overwritable if r == in_c(result)]
 
 
 def _constant(c: st.Constant) -> str:

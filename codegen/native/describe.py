@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from codegen.native.flat import Flat
 from codegen.native.layout import programs
-from codegen.native.schedule import Item, Loop, Schedule, flats_in, needs, schedule
+from codegen.native.schedule import Item, Loop, Schedule, flats_in, schedule
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.factor import DEFAULT_SIZE
@@ -142,10 +142,12 @@ class _Description:
     def through(self, f: Flat) -> set[str]:
         """What a statement reads, through what is computed again for it; labels are counted as read."""
         again = {g.name: g for g in self.plan.flats if self.plan.places[g.name].kind == "again"}
-        found = needs(f) | ({f.labels.name} if f.labels else set())
-        for name in list(found):
-            if name in again and again[name] is not f:
-                found |= self.through(again[name])
+        found = set(f.needs) | ({f.labels.name} if f.labels else set())
+        todo = [name for name in found if again.get(name, f) is not f]
+        for name in todo:
+            new = set(again[name].needs) - found
+            found |= new
+            todo += [n for n in new if n in again]
         return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from codegen.native.bindings import bindings
-from codegen.native.layout import lay_out
+from codegen.native.layout import CFile, lay_out
 from codegen.native.step import has_step
 from codegen.program import Kernel
 from codegen.render import render
@@ -17,12 +17,19 @@ RUNTIME = ("_build.py", "_blas.py", "_kernel.py", "_call.c")
 
 def op_files(kernel: Kernel, command: str) -> dict[str, str]:
     """``OP.c``, its header and its Python description, not yet formatted."""
-    name, source = kernel.op.name, _data(lay_out(kernel, command))
+    name = kernel.op.name
+    source, header = rendered(lay_out(kernel, command))
     return {
-        f"native/{name}.c": render("native/op.c.j2", **source),
-        f"native/{name}.h": render("native/op.h.j2", **source),
+        f"native/{name}.c": source,
+        f"native/{name}.h": header,
         f"native/{name}.py": render("native/op.py.j2", **_data(bindings(kernel, command))),
     }
+
+
+def rendered(file: CFile) -> tuple[str, str]:
+    """The C source and its header."""
+    data = _data(file)
+    return render("native/op.c.j2", **data), render("native/op.h.j2", **data)
 
 
 def runtime_files() -> dict[str, str]:

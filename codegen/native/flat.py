@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 from codegen.printers.axes import merge, natural_order
 from codegen.printers.contraction import Contraction
@@ -49,6 +50,20 @@ class Flat:
         """The argument that the value is to be written over, if any."""
         return self.equation.over if self.name == self.equation.name else ""
 
+    @cached_property
+    def reads(self) -> dict[str, tuple[st.Read, ...]]:
+        """The reads in the body by the name that they read; a name that only an index looks up has none."""
+        found: dict[str, list[st.Read]] = {name: [] for name in st.reads(self.body)}
+        for node in st.walk(self.body):
+            if isinstance(node, st.Read):
+                found[node.name].append(node)
+        return {name: tuple(reads) for name, reads in found.items()}
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """The names whose values it reads or changes."""
+        return frozenset(self.reads) | ({self.name} if self.kind == "point" else frozenset())
+
     @property
     def reduces(self) -> bool:
         return self.kind in REDUCTIONS
@@ -67,13 +82,20 @@ def flatten(program: Program) -> tuple[Flat, ...]:
     return tuple(flattening.out)
 
 
+def taken(program: Program) -> set[str]:
+    """The names that a program has already: of tensors, constants and axes."""
+    axes = {i for a in program.arguments for i in a.axes} | {i for s in program.statements for i in s.index}
+    tensors = {a.name for a in program.arguments} | {s.name for s in program.statements}
+    return tensors | {c.name for c in program.constants} | axes
+
+
 class _Flattening:
     def __init__(self, program: Program):
         rows = [a.axes for a in program.arguments] + [s.index for s in program.statements]
         self.order = merge(sorted(rows, key=len, reverse=True))
         self.out: list[Flat] = []
         self.axes = {a.name: a.axes for a in program.arguments} | {s.name: s.index for s in program.statements}
-        self.taken = {*self.axes, *self.order, *(c.name for c in program.constants)}
+        self.taken = taken(program)
         self.known: dict[tuple[str, tuple[str, ...], st.Tree], Flat] = {}
 
     # ---- statements ------------------------------------------------------------------------------------------------
@@ -275,25 +297,34 @@ def operations(tree: st.Tree) -> int:
 def without_star(program: Program, star: str) -> Program:
     """The program for callers without any axis in place of ``*s``."""
 
+    def starred(i: st.Index) -> bool:
+        return isinstance(i, str) and st.axis_of(i) == star
+
     def index(old: tuple[st.Index, ...]) -> tuple[st.Index, ...]:
-        kept = (i for i in old if i != star)
-        return tuple(st.Lookup(i.name, index(i.index)) if isinstance(i, st.Lookup) else i for i in kept)
+        return tuple(slot(i) for i in old if not starred(i))
+
+    def slot(i: st.Index) -> st.Index:
+        return st.Lookup(i.name, index(i.index)) if isinstance(i, st.Lookup) else i
 
     def tree(node: st.Tree) -> st.Tree:
         match node:
             case st.Read(name, old):
                 return st.Read(name, index(old))
+            case st.Indicator(st.Match(left, right, equal)) if starred(left) and starred(right):
+                return st.Num(Fraction(equal))  # the one element with itself
+            case st.Match(left, right, equal):
+                return st.Match(slot(left), slot(right), equal)
             case st.Size(axis) if axis == star:
                 return st.Num(Fraction(1))
             case st.Reduce(kind, old, body):
-                kept = tuple(i for i in old if i != star)
+                kept = tuple(i for i in old if not starred(i))
                 return st.Reduce(kind, kept, tree(body)) if kept else tree(body)
             case st.Mul(args):
                 return _product(tuple(t for t in map(tree, args) if t != st.Num(Fraction(1))))
         return st.rebuild(node, tree)
 
     def axes(old: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(i for i in old if i != star)
+        return tuple(i for i in old if not starred(i))
 
     return replace(
         program,

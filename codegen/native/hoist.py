@@ -6,18 +6,18 @@ variable outside the inner loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from codegen.native.flat import Flat, operations
 from derive import syntax as st
 
 
-def hoist(flats: tuple[Flat, ...]) -> tuple[Flat, ...]:
-    """The statements with such parts as statements of their own before them."""
+def hoist(flats: tuple[Flat, ...], taken: Iterable[str] = ()) -> tuple[Flat, ...]:
+    """The statements with such parts as statements of their own before them, under names that are not taken."""
     out: list[Flat] = []
     known: dict[st.Tree, str] = {}
-    taken = {f.name for f in flats} | {n for f in flats for n in st.reads(f.body)}
+    taken = set(taken) | {f.name for f in flats}
     for f in flats:
         if len(f.loops) < 2 or f.opaque or f.kind == "point":
             out.append(f)
@@ -56,9 +56,9 @@ def _invariant(tree: st.Tree, loops: tuple[str, ...]) -> bool:
 
 
 def _fresh(tree: st.Tree, taken: set[str]) -> str:
-    """``gamma_rstd`` for ``gamma*rstd``; a single name is marked as scaled."""
+    """``gamma_rstd`` for ``gamma*rstd``; a single name is marked as scaled, and what compares indices is an indicator."""
     names = list(dict.fromkeys(st.reads(tree)))[:3]
-    base = "_".join(names) if len(names) > 1 else f"{names[0]}_scaled"
+    base = "_".join(names) if len(names) > 1 else f"{names[0]}_scaled" if names else "indicator"
     name, count = base, 1
     while name in taken:
         count += 1

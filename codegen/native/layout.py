@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codegen.native.flat import matrix_axes, without_star
 from codegen.native.fused import forward_backward
-from codegen.native.names import in_c, renamed
+from codegen.native.names import Names
 from codegen.native.schedule import Schedule, flats_in, schedule
 from codegen.native.step import has_step, step
-from codegen.printers.c_elements import argument_strides
+from codegen.printers.c_elements import argument_strides, by_value
 from codegen.printers.c_nests import CBody
 from codegen.program import Argument, Kernel, Program
 from codegen.source import Code, code, equations
@@ -61,6 +62,8 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "cosh": ("sinh",),
     "sigmoid": ("exp",),
 }
+#: The functions of numbers in double precision, with the inlined function whose parts each needs.
+DOUBLES: dict[str, tuple[str, ...]] = {"sign": (), "maximum": (), "minimum": (), "sigmoid": (), "erfcx": ("erfcx",)}
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,22 @@ class CFile:
     source: str
     helpers: tuple[str, ...]
     functions: tuple[str, ...]
+    doubles: tuple[str, ...]
     kernels: tuple[CFunction, ...]
     uses_blas: bool
 
 
 def lay_out(kernel: Kernel, command: str) -> CFile:
     """The parts of the C source of one op; ``command`` is what regenerates it."""
-    op = kernel.op
-    laid = [_Function(op, p).laid_out() for p in programs(kernel)]
-    helpers = {h for _, found, _ in laid for h in found}
-    functions = {f for _, _, found in laid for f in found}
+    return file_of(kernel.op, command, [Function(kernel.op, p) for p in programs(kernel)])
+
+
+def file_of(op: st.Op, command: str, laid: Sequence[Function]) -> CFile:
+    """The C source of functions, with the helpers that they need."""
+    kernels = tuple(f.laid_out() for f in laid)
+    helpers = {h for f in laid for h in f.helpers}
+    doubles = {d for f in laid for d in f.doubles}
+    functions = {n for f in laid for n in f.functions} | {n for d in doubles for n in DOUBLES[d]}
     return CFile(
         op=op.name,
         title=op.title or f"The op {op.name}.",
@@ -120,7 +129,8 @@ def lay_out(kernel: Kernel, command: str) -> CFile:
         source=op.source,
         helpers=_ordered(helpers, HELPERS),
         functions=_ordered(functions, FUNCTIONS),
-        kernels=tuple(f for f, _, _ in laid),
+        doubles=tuple(sorted(doubles)),
+        kernels=kernels,
         uses_blas="matmul" in helpers,
     )
 
@@ -159,53 +169,71 @@ def strided_arguments(program: Program, plan: Schedule) -> frozenset[str]:
     return frozenset(a.name for a in program.arguments if argument_strides(a) and a.name not in together)
 
 
-class _Function:
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a function: its type, in which ``{real}`` stands for the precision, and its name."""
+
+    kind: str
+    name: str
+
+
+def _declared(parameters: tuple[Parameter, ...], real: str) -> str:
+    return ", ".join(p.kind.replace("{real}", real) + p.name for p in parameters)
+
+
+class Function:
+    """One program on its way to C; ``helpers``, ``functions`` and ``doubles`` are known once it is laid out."""
+
     def __init__(self, op: st.Op, program: Program):
-        self.op, self.written = op, program
-        self.program = renamed(program)
+        self.op, self.program = op, program
         self.root = equal_axes(op)
         self.plan = schedule(self.program)
         self.strided = strided_arguments(self.program, self.plan)
+        self.rows = f"{self.program.name}_rows"
+        self.names = Names(program, [self.rows])
+        self.parameters = tuple(self.declared())
         self.helpers: set[str] = set()
         self.functions: set[str] = set()
+        self.doubles: set[str] = set()
 
-    def laid_out(self) -> tuple[CFunction, set[str], set[str]]:
+    def laid_out(self) -> CFunction:
         variants: tuple[CVariant, ...] = ()
         choice: list[str] = []
         if self.has_inner_star():
-            name = f"{self.program.name}_rows"
-            variants = (self.variant(name),)
-            choice = self.choice(name)
-        body = self.fixed() + self.checks() + choice + self.body(self.program, self.plan)
-        function = CFunction(
+            variants = (self.variant(),)
+            choice = self.choice()
+        body = self.fixed() + self.checks() + choice + self.body(self.program, self.plan, self.parameters)
+        return CFunction(
             name=self.program.name,
             comment=tuple(self.comment()),
-            parameters=Code(self.parameters()),
-            declared=(self.declared("float"), self.declared("double")),
+            parameters=Code(_declared(self.parameters, "real")),
+            declared=(Code(_declared(self.parameters, "float")), Code(_declared(self.parameters, "double"))),
             contiguous=Code(" || ".join(f"strides[{k}]" for k in self.dense())),
             variants=variants,
             body=code(body),
             packed=Code(self.packed()),
         )
-        return function, self.helpers, self.functions
 
     # ---- parameters ----------------------------------------------------------------------------------------------------
 
     def axes(self) -> tuple[str, ...]:
         return axes_of(self.op, self.program)
 
-    def parameters(self) -> str:
-        parts = [f"int64_t size_{a}" for a in self.axes()]
+    def declared(self) -> Iterator[Parameter]:
+        """The parameters in order: lengths, arguments with their strides, constants, results."""
+        names = self.names
+        for axis in self.axes():
+            yield Parameter("int64_t ", names.length(axis))
         for a in self.program.arguments:
-            parts += [f"const int64_t *{a.name}"] if a.labels else [f"const real *{a.name}"] if a.axes else [f"real {a.name}"]
-            parts += [f"const int64_t *{a.name}_strides"] * (a.name in self.strided)
-        parts += [f"double {c.name}" for c in self.program.constants]
-        parts += [f"real *{r}" for r in dict.fromkeys(self.program.results)]
-        return ", ".join(parts)
-
-    def declared(self, real: str) -> Code:
-        """The parameters with the type of the numbers written out."""
-        return Code(re.sub(r"\breal\b", real, self.parameters()))
+            yield Parameter(
+                "const int64_t *" if a.labels else "{real} " if by_value(a) else "const {real} *", names.tensor(a.name)
+            )
+            if a.name in self.strided:
+                yield Parameter("const int64_t *", names.strides(a.name))
+        for c in self.program.constants:
+            yield Parameter("double ", names.tensor(c.name))
+        for r in dict.fromkeys(self.program.results):
+            yield Parameter("{real} *", names.tensor(r))
 
     def dense(self) -> list[int]:
         """The numbers of the arguments that must be contiguous."""
@@ -215,7 +243,7 @@ class _Function:
         """The call of the function with its arguments taken from arrays."""
         parts = [f"size[{k}]" for k in range(len(self.axes()))]
         for k, a in enumerate(self.program.arguments):
-            parts.append(f"data[{k}]" if a.axes else f"*(const real *)data[{k}]")
+            parts.append(f"*(const real *)data[{k}]" if by_value(a) else f"data[{k}]")
             parts += [f"strides[{k}]"] * (a.name in self.strided)
         parts += [f"constants[{k}]" for k in range(len(self.program.constants))]
         first = len(self.program.arguments)
@@ -226,43 +254,41 @@ class _Function:
         star = self.program.star
         return bool(star) and any(len(a.axes) > 1 and a.axes[-1] == star for a in self.program.arguments)
 
-    def variant(self, name: str) -> CVariant:
-        program = without_star(self.program, self.program.star)
-        plan = schedule(program)
-        star = self.root.get(self.program.star, self.program.star)
-        parts = [p for p in self.parameters().split(", ") if p != f"int64_t size_{star}"]
-        body = self.body(program, plan)
-        return CVariant(name, f"The same for a length of 1 of axis {star}.", Code(", ".join(parts)), code(body))
+    def star(self) -> str:
+        """The axis whose length a star has."""
+        return self.root.get(self.program.star, self.program.star)
 
-    def choice(self, name: str) -> list[str]:
-        star = self.root.get(self.program.star, self.program.star)
-        tests = [f"size_{star} == 1"]
+    def without_star(self) -> tuple[Parameter, ...]:
+        return tuple(p for p in self.parameters if p.name != self.names.length(self.star()))
+
+    def variant(self) -> CVariant:
+        program = without_star(self.program, self.program.star)
+        body = self.body(program, schedule(program), self.without_star())
+        comment = f"The same for a length of 1 of axis {self.star()}."
+        return CVariant(self.rows, comment, Code(_declared(self.without_star(), "real")), code(body))
+
+    def choice(self) -> list[str]:
+        tests = [f"{self.names.length(self.star())} == 1"]
         for a in self.program.arguments:
             if a.name in self.strided and a.axes[-1] == self.program.star:
-                tests.append(f"(!{a.name}_strides || {a.name}_strides[{len(a.axes) - 2}] == 1)")
-        names = [p.split(" ")[-1].lstrip("*") for p in self.parameters().split(", ")]
-        call = ", ".join(n for n in names if n != f"size_{star}")
-        return [f"if ({' && '.join(tests)}) {{", f"return {name}({call});", "}"]
+                strides = self.names.strides(a.name)
+                tests.append(f"(!{strides} || {strides}[{len(a.axes) - 2}] == 1)")
+        call = ", ".join(p.name for p in self.without_star())
+        return [f"if ({' && '.join(tests)}) {{", f"return {self.rows}({call});", "}"]
 
     # ---- bodies --------------------------------------------------------------------------------------------------------
 
-    def body(self, program: Program, plan: Schedule) -> list[str]:
+    def body(self, program: Program, plan: Schedule, parameters: tuple[Parameter, ...]) -> list[str]:
         strided = frozenset(a.name for a in program.arguments if a.name in self.strided and len(a.axes) > 1)
-        printed = CBody(plan, self.root, strided)
+        printed = CBody(plan, self.root, self.program.arguments, strided, self.names.inner())
         lines = printed.printed()
         memory = self.memory(plan, printed)
         head = self.strides(program, printed) + self.threads(program, plan, printed) + memory
         tail = ["give_back(memory);"] if memory else []
         self.helpers |= set(printed.spell.helpers)
         self.functions |= set(printed.spell.functions)
-        return [*self.unused([*head, *lines]), *head, *_unread(head, lines), *lines, "", *tail, "return 0;"]
-
-    def unused(self, lines: list[str]) -> list[str]:
-        """Parameters that only say a length."""
-        text = "\n".join(lines)
-        names = [p.split(" ")[-1].lstrip("*") for p in self.parameters().split(", ")]
-        star = f"size_{self.program.star}"
-        return [f"(void){n};" for n in names if not re.search(rf"\b{n}\b", text) and n != star]
+        self.doubles |= set(printed.spell.numbers.functions)
+        return [*_unused(parameters, [*head, *lines]), *head, *_unread(head, lines), *lines, "", *tail, "return 0;"]
 
     def fixed(self) -> list[str]:
         """Lengths that may be constants of the compilation, for the one kind of function that is called with few of them."""
@@ -270,7 +296,8 @@ class _Function:
             return []
         lines = []
         for a in self.axes():
-            lines += [f"#ifdef FIXED_{a}", f"if (size_{a} != FIXED_{a}) return NOT_FIXED;", f"size_{a} = FIXED_{a};", "#endif"]
+            size = self.names.length(a)
+            lines += [f"#ifdef FIXED_{a}", f"if ({size} != FIXED_{a}) return NOT_FIXED;", f"{size} = FIXED_{a};", "#endif"]
         return lines
 
     def checks(self) -> list[str]:
@@ -278,19 +305,19 @@ class _Function:
         for a in self.program.arguments:
             if a.labels and self.root.get(a.labels, a.labels) in self.axes():
                 self.helpers.add("labels_in_range")
-                count = " * ".join(f"size_{self.root.get(x, x)}" for x in a.axes) or "1"
-                length = f"size_{self.root.get(a.labels, a.labels)}"
-                lines += [f"if (!labels_in_range({a.name}, {count}, {length})) {{", "return LABEL_OUT_OF_RANGE;", "}"]
+                count = " * ".join(self.names.length(self.root.get(x, x)) for x in a.axes) or "1"
+                length, labels = self.names.length(self.root.get(a.labels, a.labels)), self.names.tensor(a.name)
+                lines += [f"if (!labels_in_range({labels}, {count}, {length})) {{", "return LABEL_OUT_OF_RANGE;", "}"]
         return lines
 
     def strides(self, program: Program, printed: CBody) -> list[str]:
         lines = []
         full = {a.name: a.axes for a in self.program.arguments}
-        for name, axis in printed.strides:
+        for (name, axis), stride in printed.strides.items():
             own = next(a.axes for a in program.arguments if a.name == name)
             rest = " * ".join(printed.size(x) for x in own[own.index(axis) + 1 :])
-            position = full[name].index(axis)
-            lines.append(f"const int64_t {name}_stride_{axis} = {name}_strides ? {name}_strides[{position}] : {rest};")
+            given = self.names.strides(name)
+            lines.append(f"const int64_t {stride} = {given} ? {given}[{full[name].index(axis)}] : {rest};")
         return lines
 
     def threads(self, program: Program, plan: Schedule, printed: CBody) -> list[str]:
@@ -311,7 +338,7 @@ class _Function:
     def apart(self, printed: CBody) -> str:
         """What is written over an argument is in the cache already, so it is not written past it."""
         pairs = [(r, a) for r, a in printed.plan.overwritable if printed.by_name[r].index]
-        return "".join(f" && {r} != {a}" for r, a in pairs)
+        return "".join(f" && {self.names.tensor(r)} != {self.names.tensor(a)}" for r, a in pairs)
 
     def elements(self, axes: tuple[str, ...]) -> int:
         """How many elements axes have at the op's reference sizes: what decides which loops are the large ones."""
@@ -322,8 +349,9 @@ class _Function:
         """One piece of scratch memory: totals of sums over rows, arrays, and what each thread has of rows and blocks."""
         totals = [(name, f"threads * padded({count})") for name, count in printed.totals]
         places = [(n, p.axes) for n, p in plan.places.items() if p.kind == "array" and not p.over and p.axes]
-        part, times = ("_parts", "batch_threads * ") if plan.batch else ("", "")
-        pieces = [(n + part, f"{times}padded({printed.count(axes)})") for n, axes in places]
+        times = "batch_threads * " if plan.batch else ""
+        name_of = (lambda n: printed.names.part(n, "parts")) if plan.batch else printed.names.tensor
+        pieces = [(name_of(n), f"{times}padded({printed.count(axes)})") for n, axes in places]
         pieces += [(m.name, f"{times}threads * padded({m.count})") for m in printed.scratch]
         if not totals and not pieces:
             return []
@@ -345,10 +373,11 @@ class _Function:
         """The totals of extrema start at the other end of the line."""
         lines = []
         for f, _ in flats_in(plan.body):
-            if f.kind in ("max", "min") and any(n == f"{f.name}_totals" for n, _ in printed.totals):
+            totals = printed.names.part(f.name, "totals")
+            if f.kind in ("max", "min") and any(n == totals for n, _ in printed.totals):
                 sign = "-" if f.kind == "max" else ""
                 count = f"threads * padded({printed.count(f.index)})"
-                lines.append(f"for (int64_t k = 0; k < {count}; ++k) {f.name}_totals[k] = {sign}INFINITY;")
+                lines.append(f"for (int64_t k = 0; k < {count}; ++k) {totals}[k] = {sign}INFINITY;")
         return lines
 
     # ---- the comment ---------------------------------------------------------------------------------------------------
@@ -356,11 +385,11 @@ class _Function:
     def comment(self) -> list[str]:
         kind = self.program.name.removeprefix(f"{self.op.name}_").replace("_", " and ")
         lines = [f"{kind.capitalize()} of {self.op.name}.", ""]
-        for s in self.written.statements:
+        for s in self.program.statements:
             left = f"{s.name}[{', '.join(s.index)}]" if s.index else s.name
             lines += textwrap.wrap(f"    {left} = {language(s.tree)}", WIDTH, subsequent_indent=" " * 8)
         shapes = ", ".join(self.shape(a) for a in self.program.arguments)
-        results = ", ".join(f"{in_c(r)}{self.result_shape(r)}" for r in dict.fromkeys(self.written.results))
+        results = ", ".join(f"{r}{self.result_shape(r)}" for r in dict.fromkeys(self.program.results))
         lines += ["", *textwrap.wrap(f"Takes {shapes}.", WIDTH, subsequent_indent="    ")]
         lines += textwrap.wrap(f"Writes {results}.", WIDTH, subsequent_indent="    ")
         over = [f"{r} over {a}" for r, a in self.plan.overwritable]
@@ -372,7 +401,7 @@ class _Function:
         return f"{a.name}[{', '.join(a.axes)}]" if a.axes else f"the scalar {a.name}"
 
     def result_shape(self, name: str) -> str:
-        index = next(s.index for s in self.written.statements if s.name == name)
+        index = next(s.index for s in self.program.statements if s.name == name)
         return f"[{', '.join(index)}]" if index else ""
 
 
@@ -386,6 +415,12 @@ def _thread_lines(printed: CBody, widest: tuple[str, ...], batch: str) -> list[s
         f"const int batch_threads = {own} < PARALLEL_ABOVE ? thread_count({work}) : 1;",
         f"const int threads = batch_threads > 1 ? 1 : thread_count({own});",
     ]
+
+
+def _unused(parameters: tuple[Parameter, ...], lines: list[str]) -> list[str]:
+    """Parameters that only say a length."""
+    used = set(re.findall(r"\w+", "\n".join(lines)))
+    return [f"(void){p.name};" for p in parameters if p.name not in used]
 
 
 def _unread(head: list[str], lines: list[str]) -> list[str]:

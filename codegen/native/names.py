@@ -1,59 +1,69 @@
-"""Names that C or the emitted files have taken: a tensor of such a name gets an underscore in C."""
+"""The identifiers of one C function: a single object hands them out, so that no two things ever share one.
+
+An author's names come first, and stay as they are unless C or the emitted file has another use for them. What is made of
+them (lengths, strides, pointers to rows, buffers) follows, each as soon as it is asked for. Whoever finds a name gone gets it
+with an underscore.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+from collections.abc import Hashable, Iterable
 
+from codegen.native.taken import is_taken
 from codegen.program import Program
 from derive import syntax as st
 
-RESERVED = frozenset(
-    """auto break case char const continue default do double else enum extern float for goto if inline int long
-    register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-    real totals scratch threads thread batch_threads batch_thread streaming first last count row block lanes gemm
-    tile panel pack matmul stream fill padded borrow give_back memory spare group smallest square cube fourth sign
-    larger smaller size data strides constants abs acos asin atan ceil cos cosh erf exp exp2 expm1 fabs floor fma
-    fmax fmin fmod hypot j0 j1 jn lgamma log log1p log2 main malloc calloc free memcpy memset pow round signal sin
-    sinh sqrt tan tanh tgamma time trunc y0 y1 yn NAN INFINITY CHUNK LANES PANEL complex imaginary I NULL NDEBUG
-    REAL_BITS PARALLEL_ABOVE STREAM_ABOVE OUT_OF_MEMORY LABEL_OUT_OF_RANGE NOT_CONTIGUOUS NOT_FIXED BLAS_ABOVE GROUP
-    VECTOR_BYTES IN_REGISTER KEPT_BELOW HEAD NAME PACKED linux unix errno asm typeof thread_number thread_count team_size
-    block_rows sum_block max_block min_block sum_threads max_threads min_threads labels_in_range load_part
-    store_part pack_panel panel_vectors plain_product blas_product gemm_function omp_get_thread_num
-    omp_get_max_threads omp_in_parallel omp_get_num_threads aligned_alloc int8_t int16_t int32_t int64_t uint32_t
-    uint64_t uintptr_t size_t ptrdiff_t bool true false div ldiv rand exit abort system remove rename gammaf atan2
-    cbrt ldexp frexp fdim nan nearbyint rint lrint remainder scalbn isnan isinf signbit fpclassify""".split()
-)
-#: What the printer makes of a name by adding to it; a tensor that is already called so is told apart by an underscore.
-MADE = re.compile(
-    r".*_(block|blocks|total|totals|row|rows|buffer|buffers|partial|sum|term|strides|stride_\w+|first|values?|parts|is_nan|outside)"
-    r"|(size|real|FIXED|omp)_.*|__.*|_[A-Z].*"
-)
 
+class Names:
+    """The names given so far. A thing is known by a tuple that says what it is; asked for again, it has the same name."""
 
-def in_c(name: str) -> str:
-    """The name as the C source spells it."""
-    return f"{name}_" if name in RESERVED or MADE.fullmatch(name) else name
+    def __init__(self, program: Program, functions: Iterable[str] = ()):
+        """``functions`` are those of the file that the function calls beside the helpers."""
+        self.given: dict[tuple[Hashable, ...], str] = {}
+        self.taken = set(functions)
+        written = [*(a.name for a in program.arguments), *(c.name for c in program.constants), *program.results]
+        axes = dict.fromkeys(
+            i for own in (*(a.axes for a in program.arguments), *(s.index for s in program.statements)) for i in own
+        )
+        for name in (*written, *(s.name for s in program.statements)):
+            self.tensor(name)
+        for axis in axes:
+            self.index(axis)
+        for axis in axes:
+            self.length(axis)
 
+    def of(self, wanted: str, *thing: Hashable) -> str:
+        """The name of a thing, as much like the wanted one as can be."""
+        if thing not in self.given:
+            while is_taken(wanted) or wanted in self.taken:
+                wanted += "_"
+            self.taken.add(wanted)
+            self.given[thing] = wanted
+        return self.given[thing]
 
-def renamed(program: Program) -> Program:
-    """The program with every tensor and constant under the name that C has for it."""
+    def tensor(self, name: str) -> str:
+        """A tensor, a constant, or a value between them: the pointer where it lies in memory, otherwise the number."""
+        return self.of(name, "tensor", name)
 
-    def tree(node: st.Tree) -> st.Tree:
-        match node:
-            case st.Read(name, index):
-                return st.Read(in_c(name), tuple(map(slot, index)))
-            case st.Match(left, right, equal):
-                return st.Match(slot(left), slot(right), equal)
-        return st.rebuild(node, tree)
+    def index(self, index: str) -> str:
+        """The loop variable of an index, which is named after its axis."""
+        axis = st.axis_of(index)
+        primes = len(index) - len(axis)
+        return self.of(f"{axis}{primes + 1}" if primes else axis, "index", index)
 
-    def slot(index: st.Index) -> st.Index:
-        return index if isinstance(index, str) else st.Lookup(in_c(index.name), tuple(map(slot, index.index)))
+    def length(self, axis: str) -> str:
+        return self.of(f"size_{axis}", "length", axis)
 
-    return replace(
-        program,
-        arguments=tuple(replace(a, name=in_c(a.name)) for a in program.arguments),
-        constants=tuple(replace(c, name=in_c(c.name)) for c in program.constants),
-        statements=tuple(replace(s, name=in_c(s.name), tree=tree(s.tree), over=in_c(s.over)) for s in program.statements),
-        results=tuple(map(in_c, program.results)),
-    )
+    def strides(self, name: str) -> str:
+        """The strides of an argument."""
+        return self.part(name, "strides")
+
+    def part(self, name: str, kind: str) -> str:
+        """Something of a tensor: its ``row``, its ``buffer``, its ``totals``."""
+        return self.of(f"{name}_{kind}", kind, name)
+
+    def inner(self) -> Names:
+        """The same names so far, for a function of the same parameters that goes on by itself."""
+        copy = object.__new__(Names)
+        copy.given, copy.taken = dict(self.given), set(self.taken)
+        return copy

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.native.flat import CHEAP, Flat, flatten, operations
+from codegen.native.flat import CHEAP, Flat, flatten, operations, taken
 from codegen.native.hoist import hoist
 from codegen.native.logistic import with_logistics
 from codegen.program import Program
@@ -70,7 +70,7 @@ class Schedule:
 
 def schedule(program: Program) -> Schedule:
     """The loop nests of a program."""
-    flats = hoist(flatten(with_logistics(program)))
+    flats = hoist(flatten(with_logistics(program)), taken(program))
     batch = _batch(flats)
     body = (Loop(batch, fuse(flats, (batch,), (0,)), (0,)),) if batch else fuse(flats, ())
     placing = _Placing(program, body, 1 if batch else 0)
@@ -146,7 +146,7 @@ def _levels(flats: tuple[Flat, ...], depth: int) -> list[int]:
     for k, f in enumerate(flats):
         axis, at = _next_axis(f, depth), last + 1 if f.over and not depth else 0
         for j in range(k):
-            if flats[j].name in needs(f):
+            if flats[j].name in f.needs:
                 at = max(at, _after(flats[j], level[j], f, axis, depth))
         level.append(at + (at % 2 == 0) if axis else at + at % 2)
         last = last if f.over else max(last, level[-1])
@@ -163,7 +163,7 @@ def _postponed(flats: tuple[Flat, ...], level: list[int]) -> list[int]:
         axis = _next_axis(f, 0)
         if not axis or not f.reduces:
             continue
-        users = [j for j in range(k + 1, len(flats)) if f.name in needs(flats[j])]
+        users = [j for j in range(k + 1, len(flats)) if f.name in flats[j].needs]
         last = min((level[j] - 1 for j in users), default=level[k])
         places = [
             l
@@ -173,8 +173,8 @@ def _postponed(flats: tuple[Flat, ...], level: list[int]) -> list[int]:
 
         def alone(at: int, k: int = k, f: Flat = f) -> int:
             """How many names the nest at a level would read for this statement only."""
-            others = [needs(g) for j, g in enumerate(flats) if j != k and level[j] == at and _next_axis(g, 0)]
-            return len(needs(f) - set().union(*others))
+            others = [g.needs for j, g in enumerate(flats) if j != k and level[j] == at and _next_axis(g, 0)]
+            return len(f.needs.difference(*others))
 
         level[k] = min(places, key=alone, default=level[k])
     return level
@@ -185,22 +185,12 @@ def _after(given: Flat, level: int, f: Flat, axis: str, depth: int) -> int:
     if level % 2 == 0:
         return level
     shared = axis == _next_axis(given, depth) and axis in given.index and axis not in given.reduced
-    return level if shared and all(_slot(given, r, axis) for r in reads_of(f, given.name)) else level + 1
+    return level if shared and all(_slot(given, r, axis) for r in f.reads.get(given.name, ())) else level + 1
 
 
 def _slot(given: Flat, read: st.Read, axis: str) -> bool:
     """Whether a read takes the value at the loop's own index of that axis."""
     return read.index[given.index.index(axis)] == axis
-
-
-def needs(f: Flat) -> set[str]:
-    """The names whose values a statement reads or changes."""
-    return {*st.reads(f.body), *([f.name] if f.kind == "point" else [])}
-
-
-def reads_of(f: Flat, name: str) -> list[st.Read]:
-    """The statement's reads of one name."""
-    return [n for n in st.walk(f.body) if isinstance(n, st.Read) and n.name == name]
 
 
 def flats_in(body: tuple[Item, ...], path: tuple[Loop, ...] = ()) -> Iterator[tuple[Flat, tuple[Loop, ...]]]:
@@ -215,6 +205,8 @@ def flats_in(body: tuple[Item, ...], path: tuple[Loop, ...] = ()) -> Iterator[tu
 # ---- places ------------------------------------------------------------------------------------------------------------
 
 Path = tuple[Loop, ...]
+#: A statement that writes to some memory, with the loops around it and its position.
+_Writer = tuple[Flat, Path, int]
 
 
 @dataclass(frozen=True)
@@ -225,17 +217,26 @@ class _Use:
     path: Path
     position: int
 
+    def reads(self, name: str) -> tuple[st.Read, ...]:
+        return self.by.reads.get(name, ())
+
 
 class _Placing:
     def __init__(self, program: Program, body: tuple[Item, ...], batch: int):
         self.program, self.batch = program, batch
         self.sites = list(flats_in(body))
         self.made = {f.name: (f, path) for f, path in reversed(self.sites)}
-        self.uses: dict[str, list[_Use]] = {}
+        self.used: dict[str, dict[tuple[str, str, int], _Use]] = {}
         for k, (f, path) in enumerate(self.sites):
-            for name in needs(f):
-                self.uses.setdefault(name, []).append(_Use(f, path, k))
+            for name in f.needs:
+                self.use(name, _Use(f, path, k))
         self.found: dict[str, Place] = {}
+
+    def use(self, name: str, use: _Use) -> None:
+        self.used.setdefault(name, {}).setdefault((use.by.name, use.by.kind, use.position), use)
+
+    def uses(self, name: str) -> list[_Use]:
+        return list(self.used.get(name, {}).values())
 
     def places(self) -> dict[str, Place]:
         for name in [f.name for f, _ in reversed(self.sites)]:
@@ -253,8 +254,8 @@ class _Placing:
         if f.opaque:
             return Place("array", f.index[self.batch :])
         home = _home(f, path)
-        uses = self.uses.get(name, [])
-        plain = all(r.index == f.index for u in uses for r in reads_of(u.by, name))
+        uses = self.uses(name)
+        plain = all(r.index == f.index for u in uses for r in u.reads(name))
         # What is compared with its own extremum, or shifted by it, must be the very same number in both places.
         exact = any(u.by.kind in ("max", "min") for u in uses)
         changed = any(u.by.kind == "point" and u.by.name == name for u in uses)
@@ -270,12 +271,13 @@ class _Placing:
                 and path
                 and not any(u.by.opaque for u in uses)
             ):
-                for needed in needs(f):  # its operands are then needed where it is used
-                    self.uses.setdefault(needed, []).extend(_Use(f, u.path, u.position) for u in uses)
+                for needed in f.needs:  # its operands are then needed where it is used
+                    for u in uses:
+                        self.use(needed, _Use(f, u.path, u.position))
                 return Place("again")
         shared = len(home)
         for u in uses:
-            shared = min(shared, _shared(home, u.path, f, reads_of(u.by, name)))
+            shared = min(shared, _shared(home, u.path, f, u.reads(name)))
         around = {l.axis for l in home[:shared]}
         axes = tuple(i for i in f.index if i not in around)
         return Place("row" if shared > self.batch else "array", axes)
@@ -291,29 +293,32 @@ class _Placing:
         for other, place in self.found.items():
             host = self.made[other][0]
             fits = place.kind in ("result", "array") and host.index == f.index and not host.over
-            if other != name and other not in taken and fits and self.may_overwrite(other, name, f.index):
+            if other != name and other not in taken and fits and self.may_overwrite(other, self.writers(other), name, f.index):
                 return other
         return ""
 
     def overwritable(self) -> tuple[tuple[str, str], ...]:
         pairs = []
         for result in dict.fromkeys(self.program.results):
+            writers, index = self.writers(result), self.made[result][0].index
             for a in self.program.arguments:
-                same = a.axes == self.made[result][0].index and a.axes and a.labels is None
-                if same and self.may_overwrite(result, a.name, a.axes):
+                if a.axes and a.axes == index and a.labels is None and self.may_overwrite(result, writers, a.name, index):
                     pairs.append((result, a.name))
         return tuple(pairs)
 
-    def may_overwrite(self, result: str, name: str, index: tuple[str, ...]) -> bool:
-        """Whether every read of ``name`` comes before the element that it reads is written as ``result``."""
-        writers = [(f, path, k) for k, (f, path) in enumerate(self.sites) if result in (f.name, self.owner(f.name))]
+    def may_overwrite(self, result: str, writers: list[_Writer], name: str, index: tuple[str, ...]) -> bool:
+        """Whether every read of ``name`` comes before the element that it reads is written to the memory of ``result``."""
         if any(f.kind not in ("map", "point") and f.name == result for f, _, _ in writers):
             return False
         return all(
-            _before(use, path, position, writer, index, reads_of(use.by, name))
-            for use in self.uses.get(name, [])
+            _before(use, path, position, writer, index, use.reads(name))
+            for use in self.uses(name)
             for writer, path, position in writers
         )
+
+    def writers(self, result: str) -> list[_Writer]:
+        """The statements that write to the memory of a result, with the loops around them and their positions."""
+        return [(f, path, k) for k, (f, path) in enumerate(self.sites) if result in (f.name, self.owner(f.name))]
 
     def owner(self, name: str) -> str:
         """The result in whose memory a temporary array lies."""
@@ -322,7 +327,7 @@ class _Placing:
         return name
 
 
-def _before(use: _Use, written: Path, position: int, writer: Flat, index: tuple[str, ...], reads: list[st.Read]) -> bool:
+def _before(use: _Use, written: Path, position: int, writer: Flat, index: tuple[str, ...], reads: tuple[st.Read, ...]) -> bool:
     """Whether each element is read before, or by the statement that writes it, with the loops ``written`` around it."""
     same = {l.axis for l in written[: _common(use.path, written)]}
     if any(i in same and i != s for r in reads for i, s in zip(index, r.index, strict=True)):
@@ -345,7 +350,7 @@ def _common(a: Path, b: Path) -> int:
     return n
 
 
-def _shared(home: Path, use: Path, f: Flat, reads: list[st.Read]) -> int:
+def _shared(home: Path, use: Path, f: Flat, reads: tuple[st.Read, ...]) -> int:
     """The number of outer loops in which a value is made and used at one and the same index."""
     n = _common(home, use)
     for k in range(n):

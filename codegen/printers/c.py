@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from codegen.printers.axes import ADD, ATOM, COMPARE, MUL, NEG
+from codegen.printers.c_numbers import CNumbers, Code, folded, is_bare, literal, out_of_range, unsigned
 from derive import syntax as st
 from derive.errors import OpError
 
@@ -15,82 +16,135 @@ LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs", "floor": "
 HELPERS = {"finite": "bounded", "sign": "sign", "maximum": "larger", "minimum": "smaller"}
 #: Powers that are products.
 POWERS = {2: "square", 3: "cube", 4: "fourth"}
-
-Code = tuple[str, int]
+#: The normal numbers of either precision: a divisor whose inverse is none of them stays a divisor.
+TINY, HUGE = Fraction(1, 2**126), Fraction(2**127)
+#: The integers below are numbers of either precision.
+EXACT = 2**24
 
 
 class CExpressions:
     """Spells an expression whose reads ``read`` spells; collects the functions and helpers that the source needs.
 
-    ``length`` spells the length of an axis and ``index`` an index as an integer. Numbers and lengths are computed in double
-    precision where they meet nothing else, and rounded once.
+    ``length`` spells the length of an axis and ``index`` an index as an integer. What reads no tensor is computed in double
+    precision and rounded once.
     """
 
     def __init__(self, op: str, read: Callable[[st.Read], str], length: Callable[[str], str], index: Callable[[st.Index], str]):
-        self.op, self.read, self.length, self.index = op, read, length, index
+        self.op, self.read, self.index = op, read, index
+        #: The names of numbers in double precision: constants, and what depends on them only.
         self.constants: frozenset[str] = frozenset()
         self.functions: dict[str, None] = {}
         self.helpers: dict[str, None] = {}
+        self.numbers = CNumbers(op, length, read)
         #: The index of the innermost loop, "" outside of it: dividing by what does not have it is multiplying by an inverse.
         self.inner = ""
         #: Whether a quotient is rounded once, at the cost of a division for every element.
         self.accurate = False
 
     def show(self, tree: st.Tree) -> str:
-        """The expression as C source of type ``real``."""
+        """The expression as C source that ``real`` may be assigned."""
         return self.code(tree)[0]
 
     def code(self, tree: st.Tree) -> Code:
-        if self.is_number(tree) and not isinstance(tree, st.Read):
+        tree = self.gathered(folded(tree))
+        if self.is_number(tree):
             return self.number(tree)
         match tree:
-            case st.Read(name, ()) if name in self.constants:
-                return f"(real){name}", NEG
             case st.Read():
                 return self.read(tree), ATOM
             case st.Neg(a):
-                return f"-{_unsigned(self.at(a, MUL))}", NEG
+                return f"-{unsigned(self.at(a, MUL))}", NEG
             case st.Add(args):
                 return self.added(args), ADD
             case st.Mul(args):
                 return " * ".join(self.at(a, MUL if k == 0 else MUL + 1) for k, a in enumerate(args)), MUL
             case st.Div(a, b):
-                return self.quotient(a, b)
+                return self.quotient(a, folded(b))
             case st.Pow(a, st.Num(e)):
                 return self.power(a, e)
             case st.Call("where", (c, a, b)):
-                return f"({self.show(c)} ? {self.show(a)} : {self.show(b)})", ATOM
+                return f"({self.condition(c)} ? {self.chosen(a, b)} : {self.show(b)})", ATOM
             case st.Call(head, args):
                 return f"{self.function(head)}({', '.join(self.show(a) for a in args)})", ATOM
-            case st.Compare(rel, a, b):
-                return f"{self.at(a, COMPARE + 1)} {rel} {self.at(b, COMPARE + 1)}", COMPARE
-            case st.Indicator(st.Match(a, b) as match):
-                return f"(real)({self.index(a)} {match.rel} {self.index(b)})", NEG
             case st.Indicator(cond):
-                return f"(real)({self.show(cond)})", NEG
-        raise OpError(f"CExpressions cannot print {type(tree).__name__}; add a case to CExpressions.code", op=self.op)
+                return f"(real)({self.condition(cond)})", NEG
+        raise OpError(f"{type(tree).__name__} has no spelling in C; add a case to CExpressions.code", op=self.op)
+
+    def condition(self, tree: st.Tree) -> str:
+        match tree:
+            case st.Match(a, b):
+                return f"{self.index(a)} {tree.rel} {self.index(b)}"
+            case st.Compare(rel, a, b) if not self.is_number(tree):
+                return f"{self.at(a, COMPARE + 1)} {rel} {self.at(b, COMPARE + 1)}"
+        return self.numbers.condition(tree)
+
+    def chosen(self, a: st.Tree, b: st.Tree) -> str:
+        """The first of two alternatives, of which one at least is a real."""
+        text = self.show(a)
+        return f"(real){text}" if is_bare(folded(a)) and is_bare(folded(b)) else text
 
     def at(self, tree: st.Tree, level: int) -> str:
         text, own = self.code(tree)
         return text if own >= level else f"({text})"
 
+    def gathered(self, tree: st.Tree) -> st.Tree:
+        """A product or quotient of tensors with its numbers as a single one in front, unless small integers are all it has."""
+        if not isinstance(tree, st.Mul | st.Div) or self.is_number(tree):
+            return tree
+        above, below = self.factors(tree)
+        over, under = ([t for t in part if self.is_number(t)] for part in (above, below))
+        single = len(over) + len(under) < 2 and not any(
+            isinstance(t, st.Num) and out_of_range(t.value) for t in (*over, *under)
+        )
+        if single or all(map(self.exact, (*over, *under))):
+            return tree
+        number = folded(_quotient(over, under))
+        left, right = ([t for t in part if not self.is_number(t)] for part in (above, below))
+        if isinstance(number, st.Num) and out_of_range(number.value):
+            return _quotient(left, [st.Num(1 / number.value), *right])
+        return _quotient([number, *left], right)
+
+    def exact(self, tree: st.Tree) -> bool:
+        """Whether a number is one of either precision, or is to be divided by as it is."""
+        small = isinstance(tree, st.Num) and is_bare(tree) and abs(tree.value) < EXACT
+        return small or (self.accurate and isinstance(tree, st.Size))
+
+    def factors(self, tree: st.Tree) -> tuple[list[st.Tree], list[st.Tree]]:
+        """The factors of a product or quotient, above and below the line; a sign is the factor -1, a number is a single one."""
+        if self.is_number(tree):
+            return [tree], []
+        match tree:
+            case st.Neg(a):
+                above, below = self.factors(a)
+                return [st.Num(Fraction(-1)), *above], below
+            case st.Mul(args):
+                parts = [self.factors(a) for a in args]
+                return [t for above, _ in parts for t in above], [t for _, below in parts for t in below]
+            case st.Div(a, b):
+                (above, below), (under, over) = self.factors(a), self.factors(b)
+                return [*above, *over], [*below, *under]
+        return [tree], []
+
     def added(self, args: tuple[st.Tree, ...]) -> str:
         out = ""
-        for a in args:
+        count = next((k for k, a in enumerate(args) if not self.is_number(a)), len(args))
+        for a in (st.Add(args[:count]), *args[count:]) if count > 1 else args:
             negative = isinstance(a, st.Neg)
-            text = _unsigned(self.at(a.arg if isinstance(a, st.Neg) else a, MUL))
+            text = unsigned(self.at(a.arg if isinstance(a, st.Neg) else a, MUL))
             out += (f" - {text}" if out else f"-{text}") if negative else (f" + {text}" if out else text)
         return out
 
     def quotient(self, a: st.Tree, b: st.Tree) -> Code:
-        if isinstance(b, st.Num) and b.value.numerator & (b.value.numerator - 1):
-            return f"{self.at(a, MUL)} / {self.at(b, MUL + 1)}", MUL
         if isinstance(b, st.Num):
-            return f"{self.at(a, MUL)} * {self.number(st.Num(1 / b.value))[0]}", MUL
+            exact = b.value.numerator & (b.value.numerator - 1) == 0 and b.value and TINY <= abs(1 / b.value) <= HUGE
+            return (f"{self.at(a, MUL)} * {self.number(st.Num(1 / b.value))[0]}", MUL) if exact else self.divided(a, b)
         if self.is_number(b) and not self.accurate:
-            return f"{self.at(a, MUL)} * (real)(1 / {self.at_number(b, NEG)})", MUL
+            return f"{self.at(a, MUL)} * (real)(1 / {self.numbers.at(b, NEG)})", MUL
         if self.inner in st.free_indices(a) and self.inner not in st.free_indices(b) and not self.accurate:
             return f"{self.at(a, MUL)} * (1 / {self.at(b, NEG)})", MUL
+        return self.divided(a, b)
+
+    def divided(self, a: st.Tree, b: st.Tree) -> Code:
         return f"{self.at(a, MUL)} / {self.at(b, MUL + 1)}", MUL
 
     def power(self, a: st.Tree, e: Fraction) -> Code:
@@ -102,7 +156,7 @@ class CExpressions:
         elif abs(e) == Fraction(1, 2):
             whole = f"sqrt({self.show(a)})"
         else:
-            return f"pow({self.show(a)}, {self.number(st.Num(e))[0]})", ATOM
+            return f"pow({self.show(a)}, (real){self.numbers.at(st.Num(e), NEG)})", ATOM
         return (whole, ATOM) if e > 0 else (f"1 / {whole}", MUL)
 
     def function(self, head: str) -> str:
@@ -124,64 +178,17 @@ class CExpressions:
         return all(isinstance(n, st.Read) and n.name in self.constants for n in inside)
 
     def number(self, tree: st.Tree) -> Code:
-        if isinstance(tree, st.Num) and tree.value.denominator == 1 and abs(tree.value) < 2**31:
-            return str(tree.value), ATOM if tree.value >= 0 else NEG
-        return f"(real){self.at_number(tree, NEG)}", NEG
-
-    def at_number(self, tree: st.Tree, level: int) -> str:
-        text, own = self.in_double(tree)
-        return text if own >= level else f"({text})"
-
-    def in_double(self, tree: st.Tree) -> Code:
-        match tree:
-            case st.Num(v) if v.denominator == 1:
-                return str(v.numerator), ATOM if v >= 0 else NEG
-            case st.Num(v) if Fraction(repr(v.numerator / v.denominator)) == v:
-                return repr(v.numerator / v.denominator), ATOM if v >= 0 else NEG
-            case st.Num(v):
-                return f"{v.numerator}.0 / {v.denominator}", MUL
-            case st.Const("pi"):
-                return "3.141592653589793", ATOM
-            case st.Size(axis):
-                return f"(double){self.length(axis)}", NEG
-            case st.Read():
-                return self.read(tree), ATOM
-            case st.Neg(a):
-                return f"-{_unsigned(self.at_number(a, MUL))}", NEG
-            case st.Add(args):
-                out = ""
-                for a in args:
-                    text = _unsigned(self.at_number(a.arg if isinstance(a, st.Neg) else a, MUL))
-                    sign = "-" if isinstance(a, st.Neg) else "+"
-                    out += f" {sign} {text}" if out else (f"-{text}" if sign == "-" else text)
-                return out, ADD
-            case st.Mul(args):
-                return " * ".join(self.at_number(a, MUL if k == 0 else NEG) for k, a in enumerate(args)), MUL
-            case st.Div(a, b):
-                left = self.at_number(a, MUL)
-                return f"{left if not left.isdigit() else left + '.0'} / {self.at_number(b, NEG)}", MUL
-            case st.Pow(a, st.Num(e)) if abs(e) == Fraction(1, 2):
-                root = f"sqrt({self.at_double(a)})"
-                return (root, ATOM) if e > 0 else (f"1 / {root}", MUL)
-            case st.Pow(a, e):
-                return f"pow({self.at_double(a)}, {self.at_double(e)})", ATOM
-            case st.Call("where", (c, a, b)):
-                return f"({self.in_double(c)[0]} ? {self.in_double(a)[0]} : {self.in_double(b)[0]})", ATOM
-            case st.Compare(rel, a, b):
-                return f"{self.at_number(a, ADD)} {rel} {self.at_number(b, ADD)}", COMPARE
-            case st.Indicator(c):
-                return f"(double)({self.in_double(c)[0]})", NEG
-            case st.Call(head, args):
-                name = {"abs": "fabs", "maximum": "fmax", "minimum": "fmin"}.get(head, head)
-                return f"{name}({', '.join(self.at_double(a) for a in args)})", ATOM
-        raise OpError(f"CExpressions cannot print {type(tree).__name__}; add a case to CExpressions.in_double", op=self.op)
-
-    def at_double(self, tree: st.Tree) -> str:
-        """An argument of a library function, which the type-generic ones take for a double."""
-        text = self.in_double(tree)[0]
-        return f"{text}.0" if text.isdigit() else text
+        """A number as a ``real``; a small integer needs no cast beside one."""
+        tree = folded(tree)
+        return (
+            literal(tree.value) if is_bare(tree) and isinstance(tree, st.Num) else (f"(real){self.numbers.at(tree, NEG)}", NEG)
+        )
 
 
-def _unsigned(text: str) -> str:
-    """The text in brackets if it begins with a minus sign: two of them in a row are another operator in C."""
-    return f"({text})" if text.startswith("-") else text
+def _quotient(above: list[st.Tree], below: list[st.Tree]) -> st.Tree:
+    top, bottom = (_product(part) for part in (above, below))
+    return st.Div(top, bottom) if below else top
+
+
+def _product(factors: list[st.Tree]) -> st.Tree:
+    return factors[0] if len(factors) == 1 else st.Mul(tuple(factors)) if factors else st.Num(Fraction(1))

@@ -1,7 +1,7 @@
 """C's spelling of the elements of tensors: which pointer, which row, which offset, and what is held in a variable.
 
 A loop variable is named after its axis and the length of axis ``n`` is ``size_n``, so that ``dy[n, d]`` of an equation is
-found again as ``dy_n[d]``: ``dy_n`` points to row ``n`` of ``dy``.
+found again as ``dy_n[d]``: ``dy_n`` points to row ``n`` of ``dy``. Every name comes from :class:`codegen.native.names.Names`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from codegen.native.flat import Flat
-from codegen.native.names import in_c
+from codegen.native.names import Names
 from codegen.native.schedule import Item, Loop, Schedule, flats_in
 from codegen.printers.c import CExpressions
 from codegen.program import Argument
@@ -19,11 +19,9 @@ from derive import syntax as st
 Indices = tuple[st.Index, ...]
 
 
-def variable(index: str) -> str:
-    """The loop variable of an index."""
-    axis = st.axis_of(index)
-    primes = len(index) - len(axis)
-    return f"{axis}{primes + 1}" if primes else in_c(axis)
+def by_value(a: Argument) -> bool:
+    """Whether a kernel takes an argument as a number and not as a pointer."""
+    return not a.axes and a.labels is None
 
 
 def argument_strides(a: Argument) -> bool:
@@ -34,25 +32,30 @@ def argument_strides(a: Argument) -> bool:
 class CElements:
     """The names in scope while a schedule is printed, and the lines printed so far.
 
+    ``taken`` are the arguments as the function takes them, which may have more axes than the schedule knows of.
+
     ``path`` are the loops around; ``values``, ``rows`` and ``labels`` what is held in variables: elements, pointers to rows
     (by the leading indices) and labels.
     """
 
-    def __init__(self, plan: Schedule, root: dict[str, str], strided: frozenset[str]):
-        self.plan, self.root, self.strided = plan, root, strided
+    def __init__(
+        self, plan: Schedule, root: dict[str, str], taken: tuple[Argument, ...], strided: frozenset[str], names: Names
+    ):
+        self.plan, self.root, self.strided, self.names = plan, root, strided, names
         self.arguments = {a.name: a for a in plan.program.arguments}
         self.flats = plan.flats
         self.by_name = {f.name: f for f in reversed(self.flats)}
         self.spell = CExpressions(plan.program.name, self.value, self.size, self.index)
         self.spell.accurate = plan.program.accurate
-        self.spell.constants = frozenset(c.name for c in plan.program.constants)
+        self.constants = frozenset(c.name for c in plan.program.constants)
+        self.spell.constants = self.constants | self.numbers()
         self.lines: list[str] = []
         self.path: tuple[str, ...] = ()
-        self.values: dict[tuple[str, Indices], str] = {(a.name, ()): a.name for a in plan.program.arguments if not a.axes}
+        self.values: dict[tuple[str, Indices], str] = {(a.name, ()): names.tensor(a.name) for a in taken if by_value(a)}
         self.rows: dict[tuple[str, Indices], str] = {}
         self.labels: dict[st.Lookup, str] = {}
         self.accumulators: dict[str, str] = {}
-        self.strides: dict[tuple[str, str], None] = {}
+        self.strides: dict[tuple[str, str], str] = {}
         #: Results of the nest being printed that are written beside their memory and then streamed into it.
         self.streamed: tuple[Flat, ...] = ()
 
@@ -74,20 +77,20 @@ class CElements:
 
     def size(self, axis: str) -> str:
         axis = st.axis_of(axis)
-        return f"size_{self.root.get(axis, axis)}"
+        return self.names.length(self.root.get(axis, axis))
 
     def count(self, axes: tuple[str, ...]) -> str:
         return " * ".join(map(self.size, axes)) or "1"
 
     def head(self, axis: str, count: str = "") -> str:
         """The head of a loop over an axis."""
-        i = variable(axis)
+        i = self.names.index(axis)
         return f"for (int64_t {i} = 0; {i} < {count or self.size(axis)}; ++{i})"
 
     def flat_index(self, index: tuple[str, ...]) -> str:
         """The position of an element in contiguous memory over exactly these indices."""
         terms = [
-            variable(i) if k == len(index) - 1 else f"{variable(i)} * {self.factor(index[k + 1 :])}"
+            self.names.index(i) if k == len(index) - 1 else f"{self.names.index(i)} * {self.factor(index[k + 1 :])}"
             for k, i in enumerate(index)
         ]
         return " + ".join(terms) or "0"
@@ -100,13 +103,13 @@ class CElements:
     def index(self, index: st.Index) -> str:
         """An index as C: the loop variable of an axis, or a label."""
         if isinstance(index, str):
-            return variable(index)
+            return self.names.index(index)
         return self.labels.get(index) or self.element(index.name, index.index)
 
     def value(self, read: st.Read) -> str:
         """A read as C: the variable that holds it, or the element of its array."""
-        if read.name in self.spell.constants:
-            return read.name
+        if read.name in self.constants:
+            return self.names.tensor(read.name)
         if (read.name, read.index) not in self.values and self.again(read.name):
             self.define(self.by_name[read.name])
         return self.values.get((read.name, read.index)) or self.element(read.name, read.index)
@@ -119,6 +122,16 @@ class CElements:
         """Compute a value into a variable."""
         raise NotImplementedError
 
+    def numbers(self) -> frozenset[str]:
+        """The values that depend on constants only, and live in variables: these have double precision."""
+        found = set(self.constants)
+        for f in self.flats:
+            plain = f.kind == "map" and not f.index and self.plan.places[f.name].kind in ("local", "again")
+            inside = [n for n in st.walk(f.body) if isinstance(n, st.Read | st.Match | st.Reduce)]
+            if plain and all(isinstance(n, st.Read) and n.name in found for n in inside):
+                found.add(f.name)
+        return frozenset(found)
+
     def in_memory(self, f: Flat) -> bool:
         return self.plan.places[f.name].kind in ("result", "row", "array")
 
@@ -128,14 +141,14 @@ class CElements:
     def stored(self, name: str) -> tuple[str, tuple[str, ...]]:
         """The pointer to a tensor's memory, and the axes of what it points to."""
         if name in self.arguments:
-            return name, self.arguments[name].axes
+            return self.names.tensor(name), self.arguments[name].axes
         place = self.plan.places[name]
         if place.kind == "row":
-            return f"{name}_row", place.axes
+            return self.names.part(name, "row"), place.axes
         while place.over:
             name = place.over
             place = self.plan.places[name]
-        return name, place.axes
+        return self.names.tensor(name), place.axes
 
     def inside(self, name: str, index: Indices) -> Indices:
         """The part of an index that a buffer has: a row of ``e[n, c]`` has only ``c``."""
@@ -163,8 +176,9 @@ class CElements:
         if k == len(own) - 1:
             return "1"
         if name in self.strided:
-            self.strides[name, own[k]] = None
-            return f"{name}_stride_{own[k]}"
+            stride = self.names.of(f"{name}_stride_{own[k]}", "stride", name, own[k])
+            self.strides[name, own[k]] = stride
+            return stride
         return self.factor(own[k + 1 :])
 
     # ---- what a body needs declared before it --------------------------------------------------------------------------
@@ -184,7 +198,7 @@ class CElements:
         """Declare what one access needs at this level."""
         for i in index:
             self.load_label(i)
-        if name in self.spell.constants:
+        if name in self.constants:
             return
         at = self.inside(name, index)
         if self.known(index) and loadable:
@@ -194,12 +208,15 @@ class CElements:
         elif len(at) == 1 and self.by_name.get(name) in self.streamed and not self.known(at):
             self.point(name, ())
 
-    def accesses(self, f: Flat) -> Iterator[tuple[str, Indices]]:
-        """Every element that a statement reads or writes, through what is computed again as well."""
+    def accesses(self, f: Flat, through: set[str] | None = None) -> Iterator[tuple[str, Indices]]:
+        """Every element that a statement reads or writes, through what is computed again as well, but each of that once."""
+        through = set() if through is None else through
         for node in st.walk(f.body):
             if isinstance(node, st.Read):
                 if self.again(node.name):
-                    yield from self.accesses(self.by_name[node.name])
+                    if node.name not in through:
+                        through.add(node.name)
+                        yield from self.accesses(self.by_name[node.name], through)
                 elif not (node.name in self.by_name and self.plan.places[node.name].kind == "local"):
                     yield node.name, node.index
             elif isinstance(node, st.Match):
@@ -216,15 +233,14 @@ class CElements:
         if isinstance(index, st.Lookup) and index not in self.labels and self.known((index,)):
             for i in index.index:
                 self.load_label(i)
-            subscripts = "_".join(variable(i) for i in st.index_names(index))
-            name = self.unused(f"{index.name}_{subscripts or 'value'}")
+            name = self.at(index.name, tuple(st.index_names(index)), "label")
             self.emit(f"const int64_t {name} = {self.element(index.name, index.index)};")
             self.labels[index] = name
 
     def load(self, name: str, index: Indices) -> None:
         if (name, index) in self.values or (name in self.arguments and self.arguments[name].labels is not None):
             return
-        local = self.unused(f"{name}_{'_'.join(self.index(i) for i in index)}" if index else f"{name}_value")
+        local = self.at(name, index, "value")
         self.emit(f"const real {local} = {self.element(name, index)};")
         self.values[name, index] = local
 
@@ -234,7 +250,7 @@ class CElements:
             return
         base, own = self.stored(name)
         place = f"{base} + {self.offset(name, lead, own)}" if lead else base
-        self.declare(name, lead, f"{name}_{'_'.join(self.index(i) for i in lead)}" if lead else f"{name}_values", place)
+        self.declare(name, lead, self.at(name, lead, "values"), place)
 
     def declare(self, name: str, lead: Indices, pointer: str, place: str) -> None:
         """Declare a pointer to a place in a tensor's memory, or to the buffer beside it."""
@@ -242,13 +258,14 @@ class CElements:
         const = "const " if argument else ""
         kind = "int64_t" if argument and argument.labels else "real"
         if self.by_name.get(name) in self.streamed:
-            place = f"streaming ? {name}_buffer : {place}"
-        self.rows[name, lead] = self.unused(pointer)
-        self.emit(f"{const}{kind} *const {self.rows[name, lead]} = {place};")
+            place = f"streaming ? {self.names.part(name, 'buffer')} : {place}"
+        self.rows[name, lead] = pointer
+        self.emit(f"{const}{kind} *const {pointer} = {place};")
 
-    def unused(self, name: str) -> str:
-        taken = {*self.arguments, *self.by_name, *self.values.values(), *self.rows.values(), *self.labels.values()}
-        taken |= self.spell.constants
-        while name in taken:
-            name += "_"
-        return name
+    def at(self, name: str, index: Indices, kind: str) -> str:
+        """A name for what a tensor has at an index: ``x_n`` for a value of ``x[n]`` or for row ``n`` of ``x``."""
+        subscripts = "_".join(self.names.index(i) if isinstance(i, str) else self.subscript(i) for i in index)
+        return self.names.of(f"{name}_{subscripts or kind}", kind, name, index)
+
+    def subscript(self, label: st.Lookup) -> str:
+        return self.labels.get(label) or "_".join([label.name, *map(self.names.index, st.index_names(label))])

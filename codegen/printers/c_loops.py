@@ -65,10 +65,10 @@ class CLoops(CStatements):
             into = self.accumulators.get(f.name, "") if f.reduces else ""
             if into.isidentifier():
                 clauses.setdefault({"max": "max", "min": "min"}.get(f.kind, "+"), []).append(into)
-                if f"{f.name} rest" in self.accumulators:
-                    clauses["+"].append(f"{into}_rest")
-                if f"{f.name} is nan" in self.accumulators:
-                    clauses.setdefault("|", []).append(f"{into}_is_nan")
+                if rest := self.accumulators.get(f"{f.name} rest"):
+                    clauses["+"].append(rest)
+                if is_nan := self.accumulators.get(f"{f.name} is nan"):
+                    clauses.setdefault("|", []).append(is_nan)
         return "#pragma omp simd" + "".join(f" reduction({sign} : {', '.join(names)})" for sign, names in clauses.items())
 
     # ---- reductions --------------------------------------------------------------------------------------------------
@@ -97,23 +97,24 @@ class CLoops(CStatements):
             self.over_own_axes(f, f"{element} = {START[f.kind]};")
             self.accumulators[f.name] = element
         else:
-            self.begin_variable(f, f"{self.local(f)}_sum" if f.kind == "mean" else self.local(f))
+            local = self.local(f)
+            self.begin_variable(f, self.names.of(f"{local}_sum", "sum", local) if f.kind == "mean" else local)
 
     def begin_variable(self, f: Flat, name: str) -> None:
         self.emit(f"real {name} = {START[f.kind]};")
         self.accumulators[f.name] = name
         if f.kind in ("sum", "mean") and self.plan.program.accurate:
-            self.emit(f"real {name}_rest = 0;")
-            self.accumulators[f"{f.name} rest"] = f"{name}_rest"
+            rest = self.accumulators[f"{f.name} rest"] = self.names.of(f"{name}_rest", "rest", name)
+            self.emit(f"real {rest} = 0;")
         if f.kind in ("max", "min"):
             # A vector maximum passes over NaN, which is looked for beside it.
-            self.emit(f"int {name}_is_nan = 0;")
-            self.accumulators[f"{f.name} is nan"] = f"{name}_is_nan"
+            is_nan = self.accumulators[f"{f.name} is nan"] = self.names.of(f"{name}_is_nan", "is_nan", name)
+            self.emit(f"int {is_nan} = 0;")
 
     def end_variable(self, f: Flat) -> None:
         into = self.accumulators[f.name]
-        if self.accumulators.pop(f"{f.name} is nan", ""):
-            self.emit(f"if ({into}_is_nan) {into} = NAN;")
+        if is_nan := self.accumulators.pop(f"{f.name} is nan", ""):
+            self.emit(f"if ({is_nan}) {into} = NAN;")
         if rest := self.accumulators.pop(f"{f.name} rest", ""):
             self.emit(f"{into} += {rest} == {rest} ? {rest} : 0; /* beside an infinite sum it is no number */")
 
@@ -138,7 +139,7 @@ class CLoops(CStatements):
     def begin_partial(self, f: Flat) -> None:
         """A variable for the innermost loops of a reduction that goes on outside of them."""
         self.accumulators[f"{f.name} outside"] = self.accumulators[f.name]
-        self.begin_variable(f, f"{f.name}_partial")
+        self.begin_variable(f, self.names.part(f.name, "partial"))
 
     def end_partial(self, f: Flat) -> None:
         self.end_variable(f)

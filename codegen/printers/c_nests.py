@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.native.flat import Flat
-from codegen.native.schedule import Item, Loop, Schedule, flats_in, needs
-from codegen.printers.c_elements import variable
+from codegen.native.names import Names
+from codegen.native.schedule import Item, Loop, Schedule, flats_in
 from codegen.printers.c_loops import START, CLoops
+from codegen.program import Argument
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class Memory:
 class CBody(CLoops):
     """Prints the body of one function; collects the scratch memory that it needs."""
 
-    def __init__(self, plan: Schedule, root: dict[str, str], strided: frozenset[str]):
-        super().__init__(plan, root, strided)
+    def __init__(
+        self, plan: Schedule, root: dict[str, str], taken: tuple[Argument, ...], strided: frozenset[str], names: Names
+    ):
+        super().__init__(plan, root, taken, strided, names)
         self.scratch: list[Memory] = []
         self.totals: list[tuple[str, str]] = []
         self.streams = False
@@ -44,7 +47,8 @@ class CBody(CLoops):
         start = len(self.lines)
         for name, place in self.plan.places.items():
             if place.kind == "array" and not place.over:
-                self.emit(f"real *const {name} = {name}_parts + batch_thread * padded({self.count(place.axes)});")
+                parts, count = self.names.part(name, "parts"), self.count(place.axes)
+                self.emit(f"real *const {self.names.tensor(name)} = {parts} + batch_thread * padded({count});")
         with self.scope(loop.axis):
             self.nests(loop.body)
         if any("batch_thread " in line for line in self.lines[start:]):
@@ -98,7 +102,7 @@ class CBody(CLoops):
         sites = list(flats_in((loop,)))
         found = []
         for f, path in sites:
-            read_again = any(f.name in needs(g) and p != path and g.kind != "point" for g, p in sites if g is not f)
+            read_again = any(f.name in g.needs and p != path and g.kind != "point" for g, p in sites if g is not f)
             along = path[-1].innermost and (*self.path, *(loop.axis for loop in path)) == f.index
             if f.kind == "map" and self.plan.places[f.name].kind == "result" and along and not read_again:
                 found.append(f)
@@ -109,7 +113,7 @@ class CBody(CLoops):
     def row_loop(self, chain: list[Loop], private: list[Flat]) -> None:
         """The rows of a nest; in blocks, where they are added up."""
         blocked = [f for f in private if f.index]
-        self.totals += [(f"{f.name}_totals", self.count(f.index)) for f in private]
+        self.totals += [(self.names.part(f.name, "totals"), self.count(f.index)) for f in private]
         kept = dict(self.accumulators)
         collapse = f" collapse({len(chain)})" if len(chain) > 1 else ""
         self.emit(f"#pragma omp parallel for num_threads(threads) schedule(static){collapse}")
@@ -129,21 +133,22 @@ class CBody(CLoops):
         self.accumulators = kept
 
     def begin_blocks(self, loop: Loop, blocked: list[Flat], private: list[Flat]) -> None:
-        axis, size = variable(loop.axis), self.size(loop.axis)
+        axis, size = self.names.index(loop.axis), self.size(loop.axis)
         self.helper("block_rows")
         self.helper("fill")
         self.emit(f"for (int64_t first = 0; first < {size}; first += block_rows({size}, threads)) {{")
         self.emit(f"const int64_t last = smallest(first + block_rows({size}, threads), {size});")
         self.thread_memory(loop, private)
         for f in blocked:
-            self.emit(f"fill({f.name}_block, {self.count(f.index)}, {START[f.kind]});")
+            self.emit(f"fill({self.names.part(f.name, 'block')}, {self.count(f.index)}, {START[f.kind]});")
         self.emit(f"for (int64_t {axis} = first; {axis} < last; ++{axis}) {{")
 
     def end_blocks(self, blocked: list[Flat]) -> None:
         self.emit("}")
         for f in blocked:
             self.helper(f"{_combined(f)}_block")
-            self.emit(f"{_combined(f)}_block({f.name}_total, {f.name}_block, {self.count(f.index)});")
+            total, block = self.names.part(f.name, "total"), self.names.part(f.name, "block")
+            self.emit(f"{_combined(f)}_block({total}, {block}, {self.count(f.index)});")
         self.emit("}")
 
     def thread_memory(self, loop: Loop, private: list[Flat]) -> None:
@@ -155,21 +160,28 @@ class CBody(CLoops):
         self.helper("thread_number")
         self.helper("padded")
         for f in rows.values():
-            self.thread_row(f"{f.name}_row", f"{f.name}_rows", self.count(self.plan.places[f.name].axes))
+            self.thread_row(f, "row", self.count(self.plan.places[f.name].axes))
         for f in self.streamed:
-            self.thread_row(f"{f.name}_buffer", f"{f.name}_buffers", self.size(f.index[-1]), only="streaming")
+            self.thread_row(f, "buffer", f"streaming ? {self.size(f.index[-1])} : 0")
         for f in private:
-            self.emit(f"double *const {f.name}_total = {f.name}_totals + thread * padded({self.count(f.index)});")
-            self.accumulators[f.name] = f"*{f.name}_total"
+            self.thread_total(f, self.count(f.index))
             if f.index:
-                self.thread_row(f"{f.name}_block", f"{f.name}_blocks", self.count(f.index))
-                self.accumulators[f.name] = f"{f.name}_block[{self.flat_index(f.index)}]"
+                block = self.thread_row(f, "block", self.count(f.index))
+                self.accumulators[f.name] = f"{block}[{self.flat_index(f.index)}]"
 
-    def thread_row(self, name: str, rows: str, count: str, only: str = "") -> None:
-        count = f"{only} ? {count} : 0" if only else count
+    def thread_total(self, f: Flat, count: str) -> None:
+        """Point to the thread's total of a sum over the rows, which takes what is added up."""
+        total, totals = self.names.part(f.name, "total"), self.names.part(f.name, "totals")
+        self.emit(f"double *const {total} = {totals} + thread * padded({count});")
+        self.accumulators[f.name] = f"*{total}"
+
+    def thread_row(self, f: Flat, kind: str, count: str) -> str:
+        """Point to the thread's row, buffer or block of a value; its name."""
+        name, rows = self.names.part(f.name, kind), self.names.part(f.name, f"{kind}s")
         if all(m.name != rows for m in self.scratch):
             self.scratch.append(Memory(rows, count))
         self.emit(f"real *const {name} = {rows} + thread * padded({count});")
+        return name
 
     def end_of_row(self) -> None:
         """Bring what was written beside the results into them."""
@@ -181,14 +193,14 @@ class CBody(CLoops):
     def stream(self, f: Flat, place: str, count: str) -> None:
         self.streams = True
         self.helper("stream")
-        self.emit(f"if (streaming) stream({place}, {f.name}_buffer, {count});")
+        self.emit(f"if (streaming) stream({place}, {self.names.part(f.name, 'buffer')}, {count});")
 
     # ---- a single loop ---------------------------------------------------------------------------------------------------
 
     def chunks(self, loop: Loop, private: list[Flat]) -> None:
         """A nest of one loop: cut into chunks, so that threads share it and a chunk stays in the cache."""
         size, kept = self.size(loop.axis), dict(self.accumulators)
-        self.totals += [(f"{f.name}_totals", "1") for f in private]
+        self.totals += [(self.names.part(f.name, "totals"), "1") for f in private]
         self.helper("chunk")
         self.emit("#pragma omp parallel for num_threads(threads) schedule(static)")
         self.emit(f"for (int64_t first = 0; first < {size}; first += CHUNK) {{")
@@ -198,8 +210,7 @@ class CBody(CLoops):
             self.helper("padded")
             self.emit("const int thread = thread_number();")
         for f in private:
-            self.emit(f"double *const {f.name}_total = {f.name}_totals + thread * padded(1);")
-            self.accumulators[f.name] = f"*{f.name}_total"
+            self.thread_total(f, "1")
             self.begin_partial(f)
         with self.scope():
             self.point_to_chunks(loop)
@@ -213,10 +224,10 @@ class CBody(CLoops):
 
     def point_to_chunks(self, loop: Loop) -> None:
         """Pointers to the chunk of everything that a loop runs along."""
-        self.lines += [f"real {f.name}_buffer[CHUNK];" for f in self.streamed]
+        self.lines += [f"real {self.names.part(f.name, 'buffer')}[CHUNK];" for f in self.streamed]
         along = (access for f in loop.body if isinstance(f, Flat) for access in self.accesses(f) if access[1] == (loop.axis,))
         for name, _ in dict.fromkeys(along):
-            self.declare(name, (), f"{name}_first", f"{self.stored(name)[0]} + first")
+            self.declare(name, (), self.names.part(name, "first"), f"{self.stored(name)[0]} + first")
 
     # ---- totals ----------------------------------------------------------------------------------------------------------
 
@@ -227,10 +238,11 @@ class CBody(CLoops):
         divisor = f", {self.counted(f) if f.kind == 'mean' else '1'}" if kind == "sum" else ""
         place = self.stored(f.name)[0]
         if not f.index and self.plan.places[f.name].kind != "result":
-            self.emit(f"real {f.name};")
-            place = f"&{f.name}"
-            self.values[f.name, ()] = f.name
-        self.emit(f"{kind}_threads({place}, {f.name}_totals, threads, {self.count(f.index)}{divisor});")
+            value = self.values[f.name, ()] = self.names.tensor(f.name)
+            self.emit(f"real {value};")
+            place = f"&{value}"
+        totals = self.names.part(f.name, "totals")
+        self.emit(f"{kind}_threads({place}, {totals}, threads, {self.count(f.index)}{divisor});")
 
 
 def _combined(f: Flat) -> str:

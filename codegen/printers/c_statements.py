@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from codegen.native.flat import Flat, matrix_axes
-from codegen.native.schedule import Item, Loop, flats_in, needs
-from codegen.printers.c_elements import CElements, Indices, variable
+from codegen.native.schedule import Item, Loop, flats_in
+from codegen.printers.c_elements import CElements, Indices
 from derive import syntax as st
 from derive.unicode import language
 
@@ -34,15 +32,19 @@ class CStatements(CElements):
 
     def local(self, f: Flat) -> str:
         """The variable of a computed value: its own name, unless its memory or an argument is called that here."""
-        in_use = self.in_memory(f) and f.name in re.findall(r"\w+", self.element(f.name, f.index))
-        if not in_use and f.name not in self.arguments:
-            return f.name
-        return f"{f.name}_{'_'.join(map(variable, f.index))}" if f.index else f"{f.name}_value"
+        in_use = self.in_memory(f) and self.pointer(f) == self.names.tensor(f.name)
+        return self.at(f.name, f.index, "value") if in_use or f.name in self.arguments else self.names.tensor(f.name)
+
+    def pointer(self, f: Flat) -> str:
+        """What the element of a value is reached by: the pointer to its row, if one is known, or to its memory."""
+        at = self.inside(f.name, f.index)
+        return (self.rows.get((f.name, at[:-1])) if at else None) or self.stored(f.name)[0]
 
     def define(self, f: Flat) -> None:
-        code = self.spell.show(f.body)
+        number = f.name in self.spell.constants
+        code = self.spell.numbers.double(f.body) if number else self.spell.show(f.body)
         local = self.local(f)
-        self.emit(f"const real {local} = {code};")
+        self.emit(f"const {'double' if number else 'real'} {local} = {code};")
         self.values[f.name, f.index] = local
 
     def map(self, f: Flat) -> None:
@@ -59,7 +61,7 @@ class CStatements(CElements):
 
     def used_here(self, f: Flat) -> bool:
         """Whether another statement of the body, or an inner loop, reads the value."""
-        return any(f.name in needs(g) for g, _ in flats_in(self.body) if g is not f)
+        return any(f.name in g.needs for g, _ in flats_in(self.body) if g is not f)
 
     def correct(self, f: Flat) -> None:
         """Take the value away from the one entry that the labels name, or put it there."""
@@ -76,18 +78,18 @@ class CStatements(CElements):
         elif f.kind in ("sum", "mean"):
             self.emit(f"{into} += {code};")
         elif f"{f.name} is nan" in self.accumulators:
-            sign, term = ">" if f.kind == "max" else "<", f"{f.name}_term"
+            sign, term = ">" if f.kind == "max" else "<", self.names.part(f.name, "term")
             self.emit(f"const real {term} = {code};")
             self.emit(f"{into} = {term} {sign} {into} ? {term} : {into};")
-            self.emit(f"{into}_is_nan |= {term} != {term};")
+            self.emit(f"{self.accumulators[f'{f.name} is nan']} |= {term} != {term};")
         else:
             self.emit(f"{into} = {self.extreme(f)}({into}, {code});")
 
     def add_exactly(self, f: Flat, into: str, code: str) -> None:
         """Add a term, and what rounding takes from the sum to the rest of it. Source: Knuth, TAOCP volume 2, section 4.2.2."""
-        term, next_, back = f"{f.name}_term", f"{f.name}_next", f"{f.name}_back"
+        term, next_, back = (self.names.part(f.name, kind) for kind in ("term", "next", "back"))
         self.emit(f"const real {term} = {code}, {next_} = {into} + {term}, {back} = {next_} - {into};")
-        self.emit(f"{into}_rest += ({into} - ({next_} - {back})) + ({term} - {back});")
+        self.emit(f"{self.accumulators[f'{f.name} rest']} += ({into} - ({next_} - {back})) + ({term} - {back});")
         self.emit(f"{into} = {next_};")
 
     def extreme(self, f: Flat) -> str:
@@ -145,8 +147,9 @@ class CStatements(CElements):
             self.load_label(f.labels)
             label = self.labels[f.labels]
             self.emit(f"if ({label} < first || {label} >= last) continue;")
-            self.emit(f"real *const {into}_{label} = {into} + {label} * {width};")
-            self.add_row(f, f"{into}_{label}", rest)
+            row = self.at(f.name, (f.labels,), "row of the target")
+            self.emit(f"real *const {row} = {into} + {label} * {width};")
+            self.add_row(f, row, rest)
             self.lines.extend("}" for _ in outer)
         self.emit("}")
 
@@ -175,7 +178,13 @@ class CStatements(CElements):
 
 
 def _named(f: Flat) -> str:
-    return f"{f.name}[{', '.join(map(variable, f.index))}]" if f.index else f.name
+    return f"{f.name}[{', '.join(map(_written, f.index))}]" if f.index else f.name
+
+
+def _written(index: str) -> str:
+    """An index as :func:`language` writes it: ``n2`` for a second one of axis ``n``."""
+    axis = st.axis_of(index)
+    return axis if axis == index else f"{axis}{len(index) - len(axis) + 1}"
 
 
 def _described(f: Flat, whole: bool) -> str:
