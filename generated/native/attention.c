@@ -524,19 +524,19 @@ int PACKED(attention_forward)(const int64_t *size, void *const *data, const int6
  *     dq[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f])/sqrt(size(f))
  *     dk[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f])/sqrt(size(f))
  *
- * Takes do_[s, i, d], P[s, i, j], o[s, i, d], q[s, i, f], k[s, j, f], v[s, j, d].
+ * Takes do[s, i, d], P[s, i, j], o[s, i, d], q[s, i, f], k[s, j, f], v[s, j, d].
  * Writes dq[s, i, f], dk[s, j, f], dv[s, j, d].
  * May write dk over k.
  */
 int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int64_t size_j, int64_t size_f,
-                             const real *do_, const int64_t *do__strides, const real *P, const int64_t *P_strides,
+                             const real *do_, const int64_t *do_strides, const real *P, const int64_t *P_strides,
                              const real *o, const int64_t *o_strides, const real *q, const int64_t *q_strides,
                              const real *k, const int64_t *k_strides, const real *v, const int64_t *v_strides, real *dq,
                              real *dk, real *dv) {
     const int64_t P_stride_i = P_strides ? P_strides[1] : size_j;
     const int64_t P_stride_s = P_strides ? P_strides[0] : size_i * size_j;
-    const int64_t do__stride_i = do__strides ? do__strides[1] : size_d;
-    const int64_t do__stride_s = do__strides ? do__strides[0] : size_i * size_d;
+    const int64_t do_stride_i = do_strides ? do_strides[1] : size_d;
+    const int64_t do_stride_s = do_strides ? do_strides[0] : size_i * size_d;
     const int64_t v_stride_j = v_strides ? v_strides[1] : size_d;
     const int64_t v_stride_s = v_strides ? v_strides[0] : size_j * size_d;
     const int64_t o_stride_s = o_strides ? o_strides[0] : size_i * size_d;
@@ -561,31 +561,31 @@ int NAME(attention_backward)(int64_t size_s, int64_t size_i, int64_t size_d, int
         const int batch_thread = thread_number();
         real *const dS = dS_parts + batch_thread * padded(size_i * size_j);
 
-        /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
-        matmul(size_j, size_d, size_i, P + s * P_stride_s, 1, P_stride_i, do_ + s * do__stride_s, do__stride_i, 1,
+        /* dv[s, j, d] = sum[i](do[s, i, d]*P[s, i, j]) */
+        matmul(size_j, size_d, size_i, P + s * P_stride_s, 1, P_stride_i, do_ + s * do_stride_s, do_stride_i, 1,
                dv + s * (size_j * size_d), size_d);
 
-        /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
-        matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j, dS,
+        /* dP[s, i, j] = sum[d](do[s, i, d]*v[s, j, d]) */
+        matmul(size_i, size_j, size_d, do_ + s * do_stride_s, do_stride_i, 1, v + s * v_stride_s, 1, v_stride_j, dS,
                size_j);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
-            const real *const do__s_i = do_ + s * do__stride_s + i * do__stride_i;
+            const real *const do_s_i = do_ + s * do_stride_s + i * do_stride_i;
             const real *const o_s_i = o + s * o_stride_s + i * o_stride_i;
-            real sum_do__o = 0;
-#pragma omp simd reduction(+ : sum_do__o)
-            /* sum_do__o[s, i] = sum[d](do_[s, i, d]*o[s, i, d]) */
+            real sum_do_o = 0;
+#pragma omp simd reduction(+ : sum_do_o)
+            /* sum_do_o[s, i] = sum[d](do[s, i, d]*o[s, i, d]) */
             for (int64_t d = 0; d < size_d; ++d) {
-                sum_do__o += do__s_i[d] * o_s_i[d];
+                sum_do_o += do_s_i[d] * o_s_i[d];
             }
             const real *const P_s_i = P + s * P_stride_s + i * P_stride_i;
             real *const dP_i = dS + i * size_j;
             real *const dS_i = dS + i * size_j;
 #pragma omp simd
-            /* dS[s, i, j] = P[s, i, j]*(dP[s, i, j] - sum_do__o[s, i]) */
+            /* dS[s, i, j] = P[s, i, j]*(dP[s, i, j] - sum_do_o[s, i]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                dS_i[j] = P_s_i[j] * (dP_i[j] - sum_do__o);
+                dS_i[j] = P_s_i[j] * (dP_i[j] - sum_do_o);
             }
         }
 
@@ -651,20 +651,20 @@ int PACKED(attention_backward)(const int64_t *size, void *const *data, const int
  *     dq[s, i, f] = sum[j](dS[s, i, j]*k[s, j, f])/sqrt(size(f))
  *     dk[s, j, f] = sum[i](dS[s, i, j]*q[s, i, f])/sqrt(size(f))
  *
- * Takes q[s, i, f], k[s, j, f], v[s, j, d], do_[s, i, d].
+ * Takes q[s, i, f], k[s, j, f], v[s, j, d], do[s, i, d].
  * Writes o[s, i, d], dq[s, i, f], dk[s, j, f], dv[s, j, d].
  * May write dk over k.
  */
 int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t size_f, int64_t size_j, int64_t size_d,
                                      const real *q, const int64_t *q_strides, const real *k, const int64_t *k_strides,
                                      const real *v, const int64_t *v_strides, const real *do_,
-                                     const int64_t *do__strides, real *o, real *dq, real *dk, real *dv) {
+                                     const int64_t *do_strides, real *o, real *dq, real *dk, real *dv) {
     const int64_t q_stride_i = q_strides ? q_strides[1] : size_f;
     const int64_t q_stride_s = q_strides ? q_strides[0] : size_i * size_f;
     const int64_t k_stride_j = k_strides ? k_strides[1] : size_f;
     const int64_t k_stride_s = k_strides ? k_strides[0] : size_j * size_f;
-    const int64_t do__stride_i = do__strides ? do__strides[1] : size_d;
-    const int64_t do__stride_s = do__strides ? do__strides[0] : size_i * size_d;
+    const int64_t do_stride_i = do_strides ? do_strides[1] : size_d;
+    const int64_t do_stride_s = do_strides ? do_strides[0] : size_i * size_d;
     const int64_t v_stride_j = v_strides ? v_strides[1] : size_d;
     const int64_t v_stride_s = v_strides ? v_strides[0] : size_j * size_d;
     const int batch_threads = size_i * size_j < PARALLEL_ABOVE ? thread_count(size_s * size_i * size_j) : 1;
@@ -693,8 +693,8 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
         matmul(size_i, size_j, size_f, q + s * q_stride_s, q_stride_i, 1, k + s * k_stride_s, 1, k_stride_j, dS,
                size_j);
 
-        /* dP[s, i, j] = sum[d](do_[s, i, d]*v[s, j, d]) */
-        matmul(size_i, size_j, size_d, do_ + s * do__stride_s, do__stride_i, 1, v + s * v_stride_s, 1, v_stride_j, dP,
+        /* dP[s, i, j] = sum[d](do[s, i, d]*v[s, j, d]) */
+        matmul(size_i, size_j, size_d, do_ + s * do_stride_s, do_stride_i, 1, v + s * v_stride_s, 1, v_stride_j, dP,
                size_j);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -735,27 +735,27 @@ int NAME(attention_forward_backward)(int64_t size_s, int64_t size_i, int64_t siz
         matmul(size_i, size_d, size_j, dS, size_j, 1, v + s * v_stride_s, v_stride_j, 1, o + s * (size_i * size_d),
                size_d);
 
-        /* dv[s, j, d] = sum[i](do_[s, i, d]*P[s, i, j]) */
-        matmul(size_j, size_d, size_i, dS, 1, size_j, do_ + s * do__stride_s, do__stride_i, 1,
-               dv + s * (size_j * size_d), size_d);
+        /* dv[s, j, d] = sum[i](do[s, i, d]*P[s, i, j]) */
+        matmul(size_j, size_d, size_i, dS, 1, size_j, do_ + s * do_stride_s, do_stride_i, 1, dv + s * (size_j * size_d),
+               size_d);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t i = 0; i < size_i; ++i) {
-            const real *const do__s_i = do_ + s * do__stride_s + i * do__stride_i;
+            const real *const do_s_i = do_ + s * do_stride_s + i * do_stride_i;
             real *const o_s_i = o + s * (size_i * size_d) + i * size_d;
-            real sum_do__o = 0;
-#pragma omp simd reduction(+ : sum_do__o)
-            /* sum_do__o[s, i] = sum[d](do_[s, i, d]*o[s, i, d]) */
+            real sum_do_o = 0;
+#pragma omp simd reduction(+ : sum_do_o)
+            /* sum_do_o[s, i] = sum[d](do[s, i, d]*o[s, i, d]) */
             for (int64_t d = 0; d < size_d; ++d) {
-                sum_do__o += do__s_i[d] * o_s_i[d];
+                sum_do_o += do_s_i[d] * o_s_i[d];
             }
             real *const P_i = dS + i * size_j;
             real *const dP_i = dP + i * size_j;
             real *const dS_i = dS + i * size_j;
 #pragma omp simd
-            /* dS[s, i, j] = P[s, i, j]*(dP[s, i, j] - sum_do__o[s, i]) */
+            /* dS[s, i, j] = P[s, i, j]*(dP[s, i, j] - sum_do_o[s, i]) */
             for (int64_t j = 0; j < size_j; ++j) {
-                dS_i[j] = P_i[j] * (dP_i[j] - sum_do__o);
+                dS_i[j] = P_i[j] * (dP_i[j] - sum_do_o);
             }
         }
 

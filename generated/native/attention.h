@@ -25,12 +25,12 @@ int attention_forward_f64(int64_t size_s, int64_t size_i, int64_t size_f, int64_
                           const double *v, const int64_t *v_strides, double *o, double *P);
 
 int attention_backward_f32(int64_t size_s, int64_t size_i, int64_t size_d, int64_t size_j, int64_t size_f,
-                           const float *do_, const int64_t *do__strides, const float *P, const int64_t *P_strides,
+                           const float *do_, const int64_t *do_strides, const float *P, const int64_t *P_strides,
                            const float *o, const int64_t *o_strides, const float *q, const int64_t *q_strides,
                            const float *k, const int64_t *k_strides, const float *v, const int64_t *v_strides,
                            float *dq, float *dk, float *dv);
 int attention_backward_f64(int64_t size_s, int64_t size_i, int64_t size_d, int64_t size_j, int64_t size_f,
-                           const double *do_, const int64_t *do__strides, const double *P, const int64_t *P_strides,
+                           const double *do_, const int64_t *do_strides, const double *P, const int64_t *P_strides,
                            const double *o, const int64_t *o_strides, const double *q, const int64_t *q_strides,
                            const double *k, const int64_t *k_strides, const double *v, const int64_t *v_strides,
                            double *dq, double *dk, double *dv);
@@ -38,11 +38,11 @@ int attention_backward_f64(int64_t size_s, int64_t size_i, int64_t size_d, int64
 int attention_forward_backward_f32(int64_t size_s, int64_t size_i, int64_t size_f, int64_t size_j, int64_t size_d,
                                    const float *q, const int64_t *q_strides, const float *k, const int64_t *k_strides,
                                    const float *v, const int64_t *v_strides, const float *do_,
-                                   const int64_t *do__strides, float *o, float *dq, float *dk, float *dv);
+                                   const int64_t *do_strides, float *o, float *dq, float *dk, float *dv);
 int attention_forward_backward_f64(int64_t size_s, int64_t size_i, int64_t size_f, int64_t size_j, int64_t size_d,
                                    const double *q, const int64_t *q_strides, const double *k, const int64_t *k_strides,
                                    const double *v, const int64_t *v_strides, const double *do_,
-                                   const int64_t *do__strides, double *o, double *dq, double *dk, double *dv);
+                                   const int64_t *do_strides, double *o, double *dq, double *dk, double *dv);
 
 /* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
  * double precision), or NULL. */

@@ -190,8 +190,8 @@ __attribute__((always_inline)) static inline real real_exp(real x) {
  * one for (x + 1/2) erfcx(x) in (x - 6)/(x + 2) above. Chebyshev fits made at 50 digits. Largest error seen: 0.50 ULP
  * (float), 1.82 ULP (double). Below 0 it is 2 e^(x^2) - erfcx(-x), whose error grows with x^2.
  */
-__attribute__((always_inline)) static inline real real_erfcx(real x) {
-    const double a = fabs((double)x), b = a < 1e30 ? a : 1e30;
+__attribute__((always_inline)) static inline double erfcx_above_zero(double a) {
+    const double b = a < 1e30 ? a : 1e30;
     const double s = (a < 2 ? a : 2) - 1, t = (b - 6) / (b + 2);
     double near = 0x1.34ca0b1b503fep-34;
     near = near * s - 0x1.30de105b51b0fp-32;
@@ -235,7 +235,11 @@ __attribute__((always_inline)) static inline real real_erfcx(real x) {
     far = far * t - 0x1.8cf487ceedef7p-12;
     far = far * t - 0x1.4f43b485c0ffep-5;
     far = far * t + 0x1.34c2aabaffecbp-1;
-    const double y = a < 2 ? near : far / (a + 0.5);
+    return a < 2 ? near : far / (a + 0.5);
+}
+
+__attribute__((always_inline)) static inline real real_erfcx(real x) {
+    const double y = erfcx_above_zero(fabs((double)x));
     const real square = x * x;
     return x < 0 ? 2 * real_exp(square) - (real)y : (real)y;
 }

@@ -787,17 +787,17 @@ int NAME(makemore_forward)(int64_t size_n, int64_t size_b, int64_t size_v, int64
             logit_maxes_is_nan |= logit_maxes_term != logit_maxes_term;
         }
         if (logit_maxes_is_nan) logit_maxes = NAN;
-        real counts_sum_ = 0;
-#pragma omp simd reduction(+ : counts_sum_)
-        /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum_[n] =
+        real counts_sum = 0;
+#pragma omp simd reduction(+ : counts_sum)
+        /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum[n] =
          * sum[v](counts[n, v]) */
         for (int64_t v = 0; v < size_v; ++v) {
             const real norm_logits = logits_row[v] - logit_maxes;
             const real counts = real_exp(norm_logits);
             counts_row[v] = counts;
-            counts_sum_ += counts;
+            counts_sum += counts;
         }
-        const real counts_sum_inv = 1 / counts_sum_;
+        const real counts_sum_inv = 1 / counts_sum;
         real *const probs_n = streaming ? probs_buffer : probs + n * size_v;
 #pragma omp simd
         /* probs[n, v] = counts[n, v]*counts_sum_inv[n]; logprobs[n, v] = norm_logits[n, v] + log(counts_sum_inv[n]) */
@@ -1232,17 +1232,17 @@ int NAME(makemore_forward_backward)(int64_t size_n, int64_t size_b, int64_t size
                 logit_maxes_is_nan |= logit_maxes_term != logit_maxes_term;
             }
             if (logit_maxes_is_nan) logit_maxes = NAN;
-            real counts_sum_ = 0;
-#pragma omp simd reduction(+ : counts_sum_)
-            /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum_[n]
-             * = sum[v](counts[n, v]) */
+            real counts_sum = 0;
+#pragma omp simd reduction(+ : counts_sum)
+            /* norm_logits[n, v] = logits[n, v] - logit_maxes[n]; counts[n, v] = exp(norm_logits[n, v]); counts_sum[n] =
+             * sum[v](counts[n, v]) */
             for (int64_t v = 0; v < size_v; ++v) {
                 const real norm_logits = logits_row[v] - logit_maxes;
                 const real counts = real_exp(norm_logits);
                 counts_row[v] = counts;
-                counts_sum_ += counts;
+                counts_sum += counts;
             }
-            const real counts_sum_inv = 1 / counts_sum_;
+            const real counts_sum_inv = 1 / counts_sum;
             real *const dlogits_n = dlogits + n * size_v;
 #pragma omp simd
             /* probs[n, v] = counts[n, v]*counts_sum_inv[n]; logprobs[n, v] = norm_logits[n, v] +
