@@ -42,6 +42,7 @@ from derive.display import of_derivation
 from derive.latex import escape as latex_escape
 from derive.show import latex_document
 from derive.visible import lines_of, visible
+from generated.native import _build
 
 EQUATIONS = """\
 loss = hostile(x[n, d], t[n], eps=1e-5){0}
@@ -230,6 +231,12 @@ def test_a_literal_has_the_text_for_its_value(one: str, other: str) -> None:
 def test_a_docstring_shows_the_text_with_what_does_not_print_spelled_out(words: str) -> None:
     shown = ast.literal_eval(f'"""{escape.docstring(words)}"""')
     assert shown.replace("> >>", ">>>") == visible(words, lines=True)
+
+
+@given(st.text(max_size=40), st.sampled_from(['"', "\\", "??/", "\n", '"\n#include "x']))
+def test_the_path_of_a_source_is_one_string_to_the_compiler(words: str, attack: str) -> None:
+    path = _build._escaped((words + attack).encode("utf-8", "replace").decode())
+    assert tokens(f'#line 1 "{path}"')[2:] == ["1", f'"{path}"'] and path.isascii() and path.isprintable()
 
 
 def test_comments_of_the_author_are_shown() -> None:

@@ -316,7 +316,7 @@ def test_every_identifier_of_a_file_may_be_a_name_of_the_op(kinds: tuple[str, ..
 def test_every_identifier_of_a_file_may_be_the_name_of_the_op() -> None:
     for word in sorted({w for kind in PUBLIC for w in used(kind)}):
         try:
-            for kind in PUBLIC:
+            for kind in PUBLIC if word not in WORDS else ("numpy", "torch"):
                 assert_right(kind, op_called(word), word, small=True)
         except OpError as error:
             assert f"'{word}'" in str(error) and "\n" not in str(error)
