@@ -170,7 +170,7 @@ FOURS = [
     ("main", "int64_t", "size_t", "stdin"),
     ("n2", "d2", "e_total", "e_totals"),
     ("x_stride_n", "x", "x_stride_d", "x_values"),
-    ("t" * 300, "u" * 300, "t" * 300 + "_n", "v" * 299),
+    ("t" * 100, "u" * 100, "t" * 98 + "_n", "v" * 99),
 ]
 
 

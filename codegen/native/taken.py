@@ -39,7 +39,7 @@ FILE = frozenset(
     real_log real_tanh real_erf real_erfcx real_sinh real_cosh real_sigmoid erfcx_above_zero double_sign double_maximum
     double_minimum double_sigmoid double_erfcx REAL_BITS NAME PACKED PARALLEL_ABOVE STREAM_ABOVE OUT_OF_MEMORY
     LABEL_OUT_OF_RANGE NOT_CONTIGUOUS NOT_FIXED HEAD KEPT_BELOW spare borrow give_back CHUNK smallest padded thread_number
-    thread_count team_size block_rows fill square cube fourth sign larger smaller labels_in_range sum_block max_block
+    thread_count team_size block_rows fill square cube fourth sign larger smaller bounded labels_in_range sum_block max_block
     min_block sum_threads max_threads min_threads stream VECTOR_BYTES LANES PANEL GROUP BLAS_ABOVE IN_REGISTER lanes
     gemm_function gemm load_part store_part muladd tile pack_panel group panel_vectors plain_product blas_product matmul
     memcpy memset malloc free aligned_alloc atomic_exchange isnan int64_t uint32_t uint64_t uintptr_t size_t
