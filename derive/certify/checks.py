@@ -156,7 +156,8 @@ class Checker:
 
     def same_tree(self, tables: dict[str, Column], line: Line, expected: Column) -> str:
         trees = self.stage.trees(tables, self.computed.axes)
-        return self.stage.difference(expected, trees.table(line.tree, line.index), line.index)
+        sizes = partial(self.computed.magnitudes().sum, line.body, line.index)
+        return self.stage.difference(expected, trees.table(line.tree, line.index), line.index, sizes)
 
     def shown(self) -> Iterator[Check]:
         """Every line of the derivation as it is printed."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from derive import syntax as st
@@ -32,7 +32,8 @@ from derive.certify.sent import Sender
 from derive.certify.stage import Stage, reason_of
 from derive.derivation import Derivation, Line
 from derive.points import Point, interval, loops, random_of, shorten
-from derive.rounding import ACCURATE
+from derive.rounding import ACCURATE, COMMON
+from derive.terms import sum_reads
 
 __all__ = ["exact_checks", "residue_stage"]
 
@@ -46,10 +47,11 @@ Column = list[Any]
 
 def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[list[Check], Exact]:
     """The checks at one random point modulo one random prime, and how likely something false is to pass them."""
-    stage = residue_stage(derivation.op, seed)
-    if stage is None:
+    found = (_Modular(derivation, full, stage, seed) for stage in residue_stages(derivation.op, seed))
+    modular = next((m for m in found if m.defined()), None)
+    if modular is None:
         return [], Exact(random_prime(derivation.op.name, seed), skipped="no residues were found of which every root exists")
-    checks = list(_Modular(derivation, full, stage, seed).run())
+    checks, stage = list(modular.run()), modular.stage
     axes = {**stage.axes, **{d.name: d.index for d in (*derivation.stable, *derivation.chain, *full.stable, *full.chain)}}
     definitions: list[Bound] = [*full.stable, *full.chain, *derivation.stable, *derivation.chain, *derivation.lines]
     degrees = Degrees(stage.frame, axes, definitions)
@@ -59,14 +61,18 @@ def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[l
     return checks, Exact(numbers.p, tuple(stage.at.sizes.items()), bits)
 
 
-def residue_stage(op: st.Op, seed: int) -> Stage | None:
-    """The op at a random point modulo a random prime, at which every output has a value; None if none is found."""
+def residue_stages(op: st.Op, seed: int) -> Iterator[Stage]:
+    """The op at random points modulo a random prime, at which every output has a value; ever smaller ones."""
     p = random_prime(op.name, seed)
     for attempt in range(ATTEMPTS):
         stage = Stage(op, _draw(op, p, seed, attempt), Residues(p))
         if stage.finite():
-            return stage
-    return None
+            yield stage
+
+
+def residue_stage(op: st.Op, seed: int) -> Stage | None:
+    """The first of these; None if none is found."""
+    return next(residue_stages(op, seed), None)
 
 
 # ---- points -------------------------------------------------------------------------------------------------------------
@@ -111,15 +117,30 @@ def _bounded(op: st.Op, at: Point) -> Iterator[Sequence[object]]:
 class _Modular:
     def __init__(self, derivation: Derivation, full: Derivation, stage: Stage, seed: int):
         self.derivation, self.full, self.stage, self.seed = derivation, full, stage, seed
-        #: Steps that only change how values are rounded use identities of functions.
-        self.rational = not any(s.rule in ACCURATE for s in derivation.steps)
         known = {d.name for d in derivation.stable}
         self.forward = [*derivation.stable, *(d for d in derivation.forward if d.name not in known)]
+        self.chain = self.of_exponentials([*self.forward, *derivation.chain])
+        self.closed = self.of_exponentials([*self.forward, *derivation.lines])
+        self.plain = stage.values([*derivation.stable, *derivation.chain])
+
+    def defined(self) -> bool:
+        """Whether every forward value exists, as the equations are written and stabilised: no root is of what is no square."""
+        written = self.stage.values(self.full.forward)
+        tables = [(written, self.full.forward), (self.plain, self.derivation.stable), (self.chain, self.derivation.stable)]
+        return all(v == v for values, definitions in tables for d in definitions for v in values.table(d.name))
+
+    @cached_property
+    def rounded(self) -> frozenset[str]:
+        """The lines that some rule changed only for the sake of rounding, by an identity of functions, and what reads them."""
+        found = {s.name for s in self.derivation.steps if s.rule in ACCURATE or s.rule in COMMON}
+        for line in self.derivation.lines:  # each after those that it reads
+            if sum_reads(line.body) & found:
+                found.add(line.name)
+        return frozenset(found)
 
     def run(self) -> Iterator[Check]:
         yield from self.chain_rule()
-        if self.rational:
-            yield from self.lines()
+        yield from self.lines()
 
     def chain_rule(self) -> Iterator[Check]:
         values = self.stage.values([*self.full.forward, *self.full.lines])
@@ -135,29 +156,27 @@ class _Modular:
         return sender.missing(line.name, self.seed)
 
     def lines(self) -> Iterator[Check]:
-        derivation, stage = self.derivation, self.stage
-        chain = self.of_exponentials([*self.forward, *derivation.chain])
-        closed = self.of_exponentials([*self.forward, *derivation.lines])
-        sender = Sender(stage, derivation, stage.values([*derivation.stable, *derivation.chain]))
-        adjoints = {d.name for d in derivation.chain}
+        derivation = self.derivation
+        sender = Sender(self.stage, derivation, self.plain)
         for line in derivation.lines:
-            yield self.check("exact", line.name, partial(self.line, line, chain, closed))
+            yield self.check("exact", line.name, partial(self.line, line))
         if derivation.stable != self.full.stable:
-            for name in sorted(adjoints):
+            for name in sorted(d.name for d in derivation.chain):
                 yield self.check("exact chain rule", name, partial(sender.missing, name, self.seed))
 
-    def line(self, line: Line, chain: Values, closed: Values) -> str:
-        found = closed.table(line.name)
-        if reason := self.difference("the chain rule", found, chain.table(line.name), line.index):
-            return reason
+    def line(self, line: Line) -> str:
+        found = self.closed.table(line.name)
+        if line.name not in self.rounded:
+            if reason := self.difference("the chain rule", found, self.chain.table(line.name), line.index):
+                return reason
         for name in st.reads(line.tree):
-            closed.table(name)
-        tree = self.stage.trees(closed.tables, closed.axes).table(line.tree, line.index)
+            self.closed.table(name)
+        tree = self.stage.trees(self.closed.tables, self.closed.axes).table(line.tree, line.index)
         return self.difference("its tree", found, tree, line.index)
 
     def of_exponentials(self, definitions: Sequence[Any]) -> Values:
         stage = self.stage
-        return ExponentialValues(stage.frame, stage.numbers, stage.axes, stage.given, definitions)
+        return ExponentialValues(stage.frame, stage.numbers, stage.axes, stage.given, definitions, stage.labels)
 
     def difference(self, what: str, one: Column, other: Column, index: tuple[str, ...]) -> str:
         found = self.stage.difference(one, other, index)

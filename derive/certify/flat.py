@@ -44,7 +44,10 @@ class Bound(Protocol):
 
 
 class Values:
-    """The values of flat expressions; ``tables`` are the given tensors, whose ``axes`` are known."""
+    """The values of flat expressions.
+
+    ``tables`` are the given tensors, whose ``axes`` are known; ``labels`` those that are indices, as positions.
+    """
 
     def __init__(
         self,
@@ -53,8 +56,9 @@ class Values:
         axes: Mapping[str, tuple[str, ...]],
         tables: Mapping[str, list[Any]],
         definitions: Iterable[Bound],
+        labels: Mapping[str, list[int]] = {},
     ):
-        self.frame, self.numbers = frame, numbers
+        self.frame, self.numbers, self.labels = frame, numbers, labels
         self.definitions = {d.name: d for d in definitions}
         self.axes = {**axes, **{d.name: d.index for d in self.definitions.values()}}
         self.tables = dict(tables)
@@ -79,7 +83,7 @@ class Values:
     def replaced(self, body: Sum, name: str, table: list[Any], numbers: Numbers) -> Values:
         """Values for ``body`` in other numbers, in which one name has another table and all others stay as they are."""
         held = {n: self.table(n) for n in sum_reads(body)}
-        return Values(self.frame, numbers, self.axes, {**held, name: table}, ())
+        return Values(self.frame, numbers, self.axes, {**held, name: table}, (), self.labels)
 
     def magnitudes(self) -> Values:
         """The same names, with every term of an expression taken in absolute value, those inside sums too."""
@@ -191,7 +195,7 @@ class Values:
         if isinstance(index, str):
             return self.frame.coordinates(index, over)
         assert not isinstance(index, (int, Hole))
-        labels = self.table(index.name)
+        labels = self.labels[index.name]
         return pick(labels, self.places(index.name, index.index, over)) if index.index else labels * self.frame.count(over)
 
     def extremum(self, atom: Extremum) -> Array:
@@ -213,7 +217,7 @@ class Magnitudes(Values):
     """The sum of the absolute values of an expression's terms: what its rounding is relative to."""
 
     def __init__(self, of: Values):
-        super().__init__(of.frame, of.numbers, of.axes, {}, ())
+        super().__init__(of.frame, of.numbers, of.axes, {}, (), of.labels)
         self.of = of
 
     def table(self, name: str) -> list[Any]:

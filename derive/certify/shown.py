@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from functools import partial
 
 from derive import syntax as st
 from derive.certify.flat import Values
+from derive.certify.numbers import PART
 from derive.certify.stage import Stage
 from derive.certify.trees import Trees
 from derive.derivation import Derivation
@@ -57,6 +59,12 @@ def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]
         without = [k for k, v in enumerate(printed) if not stage.numbers.finite(v)]
         if len(without) < len(printed):
             printed = [here[k] if k in without else v for k, v in enumerate(printed)]
-        if reason := stage.difference(here, printed, row.index):
+        if reason := stage.difference(here, printed, row.index, partial(_rounding, trees, row.tree, len(printed))):
             return reason
     return ""
+
+
+def _rounding(trees: Trees, tree: st.Tree, count: int) -> list[Decimal]:
+    """What arithmetic of so many digits loses where large parts of a tree cancel."""
+    parts = [v.copy_abs() for v in trees.parts(tree) if isinstance(v, Decimal) and v.is_finite()]
+    return [max(parts) * PART] * count

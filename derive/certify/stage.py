@@ -32,19 +32,17 @@ class Stage:
         self.frame = Frame(at.sizes)
         self.axes = {t.name: t.axes for t in op.inputs} | {c.name: () for c in op.constants}
         self.axes |= {f"d{t.name}": t.axes for t in op.outputs}
-        labels = {t.name for t in op.inputs if t.integer}
-        self.given: dict[str, list[Any]] = {
-            name: list(column) if name in labels else [numbers.number(Fraction(v)) for v in column]
-            for name, column in at.tables.items()
-        }
+        self.given: dict[str, list[Any]] = {n: [numbers.number(Fraction(v)) for v in t] for n, t in at.tables.items()}
+        #: Labels as the positions that they are; ``given`` holds them as numbers, which equations may read too.
+        self.labels = {t.name: [int(v) for v in at.tables[t.name]] for t in op.inputs if t.integer}
 
     def trees(self, tables: Mapping[str, list[Any]] = {}, axes: Mapping[str, tuple[str, ...]] = {}) -> Trees:
         """An evaluator of trees that knows the given tensors, or in their place others."""
-        return Trees(self.frame, self.numbers, {**self.axes, **axes}, tables or self.given)
+        return Trees(self.frame, self.numbers, {**self.axes, **axes}, tables or self.given, self.labels)
 
     def values(self, definitions: Iterable[Bound]) -> Values:
         """The values of definitions made from the given tensors."""
-        return Values(self.frame, self.numbers, self.axes, self.given, definitions)
+        return Values(self.frame, self.numbers, self.axes, self.given, definitions, self.labels)
 
     @cached_property
     def author(self) -> Trees:

@@ -35,9 +35,16 @@ class Node:
 class Trees:
     """Evaluates equations over named tensors; ``nodes`` holds what is known by name."""
 
-    def __init__(self, frame: Frame, numbers: Numbers, axes: Mapping[str, tuple[str, ...]], tables: Mapping[str, list[Any]]):
-        """``tables`` are the given tensors, whose ``axes`` are known; those of labels hold integers."""
-        self.frame, self.numbers = frame, numbers
+    def __init__(
+        self,
+        frame: Frame,
+        numbers: Numbers,
+        axes: Mapping[str, tuple[str, ...]],
+        tables: Mapping[str, list[Any]],
+        labels: Mapping[str, list[int]] = {},
+    ):
+        """``tables`` are the given tensors, whose ``axes`` are known; ``labels`` those that are indices, as positions."""
+        self.frame, self.numbers, self.labels = frame, numbers, labels
         self.nodes = {name: Node(Array(axes[name], values)) for name, values in tables.items()}
 
     def know(self, name: str, index: tuple[str, ...], values: list[Any]) -> None:
@@ -52,6 +59,10 @@ class Trees:
     def table(self, tree: st.Tree, index: tuple[str, ...]) -> list[Any]:
         """An expression at every position of its free indices, which ``index`` holds."""
         return self.frame.spread(self.value(tree).array, index)
+
+    def parts(self, tree: st.Tree) -> list[Any]:
+        """The values of an expression and of everything that it is computed from: what its rounding is relative to."""
+        return [v for node in _in_order([self.value(tree)]) for v in node.array.values]
 
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
@@ -159,7 +170,7 @@ class Trees:
         """An index at every position of several: its own value, or the label that is read."""
         if isinstance(index, str):
             return self.frame.coordinates(index, over)
-        own, labels = self.nodes[index.name].array
+        own, labels = self.nodes[index.name].array.over, self.labels[index.name]
         if not own:
             return labels * self.frame.count(over)
         return pick(labels, self.frame.gathered(own, [self.position(i, over) for i in index.index]))
