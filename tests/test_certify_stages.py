@@ -124,7 +124,7 @@ def test_factor(op: str, monkeypatch: Patch) -> None:
         return {f: e for f, e in powers.items() if not (isinstance(f, Size) and e < 0)}
 
     changed(monkeypatch, factor, "_as_means", lost)
-    assert first(certified(op)) == "factor"
+    assert first(certified(op)) in ("factor", "shown")  # the trees of the result, or those of a step before it
 
 
 def test_what_is_printed(monkeypatch: Patch) -> None:

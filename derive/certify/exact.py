@@ -166,9 +166,9 @@ class _Modular:
 
     def line(self, line: Line) -> str:
         found = self.closed.table(line.name)
-        if line.name not in self.rounded:
-            if reason := self.difference("the chain rule", found, self.chain.table(line.name), line.index):
-                return reason
+        whole = line.name not in self.rounded
+        if whole and (reason := self.difference("the chain rule", found, self.chain.table(line.name), line.index)):
+            return reason
         for name in st.reads(line.tree):
             self.closed.table(name)
         tree = self.stage.trees(self.closed.tables, self.closed.axes).table(line.tree, line.index)

@@ -66,7 +66,7 @@ def without_value(
         for judge, rest in ((reference, definitions[1]), (own, closed[1])):
             for d in rest:
                 judge.define(d)
-        for name in (f"d{t.name}" for t in op.differentiable):
+        for name in [f"d{t.name}" for t in op.differentiable if f"d{t.name}" in own.exact]:
             read = atom_sum(Read(name, own.exact[name].index))
             before, after = (judge.errors(read, own.exact[name].index, read).finite for judge in (reference, own))
             each = max(len(before) // len(own.kinds), 1)
