@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: The checks of a stage; all others are named as the rule of a step is.
 STAGES = {"flatten", "differences", "condition", "forward", "closed form", "factor", "shown", "full"}
-STAGES |= {"exact", "exact full", "exact chain rule"}
+STAGES |= {"exact", "exact full", "exact chain rule", "strained"}
 
 
 def certified(text: str, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
@@ -197,7 +197,7 @@ def test_a_certificate_of_nothing_does_not_pass() -> None:
 def test_the_text_of_a_certificate_holds_no_measured_number() -> None:
     certificate = certify(derive.derive(derive.load("linear")))
     read = json.loads(certificate.to_json())
-    assert list(read) == ["op", "passed", "tolerance", "points", "exact", "checks"]
+    assert list(read) == ["op", "passed", "tolerance", "points", "exact", "strained", "checks"]
     assert read["points"][0] == {"seed": 0, "sizes": {"s": 3, "k": 4, "h": 2}}
     for draw in read["exact"]:
         assert 2**60 < draw["prime"] < 2**61 and set(draw["sizes"]) == {"s", "k", "h"}

@@ -369,7 +369,7 @@ def test_what_is_no_positive_sum_of_exponentials_is_left_alone(text: str) -> Non
     derivation = derived(text)
     assert not shifts(derivation)
     written = {d.name: d.body for d in derivation.written}
-    assert {d.name: d.body for d in derivation.forward if d.name in written} == written
+    assert {d.name: d.body for d in derivation.stable if d.name in written} == written
 
 
 def test_weights_that_are_positive_are_summed_with_the_shift() -> None:

@@ -148,7 +148,6 @@ def test_statements_of_other_languages_are_answered_with_the_way_out(statement: 
         ("y = f(x, eps=1/2)\ny = x", "written out: 0.5 instead of 1/2"),
         ("y = f(eps=1, x)\ny = x", "the tensors come before the constants"),
         ("y = f(x, lambda=0.1)\ny = x", "write 'lam'"),
-        ("y[n] = f(x[n], out=1)\ny[n] = x[n]", "write 'out_', say"),
         ("f(x) = x**2", "axes stand in square brackets"),
         ("y = f(x, e=0)\ny = layernorm(x, x, x, eps=e)", "'x' of 'layernorm' has the axes [*s, d], 'x' is given with 0"),
         ("y[n] = f(x[n], e=0)\ny[n] = layernorm(x[n], x[n], x[n], eps=e)", "the default e=0 breaks the assumption e > 0"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 
 from derive import show, syntax
 from derive.derivation import Derivation, Line, Step
+from derive.errors import OpError
 from derive.flatten import Definition
 from derive.latex import equation_lines, escape, latex, left_side, width
 from derive.parse import parse
@@ -219,7 +220,11 @@ def _power(base: float, exp: float) -> float:
 @settings(max_examples=150, deadline=None)
 @given(some.recursive(_LEAVES, _nodes, max_leaves=8))
 def test_the_parser_reads_back_what_the_printer_writes(tree: Tree) -> None:
-    back = parse(_SIGNATURE + language(tree)).equations[0].rhs
+    try:
+        back = parse(_SIGNATURE + language(tree)).equations[0].rhs
+    except OpError as error:
+        assert "has no value" in str(error)  # the root of a negative number, say
+        return
     for n in range(2):
         assert value(back, {"n": n}) == pytest.approx(value(tree, {"n": n}), rel=1e-9, abs=1e-9)
 

@@ -57,7 +57,7 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certific
     exact: list[Check] = []
     for found, _ in draws:
         exact = merged(exact, found)
-    found = _strained(derivation)
+    found = _strained(derivation) if seeds else []
     return Certificate(
         op.name, tuple(seeds), tuple(sizes), (*checks, *exact, *found), tuple(draw for _, draw in draws), strained_kinds(op)
     )

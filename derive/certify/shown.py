@@ -57,8 +57,7 @@ def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]
         printed = trees.table(row.tree, row.index)
         # As printed, 0 in front of what does not exist has no value; in flat terms what a condition leaves out is not there.
         without = [k for k, v in enumerate(printed) if not stage.numbers.finite(v)]
-        if len(without) < len(printed):
-            printed = [here[k] if k in without else v for k, v in enumerate(printed)]
+        printed = [here[k] if k in without else v for k, v in enumerate(printed)]
         if reason := stage.difference(here, printed, row.index, partial(_rounding, trees, row.tree, len(printed))):
             return reason
     return ""
