@@ -38,7 +38,7 @@ def hoist(flats: tuple[Flat, ...], taken: Iterable[str] = ()) -> tuple[Flat, ...
 def _hoisted(tree: st.Tree, loops: tuple[str, ...], lift: Callable[[st.Tree], st.Tree]) -> st.Tree:
     if isinstance(tree, st.Neg):
         return st.Neg(_hoisted(tree.arg, loops, lift))
-    if _invariant(tree, loops):
+    if _invariant(tree, loops) and not isinstance(tree, st.Compare | st.Match):  # a condition is no number, its sides are
         return lift(tree) if operations(tree) else tree
     if isinstance(tree, st.Mul | st.Add):
         rows = [a for a in tree.args if _invariant(a, loops) or not st.free_indices(a)]
