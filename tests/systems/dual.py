@@ -13,6 +13,7 @@ import numpy as np
 #: Values that differ by less than this part of their terms are neither equal nor told apart: another order of addition may
 #: decide a comparison otherwise.
 NEAR = 1e-4
+ABSORBED = 1e-8
 #: What is exact is a multiple of 2**-10 below 2**14, so float32 holds it too.
 GRID, REACH = 1024.0, 16384.0
 
@@ -53,6 +54,8 @@ class Dual:
     def __add__(self, other: Dual) -> Dual:
         if not isinstance(other, Dual):
             return NotImplemented  # an array takes over
+        if self.absorbs(other) or other.absorbs(self):
+            raise BadPoint("a term that is lost beside a constant one")
         out = Dual(
             self.value + other.value,
             self.slopes + other.slopes,
@@ -62,6 +65,14 @@ class Dual:
             False,
         )
         return out.rounded() if self.exact and other.exact else out
+
+    def absorbs(self, other: Dual) -> bool:
+        """Whether all that depends on the inputs is hardly seen in the sum, as in ``1 + exp(-40)``.
+
+        Derivatives that are read from such a sum are rounded to nothing, in every library.
+        """
+        small = 0 < abs(other.value) < ABSORBED * abs(self.value) < 1e4 * ABSORBED
+        return small and not self.slopes.any() and bool(other.slopes.any())
 
     def __sub__(self, other: Dual) -> Dual:
         if not isinstance(other, Dual):
