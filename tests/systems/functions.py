@@ -23,7 +23,7 @@ SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float, float], float
     "expm1": (math.expm1, lambda x, y: math.exp(x)),
     "log": (math.log, lambda x, y: 1 / x),
     "log1p": (math.log1p, lambda x, y: 1 / (1 + x)),
-    "tanh": (math.tanh, lambda x, y: 1 / math.cosh(x) ** 2),
+    "tanh": (math.tanh, lambda x, y: 1 / math.cosh(x) ** 2 if abs(x) < 350 else 0.0),
     "sinh": (math.sinh, lambda x, y: math.cosh(x)),
     "cosh": (math.cosh, lambda x, y: math.sinh(x)),
     "sin": (math.sin, lambda x, y: math.cos(x)),
