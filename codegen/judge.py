@@ -56,17 +56,20 @@ class Trial:
 def judge(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
     """How the kernels of a module differ from the equations, in float64, at one random point for every seed.
 
-    Each ``*s`` stands for one axis and then for two, and torch's differentiable op is judged with its kernels.
+    Each ``*s`` stands for one axis and then for two, what is float32 must stay so, and torch's differentiable op is judged with
+    its kernels.
     """
     largest = 0.0
     for trial in filter(None, (_trial(kernel.op, seed) for seed in seeds)):
         for split in _splits(kernel.op):
             try:
-                found = _results(kernel, module, backend, trial, split)
+                found = _results(kernel, module, backend, trial, split, np.float64)
+                narrow = _results(kernel, module, backend, trial, split, np.float32)
             except Exception as error:  # whatever an emitted kernel may raise
                 return Verdict(math.inf, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{_at(trial)}")
-            for name, value in found:
+            for (name, value), (_, other) in zip(found, narrow, strict=True):
                 off, reason = _difference(kernel, trial, split, name, np.asarray(value))
+                reason = reason or _promoted(name, np.asarray(other), np.float32)
                 if reason:
                     return Verdict(math.inf, reason + _at(trial))
                 largest = max(largest, off)
@@ -115,15 +118,18 @@ def _shape(trial: Trial, axes: Sequence[str], split: bool) -> tuple[int, ...]:
 # ---- runs -------------------------------------------------------------------------------------------------------------------
 
 
-def _results(kernel: Kernel, module: ModuleType, backend: str, trial: Trial, split: bool) -> list[tuple[str, Any]]:
+def _results(kernel: Kernel, module: ModuleType, backend: str, trial: Trial, split: bool, dtype: type) -> list[tuple[str, Any]]:
     """Every output and gradient with its name; in torch also the gradients through the differentiable op."""
     op, torch = kernel.op, backend == "torch"
     axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in op.outputs}
-    values = {n: v.reshape(_shape(trial, axes[n], split)) if n in axes else float(v) for n, v in trial.given.items()}
-    values = {n: _tensor(v) if torch and n in axes else v for n, v in values.items()}
-    outputs, saved = getattr(module, kernel.forward.name)(*_arguments(kernel.forward, values))
-    known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
-    gradients = getattr(module, kernel.backward.name)(*_arguments(kernel.backward, known))
+    values: dict[str, Any] = {}
+    for name, v in trial.given.items():
+        array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, axes.get(name, ()), split))
+        values[name] = float(v) if name not in axes else _tensor(array) if torch else array
+    with np.errstate(all="ignore"):
+        outputs, saved = getattr(module, kernel.forward.name)(*_arguments(kernel.forward, values))
+        known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
+        gradients = getattr(module, kernel.backward.name)(*_arguments(kernel.backward, known))
     found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
     found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
     return found + (list(_through_autograd(kernel, module, values)) if torch else [])
@@ -169,13 +175,18 @@ def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any
     shape = _shape(trial, axes[name], split)
     if found.shape != shape:
         return math.inf, f"{name} has the shape {found.shape} instead of {shape}"
-    if found.dtype != np.float64:
-        return math.inf, f"{name} is {found.dtype} where the arguments are float64"
+    if promoted := _promoted(name, found, np.float64):
+        return math.inf, promoted
     expected = trial.expected[name]
     off, largest = _distance(found.reshape(expected.shape), expected), _largest(expected)
     if off <= OWN * largest or off <= _allowance(kernel, trial, name):
         return off / largest if largest else 0.0, ""
     return math.inf, f"{name} is off by {off:.3g}, where its largest entry is {largest:.3g}"
+
+
+def _promoted(name: str, found: Any, dtype: type) -> str:
+    """That a result has another type than the arguments, or nothing."""
+    return "" if found.dtype == dtype else f"{name} is {found.dtype} where the arguments are {np.dtype(dtype)}"
 
 
 def _distance(a: Any, b: Any) -> float:

@@ -135,7 +135,7 @@ class _Function:
         return self.collapsed and any(self.op.stars & set(s.index) for s in self.program.statements if s.fate != "temporary")
 
     def specs(self, *, labels: bool) -> str:
-        chosen = [a for a in self.program.arguments if (a.labels is not None) == labels and (a.axes or labels)]
+        chosen = [a for a in self.program.arguments if (a.labels is not None) == labels]
         return ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in chosen)
 
     def spec(self, axes: tuple[str, ...]) -> str:
@@ -182,9 +182,11 @@ class _Function:
         like = next((a.name for a in self.floating() if a.axes), None)
         scalars = [a.name for a in self.floating() if not a.axes]
         if like is None:
-            self.helpers.add("_scalars")
-            return [f"{', '.join(scalars)}{',' * (len(scalars) == 1)} = _scalars({', '.join(scalars)})"]
-        return [f"{s} = np.asarray({s}, dtype={like}.dtype)" for s in scalars]
+            self.helpers |= {"_scalar", "_scalars"}
+            given = ", ".join(f"{s}={s}" for s in scalars)
+            return [f"{', '.join(scalars)}{',' * (len(scalars) == 1)} = _scalars({given})"]
+        self.helpers |= {"_scalar"} if scalars else set()
+        return [f'{s} = _scalar("{s}", {s}, {like}.dtype)' for s in scalars]
 
     def widened(self) -> list[str]:
         """Half precision is computed in float32, and an accurate variant in float64."""

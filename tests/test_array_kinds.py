@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from codegen.depth import shallow
-from codegen.layout import PRINTERS
+from codegen.layout import PRINTERS, lay_out
 from codegen.program import Argument, Program, Statement
+from codegen.render import render_file
 from codegen.verify import run_kernel
 from derive import syntax as st
 from derive.errors import OpError
@@ -231,3 +232,75 @@ def test_a_polynomial_of_high_degree_is_nested_no_deeper_than_python_reads(backe
     for k in range(220):
         wanted = (k % 7 - 3) / 2 + given * wanted
     np.testing.assert_allclose(np.asarray(scope["y"]), wanted, rtol=1e-12)
+
+
+# ---- scalars and labels ---------------------------------------------------------------------------------------------------
+
+LABELLED = {
+    "a label without axes": (
+        "y = f(x[a], t)\nt in a\ny = exp(x[t])",
+        [(4,)],
+        lambda x, t: torch.exp(x[t]),
+    ),
+    "one that picks the middle axis": (
+        "y[n, m] = f(x[n, a, m], t)\nt in a\ny[n, m] = x[n, t, m]**2",
+        [(3, 4, 2)],
+        lambda x, t: x[:, t] ** 2,
+    ),
+    "one behind a star": (
+        "y[*s] = f(x[*s, a], t)\nt in a\ny[*s] = x[*s, t]**2",
+        [(3, 2, 4)],
+        lambda x, t: x[..., t] ** 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", LABELLED)
+def test_a_label_may_have_no_axes(name: str, backend: str) -> None:
+    text, shapes, reference = LABELLED[name]
+    for label in (0, 3):
+        judge(text, backend, reference, [*normal(*shapes), torch.tensor(label)])
+
+
+SCATTERED = {
+    "beside factors": (
+        "y[d] = f(x[v, d], t[n], w[n], k)\nt[n] in v\ny[d] = k*sum[n](x[t[n], d]*w[n])**2",
+        lambda x, t, w, k: k * (x[t] * w[:, None]).sum(0) ** 2,
+    ),
+    "beside another term": (
+        "y = f(x[v, d], t[n], w[n], k)\nt[n] in v\ny = sum[n, d](exp(x[t[n], d])*w[n]) + k*sum[v, d](x[v, d]**3)",
+        lambda x, t, w, k: (torch.exp(x[t]) * w[:, None]).sum() + k * (x**3).sum(),
+    ),
+    "transposed": (
+        "y[d] = f(x[d, v], t[n], w[n], k)\nt[n] in v\ny[d] = sum[n](tanh(x[d, t[n]])*w[n]*k)",
+        lambda x, t, w, k: (torch.tanh(x[:, t]) * w * k).sum(1),
+    ),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", SCATTERED)
+def test_what_labels_scatter_is_added_row_by_row_wherever_it_stands(name: str, backend: str) -> None:
+    """And not as a matrix of zeros and ones, whose memory is that of labels times rows."""
+    text, reference = SCATTERED[name]
+    shape = (2, 5) if name == "transposed" else (5, 2)
+    x, w, k = normal(shape, (7,), ())
+    judge(text, backend, reference, [x, torch.tensor([0, 4, 4, 2, 0, 0, 1]), w, k])
+    source = render_file(lay_out(kernel(text), backend, "a test"), backend)
+    kernels = source[: source.index("\ndef _")]
+    assert ("_scatter_add(" if backend == "numpy" else "index_add(") in kernels and "arange" not in kernels
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_scalar_is_no_array(backend: str) -> None:
+    """Which would be repeated without a word."""
+    wrong = np.ones(3) if backend == "numpy" else torch.ones(3, dtype=torch.float64)
+    right = wrong[0]
+    made = module("y[n] = f(x[n], k)\ny[n] = k*x[n]", backend)
+    assert made.f_forward(wrong, right)[0].shape == (3,)
+    with pytest.raises(ValueError, match="^k must"):
+        made.f_forward(wrong, wrong)
+    made = module("z = f(a, b)\nz = a*exp(b)", backend)
+    with pytest.raises(ValueError, match="^b must"):
+        made.f_forward(right, wrong)

@@ -12,6 +12,7 @@ from codegen.printers.contraction import Contraction
 from codegen.printers.numerals import MATH, double, is_count, is_literal, literal_value, number
 from codegen.printers.one_hot import OneHot, product
 from codegen.printers.products import Products
+from codegen.printers.scatter import Scatter
 from codegen.printers.spelling import call, compared, negated, power, quotient, total
 from codegen.printers.spelling import product as multiplied
 from codegen.program import Statement
@@ -30,9 +31,6 @@ class ArrayPrinter(Products):
 
     def statement(self, s: Statement) -> list[str]:
         """The lines that compute one statement."""
-        scatter = self.scatter(s)
-        if scatter is not None:
-            return scatter
         value = self.value(s.tree, s.index)
         if any(i not in value.axes for i in s.index):
             return [f"{s.name} = {self.filled(value, s)}"]
@@ -48,35 +46,6 @@ class ArrayPrinter(Products):
         if value.number:
             return self.full(value.text, s.index)
         return self.spread(self.fit(value, s.index), s.index)
-
-    def scatter(self, s: Statement) -> list[str] | None:
-        """``dtable[v, d] = sum[s](dy[s, d] * [v = t[s]])`` as a scatter-add; None if the statement is something else."""
-        tree = s.tree
-        if not (isinstance(tree, st.Reduce) and tree.kind == "sum" and s.index):
-            return None
-        factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
-        for f in factors:
-            labels = self.scattered(f, s.index[0])
-            if labels is not None:
-                return self.scatter_of(s, tree, labels, tuple(g for g in factors if g is not f))
-        return None
-
-    def scattered(self, factor: st.Tree, target: str) -> st.Lookup | None:
-        """The labels in the condition that an index is theirs."""
-        if not (isinstance(factor, st.Indicator) and isinstance(factor.cond, st.Match) and factor.cond.equal):
-            return None
-        a, b = factor.cond.left, factor.cond.right
-        labels = b if a == target else a if b == target else None
-        return labels if isinstance(labels, st.Lookup) and self.is_simple(labels) else None
-
-    def scatter_of(self, s: Statement, tree: st.Reduce, labels: st.Lookup, rest: tuple[st.Tree, ...]) -> list[str] | None:
-        if set(labels.index) != set(tree.index) or any(s.index[0] in st.free_indices(g) for g in rest):
-            return None
-        order = (*map(str, labels.index), *s.index[1:])
-        value = self.value(product(rest) if rest else st.Num(ONE), order)
-        if set(value.axes) != set(order):
-            return None
-        return self.scatter_add(s, labels, len(labels.index), self.ordered(value, order).text)
 
     def corrected(self, s: Statement) -> list[str] | None:
         """``k*(a - b*[c = t[n]])``: scale ``a``, then correct the one entry of each row that its label names."""
@@ -174,8 +143,8 @@ class ArrayPrinter(Products):
     def applied(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
         """A function; of numbers that nobody knows yet, it is one of an array without axes."""
         values = [self.value(a, order) for a in args]
-        if all(v.number for v in values) and all(map(is_literal, args)):
-            return Value(call(MATH[head], *(v.text for v in values)), number=True)
+        if all(v.number for v in values) and (spelling := self.of_numbers(head, args)):
+            return Value(call(spelling, *(v.text for v in values)), number=True)
         if head == "where":
             condition, a, b = values
             return self.called(self.function(head), [condition, *self.floating([a, b])], order)
@@ -183,6 +152,13 @@ class ArrayPrinter(Products):
         if head in ("maximum", "minimum"):
             return self.extreme(head, values[0], values[1], order)
         return self.called(self.function(head), values, order)
+
+    def of_numbers(self, head: str, args: tuple[st.Tree, ...]) -> str:
+        """Python's own function, where it has a value for whatever these numbers may be; else ""."""
+        if all(map(is_literal, args)):
+            return MATH[head]
+        lengths = not any(n for a in args for n in st.reads(a))
+        return "abs" if head == "abs" else head[:3] if head in ("maximum", "minimum") and lengths else ""
 
     def power(self, base: st.Tree, e: Fraction, order: Sequence[str]) -> Value:
         v = self.value(base, order)
@@ -204,6 +180,9 @@ class ArrayPrinter(Products):
     # ---- reductions ------------------------------------------------------------------------------------------------
 
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
+        scatter = Scatter.of(tree)
+        if scatter is not None and (scattered := self.scattered(scatter, order)) is not None:
+            return scattered
         contraction = Contraction.of(tree)
         if contraction is not None:
             return self.contraction(contraction, tree, order)
@@ -219,6 +198,17 @@ class ArrayPrinter(Products):
         layout = tuple(None if a in tree.index else a for a in body.axes)
         kept = Kept(self.reduced(tree.kind, body, axis, True), layout)
         return Value(self.reduced(tree.kind, body, axis, False), rest, kept)
+
+    def scattered(self, scatter: Scatter, order: Sequence[str]) -> Value | None:
+        """A scatter-add over the target and the other axes of the rows; None where the rows do not vary with their labels."""
+        labels = tuple(map(str, scatter.labels.index))
+        first = (*labels, *(i for i in natural_order(scatter.body, order) if i not in labels))
+        rows = self.value(scatter.body, first)
+        rest = tuple(i for i in first if i in rows.axes and i not in labels)
+        if not set(labels) <= set(rows.axes):
+            return None
+        ordered = self.ordered(rows, (*labels, *rest)).text
+        return Value(self.scatter_add(scatter, rest, ordered), (scatter.target, *rest))
 
     def repeated(self, tree: st.Reduce, body: Value, absent: list[str], order: Sequence[str]) -> Value:
         """A reduction over axes on which the body does not depend."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from codegen.printers.axes import Kept, Text, Value, aligned, merge, star_first
 from codegen.printers.one_hot import OneHot
+from codegen.printers.scatter import Scatter
 from codegen.printers.spelling import call
 from codegen.program import Program, Statement
 from derive import syntax as st
@@ -118,7 +119,8 @@ class Backend:
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         raise NotImplementedError
 
-    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, rows: Text) -> list[str]:
+    def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
+        """The sums of the rows, whose axes are those of the labels and the rest, over the target and the rest."""
         raise NotImplementedError
 
     def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:

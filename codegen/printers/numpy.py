@@ -9,6 +9,7 @@ from typing import TypeGuard
 from codegen.printers.array import ArrayPrinter
 from codegen.printers.axes import Text, Value, natural_order
 from codegen.printers.one_hot import OneHot
+from codegen.printers.scatter import Scatter
 from codegen.printers.spelling import ATOM, call, item, matmul, method, negated, quotient
 from codegen.program import Program, Statement
 from derive import syntax as st
@@ -106,9 +107,9 @@ class NumpyPrinter(ArrayPrinter):
             text = method(text, "reshape", *(" * ".join(map(self.length, g)) for g in groups))
         return Text(f"{text.within(ATOM)}.T") if flip else text
 
-    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, rows: Text) -> list[str]:
+    def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
         self.helpers["_scatter_add"] = None
-        return [f"{s.name} = _scatter_add({labels.name}, {rows.code}, {self.length(s.index[0])})"]
+        return call("_scatter_add", scatter.labels.name, rows, self.length(scatter.target))
 
     def zeros(self, index: tuple[str, ...]) -> str:
         return f"np.zeros({self.shape(index)}, dtype={self.dtype()})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from derive import syntax as st
 
@@ -52,5 +53,5 @@ def _without_match(tree: st.Tree, equal: bool) -> tuple[st.Match | None, tuple[s
 
 
 def product(factors: tuple[st.Tree, ...]) -> st.Tree:
-    """The factors as one tree."""
-    return factors[0] if len(factors) == 1 else st.Mul(factors)
+    """The factors as one tree; of none, it is 1."""
+    return factors[0] if len(factors) == 1 else st.Mul(factors) if factors else st.Num(Fraction(1))

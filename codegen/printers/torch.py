@@ -8,6 +8,7 @@ from codegen.printers.array import ArrayPrinter
 from codegen.printers.axes import Text, Value
 from codegen.printers.contraction import Contraction
 from codegen.printers.one_hot import OneHot
+from codegen.printers.scatter import Scatter
 from codegen.printers.spelling import ATOM, call, item, method, negated
 from codegen.program import Statement
 from derive import syntax as st
@@ -60,8 +61,6 @@ class TorchPrinter(ArrayPrinter):
 
         What repeats its elements is copied. A transpose and a product of matrices end in a view of what they computed.
         """
-        if self.scatter(s) is not None:
-            return ""
         value = self.value(s.tree, s.index)
         if not value.number and set(s.index) - set(value.axes):
             return ".clone()"
@@ -79,13 +78,12 @@ class TorchPrinter(ArrayPrinter):
         rows = method(item(Text(hot.labels.name), column), "long")
         return [f"{s.name} = {method(Text(s.name), change, str(position), rows, spread).code}"]
 
-    def scatter_add(self, s: Statement, labels: st.Lookup, rank: int, rows: Text) -> list[str]:
-        targets = labels.name
-        if rank != 1:
-            rest = [self.length(i) for i in s.index[1:]]
-            count = " * ".join(self.length(str(i)) for i in labels.index)
-            targets, rows = f"{labels.name}.reshape(-1)", method(rows, "reshape", count or "1", *rest)
-        return [f"{s.name} = {self.zeros(s.index)}.index_add(0, {targets}, {rows.code})"]
+    def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
+        labels = scatter.labels.name
+        if len(scatter.labels.index) > 1:
+            count = " * ".join(self.length(str(i)) for i in scatter.labels.index)
+            labels, rows = f"{labels}.reshape(-1)", method(rows, "reshape", count, *map(self.length, rest))
+        return method(Text(self.zeros((scatter.target, *rest))), "index_add", "0", labels, rows)
 
     def zeros(self, index: tuple[str, ...]) -> str:
         return f"{self.like()}.new_zeros({self.shape(index)})"

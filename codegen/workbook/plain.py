@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from codegen.printers.axes import Text, Value
 from codegen.printers.numpy import NumpyPrinter
+from codegen.printers.scatter import Scatter
 from codegen.printers.spelling import method
+from codegen.program import Statement
 from derive import syntax as st
 
 __all__ = ["PlainNumpy"]
@@ -20,5 +22,10 @@ class PlainNumpy(NumpyPrinter):
     def dot(self, tree: st.Reduce, order: Sequence[str]) -> Value | None:
         return None
 
-    def scatter_add(self, s: st.Equation, labels: st.Lookup, rank: int, rows: Text) -> list[str]:  # type: ignore[override]
-        return [f"{s.name} = {self.zeros(s.index)}", f"np.add.at({s.name}, {labels.name}, {rows.code})"]
+    def statement(self, s: Statement) -> list[str]:
+        scatter = Scatter.of(s.tree) if isinstance(s.tree, st.Reduce) else None
+        if scatter is None or scatter.target != s.index[0]:
+            return super().statement(s)
+        order = (*map(str, scatter.labels.index), *s.index[1:])
+        rows = self.fit(self.value(scatter.body, order), order)
+        return [f"{s.name} = {self.zeros(s.index)}", f"np.add.at({s.name}, {scatter.labels.name}, {rows.code})"]
