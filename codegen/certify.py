@@ -48,7 +48,7 @@ def _checks(derivation: Derivation, kernel: Kernel, stage: Stage, rule: str, at:
     axes, known = {**stage.axes, **values.axes}, dict(stage.given)
     for program in (kernel.forward, kernel.backward):
         found, missing = guarded(partial(_run, program, stage, known, axes))
-        for name in program.results:
+        for name in dict.fromkeys(program.results):
             reason = reason_of(partial(_wrong, name, found or {}, truth, values, stage), at) if found else f"{missing} ({at})"
             yield Check(rule, name, not reason, reason)
         known |= {name: found[name] for name in program.results} if found else {}
