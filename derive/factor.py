@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -234,7 +235,9 @@ class _Builder:
         """``u + v + k*u*b + k*v*b`` as ``(1 + k*b)*(u + v)``, so that differences stay differences."""
         if len(terms) < 4 or len(terms) % 2:
             return None
-        for factor, e in sorted({fe for powers, _ in terms for fe in powers.items()}, key=lambda fe: (_order(fe[0]), fe[1])):
+        counts = Counter(fe for powers, _ in terms for fe in powers.items())
+        halves = [fe for fe, n in counts.items() if n == len(terms) // 2]
+        for factor, e in sorted(halves, key=lambda fe: (_order(fe[0]), fe[1])):
             held = [(without(p, factor), c) for p, c in terms if p.get(factor) == e]
             rest = [(p, c) for p, c in terms if factor not in p]
             ratio = _ratio(held, rest) if len(held) == len(rest) == len(terms) // 2 else None

@@ -22,10 +22,15 @@ from derive.terms import (
     number,
     open_mono,
     rename_free,
+    sum_reads,
     term,
     times,
     whole,
 )
+
+
+#: Sums are multiplied out to so many terms, and to this power: nothing that is longer can be cheaper.
+MOST, POWER = 144, 4
 
 
 def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum, roots: bool = False) -> Sum:
@@ -33,13 +38,15 @@ def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum, roots
 
     A monomial body replaces reads under any whole exponent, and if its ``roots`` may be taken factor by factor, under any.
     """
-    out = Sum()
+    if name not in sum_reads(expr):
+        return expr
+    out: dict[Mono, Fraction] = {}
     for mono, c in expr.terms.items():
-        if any(isinstance(a, Read) and a.name == name for a, _ in mono.factors):
-            out = out + _replaced(mono, Rewriting(name, index, body, name, roots)).scaled(c)
-        else:
-            out = out + Sum({mono: c})
-    return out
+        reads = any(isinstance(a, Read) and a.name == name for a, _ in mono.factors)
+        found = _replaced(mono, Rewriting(name, index, body, name, roots)).terms if reads else {mono: Fraction(1)}
+        for m, k in found.items():
+            out[m] = out.get(m, Fraction(0)) + c * k
+    return Sum(out)
 
 
 def apply_rewriting(expr: Sum, rule: Rewriting) -> Sum:
@@ -56,7 +63,7 @@ def _replaced(mono: Mono, rule: Rewriting) -> Sum:
         if isinstance(atom, Read) and atom.name == rule.name:
             at = rename_free(rule.body, dict(zip(rule.index, atom.index, strict=True)))
             power = _power(at, e, rule.roots)
-        if power is None:
+        if power is None or 1 < len(value) > MOST // max(len(power), 1):
             times(rest, atom, e)
         else:
             value = value * power
@@ -71,7 +78,7 @@ def _power(body: Sum, e: Exponent, roots: bool) -> Sum | None:
             return None
         scale = only[1] ** int(e) if e.denominator == 1 else 1
         return term({a: whole(k * e) for a, k in only[0].factors}, (), scale)
-    if e.denominator != 1 or e < 0:
+    if e.denominator != 1 or not 0 <= e <= POWER or len(body) ** int(e) > MOST:
         return None
     out = number(1)
     for _ in range(int(e)):
@@ -86,6 +93,8 @@ def term_open(factors: Mapping[Atom, Exponent]) -> Sum:
 
 def fold_product(expr: Sum, rule: Product) -> Sum:
     """Replace the factors of a monomial definition by its name wherever a term has them all."""
+    if not rule.names <= sum_reads(expr):
+        return expr
     out: dict[Mono, Fraction] = {}
     for mono, c in expr.terms.items():
         mono, c = _fold_product(mono, c, rule)
@@ -95,8 +104,7 @@ def fold_product(expr: Sum, rule: Product) -> Sum:
 
 def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fraction]:
     """The first place where the factors fit; their indices tell how the definition's map to the term's."""
-    names = {a.name for a, _ in mono.factors if isinstance(a, Read)}
-    if not {a.name for a, _ in rule.factors if isinstance(a, Read)} <= names:
+    if not rule.names <= {a.name for a, _ in mono.factors if isinstance(a, Read)}:
         return mono, c
     opened = open_mono(mono)
     widest = max((a for a, _ in rule.factors if isinstance(a, Read)), key=lambda a: len(a.index))

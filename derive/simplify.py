@@ -15,10 +15,12 @@ from math import inf
 from typing import NamedTuple
 
 from derive import syntax as st
+from derive.budget import Budget
 from derive.cost import Model
 from derive.derivation import Step
 from derive.factor import Inner, Style, factor_indices, product_of, split, without
 from derive.flatten import Definition
+from derive.ledger import Ledger
 from derive.rewrite import apply_rewriting, fold_patterns, fold_product, fold_total, replace_reads
 from derive.signs import Signs
 from derive.strain import Judge
@@ -95,6 +97,7 @@ class Simplifier:
         self.order = {name: k for k, name in enumerate([*(t.name for t in op.inputs), *by_name])}
         self.lines: dict[str, Sum] = {}
         self.index = {d.name: d.index for d in chain}
+        self.ledger, self.budget = Ledger(self.model, self.index), Budget(op.name)
         self.steps: list[Step] = []
         self.hidden: set[str] = set()
         self.renamed: list[Rewriting] = []
@@ -222,6 +225,8 @@ class Simplifier:
                 return
             if len(self.lines[name]) > 1 and any(self.in_contraction(self.lines[u], name) for u in users):
                 return
+            if any(len(self.lines[u]) > TERMS for u in users):  # a line so long reads better in terms of names
+                return
         saved_lines, saved_steps = dict(self.lines), len(self.steps)
         before = self.cost()
         self.hidden.add(name)
@@ -271,7 +276,7 @@ class Simplifier:
 
     def cost(self) -> int:
         """The cost of all lines together."""
-        return self.model.program([(body, self.index[n]) for n, body in self.lines.items()])
+        return self.ledger.cost(self.lines)
 
     # ---- folding ---------------------------------------------------------------------------------------------------
 
@@ -303,6 +308,7 @@ class Simplifier:
 
     def fold_once(self, expr: Sum, own: str, unfolded: Collection[str]) -> Change | None:
         """The first fold that applies: eliminations, then products, the latest first, then reductions."""
+        self.budget.spend(len(expr))
         change = self.eliminate_once(expr, own)
         if change is not None:
             return change
@@ -315,16 +321,25 @@ class Simplifier:
 
     def no_dearer(self, own: str, before: Sum, after: Sum) -> bool:
         """Whether a product under one name costs no more where the line ``own`` reads it, what else is read counted."""
-        others = [(body, self.index[n]) for n, body in self.lines.items() if n != own]
         free = tuple(sorted(sum_indices(before)))
-        return self.model.program([*others, (after, free)]) <= self.model.program([*others, (before, free)])
+        old, new = (self.ledger.instead(self.lines, own, body, free) for body in (before, after))
+        return new <= old
 
     def computed_before(self, own: str, unfolded: Collection[str]) -> Callable[[str], bool]:
         """Whether a name's value is there when the line ``own`` is computed."""
-        lines = list(self.lines)
-        earlier = set(lines[: lines.index(own)] if own in self.lines else lines) - self.hidden
-        refused = {using for line, using in self.refused if line == own}
-        return lambda name: (name in earlier or name not in self.adjoints) and name not in unfolded and name not in refused
+
+        def earlier(name: str) -> bool:
+            return name in self.lines and name not in self.hidden and (own not in self.lines or self.precedes(name, own))
+
+        def known(name: str) -> bool:
+            refused = name in unfolded or (own, name) in self.refused
+            return not refused and (name not in self.adjoints or earlier(name))
+
+        return known
+
+    def precedes(self, name: str, other: str) -> bool:
+        """Whether of two different lines the first is nearer to the loss."""
+        return name != other and next(n for n in self.lines if n in (name, other)) == name
 
     # ---- unfold, fold again, keep if cheaper -----------------------------------------------------------------------
 
@@ -384,11 +399,12 @@ class Simplifier:
         queue: list[tuple[int, int, Sum, list[Change]]] = [(price(expr), next(tick), expr, [])]
         seen = {expr}
         expanded = 0
-        while queue and expanded < STATES:
+        while queue and expanded < STATES and len(expr) <= TERMS and self.budget.searches:
             _, _, state, trail = heapq.heappop(queue)
             expanded += 1
             for steps in self.successors(state, trail, own, deep):
                 after = steps[-1].after
+                self.budget.spend(len(after), searching=True)
                 if after in seen or len(after) > TERMS:
                     continue
                 seen.add(after)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from derive.flatten import Definition
 from derive.signs import Signs
@@ -62,6 +63,11 @@ class Product:
     coefficient: Fraction
     index: tuple[str, ...]
     using: str
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The tensors among the factors: where one of them is missing, nothing can match."""
+        return frozenset(a.name for a, _ in self.factors if isinstance(a, Read))
 
 
 @dataclass(frozen=True)

@@ -131,11 +131,12 @@ ONE = Mono(())
 class Sum:
     """An immutable, hashable sum of terms."""
 
-    __slots__ = ("terms", "_hash")
+    __slots__ = ("terms", "_hash", "_reads")
 
     def __init__(self, terms: Mapping[Mono, Fraction | int] = {}):
         self.terms: dict[Mono, Fraction] = {m: c if type(c) is Fraction else Fraction(c) for m, c in terms.items() if c}
         self._hash: int | None = None
+        self._reads: frozenset[str] | None = None
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -333,9 +334,11 @@ def _lookup_names(index: Index) -> Iterator[str]:
             yield from _lookup_names(i)
 
 
-def sum_reads(expr: Sum) -> set[str]:
+def sum_reads(expr: Sum) -> frozenset[str]:
     """The names of the tensors that an expression reads."""
-    return {name for mono in expr.terms for atom, _ in mono.factors for name in atom_reads(atom)}
+    if expr._reads is None:
+        expr._reads = frozenset(name for mono in expr.terms for atom, _ in mono.factors for name in atom_reads(atom))
+    return expr._reads
 
 
 # ---- order --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,80 @@
+"""What the lines of a derivation cost together, kept up to date as they change one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from derive.cost import READ_WEIGHT, Cost, Model
+from derive.terms import Mono, Sum
+
+__all__ = ["Ledger"]
+
+
+#: What several lines may share: a reduction with its cost, or a name that is read.
+Part = tuple[Mono, int] | str
+
+
+class Ledger:
+    """The cost of lines as :meth:`derive.cost.Model.program` has it: what several lines share counts once."""
+
+    def __init__(self, model: Model, index: Mapping[str, tuple[str, ...]]):
+        self.model, self.index = model, index
+        self.lines: dict[str, Sum] = {}
+        self.users: Counter[Part] = Counter()
+        self.total = 0
+
+    def cost(self, lines: Mapping[str, Sum]) -> int:
+        """The cost of all lines together."""
+        for name in [n for n in self.lines if n not in lines]:
+            self.remove(self.measured(name, self.lines.pop(name)))
+        for name, body in lines.items():
+            before = self.lines.get(name)
+            if before is not body:
+                if before is not None:
+                    self.remove(self.measured(name, before))
+                self.add(self.measured(name, body))
+                self.lines[name] = body
+        return self.total
+
+    def instead(self, lines: Mapping[str, Sum], name: str, body: Sum, index: tuple[str, ...]) -> int:
+        """The cost of all lines together if one of them had another body, over another index."""
+        self.cost(lines)
+        own, other = self.lines.get(name), self.model.of(body, index)
+        if own is not None:
+            self.remove(self.measured(name, own))
+        self.add(other)
+        found = self.total
+        self.remove(other)
+        if own is not None:
+            self.add(self.measured(name, own))
+        return found
+
+    def measured(self, name: str, body: Sum) -> Cost:
+        return self.model.of(body, self.index[name])
+
+    def add(self, cost: Cost) -> None:
+        self.total += cost.own
+        for part in parts(cost):
+            self.users[part] += 1
+            if self.users[part] == 1:
+                self.total += self.price(part)
+
+    def remove(self, cost: Cost) -> None:
+        self.total -= cost.own
+        for part in parts(cost):
+            self.users[part] -= 1
+            if not self.users[part]:
+                self.total -= self.price(part)
+
+    def price(self, part: Part) -> int:
+        """What a reduction, or reading a name, costs all lines that need it together."""
+        if isinstance(part, str):
+            return 0 if part in self.model.free else READ_WEIGHT * self.model.elements(part)
+        return part[1]
+
+
+def parts(cost: Cost) -> Iterator[Part]:
+    """What a line needs that others may need too."""
+    yield from cost.reductions
+    yield from cost.reads
