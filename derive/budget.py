@@ -32,6 +32,6 @@ class Budget:
         self.searched += terms + 1 if searching else 0
         if self.spent > WORK:
             raise OpError(
-                f"the derivation takes more than {WORK:,} rewritings of terms; make ops of parts of it and chain their gradients",
+                f"this takes more than {WORK:,} rewritings of terms; make ops of parts of it and chain their gradients",
                 op=self.op,
             )

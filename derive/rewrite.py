@@ -28,7 +28,6 @@ from derive.terms import (
     whole,
 )
 
-
 #: Sums are multiplied out to so many terms, and to this power: nothing that is longer can be cheaper.
 MOST, POWER = 144, 4
 

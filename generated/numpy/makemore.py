@@ -153,7 +153,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
     n, b, e, u, v = size["n"], size["b"], size["e"], size["u"], size["v"]
-    dloss = np.asarray(dloss, dtype=embcat.dtype)
+    dloss = _scalar("dloss", dloss, embcat.dtype)
 
     dlogits = probs * (dloss / n)
     dlogits[np.arange(n), t] -= dloss / n
@@ -226,6 +226,14 @@ def _mean(a, axis=None, keepdims=False):
 def _ratio(a, b):
     """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
     return a / b if b else a * math.inf
+
+
+def _scalar(name, value, dtype):
+    """A number as an array without axes, of the dtype of those that it meets."""
+    value = np.asarray(value, dtype=dtype)
+    if value.ndim:
+        raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
+    return value
 
 
 def _scatter_add(labels, rows, length):

@@ -129,7 +129,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
     n, b, e, h, v = size["n"], size["b"], size["e"], size["h"], size["v"]
-    dloss = np.asarray(dloss, dtype=emb.dtype)
+    dloss = _scalar("dloss", dloss, emb.dtype)
 
     dlogits = softmax_cross_entropy_p * (dloss / n)
     dlogits[np.arange(n), t] -= dloss / n
@@ -197,6 +197,14 @@ def _mean(a, axis=None, keepdims=False):
     total = _total(a, axis, keepdims)
     count = a.size // max(total.size, 1)
     return (total / count if count else total * np.nan).astype(a.dtype)
+
+
+def _scalar(name, value, dtype):
+    """A number as an array without axes, of the dtype of those that it meets."""
+    value = np.asarray(value, dtype=dtype)
+    if value.ndim:
+        raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
+    return value
 
 
 def _scatter_add(labels, rows, length):

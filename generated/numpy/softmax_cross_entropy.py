@@ -60,7 +60,7 @@ def softmax_cross_entropy_backward(dloss, p, t):
     size = _lengths("p[n, c]; t[n] in c", p, t)
     t = _labels("t", t, size["c"])
     n = size["n"]
-    dloss = np.asarray(dloss, dtype=p.dtype)
+    dloss = _scalar("dloss", dloss, p.dtype)
 
     dz = p * (dloss / n)
     dz[np.arange(n), t] -= dloss / n
@@ -115,6 +115,14 @@ def _mean(a, axis=None, keepdims=False):
     total = _total(a, axis, keepdims)
     count = a.size // max(total.size, 1)
     return (total / count if count else total * np.nan).astype(a.dtype)
+
+
+def _scalar(name, value, dtype):
+    """A number as an array without axes, of the dtype of those that it meets."""
+    value = np.asarray(value, dtype=dtype)
+    if value.ndim:
+        raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
+    return value
 
 
 def _sum(a, axis=None, keepdims=False):

@@ -140,6 +140,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     """
     size = _lengths(
         dict(
+            dloss=(dloss, ""),
             embcat=(embcat, "n b e"),
             bnraw=(bnraw, "n u"),
             h=(h, "n u"),
@@ -153,7 +154,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     )
     _labels("x", x, size["v"])
     _labels("t", t, size["v"])
-    n, u, e, b, v = size["n"], size["u"], size["e"], size["b"], size["v"]
+    n, u, b, e, v = size["n"], size["u"], size["b"], size["e"], size["v"]
     dtype = dloss.dtype
     dloss, embcat, bnraw, h, probs, bnvar_inv, W1, bngain, W2 = (
         _wide(dloss),

@@ -107,6 +107,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     """
     size = _lengths(
         dict(
+            dloss=(dloss, ""),
             emb=(emb, "n b e"),
             batchnorm_xhat=(batchnorm_xhat, "n h"),
             act=(act, "n h"),
@@ -120,7 +121,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     )
     _labels("x", x, size["v"])
     _labels("t", t, size["v"])
-    n, h, e, b, v = size["n"], size["h"], size["e"], size["b"], size["v"]
+    n, h, b, e, v = size["n"], size["h"], size["b"], size["e"], size["v"]
     dtype = dloss.dtype
     dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, W1, gamma, W2 = (
         _wide(dloss),

@@ -59,7 +59,7 @@ def softmax_cross_entropy_backward(dloss, p, t):
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
-    size = _lengths(dict(p=(p, "n c")), dict(t=(t, "n")))
+    size = _lengths(dict(dloss=(dloss, ""), p=(p, "n c")), dict(t=(t, "n")))
     _labels("t", t, size["c"])
     n = size["n"]
     dtype = dloss.dtype

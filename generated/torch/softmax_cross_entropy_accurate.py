@@ -64,7 +64,7 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
-    size = _lengths(dict(p=(p, "n c"), others=(others, "n")), dict(t=(t, "n")))
+    size = _lengths(dict(dloss=(dloss, ""), p=(p, "n c"), others=(others, "n")), dict(t=(t, "n")))
     _labels("t", t, size["c"])
     n = size["n"]
     dtype = dloss.dtype
