@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from codegen.differentiable import differentiable
 from codegen.names import local
 from codegen.printers.array import ArrayPrinter
-from codegen.printers.axes import Text
 from codegen.printers.memory import borrowed
 from codegen.printers.numpy import NumpyPrinter
+from codegen.printers.spelling import ATOM
 from codegen.printers.torch import TorchPrinter
 from codegen.program import Argument, Kernel, Program
 from codegen.source import Code, FileSource, FunctionSource, code, equations
@@ -236,7 +236,7 @@ class _Function:
 
     def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
         """A result with the axes of the caller: those of ``*s`` have the lengths that the arguments were found to have."""
-        code = self.printer.typed(Text(name)).code if name in self.printer.numbers else name
+        code = self.printer.typed(self.printer.number(name)).within(ATOM) if name in self.printer.numbers else name
         if self.collapsed and self.op.stars & set(index):
             code += f".reshape({self.shape(index)})"
         if not cast:

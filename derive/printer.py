@@ -7,6 +7,7 @@ tree: ``a*(b*c)`` keeps the order of evaluation that its author chose.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from enum import IntEnum
 from fractions import Fraction
@@ -32,6 +33,9 @@ from derive.syntax import (
 )
 
 __all__ = ["Prec", "Printed", "Printer", "product_of", "split_sign"]
+
+#: The largest whole number that float64 reaches.
+LARGEST = int(sys.float_info.max)
 
 
 class Prec(IntEnum):
@@ -214,5 +218,5 @@ def long_decimal(value: Fraction) -> str | None:
 
 def decimal_of(value: Fraction) -> str | None:
     """The shortest decimal that is exactly this rational, or None if there is no short one."""
-    decimal = repr(float(value)) if value.numerator < 10**15 and value.denominator < 10**300 else ""
+    decimal = repr(float(value)) if max(value.numerator, value.denominator) <= LARGEST else ""
     return decimal if decimal and Fraction(decimal) == value else None

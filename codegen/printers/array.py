@@ -22,6 +22,29 @@ from derive.errors import OpError
 HALF, ONE = Fraction(1, 2), Fraction(1)
 #: Beyond this a whole number is no longer exact in double precision, and too long for the arrays it would meet.
 LARGEST_WHOLE = 2.0**53
+#: The largest number of float32. Arrays of it take no larger one from Python.
+FLOAT32 = (2 - 2.0**-23) * 2.0**127
+
+
+def value_of(tree: st.Tree) -> Fraction | None:
+    """The value of a number with or without a sign, None of anything else."""
+    match tree:
+        case st.Num(v):
+            return v
+        case st.Neg(st.Num(v)):
+            return -v
+    return None
+
+
+def coefficients(factors: Sequence[st.Tree]) -> list[Fraction]:
+    """The numbers among factors, and last their product."""
+    values = [v for f in factors if (v := value_of(f)) is not None]
+    return [*values, math.prod(values, start=Fraction(1))]
+
+
+def is_far(factors: Sequence[st.Tree]) -> bool:
+    """Whether a number among the factors, or the product of all, is inf in float32, or has lost digits there."""
+    return not all(FLOAT32**-1 <= abs(float(nearest(v))) <= FLOAT32 for v in coefficients(factors) if v)
 
 
 class ArrayPrinter(Products):
@@ -35,16 +58,17 @@ class ArrayPrinter(Products):
         if any(i not in value.axes for i in s.index):
             return [f"{s.name} = {self.filled(value, s)}"]
         if value.number:
-            self.numbers.add(s.name)
+            self.numbers[s.name] = value.far
         text = self.ordered(value, s.index).text
-        return [f"{s.name} = {(self.copied(text) if s.name in self.copies else text).code}"]
+        copied = s.name in self.copies and not value.number
+        return [f"{s.name} = {(self.copied(text) if copied else text).code}"]
 
     def filled(self, value: Value, s: Statement) -> str:
         """A value that does not depend on every axis of its name, spread over all of them."""
         if s.tree == st.Num(Fraction(0)):
             return self.zeros(s.index)
         if value.number:
-            return self.full(value.text, s.index)
+            return self.full(value, s.index).code
         return self.spread(self.fit(value, s.index), s.index)
 
     def corrected(self, s: Statement) -> list[str] | None:
@@ -72,13 +96,13 @@ class ArrayPrinter(Products):
             return self.spelled(tree, order)
         found = literal_value(tree)
         if plain and abs(found) < LARGEST_WHOLE:
-            return self.spelled(tree, order)
-        return Value(double(found), number=True)
+            return self.spelled(tree, order)._replace(far=abs(found) > FLOAT32)
+        return Value(double(found), number=True, far=abs(found) > FLOAT32)
 
     def spelled(self, tree: st.Tree, order: Sequence[str]) -> Value:
         match tree:
             case st.Num(value):
-                return Value(number(value), number=True)
+                return Value(number(value), number=True, far=abs(value) > FLOAT32)
             case st.Const(name):
                 return Value(Text(f"math.{name}"), number=True)
             case st.Size(axis):
@@ -93,6 +117,8 @@ class ArrayPrinter(Products):
                 return self.added(args, order)
             case st.Mul(args):
                 return self.multiplied(args, order)
+            case st.Div(a, st.Num(b)) if value_of(a) is None and is_far((st.Num(b),)):
+                return self.value(st.Mul((a, st.Num(1 / b))), order)
             case st.Div(a, b):
                 return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
             case st.Pow(a, st.Num(e)):
@@ -120,12 +146,26 @@ class ArrayPrinter(Products):
         return self.joined(values, lambda parts: total(zip(signs, parts, strict=True)), order)._replace(kept=None)
 
     def multiplied(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        if self.kernel and is_far(args) and (scaled := self.scaled(args, order)) is not None:
+            return scaled
         values = [self.value(a, order) for a in args]
         whole = [a.value for a in args if isinstance(a, st.Num)]
         if math.prod(map(abs, whole)) > LARGEST_WHOLE:  # Python multiplies integers of any length
             floats = [double(nearest(a.value)) if isinstance(a, st.Num) else v.text for a, v in zip(args, values, strict=True)]
             values = [v._replace(text=text) for v, text in zip(values, floats, strict=True)]
         return self.joined(values, multiplied, order)
+
+    def scaled(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value | None:
+        """A product with a number beyond the range of float32, computed in float64: in float32 it would be ``0 * inf`` at 0."""
+        rest = tuple(a for a in args if value_of(a) is None)
+        value = self.value(product(rest), order) if rest else Value(Text("1"), number=True)
+        if value.number:
+            return None
+        scale = st.Num(coefficients(args)[-1])
+        if not is_far((scale,)):
+            return self.value(product((scale, *rest)), order)
+        self.helpers["_scaled"] = None
+        return Value(call("_scaled", value.text, number(scale.value)), value.axes)
 
     def quotient(self, a: Value, b: Value, known: bool, order: Sequence[str]) -> Value:
         """A quotient; ``known`` says that the divisor is written out, and so not 0."""
@@ -138,20 +178,22 @@ class ArrayPrinter(Products):
         """Operands of which one is an array, so that numbers of any size have a value in the dtype of the op."""
         if not all(v.number for v in values):
             return values
-        return [Value(self.typed(values[0].text)), *values[1:]]
+        return [Value(self.typed(values[0])), *values[1:]]
 
     def applied(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
         """A function; of numbers that nobody knows yet, it is one of an array without axes."""
         values = [self.value(a, order) for a in args]
         if all(v.number for v in values) and (spelling := self.of_numbers(head, args)):
-            return Value(call(spelling, *(v.text for v in values)), number=True)
+            return Value(call(spelling, *(v.text for v in values)), number=True, far=any(v.far for v in values))
         if head == "where":
-            condition, a, b = values
-            return self.called(self.function(head), [condition, *self.floating([a, b])], order)
+            return self.chosen(values[0], self.floating(values[1:]), order)
         values = self.floating(values)
         if head in ("maximum", "minimum"):
             return self.extreme(head, values[0], values[1], order)
         return self.called(self.function(head), values, order)
+
+    def chosen(self, condition: Value, branches: list[Value], order: Sequence[str]) -> Value:
+        return self.called(self.function("where"), [condition, *branches], order)
 
     def of_numbers(self, head: str, args: tuple[st.Tree, ...]) -> str:
         """Python's own function, where it has a value for whatever these numbers may be; else ""."""
@@ -163,7 +205,7 @@ class ArrayPrinter(Products):
     def power(self, base: st.Tree, e: Fraction, order: Sequence[str]) -> Value:
         v = self.value(base, order)
         if v.number and not is_count(base) and (e < 0 or e.denominator != 1):
-            v = Value(self.typed(v.text))
+            v = Value(self.typed(v))
         if abs(e) == HALF:
             return self.root(v, e > 0) if not v.number else self.root_of_number(v, e > 0, is_literal(base), order)
         if e < 0 and (e == -1 or v.number):
@@ -217,7 +259,7 @@ class ArrayPrinter(Products):
             lengths: list[st.Tree] = [st.Size(st.axis_of(i)) for i in absent]
             return self.value(st.Mul((st.Reduce("sum", inside, tree.body) if inside else tree.body, *lengths)), order)
         wide = (*absent, *body.axes)
-        spread = Value(Text(self.full(body.text, wide) if body.number else self.spread(self.fit(body, wide), wide)), wide)
+        spread = Value(self.full(body, wide) if body.number else Text(self.spread(self.fit(body, wide), wide)), wide)
         where = positions(tree.index, wide, self.star)
         rest = tuple(i for i in body.axes if i not in inside)
         return Value(self.reduced(tree.kind, spread, f"({', '.join(map(str, where))},)" if rest else None, False), rest)

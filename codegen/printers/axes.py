@@ -21,13 +21,15 @@ class Value(NamedTuple):
     """The source of an array expression, and its axes in order.
 
     ``kept`` is the same value with reduced axes kept, used where that aligns it without further indexing. ``number`` says that
-    it is a Python number, which decides no dtype and is no argument of an array function.
+    it is a Python number, which decides no dtype and is no argument of an array function; ``far``, that this number may lie
+    beyond the range of float32.
     """
 
     text: Text
     axes: tuple[str, ...] = ()
     kept: Kept | None = None
     number: bool = False
+    far: bool = False
 
     @property
     def code(self) -> str:

@@ -28,8 +28,9 @@ class Backend:
         self.star = program.star if program.star and not program.collapsed else ""
         self.lengths: dict[str, None] = {}
         self.helpers: dict[str, None] = {}
-        #: The names that are Python numbers: the constants, and what is computed from nothing else.
-        self.numbers: set[str] = {c.name for c in program.constants}
+        #: The names that are Python numbers, and whether they may lie beyond the range of float32: the constants, and what is
+        #: computed from nothing else.
+        self.numbers: dict[str, bool] = {c.name: True for c in program.constants}
 
     def value(self, tree: st.Tree, order: Sequence[str]) -> Value:
         """The source of an expression; ``order`` is the order that axes take where they meet."""
@@ -56,7 +57,7 @@ class Backend:
         """An elementwise operation on values that are aligned first."""
         axes = self.union(values, order)
         parts = [self.fit(v, axes) for v in values]
-        return Value(join(parts), axes, self.kept(values, parts, join), all(v.number for v in values))
+        return Value(join(parts), axes, self.kept(values, parts, join), *_numbers(values))
 
     def kept(self, values: Sequence[Value], parts: list[Text], join: Callable[[list[Text]], Text]) -> Kept | None:
         """Scalars beside one reduction leave it free to keep its reduced axes."""
@@ -104,7 +105,7 @@ class Backend:
     def zeros(self, index: tuple[str, ...]) -> str:
         raise NotImplementedError
 
-    def full(self, number: Text, index: tuple[str, ...]) -> str:
+    def full(self, number: Value, index: tuple[str, ...]) -> Text:
         """An array of one number."""
         raise NotImplementedError
 
@@ -148,7 +149,7 @@ class Backend:
         """A condition as 0 and 1 of the op's dtype."""
         raise NotImplementedError
 
-    def typed(self, text: Text) -> Text:
+    def typed(self, number: Value) -> Text:
         """A Python number as an array without axes, of the op's dtype."""
         raise NotImplementedError
 
@@ -160,3 +161,9 @@ class Backend:
 
     def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
         raise NotImplementedError
+
+
+def _numbers(values: Sequence[Value]) -> tuple[bool, bool]:
+    """Whether an operation on the values gives a number, and whether one that may lie beyond the range of float32."""
+    number = all(v.number for v in values)
+    return number, number and any(v.far for v in values)

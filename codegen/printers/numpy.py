@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TypeGuard
 
-from codegen.printers.array import ArrayPrinter
+from codegen.printers.array import ArrayPrinter, is_far
 from codegen.printers.axes import Text, Value, natural_order
 from codegen.printers.one_hot import OneHot
 from codegen.printers.scatter import Scatter
@@ -114,8 +114,8 @@ class NumpyPrinter(ArrayPrinter):
     def zeros(self, index: tuple[str, ...]) -> str:
         return f"np.zeros({self.shape(index)}, dtype={self.dtype()})"
 
-    def full(self, number: Text, index: tuple[str, ...]) -> str:
-        return f"np.full({self.shape(index)}, {number.code}, dtype={self.dtype()})"
+    def full(self, number: Value, index: tuple[str, ...]) -> Text:
+        return call("np.full", self.shape(index), number.text, f"dtype={self.dtype()}")
 
     def spread(self, text: Text, index: tuple[str, ...]) -> str:
         return f"np.broadcast_to({text.code}, {self.shape(index)}).copy()"
@@ -148,8 +148,8 @@ class NumpyPrinter(ArrayPrinter):
     def as_number(self, text: Text) -> Text:
         return method(Text(f"({text.code})"), "astype", self.dtype())
 
-    def typed(self, text: Text) -> Text:
-        return call(f"{self.dtype()}.type" if self.like() else "np.float64", text)
+    def typed(self, number: Value) -> Text:
+        return call(f"{self.dtype()}.type" if self.like() else "np.float64", number.text)
 
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "np.float64"
@@ -175,6 +175,8 @@ class NumpyPrinter(ArrayPrinter):
 
         That is a temporary whose last reader this is, or the argument of a function, which then becomes a line of its own.
         """
+        if isinstance(s.tree, st.Mul) and is_far(s.tree.args):
+            return None
         if not any(i != self.star for i in s.index):  # without axes NumPy gives scalars, and they cannot be written to
             return None
         if isinstance(s.tree, st.Call) and len(s.tree.args) == 1 and self.function(s.tree.head).startswith("np."):
@@ -213,7 +215,7 @@ class NumpyPrinter(ArrayPrinter):
         """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, so no second one is needed."""
         factors = s.tree.args if isinstance(s.tree, st.Mul) else ()
         sums = [f for f in factors if isinstance(f, st.Add)]
-        if len(sums) != 1 or not s.index:
+        if len(sums) != 1 or not s.index or is_far(factors):
             return None
         inner = self.value(sums[0], s.index)
         rest = [f for f in factors if f is not sums[0]]

@@ -22,7 +22,10 @@ class Reads(Backend):
         axes = tuple(str(i) for i in tree.index)
         if len(set(axes)) < len(axes):
             return self.diagonal(tree.name, axes)
-        return Value(Text(tree.name), axes, number=tree.name in self.numbers)
+        return self.number(tree.name) if tree.name in self.numbers else Value(Text(tree.name), axes)
+
+    def number(self, name: str) -> Value:
+        return Value(Text(name), number=True, far=self.numbers[name])
 
     def diagonal(self, name: str, axes: tuple[str, ...]) -> Value:
         out = tuple(dict.fromkeys(axes))

@@ -9,7 +9,7 @@ from codegen.printers.axes import Text, Value
 from codegen.printers.contraction import Contraction
 from codegen.printers.one_hot import OneHot
 from codegen.printers.scatter import Scatter
-from codegen.printers.spelling import ATOM, call, item, method, negated
+from codegen.printers.spelling import ATOM, call, item, method, negated, total
 from codegen.program import Statement
 from derive import syntax as st
 
@@ -88,8 +88,11 @@ class TorchPrinter(ArrayPrinter):
     def zeros(self, index: tuple[str, ...]) -> str:
         return f"{self.like()}.new_zeros({self.shape(index)})"
 
-    def full(self, number: Text, index: tuple[str, ...]) -> str:
-        return f"{self.like()}.new_full({self.shape(index)}, {number.code})"
+    def full(self, number: Value, index: tuple[str, ...]) -> Text:
+        """An array of the one number; what may be beyond float32 is added to 0, which makes it inf where new_full raises."""
+        if number.far:
+            return total([(False, Text(self.zeros(index))), (False, number.text)])
+        return call(f"{self.like()}.new_full", self.shape(index), number.text)
 
     def spread(self, text: Text, index: tuple[str, ...]) -> str:
         return method(text, "expand", *([self.shape(index)] if index == (self.star,) else self.dimensions(index))).code
@@ -115,10 +118,16 @@ class TorchPrinter(ArrayPrinter):
     def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
         """The larger or smaller of two; a tie gives each of them half of the gradient, which torch's ``clamp`` does not."""
         array, other = sorted((a, b), key=lambda v: v.number)
+        if other.far:
+            other = Value(self.typed(other))
         if not other.number:
-            return self.called(f"torch.{head}", [a, b], order)
+            return self.called(f"torch.{head}", [array, other], order)
         self.helpers[f"_{head}"] = None
         return self.called(f"_{head}", [array, other], order)
+
+    def chosen(self, condition: Value, branches: list[Value], order: Sequence[str]) -> Value:
+        """A choice; torch takes no number beyond float32 for a branch."""
+        return super().chosen(condition, [Value(self.typed(v)) if v.far else v for v in branches], order)
 
     def arange(self, axis: str) -> str:
         return f"torch.arange({self.length(axis)}, device={self.like()}.device)"
@@ -126,8 +135,8 @@ class TorchPrinter(ArrayPrinter):
     def as_number(self, text: Text) -> Text:
         return method(Text(f"({text.code})"), "to", f"{self.like()}.dtype")
 
-    def typed(self, text: Text) -> Text:
-        return call(f"{self.like()}.new_full", "()", text) if self.like() else call("torch.tensor", text)
+    def typed(self, number: Value) -> Text:
+        return self.full(number, ()) if self.like() else call("torch.tensor", number.text)
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("torch.einsum", f'"{spec}"', *operands)
