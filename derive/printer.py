@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from decimal import Context, Decimal, Inexact
 from enum import IntEnum
 from fractions import Fraction
 
@@ -50,6 +51,8 @@ class Prec(IntEnum):
 
 
 Printed = tuple[str, Prec]
+#: Decimals of at most so many digits, and nothing that is rounded to them.
+_EXACTLY = Context(prec=24, traps=[Inexact])
 
 
 def product_of(args: tuple[Tree, ...]) -> Tree:
@@ -156,7 +159,7 @@ class Printer(ABC):
             return decimal, Prec.ATOM
         if value.denominator == 1:
             return str(value.numerator), Prec.ATOM
-        return f"{value.numerator}{self.over}{value.denominator}", Prec.PRODUCT
+        return f"{_whole(value.numerator)}{self.over}{_whole(value.denominator)}", Prec.PRODUCT
 
     # ---- spelling ---------------------------------------------------------------------------------------------------
 
@@ -219,4 +222,19 @@ def long_decimal(value: Fraction) -> str | None:
 def decimal_of(value: Fraction) -> str | None:
     """The shortest decimal that is exactly this rational, or None if there is no short one."""
     decimal = repr(float(value)) if max(value.numerator, value.denominator) <= LARGEST else ""
-    return decimal if decimal and Fraction(decimal) == value else None
+    return decimal if decimal and Fraction(decimal) == value else _digits_of(value)
+
+
+def _digits_of(value: Fraction) -> str | None:
+    """The decimal where a float64 has too few digits, as it has for a product of an author's decimals; None for a long one."""
+    try:
+        exact = _EXACTLY.divide(Decimal(value.numerator), Decimal(value.denominator))
+    except Inexact:
+        return None
+    return str(exact.normalize(_EXACTLY)).lower()
+
+
+def _whole(value: int) -> str:
+    """A whole number, as a decimal with an exponent where that is much shorter."""
+    decimal = decimal_of(Fraction(value)) if value >= 10**6 else None
+    return decimal if decimal is not None and len(decimal) < len(str(value)) else str(value)

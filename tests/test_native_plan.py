@@ -6,6 +6,7 @@ import pytest
 
 import derive
 from codegen.native.describe import describe
+from codegen.native.files import op_files
 from codegen.native.fused import forward_backward
 from codegen.native.layout import programs
 from codegen.native.logistic import with_logistics
@@ -86,3 +87,14 @@ def test_every_schedule_can_be_shown_and_moves_no_less_than_the_floor(name: str)
     factors = [float(line.split("so ")[1].split(" ")[0]) for line in shown.splitlines() if "times the floor" in line]
     assert len(factors) == len(programs(kernels.kernel(name)))
     assert min(factors) >= 0.99
+
+
+def test_what_is_emitted_grows_with_the_number_of_names_and_not_with_its_square() -> None:
+    def length(count: int) -> int:
+        names = [f"x{k}" for k in range(count)]
+        signature = f"y[n] = f({', '.join(f'{x}[n]' for x in names)})"
+        kernel = plan(derive.derive(derive.parse(f"{signature}\ny[n] = {' + '.join(f'{x}[n]**2' for x in names)}")))
+        return sum(map(len, op_files(kernel, "a test").values()))
+
+    few, some, many = map(length, (12, 24, 48))
+    assert many - some < 2.2 * (some - few)

@@ -50,19 +50,7 @@ def test_random_systems_are_right_in_every_backend(start: int) -> None:
         assert not verdict.failed, f"{verdict}\n{text}\nshrunk:\n{smallest(text, seed, verdict)}"
 
 
-#: What is known not to be right yet, mostly in C's calls.
-OPEN = {
-    "programs: inputs with the names of a kernel's own",
-    "programs: seventy arguments",
-}
-
-
-def kept() -> list[object]:
-    mark = pytest.mark.xfail(reason="not mended yet", strict=False)
-    return [pytest.param(name, marks=mark) if name in OPEN else name for name in KEPT]
-
-
-@pytest.mark.parametrize("name", kept())
+@pytest.mark.parametrize("name", KEPT)
 def test_what_once_failed_is_right(name: str) -> None:
     text = "\n".join(line.strip() for line in KEPT[name].strip().splitlines()) + "\n"
     verdict = check(text, 0, BACKENDS, narrow=False)

@@ -35,6 +35,8 @@ class Loop:
 
 
 Item = Loop | Flat
+#: A result is said to fit over so many arguments at most: of all pairs there may be as many as the square of the names.
+MOST_HOSTS = 4
 
 
 @dataclass(frozen=True)
@@ -298,12 +300,14 @@ class _Placing:
         return ""
 
     def overwritable(self) -> tuple[tuple[str, str], ...]:
-        pairs = []
+        pairs: list[tuple[str, str]] = []
         for result in dict.fromkeys(self.program.results):
             writers, index = self.writers(result), self.made[result][0].index
-            for a in self.program.arguments:
-                if a.axes and a.axes == index and a.labels is None and self.may_overwrite(result, writers, a.name, index):
-                    pairs.append((result, a.name))
+            hosts = [a.name for a in self.program.arguments if a.axes and a.axes == index and a.labels is None]
+            hosts = [name for name in hosts if self.may_overwrite(result, writers, name, index)]
+            # A gradient over its own input first of all.
+            kept = sorted(hosts, key=lambda name, own=result: own != f"d{name}")[:MOST_HOSTS]
+            pairs += [(result, name) for name in hosts if name in kept]
         return tuple(pairs)
 
     def may_overwrite(self, result: str, writers: list[_Writer], name: str, index: tuple[str, ...]) -> bool:

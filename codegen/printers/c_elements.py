@@ -53,6 +53,9 @@ class CElements:
         self.path: tuple[str, ...] = ()
         self.values: dict[tuple[str, Indices], str] = {(a.name, ()): names.tensor(a.name) for a in taken if by_value(a)}
         self.rows: dict[tuple[str, Indices], str] = {}
+        #: The axis of which a chunk is run along, "" outside of one, and the pointers to the chunk of tensors over it.
+        self.chunk = ""
+        self.in_chunk: dict[str, str] = {}
         self.labels: dict[st.Lookup, str] = {}
         self.accumulators: dict[str, str] = {}
         self.strides: dict[tuple[str, str], str] = {}
@@ -101,9 +104,10 @@ class CElements:
     # ---- elements ----------------------------------------------------------------------------------------------------
 
     def index(self, index: st.Index) -> str:
-        """An index as C: the loop variable of an axis, or a label."""
+        """An index as C: the loop variable of an axis, which counts from the first of a chunk, or a label."""
         if isinstance(index, str):
-            return self.names.index(index)
+            name = self.names.index(index)
+            return f"(first + {name})" if index == self.chunk else name
         return self.labels.get(index) or self.element(index.name, index.index)
 
     def value(self, read: st.Read) -> str:
@@ -160,6 +164,8 @@ class CElements:
         at = self.inside(name, index)
         if not at:
             return f"*{base}"
+        if name in self.in_chunk and at == (self.chunk,):
+            return f"{self.in_chunk[name]}[{self.names.index(self.chunk)}]"
         if (name, at[:-1]) in self.rows:
             return f"{self.rows[name, at[:-1]]}[{self.index(at[-1])}]"
         return f"{base}[{self.offset(name, at, own)}]"
@@ -250,17 +256,17 @@ class CElements:
             return
         base, own = self.stored(name)
         place = f"{base} + {self.offset(name, lead, own)}" if lead else base
-        self.declare(name, lead, self.at(name, lead, "values"), place)
+        self.rows[name, lead] = self.declare(name, self.at(name, lead, "values"), place)
 
-    def declare(self, name: str, lead: Indices, pointer: str, place: str) -> None:
-        """Declare a pointer to a place in a tensor's memory, or to the buffer beside it."""
+    def declare(self, name: str, pointer: str, place: str) -> str:
+        """Declare a pointer to a place in a tensor's memory, or to the buffer beside it; its name."""
         argument = self.arguments.get(name)
         const = "const " if argument else ""
         kind = "int64_t" if argument and argument.labels else "real"
         if self.by_name.get(name) in self.streamed:
             place = f"streaming ? {self.names.part(name, 'buffer')} : {place}"
-        self.rows[name, lead] = pointer
         self.emit(f"{const}{kind} *const {pointer} = {place};")
+        return pointer
 
     def at(self, name: str, index: Indices, kind: str) -> str:
         """A name for what a tensor has at an index: ``x_n`` for a value of ``x[n]`` or for row ``n`` of ``x``."""

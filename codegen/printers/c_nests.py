@@ -71,7 +71,7 @@ class CBody(CLoops):
 
     def worth_threads(self, loop: Loop) -> bool:
         """Whether a nest is more than a loop over one axis of larger tensors."""
-        return not loop.innermost or all(len(a.axes) < 2 for a in self.plan.program.arguments)
+        return not loop.innermost or (not self.path and all(len(a.axes) < 2 for a in self.plan.program.arguments))
 
     def nest(self, loop: Loop) -> None:
         private = [f for f, path in flats_in(loop.body, (loop,)) if f.reduces and self.first_reduced(f, path) is loop]
@@ -212,11 +212,12 @@ class CBody(CLoops):
         for f in private:
             self.thread_total(f, "1")
             self.begin_partial(f)
-        with self.scope():
-            self.point_to_chunks(loop)
-            self.loop(loop, f"{self.head(loop.axis, 'count')} {{")
-            for f in self.streamed:
-                self.stream(f, f"{self.stored(f.name)[0]} + first", "count")
+        self.chunk = loop.axis
+        self.point_to_chunks(loop)
+        self.loop(loop, f"{self.head(loop.axis, 'count')} {{")
+        self.chunk, self.in_chunk = "", {}
+        for f in self.streamed:
+            self.stream(f, f"{self.stored(f.name)[0]} + first", "count")
         for f in private:
             self.end_partial(f)
         self.accumulators = kept
@@ -227,7 +228,7 @@ class CBody(CLoops):
         self.lines += [f"real {self.names.part(f.name, 'buffer')}[CHUNK];" for f in self.streamed]
         along = (access for f in loop.body if isinstance(f, Flat) for access in self.accesses(f) if access[1] == (loop.axis,))
         for name, _ in dict.fromkeys(along):
-            self.declare(name, (), self.names.part(name, "first"), f"{self.stored(name)[0]} + first")
+            self.in_chunk[name] = self.declare(name, self.names.part(name, "first"), f"{self.stored(name)[0]} + first")
 
     # ---- totals ----------------------------------------------------------------------------------------------------------
 

@@ -36,9 +36,10 @@ class CStatements(CElements):
         return self.at(f.name, f.index, "value") if in_use or f.name in self.arguments else self.names.tensor(f.name)
 
     def pointer(self, f: Flat) -> str:
-        """What the element of a value is reached by: the pointer to its row, if one is known, or to its memory."""
+        """What the element of a value is reached by: the pointer to its chunk or row, if one is known, or to its memory."""
         at = self.inside(f.name, f.index)
-        return (self.rows.get((f.name, at[:-1])) if at else None) or self.stored(f.name)[0]
+        row = self.rows.get((f.name, at[:-1])) if at else None
+        return self.in_chunk.get(f.name) or row or self.stored(f.name)[0]
 
     def define(self, f: Flat) -> None:
         number = f.name in self.spell.constants

@@ -94,8 +94,9 @@ class Failure(Exception):
 def check(text: str, seed: int, backends: tuple[str, ...] = BACKENDS, limit: float = 20.0, narrow: bool = True) -> Verdict:
     """What becomes of a text; ``limit`` is the time of each stage in seconds, ``narrow`` has C compiled for float32 too."""
     try:
-        found = points(language.read(text), seed)
+        system = language.read(text)
         kernel = _derived(text, limit)
+        found = [p.spelled(_spelling(system, kernel.op)) for p in points(system, seed)]
         for backend in backends:
             _backend(kernel, backend, found, limit, DTYPES if narrow or backend != "native" else DTYPES[:1])
     except Failure as failure:
@@ -103,6 +104,14 @@ def check(text: str, seed: int, backends: tuple[str, ...] = BACKENDS, limit: flo
     if not any(p.checked for p in found):
         return Verdict("pointless", "", "no point at which everything is finite and off the kinks")
     return Verdict("ok")
+
+
+def _spelling(system: language.System, op: derive.Op) -> dict[str, str]:
+    """The name in emitted files of whatever a text names: things stand in one order in both."""
+    tensors = list(zip([*system.inputs.values(), *system.outputs], [*op.inputs, *op.outputs], strict=True))
+    to = {f"{d}{t.name}": f"{d}{u.name}" for t, u in tensors for d in ("", "d")}
+    to |= {a: b for t, u in tensors for a, b in zip(t.axes, u.axes, strict=True)}
+    return to | dict(zip(system.constants, (c.name for c in op.constants), strict=True))
 
 
 def staged(stage: str, limit: float, run: Callable[[], Any]) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,15 @@ class Point:
     def shaped(self, name: str, axes: tuple[str, ...], value: Array) -> Array:
         """A value over collapsed axes in the shape that it has at run time."""
         return value.reshape([n for a in axes for n in self.shapes[a]])
+
+    def spelled(self, to: Mapping[str, str]) -> Point:
+        """The same under other names of tensors, constants and axes."""
+
+        def named(values: dict[str, Any]) -> dict[str, Any]:
+            return {to.get(name, name): value for name, value in values.items()}
+
+        parts = {f.name: named(v) if isinstance(v := getattr(self, f.name), dict) else v for f in fields(self)}
+        return Point(**parts)
 
 
 def points(system: System, seed: int, attempts: int = 12) -> list[Point]:
