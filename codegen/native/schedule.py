@@ -305,9 +305,8 @@ class _Placing:
             writers, index = self.writers(result), self.made[result][0].index
             hosts = [a.name for a in self.program.arguments if a.axes and a.axes == index and a.labels is None]
             hosts = [name for name in hosts if self.may_overwrite(result, writers, name, index)]
-            # A gradient over its own input first of all.
-            kept = sorted(hosts, key=lambda name, own=result: own != f"d{name}")[:MOST_HOSTS]
-            pairs += [(result, name) for name in hosts if name in kept]
+            own = [name for name in hosts if result == f"d{name}"]
+            pairs += [(result, name) for name in hosts if name in (*own, *hosts[: MOST_HOSTS - len(own)])]
         return tuple(pairs)
 
     def may_overwrite(self, result: str, writers: list[_Writer], name: str, index: tuple[str, ...]) -> bool:

@@ -36,8 +36,10 @@ class CExpressions:
         self.functions: dict[str, None] = {}
         self.helpers: dict[str, None] = {}
         self.numbers = CNumbers(op, length, read)
-        #: The index of the innermost loop, "" outside of it: dividing by what does not have it is multiplying by an inverse.
+        #: The index of the innermost loop, "" outside of it, and the names of values that have an inverse whatever they are:
+        #: dividing by one that does not have the index is multiplying by its inverse.
         self.inner = ""
+        self.invertible: frozenset[str] = frozenset()
         #: Whether a quotient is rounded once, at the cost of a division for every element.
         self.accurate = False
 
@@ -140,7 +142,8 @@ class CExpressions:
             return (f"{self.at(a, MUL)} * {self.number(st.Num(1 / b.value))[0]}", MUL) if exact else self.divided(a, b)
         if self.is_number(b) and not self.accurate:
             return f"{self.at(a, MUL)} * (real)(1 / {self.numbers.at(b, NEG)})", MUL
-        if self.inner in st.free_indices(a) and self.inner not in st.free_indices(b) and not self.accurate:
+        invertible = isinstance(b, st.Read) and b.name in self.invertible and self.inner not in st.free_indices(b)
+        if invertible and self.inner in st.free_indices(a) and not self.accurate:
             return f"{self.at(a, MUL)} * (1 / {self.at(b, NEG)})", MUL
         return self.divided(a, b)
 

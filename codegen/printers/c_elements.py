@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from codegen.native.flat import Flat
 from codegen.native.names import Names
 from codegen.native.schedule import Item, Loop, Schedule, flats_in
+from codegen.native.shifted import shifted_sums
 from codegen.printers.c import CExpressions
 from codegen.program import Argument
 from derive import syntax as st
@@ -47,6 +48,7 @@ class CElements:
         self.by_name = {f.name: f for f in reversed(self.flats)}
         self.spell = CExpressions(plan.program.name, self.value, self.size, self.index)
         self.spell.accurate = plan.program.accurate
+        self.spell.invertible = shifted_sums(plan.flats)
         self.constants = frozenset(c.name for c in plan.program.constants)
         self.spell.constants = self.constants | self.numbers()
         self.lines: list[str] = []
