@@ -250,6 +250,19 @@ static Outcome take_number(Call *call, int k) {
     return FINE;
 }
 
+/* The precision of a call without arrays: that in which its numbers meet, where one of Python's own goes with any. */
+static int number_type(const Caller *self, const Call *call) {
+    int type = -1;
+    for (int k = 0; k < self->arguments; k++) {
+        PyObject *value = call->value[k];
+        const int array = PyArray_CheckExact(value) ? PyArray_TYPE((PyArrayObject *)value) : -1;
+        if (self->argument[k].kind == LABELS) continue;
+        if (array == NPY_DOUBLE || PyArray_IsScalar(value, Double)) return NPY_DOUBLE;
+        if (array == NPY_FLOAT || PyArray_IsScalar(value, Float)) type = NPY_FLOAT;
+    }
+    return type < 0 ? NPY_DOUBLE : type;
+}
+
 /* Take every argument and every constant. The first array sets the precision, so numbers come after the arrays. */
 static Outcome take_values(const Caller *self, Call *call) {
     for (int k = 0; k < self->axes; k++) call->length[k] = -1;
@@ -257,7 +270,7 @@ static Outcome take_values(const Caller *self, Call *call) {
         const Outcome outcome = self->argument[k].kind == SCALAR ? FINE : take_array(self, call, k);
         if (outcome != FINE) return outcome;
     }
-    if (call->type < 0) call->type = NPY_DOUBLE;
+    if (call->type < 0) call->type = number_type(self, call);
     for (int k = 0; k < self->arguments; k++)
         if (self->argument[k].kind == SCALAR && take_number(call, k) != FINE) return UNUSUAL;
     for (int k = self->arguments; k < self->parameters; k++)

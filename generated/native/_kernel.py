@@ -157,10 +157,10 @@ class Kernel:
         count = len(self._arguments)
         constants = [self._number(n, v) for n, v in zip(self._names[count:], values[count:], strict=True)]
         size, dtype = self._lengths(values[:count])
-        if any(v.dtype.itemsize == 2 for v in self._floating(values)):
+        if dtype.itemsize == 2 or any(v.dtype.itemsize == 2 for v in self._floating(values)):
             return self._in_float32(dtype, values, constants, out)
         if dtype not in REALS:
-            name = next(t.name for t in self._arguments if t.kind == ARRAY)
+            name = (self._checked[0][1] if self._floating(values) else self._arguments[0]).name
             raise TypeError(f"{name} has dtype {dtype}; expected float64, float32 or float16")
         arrays = [
             self._scalar(t, v, dtype) if t.kind == SCALAR else v for t, v in zip(self._arguments, values[:count], strict=True)
@@ -208,6 +208,8 @@ class Kernel:
     def _scalar(self, tensor: Tensor, value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         """An argument without axes, which need not be an array."""
         try:
+            if value is None:  # which NumPy takes for NaN
+                raise TypeError
             array = np.array(value, dtype=dtype)
         except (TypeError, ValueError):
             raise TypeError(f"{tensor.name} must be a number, not {type(value).__name__}") from None
@@ -247,7 +249,15 @@ class Kernel:
                 if size.setdefault(axis, length) != length:
                     shown = f"*{axis}" if axis in self._stars else axis
                     raise ValueError(f"{name} has length {length} on axis {shown}, where {size[axis]} is expected")
-        return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or DOUBLE
+        return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or self._precision(values)
+
+    def _precision(self, values: Sequence[Any]) -> np.dtype[Any]:
+        """The dtype of a call without arrays: that in which its numbers meet, float64 unless they have another of their own."""
+        try:
+            dtype = np.result_type(*(v for t, v in zip(self._arguments, values, strict=True) if t.kind == SCALAR))
+        except (TypeError, ValueError):  # what is no number has an error of its own
+            return DOUBLE
+        return _native(dtype) if dtype.kind == "f" else DOUBLE
 
     def _shape(self, tensor: Tensor, size: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape of a result, with all the axes that a star stands for."""
@@ -314,7 +324,7 @@ class Kernel:
         """Half precision: computed in float32, and rounded to ``dtype`` but for what is saved."""
         count = len(self._arguments)
         wide = [
-            v.astype(SINGLE) if t.kind == ARRAY and v.dtype.itemsize == 2 else v
+            v.astype(SINGLE) if t.kind != LABELS and getattr(v, "dtype", SINGLE).itemsize == 2 else v
             for t, v in zip(self._arguments, values[:count], strict=True)
         ]
         results = self._flat(self._call(*wide, *constants))
@@ -330,7 +340,7 @@ class Kernel:
             for t, v in zip(self._arguments, values[:count], strict=True)
         ]
         constants = [v.item() if isinstance(v, torch.Tensor) else v for v in values[count:]]
-        dtype = getattr(next(iter(self._floating(values)), None), "dtype", None)
+        dtype = getattr(next(iter(self._floating(values) or values[:count]), None), "dtype", None)
         if dtype in (torch.float16, torch.bfloat16):
             tensors = [torch.from_numpy(np.asarray(r)) for r in self._flat(self._call(*arrays, *constants))]
             return self._in_half(torch, dtype, tensors, out)

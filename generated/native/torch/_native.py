@@ -25,6 +25,8 @@ NAMESPACE = __package__.replace(".", "_")
 LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 REALS = (torch.float32, torch.float64)
 LABELS = (torch.int32, torch.int64)
+#: Of so many arguments, or results, an op of torch may be.
+MOST = 64
 
 
 def _keys(*names: str) -> torch._C.DispatchKeySet:
@@ -71,7 +73,8 @@ def operator(
     """Define the op of a schema, whose results have the dtype of its first floating-point argument, and return what calls it.
 
     ``native`` takes arrays of NumPy and ``plain`` tensors; what the one refuses, the other serves or refuses in torch's words
-    (TypeError, ValueError, IndexError). ``shapes`` tells a compiler those of the results.
+    (TypeError, ValueError, IndexError). ``shapes`` tells a compiler those of the results. What has more arguments than an op
+    may have is no op: whoever needs one gets torch's kernels.
     """
 
     def on_cpu(*values: Any) -> Any:
@@ -105,6 +108,8 @@ def operator(
     def call(*values: Any) -> Any:
         return on_cpu(*values) if _direct(values) else op(*values)
 
+    if any(side.count(",") >= MOST for side in schema.split("->")):
+        return lambda *values: on_cpu(*values) if _direct(values) else plain(*values)
     LIBRARY.define(schema)
     name = schema.partition("(")[0]
     op = getattr(getattr(torch.ops, NAMESPACE), name).default
