@@ -294,6 +294,8 @@ class _Builder:
         if root := self.root_of_quotient(powers):
             powers = {f: e for f, e in powers.items() if not isinstance(f, Irrational)}
             groups.append((frozenset(), [root]))
+        powers, quotients = self.powers_of_quotients(powers, scope)
+        groups += quotients
         num = [(f, e) for f, e in powers.items() if e > 0]
         for f, e in sorted(num, key=lambda fe: (len(factor_indices(fe[0])), self.rank(fe[0]), _order(fe[0]))):
             axes = factor_indices(f)
@@ -319,6 +321,20 @@ class _Builder:
         if roots.keys() != {half, -half} or sum(isinstance(f, Irrational) for f in powers) != 2:
             return None
         return st.Pow(st.Div(self.atom(roots[half]), self.atom(roots[-half])), st.Num(half))
+
+    def powers_of_quotients(
+        self, powers: Powers, scope: tuple[str, ...]
+    ) -> tuple[Powers, list[tuple[frozenset[str], list[st.Tree]]]]:
+        """``u**2/v**2`` as ``(u/v)**2``, which costs a multiplication less and overflows only where the quotient does."""
+        above, below = ([f for f, e in powers.items() if e.denominator == 1 and sign * e > 1] for sign in (1, -1))
+        if len(above) != 1 or len(below) != 1:
+            return powers, []
+        (u,), (v,) = above, below
+        axes, e = factor_indices(u), powers[u]
+        if factor_indices(v) != axes or e != -powers[v]:
+            return powers, []
+        quotient = st.Pow(st.Div(self.power(u, 1, scope), self.power(v, 1, scope)), st.Num(Fraction(e)))
+        return {f: k for f, k in powers.items() if f not in (u, v)}, [(axes, [quotient])]
 
     def divisors(self, powers: Powers, denominator: int, scope: tuple[str, ...]) -> list[tuple[frozenset[str], st.Tree]]:
         """What is divided by, each with its axes: the number, roots of numbers as one, then few axes to many."""

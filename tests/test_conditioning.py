@@ -60,6 +60,10 @@ SYSTEMS = {
     """,
     "log of a complement": "y[n] = f(x[n])\np[n] = sigmoid(x[n])\ny[n] = log(1 - p[n])",
     "log-sum-exp": "y[l] = lse(x[l, r])\ny[l] = log(sum[r](exp(x[l, r])))",
+    "likelihood": """
+        l[n] = likelihood(m[n], s[n], t[n])
+        l[n] = log(s[n]**2 + 1e-6)/2 + (m[n] - t[n])**2/(2*(s[n]**2 + 1e-6))
+    """,
     "distance": "y[i, j] = dist(x[i, d], z[j, d])\ny[i, j] = sqrt(sum[d]((x[i, d] - z[j, d])**2) + 1)",
     "highway": """
         y[n] = highway(x[n], t[n], h[n])

@@ -111,6 +111,17 @@ def test_magnitudes_sum_absolute_values_inside_reductions() -> None:
     assert near(values.magnitudes().sum(written[-1].body, ()), [Fraction(2 + 1 + 1)])
 
 
+def test_numbers_of_a_million_digits_are_compared() -> None:
+    """exp(2e15) and exp(-1e15) are numbers here, and so are their differences."""
+    at = Point({"i": 2}, {"x": [Fraction(2), Fraction(-1)], "dy": [Fraction(1)] * 2})
+    large = "maximum(0, exp(1e15*x[i])) + where(exp(-1e15*x[i]) < x[i], 1, minimum(exp(exp(30*x[i])), 2))"
+    values = stage(f"y[i] = f(x[i])\ny[i] = {large}", at)
+    assert all(v.is_finite() for v in values.author.nodes["y"].array.values)
+    big = REAL.call("exp", [REAL.number(Fraction(10**20))])[0]
+    assert (REAL.sign(big, REAL.zero), REAL.sign(REAL.zero, big), REAL.sign(big, big)) == (1, -1, 0)
+    assert REAL.near(big, big, [big, big])
+
+
 def test_zero_times_what_is_undefined_is_zero() -> None:
     for numbers in (REAL, Residues(random_prime("a test"))):
         assert numbers.times([numbers.zero, numbers.one], [numbers.nan, numbers.one]) == [numbers.zero, numbers.one]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from derive.certify.flat import Values
+from derive.certify.numbers import CONTEXT
 from derive.certify.stage import Stage
 from derive.derivation import Derivation, Step
 from derive.points import Point
@@ -36,11 +37,11 @@ def worse(step: Step, values: Values, stage: Stage) -> str:
     """Where the right side of a step is conditioned worse than its left side and than ``LIMIT``, or nothing."""
     before, after = (_conditions(values, body, step.index) for body in (step.before, step.after))
     for k, (a, b) in enumerate(zip(after, before, strict=True)):
-        if a > max(Decimal(LIMIT), b) * SLACK:
+        if a > CONTEXT.multiply(max(Decimal(LIMIT), b), SLACK):
             return f"the condition rises from {float(b):.3g} to {float(a):.3g}{stage.where(step.index, k)}"
     return ""
 
 
 def _conditions(values: Values, body: Sum, index: tuple[str, ...]) -> list[Decimal]:
     pairs = zip(values.sum(body, index), values.magnitudes().sum(body, index), strict=True)
-    return [s / abs(v) if v and v.is_finite() and s.is_finite() else Decimal(1) for v, s in pairs]
+    return [CONTEXT.divide(s, v.copy_abs()) if v and v.is_finite() and s.is_finite() else Decimal(1) for v, s in pairs]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from derive.certify.numbers import Numbers
+from derive.certify.numbers import CONTEXT, Numbers
 from derive.certify.stage import Stage
 from derive.points import Point, random_of
 
@@ -33,7 +33,10 @@ def differences(stage: Stage, name: str, seed: int) -> str:
     middle = _value(stage, stage)
     right, left = (_moved(stage, name, [a + h * b for a, b in zip(x, r, strict=True)]) for h in (STEP, -STEP))
     ahead, behind = _quotient(numbers, right, middle), _quotient(numbers, middle, left)
-    if abs(numbers.plus([ahead], numbers.negated([behind]))[0]) > SMOOTH * (1 + abs(ahead)):
+    if not (numbers.finite(ahead) and numbers.finite(behind)):
+        return ""
+    bend = numbers.plus([ahead], numbers.negated([behind]))[0]
+    if bend.copy_abs() > CONTEXT.multiply(SMOOTH, CONTEXT.add(1, ahead.copy_abs())):
         return ""
     slope = numbers.scaled(numbers.plus([ahead], [behind]), numbers.number(Fraction(1, 2)))[0]
     parts = numbers.times(stage.truth[f"d{name}"], [numbers.number(v) for v in r])

@@ -155,17 +155,18 @@ class Real(Numbers):
             return None
         if a.is_infinite() or b.is_infinite():
             return (a > b) - (a < b)
-        near = CONTEXT.multiply(SAME, CONTEXT.add(1, CONTEXT.add(abs(a), abs(b))))
+        near = CONTEXT.multiply(SAME, CONTEXT.add(1, CONTEXT.add(a.copy_abs(), b.copy_abs())))
         gap = CONTEXT.subtract(a, b)
-        return 0 if abs(gap) <= near else 1 if gap > 0 else -1
+        return 0 if gap.copy_abs() <= near else 1 if gap > 0 else -1
 
     def near(self, a: Decimal, b: Decimal, terms: Terms = None) -> bool:
         if not (a.is_finite() and b.is_finite()):
             return bool(a == b or (a.is_nan() and b.is_nan()))
-        gap = abs(CONTEXT.subtract(a, b))
+        gap = CONTEXT.subtract(a, b).copy_abs()
         if gap <= NOISE or terms is None:
             return bool(gap <= NOISE)
-        return bool(gap <= PART * sum(t.copy_abs() for t in terms if t.is_finite()) + NOISE)
+        size = self.total(t.copy_abs() for t in terms if t.is_finite())
+        return bool(gap <= CONTEXT.add(CONTEXT.multiply(PART, size), NOISE))
 
     def finite(self, a: Decimal) -> bool:
         return a.is_finite()

@@ -8,7 +8,7 @@ from functools import partial
 
 from derive import syntax as st
 from derive.certify.flat import Values
-from derive.certify.numbers import PART
+from derive.certify.numbers import CONTEXT, PART
 from derive.certify.stage import Stage
 from derive.certify.trees import Trees
 from derive.derivation import Derivation
@@ -66,4 +66,4 @@ def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]
 def _rounding(trees: Trees, tree: st.Tree, count: int) -> list[Decimal]:
     """What arithmetic of so many digits loses where large parts of a tree cancel."""
     parts = [v.copy_abs() for v in trees.parts(tree) if isinstance(v, Decimal) and v.is_finite()]
-    return [max(parts) * PART] * count
+    return [CONTEXT.multiply(max(parts), PART)] * count
