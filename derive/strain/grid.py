@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from math import pi, prod
+from math import inf, pi, prod
 from typing import NamedTuple
 
 from derive import syntax as st
 from derive.strain.floats import FUNCTIONS, Round, decided, extreme, number, power, quotient
 
 __all__ = ["Grid", "Table"]
+
+#: Reductions over no elements, a mean before it is divided by their number.
+OF_NOTHING = {"sum": 0.0, "mean": 0.0, "max": -inf, "min": inf}
 
 
 class Table(NamedTuple):
@@ -126,14 +129,14 @@ class _Evaluation:
         count = self.grid.count(index)
         entries = self.grid.spread(body, (*rest, *(i for i in index)))
         columns = [entries[k::count] for k in range(count)]
-        out = columns[0] if columns else [0.0] * (self.grid.points * self.grid.count(rest))
+        out = columns[0] if columns else [OF_NOTHING[kind]] * (self.grid.points * self.grid.count(rest))
         choose = max if kind == "max" else min
         for column in columns[1:]:
             if kind in ("max", "min"):
                 out = [extreme(choose, a, b) for a, b in zip(out, column, strict=True)]
             else:
                 out = self.rounded([a + b for a, b in zip(out, column, strict=True)])
-        return Table(rest, self.rounded([v / count for v in out]) if kind == "mean" else out)
+        return Table(rest, self.rounded([quotient(v, count) for v in out]) if kind == "mean" else out)
 
     # ---- reads -----------------------------------------------------------------------------------------------------
 

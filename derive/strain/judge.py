@@ -15,7 +15,7 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 200
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 from typing import NamedTuple
 
 from derive import syntax as st
@@ -23,10 +23,10 @@ from derive.factor import Style, to_tree
 from derive.flatten import Definition
 from derive.strain.floats import Round, double, single
 from derive.strain.grid import Table
-from derive.strain.points import strained_points
+from derive.strain.points import Strained, emptied_points, strained_points
 from derive.terms import Read, Sum, atom_sum
 
-__all__ = ["UNIT", "Errors", "Judge", "Profile", "worse_kinds"]
+__all__ = ["UNIT", "Errors", "Judge", "Profile", "lost", "worse_kinds"]
 
 #: What counts as no error: a few roundings.
 UNIT = 2.0**-24
@@ -50,6 +50,32 @@ class Errors(NamedTuple):
     whole: Profile
 
 
+def lost(before: Table, after: Table) -> bool:
+    """Whether a finite value has become an infinite one or none."""
+    return any(isfinite(a) and not isfinite(b) for a, b in zip(before.entries, after.entries, strict=True))
+
+
+class Emptied:
+    """The values of one op's names where an axis is empty, in float64."""
+
+    def __init__(self, points: Strained):
+        self.grid, self.kind, self.tables = points.grid, points.kinds[0], dict(points.tables)
+        #: The names that the author's equations give no value here, as the mean of nothing.
+        self.undefined: set[str] = set()
+
+    def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> None:
+        self.tables[name] = Table(index, self.grid.value(tree, index, self.tables, double))
+        if any(map(isnan, self.tables[name].entries)):
+            self.undefined.add(name)
+
+    def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...]) -> bool:
+        """Whether ``after`` has a finite value wherever ``before`` has, unless it reads a name that has none."""
+        if self.undefined & set(st.reads(after)):
+            return True
+        old, new = (Table(index, self.grid.value(tree, index, self.tables, double)) for tree in (before, after))
+        return not lost(old, new)
+
+
 class Judge:
     """The values of one op's names at its strained points, exact and rounded, and the errors of forms that read them."""
 
@@ -61,6 +87,8 @@ class Judge:
         self.given: dict[str, Table] = dict(strained.tables)
         self.rounded: dict[str, Table] = dict(strained.tables)
         self.measured: dict[tuple[Sum, tuple[str, ...], Sum], Errors] = {}
+        self.kept: dict[tuple[Sum, Sum, tuple[str, ...]], bool] = {}
+        self.emptied = [Emptied(points) for points in emptied_points(op)]
         for d in forward:
             self.define(d, data=True)
         #: Whether the op has a value at a point: each name a finite one, in float32 too.
@@ -69,6 +97,8 @@ class Judge:
     def define(self, d: Definition, *, data: bool = False) -> None:
         """Take up a name, in order: as it is computed from exact and from rounded names. What is ``data`` is given rounded."""
         tree = to_tree(d.body, d.index, self.style)
+        for emptied in self.emptied:
+            emptied.define(d.name, d.index, tree)
         self.exact[d.name] = Table(d.index, self.grid.value(tree, d.index, self.exact, double))
         self.rounded[d.name] = Table(d.index, self.grid.value(tree, d.index, self.rounded, self.working))
         given = self.rounded[d.name].entries if data else self.grid.value(tree, d.index, self.given, double)
@@ -81,10 +111,20 @@ class Judge:
 
     def keeps(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
         """Whether evaluating ``after`` is as good as evaluating ``before``."""
+        if not self.keeps_empty(before, after, index):
+            return False
         old, new = self.errors(before, index, before), self.errors(after, index, before)
         if any(a and not b for a, b in zip(old.finite, new.finite, strict=True)):
             return False
         return not worse_kinds(old.own, new.own)
+
+    def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
+        """Whether ``after`` has a finite value wherever ``before`` has, where an axis is empty."""
+        key = (before, after, index)
+        if key not in self.kept:
+            old, new = (to_tree(b, index, self.style) for b in (before, after))
+            self.kept[key] = all(e.keeps(old, new, index) for e in self.emptied)
+        return self.kept[key]
 
     def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
         """Whether ``after`` loses more than ``before`` to the rounding of the names that it reads."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
@@ -14,7 +14,7 @@ from derive.points import interval, random_of
 from derive.strain.floats import number, single
 from derive.strain.grid import Grid, Table
 
-__all__ = ["KINDS", "MIXED", "Strained", "strained_kinds", "strained_points"]
+__all__ = ["KINDS", "MIXED", "Strained", "emptied_points", "strained_kinds", "strained_points"]
 
 #: A number of order 1, of either sign.
 Draw = Callable[[Random], float]
@@ -52,6 +52,8 @@ KINDS: dict[str, Draw] = {
 }
 #: Lengths that axes take in turn; where that makes a tensor larger than ``LARGEST``, all have the smaller ones that follow.
 SIZES, LARGEST = ((3, 4), (3, 3), (2, 2)), 150
+#: The length of the other axes where one is empty.
+LEAST = 2
 #: Elements of the largest tensor over all points of one kind, and points of a kind at the least.
 ELEMENTS, REPEATS = 60, 6
 
@@ -96,9 +98,22 @@ def _schemes(op: st.Op) -> list[Scheme]:
 
 def strained_points(op: st.Op) -> Strained:
     """Points of every kind."""
-    schemes = _schemes(op)
     sizes = _sizes(op)
-    repeats = max(REPEATS, -(-ELEMENTS // _largest(op, sizes)))
+    return _drawn(op, _schemes(op), sizes, max(REPEATS, -(-ELEMENTS // _largest(op, sizes))))
+
+
+def emptied_points(op: st.Op) -> Iterator[Strained]:
+    """For each axis points at which it has no entries, unless there are labels that would have none to name."""
+    classes = equal_axes(op)
+    for empty in dict.fromkeys(classes.values()):
+        sizes = {axis: 0 if root == empty else LEAST for axis, root in classes.items()}
+        grid = Grid(sizes, 1)
+        if all(t.labels is None or grid.length(t.labels) or not grid.count(t.axes) for t in op.inputs):
+            yield _drawn(op, [Scheme(f"no {empty}", _moderate, frozenset())], sizes, 2)
+
+
+def _drawn(op: st.Op, schemes: Sequence[Scheme], sizes: Mapping[str, int], repeats: int) -> Strained:
+    """So many points of each scheme."""
     kinds = tuple(scheme.kind for scheme in schemes for _ in range(repeats))
     grid = Grid(sizes, len(kinds))
     tables: dict[str, Table] = {}

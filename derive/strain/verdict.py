@@ -9,7 +9,7 @@ from derive import syntax as st
 from derive.factor import Style
 from derive.flatten import Definition
 from derive.strain.floats import double, single
-from derive.strain.judge import UNIT, Judge
+from derive.strain.judge import UNIT, Judge, lost
 from derive.strain.points import MIXED
 from derive.terms import Read, atom_sum
 
@@ -72,6 +72,9 @@ def without_value(
             each = max(len(before) // len(own.kinds), 1)
             kinds = dict.fromkeys(
                 own.kinds[k // each] for k, (a, b) in enumerate(zip(before, after, strict=True)) if a and not b
+            )
+            kinds |= dict.fromkeys(
+                a.kind for a, b in zip(reference.emptied, own.emptied, strict=True) if lost(a.tables[name], b.tables[name])
             )
             out[name] = out.get(name) or ", ".join(kinds)
     return out

@@ -1,0 +1,77 @@
+"""Axes without entries: a length of 0 is divided by only where the author's equations divide by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import derive
+from derive.certify import certify
+from derive.strain.judge import Judge
+from tests.judged import BACKENDS, judge, lines
+
+#: Systems with the length of an axis or an extremum over it as a factor, and what they compute.
+CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
+    "a length as a factor": (
+        """
+        y[n], t, m[b] = f(x[n], z[b])
+        y[n] = size(b)/(exp(tanh(x[n])) + 1)
+        t = sum[n](y[n])
+        m[b] = t
+        """,
+        lambda x, z: (
+            (y := len(z) / (torch.exp(torch.tanh(x)) + 1)),
+            y.sum(),
+            y.sum().expand(len(z)),
+        ),
+        [("n",), ("b",)],
+    ),
+    "the smaller of a length and a number": (
+        """
+        y[n] = f(x[n], z[b])
+        h[n] = minimum(size(b), 0.5)*exp(x[n])
+        y[n] = h[n]**2 + h[n]*x[n]
+        """,
+        lambda x, z: (h := min(len(z), 0.5) * torch.exp(x)) ** 2 + h * x,
+        [("n",), ("b",)],
+    ),
+    "a sum of repetitions": (
+        """
+        y[n] = f(x[n], z[b], w[n])
+        q[n, b] = w[n]*exp(x[n])
+        y[n] = sum[b](q[n, b])*w[n]
+        """,
+        lambda x, z, w: len(z) * w**2 * torch.exp(x),
+        [("n",), ("b",), ("n",)],
+    ),
+    "a sum of exponentials": (
+        """
+        y[n] = f(x[n, k], g[n])
+        e[n] = sum[k](exp(x[n, k]))
+        y[n] = g[n]*e[n]/(1 + e[n]) + log(1 + e[n])
+        """,
+        lambda x, g: g * (e := torch.exp(x).sum(1)) / (1 + e) + torch.log(1 + e),
+        [("n", "k"), ("n",)],
+    ),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("empty", ["", "n", "b", "k"])
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_gradients_where_an_axis_is_empty(name: str, empty: str, backend: str) -> None:
+    text, reference, axes = CASES[name]
+    generator = torch.Generator().manual_seed(0)
+    shapes = [tuple(0 if a == empty else 3 for a in index) for index in axes]
+    judge(text, backend, reference, [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes])
+
+
+def test_without_the_points_at_empty_axes_a_length_is_divided_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = lines(CASES["a length as a factor"][0])
+    assert certify(derive.derive(derive.parse(text))).passed
+    monkeypatch.setattr(Judge, "keeps_empty", lambda *_: True)
+    certificate = certify(derive.derive(derive.parse(text)))
+    assert not certificate.passed and "no b" in certificate.summary()
