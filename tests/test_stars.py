@@ -208,6 +208,13 @@ SYSTEMS = {
         lambda s: [(C, *s), (N,)],
         lambda z, t: z[t] ** 2,
     ),
+    "before what another axis was averaged out of": System(
+        """y[*s, c], r[*s, c] = f(x[*s, c], h[n, c])
+        y[*s, c] = x[*s, c]*mean[n](h[n, c])
+        r[*s, c] = mean[n](h[n, c])""",
+        lambda s: [(*s, C), (N, C)],
+        lambda x, h: (x * h.mean(0), h.mean(0).expand(x.shape)),
+    ),
 }
 
 

@@ -77,7 +77,7 @@ def positions(axes: Sequence[str], of: Sequence[str], star: str) -> list[int]:
 
 def aligned(value: Value, target: Sequence[str], star: str) -> Text:
     """The value's source indexed so that it broadcasts against an array with the axes ``target``."""
-    if value.kept and tuple(target) != value.axes and _fits(value.kept.layout, value.axes, target):
+    if value.kept and tuple(target) != value.axes and _fits(value.kept.layout, value.axes, target, star):
         return value.kept.text
     inside = [t for t in target if t in value.axes]
     assert tuple(inside) == value.axes, f"{value.axes} are not in the order of {tuple(target)}"
@@ -87,12 +87,12 @@ def aligned(value: Value, target: Sequence[str], star: str) -> Text:
     return item(value.text, slots) if inside and "None" in slots else value.text
 
 
-def _fits(layout: tuple[str | None, ...], axes: tuple[str, ...], target: Sequence[str]) -> bool:
-    """Whether a layout with kept axes lines up with the end of the target."""
+def _fits(layout: tuple[str | None, ...], axes: tuple[str, ...], target: Sequence[str], star: str) -> bool:
+    """Whether a layout with kept axes lines up with the end of the target; a kept axis is none of a ``*s`` of rank 0."""
     tail = list(target)[-len(layout) :]
     if len(tail) < len(layout) or any(a in axes for a in list(target)[: -len(layout)]):
         return False
-    return all(t not in axes if slot is None else slot == t for slot, t in zip(layout, tail, strict=True))
+    return all(t not in (*axes, star) if slot is None else slot == t for slot, t in zip(layout, tail, strict=True))
 
 
 __all__ = [

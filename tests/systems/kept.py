@@ -79,6 +79,8 @@ STARS = {
     "a star in the middle": "y[a, *s, b] = f(x[a, *s, b], w[b], g[*s])\ny[a, *s, b] = x[a, *s, b]*w[b] + g[*s]",
     "a matrix before a star": "y[m, *s] = f(A[m, n], x[n, *s])\ny[m, *s] = sum[n](A[m, n]*x[n, *s])",
     "a maximum over a star": "y[n] = f(x[n, *s])\ny[n] = max[s](x[n, *s])",
+    "a mean repeated along a star": "y[*s, a] = f(h[n, a], z[*s, n, a])\ny[*s, a] = mean[n](h[n, a])",
+    "a sum beside a star": "y[*s, a] = f(h[n, a], z[*s, a])\ny[*s, a] = z[*s, a]*sum[n](h[n, a])",
     "labels with a star": "y[d, *s] = f(table[v, d], t[*s])\nt[*s] in v\ny[d, *s] = table[t[*s], d]",
 }
 
