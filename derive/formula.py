@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from itertools import count
 
 from derive.errors import OpError
 from derive.expressions import slots_of
@@ -15,6 +16,8 @@ def infer_inputs(
     node: ast.Assign, declared: Callable[[ast.expr], Tensor], error: Callable[[ast.AST, str], OpError]
 ) -> tuple[list[Tensor], dict[str, ast.AST]]:
     """Every name that the right side reads, with the axes of its first plain read, and where each was first written.
+
+    A plain read names every axis once. A tensor that is read on diagonals alone, as in ``x[i, i]``, has axes of its own there.
 
     A tensor in index position is an integer tensor, whose values index the axis of the slot it stands in. ``declared``
     reads a tensor with plain axes, and ``error`` makes the OpError raised where the axes of a looked-up tensor cannot be told.
@@ -32,8 +35,12 @@ def infer_inputs(
         for position, slot in enumerate(slots_of(sub)):
             if isinstance(slot, ast.Subscript) and isinstance(slot.value, ast.Name):
                 lookups.setdefault(slot.value.id, (declared(slot), name, position))
-        if name not in found and all(isinstance(s, ast.Name | ast.Starred) for s in slots_of(sub)):
+        if name not in found and _is_plain(sub) and not _repeated(sub):
             found[name] = declared(sub)
+    for sub in filter(_is_plain, subscripts):
+        assert isinstance(sub.value, ast.Name)
+        if sub.value.id not in found:
+            found[sub.value.id] = declared(_told_apart(sub, node))
     for scalar in _scalars(node, reads, heads, subscripts):
         found.setdefault(scalar.id, Tensor(scalar.id, ()))
         at.setdefault(scalar.id, scalar)
@@ -46,6 +53,31 @@ def infer_inputs(
         if sub.value.id not in found:
             raise error(sub, f"the axes of '{sub.value.id}' cannot be told from this read; write a signature")
     return [found[name] for name in sorted(found, key=list(at).index)], at
+
+
+def _is_plain(sub: ast.Subscript) -> bool:
+    return all(isinstance(s, ast.Name | ast.Starred) for s in slots_of(sub))
+
+
+def _repeated(sub: ast.Subscript) -> bool:
+    names = [s.id for s in slots_of(sub) if isinstance(s, ast.Name)]
+    return len(set(names)) < len(names)
+
+
+def _told_apart(sub: ast.Subscript, node: ast.Assign) -> ast.Subscript:
+    """The read with a new name for every axis that it has named before: ``x[i, i2]`` for ``x[i, i]``."""
+    taken = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    slots, before = list[ast.expr](), set[str]()
+    for slot in slots_of(sub):
+        name = slot.id if isinstance(slot, ast.Name) else ""
+        if name in before:
+            name = next(other for k in count(2) if (other := f"{name}{k}") not in taken)
+            slot = ast.copy_location(ast.Name(name, ast.Load()), slot)
+            taken.add(name)
+        before.add(name)
+        slots.append(slot)
+    index = ast.copy_location(ast.Tuple(slots, ast.Load()), sub.slice)
+    return ast.copy_location(ast.Subscript(sub.value, index, ast.Load()), sub)
 
 
 def _scalars(node: ast.Assign, reads: list[ast.expr], heads: set[int], subscripts: list[ast.Subscript]) -> list[ast.Name]:
