@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from codegen.native.flat import CHEAP, Flat, flatten, operations, taken
 from codegen.native.hoist import hoist
@@ -70,6 +71,7 @@ class Schedule:
     batch: str = ""
 
 
+@lru_cache(maxsize=16)
 def schedule(program: Program) -> Schedule:
     """The loop nests of a program."""
     flats = hoist(flatten(with_logistics(program)), taken(program))
@@ -228,8 +230,10 @@ class _Placing:
         self.program, self.batch = program, batch
         self.sites = list(flats_in(body))
         self.made = {f.name: (f, path) for f, path in reversed(self.sites)}
+        self.written: dict[str, list[_Writer]] = {name: [] for name in self.made}
         self.used: dict[str, dict[tuple[str, str, int], _Use]] = {}
         for k, (f, path) in enumerate(self.sites):
+            self.written[f.name].append((f, path, k))
             for name in f.needs:
                 self.use(name, _Use(f, path, k))
         self.found: dict[str, Place] = {}
@@ -295,7 +299,7 @@ class _Placing:
         for other, place in self.found.items():
             host = self.made[other][0]
             fits = place.kind in ("result", "array") and host.index == f.index and not host.over
-            if other != name and other not in taken and fits and self.may_overwrite(other, self.writers(other), name, f.index):
+            if other != name and other not in taken and fits and self.may_overwrite(other, self.written[other], name, f.index):
                 return other
         return ""
 
@@ -321,7 +325,7 @@ class _Placing:
 
     def writers(self, result: str) -> list[_Writer]:
         """The statements that write to the memory of a result, with the loops around them and their positions."""
-        return [(f, path, k) for k, (f, path) in enumerate(self.sites) if result in (f.name, self.owner(f.name))]
+        return [w for name, own in self.written.items() if result in (name, self.owner(name)) for w in own]
 
     def owner(self, name: str) -> str:
         """The result in whose memory a temporary array lies."""
