@@ -89,12 +89,16 @@ def test_every_schedule_can_be_shown_and_moves_no_less_than_the_floor(name: str)
     assert min(factors) >= 0.99
 
 
-def test_what_is_emitted_grows_with_the_number_of_names_and_not_with_its_square() -> None:
-    def length(count: int) -> int:
-        names = [f"x{k}" for k in range(count)]
-        signature = f"y[n] = f({', '.join(f'{x}[n]' for x in names)})"
-        kernel = plan(derive.derive(derive.parse(f"{signature}\ny[n] = {' + '.join(f'{x}[n]**2' for x in names)}")))
-        return sum(map(len, op_files(kernel, "a test").values()))
+def of_many(count: int) -> Kernel:
+    names = [f"x{k}" for k in range(count)]
+    return planned(f"y[n] = f({', '.join(f'{x}[n]' for x in names)})\ny[n] = {' + '.join(f'{x}[n]**2' for x in names)}")
 
-    few, some, many = map(length, (12, 24, 48))
+
+def test_what_is_emitted_grows_with_the_number_of_names_and_not_with_its_square() -> None:
+    few, some, many = (sum(map(len, op_files(of_many(n), "a test").values())) for n in (12, 24, 48))
     assert many - some < 2.2 * (some - few)
+
+
+def test_many_results_do_not_fill_the_stack_with_buffers() -> None:
+    text = op_files(of_many(48), "a test")["native/f.c"]
+    assert "dx47[n]" in text and text.count("[CHUNK];") < 10

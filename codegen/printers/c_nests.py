@@ -15,6 +15,10 @@ from codegen.native.schedule import Item, Loop, Schedule, flats_in
 from codegen.printers.c_loops import START, CLoops
 from codegen.program import Argument
 
+#: So many results of a nest bypass the cache at most: a core combines the writes to few lines at a time, and each result has a
+#: buffer, for a chunk on the stack.
+MOST_STREAMED = 8
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -98,7 +102,7 @@ class CBody(CLoops):
         return chain
 
     def streamable(self, loop: Loop) -> tuple[Flat, ...]:
-        """The results that a nest writes along their last axis and does not read again: they may bypass the cache."""
+        """The results that a nest writes along their last axis and does not read again may bypass the cache if they are few."""
         sites = list(flats_in((loop,)))
         found = []
         for f, path in sites:
@@ -106,7 +110,7 @@ class CBody(CLoops):
             along = path[-1].innermost and (*self.path, *(loop.axis for loop in path)) == f.index
             if f.kind == "map" and self.plan.places[f.name].kind == "result" and along and not read_again:
                 found.append(f)
-        return tuple(found)
+        return tuple(found) if len(found) <= MOST_STREAMED else ()
 
     # ---- rows ----------------------------------------------------------------------------------------------------------
 
