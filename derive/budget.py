@@ -1,18 +1,24 @@
 """How much work a derivation may take, counted in terms and not in seconds: the same on every machine.
 
-A unit is one term looked at by a rule. The search for cheaper forms has a part of its own, and where that is used up lines stay
-as they are folded. What needs more than the whole is refused. The catalogue's largest op takes a third of what there is for
-searching.
+A unit is one factor of a term looked at by a rule. Searching for cheaper forms has a part of its own, and each search ends
+where it has found nothing for a while; where that part is used up lines stay as they are folded. What needs more than the
+whole is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from derive.errors import OpError
+from derive.terms import Sum
 
-__all__ = ["SEARCH", "WORK", "Budget"]
+__all__ = ["PATIENCE", "SEARCH", "WORK", "Budget"]
 
-#: Units that a derivation may take, and that searching may take of them.
-WORK, SEARCH = 2_000_000, 20_000
+#: Units that a derivation may take, that searching may take of them, and that one search may take since it found something.
+WORK, SEARCH, PATIENCE = 500_000, 30_000, 1_000
+#: Judging how a term is rounded takes as long as rewriting so many.
+JUDGED = 4
 
 
 class Budget:
@@ -21,17 +27,41 @@ class Budget:
     def __init__(self, op: str):
         self.op, self.spent, self.searched = op, 0, 0
 
-    @property
-    def searches(self) -> bool:
-        """Whether there is anything left for searching."""
-        return self.searched < SEARCH
-
-    def spend(self, terms: int, *, searching: bool = False) -> None:
-        """Count terms that were looked at (OpError if they are too many)."""
-        self.spent += terms + 1
-        self.searched += terms + 1 if searching else 0
+    def spend(self, body: Sum, times: int = 1) -> None:
+        """Count what was looked at (OpError if it is too much)."""
+        self.spent += times * (1 + sum(1 + len(mono.factors) for mono in body.terms))
         if self.spent > WORK:
             raise OpError(
-                f"this takes more than {WORK:,} rewritings of terms; make ops of parts of it and chain their gradients",
+                f"this takes more than {WORK:,} steps of work; make ops of parts of it and chain their gradients",
                 op=self.op,
             )
+
+    def judge(self, body: Sum) -> None:
+        """Count an expression of which the rounding was judged."""
+        self.spend(body, JUDGED)
+
+    @contextmanager
+    def searching(self) -> Iterator[Purse]:
+        """All that is spent inside is spent on searching."""
+        before = self.spent
+        try:
+            yield Purse(self)
+        finally:
+            self.searched += self.spent - before
+
+
+class Purse:
+    """What one search may still spend."""
+
+    def __init__(self, budget: Budget):
+        self.budget, self.left = budget, SEARCH - budget.searched
+        self.start = self.last = budget.spent
+
+    def empty(self) -> bool:
+        """Whether the search has gone on for too long without finding anything, or all searches together have."""
+        spent = self.budget.spent
+        return spent - self.start >= self.left or spent - self.last >= PATIENCE
+
+    def refill(self) -> None:
+        """Something was found: what is near it is worth looking at."""
+        self.last = self.budget.spent

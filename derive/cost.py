@@ -13,7 +13,7 @@ from typing import NamedTuple
 from derive import syntax as st
 from derive.factor import DEFAULT_SIZE, Inner, Style, factor_indices, split, to_tree
 from derive.functions import COST, COST_OTHER
-from derive.terms import Mono, Read, Sum, axis_of, sum_reads, term
+from derive.terms import Mono, Read, Sum, axis_of, sum_indices, sum_reads, term
 
 #: Operations that reading one saved element is worth: what a core computes while the element comes from memory.
 READ_WEIGHT = 4
@@ -36,7 +36,7 @@ class Model:
     free: frozenset[str]
 
     def __post_init__(self) -> None:
-        self.cache: dict[tuple[Sum, tuple[str, ...]], Cost] = {}
+        self.cache: dict[Sum, Cost] = {}
         self.inner: dict[Mono, int] = {}
 
     def size(self, axis: str) -> int:
@@ -51,17 +51,17 @@ class Model:
             n *= self.size(axis_of(i))
         return n
 
-    def of(self, body: Sum, index: tuple[str, ...]) -> Cost:
-        key = (body, index)
-        if key not in self.cache:
-            self.cache[key] = self.measure(body, index)
-        return self.cache[key]
+    def of(self, body: Sum) -> Cost:
+        """The cost of an expression over its free indices."""
+        if body not in self.cache:
+            self.cache[body] = self.measure(body)
+        return self.cache[body]
 
-    def measure(self, body: Sum, index: tuple[str, ...]) -> Cost:
+    def measure(self, body: Sum) -> Cost:
         inner = {f for mono in body.terms for f in split(mono) if isinstance(f, Inner)}
         named = {f: Read(f"__{k}", tuple(sorted(factor_indices(f)))) for k, f in enumerate(sorted(inner, key=repr))}
         style = Style(size=self.size)
-        tree = to_tree(_replaced(body, named), index, style)
+        tree = to_tree(_replaced(body, named), sorted(sum_indices(body)), style)
         own = self.operations(tree)
         if body.single and body.single[1] == 1 and len(inner) == 1 and isinstance(tree, st.Read):
             own = 0
@@ -74,13 +74,11 @@ class Model:
             self.inner[inner.mono] = self.operations(tree)
         return self.inner[inner.mono]
 
-    def program(self, lines: list[tuple[Sum, tuple[str, ...]]]) -> int:
-        """The cost of computing all lines, shared reductions counted once."""
-        costs = [self.of(*line) for line in lines]
-        reductions = {r for c in costs for r in c.reductions}
-        reads = {name for c in costs for name in c.reads} - self.free
-        saved = READ_WEIGHT * sum(self.elements(name) for name in reads)
-        return sum(c.own for c in costs) + sum(r[1] for r in reductions) + saved
+    def alone(self, body: Sum) -> int:
+        """The cost of computing one expression, each reduction in it counted once."""
+        cost = self.of(body)
+        saved = READ_WEIGHT * sum(self.elements(name) for name in cost.reads - self.free)
+        return cost.own + sum(r[1] for r in cost.reductions) + saved
 
     def operations(self, tree: st.Tree) -> int:
         """Operations of one expression, each done over no more axes than it depends on."""

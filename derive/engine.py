@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from derive import syntax as st
 from derive.adjoint import adjoints, tie_counts
+from derive.budget import Budget
 from derive.coefficients import check_coefficients
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
@@ -36,14 +37,14 @@ def derive(op: st.Op) -> Derivation:
     chain = adjoints(op, forward, names)
     relations = log_relations(names)
     forward = tuple(names.definitions)  # the adjoints and the relations may have needed more names
-    work = Simplifier(op, forward, chain, set(names.constants), style_of(op, forward), relations)
-    lines = work.run()
+    simplifier = Simplifier(op, forward, chain, set(names.constants), style_of(op, forward), relations, Budget(op.name))
+    lines, work = simplifier.run(), simplifier.work
     author = {e.name for e in op.equations}
     steps = [Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]
     index = {d.name: d.index for d in chain}
     computed, lines, last = rounded(op, names, forward, lines, index)
     check_coefficients(op.name, [*((d.name, d.body) for d in computed), *lines.items()])
-    style = style_of(op, computed, work.model.size)
+    style = style_of(op, computed, simplifier.model.size)
     closed = [Definition(name, index[name], body) for name, body in lines.items()]
     return Derivation(
         op=op,

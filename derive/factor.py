@@ -123,6 +123,7 @@ def _connected(factors: dict[Atom, Exponent], bound: Iterable[str]) -> list[set[
     return groups
 
 
+@lru_cache(maxsize=100_000)
 def factor_indices(factor: Factor) -> frozenset[str]:
     """The free indices of a factor."""
     if isinstance(factor, Inner):
@@ -266,7 +267,7 @@ class _Builder:
     def saved(self, key: tuple[Factor, int], terms: list[Term]) -> int:
         """The multiplications that sharing a factor saves, with all else that the terms which hold it have in common."""
         held = [t for t in terms if t[0].get(key[0]) and _sign(t[0][key[0]]) == key[1]]
-        return (len(held) - 1) * sum(self.elements(f) for f in _common(held)[0])
+        return (len(held) - 1) * sum(self.elements(f) for f in _shared(held))
 
     def elements(self, factor: Factor) -> int:
         n = 1
@@ -584,16 +585,22 @@ def _ratio(one: list[Term], other: list[Term]) -> Fraction | None:
     return ratios.pop() if len(ratios) == 1 else None
 
 
-def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
-    """The common monomial, the common number, and what is left of each term."""
+def _shared(terms: list[Term]) -> Powers:
+    """The common monomial: of each factor the power nearest to 0, where all have the same sign."""
     common = dict(terms[0][0])
     for powers, _ in terms[1:]:
         for f in list(common):
             e = powers.get(f)
             if e is None or _sign(e) != _sign(common[f]):
                 del common[f]
-            else:
+            elif e != common[f]:
                 common[f] = min(e, common[f]) if e > 0 else max(e, common[f])
+    return common
+
+
+def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
+    """The common monomial, the common number, and what is left of each term."""
+    common = _shared(terms)
     sizes = {abs(c) for _, c in terms}
     number = min(sizes) if len(sizes) == 1 else Fraction(1)
     if all(c < 0 for _, c in terms):

@@ -16,10 +16,10 @@ Part = tuple[Mono, int] | str
 
 
 class Ledger:
-    """The cost of lines as :meth:`derive.cost.Model.program` has it: what several lines share counts once."""
+    """The cost of lines in the end: what several lines share counts once."""
 
-    def __init__(self, model: Model, index: Mapping[str, tuple[str, ...]]):
-        self.model, self.index = model, index
+    def __init__(self, model: Model):
+        self.model = model
         self.lines: dict[str, Sum] = {}
         self.users: Counter[Part] = Counter()
         self.total = 0
@@ -27,31 +27,28 @@ class Ledger:
     def cost(self, lines: Mapping[str, Sum]) -> int:
         """The cost of all lines together."""
         for name in [n for n in self.lines if n not in lines]:
-            self.remove(self.measured(name, self.lines.pop(name)))
+            self.remove(self.model.of(self.lines.pop(name)))
         for name, body in lines.items():
             before = self.lines.get(name)
             if before is not body:
                 if before is not None:
-                    self.remove(self.measured(name, before))
-                self.add(self.measured(name, body))
+                    self.remove(self.model.of(before))
+                self.add(self.model.of(body))
                 self.lines[name] = body
         return self.total
 
-    def instead(self, lines: Mapping[str, Sum], name: str, body: Sum, index: tuple[str, ...]) -> int:
-        """The cost of all lines together if one of them had another body, over another index."""
+    def instead(self, lines: Mapping[str, Sum], name: str, body: Sum) -> int:
+        """The cost of all lines together if one of them had another body."""
         self.cost(lines)
-        own, other = self.lines.get(name), self.model.of(body, index)
+        own, other = self.lines.get(name), self.model.of(body)
         if own is not None:
-            self.remove(self.measured(name, own))
+            self.remove(self.model.of(own))
         self.add(other)
         found = self.total
         self.remove(other)
         if own is not None:
-            self.add(self.measured(name, own))
+            self.add(self.model.of(own))
         return found
-
-    def measured(self, name: str, body: Sum) -> Cost:
-        return self.model.of(body, self.index[name])
 
     def add(self, cost: Cost) -> None:
         self.total += cost.own

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from derive.flatten import Definition
 from derive.signs import Signs
@@ -34,6 +35,7 @@ from derive.terms import (
     canonical_order,
     number,
     open_mono,
+    sum_reads,
     term,
     times,
     whole,
@@ -79,6 +81,11 @@ class Total:
     index: tuple[str, ...]
     using: str
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The tensors in the terms: where one of them is missing, nothing can match."""
+        return sum_reads(Sum(dict(self.terms)))
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -87,6 +94,28 @@ class Pattern:
     index: tuple[str, ...]
     value: Sum
     using: str
+
+
+Named = TypeVar("Named", Product, Total)
+
+
+class ByName(Generic[Named]):
+    """Rules, found by the tensors that they need."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, list[tuple[int, Named]]] = {}
+        self.count = 0
+
+    def add(self, rule: Named) -> None:
+        """Take up a rule; one that needs no tensor matches nothing."""
+        if rule.names:
+            self.rules.setdefault(min(rule.names), []).append((self.count, rule))
+            self.count += 1
+
+    def among(self, names: frozenset[str]) -> list[Named]:
+        """The rules that need no other tensors, the earliest first."""
+        found = [pair for name in names for pair in self.rules.get(name, ()) if pair[1].names <= names]
+        return [rule for _, rule in sorted(found, key=lambda pair: pair[0])]
 
 
 PatternKey = tuple[tuple[tuple[Atom, Exponent], ...], tuple[str, ...]]
@@ -138,8 +167,8 @@ class Tables:
         self.definitions: dict[str, Definition] = {}
         self.eliminations: dict[str, Rewriting] = {}
         self.solutions: dict[str, Rewriting] = {}
-        self.products: list[Product] = []
-        self.totals: list[Total] = []
+        self.products: ByName[Product] = ByName()
+        self.totals: ByName[Total] = ByName()
         self.patterns: dict[PatternKey, Pattern] = {}
 
     def add_forward(self, d: Definition, body: Sum) -> None:
@@ -164,14 +193,14 @@ class Tables:
         """``w = z*w + q*w`` gives ``z + q = 1``, where ``w`` is not zero because ``z`` and ``q`` divide by it."""
         own = Read(d.name, d.index)
         if not all((own, 1) in mono.factors for mono in body.terms):
-            self.totals.append(Total(tuple(body), atom_sum(own), d.index, d.name))
+            self.totals.add(Total(tuple(body), atom_sum(own), d.index, d.name))
             return
         shares = body * term({own: -1})
-        self.totals.append(Total(tuple(shares), number(1), d.index, d.name))
+        self.totals.add(Total(tuple(shares), number(1), d.index, d.name))
         if len(shares) == 2:
             for m, c in shares:
                 one, other = Sum({m: c}), shares - Sum({m: c})
-                self.totals.append(Total(tuple(number(1) - one), other, d.index, d.name))
+                self.totals.add(Total(tuple(number(1) - one), other, d.index, d.name))
 
     def add_monomial(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> None:
         """A product of reads: eliminate one of them, or else match the whole."""
@@ -186,7 +215,7 @@ class Tables:
         if chosen is not None:
             self.eliminations[chosen.name] = chosen
         elif len(factors) > 1 and any(isinstance(a, Read) and a.name not in self.constants for a in factors):
-            self.products.append(Product(tuple(factors.items()), coefficient, d.index, d.name))
+            self.products.add(Product(tuple(factors.items()), coefficient, d.index, d.name))
 
     def eliminated(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting | None:
         """The factor that the new name replaces: the engine's own names first, then the author's, then inputs."""

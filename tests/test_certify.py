@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import derive
-from derive import engine, simplify
+from derive import engine, folding
 from derive.certify import Certificate, NoPoint, certify, point
 from derive.ops import names
 from derive.points import sizes_of
@@ -84,13 +84,13 @@ def test_other_ops_certify(text: str) -> None:
 
 
 def test_a_wrong_fold_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    fold = simplify.Simplifier.fold_once
+    fold = folding.Folding.once
 
     def doubled(self, expr, own, unfolded):  # type: ignore[no-untyped-def]
         change = fold(self, expr, own, unfolded)
         return change._replace(after=change.after.scaled(2)) if change and change.rule == "fold xhat" else change
 
-    monkeypatch.setattr(simplify.Simplifier, "fold_once", doubled)
+    monkeypatch.setattr(folding.Folding, "once", doubled)
     certificate = certify(derive.derive(derive.load("batchnorm")))
     assert not certificate.passed
     # The first failure is the culprit; what follows from its result is wrong too.
@@ -102,13 +102,13 @@ def test_a_wrong_fold_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_wrong_pattern_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    fold = simplify.fold_patterns
+    fold = folding.fold_patterns
 
     def halved(expr, patterns, allowed):  # type: ignore[no-untyped-def]
         after, using = fold(expr, patterns, allowed)
         return (after.scaled(Fraction(1, 2)), using) if using else (after, using)
 
-    monkeypatch.setattr(simplify, "fold_patterns", halved)
+    monkeypatch.setattr(folding, "fold_patterns", halved)
     certificate = certify(derive.derive(derive.load("batchnorm")))
     assert not certificate.passed
     wrong = [c for c in certificate.failures if c.rule.startswith("fold ")]

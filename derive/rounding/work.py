@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from derive import syntax as st
 from derive.derivation import Step
 from derive.flatten import Definition, Names, is_reduction
+from derive.order import in_order
 from derive.signs import Signs
 from derive.terms import Function, Read, Sum, sum_reads
 
@@ -27,12 +28,16 @@ class Work:
         self.lines, self.index = dict(lines), index
         self.steps: list[Step] = []
         self.changed: dict[str, Definition] = {}
+        self.known: dict[str, Definition] = {}
         self.signs = Signs(op, {d.name: d for d in forward})
 
     @property
     def definitions(self) -> dict[str, Definition]:
         """Every definition by name as it stands, those that the rules made included."""
-        return {d.name: self.changed.get(d.name, d) for d in self.names.definitions}
+        made = self.names.definitions
+        if len(self.known) != len(made):
+            self.known = {d.name: self.changed.get(d.name, d) for d in made}
+        return self.known
 
     def expressions(self) -> Iterator[tuple[str, tuple[str, ...], Sum]]:
         """What the op's results are computed from, by name: definitions in order, then the lines."""
@@ -44,14 +49,13 @@ class Work:
 
     def needed(self) -> set[str]:
         """The outputs, what the lines read, and all that these are made from."""
-        definitions = self.definitions
-        needed = {t.name for t in self.op.outputs} | {n for body in self.lines.values() for n in sum_reads(body)}
-        return needed | {n for name in needed & set(definitions) for n in self.closure(name, definitions)}
+        return self.closure({t.name for t in self.op.outputs} | {n for body in self.lines.values() for n in sum_reads(body)})
 
-    def closure(self, name: str, definitions: Mapping[str, Definition] | None = None) -> set[str]:
-        """The name and everything that it is made from."""
-        definitions = self.definitions if definitions is None else definitions
-        found, todo = {name}, [name]
+    def closure(self, names: Iterable[str]) -> set[str]:
+        """The names and everything that they are made from."""
+        definitions = self.definitions
+        found = set(names)
+        todo = list(found)
         while todo:
             d = definitions.get(todo.pop())
             more = sum_reads(d.body) - found if d else set()
@@ -62,7 +66,7 @@ class Work:
     def elementwise(self, name: str) -> bool:
         """Whether a name is made from inputs and constants without a reduction."""
         definitions = self.definitions
-        return not any(is_reduction(definitions[n]) for n in self.closure(name, definitions) if n in definitions)
+        return not any(is_reduction(definitions[n]) for n in self.closure([name]) if n in definitions)
 
     def change(self, rule: str, name: str, after: Sum, using: tuple[str, ...] = ()) -> None:
         """Give a name another right side; what it was is recorded."""
@@ -72,13 +76,17 @@ class Work:
         else:
             d = self.definitions[name]
             before, index = d.body, d.index
-            self.changed[name] = replace(d, body=after)
+            self.put(replace(d, body=after))
         if before != after:
             self.steps.append(Step(rule, name, index, before, after, using))
 
     def keep(self, name: str) -> None:
         """Let a name be computed on its own, in code and in print: the order of its operations matters."""
-        self.changed[name] = replace(self.definitions[name], kept=True)
+        self.put(replace(self.definitions[name], kept=True))
+
+    def put(self, d: Definition) -> None:
+        """Let a definition take the place of that of its name."""
+        self.definitions[d.name] = self.changed[d.name] = d
 
     def function(self, name: str, head: str) -> Read | None:
         """The tensor of which a name is that function, if it is."""
@@ -90,15 +98,5 @@ class Work:
 
     def ordered(self) -> tuple[Definition, ...]:
         """The definitions, each after those that it reads."""
-        out: dict[str, Definition] = {}
         definitions = self.definitions
-
-        def place(name: str) -> None:
-            if name in definitions and name not in out:
-                for other in sorted(sum_reads(definitions[name].body)):
-                    place(other)
-                out[name] = definitions[name]
-
-        for name in definitions:
-            place(name)
-        return tuple(out.values())
+        return tuple(definitions[n] for n in in_order({n: sum_reads(d.body) for n, d in definitions.items()}))

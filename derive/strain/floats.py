@@ -6,8 +6,9 @@ import math
 from array import array
 from collections.abc import Callable
 from fractions import Fraction
+from operator import mul
 
-__all__ = ["FUNCTIONS", "Round", "decided", "double", "extreme", "number", "power", "quotient", "single"]
+__all__ = ["FUNCTIONS", "Round", "decided", "double", "extreme", "number", "power", "powers", "quotient", "single"]
 
 INF, NAN = math.inf, math.nan
 #: Rounds the entries of an array to the working precision.
@@ -49,6 +50,15 @@ def power(base: float, exponent: float) -> float:
         return float(base**exponent)
     except OverflowError:
         return INF if base > 0 or int(exponent) % 2 == 0 else -INF
+
+
+def powers(bases: list[float], exponent: float) -> list[float]:
+    """Each number to one power."""
+    if exponent == 2:
+        return list(map(mul, bases, bases))
+    if exponent == -1:
+        return [1 / v if v else INF for v in bases]
+    return [power(v, exponent) for v in bases]
 
 
 def extreme(choose: Callable[[float, float], float], a: float, b: float) -> float:

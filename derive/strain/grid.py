@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from math import inf, pi, prod
+from operator import add, itemgetter, mul, neg
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.strain.floats import FUNCTIONS, Round, decided, extreme, number, power, quotient
+from derive.strain.floats import FUNCTIONS, Round, decided, extreme, number, powers, quotient
 
 __all__ = ["Grid", "Table"]
 
@@ -44,8 +45,8 @@ class Grid:
         """The entries at every position of ``index``, which holds all of the table's own indices."""
         if table.index == index:
             return table.entries
-        entries = table.entries
-        return [entries[k] for k in self.gather(table.index, index)]
+        places = self.gather(table.index, index)
+        return list(itemgetter(*places)(table.entries)) if len(places) > 1 else [table.entries[k] for k in places]
 
     def gather(self, own: tuple[str, ...], index: tuple[str, ...]) -> list[int]:
         """For every position of ``index`` at every point, where the entry of a table over ``own`` lies."""
@@ -79,16 +80,16 @@ class _Evaluation:
                 return self.read(name, index)
             case st.Neg(a):
                 t = self.table(a)
-                return Table(t.index, [-v for v in t.entries])
+                return Table(t.index, list(map(neg, t.entries)))
             case st.Add(args):
-                return self.chained(args, lambda a, b: a + b)
+                return self.chained(args, add)
             case st.Mul(args):
-                return self.chained(args, lambda a, b: a * b)
+                return self.chained(args, mul)
             case st.Div(a, b):
                 return self.joined([self.table(a), self.table(b)], quotient)
             case st.Pow(a, st.Num(e)):
                 exponent, t = number(e), self.table(a)
-                return Table(t.index, self.rounded([power(v, exponent) for v in t.entries]))
+                return Table(t.index, self.rounded(powers(t.entries, exponent)))
             case st.Reduce(kind, index, body):
                 return self.reduced(kind, index, self.table(body))
             case st.Compare(rel, a, b):
@@ -104,7 +105,7 @@ class _Evaluation:
                 return self.joined([self.table(a) for a in args], lambda a, b: extreme(choose, a, b))
             case st.Call(head, (a,)):
                 function, t = FUNCTIONS[head], self.table(a)
-                return Table(t.index, self.rounded([function(v) for v in t.entries]))
+                return Table(t.index, self.rounded(list(map(function, t.entries))))
         raise TypeError(f"no value for {tree}")
 
     def constant(self, value: float) -> Table:
@@ -114,7 +115,7 @@ class _Evaluation:
         """A function of several tensors, position by position, rounded once."""
         index = tuple(dict.fromkeys(i for t in parts for i in t.index))
         columns = [self.grid.spread(t, index) for t in parts]
-        return Table(index, self.rounded([function(*row) for row in zip(*columns, strict=True)]))
+        return Table(index, self.rounded(list(map(function, *columns))))
 
     def chained(self, args: tuple[st.Tree, ...], function: Callable[[float, float], float]) -> Table:
         """An operation from left to right, rounded each time."""
@@ -135,7 +136,7 @@ class _Evaluation:
             if kind in ("max", "min"):
                 out = [extreme(choose, a, b) for a, b in zip(out, column, strict=True)]
             else:
-                out = self.rounded([a + b for a, b in zip(out, column, strict=True)])
+                out = self.rounded(list(map(add, out, column)))
         return Table(rest, self.rounded([quotient(v, count) for v in out]) if kind == "mean" else out)
 
     # ---- reads -----------------------------------------------------------------------------------------------------

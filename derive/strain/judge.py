@@ -26,7 +26,7 @@ from derive.strain.grid import Table
 from derive.strain.points import Strained, emptied_points, strained_points
 from derive.terms import Read, Sum, atom_sum
 
-__all__ = ["UNIT", "Errors", "Judge", "Profile", "lost", "worse_kinds"]
+__all__ = ["UNIT", "Judge", "Profile", "lost", "worse_kinds"]
 
 #: What counts as no error: a few roundings.
 UNIT = 2.0**-24
@@ -39,15 +39,11 @@ QUANTILES = {0.25: 4.0, 0.5: 4.0, 0.75: 6.0, 0.9: 16.0}
 Profile = Mapping[str, tuple[float, ...]]
 
 
-class Errors(NamedTuple):
-    """Where a form has a value, and for each kind of strain the quantiles of its relative errors.
-
-    ``own`` are the errors that its evaluation adds to rounded names, ``whole`` those against exact names.
-    """
+class Own(NamedTuple):
+    """Where a form has a value, and for each kind of strain the quantiles of the errors that it adds to rounded names."""
 
     finite: list[bool]
-    own: Profile
-    whole: Profile
+    errors: Profile
 
 
 def lost(before: Table, after: Table) -> bool:
@@ -86,13 +82,17 @@ class Judge:
         self.exact: dict[str, Table] = dict(strained.tables)
         self.given: dict[str, Table] = dict(strained.tables)
         self.rounded: dict[str, Table] = dict(strained.tables)
-        self.measured: dict[tuple[Sum, tuple[str, ...], Sum], Errors] = {}
+        self.measured: dict[tuple[Sum, tuple[str, ...]], Own] = {}
         self.kept: dict[tuple[Sum, Sum, tuple[str, ...]], bool] = {}
         self.emptied = [Emptied(points) for points in emptied_points(op)]
         for d in forward:
             self.define(d, data=True)
         #: Whether the op has a value at a point: each name a finite one, in float32 too.
         self.valid = [all(map(isfinite, values)) for values in zip(*map(self.by_point, self.rounded.values()), strict=True)]
+        self.valid_points: dict[str, list[int]] = {}
+        for k, kind in enumerate(self.kinds):
+            if self.valid[k]:
+                self.valid_points.setdefault(kind, []).append(k)
 
     def define(self, d: Definition, *, data: bool = False) -> None:
         """Take up a name, in order: as it is computed from exact and from rounded names. What is ``data`` is given rounded."""
@@ -113,10 +113,10 @@ class Judge:
         """Whether evaluating ``after`` is as good as evaluating ``before``."""
         if not self.keeps_empty(before, after, index):
             return False
-        old, new = self.errors(before, index, before), self.errors(after, index, before)
+        old, new = self.own(before, index), self.own(after, index)
         if any(a and not b for a, b in zip(old.finite, new.finite, strict=True)):
             return False
-        return not worse_kinds(old.own, new.own)
+        return not worse_kinds(old.errors, new.errors)
 
     def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
         """Whether ``after`` has a finite value wherever ``before`` has, where an axis is empty."""
@@ -127,36 +127,47 @@ class Judge:
         return self.kept[key]
 
     def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
-        """Whether ``after`` loses more than ``before`` to the rounding of the names that it reads."""
-        old, new = self.errors(before, index, before), self.errors(after, index, before)
-        return bool(worse_kinds(old.whole, new.whole))
+        """Whether ``after``, of the value of ``before``, loses more than that to the rounding of the names that it reads."""
+        truth = self.grid.value(to_tree(before, index, self.style), index, self.exact, double)
+        return bool(worse_kinds(*(self.profile(self.computed(body, index), truth) for body in (before, after))))
 
     def recovers(self, name: str, index: tuple[str, ...], body: Sum) -> bool:
         """Whether an expression may stand for a name: it loses nothing that the name's own value has not lost."""
         before = atom_sum(Read(name, index))
         return self.keeps(before, body, index) and not self.inherits(before, body, index)
 
-    def errors(self, body: Sum, index: tuple[str, ...], truth: Sum) -> Errors:
-        """The errors of one form, where ``truth`` is an expression of the same value."""
-        key = (body, index, truth)
+    def own(self, body: Sum, index: tuple[str, ...]) -> Own:
+        """What the evaluation of a form does to rounded names."""
+        key = (body, index)
         if key not in self.measured:
-            tree, same = (to_tree(b, index, self.style) for b in (body, truth))
+            tree = to_tree(body, index, self.style)
             found = self.grid.value(tree, index, self.rounded, self.working)
             given = self.grid.value(tree, index, self.given, double)
-            exact = self.grid.value(same, index, self.exact, double)
-            count = len(found) // len(self.kinds)
-            finite = [isfinite(v) and self.valid[k // count] for k, v in enumerate(found)]
-            self.measured[key] = Errors(finite, self.profile(found, given), self.profile(found, exact))
+            self.measured[key] = Own(self.finite(found), self.profile(found, given))
         return self.measured[key]
+
+    def computed(self, body: Sum, index: tuple[str, ...]) -> list[float]:
+        """A form as it is computed from rounded names."""
+        return self.grid.value(to_tree(body, index, self.style), index, self.rounded, self.working)
+
+    def finite(self, found: list[float]) -> list[bool]:
+        """Which elements have a finite value, at points where the op has one."""
+        count = len(found) // len(self.kinds)
+        return [isfinite(v) and self.valid[k // count] for k, v in enumerate(found)]
+
+    def of_name(self, name: str) -> Profile:
+        """The errors of a name as it is computed, against its exact value."""
+        return self.profile(self.rounded[name].entries, self.exact[name].entries)
 
     def profile(self, found: list[float], wanted: list[float]) -> Profile:
         """The quantiles of the relative errors by kind; elements without a finite value in exact arithmetic do not count."""
         count = max(len(found) // len(self.kinds), 1)
-        by_kind: dict[str, list[float]] = {}
-        for k, (a, b) in enumerate(zip(found, wanted, strict=True)):
-            if isfinite(b) and self.valid[k // count]:
-                by_kind.setdefault(self.kinds[k // count], []).append(_relative(a, b))
-        return {kind: _quantiles(errors) for kind, errors in by_kind.items()}
+        out: dict[str, tuple[float, ...]] = {}
+        for kind, points in self.valid_points.items():
+            pairs = [(found[k], b) for p in points for k in range(p * count, p * count + count) if isfinite(b := wanted[k])]
+            if pairs:
+                out[kind] = _quantiles([0.0 if a == b else _relative(a, b) for a, b in pairs])
+        return out
 
 
 def _relative(a: float, b: float) -> float:

@@ -11,7 +11,6 @@ from derive.flatten import Definition
 from derive.strain.floats import double, single
 from derive.strain.judge import UNIT, Judge, lost
 from derive.strain.points import MIXED
-from derive.terms import Read, atom_sum
 
 __all__ = ["LOST", "Loss", "losses", "without_value"]
 
@@ -38,9 +37,7 @@ def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definit
         judge.define(line)
     found = []
     for name in [*(t.name for t in op.outputs), *(f"d{t.name}" for t in op.differentiable)]:
-        index = judge.exact[name].index
-        read = atom_sum(Read(name, index))
-        errors = judge.errors(read, index, read).whole
+        errors = judge.of_name(name)
         # Among mixed scales some sum cancels by chance, whatever its form.
         kinds = tuple(kind for kind, quantiles in errors.items() if quantiles[-1] > LOST and MIXED not in kind)
         if kinds:
@@ -67,8 +64,7 @@ def without_value(
             for d in rest:
                 judge.define(d)
         for name in [f"d{t.name}" for t in op.differentiable if f"d{t.name}" in own.exact]:
-            read = atom_sum(Read(name, own.exact[name].index))
-            before, after = (judge.errors(read, own.exact[name].index, read).finite for judge in (reference, own))
+            before, after = (judge.finite(judge.rounded[name].entries) for judge in (reference, own))
             each = max(len(before) // len(own.kinds), 1)
             kinds = dict.fromkeys(
                 own.kinds[k // each] for k, (a, b) in enumerate(zip(before, after, strict=True)) if a and not b
