@@ -13,7 +13,7 @@ import derive
 from codegen import plan as planning
 from codegen.certify import program_checks
 from codegen.plan import plan
-from derive import adjoint, engine, factor, flatten, rounding, show, simplify, stabilise
+from derive import adjoint, engine, factor, flatten, folding, rounding, show, stabilise, work
 from derive import syntax as st
 from derive.certify import Certificate, certify
 from derive.terms import Size, Sum
@@ -101,10 +101,10 @@ def test_a_derivative_of_a_function(monkeypatch: Patch) -> None:
 @pytest.mark.parametrize(
     ("where", "name", "change", "rule"),
     [
-        (simplify, "apply_rewriting", lambda after, before, rule: after if after == before else rescaled(after), "fold xhat"),
-        (simplify, "replace_reads", lambda after, *_: rescaled(after), "inline"),
+        (folding, "apply_rewriting", lambda after, before, rule: after if after == before else rescaled(after), "fold xhat"),
+        (work, "replace_reads", lambda after, *_: rescaled(after), "inline"),
         (
-            simplify,
+            folding,
             "fold_patterns",
             lambda found, *_: (rescaled(found[0]), found[1]) if found[1] else found,
             "fold dgamma",

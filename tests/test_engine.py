@@ -18,6 +18,7 @@ from derive.certify import certify
 from derive.cost import Model
 from derive.display import as_written, of_derivation
 from derive.flatten import bind
+from derive.ledger import Ledger
 from derive.ops import names
 from derive.terms import Exponent, Read, Sum, atom_sum, term
 from derive.unicode import language
@@ -428,30 +429,40 @@ X, Y, W = (atom_sum(Read(n, i)) for n, i in (("x", ("n", "d")), ("y", ("n", "d")
 
 def test_a_reduction_that_two_lines_need_counts_once() -> None:
     total = bind(X * Y, ("d",))
-    one: tuple[Sum, tuple[str, ...]] = (total * X, ("n", "d"))
-    other: tuple[Sum, tuple[str, ...]] = (total * Y, ("n", "d"))
     costs = model(n=10, d=100)
-    apart = costs.program([one]) + costs.program([other])
+    apart = costs.alone(total * X) + costs.alone(total * Y)
     reads = 4 * 2 * 1000
-    assert apart - costs.program([one, other]) == 2 * 1000 + reads, "the loop over x*y, and the reading of x and y"
+    together = Ledger(costs).cost({"one": total * X, "other": total * Y})
+    assert apart - together == 2 * 1000 + reads, "the loop over x*y, and the reading of x and y"
+
+
+def test_the_cost_of_lines_follows_each_of_them() -> None:
+    costs = model(n=10, d=100)
+    lines = {"one": bind(X * Y, ("d",)) * X, "other": X * Y, "third": W * X}
+    ledger = Ledger(costs)
+    for name, body in (("one", X * X), ("third", X), ("other", bind(X * Y, ("d",)) * X)):
+        assert ledger.instead(lines, name, body) == Ledger(costs).cost(lines | {name: body})
+        lines[name] = body
+        assert ledger.cost(lines) == Ledger(costs).cost(lines)
+    del lines["other"]
+    assert ledger.cost(lines) == Ledger(costs).cost(lines)
 
 
 def test_what_depends_on_fewer_axes_costs_less() -> None:
     costs = model(n=10, d=100)
-    few = costs.program([(W * W * X, ("n", "d"))])
-    many = costs.program([(W * X * X, ("n", "d"))])
+    few = costs.alone(W * W * X)
+    many = costs.alone(W * X * X)
     assert few < many
 
 
 def test_reading_a_saved_tensor_costs_and_an_upstream_gradient_is_free() -> None:
-    line: tuple[Sum, tuple[str, ...]] = (X, ("n", "d"))
-    assert model(n=10, d=100).program([line]) == 4 * 1000
-    assert Model({"n": 10, "d": 100}, {"x": ("n", "d")}, frozenset({"x"})).program([line]) == 0
+    assert model(n=10, d=100).alone(X) == 4 * 1000
+    assert Model({"n": 10, "d": 100}, {"x": ("n", "d")}, frozenset({"x"})).alone(X) == 0
 
 
 def test_costs_are_whole_numbers_so_that_no_order_of_addition_changes_them() -> None:
     huge = model(n=10**6 + 1, d=10**9 + 1)
-    assert isinstance(huge.program([(bind(X * Y * term({Read("w", ("d",)): Fraction(1, 2)}), ("d",)), ("n",))]), int)
+    assert isinstance(huge.alone(bind(X * Y * term({Read("w", ("d",)): Fraction(1, 2)}), ("d",))), int)
 
 
 def test_reference_sizes_decide_the_order_of_a_product_of_matrices() -> None:

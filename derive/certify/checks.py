@@ -24,13 +24,15 @@ from derive.engine import style_of
 from derive.factor import to_tree
 from derive.points import Point
 from derive.rounding import ACCURATE
-from derive.syntax import Tree
+from derive.syntax import Tree, reads
 from derive.terms import Sum
 from derive.unicode import language
 
 __all__ = ["Checker"]
 
 Column = list[Any]
+#: Inputs are moved each on its own, or, where there are more of them, in so many groups.
+DIRECTIONS = 8
 
 
 class Checker:
@@ -117,9 +119,10 @@ class Checker:
 
     def differences(self) -> Iterator[Check]:
         """The brute-force derivatives themselves against differences of the equations as written."""
-        for t in self.op.differentiable:
-            reason = self.reason(partial(differences, self.stage, t.name, self.seed))
-            yield Check("differences", f"d{t.name}", not reason, reason)
+        names = [t.name for t in self.op.differentiable]
+        for group in [names[k::DIRECTIONS] for k in range(min(DIRECTIONS, len(names)))]:
+            reason = self.reason(partial(differences, self.stage, group, self.seed))
+            yield from (Check("differences", f"d{name}", not reason, reason) for name in group)
 
     def lines(self) -> Iterator[Check]:
         """The closed lines against the chain rule, and the gradients among them against brute force."""
@@ -148,14 +151,14 @@ class Checker:
         """The trees from which code is made against the flat lines that they stand for."""
         if not self.derivation.lines:
             return
-        tables, _ = guarded(lambda: {n: self.computed.table(n) for n in [*self.computed.definitions, *self.stage.given]})
         for line in self.derivation.lines:
             expected, missing = guarded(partial(self.computed.table, line.name))
-            reason = self.reason(partial(self.same_tree, tables or {}, line, expected)) if expected else missing
+            reason = self.reason(partial(self.same_tree, line, expected)) if expected else missing
             yield Check("factor", line.name, not reason, reason, after=_printed(line.tree) if reason else "")
 
-    def same_tree(self, tables: dict[str, Column], line: Line, expected: Column) -> str:
-        trees = self.stage.trees(tables, self.computed.axes)
+    def same_tree(self, line: Line, expected: Column) -> str:
+        read = {name: self.computed.table(name) for name in reads(line.tree)}
+        trees = self.stage.trees(read, self.computed.axes)
         sizes = partial(self.computed.magnitudes().sum, line.body, line.index)
         return self.stage.difference(expected, trees.table(line.tree, line.index), line.index, sizes)
 

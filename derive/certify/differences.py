@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -23,15 +23,15 @@ def direction(count: int, *what: object) -> list[Fraction]:
     return [Fraction(rng.randrange(125_000, 975_000), 1_000_003) * rng.choice((1, -1)) for _ in range(count)]
 
 
-def differences(stage: Stage, name: str, seed: int) -> str:
-    """Why the derivative by one input, in a random direction, is not the difference quotient there, or nothing.
+def differences(stage: Stage, names: Sequence[str], seed: int) -> str:
+    """Why the derivative by some inputs, in a random direction, is not the difference quotient there, or nothing.
 
     Where the slopes to the two sides differ the point lies on a kink: what counts as the derivative there is declared.
     """
-    numbers, x = stage.numbers, stage.at.tables[name]
-    r = direction(len(x), stage.op.name, seed, name)
+    numbers = stage.numbers
+    r = {name: direction(len(stage.at.tables[name]), stage.op.name, seed, name) for name in names}
     middle = _value(stage, stage)
-    right, left = (_moved(stage, name, [a + h * b for a, b in zip(x, r, strict=True)]) for h in (STEP, -STEP))
+    right, left = (_moved(stage, r, h) for h in (STEP, -STEP))
     ahead, behind = _quotient(numbers, right, middle), _quotient(numbers, middle, left)
     if not (numbers.finite(ahead) and numbers.finite(behind)):
         return ""
@@ -39,14 +39,15 @@ def differences(stage: Stage, name: str, seed: int) -> str:
     if bend.copy_abs() > CONTEXT.multiply(SMOOTH, CONTEXT.add(1, ahead.copy_abs())):
         return ""
     slope = numbers.scaled(numbers.plus([ahead], [behind]), numbers.number(Fraction(1, 2)))[0]
-    parts = numbers.times(stage.truth[f"d{name}"], [numbers.number(v) for v in r])
+    parts = [p for n in names for p in numbers.times(stage.truth[f"d{n}"], [numbers.number(v) for v in r[n]])]
     found = numbers.total(parts)
     return "" if numbers.near(found, slope, [*parts, middle]) else f"{float(found):.6g} against {float(slope):.6g}"
 
 
-def _moved(stage: Stage, name: str, values: Sequence[Fraction | int]) -> Any:
-    """``sum(dy*y)`` where one input has other values."""
-    return _value(stage, Stage(stage.op, Point(stage.at.sizes, {**stage.at.tables, name: values}), stage.numbers))
+def _moved(stage: Stage, direction: Mapping[str, Sequence[Fraction]], h: Fraction) -> Any:
+    """``sum(dy*y)`` where some inputs have other values."""
+    moved = {n: [a + h * b for a, b in zip(stage.at.tables[n], r, strict=True)] for n, r in direction.items()}
+    return _value(stage, Stage(stage.op, Point(stage.at.sizes, {**stage.at.tables, **moved}), stage.numbers))
 
 
 def _value(stage: Stage, at: Stage) -> Any:

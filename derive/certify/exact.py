@@ -41,14 +41,16 @@ __all__ = ["exact_checks", "residue_stage"]
 LARGEST, POSITIONS = 7, 800
 #: Draws until every root is that of a square, with sizes that become smaller.
 ATTEMPTS = 150
+#: Draws that may leave an equation without a value where no output reads it.
+GUARDED = 10
 
 Column = list[Any]
 
 
 def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[list[Check], Exact]:
     """The checks at one random point modulo one random prime, and how likely something false is to pass them."""
-    found = (_Modular(derivation, full, stage, seed) for stage in residue_stages(derivation.op, seed))
-    modular = next((m for m in found if m.defined()), None)
+    stages = (s for s in map(_Draws(derivation.op, seed).stage, range(ATTEMPTS)) if s.defined())
+    modular = next((m for m in (_Modular(derivation, full, stage, seed) for stage in stages) if m.defined()), None)
     if modular is None:
         return [], Exact(random_prime(derivation.op.name, seed), skipped="no residues were found of which every root exists")
     checks, stage = list(modular.run()), modular.stage
@@ -61,48 +63,46 @@ def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[l
     return checks, Exact(numbers.p, tuple(stage.at.sizes.items()), bits)
 
 
-def residue_stages(op: st.Op, seed: int) -> Iterator[Stage]:
-    """The op at random points modulo a random prime, at which every output has a value; ever smaller ones."""
-    p = random_prime(op.name, seed)
-    for attempt in range(ATTEMPTS):
-        stage = Stage(op, _draw(op, p, seed, attempt), Residues(p))
-        if stage.finite():
-            yield stage
-
-
 def residue_stage(op: st.Op, seed: int) -> Stage | None:
-    """The first of these; None if none is found."""
-    return next(residue_stages(op, seed), None)
+    """One at which every equation has a value, or else every output; None if none is found."""
+    draws = _Draws(op, seed)
+    whole = (s for s in map(draws.stage, range(ATTEMPTS)) if s.defined())
+    return next(whole, None) or next((s for s in map(draws.stage, range(GUARDED)) if s.finite()), None)
 
 
 # ---- points -------------------------------------------------------------------------------------------------------------
 
 
-def _draw(op: st.Op, p: int, seed: int, attempt: int) -> Point:
-    rng = random_of("exact", op.name, seed, attempt)
-    classes, largest = equal_axes(op), max(2, LARGEST - attempt // 10)
-    length = {r: rng.randint(2, largest) for r in dict.fromkeys(classes.values())}
-    shorten(length, [{classes[a] for a in loop} for loop in loops(op)], rng.sample(sorted(length), len(length)), POSITIONS)
-    sizes = {a: length[r] for a, r in classes.items()}
-    tables: dict[str, Sequence[Fraction | int]] = {}
-    numbers = Residues(p)
-    for t in (*op.inputs, *(st.Tensor(f"d{o.name}", o.axes) for o in op.outputs)):
-        count = Frame(sizes).count(t.axes)
-        labels = sizes[t.labels] if t.labels is not None else 0
-        tables[t.name] = [rng.randrange(labels) if labels else _inside(op, t.name, numbers, rng) for _ in range(count)]
-    for c in op.constants:
-        tables[c.name] = [_inside(op, c.name, numbers, rng)]
-    return Point(sizes, tables)
+class _Draws:
+    """Random points modulo one prime, at sizes that become smaller with the attempt."""
 
+    def __init__(self, op: st.Op, seed: int):
+        self.op, self.seed, self.numbers = op, seed, Residues(random_prime(op.name, seed))
+        self.classes, self.loops = equal_axes(op), loops(op)
 
-def _inside(op: st.Op, name: str, numbers: Residues, rng: Any) -> int:
-    """A random residue that lies between the bounds which the op states: the differences from them are squares."""
-    low, high = interval(op, name)
-    while True:
-        v = int(rng.randrange(1, numbers.p))
-        above = low is None or numbers.sign(v, numbers.number(low)) == 1
-        if above and (high is None or numbers.sign(numbers.number(high), v) == 1):
-            return v
+    def stage(self, attempt: int) -> Stage:
+        op, classes = self.op, self.classes
+        rng, largest = random_of("exact", op.name, self.seed, attempt), max(2, LARGEST - attempt // 10)
+        length = {r: rng.randint(2, largest) for r in dict.fromkeys(classes.values())}
+        shorten(length, [{classes[a] for a in loop} for loop in self.loops], rng.sample(sorted(length), len(length)), POSITIONS)
+        sizes = {a: length[r] for a, r in classes.items()}
+        tables: dict[str, Sequence[Fraction | int]] = {}
+        for t in (*op.inputs, *(st.Tensor(f"d{o.name}", o.axes) for o in op.outputs)):
+            count = Frame(sizes).count(t.axes)
+            labels = sizes[t.labels] if t.labels is not None else 0
+            tables[t.name] = [rng.randrange(labels) if labels else self.inside(t.name, rng) for _ in range(count)]
+        for c in op.constants:
+            tables[c.name] = [self.inside(c.name, rng)]
+        return Stage(op, Point(sizes, tables), self.numbers)
+
+    def inside(self, name: str, rng: Any) -> int:
+        """A random residue that lies between the bounds which the op states: the differences from them are squares."""
+        numbers, (low, high) = self.numbers, interval(self.op, name)
+        while True:
+            v = int(rng.randrange(1, numbers.p))
+            above = low is None or numbers.sign(v, numbers.number(low)) == 1
+            if above and (high is None or numbers.sign(numbers.number(high), v) == 1):
+                return v
 
 
 def _bounded(op: st.Op, at: Point) -> Iterator[Sequence[object]]:
@@ -169,9 +169,8 @@ class _Modular:
         whole = line.name not in self.rounded
         if whole and (reason := self.difference("the chain rule", found, self.chain.table(line.name), line.index)):
             return reason
-        for name in st.reads(line.tree):
-            self.closed.table(name)
-        tree = self.stage.trees(self.closed.tables, self.closed.axes).table(line.tree, line.index)
+        read = {name: self.closed.table(name) for name in st.reads(line.tree)}
+        tree = self.stage.trees(read, self.closed.axes).table(line.tree, line.index)
         return self.difference("its tree", found, tree, line.index)
 
     def of_exponentials(self, definitions: Sequence[Any]) -> Values:

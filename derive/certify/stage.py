@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, TypeVar
@@ -47,10 +47,20 @@ class Stage:
     @cached_property
     def author(self) -> Trees:
         """The equations as the author wrote them, evaluated."""
-        trees = self.trees()
+        for _ in self.equations():
+            pass
+        return self.evaluated
+
+    @cached_property
+    def evaluated(self) -> Trees:
+        """As many of the equations as were needed so far."""
+        return self.trees()
+
+    def equations(self) -> Iterator[list[Any]]:
+        """The values of the equations, one after the other, each computed when it is asked for."""
+        nodes = self.evaluated.nodes
         for e in self.op.equations:
-            trees.define(e.name, e.index, e.rhs)
-        return trees
+            yield nodes[e.name].array.values if e.name in nodes else self.evaluated.define(e.name, e.index, e.rhs)
 
     @cached_property
     def truth(self) -> dict[str, list[Any]]:
@@ -62,6 +72,10 @@ class Stage:
     def finite(self) -> bool:
         """Whether every output has a value."""
         return all(self.numbers.finite(v) for t in self.op.outputs for v in self.author.nodes[t.name].array.values)
+
+    def defined(self) -> bool:
+        """Whether every equation has a value; what comes after one without is not looked at."""
+        return all(v == v for values in self.equations() for v in values)
 
     def difference(
         self, one: list[Any], other: list[Any], index: tuple[str, ...], sizes: Callable[[], Sequence[Any]] | None = None

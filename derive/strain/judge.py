@@ -21,12 +21,12 @@ from typing import NamedTuple
 from derive import syntax as st
 from derive.factor import Style, to_tree
 from derive.flatten import Definition
-from derive.strain.floats import Round, double, single
+from derive.strain.floats import double, single
 from derive.strain.grid import Table
 from derive.strain.points import Strained, emptied_points, strained_points
 from derive.terms import Read, Sum, atom_sum
 
-__all__ = ["UNIT", "Judge", "Profile", "lost", "worse_kinds"]
+__all__ = ["UNIT", "Emptied", "Judge", "Profile", "lost", "worse_kinds"]
 
 #: What counts as no error: a few roundings.
 UNIT = 2.0**-24
@@ -75,8 +75,8 @@ class Emptied:
 class Judge:
     """The values of one op's names at its strained points, exact and rounded, and the errors of forms that read them."""
 
-    def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style, working: Round = single):
-        self.style, self.working = style, working
+    def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style):
+        self.style = style
         strained = strained_points(op)
         self.grid, self.kinds = strained.grid, strained.kinds
         self.exact: dict[str, Table] = dict(strained.tables)
@@ -88,7 +88,9 @@ class Judge:
         for d in forward:
             self.define(d, data=True)
         #: Whether the op has a value at a point: each name a finite one, in float32 too.
-        self.valid = [all(map(isfinite, values)) for values in zip(*map(self.by_point, self.rounded.values()), strict=True)]
+        self.valid = [True] * len(self.kinds)
+        for table in self.rounded.values():
+            self.valid = strained.all_finite(table.entries, self.valid)
         self.valid_points: dict[str, list[int]] = {}
         for k, kind in enumerate(self.kinds):
             if self.valid[k]:
@@ -100,14 +102,9 @@ class Judge:
         for emptied in self.emptied:
             emptied.define(d.name, d.index, tree)
         self.exact[d.name] = Table(d.index, self.grid.value(tree, d.index, self.exact, double))
-        self.rounded[d.name] = Table(d.index, self.grid.value(tree, d.index, self.rounded, self.working))
+        self.rounded[d.name] = Table(d.index, self.grid.value(tree, d.index, self.rounded, single))
         given = self.rounded[d.name].entries if data else self.grid.value(tree, d.index, self.given, double)
         self.given[d.name] = Table(d.index, given)
-
-    def by_point(self, table: Table) -> list[float]:
-        """One number for each point, which is finite if every entry is."""
-        count = max(len(table.entries) // len(self.kinds), 1)
-        return [sum(table.entries[k : k + count]) for k in range(0, len(table.entries), count)]
 
     def keeps(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
         """Whether evaluating ``after`` is as good as evaluating ``before``."""
@@ -141,14 +138,14 @@ class Judge:
         key = (body, index)
         if key not in self.measured:
             tree = to_tree(body, index, self.style)
-            found = self.grid.value(tree, index, self.rounded, self.working)
+            found = self.grid.value(tree, index, self.rounded, single)
             given = self.grid.value(tree, index, self.given, double)
             self.measured[key] = Own(self.finite(found), self.profile(found, given))
         return self.measured[key]
 
     def computed(self, body: Sum, index: tuple[str, ...]) -> list[float]:
         """A form as it is computed from rounded names."""
-        return self.grid.value(to_tree(body, index, self.style), index, self.rounded, self.working)
+        return self.grid.value(to_tree(body, index, self.style), index, self.rounded, single)
 
     def finite(self, found: list[float]) -> list[bool]:
         """Which elements have a finite value, at points where the op has one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
+from operator import and_
 from random import Random
 from typing import NamedTuple
 
@@ -65,6 +67,12 @@ class Strained:
     grid: Grid
     tables: Mapping[str, Table]
     kinds: tuple[str, ...]
+
+    def all_finite(self, entries: list[float], among: list[bool]) -> list[bool]:
+        """The points at which every entry of a tensor is finite, among some."""
+        count = max(len(entries) // len(self.kinds), 1)
+        sums = entries if count == 1 else [sum(entries[k : k + count]) for k in range(0, len(entries), count)]
+        return list(map(and_, among, map(isfinite, sums)))
 
 
 class Scheme(NamedTuple):

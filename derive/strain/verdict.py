@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 
 from derive import syntax as st
-from derive.factor import Style
+from derive.factor import Style, to_tree
 from derive.flatten import Definition
-from derive.strain.floats import double, single
-from derive.strain.judge import UNIT, Judge, lost
-from derive.strain.points import MIXED
+from derive.strain.floats import Round, double, single
+from derive.strain.grid import Table
+from derive.strain.judge import UNIT, Emptied, Judge, lost
+from derive.strain.points import MIXED, Strained, emptied_points, strained_points
 
 __all__ = ["LOST", "Loss", "losses", "without_value"]
 
@@ -57,20 +59,59 @@ def without_value(
 
     Both are computed in float32 and in float64.
     """
-    definitions, closed, out = (tuple(stable), tuple(chain)), (tuple(computed), tuple(lines)), dict[str, str]()
+    forms = (tuple(stable), tuple(chain)), (tuple(computed), tuple(lines))
+    strained, out = strained_points(op), dict[str, str]()
+    gradients = [f"d{t.name}" for t in op.differentiable]
     for working in (single, double):
-        reference, own = (Judge(op, forward, style, working) for forward in (definitions[0], closed[0]))
-        for judge, rest in ((reference, definitions[1]), (own, closed[1])):
-            for d in rest:
-                judge.define(d)
-        for name in [f"d{t.name}" for t in op.differentiable if f"d{t.name}" in own.exact]:
-            before, after = (judge.finite(judge.rounded[name].entries) for judge in (reference, own))
-            each = max(len(before) // len(own.kinds), 1)
+        reference, own = (_finite(strained, *form, style, working, gradients) for form in forms)
+        for name in [n for n in gradients if n in own]:
+            each = max(len(own[name]) // len(strained.kinds), 1)
             kinds = dict.fromkeys(
-                own.kinds[k // each] for k, (a, b) in enumerate(zip(before, after, strict=True)) if a and not b
-            )
-            kinds |= dict.fromkeys(
-                a.kind for a, b in zip(reference.emptied, own.emptied, strict=True) if lost(a.tables[name], b.tables[name])
+                strained.kinds[k // each]
+                for k, (a, b) in enumerate(zip(reference[name], own[name], strict=True))
+                if a and not b
             )
             out[name] = out.get(name) or ", ".join(kinds)
+    chained, closed = (_emptied(op, *form, style) for form in forms)
+    for name in out:
+        kinds = dict.fromkeys(a.kind for a, b in zip(chained, closed, strict=True) if lost(a.tables[name], b.tables[name]))
+        out[name] = out[name] or ", ".join(kinds)
     return out
+
+
+def _emptied(op: st.Op, forward: Iterable[Definition], lines: Iterable[Definition], style: Style) -> list[Emptied]:
+    """The values of all names where an axis is empty."""
+    emptied = [Emptied(points) for points in emptied_points(op)]
+    for d in (*forward, *lines):
+        tree = to_tree(d.body, d.index, style)
+        for e in emptied:
+            e.define(d.name, d.index, tree)
+    return emptied
+
+
+def _finite(
+    strained: Strained,
+    forward: Iterable[Definition],
+    lines: Iterable[Definition],
+    style: Style,
+    working: Round,
+    wanted: Iterable[str],
+) -> dict[str, list[bool]]:
+    """Where each name that is wanted has a finite value, at points at which all of the forward names have one."""
+    tables = dict(strained.tables)
+    valid = [True] * len(strained.kinds)
+
+    def define(d: Definition) -> list[float]:
+        entries = strained.grid.value(to_tree(d.body, d.index, style), d.index, tables, working)
+        tables[d.name] = Table(d.index, entries)
+        return entries
+
+    for table in strained.tables.values():
+        valid = strained.all_finite(table.entries, valid)
+    for d in forward:
+        valid = strained.all_finite(define(d), valid)
+    for d in lines:
+        define(d)
+    found = {name: tables[name].entries for name in wanted if name in tables}
+    each = {name: max(len(entries) // len(valid), 1) for name, entries in found.items()}
+    return {name: [isfinite(v) and valid[k // each[name]] for k, v in enumerate(found[name])] for name in found}
