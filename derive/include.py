@@ -197,9 +197,10 @@ class _Call:
 
     def axis_for(self, wanted: str, own: str, taken: set[str]) -> str:
         """The axis ``wanted``; where that is taken, a name made from the callee's ``own`` that no axis and no tensor has."""
-        if wanted not in taken and wanted not in self.arguments.constants | set(self.tensors):
+        others = self.arguments.constants | set(self.tensors)
+        if wanted not in taken | others:
             return wanted
-        used = taken | self.arguments.names | {a for t in self.tensors.values() for a in t.axes}
+        used = taken | others | self.arguments.names | {a for t in self.tensors.values() for a in t.axes}
         stem, count = own if own not in used else f"{self.prefix}_{own}", 1
         name = stem
         while name in used:

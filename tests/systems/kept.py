@@ -95,6 +95,10 @@ PROGRAMS = {
     "a diagonal of a result": "y[n] = f(a[n, k], b[k, n])\ny[n] = 2*matmul(a[n, k], b[k, n])",
     "a result in another order": "y[d, n, k] = f(x[n, d], w[k])\ny[d, n, k] = softmax(x[n, d])",
     "a partial diagonal": "f[i, j] = op(b[i, j, k])\nf[i, j] = b[i, j, i]",
+    "a constant with the name of an axis of what is called": """
+        y[i] = f(a[c, i], b[i, c], m=-1)
+        y[i] = matmul(b[i, c], a[c, i])
+    """,
     "an unused input": "y[n] = f(x[n], w[n, m], g)\ny[n] = x[n]**2",
     "scalars alone": "y = f(a, b)\ny = a*exp(b)",
     "an output that is an input": "y[n], z = f(x[n], b)\ny[n] = x[n]\nz = b",
