@@ -394,7 +394,7 @@ class _Builder:
         tree = self.product(plain, Fraction(1), None, scope) if plain or not trees else None
         parts = ([tree] if tree is not None else []) + trees
         body = _multiplied(parts)
-        if len(conditions) == 1 and body == st.Num(Fraction(1)):
+        if len(conditions) == 1 and not counts and body == st.Num(Fraction(1)):
             return self.atom(conditions[0])
         return self.guarded(body, conditions, counts)
 

@@ -1,0 +1,27 @@
+"""Entries that share an extremum share its gradient, wherever the condition and the count stand in a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.judged import BACKENDS, judge
+
+V = torch.tensor([1.0, -2.0, -2.0, 3.0, 3.0], dtype=torch.float64)
+G = torch.tensor([0.5, 2.0], dtype=torch.float64)
+CASES: list[tuple[str, Callable[..., Any], int]] = [
+    ("y = f(v[n])\nx[n] = min[n](v[n])\ny = sum[n](x[n])", lambda v: len(v) * v.amin(), 1),
+    ("y = f(v[n])\nx[n] = max[n](v[n])\ny = sum[n](x[n]**2)", lambda v: len(v) * v.amax() ** 2, 1),
+    ("y = f(v[n], g[c])\nx[c] = max[n](v[n])\ny = sum[c](x[c])", lambda v, g: len(g) * v.amax() + 0 * g.sum(), 2),
+    ("y = f(v[n], g[c])\nx[c] = max[n](v[n])\ny = sum[c](x[c]*g[c])", lambda v, g: (v.amax() * g).sum(), 2),
+    ("y[*s] = f(v[*s])\ny[*s] = max[s](v[*s])", lambda v: v.amax().expand(v.shape), 1),
+]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("text", "reference", "count"), CASES, ids=[c[0].splitlines()[-1] for c in CASES])
+def test_ties_share_the_gradient(text: str, reference: Callable[..., Any], count: int, backend: str) -> None:
+    judge(text, backend, reference, [V, G][:count])
