@@ -29,7 +29,7 @@ class Folding:
         work = self.work
         while (change := self.once(work.lines[name], name, ())) is not None:
             self.budget.judge(change.after)
-            if self.judge.keeps(work.lines[name], change.after, work.index[name]):
+            if self.judge.keeps(work.lines[name], change.after, work.index[name], name):
                 work.apply(name, [change])
             else:
                 self.refused.add((name, change.using))

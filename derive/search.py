@@ -134,7 +134,7 @@ class Search:
     def repaired(self, name: str, chain: Sum) -> bool:
         """Rewrite a line that rounds worse than ``chain``, of the same value; False if no form is found that does not."""
         body, index = self.work.lines[name], self.work.index[name]
-        if self.keeps(chain, body, index):
+        if self.keeps(chain, body, index, name):
             return True
         found = self.explored(body, Wanted(chain, index, name, deep=True), Found(inf))
         self.work.apply(name, found.path)
@@ -165,15 +165,15 @@ class Search:
                     if not after:
                         found.take(0, steps, False)
                         return found
-                    if cost < found.limit and self.keeps(wanted.truth, after, wanted.index):
+                    if cost < found.limit and self.keeps(wanted.truth, after, wanted.index, wanted.own):
                         found.take(cost, steps, self.judge.inherits(wanted.truth, after, wanted.index))
                         purse.refill()
                     heapq.heappush(queue, (cost, next(tick), after, steps))
         return found
 
-    def keeps(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
+    def keeps(self, before: Sum, after: Sum, index: tuple[str, ...], own: str) -> bool:
         self.budget.judge(after)
-        return self.judge.keeps(before, after, index)
+        return self.judge.keeps(before, after, index, own)
 
     def price(self, expr: Sum) -> int:
         """The cost of an expression on its own."""

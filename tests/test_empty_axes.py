@@ -47,6 +47,16 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
         lambda x, z, w: len(z) * w**2 * torch.exp(x),
         [("n",), ("b",), ("n",)],
     ),
+    "an input that a name without a value there would stand for": (
+        """
+        y[n], r[n] = f(x[n], h[k])
+        y[n] = sum[k](x[n]*h[k])
+        c = (mean[n](x[n]**2) + 2)**(-1/2)
+        r[n] = x[n]*c
+        """,
+        lambda x, h: (x * h.sum(), x / torch.sqrt((x**2).mean() + 2)),
+        [("n",), ("k",)],
+    ),
     "a sum of exponentials": (
         """
         y[n] = f(x[n, k], g[n])

@@ -64,9 +64,12 @@ class Emptied:
         if any(map(isnan, self.tables[name].entries)):
             self.undefined.add(name)
 
-    def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...]) -> bool:
-        """Whether ``after`` has a finite value wherever ``before`` has, unless it reads a name that has none."""
-        if self.undefined & set(st.reads(after)):
+    def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...], result: bool) -> bool:
+        """Whether ``after`` has a finite value wherever ``before`` has.
+
+        On the way to a result it may read a name without a value: what the name was made from does so too.
+        """
+        if not result and self.undefined & set(st.reads(after)):
             return True
         old, new = (Table(index, self.grid.value(tree, index, self.tables, double)) for tree in (before, after))
         return not lost(old, new)
@@ -83,7 +86,8 @@ class Judge:
         self.given: dict[str, Table] = dict(strained.tables)
         self.rounded: dict[str, Table] = dict(strained.tables)
         self.measured: dict[tuple[Sum, tuple[str, ...]], Own] = {}
-        self.kept: dict[tuple[Sum, Sum, tuple[str, ...]], bool] = {}
+        self.kept: dict[tuple[Sum, Sum, tuple[str, ...], bool], bool] = {}
+        self.results = {f"d{t.name}" for t in op.differentiable}
         self.emptied = [Emptied(points) for points in emptied_points(op)]
         for d in forward:
             self.define(d, data=True)
@@ -106,21 +110,21 @@ class Judge:
         given = self.rounded[d.name].entries if data else self.grid.value(tree, d.index, self.given, double)
         self.given[d.name] = Table(d.index, given)
 
-    def keeps(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
-        """Whether evaluating ``after`` is as good as evaluating ``before``."""
-        if not self.keeps_empty(before, after, index):
+    def keeps(self, before: Sum, after: Sum, index: tuple[str, ...], own: str = "") -> bool:
+        """Whether evaluating ``after`` is as good as evaluating ``before``, in the line of ``own``."""
+        if not self.keeps_empty(before, after, index, own in self.results):
             return False
         old, new = self.own(before, index), self.own(after, index)
         if any(a and not b for a, b in zip(old.finite, new.finite, strict=True)):
             return False
         return not worse_kinds(old.errors, new.errors)
 
-    def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
+    def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...], result: bool) -> bool:
         """Whether ``after`` has a finite value wherever ``before`` has, where an axis is empty."""
-        key = (before, after, index)
+        key = (before, after, index, result)
         if key not in self.kept:
             old, new = (to_tree(b, index, self.style) for b in (before, after))
-            self.kept[key] = all(e.keeps(old, new, index) for e in self.emptied)
+            self.kept[key] = all(e.keeps(old, new, index, result) for e in self.emptied)
         return self.kept[key]
 
     def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
