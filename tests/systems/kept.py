@@ -149,6 +149,12 @@ DERIVATIONS = {
     "names of the engine": "y[n] = f(x[n], y_total, x_total)\ny[n] = sum[n](x[n])*y_total + x[n]*x_total",
     "a maximum of rectified entries": "y[c] = f(x[n, c])\ny[c] = max[n](relu(x[n, c]))",
     "a maximum of equal entries": "y = f(a[c], b)\nq[c] = b\ny = max[c](q[c])*sum[c](a[c])",
+    "a sum over entries that a mean of nothing is taken of": """
+        y[*s], r[*s] = f(x[*s], h[j], w[*s])
+        y[*s] = sum[j](x[*s]*h[j])
+        r[*s] = rmsnorm(x[*s], w[*s], eps=2)
+    """,
+    "a minimum that is repeated, and summed": "y = f(v[*s])\nx[s] = min[s](v[*s])\ny = sum[s](x[*s])",
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 
