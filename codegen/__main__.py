@@ -19,6 +19,7 @@ from codegen.plan import plan
 from codegen.table import table
 from codegen.write import differences, write_files, write_owned
 from derive import Op, command, derive, load, parse
+from derive.budget import WORK
 from derive.errors import OpError
 from derive.ops import find, known, names, variants
 from derive.syntax import VARIANTS
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent / "generated"
 #: Pages are no owned files: nothing compares them, and they are not tracked.
 ATLAS = ROOT / "html"
 NODE = ROOT.parent / ".node"
+BUDGET = f"A derivation that takes more than {WORK:,} steps of work, on any machine, is refused, and nothing is written."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     all_ops.set_defaults(run=run_derive)
     check = commands.add_parser("check", help="compare generated/ with what would be generated")
     check.set_defaults(run=run_check)
-    one = commands.add_parser("emit", help="derive, certify and emit an op of your own")
+    one = commands.add_parser("emit", help="derive, certify and emit an op of your own", epilog=BUDGET)
     one.add_argument("file", type=Path, help="a text file with the op's equations")
     one.add_argument("--out", type=Path, required=True, help="the folder to write to")
     one.add_argument("--backend", default=",".join(BACKENDS), help="comma-separated (default: %(default)s)")

@@ -10,7 +10,7 @@ import sympy
 from derive import syntax as st
 from derive.flatten import Definition
 from derive.functions import UNARY
-from derive.terms import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum
+from derive.terms import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum, sum_reads
 
 
 class End(NamedTuple):
@@ -67,13 +67,23 @@ class Signs:
 
     def symbol(self, name: str) -> sympy.Symbol:
         """A symbol that carries what is known of every element of the tensor."""
-        if name not in self.symbols:
-            known = self.assumed.get(name)
-            if known is None and name in self.definitions:
-                body = self.definitions[name].body
-                known = {"positive": True} if self.bounded_below(body) else _signs(self.expression(body))
-            self.symbols[name] = sympy.Symbol(name, real=True, **(known or {}))
+        waiting = [] if name in self.symbols else [name]
+        while waiting:  # no recursion: a chain of definitions may be long
+            d = None if waiting[-1] in self.assumed else self.definitions.get(waiting[-1])
+            before = [n for n in sorted(sum_reads(d.body)) if n not in self.symbols] if d else []
+            if before:
+                waiting.append(before[0])
+            else:
+                self.symbols[waiting[-1]] = self.made(waiting[-1], d)
+                waiting.pop()
         return self.symbols[name]
+
+    def made(self, name: str, d: Definition | None) -> sympy.Symbol:
+        """The symbol of a name of which those are known that its definition reads."""
+        known = self.assumed.get(name)
+        if d is not None:
+            known = {"positive": True} if self.bounded_below(d.body) else _signs(self.expression(d.body))
+        return sympy.Symbol(name, real=True, **(known or {}))
 
     def expression(self, expr: Sum) -> sympy.Expr:
         """An expression with the signs of the sum; distinct elements of one tensor stay distinct."""

@@ -29,3 +29,39 @@ def test_ends_and_is_right(case: str) -> None:
 def test_a_divisor_that_cancels_is_refused() -> None:
     with pytest.raises(OpError, match="division by zero: the terms of a divisor cancel"):
         derive.derive(derive.parse("y[i] = f(x[i, j], g[i])\ny[i] = g[i]/sum[j](x[i, j] - x[i, j])"))
+
+
+def contraction(axes: int) -> str:
+    """A chain of matrices, each tied to the next."""
+    names = [f"x{k}[a{k}, a{k + 1}]" for k in range(axes - 1)]
+    return f"y = f({', '.join(names)})\ny = sum[{', '.join(f'a{k}' for k in range(axes))}]({'*'.join(names)})"
+
+
+LARGE = {
+    "a huge power": "y[i] = f(x[i])\ny[i] = x[i]**999999",
+    "a power of a sum": "y = f(x[n])\ny = sum[n](x[n])**64",
+    "forty powers": "y[i] = f(x[i])\ny[i] = " + " + ".join(f"x[i]**{k}" for k in range(1, 41)),
+    "a contraction over 14 axes": contraction(14),
+    "25 products": "y[i] = f({})\ny[i] = tanh({})".format(
+        ", ".join(f"x{k}[i], w{k}" for k in range(25)), " + ".join(f"x{k}[i]*w{k}" for k in range(25))
+    ),
+    "eight axes": "y[a, b, c, d] = f(x[a, e, f, b], w[e, g, h, c], v[f, g, h, d])\n"
+    "y[a, b, c, d] = sum[e, f, g, h](x[a, e, f, b]*w[e, g, h, c]*v[f, g, h, d])",
+    "a scalar label": "y = f(x[c], t)\nt in c\ny = exp(x[t]) - log(sum[c](exp(x[c])))",
+    "an input called as a whole adjoint is": "y[i], z[i] = f(x[i], y_total[i])\n"
+    "y[i] = x[i]*y_total[i]\nz[i] = exp(y[i])*y_total[i]",
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_large_systems_end_and_are_right(case: str) -> None:
+    certificate = certify(derive.derive(derive.parse(LARGE[case])))
+    assert certificate.passed, certificate.summary()
+
+
+def test_chains_deeper_than_the_stack() -> None:
+    """Neither ordering nor evaluating goes down a chain by recursion."""
+    lines = ["y[n] = f(x[n], w[n])", "a0[n] = x[n]*w[n] + x[n]"]
+    lines += [f"a{k}[n] = a{k - 1}[n]*w[n] + x[n]" for k in range(1, 1100)]
+    derivation = derive.derive(derive.parse("\n".join([*lines, "y[n] = a1099[n]*w[n]"])))
+    assert {"dx", "dw"} <= {line.name for line in derivation.lines}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, prod
 from operator import and_
 from random import Random
 from typing import NamedTuple
 
 from derive import syntax as st
 from derive.axes import equal_axes
-from derive.points import interval, random_of
+from derive.points import interval, loops, random_of, shorten
 from derive.strain.floats import number, single
 from derive.strain.grid import Grid, Table
 
@@ -54,6 +54,8 @@ KINDS: dict[str, Draw] = {
 }
 #: Lengths that axes take in turn; where that makes a tensor larger than ``LARGEST``, all have the smaller ones that follow.
 SIZES, LARGEST = ((3, 4), (3, 3), (2, 2)), 150
+#: A loop of more positions makes axes shorter, down to one entry, until none has more than ``SHORT``.
+LOOP, SHORT = 150, 40
 #: The length of the other axes where one is empty.
 LEAST = 2
 #: Elements of the largest tensor over all points of one kind, and points of a kind at the least.
@@ -153,7 +155,11 @@ def _sizes(op: st.Op) -> dict[str, int]:
         sizes = {axis: lengths[place[root] % 2] for axis, root in classes.items()}
         if _largest(op, sizes) <= LARGEST:
             break
-    return sizes
+    spans = [{classes[axis] for axis in loop} for loop in loops(op)]
+    length = {root: sizes[root] for root in place}
+    if any(prod(length[root] for root in span) > LOOP for span in spans):
+        shorten(length, spans, list(place), SHORT)
+    return {axis: length[root] for axis, root in classes.items()}
 
 
 def _largest(op: st.Op, sizes: Mapping[str, int]) -> int:

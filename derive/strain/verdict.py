@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 from derive import syntax as st
 from derive.factor import Style, to_tree
@@ -29,6 +30,14 @@ class Loss:
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(self.kinds)})"
+
+
+class Named(NamedTuple):
+    """A name with the tree that it is computed by."""
+
+    name: str
+    axes: tuple[str, ...]
+    tree: st.Tree
 
 
 def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definition], style: Style) -> tuple[Loss, ...]:
@@ -59,11 +68,11 @@ def without_value(
 
     Both are computed in float32 and in float64.
     """
-    forms = (tuple(stable), tuple(chain)), (tuple(computed), tuple(lines))
+    forms = (_trees(stable, style), _trees(chain, style)), (_trees(computed, style), _trees(lines, style))
     strained, out = strained_points(op), dict[str, str]()
     gradients = [f"d{t.name}" for t in op.differentiable]
     for working in (single, double):
-        reference, own = (_finite(strained, *form, style, working, gradients) for form in forms)
+        reference, own = (_finite(strained, *form, working, gradients) for form in forms)
         for name in [n for n in gradients if n in own]:
             each = max(len(own[name]) // len(strained.kinds), 1)
             kinds = dict.fromkeys(
@@ -72,38 +81,36 @@ def without_value(
                 if a and not b
             )
             out[name] = out.get(name) or ", ".join(kinds)
-    chained, closed = (_emptied(op, *form, style) for form in forms)
+    chained, closed = (_emptied(op, *form) for form in forms)
     for name in out:
         kinds = dict.fromkeys(a.kind for a, b in zip(chained, closed, strict=True) if lost(a.tables[name], b.tables[name]))
         out[name] = out[name] or ", ".join(kinds)
     return out
 
 
-def _emptied(op: st.Op, forward: Iterable[Definition], lines: Iterable[Definition], style: Style) -> list[Emptied]:
+def _trees(definitions: Iterable[Definition], style: Style) -> list[Named]:
+    return [Named(d.name, d.index, to_tree(d.body, d.index, style)) for d in definitions]
+
+
+def _emptied(op: st.Op, forward: Iterable[Named], lines: Iterable[Named]) -> list[Emptied]:
     """The values of all names where an axis is empty."""
     emptied = [Emptied(points) for points in emptied_points(op)]
-    for d in (*forward, *lines):
-        tree = to_tree(d.body, d.index, style)
+    for named in (*forward, *lines):
         for e in emptied:
-            e.define(d.name, d.index, tree)
+            e.define(*named)
     return emptied
 
 
 def _finite(
-    strained: Strained,
-    forward: Iterable[Definition],
-    lines: Iterable[Definition],
-    style: Style,
-    working: Round,
-    wanted: Iterable[str],
+    strained: Strained, forward: Iterable[Named], lines: Iterable[Named], working: Round, wanted: Iterable[str]
 ) -> dict[str, list[bool]]:
     """Where each name that is wanted has a finite value, at points at which all of the forward names have one."""
     tables = dict(strained.tables)
     valid = [True] * len(strained.kinds)
 
-    def define(d: Definition) -> list[float]:
-        entries = strained.grid.value(to_tree(d.body, d.index, style), d.index, tables, working)
-        tables[d.name] = Table(d.index, entries)
+    def define(named: Named) -> list[float]:
+        entries = strained.grid.value(named.tree, named.axes, tables, working)
+        tables[named.name] = Table(named.axes, entries)
         return entries
 
     for table in strained.tables.values():
