@@ -41,7 +41,6 @@ def smallest(text: str, seed: int, verdict: Verdict) -> str:
     return shrink(text, fails, attempts=60)
 
 
-@pytest.mark.xfail(reason="about one system in fifty is still refused or fails in C", strict=False)
 @pytest.mark.parametrize("start", range(0, COUNT, CHUNK))
 def test_random_systems_are_right_in_every_backend(start: int) -> None:
     for seed in range(start, start + CHUNK):

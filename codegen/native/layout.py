@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from codegen.native.flat import matrix_axes, without_star
 from codegen.native.fused import forward_backward
+from codegen.native.library import DOUBLES, FUNCTIONS, HELPERS, ordered
 from codegen.native.names import Names
 from codegen.native.schedule import Schedule, flats_in, schedule
 from codegen.native.step import has_step, step
@@ -23,47 +24,6 @@ from derive.factor import DEFAULT_SIZE
 from derive.unicode import language
 
 WIDTH = 110
-#: Helpers in the order in which they are defined, with what each needs.
-HELPERS: dict[str, tuple[str, ...]] = {
-    "smallest": (),
-    "padded": (),
-    "borrow": (),
-    "thread_number": (),
-    "thread_count": (),
-    "team_size": (),
-    "block_rows": ("smallest",),
-    "chunk": ("smallest",),
-    "fill": (),
-    "square": (),
-    "cube": (),
-    "fourth": (),
-    "sign": (),
-    "bounded": (),
-    "larger": (),
-    "smaller": (),
-    "labels_in_range": (),
-    "sum_block": (),
-    "max_block": (),
-    "min_block": (),
-    "sum_threads": ("padded",),
-    "max_threads": ("padded",),
-    "min_threads": ("padded",),
-    "stream": (),
-    "matmul": ("smallest", "thread_number", "thread_count"),
-}
-#: What the inlined functions build on.
-FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "exp": (),
-    "log": ("exp",),
-    "tanh": ("exp",),
-    "erf": ("exp",),
-    "erfcx": ("exp",),
-    "sinh": ("exp",),
-    "cosh": ("sinh",),
-    "sigmoid": ("exp",),
-}
-#: The functions of numbers in double precision, with the inlined function whose parts each needs.
-DOUBLES: dict[str, tuple[str, ...]] = {"sign": (), "maximum": (), "minimum": (), "sigmoid": (), "erfcx": ("erfcx",)}
 
 
 @dataclass(frozen=True)
@@ -127,8 +87,8 @@ def file_of(op: st.Op, command: str, laid: Sequence[Function]) -> CFile:
         command=command,
         equations=equations(op),
         source=op.source,
-        helpers=_ordered(helpers, HELPERS),
-        functions=_ordered(functions, FUNCTIONS),
+        helpers=ordered(helpers, HELPERS),
+        functions=ordered(functions, FUNCTIONS),
         doubles=tuple(sorted(doubles)),
         kernels=kernels,
         uses_blas="matmul" in helpers,
@@ -139,13 +99,6 @@ def programs(kernel: Kernel) -> tuple[Program, ...]:
     """The programs that have a native kernel."""
     steps = (step(kernel),) if has_step(kernel.op.name) else ()
     return kernel.forward, kernel.backward, forward_backward(kernel), *steps
-
-
-def _ordered(wanted: set[str], known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-    todo = list(wanted)
-    for name in todo:
-        todo.extend(n for n in known[name] if n not in todo)
-    return tuple(n for n in known if n in todo)
 
 
 def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
