@@ -127,6 +127,7 @@ def interrupted(arguments: list[str], when: str, folder: Path) -> subprocess.Com
         cwd=folder,
         env=ENVIRONMENT,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite run in the background ignores it
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
