@@ -85,3 +85,13 @@ def test_without_the_points_at_empty_axes_a_length_is_divided_by(monkeypatch: py
     monkeypatch.setattr(Judge, "keeps_empty", lambda *_: True)
     certificate = certify(derive.derive(derive.parse(text)))
     assert not certificate.passed and "no b" in certificate.summary()
+
+
+def test_nothing_is_asked_of_gradients_where_an_output_has_no_value() -> None:
+    """The mean of nothing is NaN, and so is what depends on it, in whatever form it is written."""
+    text = lines("""
+        q[o] = f(x[s], X[h, b, o])
+        m[s, o] = sum[b, h](X[h, b, o]*x[s]*X[h, b, o])
+        q[o] = maximum(mean[s](m[s, o]), min[s](x[s]))
+    """)
+    assert certify(derive.derive(derive.parse(text))).passed

@@ -64,6 +64,10 @@ class Emptied:
         if any(map(isnan, self.tables[name].entries)):
             self.undefined.add(name)
 
+    def has_values(self, names: Iterable[str]) -> bool:
+        """Whether all entries of the names are finite."""
+        return all(map(isfinite, (v for name in names for v in self.tables[name].entries)))
+
     def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...], result: bool) -> bool:
         """Whether ``after`` has a finite value wherever ``before`` has.
 

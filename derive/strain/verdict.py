@@ -66,7 +66,7 @@ def without_value(
 ) -> dict[str, str]:
     """For each gradient the kinds of strain under which it has no finite value where the chain rule's has one, in words.
 
-    Both are computed in float32 and in float64.
+    Both are computed in float32 and in float64; where an axis is empty in float64, if all outputs have values there.
     """
     forms = (_trees(stable, style), _trees(chain, style)), (_trees(computed, style), _trees(lines, style))
     strained, out = strained_points(op), dict[str, str]()
@@ -81,9 +81,10 @@ def without_value(
                 if a and not b
             )
             out[name] = out.get(name) or ", ".join(kinds)
-    chained, closed = (_emptied(op, *form) for form in forms)
+    outputs = [t.name for t in op.outputs]
+    pairs = [p for p in zip(*(_emptied(op, *form) for form in forms), strict=True) if p[0].has_values(outputs)]
     for name in out:
-        kinds = dict.fromkeys(a.kind for a, b in zip(chained, closed, strict=True) if lost(a.tables[name], b.tables[name]))
+        kinds = dict.fromkeys(chained.kind for chained, closed in pairs if lost(chained.tables[name], closed.tables[name]))
         out[name] = out[name] or ", ".join(kinds)
     return out
 
