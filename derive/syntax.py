@@ -293,9 +293,12 @@ def rebuild(node: Tree, change: Callable[[Tree], Tree]) -> Tree:
 
 
 def walk(node: Tree) -> Iterator[Tree]:
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """The node and all below it, each before its children."""
+    waiting = [node]
+    while waiting:  # no recursion: a generator within a generator costs its depth for every node
+        node = waiting.pop()
+        yield node
+        waiting += reversed(children(node))
 
 
 def index_names(index: Index) -> Iterator[str]:

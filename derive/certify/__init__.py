@@ -26,6 +26,7 @@ from __future__ import annotations
 from derive.certify.certificate import DIGITS, Certificate, Check, Exact, merged
 from derive.certify.checks import Checker
 from derive.certify.exact import exact_checks, residue_stage
+from derive.certify.shown import printed
 from derive.certify.stage import NoPoint, Stage, point
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
@@ -40,7 +41,7 @@ __all__ = ["DIGITS", "Certificate", "Check", "NoPoint", "Stage", "certify", "mer
 def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
     """Check a derivation at one random point for every seed. Failures are reported in the certificate, never raised."""
     op = derivation.op
-    full = derive_full(op)
+    full, rows = derive_full(op), printed(derivation)
     sizes: list[tuple[tuple[str, int], ...]] = []
     checks: list[Check] = []
     draws: list[tuple[list[Check], Exact]] = []
@@ -50,7 +51,7 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certific
         except NoPoint as error:
             found = [Check("point", op.name, False, str(error))]
         else:
-            found = Checker(derivation, full, at, seed).run()
+            found = Checker(derivation, full, rows, at, seed).run()
         checks = merged(checks, found)
         sizes.append(tuple(sizes_of(op, seed).items()))
         draws.append(exact_checks(derivation, full, seed))

@@ -6,7 +6,7 @@ for what each check compares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -24,6 +24,7 @@ from derive.engine import style_of
 from derive.factor import to_tree
 from derive.points import Point
 from derive.rounding import ACCURATE
+from derive.show import Row
 from derive.syntax import Tree, reads
 from derive.terms import Sum
 from derive.unicode import language
@@ -38,8 +39,9 @@ DIRECTIONS = 8
 class Checker:
     """The checks of one derivation, and of the one that keeps the adjoint of every equation, at one point."""
 
-    def __init__(self, derivation: Derivation, full: Derivation, at: Point, seed: int):
-        self.derivation, self.full, self.at, self.seed = derivation, full, at, seed
+    def __init__(self, derivation: Derivation, full: Derivation, rows: Mapping[str, list[Row]], at: Point, seed: int):
+        """``rows`` are the lines as they are printed."""
+        self.derivation, self.full, self.rows, self.at, self.seed = derivation, full, rows, at, seed
         self.op, self.stage = derivation.op, Stage(derivation.op, at)
         known = {d.name for d in derivation.stable}
         first = {s.name: s.before for s in reversed(derivation.steps)}
@@ -164,7 +166,7 @@ class Checker:
 
     def shown(self) -> Iterator[Check]:
         """Every line of the derivation as it is printed."""
-        for name, check in shown(self.derivation, self.stage, self.values):
+        for name, check in shown(self.derivation, self.rows, self.stage, self.values):
             reason = self.reason(check)
             yield Check("shown", name, not reason, reason)
 

@@ -15,23 +15,29 @@ from derive.derivation import Derivation
 from derive.display import of_derivation
 from derive.show import Row, sections
 
-__all__ = ["shown"]
+__all__ = ["printed", "shown"]
 
 
-def shown(derivation: Derivation, stage: Stage, values: Values, full: bool = False) -> Iterator[tuple[str, Callable[[], str]]]:
+def printed(derivation: Derivation) -> dict[str, list[Row]]:
+    """The lines that are printed, by name."""
+    rows: dict[str, list[Row]] = {}
+    for section in sections(derivation, tree_of=of_derivation(derivation), full=False):
+        for group in section.groups:
+            for row in group:
+                rows.setdefault(row.name, []).append(row)
+    return rows
+
+
+def shown(
+    derivation: Derivation, rows: Mapping[str, list[Row]], stage: Stage, values: Values
+) -> Iterator[tuple[str, Callable[[], str]]]:
     """For each name that is printed, a function that says what is wrong with its lines, or nothing.
 
     The names mean what is printed: the author's what the equations give them, the engine's their printed definitions, an
     adjoint what the chain rule gives. ``values`` knows the adjoints.
     """
-    groups = [g for s in sections(derivation, tree_of=of_derivation(derivation), full=full) for g in s.groups]
-    rows: dict[str, list[Row]] = {}
-    for group in groups:
-        for row in group:
-            rows.setdefault(row.name, []).append(row)
     trees = stage.trees()
-    for e in derivation.op.equations:
-        trees.define(e.name, e.index, e.rhs)
+    trees.nodes |= {e.name: stage.author.nodes[e.name] for e in derivation.op.equations}
     adjoints = {d.name: d.index for d in derivation.chain if d.name in rows}
     for name, mine in rows.items():  # each name of the engine's is printed before what reads it
         if name not in adjoints and name not in trees.nodes and not _unknown(trees, mine[0]):
