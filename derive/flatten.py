@@ -137,12 +137,13 @@ class Names:
         found = self.made.get(_key(body, index))
         return Read(found.name, index) if found else None
 
-    def read(self, body: Sum, scope: Iterable[str], stem: str = "", kept: bool = False) -> Read:
+    def read(self, body: Sum, scope: Iterable[str], stem: str = "", kept: bool = False, over: Iterable[str] = ()) -> Read:
         """A read of the name whose definition is ``body``; its axes follow the order of ``scope``.
 
-        A name that has to be made begins with ``stem``, or says what kind of expression it is; it may be ``kept``.
+        A name that has to be made begins with ``stem``, or says what kind of expression it is; it may be ``kept``, and repeat
+        the same entries ``over`` further axes.
         """
-        free = sum_indices(body)
+        free = sum_indices(body) | set(over)
         index = tuple(i for i in dict.fromkeys(scope) if i in free)
         missing = free - set(index)
         assert not missing, f"indices {missing} are not in scope"
@@ -156,7 +157,7 @@ class Names:
             found = Definition(self.fresh(stem or _stem(body)), tuple(axes), named, kept=kept)
             self.made[key] = found
             self.definitions.append(found)
-            if self.is_constant(body):
+            if self.is_constant(body) and not over:
                 self.constants.add(found.name)
         return Read(found.name, index)
 
@@ -341,9 +342,9 @@ class _Flattener:
         self.scope.extend(tree.index)
         body = self.sum(tree.body)
         if tree.kind in ("max", "min"):
-            of = self.plain(body)
-            if isinstance(of, Fraction):
-                raise OpError(f"{tree.kind} of a constant", op=self.op.name)
+            of = self.plain(body) if set(tree.index) <= sum_indices(body) else None
+            if not isinstance(of, Read):  # over axes on which nothing depends, once terms cancel: an axis may still be empty
+                of = self.names.read(body, self.scope, over=tree.index)
             out = atom_sum(extremum(self.names, tree.kind, of, tree.index, self.scope))
         else:
             out = bind(body, tree.index)

@@ -51,6 +51,11 @@ VALUES = {
         y[d, n, *s] = f(w[n], v[d, *s])
         y[d, n, *s] = w[n]
     """,
+    "extrema over axes on which nothing depends once terms cancel": """
+        u[b, h], p[b] = f(w[b], score[b, *s], v[h], c=2)
+        u[b, h] = where(w[b] < 0, w[b]*v[h], v[h]) + min[s](score[b, *s] - score[b, *s] - w[b])
+        p[b] = max[h, b](3 + 0*v[h] + 0*w[b])*w[b] + max[h](c + v[h] - v[h])
+    """,
     "numbers in both branches": """
         y[n] = f(x[n])
         y[n] = where(x[n] > 0, exp(1), 1.05)
