@@ -33,7 +33,7 @@ from derive.certify.stage import Stage, reason_of
 from derive.derivation import Derivation, Line
 from derive.points import Point, interval, loops, random_of, shorten
 from derive.rounding import ACCURATE, COMMON
-from derive.terms import sum_reads
+from derive.terms import Read, sum_reads
 
 __all__ = ["exact_checks", "residue_stage"]
 
@@ -124,10 +124,22 @@ class _Modular:
         self.plain = stage.values([*derivation.stable, *derivation.chain])
 
     def defined(self) -> bool:
-        """Whether every forward value exists, as the equations are written and stabilised: no root is of what is no square."""
+        """Whether every forward value exists, as the equations are written and stabilised: no root is of what is no square.
+
+        A closed line may have a name instead of the root of its even power, which takes that it is positive.
+        """
+        if not all(self.stage.numbers.sign(v, 0) == 1 for name in self.rooted() for v in self.plain.table(name)):
+            return False
         written = self.stage.values(self.full.forward)
         tables = [(written, self.full.forward), (self.plain, self.derivation.stable), (self.chain, self.derivation.stable)]
         return all(v == v for values, definitions in tables for d in definitions for v in values.table(d.name))
+
+    def rooted(self) -> Iterator[str]:
+        """The names that were found to be positive: a root of an even power of theirs stands in a closed line."""
+        bodies = {d.name: d.body.single for d in self.derivation.stable}
+        for a, e in (f for line in self.derivation.lines for mono in line.body.terms for f in mono.factors):
+            if isinstance(a, Read) and Fraction(e).denominator % 2 == 0 and (power := bodies.get(a.name)):
+                yield from (b.name for b, k in power[0].factors if isinstance(b, Read) and k % 2 == 0)
 
     @cached_property
     def rounded(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 
 from derive import syntax as st
 from derive.certify.flat import Values
@@ -70,6 +71,7 @@ def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]
 
 
 def _rounding(trees: Trees, tree: st.Tree, count: int) -> list[Decimal]:
-    """What arithmetic of so many digits loses where large parts of a tree cancel."""
-    parts = [v.copy_abs() for v in trees.parts(tree) if isinstance(v, Decimal) and v.is_finite()]
+    """What arithmetic of so many digits loses where large parts of a tree, or of what it reads, cancel."""
+    known = (v for node in trees.nodes.values() for v in node.array.values)  # an adjoint is known: what it is made of was large
+    parts = [v.copy_abs() for v in chain(trees.parts(tree), known) if isinstance(v, Decimal) and v.is_finite()]
     return [CONTEXT.multiply(max(parts), PART)] * count

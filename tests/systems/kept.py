@@ -160,6 +160,20 @@ DERIVATIONS = {
         r[*s] = rmsnorm(x[*s], w[*s], eps=2)
     """,
     "a minimum that is repeated, and summed": "y = f(v[*s])\nx[s] = min[s](v[*s])\ny = sum[s](x[*s])",
+    "roots of even powers": """
+        y[l], z[a] = f(s[l], v[a])
+        y[l] = sigmoid((abs(s[l]) + 0.5)**-2)
+        z[a] = (1 + (v[a]*v[a])**2)**-2
+    """,
+    "adjoints that cancel beside numbers of sixty digits": """
+        K[out_, l, axis0], h[axis0] = main(x[out_], mass[out_, axis0], g[l], m[l, axis0])
+        x > 0
+        m[l, axis0] in out_
+        p[out_] = (1 + x[out_]**2)**-2
+        W[out_, l, axis0] = (exp(tanh(x[m[l, axis0]])) + 1)**(3/2)*max[out_](p[out_])*(2*g[l] - rmsnorm(g[l], g[l], eps=0.01))
+        K[out_, l, axis0] = W[m[l, axis0], l, axis0]*x[m[l, axis0]]*mass[m[l, axis0], axis0]
+        h[axis0] = expm1(sum[out_, l](K[out_, l, axis0]))
+    """,
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 
