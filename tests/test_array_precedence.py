@@ -13,6 +13,7 @@ import torch
 import derive
 from codegen.layout import PRINTERS, lay_out
 from codegen.plan import plan
+from codegen.printers.axes import Value
 from codegen.printers.spelling import Text
 from codegen.program import Argument, Program, Statement
 from codegen.render import environment, render_file
@@ -159,7 +160,7 @@ def function_of(tree: st.Tree, index: tuple[str, ...], backend: str) -> tuple[An
     program = Program("test", tuple(arguments), constants, (statement,), ("y",), "", False)
     printer = PRINTERS[backend](program, kernel=True)
     lines = printer.statement(statement)
-    lines += [f"y = {printer.typed(Text('y')).code}"] if "y" in printer.numbers else []
+    lines += [f"y = {printer.typed(Value(Text('y'), number=True)).code}"] if "y" in printer.numbers else []
     lengths = [f"{axis} = {length}" for axis, length in trees.LENGTH.items()]
     names = ", ".join([*trees.TENSORS, *trees.LABELS, *trees.CONSTANTS])
     helpers = [environment().get_template(f"{backend}/helpers/{h}.py.j2").render() for h in printer.helpers]
