@@ -6,7 +6,7 @@ fields would be equal, so each class has a ``tag`` of its own; it is never passe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from itertools import count
@@ -264,3 +264,13 @@ def rename(atom: Atom, to: Mapping[str | int, Index]) -> Atom:
 def renamed(factors: Mapping[Atom, Exponent], to: Mapping[str | int, Index]) -> dict[Atom, Exponent]:
     """The product with indices renamed one to one, so that no two factors become equal."""
     return {rename(a, to): e for a, e in factors.items()}
+
+
+def connected(factors: Iterable[Atom], names: Iterable[str]) -> list[set[str]]:
+    """The names in groups that no factor ties together."""
+    groups: list[set[str]] = [{n} for n in names]
+    for atom in factors:
+        touched = [g for g in groups if g & atom_indices(atom)]
+        if len(touched) > 1:
+            groups = [g for g in groups if g not in touched] + [set().union(*touched)]
+    return groups

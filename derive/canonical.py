@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from derive.atoms import Atom, Exponent, Index, Order, atom_indices, atom_order, factor_order, rename, renamed
+from derive.atoms import Atom, Exponent, Index, Order, atom_indices, atom_order, connected, factor_order, rename, renamed
 from derive.errors import OpError
 
 __all__ = ["canonical_order"]
@@ -49,7 +49,7 @@ def canonical_order(
 def _merged(factors: Factors, classes: Classes) -> Classes:
     """The names one by one: groups of factors without a common index are ordered each on its own, and then as wholes."""
     parts = []
-    for group in _groups(factors, [n for c in classes for n in c]):
+    for group in connected(factors, [n for c in classes for n in c]):
         own = {a: e for a, e in factors.items() if atom_indices(a) & group}
         mine = [[n for n in c if n in group] for c in classes]
         places = tuple(len(c) for c in mine)
@@ -61,18 +61,6 @@ def _merged(factors: Factors, classes: Classes) -> Classes:
         for _, _, mine, names in parts:
             out += [[n] for n in names if n in mine[k]]
     return out
-
-
-def _groups(factors: Factors, names: Sequence[str]) -> list[set[str]]:
-    """The names in groups that no factor ties together."""
-    known = set(names)
-    groups: list[set[str]] = [{n} for n in names]
-    for atom in factors:
-        used = atom_indices(atom) & known
-        touched = [g for g in groups if g & used]
-        if len(touched) > 1:
-            groups = [g for g in groups if g not in touched] + [set().union(*touched)]
-    return groups
 
 
 def _least(factors: Factors, classes: Classes) -> Ordered:

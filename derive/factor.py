@@ -14,6 +14,7 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 from derive import syntax as st
+from derive.atoms import connected
 from derive.terms import (
     Argument,
     Atom,
@@ -88,7 +89,7 @@ def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
 def split(mono: Mono) -> Mapping[Factor, Exponent]:
     """A term as a product in which every connected group of bound indices is one :class:`Inner` factor."""
     opened = open_mono(mono)
-    groups = _connected(opened.factors, opened.bound)
+    groups = connected(opened.factors, opened.bound)  # the sum over two of them is the product of two sums
     out: Powers = {}
     taken: set[Atom] = set()
     for group in groups:
@@ -113,17 +114,6 @@ def product_of(powers: Mapping[Factor, Exponent]) -> Sum:
     return out
 
 
-def _connected(factors: dict[Atom, Exponent], bound: Iterable[str]) -> list[set[str]]:
-    """The bound indices in groups that no factor ties together: the sum over both is the product of two sums."""
-    groups: list[set[str]] = [{b} for b in bound]
-    for atom in factors:
-        touched = [g for g in groups if g & atom_indices(atom)]
-        if len(touched) > 1:
-            groups = [g for g in groups if g not in touched] + [set().union(*touched)]
-    return groups
-
-
-@lru_cache(maxsize=100_000)
 def factor_indices(factor: Factor) -> frozenset[str]:
     """The free indices of a factor."""
     if isinstance(factor, Inner):
