@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from codegen.program import Kernel, Program
-from derive.certify import Check, NoPoint, Stage, merged, point, residue_stage
+from derive.certify import Check, NoPoint, Stage, merged, residue_stage, stage_of
 from derive.certify.flat import Values
 from derive.certify.stage import guarded, reason_of
 from derive.derivation import Derivation
@@ -37,7 +37,7 @@ def program_checks(derivation: Derivation, kernel: Kernel, seeds: tuple[int, ...
 
 def _stage(derivation: Derivation, seed: int) -> Stage | None:
     try:
-        return Stage(derivation.op, point(derivation.op, seed))
+        return stage_of(derivation.op, seed)
     except NoPoint:
         return None
 

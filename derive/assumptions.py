@@ -5,10 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from typing import Any
 
 from derive.syntax import Compare, Num, Read
 
-HOLDS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+#: Whether two numbers stand to each other as a comparison says; with NaN none but ``!=`` does.
+HOLDS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from derive import syntax as st
 from derive.factor import DEFAULT_SIZE, Inner, Style, factor_indices, split, to_tree
 from derive.functions import COST, COST_OTHER
-from derive.terms import Mono, Read, Sum, axis_of, sum_indices, sum_reads, term
+from derive.terms import Mono, Read, Sum, axis_of, close, sum_indices, sum_reads, total
 
 #: Operations that reading one saved element is worth: what a core computes while the element comes from memory.
 READ_WEIGHT = 4
@@ -120,8 +120,5 @@ class Model:
 
 def _replaced(body: Sum, named: dict[Inner, Read]) -> Sum:
     """The expression with every inner sum replaced by a read of a stand-in name."""
-    out = Sum()
-    for mono, c in body.terms.items():
-        powers = {named[f] if isinstance(f, Inner) else f: e for f, e in split(mono).items()}
-        out = out + term(powers, (), c)
-    return out
+    products = ({named[f] if isinstance(f, Inner) else f: e for f, e in split(mono).items()} for mono in body.terms)
+    return total(close(p, ()).scaled(c) for p, c in zip(products, body.terms.values(), strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache, lru_cache
 
 from derive import syntax as st
 from derive.derivation import Derivation
@@ -32,7 +33,7 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = (), 
         return st.rename(to_tree(d.body, d.index, style), to)
 
     style = replace(plain, read=read)
-    return lambda body, index: to_tree(body, index, style)
+    return cache(lambda body, index: to_tree(body, index, style))
 
 
 def as_written(derivation: Derivation) -> TreeOf:
@@ -40,8 +41,12 @@ def as_written(derivation: Derivation) -> TreeOf:
     return tree_of(derivation.op, derivation.written, written_out=True)
 
 
+@lru_cache(maxsize=2)
 def of_derivation(derivation: Derivation) -> TreeOf:
-    """The same for everything in a derivation: a name whose adjoint takes part in it stays a name."""
+    """The same for everything in a derivation: a name whose adjoint takes part in it stays a name.
+
+    The certificate and each form of print ask for the same trees.
+    """
     adjoints = {d.name for d in derivation.chain}
     keep = {d.name for d in derivation.forward if f"d{d.name}" in adjoints}
     return tree_of(derivation.op, derivation.forward, keep)

@@ -81,7 +81,12 @@ DEFAULT = Style()
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
     """The factored tree of an expression with the free indices ``index``."""
-    tree = _Builder(style, tuple(index)).sum([(dict(split(mono)), c) for mono, c in body], ())
+    return _tree(body, tuple(index), style)
+
+
+@lru_cache(maxsize=4096)  # a line is priced, judged, certified and printed
+def _tree(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
+    tree = _Builder(style, index).sum([(dict(split(mono)), c) for mono, c in body], ())
     return tree if style.read is DEFAULT.read else tidy(tree)
 
 
@@ -114,6 +119,7 @@ def product_of(powers: Mapping[Factor, Exponent]) -> Sum:
     return out
 
 
+@lru_cache(maxsize=50_000)
 def factor_indices(factor: Factor) -> frozenset[str]:
     """The free indices of a factor."""
     if isinstance(factor, Inner):
@@ -297,19 +303,21 @@ class _Builder:
         if inner is not None:
             groups.append((frozenset(st.free_indices(inner)), [inner]))
         numbers: list[st.Tree] = []
-        size, denominator = abs(coefficient), coefficient.denominator
-        if max(size.numerator, denominator) > LARGEST_PART:
-            denominator = 1
-        if size * denominator != 1 or not groups:
-            numbers.append(st.Num(size * denominator))
+        numerator, denominator = abs(coefficient.numerator), coefficient.denominator
+        if max(numerator, denominator) > LARGEST_PART:
+            numbers, denominator = [st.Num(Fraction(numerator, denominator))], 1
+        elif numerator != 1 or not groups:
+            numbers = [st.Num(Fraction(numerator))]
         tree = _arranged(groups, numbers, self.divisors(powers, denominator, scope))
         return st.Neg(tree) if coefficient < 0 else tree
 
     def root_of_quotient(self, powers: Powers) -> st.Tree | None:
         """``sqrt(2)/sqrt(pi)`` as ``sqrt(2/pi)``, where a product has no other roots of numbers."""
-        roots = {e: f for f, e in powers.items() if isinstance(f, Irrational)}
-        half = Fraction(1, 2)
-        if roots.keys() != {half, -half} or sum(isinstance(f, Irrational) for f in powers) != 2:
+        numbers = [f for f in powers if isinstance(f, Irrational)]
+        if len(numbers) != 2:
+            return None
+        roots, half = {powers[f]: f for f in numbers}, Fraction(1, 2)
+        if roots.keys() != {half, -half}:
             return None
         return st.Pow(st.Div(self.atom(roots[half]), self.atom(roots[-half])), st.Num(half))
 
@@ -590,6 +598,8 @@ def _shared(terms: list[Term]) -> Powers:
 
 def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
     """The common monomial, the common number, and what is left of each term."""
+    if len(terms) == 1:
+        return dict(terms[0][0]), terms[0][1], [({}, Fraction(1))]
     common = _shared(terms)
     sizes = {abs(c) for _, c in terms}
     number = min(sizes) if len(sizes) == 1 else Fraction(1)
@@ -600,7 +610,7 @@ def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
         left = dict(powers)
         for f, e in common.items():
             times(left, f, -e)
-        rest.append((left, c / number))
+        rest.append((left, c if number == 1 else c / number))
     return common, number, rest
 
 

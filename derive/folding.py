@@ -82,8 +82,7 @@ class Folding:
     def no_dearer(self, own: str, before: Sum, after: Sum) -> bool:
         """Whether a product under one name costs no more where the line ``own`` reads it, what else is read counted."""
         self.budget.spend(after)
-        ledger, lines = self.work.ledger, self.work.lines
-        old, new = (ledger.instead(lines, own, body) for body in (before, after))
+        old, new = self.work.ledger.instead(self.work.lines, own, before, after)
         return new <= old
 
     def computed_before(self, own: str, unfolded: Collection[str]) -> Callable[[str], bool]:

@@ -283,6 +283,7 @@ def _prefixed(prefix: str, parts: list[str]) -> list[str]:
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.")
 _WIDTHS = {r"\,": 0.3, r"\\": 0.0, r"\cdot": 1.2, r"\left": 0.4, r"\right": 0.4, r"\sqrt": 1.2, "e": 1.0, r"\arctan": 6.0}
+_WORDS = frozenset((r"\sum", r"\max", r"\min", *(_OPERATORS[h] for h in _FUNCTIONS)))
 _NOTHING = frozenset(r"\mathrm \operatorname \text \hat \bar \tilde \begin \end \bigl \bigr \biggl \biggr & [ ]".split()).union(
     MARKS
 )
@@ -314,7 +315,7 @@ def _width(tokens: list[str], at: int, *, one: bool = False) -> tuple[float, int
             total += 0.7 * small
         elif token in ("+", "-", "=", "<", ">", r"\le", r"\ge", r"\ne"):
             total += 2.2
-        elif token in (r"\sum", r"\max", r"\min", *(_OPERATORS[h] for h in _FUNCTIONS)):
+        elif token in _WORDS:
             total += 2.5 if token == r"\sum" else len(token) - 0.5
         elif token not in _NOTHING:
             total += _WIDTHS.get(token, 1.0)

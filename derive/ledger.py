@@ -37,15 +37,16 @@ class Ledger:
                 self.lines[name] = body
         return self.total
 
-    def instead(self, lines: Mapping[str, Sum], name: str, body: Sum) -> int:
-        """The cost of all lines together if one of them had another body."""
+    def instead(self, lines: Mapping[str, Sum], name: str, *bodies: Sum) -> list[int]:
+        """The cost of all lines together if one of them had each of other bodies."""
         self.cost(lines)
-        own, other = self.lines.get(name), self.model.of(body)
+        own, found = self.lines.get(name), []
         if own is not None:
             self.remove(self.model.of(own))
-        self.add(other)
-        found = self.total
-        self.remove(other)
+        for other in map(self.model.of, bodies):
+            self.add(other)
+            found.append(self.total)
+            self.remove(other)
         if own is not None:
             self.add(self.model.of(own))
         return found

@@ -180,15 +180,20 @@ def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf)
         before = start(step)
         # A first step may begin at the name itself, which is not worth a line.
         starts = bool(step.before) and before != Read(step.name, step.index)
-        if starts and text(before) != text(after.tree) and (not rows or text(rows[-1].tree) != text(before)):
+        if starts and not _alike(before, after.tree) and not (rows and _alike(rows[-1].tree, before)):
             known = ["chain rule"] if chain.get(step.name) == step.before else []
             rows.append(Row(step.name, step.index, before, True, known))
-        if rows and text(rows[-1].tree) == text(after.tree):
+        if rows and _alike(rows[-1].tree, after.tree):
             rows[-1].rules += [r for r in after.rules if r not in rows[-1].rules]
         else:
             after.first = not rows or not starts
             rows.append(after)
     return list(groups.values())
+
+
+def _alike(one: Tree, other: Tree) -> bool:
+    """Whether two trees read the same."""
+    return one == other or text(one) == text(other)
 
 
 def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:

@@ -255,6 +255,8 @@ def fresh_index(index: str, taken: set[str]) -> str:
 
 def children(node: Tree) -> tuple[Tree, ...]:
     match node:
+        case Read() | Num():  # most nodes are
+            return ()
         case Neg(a):
             return (a,)
         case Add(args) | Mul(args) | Call(_, args):

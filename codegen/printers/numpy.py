@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import TypeGuard
 
 from codegen.printers.array import ArrayPrinter, is_far
@@ -201,9 +202,12 @@ class NumpyPrinter(ArrayPrinter):
         """Whether a tree is a temporary of the statement's own shape that nothing reads after it."""
         if not isinstance(tree, st.Read) or tree.index != s.index or tree.name not in self.owned:
             return False
-        at = self.program.statements.index(s)
-        later = {n for other in self.program.statements[at + 1 :] for n in st.reads(other.tree)}
-        return tree.name not in later and tree.name not in self.program.results
+        return self.last_reader[tree.name] == s and tree.name not in self.program.results
+
+    @cached_property
+    def last_reader(self) -> dict[str, Statement]:
+        """For each name the last statement that reads it."""
+        return {name: s for s in self.program.statements for name in st.reads(s.tree)}
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         order = tuple(i for i in s.index if i != hot.target)

@@ -27,7 +27,7 @@ from derive.certify.certificate import DIGITS, Certificate, Check, Exact, merged
 from derive.certify.checks import Checker
 from derive.certify.exact import exact_checks, residue_stage
 from derive.certify.shown import printed
-from derive.certify.stage import NoPoint, Stage, point
+from derive.certify.stage import NoPoint, Stage, point, stage_of
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
 from derive.flatten import Definition
@@ -35,7 +35,7 @@ from derive.points import sizes_of
 from derive.strain.points import strained_kinds
 from derive.strain.verdict import without_value
 
-__all__ = ["DIGITS", "Certificate", "Check", "NoPoint", "Stage", "certify", "merged", "point", "residue_stage"]
+__all__ = ["DIGITS", "Certificate", "Check", "NoPoint", "Stage", "certify", "merged", "point", "residue_stage", "stage_of"]
 
 
 def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
@@ -47,11 +47,11 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certific
     draws: list[tuple[list[Check], Exact]] = []
     for seed in seeds:
         try:
-            at = point(op, seed)
+            stage = stage_of(op, seed)
         except NoPoint as error:
             found = [Check("point", op.name, False, str(error))]
         else:
-            found = Checker(derivation, full, rows, at, seed).run()
+            found = Checker(derivation, full, rows, stage, seed).run()
         checks = merged(checks, found)
         sizes.append(tuple(sizes_of(op, seed).items()))
         draws.append(exact_checks(derivation, full, seed))

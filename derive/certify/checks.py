@@ -22,7 +22,6 @@ from derive.certify.stage import Stage, guarded, reason_of
 from derive.derivation import Derivation, Line, Step
 from derive.engine import style_of
 from derive.factor import to_tree
-from derive.points import Point
 from derive.rounding import ACCURATE
 from derive.show import Row
 from derive.syntax import Tree, reads
@@ -39,10 +38,10 @@ DIRECTIONS = 8
 class Checker:
     """The checks of one derivation, and of the one that keeps the adjoint of every equation, at one point."""
 
-    def __init__(self, derivation: Derivation, full: Derivation, rows: Mapping[str, list[Row]], at: Point, seed: int):
+    def __init__(self, derivation: Derivation, full: Derivation, rows: Mapping[str, list[Row]], stage: Stage, seed: int):
         """``rows`` are the lines as they are printed."""
-        self.derivation, self.full, self.rows, self.at, self.seed = derivation, full, rows, at, seed
-        self.op, self.stage = derivation.op, Stage(derivation.op, at)
+        self.derivation, self.full, self.rows, self.stage, self.seed = derivation, full, rows, stage, seed
+        self.op = derivation.op
         known = {d.name for d in derivation.stable}
         first = {s.name: s.before for s in reversed(derivation.steps)}
         #: What rounding made, each name as it was before a later rule changed it.
@@ -110,7 +109,7 @@ class Checker:
         """The steps that were taken for the sake of accuracy alone."""
         steps = [s for s in self.derivation.steps if s.rule in ACCURATE]
         if steps:
-            stage = Stage(self.op, harder(self.derivation, self.at))
+            stage = Stage(self.op, harder(self.derivation, self.stage.at))
             values = stage.values([*self.derivation.stable, *self.made, *self.derivation.chain])
             for step in steps:
                 reason = self.reason(partial(worse, step, values, stage))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from derive import syntax as st
@@ -49,7 +49,7 @@ Column = list[Any]
 
 def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[list[Check], Exact]:
     """The checks at one random point modulo one random prime, and how likely something false is to pass them."""
-    stages = (s for s in map(_Draws(derivation.op, seed).stage, range(ATTEMPTS)) if s.defined())
+    stages = (s for s in map(_draws(derivation.op, seed).stage, range(ATTEMPTS)) if s.defined())
     modular = next((m for m in (_Modular(derivation, full, stage, seed) for stage in stages) if m.defined()), None)
     if modular is None:
         return [], Exact(random_prime(derivation.op.name, seed), skipped="no residues were found of which every root exists")
@@ -65,7 +65,7 @@ def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[l
 
 def residue_stage(op: st.Op, seed: int) -> Stage | None:
     """One at which every equation has a value, or else every output; None if none is found."""
-    draws = _Draws(op, seed)
+    draws = _draws(op, seed)
     whole = (s for s in map(draws.stage, range(ATTEMPTS)) if s.defined())
     return next(whole, None) or next((s for s in map(draws.stage, range(GUARDED)) if s.finite()), None)
 
@@ -79,8 +79,15 @@ class _Draws:
     def __init__(self, op: st.Op, seed: int):
         self.op, self.seed, self.numbers = op, seed, Residues(random_prime(op.name, seed))
         self.classes, self.loops = equal_axes(op), loops(op)
+        self.drawn: dict[int, Stage] = {}
 
     def stage(self, attempt: int) -> Stage:
+        """The op at one of them, always the same for an attempt."""
+        if attempt not in self.drawn:
+            self.drawn[attempt] = self.draw(attempt)
+        return self.drawn[attempt]
+
+    def draw(self, attempt: int) -> Stage:
         op, classes = self.op, self.classes
         rng, largest = random_of("exact", op.name, self.seed, attempt), max(2, LARGEST - attempt // 10)
         length = {r: rng.randint(2, largest) for r in dict.fromkeys(classes.values())}
@@ -103,6 +110,9 @@ class _Draws:
             above = low is None or numbers.sign(v, numbers.number(low)) == 1
             if above and (high is None or numbers.sign(numbers.number(high), v) == 1):
                 return v
+
+
+_draws = lru_cache(maxsize=4)(_Draws)
 
 
 def _bounded(op: st.Op, at: Point) -> Iterator[Sequence[object]]:

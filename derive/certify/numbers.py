@@ -9,11 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import mpmath
 
+from derive.assumptions import HOLDS
 from derive.special import scaled_erfc
 
 __all__ = ["DIGITS", "MP", "REAL", "Numbers", "Real", "holds", "slope"]
@@ -97,9 +98,7 @@ class Numbers(ABC):
 
 def holds(rel: str, sign: int | None) -> bool:
     """Whether a comparison holds of two numbers of which this one is known; none but ``!=`` does where nothing is."""
-    if sign is None:
-        return rel == "!="
-    return {"<": sign < 0, "<=": sign <= 0, ">": sign > 0, ">=": sign >= 0, "==": sign == 0, "!=": sign != 0}[rel]
+    return bool(rel == "!=" if sign is None else HOLDS[rel](sign, 0))
 
 
 class Real(Numbers):
@@ -200,17 +199,19 @@ def of_mp(value: Any) -> Decimal:
 
 
 def _mp(function: Callable[[Any], Any]) -> Callable[[Decimal], Decimal]:
-    return lambda x: of_mp(function(to_mp(x)))
+    """A function of mpmath's; the same argument comes up in the equations, the steps and the lines."""
+    return lru_cache(maxsize=1 << 14)(lambda x: of_mp(function(to_mp(x))))
 
 
 def _sign(x: Decimal) -> Decimal:
     return Decimal((x > 0) - (x < 0))
 
 
+_LOG, _LOG1P = _mp(MP.log), _mp(MP.log1p)
 FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     **{h: _mp(getattr(MP, h)) for h in ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor")},
-    "log": lambda x: of_mp(MP.log(to_mp(x))) if x > 0 else REAL.nan,
-    "log1p": lambda x: of_mp(MP.log1p(to_mp(x))) if x > -1 else REAL.nan,
+    "log": lambda x: _LOG(x) if x > 0 else REAL.nan,
+    "log1p": lambda x: _LOG1P(x) if x > -1 else REAL.nan,
     "erfcx": _mp(lambda x: scaled_erfc(MP, x)),
     "finite": lambda x: x,
     "abs": lambda x: x.copy_abs(),

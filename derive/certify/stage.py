@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from derive import syntax as st
@@ -14,7 +14,7 @@ from derive.certify.numbers import REAL, Numbers
 from derive.certify.trees import Trees
 from derive.points import Point, draw_point, sizes_of
 
-__all__ = ["NoPoint", "Stage", "guarded", "point", "reason_of"]
+__all__ = ["NoPoint", "Stage", "guarded", "point", "reason_of", "stage_of"]
 
 T = TypeVar("T")
 ATTEMPTS = 40
@@ -102,11 +102,17 @@ class Stage:
 
 def point(op: st.Op, seed: int) -> Point:
     """A random point at which every output is finite (NoPoint if none is found)."""
+    return stage_of(op, seed).at
+
+
+@lru_cache(maxsize=4)
+def stage_of(op: st.Op, seed: int) -> Stage:
+    """The op at a random point at which every output is finite (NoPoint if none is found)."""
     sizes = sizes_of(op, seed)
     for attempt in range(ATTEMPTS):
-        found = draw_point(op, seed, sizes, attempt, ATTEMPTS)
-        if Stage(op, found).finite():
-            return found
+        stage = Stage(op, draw_point(op, seed, sizes, attempt, ATTEMPTS))
+        if stage.finite():
+            return stage
     raise NoPoint(f"{op.name}: no random point gives finite outputs; state what the inputs satisfy, such as x > 0")
 
 

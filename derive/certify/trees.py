@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
 from derive import syntax as st
@@ -19,17 +20,22 @@ from derive.certify.numbers import Numbers, slope
 
 __all__ = ["Node", "Trees"]
 
-#: What an operation sends back to one of its operands, given what comes back to itself.
-Pull = Callable[[list[Any]], list[Any]]
+Column = list[Any]
+#: What an operation sends back to each of its operands, given what comes back to itself.
+Back = Callable[[Column], Sequence[Column]]
+
+
+def _same(sent: Column) -> Sequence[Column]:
+    return (sent,)
 
 
 class Node:
-    """A value with the operations that led to it. ``sources`` are its operands, each with what is sent back to it."""
+    """A value with the operation that led to it: its operands, and what is sent back to them, found when it is asked for."""
 
-    __slots__ = ("array", "sources")
+    __slots__ = ("array", "operands", "back")
 
-    def __init__(self, array: Array, sources: Sequence[tuple[Node, Pull]] = ()):
-        self.array, self.sources = array, sources
+    def __init__(self, array: Array, operands: Sequence[Node] = (), back: Back = _same):
+        self.array, self.operands, self.back = array, operands, back
 
 
 class Trees:
@@ -79,8 +85,8 @@ class Trees:
             sent = back.get(id(node))
             if sent is None:
                 continue
-            for operand, pull in node.sources:
-                part, before = pull(sent), back.get(id(operand))
+            for operand, part in zip(node.operands, node.back(sent) if node.operands else (), strict=True):
+                before = back.get(id(operand))
                 back[id(operand)] = part if before is None else numbers.plus(before, part)
         found = {name: back.get(id(self.nodes[name])) for name in wanted}
         return {
@@ -96,18 +102,18 @@ class Trees:
         if own == over:
             return node
         values = self.frame.spread(node.array, over)
-        return Node(Array(over, values), [(node, self.collected(self.frame.positions(own, over), len(node.array.values)))])
+        return Node(Array(over, values), [node], self.collected(self.frame.positions(own, over), len(node.array.values)))
 
-    def collected(self, positions: list[int], count: int) -> Pull:
+    def collected(self, positions: list[int], count: int) -> Back:
         """What comes back to elements that were picked: the sum for each of them."""
 
-        def pull(sent: list[Any]) -> list[Any]:
-            groups: list[list[Any]] = [[] for _ in range(count)]
+        def back(sent: Column) -> Sequence[Column]:
+            groups: list[Column] = [[] for _ in range(count)]
             for p, v in zip(positions, sent, strict=True):
                 groups[p].append(v)
-            return [g[0] if len(g) == 1 else self.numbers.total(g) for g in groups]
+            return ([g[0] if len(g) == 1 else self.numbers.total(g) for g in groups],)
 
-        return pull
+        return back
 
     def joined(self, parts: Sequence[Node]) -> tuple[tuple[str, ...], list[Node]]:
         """The nodes over all of their indices."""
@@ -128,7 +134,7 @@ class Trees:
                 return self.read(name, index)
             case st.Neg(arg):
                 of = self.value(arg)
-                return Node(Array(of.array.over, numbers.negated(of.array.values)), [(of, numbers.negated)])
+                return Node(Array(of.array.over, numbers.negated(of.array.values)), [of], lambda sent: (numbers.negated(sent),))
             case st.Add(args):
                 return self.sum([self.value(a) for a in args])
             case st.Mul(args):
@@ -161,10 +167,10 @@ class Trees:
         own, values = node.array
         if all(isinstance(i, str) for i in index) and len(set(index)) == len(index):
             over = tuple(i for i in index if isinstance(i, str))
-            return Node(Array(over, values), [(node, _same)])
+            return Node(Array(over, values), [node])
         over = tuple(dict.fromkeys(n for i in index for n in st.index_names(i)))
         positions = self.frame.gathered(own, [self.position(i, over) for i in index])
-        return Node(Array(over, pick(values, positions)), [(node, self.collected(positions, len(values)))])
+        return Node(Array(over, pick(values, positions)), [node], self.collected(positions, len(values)))
 
     def position(self, index: st.Index, over: tuple[str, ...]) -> list[int]:
         """An index at every position of several: its own value, or the label that is read."""
@@ -180,52 +186,56 @@ class Trees:
         out = parts[0].array.values
         for p in parts[1:]:
             out = self.numbers.plus(out, p.array.values)
-        return Node(Array(over, out), [(p, _same) for p in parts])
+        return Node(Array(over, out), parts, lambda sent: [sent] * len(parts))
 
     def product(self, parts: Sequence[Node]) -> Node:
         """A product; each factor is sent back the product of those before it and those behind it."""
         times = self.numbers.times
         over, parts = self.joined(parts)
         columns = [p.array.values for p in parts]
-        before, behind = [columns[0]], [columns[-1]]
-        for c in columns[1:]:
-            before.append(times(before[-1], c))
-        for c in columns[-2::-1]:
-            behind.append(times(behind[-1], c))
-        behind.reverse()
-        sources = []
-        for k, p in enumerate(parts):
-            others = ([before[k - 1]] if k else []) + ([behind[k + 1]] if k + 1 < len(parts) else [])
-            sources.append((p, self.multiplied(others)))
-        return Node(Array(over, before[-1]), sources)
+        before = list(accumulate(columns, times))
 
-    def multiplied(self, others: list[list[Any]]) -> Pull:
-        def pull(sent: list[Any]) -> list[Any]:
-            for o in others:
-                sent = self.numbers.times(sent, o)
-            return sent
+        def back(sent: Column) -> Sequence[Column]:
+            behind = list(accumulate(reversed(columns), times))[::-1]
+            return [
+                self.multiplied(sent, ([before[k - 1]] if k else []) + ([behind[k + 1]] if k + 1 < len(parts) else []))
+                for k in range(len(parts))
+            ]
 
-        return pull
+        return Node(Array(over, before[-1]), parts, back)
+
+    def multiplied(self, sent: Column, others: Sequence[Column]) -> Column:
+        for o in others:
+            sent = self.numbers.times(sent, o)
+        return sent
 
     def quotient(self, a: Node, b: Node) -> Node:
         numbers = self.numbers
         over, (a, b) = self.joined([a, b])
-        out, below = numbers.over(a.array.values, b.array.values), numbers.power(b.array.values, Fraction(-1))
-        down = numbers.negated(numbers.times(out, below))
-        return Node(Array(over, out), [(a, self.multiplied([below])), (b, self.multiplied([down]))])
+        out = numbers.over(a.array.values, b.array.values)
+
+        def back(sent: Column) -> Sequence[Column]:
+            below = numbers.power(b.array.values, Fraction(-1))
+            return numbers.times(sent, below), numbers.times(sent, numbers.negated(numbers.times(out, below)))
+
+        return Node(Array(over, out), [a, b], back)
 
     def power(self, base: Node, e: Fraction) -> Node:
         numbers = self.numbers
         over, values = base.array
         if e == 0:
             return Node(Array(over, [numbers.one] * len(values)))
-        steep = numbers.scaled(numbers.power(values, e - 1), numbers.number(e)) if e != 1 else [numbers.one] * len(values)
-        return Node(Array(over, numbers.power(values, e)), [(base, self.multiplied([steep]))])
+
+        def back(sent: Column) -> Sequence[Column]:
+            steep = numbers.scaled(numbers.power(values, e - 1), numbers.number(e)) if e != 1 else [numbers.one] * len(values)
+            return (numbers.times(sent, steep),)
+
+        return Node(Array(over, numbers.power(values, e)), [base], back)
 
     def function(self, head: str, of: Node) -> Node:
         over, values = of.array
         out = self.numbers.call(head, values)
-        return Node(Array(over, out), [(of, lambda sent: self.numbers.times(sent, slope(self.numbers, head, values, out)))])
+        return Node(Array(over, out), [of], lambda sent: (self.numbers.times(sent, slope(self.numbers, head, values, out)),))
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 
@@ -236,16 +246,22 @@ class Trees:
         body = self.spread(body, (*rest, *index))
         count = self.frame.count(index)
         groups = list(rows(body.array.values, count))
+        part = numbers.number(Fraction(1, count) if kind == "mean" else Fraction(1))
         if kind in ("max", "min"):
             found = [numbers.extreme(kind, g) for g in groups]
-            shares = [s for g, m in zip(groups, found, strict=True) for s in self.shares([numbers.sign(v, m) == 0 for v in g])]
         else:
             found = [numbers.total(g) for g in groups]
-            share = numbers.number(Fraction(1, count) if kind == "mean" else Fraction(1))
-            shares = [share] * len(body.array.values)
-            found = numbers.scaled(found, share) if kind == "mean" else found
-        pull = self.multiplied([shares])
-        return Node(Array(rest, found), [(body, lambda sent: pull([v for v in sent for _ in range(count)]))])
+            found = numbers.scaled(found, part) if kind == "mean" else found
+
+        def back(sent: Column) -> Sequence[Column]:
+            if kind in ("max", "min"):
+                pairs = zip(groups, found, strict=True)
+                shares = [s for g, m in pairs for s in self.shares([numbers.sign(v, m) == 0 for v in g])]
+            else:
+                shares = [part] * len(body.array.values)
+            return (numbers.times([v for v in sent for _ in range(count)], shares),)
+
+        return Node(Array(rest, found), [body], back)
 
     def shares(self, chosen: list[bool]) -> list[Any]:
         """Equal shares of 1 for those that are chosen."""
@@ -271,10 +287,13 @@ class Trees:
         over, (_, a, b) = self.joined([Node(Array(own, where)), a, b])
         where = self.frame.spread(Array(own, where), over)
         out = [x if c else y for c, x, y in zip(where, a.array.values, b.array.values, strict=True)]
-        return Node(Array(over, out), [(a, self.kept(where)), (b, self.kept([not c for c in where]))])
+        zero = self.numbers.zero
 
-    def kept(self, where: list[bool]) -> Pull:
-        return lambda sent: [v if c else self.numbers.zero for c, v in zip(where, sent, strict=True)]
+        def back(sent: Column) -> Sequence[Column]:
+            pairs = list(zip(where, sent, strict=True))
+            return [v if c else zero for c, v in pairs], [zero if c else v for c, v in pairs]
+
+        return Node(Array(over, out), [a, b], back)
 
     def larger(self, head: str, a: Node, b: Node) -> Node:
         """The larger or the smaller of two; at a tie each is sent a half."""
@@ -282,15 +301,15 @@ class Trees:
         over, (a, b) = self.joined([a, b])
         out = numbers.larger(head, a.array.values, b.array.values)
         win = 1 if head == "maximum" else -1
-        half = numbers.number(Fraction(1, 2))
-        signs = [numbers.sign(x, y) for x, y in zip(a.array.values, b.array.values, strict=True)]
-        to_a = [numbers.one if s == win else half if s == 0 else numbers.zero for s in signs]
-        to_b = [numbers.one if s == -win else half if s == 0 else numbers.zero for s in signs]
-        return Node(Array(over, out), [(a, self.multiplied([to_a])), (b, self.multiplied([to_b]))])
+        part: dict[int | None, Any] = {win: numbers.one, 0: numbers.number(Fraction(1, 2))}
 
+        def back(sent: Column) -> Sequence[Column]:
+            signs = [numbers.sign(x, y) for x, y in zip(a.array.values, b.array.values, strict=True)]
+            to_a = [part.get(s, numbers.zero) for s in signs]
+            to_b = [part.get(None if s is None else -s, numbers.zero) for s in signs]
+            return numbers.times(sent, to_a), numbers.times(sent, to_b)
 
-def _same(sent: list[Any]) -> list[Any]:
-    return sent
+        return Node(Array(over, out), [a, b], back)
 
 
 def _in_order(roots: Sequence[Node]) -> list[Node]:
@@ -305,7 +324,7 @@ def _in_order(roots: Sequence[Node]) -> list[Node]:
         elif id(node) not in seen:
             seen.add(id(node))
             stack.append((node, True))
-            stack.extend((operand, False) for operand, _ in node.sources)
+            stack.extend((operand, False) for operand in node.operands)
     return order
 
 

@@ -6,9 +6,9 @@ import math
 from array import array
 from collections.abc import Callable
 from fractions import Fraction
-from operator import mul
+from operator import mul, truediv
 
-__all__ = ["FUNCTIONS", "Round", "decided", "double", "extreme", "number", "power", "powers", "quotient", "single"]
+__all__ = ["FUNCTIONS", "Round", "double", "extreme", "number", "power", "powers", "quotients", "single"]
 
 INF, NAN = math.inf, math.nan
 #: Rounds the entries of an array to the working precision.
@@ -41,6 +41,11 @@ def quotient(a: float, b: float) -> float:
     return math.copysign(INF, a) * math.copysign(1.0, b)
 
 
+def quotients(a: list[float], b: list[float]) -> list[float]:
+    """The quotients of two columns."""
+    return list(map(truediv if all(b) else quotient, a, b))
+
+
 def power(base: float, exponent: float) -> float:
     if base < 0 and exponent != int(exponent):
         return NAN
@@ -64,11 +69,6 @@ def powers(bases: list[float], exponent: float) -> list[float]:
 def extreme(choose: Callable[[float, float], float], a: float, b: float) -> float:
     """The larger or the smaller of two numbers; NaN if one of them is."""
     return choose(a, b) if a == a and b == b else NAN
-
-
-def decided(rel: str, a: float, b: float) -> bool:
-    """Whether a comparison holds; none but ``!=`` does with NaN."""
-    return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b, "==": a == b, "!=": a != b}[rel]
 
 
 def _guarded(function: Callable[[float], float], above: float = NAN) -> Callable[[float], float]:

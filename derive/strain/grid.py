@@ -12,7 +12,8 @@ from operator import add, itemgetter, mul, neg
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.strain.floats import FUNCTIONS, Round, decided, extreme, number, powers, quotient
+from derive.assumptions import HOLDS
+from derive.strain.floats import FUNCTIONS, Round, extreme, number, powers, quotients
 
 __all__ = ["Grid", "Table"]
 
@@ -86,20 +87,22 @@ class _Evaluation:
             case st.Mul(args):
                 return self.chained(args, mul)
             case st.Div(a, b):
-                return self.joined([self.table(a), self.table(b)], quotient)
+                index, (above, below) = self.columns([self.table(a), self.table(b)])
+                return Table(index, self.rounded(quotients(above, below)))
             case st.Pow(a, st.Num(e)):
                 exponent, t = number(e), self.table(a)
                 return Table(t.index, self.rounded(powers(t.entries, exponent)))
             case st.Reduce(kind, index, body):
                 return self.reduced(kind, index, self.table(body))
             case st.Compare(rel, a, b):
-                return self.joined([self.table(a), self.table(b)], lambda u, v: float(decided(rel, u, v)))
+                return self.compared(rel, self.table(a), self.table(b))
             case st.Match(a, b, equal):
-                return self.joined([self.position(a), self.position(b)], lambda u, v: float((u == v) == equal))
+                return self.compared("==" if equal else "!=", self.position(a), self.position(b))
             case st.Indicator(cond):
                 return self.table(cond)
             case st.Call("where", args):
-                return self.joined([self.table(a) for a in args], lambda c, a, b: a if c else b)
+                index, columns = self.columns([self.table(a) for a in args])
+                return Table(index, [a if c else b for c, a, b in zip(*columns, strict=True)])
             case st.Call("maximum" | "minimum" as head, args):
                 choose = max if head == "maximum" else min
                 return self.joined([self.table(a) for a in args], lambda a, b: extreme(choose, a, b))
@@ -111,11 +114,20 @@ class _Evaluation:
     def constant(self, value: float) -> Table:
         return Table((), self.rounded([value]) * self.grid.points)
 
+    def columns(self, parts: Sequence[Table]) -> tuple[tuple[str, ...], list[list[float]]]:
+        """All indices of several tensors, and the entries of each at every position of them."""
+        index = tuple(dict.fromkeys(i for t in parts for i in t.index))
+        return index, [self.grid.spread(t, index) for t in parts]
+
     def joined(self, parts: Sequence[Table], function: Callable[..., float]) -> Table:
         """A function of several tensors, position by position, rounded once."""
-        index = tuple(dict.fromkeys(i for t in parts for i in t.index))
-        columns = [self.grid.spread(t, index) for t in parts]
+        index, columns = self.columns(parts)
         return Table(index, self.rounded(list(map(function, *columns))))
+
+    def compared(self, rel: str, one: Table, other: Table) -> Table:
+        """1 where a comparison holds, and 0 where it does not."""
+        index, columns = self.columns([one, other])
+        return Table(index, list(map(float, map(HOLDS[rel], *columns))))
 
     def chained(self, args: tuple[st.Tree, ...], function: Callable[[float, float], float]) -> Table:
         """An operation from left to right, rounded each time."""
@@ -137,7 +149,7 @@ class _Evaluation:
                 out = [extreme(choose, a, b) for a, b in zip(out, column, strict=True)]
             else:
                 out = self.rounded(list(map(add, out, column)))
-        return Table(rest, self.rounded([quotient(v, count) for v in out]) if kind == "mean" else out)
+        return Table(rest, self.rounded(quotients(out, [float(count)] * len(out))) if kind == "mean" else out)
 
     # ---- reads -----------------------------------------------------------------------------------------------------
 

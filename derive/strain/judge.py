@@ -169,9 +169,10 @@ class Judge:
         count = max(len(found) // len(self.kinds), 1)
         out: dict[str, tuple[float, ...]] = {}
         for kind, points in self.valid_points.items():
-            pairs = [(found[k], b) for p in points for k in range(p * count, p * count + count) if isfinite(b := wanted[k])]
-            if pairs:
-                out[kind] = _quantiles([0.0 if a == b else _relative(a, b) for a, b in pairs])
+            pairs = ((found[k], wanted[k]) for p in points for k in range(p * count, p * count + count))
+            errors = [0.0 if a == b else _relative(a, b) for a, b in pairs if isfinite(b)]
+            if errors:
+                out[kind] = _quantiles(errors)
         return out
 
 
