@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from derive import starting  # noqa: F401 (before what takes long to import)
+
 __all__ = ["audit"]
 
 

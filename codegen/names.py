@@ -48,7 +48,9 @@ def named(kernel: Kernel) -> Kernel:
     if not to:
         return kernel
     forward, backward = (_program(p, to) for p in (kernel.forward, kernel.backward))
-    return Kernel(_op(kernel.op, to), forward, backward, tuple(_tensor(t, to) for t in kernel.saved))
+    saved = tuple(_tensor(t, to) for t in kernel.saved)
+    losses = tuple(replace(loss, name=to.get(loss.name, loss.name)) for loss in kernel.losses)
+    return Kernel(_op(kernel.op, to), forward, backward, saved, losses)
 
 
 def named_op(op: st.Op, also: Collection[str] = ()) -> st.Op:

@@ -1,5 +1,6 @@
 """Text to certified derivation and its printing. Knows SymPy and mpmath, and no backend."""
 
+from derive import starting  # noqa: F401 (before what takes long to import)
 from derive.derivation import Derivation, Line, Step
 from derive.engine import derive, derive_full
 from derive.errors import OpError

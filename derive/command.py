@@ -9,14 +9,13 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from derive.starting import INTERRUPTED, started
 from derive.visible import visible
 
 __all__ = ["INTERRUPTED", "is_path", "meant", "read_text", "run", "show"]
 
 #: Far beyond any op, in bytes; a file of this size is something else.
 LARGEST = 10_000_000
-#: The exit status of a command that Ctrl-C has ended: 128 and the number of the signal, as a shell gives it.
-INTERRUPTED = 130
 
 
 def run(command: Callable[[], int]) -> int:
@@ -26,6 +25,7 @@ def run(command: Callable[[], int]) -> int:
     """
     status = 0
     try:
+        started()
         status = command()
         sys.stdout.flush()
     except BrokenPipeError:

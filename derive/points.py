@@ -11,12 +11,18 @@ from random import Random
 from derive import syntax as st
 from derive.axes import equal_axes
 
-__all__ = ["Point", "draw_point", "interval", "loops", "random_of", "sizes_of"]
+__all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "random_of", "sizes_of"]
 
 #: Sizes of the axes, in turn: the first axis often is the one averaged over, and N - 1 must differ from 1.
 SIZES = (3, 4, 2)
 #: The positions of the largest loop of an op at a point are at most so many, however many axes it has.
 LARGEST = 400
+#: Lengths of the axes where values tie: the inverse of such a length is exact, and so are means.
+EVEN_SIZES = (4, 2)
+#: What ties; and where it has bounds, at which quarters of the way between them.
+TYING, BETWEEN = (Fraction(-1), Fraction(-1, 2), Fraction(0), Fraction(1, 2), Fraction(1), Fraction(2)), (1, 2, 3)
+#: Functions with a kink or a step.
+KINKED = frozenset({"abs", "sign", "floor", "maximum", "minimum", "where"})
 #: Draws of one sign, and within the unit interval, begin at these parts of the attempts.
 SIGNED, NARROW = 0.25, 0.5
 
@@ -54,7 +60,7 @@ def interval(op: st.Op, name: str) -> tuple[Fraction | None, Fraction | None]:
 # ---- sizes --------------------------------------------------------------------------------------------------------------
 
 
-def sizes_of(op: st.Op, seed: int) -> dict[str, int]:
+def sizes_of(op: st.Op, seed: int, choice: Sequence[int] = SIZES) -> dict[str, int]:
     """Small sizes of the op's axes, equal only where the equations read one axis where another is declared.
 
     Where an equation has so many axes that its loop would be too long, the last ones are shorter: which are last changes
@@ -62,8 +68,8 @@ def sizes_of(op: st.Op, seed: int) -> dict[str, int]:
     """
     classes = equal_axes(op)
     roots = list(dict.fromkeys(classes.values()))
-    # Axes three apart take the same size in one turn, and different ones in the next.
-    length = {r: SIZES[(k + seed * (1 + k // 3)) % 3] for k, r in enumerate(roots)}
+    # Axes as far apart as there are sizes take the same one in one turn, and different ones in the next.
+    length = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
     shorten(length, [{classes[a] for a in loop} for loop in loops(op)], roots[turn:] + roots[:turn], LARGEST)
     return {a: length[r] for a, r in classes.items()}
@@ -125,6 +131,51 @@ def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attemp
         rng = random_of(op.name, seed, attempt, f"d{t.name}")
         tables[f"d{t.name}"] = [_draw(rng, None, None, None, 2) for _ in _positions(t.axes, sizes)]
     return Point(sizes, tables)
+
+
+def has_kinks(op: st.Op) -> bool:
+    """Whether the equations choose among values, so that ties are a case of their own."""
+    nodes = [n for e in op.equations for n in st.walk(e.rhs)]
+    return any(
+        (isinstance(n, st.Call) and n.head in KINKED)
+        or (isinstance(n, st.Reduce) and n.kind in ("max", "min"))
+        or (isinstance(n, st.Indicator) and isinstance(n.cond, st.Compare))
+        for n in nodes
+    )
+
+
+def draw_tied_point(op: st.Op, seed: int, attempt: int, attempts: int) -> Point:
+    """Inputs that are few small multiples of 1/2, so that they tie and are 0; not in the second half of the attempts.
+
+    The lengths of the axes are powers of 2. Constants have their defaults. A label may be any.
+    """
+    sizes = sizes_of(op, seed, EVEN_SIZES)
+    tables: dict[str, Elements] = {}
+    for t in op.inputs:
+        rng = random_of(op.name, "ties", seed, attempt, t.name)
+        if t.labels is not None:
+            tables[t.name] = [rng.randrange(sizes[t.labels]) for _ in _positions(t.axes, sizes)]
+        else:
+            values = _tying(*interval(op, t.name), attempt < attempts / 2, rng)
+            dealt = [values[k % len(values)] for k in _positions(t.axes, sizes)]
+            tables[t.name] = rng.sample(dealt, len(dealt))
+    for c in op.constants:
+        rng, (low, high) = random_of(op.name, "ties", seed, c.name), interval(op, c.name)
+        tables[c.name] = [Fraction(c.default) if c.default is not None else _tying(low, high, False, rng)[0]]
+    for t in op.outputs:
+        rng = random_of(op.name, "ties", seed, f"d{t.name}")
+        tables[f"d{t.name}"] = [Fraction(rng.randrange(8, 128), 64) * rng.choice((1, -1)) for _ in _positions(t.axes, sizes)]
+    return Point(sizes, tables)
+
+
+def _tying(low: Fraction | None, high: Fraction | None, zero: bool, rng: Random) -> list[Fraction]:
+    """Three values within the bounds, 0 among them where it is within and asked for."""
+    if low is not None and high is not None:
+        return [low + (high - low) * k / 4 for k in BETWEEN]
+    if low is not None or high is None:
+        above = [(low or Fraction(0)) + v for v in TYING if v > 0]
+        return above if low is not None or not zero else [Fraction(0), *rng.sample([v for v in TYING if v], 2)]
+    return [high - v for v in TYING if v > 0]
 
 
 def _positions(axes: tuple[str, ...], sizes: Mapping[str, int]) -> Iterator[int]:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: The checks of a stage; all others are named as the rule of a step is.
 STAGES = {"flatten", "differences", "condition", "forward", "closed form", "factor", "shown", "full"}
-STAGES |= {"exact", "exact full", "exact chain rule", "strained"}
+STAGES |= {"exact", "exact full", "exact chain rule", "strained", "ties"}
 
 
 def certified(text: str, seeds: tuple[int, ...] = (0, 1)) -> Certificate:

@@ -120,6 +120,39 @@ def test_ctrl_c_is_one_line_and_status_130(monkeypatch: pytest.MonkeyPatch, caps
         assert (printed.out, printed.err) == ("", "interrupted\n")
 
 
+@pytest.mark.parametrize("package", ["derive", "codegen"])
+@pytest.mark.parametrize("imported", ["sympy", "mpmath", "codegen.build"])
+def test_ctrl_c_while_a_command_starts_is_one_line_too(package: str, imported: str, tmp_path: Path) -> None:
+    """The signal comes in the middle of an import, from an import hook that Python runs at its own start."""
+    if imported.startswith("codegen") and package == "derive":
+        pytest.skip("it does not import that")
+    (tmp_path / "sitecustomize.py").write_text(f"""
+import importlib.abc, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == {imported!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+""")
+    found = os.pathsep.join([str(tmp_path), ENVIRONMENT["PYTHONPATH"]])
+    arguments = [sys.executable, "-m", package, "derive" if package == "codegen" else "list"]
+    done = subprocess.run(arguments, env=ENVIRONMENT | {"PYTHONPATH": found}, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (command.INTERRUPTED, "", "interrupted\n")
+
+
+def test_ctrl_c_is_left_alone_where_no_command_runs() -> None:
+    script = "import signal, derive, codegen; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert done.stdout == "True\n"
+
+
 def interrupted(arguments: list[str], when: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A command that gets Ctrl-C, with all its processes, once another process of its session runs ``when``."""
     process = subprocess.Popen(

@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import combinations
 
 from derive import syntax as st
+from derive.literals import constant_value
 from derive.unicode import text
 
 __all__ = ["Alteration", "Scope", "alterations", "unread"]
@@ -182,7 +183,7 @@ def exponents(node: st.Tree, scope: Scope) -> Iterator[Change]:
     """The exponent is another, or a number added to the base is added to the root."""
     if not isinstance(node, st.Pow):
         return
-    exponent = _rational(node.exp)
+    exponent = constant_value(node.exp)
     if exponent is None:
         return
     for other in (
@@ -335,16 +336,3 @@ def _product(args: list[st.Tree]) -> st.Tree:
 def _term(arg: st.Tree) -> str:
     shown = text(arg)
     return shown if shown.startswith("-") else f"+ {shown}"
-
-
-def _rational(tree: st.Tree) -> Fraction | None:
-    match tree:
-        case st.Num(v):
-            return v
-        case st.Neg(st.Num(v)):
-            return -v
-        case st.Div(st.Num(a), st.Num(b)):
-            return a / b
-        case st.Neg(st.Div(st.Num(a), st.Num(b))):
-            return -a / b
-    return None

@@ -18,6 +18,7 @@ from codegen.printers.spelling import product as multiplied
 from codegen.program import Statement
 from derive import syntax as st
 from derive.errors import OpError
+from derive.literals import constant_value
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
 #: Beyond this a whole number is no longer exact in double precision, and too long for the arrays it would meet.
@@ -26,19 +27,9 @@ LARGEST_WHOLE = 2.0**53
 FLOAT32 = (2 - 2.0**-23) * 2.0**127
 
 
-def value_of(tree: st.Tree) -> Fraction | None:
-    """The value of a number with or without a sign, None of anything else."""
-    match tree:
-        case st.Num(v):
-            return v
-        case st.Neg(st.Num(v)):
-            return -v
-    return None
-
-
 def coefficients(factors: Sequence[st.Tree]) -> list[Fraction]:
     """The numbers among factors, and last their product."""
-    values = [v for f in factors if (v := value_of(f)) is not None]
+    values = [v for f in factors if (v := constant_value(f)) is not None]
     return [*values, math.prod(values, start=Fraction(1))]
 
 
@@ -117,7 +108,7 @@ class ArrayPrinter(Products):
                 return self.added(args, order)
             case st.Mul(args):
                 return self.multiplied(args, order)
-            case st.Div(a, st.Num(b)) if value_of(a) is None and is_far((st.Num(b),)):
+            case st.Div(a, st.Num(b)) if constant_value(a) is None and is_far((st.Num(b),)):
                 return self.value(st.Mul((a, st.Num(1 / b))), order)
             case st.Div(a, b):
                 return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
@@ -157,7 +148,7 @@ class ArrayPrinter(Products):
 
     def scaled(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value | None:
         """A product with a number beyond the range of float32, computed in float64: in float32 it would be ``0 * inf`` at 0."""
-        rest = tuple(a for a in args if value_of(a) is None)
+        rest = tuple(a for a in args if constant_value(a) is None)
         value = self.value(product(rest), order) if rest else Value(Text("1"), number=True)
         if value.number:
             return None

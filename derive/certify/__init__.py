@@ -12,7 +12,8 @@ Names are bound to their definitions: forward names to theirs, adjoints to what 
   the brute-force derivative;
 * ``factor``: each line's tree, from which code is made, has the line's value;
 * ``shown``: each line that is printed holds for the forward that is printed, and reads only names that are printed;
-* ``full``: the derivation that keeps the adjoint of every equation.
+* ``full``: the derivation that keeps the adjoint of every equation;
+* ``ties``: each gradient equals the brute-force derivative where values tie and are 0 too: the declared one at kinks.
 
 * ``strained``: a gradient is finite, in float32 and in float64, wherever the chain rule's own is, at offsets, ties, zeros,
   saturation and many scales (:mod:`derive.strain`).
@@ -23,19 +24,34 @@ knows a rule, so a wrong one shows as the step in which it was applied, and the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from derive.certify.certificate import DIGITS, Certificate, Check, Exact, merged
 from derive.certify.checks import Checker
 from derive.certify.exact import exact_checks, residue_stage
 from derive.certify.shown import printed
-from derive.certify.stage import NoPoint, Stage, point, stage_of
+from derive.certify.stage import NoPoint, Stage, point, stage_of, tied_point
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
 from derive.flatten import Definition
 from derive.points import sizes_of
+from derive.show import Row
 from derive.strain.points import strained_kinds
 from derive.strain.verdict import without_value
 
-__all__ = ["DIGITS", "Certificate", "Check", "NoPoint", "Stage", "certify", "merged", "point", "residue_stage", "stage_of"]
+__all__ = [
+    "DIGITS",
+    "Certificate",
+    "Check",
+    "NoPoint",
+    "Stage",
+    "certify",
+    "merged",
+    "point",
+    "residue_stage",
+    "stage_of",
+    "tied_point",
+]
 
 
 def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
@@ -55,6 +71,7 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certific
         checks = merged(checks, found)
         sizes.append(tuple(sizes_of(op, seed).items()))
         draws.append(exact_checks(derivation, full, seed))
+    checks += _tied(derivation, seeds, full, rows)
     exact: list[Check] = []
     for found, _ in draws:
         exact = merged(exact, found)
@@ -62,6 +79,15 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certific
     return Certificate(
         op.name, tuple(seeds), tuple(sizes), (*checks, *exact, *found), tuple(draw for _, draw in draws), strained_kinds(op)
     )
+
+
+def _tied(derivation: Derivation, seeds: tuple[int, ...], full: Derivation, rows: Mapping[str, list[Row]]) -> list[Check]:
+    """The gradients at a point with ties for every seed, of an op with kinks."""
+    checks: list[Check] = []
+    for seed in seeds:
+        if (at := tied_point(derivation.op, seed)) is not None:
+            checks = merged(checks, list(Checker(derivation, full, rows, Stage(derivation.op, at), seed).tied()))
+    return checks
 
 
 def _strained(derivation: Derivation) -> list[Check]:

@@ -135,6 +135,17 @@ class Checker:
         missing = set(gradients) - {line.name for line in self.derivation.lines}
         yield from (Check("closed form", name, False, "there is no such line") for name in sorted(missing))
 
+    def tied(self) -> Iterator[Check]:
+        """The closed gradients and those of the full derivation against brute force, where the point is one of ties."""
+        for name in self.derivation.gradients:
+            found = [
+                self.agreement("ties", name, values, line.body, line.index, self.stage.truth[name])
+                for values, lines in ((self.computed, self.derivation.lines), (self.whole, self.full.lines))
+                for line in lines
+                if line.name == name
+            ]
+            yield next((check for check in found if not check.passed), Check("ties", name, True))
+
     def chain_rule(self) -> Iterator[Check]:
         """The full derivation: every adjoint against the definitions that read its name, the gradients against brute force."""
         sender = Sender(self.stage, self.full, self.whole)

@@ -11,10 +11,11 @@ from derive import syntax as st
 from derive.certify.arrays import Frame
 from derive.certify.flat import Bound, Values
 from derive.certify.numbers import REAL, Numbers
+from derive.certify.swayed import Swayed
 from derive.certify.trees import Trees
-from derive.points import Point, draw_point, sizes_of
+from derive.points import Point, draw_point, draw_tied_point, has_kinks, sizes_of
 
-__all__ = ["NoPoint", "Stage", "guarded", "point", "reason_of", "stage_of"]
+__all__ = ["NoPoint", "Stage", "guarded", "point", "reason_of", "stage_of", "tied_point"]
 
 T = TypeVar("T")
 ATTEMPTS = 40
@@ -114,6 +115,21 @@ def stage_of(op: st.Op, seed: int) -> Stage:
         if stage.finite():
             return stage
     raise NoPoint(f"{op.name}: no random point gives finite outputs; state what the inputs satisfy, such as x > 0")
+
+
+def tied_point(op: st.Op, seed: int) -> Point | None:
+    """A point at which values tie and are 0; None without one, or for an op without kinks.
+
+    The equations and their gradients are finite there without taking zero times what is undefined for zero.
+    """
+    if not has_kinks(op):
+        return None
+    for attempt in range(ATTEMPTS):
+        found = draw_tied_point(op, seed, attempt, ATTEMPTS)
+        strict = Stage(op, found, Swayed(seed, 1))
+        if strict.finite() and all(v.is_finite() for values in strict.truth.values() for v in values):
+            return found
+    return None
 
 
 def reason_of(compute: Callable[[], str], at: str) -> str:
