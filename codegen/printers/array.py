@@ -9,7 +9,7 @@ from fractions import Fraction
 from codegen.arithmetic import nearest
 from codegen.printers.axes import Kept, Text, Value, natural_order, positions, star_first
 from codegen.printers.contraction import Contraction
-from codegen.printers.numerals import MATH, double, is_count, is_literal, literal_value, number
+from codegen.printers.numerals import MATH, double, is_count, is_literal, known_number, literal_value, number
 from codegen.printers.one_hot import OneHot, product
 from codegen.printers.products import Products
 from codegen.printers.scatter import Scatter
@@ -18,7 +18,6 @@ from codegen.printers.spelling import product as multiplied
 from codegen.program import Statement
 from derive import syntax as st
 from derive.errors import OpError
-from derive.literals import constant_value
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
 #: Beyond this a whole number is no longer exact in double precision, and too long for the arrays it would meet.
@@ -29,13 +28,18 @@ FLOAT32 = (2 - 2.0**-23) * 2.0**127
 
 def coefficients(factors: Sequence[st.Tree]) -> list[Fraction]:
     """The numbers among factors, and last their product."""
-    values = [v for f in factors if (v := constant_value(f)) is not None]
+    values = [v for f in factors if (v := known_number(f)) is not None]
     return [*values, math.prod(values, start=Fraction(1))]
 
 
 def is_far(factors: Sequence[st.Tree]) -> bool:
     """Whether a number among the factors, or the product of all, is inf in float32, or has lost digits there."""
     return not all(FLOAT32**-1 <= abs(float(nearest(v))) <= FLOAT32 for v in coefficients(factors) if v)
+
+
+def factors_of(tree: st.Tree) -> tuple[st.Tree, ...]:
+    """The factors of a product, which any other expression is the only one of."""
+    return tree.args if isinstance(tree, st.Mul) else (tree,)
 
 
 class ArrayPrinter(Products):
@@ -108,8 +112,11 @@ class ArrayPrinter(Products):
                 return self.added(args, order)
             case st.Mul(args):
                 return self.multiplied(args, order)
-            case st.Div(a, st.Num(b)) if constant_value(a) is None and is_far((st.Num(b),)):
-                return self.value(st.Mul((a, st.Num(1 / b))), order)
+            case st.Div(a, b) if self.kernel and known_number(a) is None and (n := known_number(b)) and is_far((b,)):
+                return self.value(st.Mul((*factors_of(a), st.Num(1 / n))), order)
+            case st.Div(a, b) if self.kernel and known_number(b) is None and is_far(over := factors_of(a)):
+                left = product(tuple(f for f in over if known_number(f) is None) or (st.Num(ONE),))
+                return self.value(st.Mul((st.Num(coefficients(over)[-1]), st.Div(left, b))), order)
             case st.Div(a, b):
                 return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
             case st.Pow(a, st.Num(e)):
@@ -148,7 +155,7 @@ class ArrayPrinter(Products):
 
     def scaled(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value | None:
         """A product with a number beyond the range of float32, computed in float64: in float32 it would be ``0 * inf`` at 0."""
-        rest = tuple(a for a in args if constant_value(a) is None)
+        rest = tuple(a for a in args if known_number(a) is None)
         value = self.value(product(rest), order) if rest else Value(Text("1"), number=True)
         if value.number:
             return None

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from codegen.printers.axes import ADD, ATOM, COMPARE, MUL, NEG
 from codegen.printers.c_numbers import CNumbers, Code, folded, is_bare, literal, out_of_range, unsigned
+from codegen.printers.numerals import known_number
 from derive import syntax as st
 from derive.errors import OpError
 
@@ -18,6 +19,8 @@ HELPERS = {"finite": "bounded", "sign": "sign", "maximum": "larger", "minimum": 
 POWERS = {2: "square", 3: "cube", 4: "fourth"}
 #: The normal numbers of either precision: a divisor whose inverse is none of them stays a divisor.
 TINY, HUGE = Fraction(1, 2**126), Fraction(2**127)
+#: The largest number of float32.
+LARGEST = Fraction(2**128 - 2**104)
 #: The integers below are numbers of either precision.
 EXACT = 2**24
 
@@ -51,6 +54,8 @@ class CExpressions:
         tree = self.gathered(folded(tree))
         if self.is_number(tree):
             return self.number(tree)
+        if isinstance(tree, st.Mul | st.Div) and (wide := self.wide(tree)):
+            return f"(real)({wide})", NEG
         match tree:
             case st.Read():
                 return self.read(tree), ATOM
@@ -105,6 +110,20 @@ class CExpressions:
         if isinstance(number, st.Num) and out_of_range(number.value):
             return _quotient(left, [st.Num(1 / number.value), *right])
         return _quotient([number, *left], right)
+
+    def wide(self, tree: st.Tree) -> str:
+        """A product or quotient in double precision where a number in it is none of float32's normal ones; else nothing.
+
+        In float32 the product of 0 with such a number would be NaN, and others would lose their digits.
+        """
+        above, below = self.factors(tree)
+        over, under = ([t for t in part if self.is_number(t)] for part in (above, below))
+        if not any(v and not TINY <= abs(v) <= LARGEST for v in map(known_number, (*over, *under))):
+            return ""
+        left, right = ([t for t in part if not self.is_number(t)] for part in (above, below))
+        first = [self.numbers.double(t, MUL) for t in over] or ["1.0"]
+        top = " * ".join([*first, *(self.at(t, MUL + 1) for t in left)])
+        return " / ".join([top, *(self.numbers.double(t, MUL + 1) for t in under), *(self.at(t, MUL + 1) for t in right)])
 
     def exact(self, tree: st.Tree) -> bool:
         """Whether a number is one of either precision, or is to be divided by as it is."""

@@ -11,8 +11,9 @@ from codegen.arithmetic import Numpy, nearest
 from codegen.evaluation import Evaluation
 from codegen.printers.spelling import ATOM, MUL, NEG, Text, negated
 from derive import syntax as st
+from derive.literals import constant_value
 
-__all__ = ["MATH", "double", "is_count", "is_literal", "literal_value", "number"]
+__all__ = ["MATH", "double", "is_count", "is_literal", "known_number", "literal_value", "number"]
 
 #: An integer is written out to here, a fraction as ``1 / 3`` where it has parts up to there.
 LARGEST_INTEGER, LARGEST_PART = 10**6, 1000
@@ -62,6 +63,15 @@ def is_count(tree: st.Tree) -> bool:
         case st.Pow(a, _):
             return is_count(a)
     return False
+
+
+def known_number(tree: st.Tree) -> Fraction | None:
+    """The value of an expression of numbers, exactly where it is rational, else as a double; None of any other or no number."""
+    value = constant_value(tree)
+    if value is None and is_literal(tree) and not isinstance(tree, st.Compare):
+        found = literal_value(tree)
+        return Fraction(found) if math.isfinite(found) else None
+    return value
 
 
 def literal_value(tree: st.Tree) -> float:
