@@ -48,9 +48,7 @@ def rounded(value: mpmath.mpf) -> float:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("right", CASES)
-def test_value_and_gradient_are_those_of_exact_arithmetic(
-    right: str, backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_value_and_gradient_are_those_of_exact_arithmetic(right: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKPROP_NINJA_CFLAGS", "-O0")
     kernel = plan(derive.derive(derive.parse(f"y[n] = f(x[n])\ny[n] = {right}")))
     text, power = CASES[right]
