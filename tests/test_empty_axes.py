@@ -57,6 +57,43 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
         lambda x, h: (x * h.sum(), x / torch.sqrt((x**2).mean() + 2)),
         [("n",), ("k",)],
     ),
+    "a factor that is the inverse of nothing": (
+        """
+        y[n], t = f(x[n, k], w[b])
+        t = sum[b](w[b])
+        y[n] = sum[k](x[n, k]/t)
+        """,
+        lambda x, w: ((x / w.sum()).sum(1), w.sum()),
+        [("n", "k"), ("b",)],
+    ),
+    "a factor that is the mean of nothing": (
+        """
+        y[k], q = f(x[n, k], w[b])
+        t = mean[b](w[b])
+        q = sum[n, k](t*x[n, k]**2)
+        y[k] = sum[n](t*x[n, k])
+        """,
+        lambda x, w: ((w.mean() * x).sum(0), (w.mean() * x**2).sum()),
+        [("n", "k"), ("b",)],
+    ),
+    "a factor that is the largest of nothing": (
+        """
+        y[n] = f(x[n, k], w[b])
+        t = max[b](w[b])
+        y[n] = sum[k](x[n, k]*t)
+        """,
+        lambda x, w: (x * (w.amax() if len(w) else w.new_full((), -torch.inf))).sum(1),
+        [("n", "k"), ("b",)],
+    ),
+    "a factor over the axis that is summed over": (
+        """
+        y[n] = f(x[n, k])
+        m[n] = max[k](x[n, k])
+        y[n] = sum[k](m[n]*m[n]*x[n, k]**2)
+        """,
+        lambda x: (x.amax(1, keepdim=True) ** 2 * x**2).sum(1) if x.shape[1] else x.sum(1),
+        [("n", "k")],
+    ),
     "a sum of exponentials": (
         """
         y[n] = f(x[n, k], g[n])
@@ -70,12 +107,12 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("empty", ["", "n", "b", "k"])
+@pytest.mark.parametrize("empty", ["", "n", "b", "k", "bk"])
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_where_an_axis_is_empty(name: str, empty: str, backend: str) -> None:
     text, reference, axes = CASES[name]
     generator = torch.Generator().manual_seed(0)
-    shapes = [tuple(0 if a == empty else 3 for a in index) for index in axes]
+    shapes = [tuple(0 if a in empty else 3 for a in index) for index in axes]
     judge(text, backend, reference, [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes])
 
 
