@@ -193,7 +193,7 @@ def test_closed_forms_that_an_expert_would_write() -> None:
 def test_the_judge_computes_in_float32() -> None:
     """The emulated arithmetic is NumPy's own: the same operations give the same bits."""
     op = parsed("y[i] = f(x[i], w[i])\ny[i] = x[i]/w[i] - w[i]**2")
-    values = Judge(op, derive.derive(op).stable, DEFAULT).rounded
+    values = Judge(op, derive.derive(op).stable, DEFAULT).rounded.tables
     x, w, y = (np.array(values[name].entries, np.float32) for name in ("x", "w", "y"))
     with np.errstate(all="ignore"):
         assert np.array_equal(x / w - w**2, y, equal_nan=True)

@@ -15,7 +15,10 @@ from derive import syntax as st
 from derive.assumptions import HOLDS
 from derive.strain.floats import FUNCTIONS, Round, extreme, number, powers, quotients
 
-__all__ = ["Grid", "Table"]
+__all__ = ["Evaluation", "Grid", "Table"]
+
+#: The values of so many subtrees are kept.
+KEPT = 512
 
 #: Reductions over no elements, a mean before it is divided by their number.
 OF_NOTHING = {"sum": 0.0, "mean": 0.0, "max": -inf, "min": inf}
@@ -60,16 +63,39 @@ class Grid:
             self.places[key] = [p * count + k for p in range(self.points) for k in one]
         return self.places[key]
 
-    def value(self, tree: st.Tree, index: tuple[str, ...], tables: Mapping[str, Table], rounded: Round) -> list[float]:
-        """An expression at every position of its free indices (KeyError for a name without a table)."""
-        return self.spread(_Evaluation(self, tables, rounded).table(tree), index)
 
+class Evaluation:
+    """Trees over named tables, to which names may be added, in one working precision.
 
-class _Evaluation:
+    The values of subtrees are kept: the forms of a line have most of theirs in common.
+    """
+
     def __init__(self, grid: Grid, tables: Mapping[str, Table], rounded: Round):
-        self.grid, self.tables, self.rounded = grid, tables, rounded
+        self.grid, self.tables, self.rounded = grid, dict(tables), rounded
+        self.known: dict[st.Tree, Table] = {}
+
+    def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[float]:
+        """Evaluate a name and add it to the tables."""
+        entries = self.value(tree, index)
+        self.tables[name] = Table(index, entries)
+        return entries
+
+    def value(self, tree: st.Tree, index: tuple[str, ...]) -> list[float]:
+        """An expression at every position of its free indices (KeyError for a name without a table)."""
+        return self.grid.spread(self.table(tree), index)
 
     def table(self, tree: st.Tree) -> Table:
+        if isinstance(tree, (st.Num, st.Read)):
+            return self.evaluated(tree)
+        found = self.known.get(tree)
+        if found is None:
+            found = self.evaluated(tree)
+            if len(self.known) >= KEPT:
+                self.known.clear()
+            self.known[tree] = found
+        return found
+
+    def evaluated(self, tree: st.Tree) -> Table:
         match tree:
             case st.Num(value):
                 return self.constant(number(value))

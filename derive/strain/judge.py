@@ -22,7 +22,7 @@ from derive import syntax as st
 from derive.factor import Style, to_tree
 from derive.flatten import Definition
 from derive.strain.floats import double, single
-from derive.strain.grid import Table
+from derive.strain.grid import Evaluation, Table
 from derive.strain.points import Strained, emptied_points, strained_points
 from derive.terms import Read, Sum, atom_sum
 
@@ -55,18 +55,17 @@ class Emptied:
     """The values of one op's names where an axis is empty, in float64."""
 
     def __init__(self, points: Strained):
-        self.grid, self.kind, self.tables = points.grid, points.kinds[0], dict(points.tables)
+        self.kind, self.values = points.kinds[0], Evaluation(points.grid, points.tables, double)
         #: The names that the author's equations give no value here, as the mean of nothing.
         self.undefined: set[str] = set()
 
     def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> None:
-        self.tables[name] = Table(index, self.grid.value(tree, index, self.tables, double))
-        if any(map(isnan, self.tables[name].entries)):
+        if any(map(isnan, self.values.define(name, index, tree))):
             self.undefined.add(name)
 
     def has_values(self, names: Iterable[str]) -> bool:
         """Whether all entries of the names are finite."""
-        return all(map(isfinite, (v for name in names for v in self.tables[name].entries)))
+        return all(map(isfinite, (v for name in names for v in self.values.tables[name].entries)))
 
     def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...], result: bool) -> bool:
         """Whether ``after`` has a finite value wherever ``before`` has.
@@ -75,7 +74,7 @@ class Emptied:
         """
         if not result and self.undefined & set(st.reads(after)):
             return True
-        old, new = (Table(index, self.grid.value(tree, index, self.tables, double)) for tree in (before, after))
+        old, new = (Table(index, self.values.value(tree, index)) for tree in (before, after))
         return not lost(old, new)
 
 
@@ -85,10 +84,10 @@ class Judge:
     def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style):
         self.style = style
         strained = strained_points(op)
-        self.grid, self.kinds = strained.grid, strained.kinds
-        self.exact: dict[str, Table] = dict(strained.tables)
-        self.given: dict[str, Table] = dict(strained.tables)
-        self.rounded: dict[str, Table] = dict(strained.tables)
+        self.kinds = strained.kinds
+        self.exact = Evaluation(strained.grid, strained.tables, double)
+        self.given = Evaluation(strained.grid, strained.tables, double)
+        self.rounded = Evaluation(strained.grid, strained.tables, single)
         self.measured: dict[tuple[Sum, tuple[str, ...]], Own] = {}
         self.kept: dict[tuple[Sum, Sum, tuple[str, ...], bool], bool] = {}
         self.results = {f"d{t.name}" for t in op.differentiable}
@@ -97,7 +96,7 @@ class Judge:
             self.define(d, data=True)
         #: Whether the op has a value at a point: each name a finite one, in float32 too.
         self.valid = [True] * len(self.kinds)
-        for table in self.rounded.values():
+        for table in self.rounded.tables.values():
             self.valid = strained.all_finite(table.entries, self.valid)
         self.valid_points: dict[str, list[int]] = {}
         for k, kind in enumerate(self.kinds):
@@ -109,10 +108,12 @@ class Judge:
         tree = to_tree(d.body, d.index, self.style)
         for emptied in self.emptied:
             emptied.define(d.name, d.index, tree)
-        self.exact[d.name] = Table(d.index, self.grid.value(tree, d.index, self.exact, double))
-        self.rounded[d.name] = Table(d.index, self.grid.value(tree, d.index, self.rounded, single))
-        given = self.rounded[d.name].entries if data else self.grid.value(tree, d.index, self.given, double)
-        self.given[d.name] = Table(d.index, given)
+        self.exact.define(d.name, d.index, tree)
+        self.rounded.define(d.name, d.index, tree)
+        if data:
+            self.given.tables[d.name] = self.rounded.tables[d.name]
+        else:
+            self.given.define(d.name, d.index, tree)
 
     def keeps(self, before: Sum, after: Sum, index: tuple[str, ...], own: str = "") -> bool:
         """Whether evaluating ``after`` is as good as evaluating ``before``, in the line of ``own``."""
@@ -133,7 +134,7 @@ class Judge:
 
     def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
         """Whether ``after``, of the value of ``before``, loses more than that to the rounding of the names that it reads."""
-        truth = self.grid.value(to_tree(before, index, self.style), index, self.exact, double)
+        truth = self.exact.value(to_tree(before, index, self.style), index)
         return bool(worse_kinds(*(self.profile(self.computed(body, index), truth) for body in (before, after))))
 
     def recovers(self, name: str, index: tuple[str, ...], body: Sum) -> bool:
@@ -146,14 +147,13 @@ class Judge:
         key = (body, index)
         if key not in self.measured:
             tree = to_tree(body, index, self.style)
-            found = self.grid.value(tree, index, self.rounded, single)
-            given = self.grid.value(tree, index, self.given, double)
+            found, given = self.rounded.value(tree, index), self.given.value(tree, index)
             self.measured[key] = Own(self.finite(found), self.profile(found, given))
         return self.measured[key]
 
     def computed(self, body: Sum, index: tuple[str, ...]) -> list[float]:
         """A form as it is computed from rounded names."""
-        return self.grid.value(to_tree(body, index, self.style), index, self.rounded, single)
+        return self.rounded.value(to_tree(body, index, self.style), index)
 
     def finite(self, found: list[float]) -> list[bool]:
         """Which elements have a finite value, at points where the op has one."""
@@ -162,7 +162,7 @@ class Judge:
 
     def of_name(self, name: str) -> Profile:
         """The errors of a name as it is computed, against its exact value."""
-        return self.profile(self.rounded[name].entries, self.exact[name].entries)
+        return self.profile(self.rounded.tables[name].entries, self.exact.tables[name].entries)
 
     def profile(self, found: list[float], wanted: list[float]) -> Profile:
         """The quantiles of the relative errors by kind; elements without a finite value in exact arithmetic do not count."""

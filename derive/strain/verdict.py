@@ -11,7 +11,7 @@ from derive import syntax as st
 from derive.factor import Style, to_tree
 from derive.flatten import Definition
 from derive.strain.floats import Round, double, single
-from derive.strain.grid import Table
+from derive.strain.grid import Evaluation
 from derive.strain.judge import UNIT, Emptied, Judge, lost
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
 
@@ -84,7 +84,9 @@ def without_value(
     outputs = [t.name for t in op.outputs]
     pairs = [p for p in zip(*(_emptied(op, *form) for form in forms), strict=True) if p[0].has_values(outputs)]
     for name in out:
-        kinds = dict.fromkeys(chained.kind for chained, closed in pairs if lost(chained.tables[name], closed.tables[name]))
+        kinds = dict.fromkeys(
+            chained.kind for chained, closed in pairs if lost(chained.values.tables[name], closed.values.tables[name])
+        )
         out[name] = out[name] or ", ".join(kinds)
     return out
 
@@ -106,20 +108,14 @@ def _finite(
     strained: Strained, forward: Iterable[Named], lines: Iterable[Named], working: Round, wanted: Iterable[str]
 ) -> dict[str, list[bool]]:
     """Where each name that is wanted has a finite value, at points at which all of the forward names have one."""
-    tables = dict(strained.tables)
+    values = Evaluation(strained.grid, strained.tables, working)
     valid = [True] * len(strained.kinds)
-
-    def define(named: Named) -> list[float]:
-        entries = strained.grid.value(named.tree, named.axes, tables, working)
-        tables[named.name] = Table(named.axes, entries)
-        return entries
-
     for table in strained.tables.values():
         valid = strained.all_finite(table.entries, valid)
     for d in forward:
-        valid = strained.all_finite(define(d), valid)
+        valid = strained.all_finite(values.define(*d), valid)
     for d in lines:
-        define(d)
-    found = {name: tables[name].entries for name in wanted if name in tables}
+        values.define(*d)
+    found = {name: values.tables[name].entries for name in wanted if name in values.tables}
     each = {name: max(len(entries) // len(valid), 1) for name, entries in found.items()}
     return {name: [isfinite(v) and valid[k // each[name]] for k, v in enumerate(found[name])] for name in found}
