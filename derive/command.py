@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -16,6 +17,9 @@ __all__ = ["INTERRUPTED", "is_path", "meant", "read_text", "run", "show"]
 
 #: Far beyond any op, in bytes; a file of this size is something else.
 LARGEST = 10_000_000
+#: When cycles of garbage are looked for. Terms and trees have none and are many: with Python's own thresholds much of the
+#: time of a long derivation goes into looking at them again and again.
+COLLECTED = (100_000, 50, 100)
 
 
 def run(command: Callable[[], int]) -> int:
@@ -24,6 +28,7 @@ def run(command: Callable[[], int]) -> int:
     A pipe that is closed before all was printed, as by ``head``, is no error.
     """
     status = 0
+    gc.set_threshold(*COLLECTED)
     try:
         started()
         status = command()
