@@ -72,6 +72,7 @@ def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list
     index_of = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in definitions}
     waiting = {t.name: t for t in op.differentiable}
     backwards = [d for d in reversed(definitions) if d.name in active]
+    first_reader = {u: position for position, d in enumerate(backwards) for u in sum_reads(d.body)}
     for position, d in enumerate(backwards):
         name = adjoint_name(d.name)
         inner = contributions.pop(d.name, Sum())
@@ -82,8 +83,7 @@ def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list
             out.append(Definition(name, d.index, inner + atom_sum(Read(adjoint_name(d.name), d.index))))
         for u, part in _contributions(op, d, name, active, index_of, names):
             contributions[u] = contributions.get(u, Sum()) + part
-        needed = {u for later in backwards[position + 1 :] for u in sum_reads(later.body)}
-        for t in [t for t in waiting.values() if t.name not in needed]:
+        for t in [t for t in waiting.values() if first_reader.get(t.name, -1) <= position]:
             out.append(Definition(adjoint_name(t.name), t.axes, contributions.get(t.name, Sum())))
             del waiting[t.name]
     for t in waiting.values():

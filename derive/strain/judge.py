@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import inf, isfinite, isnan
+from operator import and_, gt
 from typing import NamedTuple
 
 from derive import syntax as st
@@ -120,7 +121,7 @@ class Judge:
         if not self.keeps_empty(before, after, index, own in self.results):
             return False
         old, new = self.own(before, index), self.own(after, index)
-        if any(a and not b for a, b in zip(old.finite, new.finite, strict=True)):
+        if any(map(gt, old.finite, new.finite)):
             return False
         return not worse_kinds(old.errors, new.errors)
 
@@ -158,7 +159,8 @@ class Judge:
     def finite(self, found: list[float]) -> list[bool]:
         """Which elements have a finite value, at points where the op has one."""
         count = len(found) // len(self.kinds)
-        return [isfinite(v) and self.valid[k // count] for k, v in enumerate(found)]
+        valid = (v for v in self.valid for _ in range(count))
+        return list(map(and_, valid, map(isfinite, found)))
 
     def of_name(self, name: str) -> Profile:
         """The errors of a name as it is computed, against its exact value."""
