@@ -11,7 +11,7 @@ __all__ = ["audit"]
 
 def __getattr__(name: str) -> Any:
     if name == "audit":  # on first use: it loads NumPy and the engine
-        from codegen.auditor import audit
+        from codegen.tools.auditor import audit
 
         return audit
     raise AttributeError(f"module 'codegen' has no attribute '{name}'")

@@ -11,17 +11,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from codegen.backends.native.describe import describe
 from codegen.build import BACKENDS, COMMAND, Built, build_catalogue, package_files, with_native
 from codegen.emit import emit, formatted
-from codegen.exercise import exercise_files
-from codegen.native.describe import describe
 from codegen.plan import plan
 from codegen.table import table
+from codegen.tools.makemore.files import exercise_files
 from codegen.write import differences, write_files, write_owned
 from derive import Op, command, derive, load, parse
-from derive.budget import WORK
 from derive.errors import OpError
 from derive.ops import find, known, names, variants
+from derive.simplify.budget import WORK
 from derive.syntax import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent / "generated"
@@ -175,8 +175,8 @@ def run_emit(options: argparse.Namespace) -> int:
 
 
 def run_audit(options: argparse.Namespace) -> int:
-    from codegen.auditor import audit, load_file
-    from codegen.auditor.isolated import isolated
+    from codegen.tools.auditor import audit, load_file
+    from codegen.tools.auditor.isolated import isolated
 
     op = load(options.op) if options.op else parse(command.read_text(options.equations))
     names = dict(_assigned(text) for text in options.name)
@@ -208,7 +208,7 @@ def _assigned(text: str) -> tuple[str, str]:
 
 
 def run_exercise(options: argparse.Namespace) -> int:
-    from codegen.workbook import exercise, hint, sheet
+    from codegen.tools.workbook import exercise, hint, sheet
 
     found = exercise(_op(options.op), options.backend)
     if options.hint:
@@ -226,9 +226,9 @@ def run_exercise(options: argparse.Namespace) -> int:
 
 
 def _check(exercise: Any, file: Path) -> int:
-    from codegen.auditor import load_file
-    from codegen.auditor.isolated import isolated
-    from codegen.workbook import grade
+    from codegen.tools.auditor import load_file
+    from codegen.tools.auditor.isolated import isolated
+    from codegen.tools.workbook import grade
 
     def work() -> tuple[str, int]:
         grades = grade(exercise, load_file(file, exercise.op.name))
@@ -241,7 +241,7 @@ def _check(exercise: Any, file: Path) -> int:
 
 
 def run_accuracy(options: argparse.Namespace) -> int:
-    from codegen.accuracy import accuracy
+    from codegen.tools.accuracy import accuracy
 
     print(accuracy(_op(options.op), options.dtype.split(","), options.backend.split(","), options.quick))
     return 0
@@ -261,8 +261,8 @@ def _op(what: str) -> Op:
 
 
 def run_atlas(options: argparse.Namespace) -> int:
-    from codegen.atlas.book import pages
-    from codegen.atlas.files import atlas_files
+    from codegen.tools.atlas.book import pages
+    from codegen.tools.atlas.files import atlas_files
 
     if unknown := sorted(set(options.ops) - set(names())):
         raise ValueError(f"no op '{unknown[0]}' in the catalogue{known(unknown[0])}")
@@ -281,7 +281,7 @@ def run_atlas(options: argparse.Namespace) -> int:
 def _measured(ops: list[Op], quick: bool) -> Callable[[Op], Sequence[Any]]:
     """What gives the section on an op's errors."""
     try:
-        from codegen.atlas.accuracy import accuracy_sections
+        from codegen.tools.atlas.accuracy import accuracy_sections
     except ImportError:  # torch is not installed: there is nothing to measure with
         return lambda op: ()
     found = accuracy_sections(ops, quick)
@@ -289,7 +289,7 @@ def _measured(ops: list[Op], quick: bool) -> Callable[[Op], Sequence[Any]]:
 
 
 def run_notebook(options: argparse.Namespace) -> int:
-    from codegen.notebook import main as notebook
+    from codegen.tools.notebook import main as notebook
 
     return notebook(_op(options.op) if options.op else None, options.out)
 

@@ -16,24 +16,24 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from types import ModuleType
 
+from codegen.backends.arrays.layout import PRINTERS, lay_out
+from codegen.backends.native.differentiable import torch_files, torch_package
+from codegen.backends.native.files import exports as native_exports
+from codegen.backends.native.files import op_files, runtime_files
 from codegen.certify import program_checks
-from codegen.judge import judge
-from codegen.layout import PRINTERS, lay_out
 from codegen.load import load_natives, load_source
 from codegen.names import named
-from codegen.native.differentiable import torch_files, torch_package
-from codegen.native.files import exports as native_exports
-from codegen.native.files import op_files, runtime_files
 from codegen.plan import planned
 from codegen.pool import all_cores
 from codegen.program import Kernel
 from codegen.render import render, render_file
+from codegen.verify.judge import judge
 from derive import derive, load
 from derive.certify import certify
-from derive.display import of_derivation
 from derive.errors import OpError
 from derive.ops import names, variants
-from derive.show import latex_document
+from derive.show.show import latex_document
+from derive.show.trees import of_derivation
 from derive.syntax import Op
 
 ARRAY_BACKENDS = tuple(PRINTERS)
@@ -143,9 +143,9 @@ def package_files(built: list[Built]) -> dict[str, str]:
     """The ``__init__.py`` of each backend's folder."""
     out = runtime_files()
     ops = [(b.op, native_exports(b.op)) for b in built]
-    out["native/__init__.py"] = render("package.py.j2", backend="native", command=COMMAND, ops=ops)
+    out["native/__init__.py"] = render("backends/package.py.j2", backend="native", command=COMMAND, ops=ops)
     out |= torch_package((b.op for b in built), COMMAND)
     for backend in ARRAY_BACKENDS:
         exports = [(b.op, (*([b.op] if backend == "torch" else []), *b.exports)) for b in built]
-        out[f"{backend}/__init__.py"] = render("package.py.j2", backend=backend, command=COMMAND, ops=exports)
+        out[f"{backend}/__init__.py"] = render("backends/package.py.j2", backend=backend, command=COMMAND, ops=exports)
     return out

@@ -12,20 +12,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.layout import PRINTERS, WIDTH
+from codegen.backends.arrays.layout import PRINTERS, WIDTH
+from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.names import named_op
-from codegen.printers.array import ArrayPrinter
 from codegen.program import Argument, Program, Statement
 from codegen.render import render
 from codegen.source import Code, FunctionSource, code, equations
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
-from derive.factor import syntax_index, to_tree
-from derive.flatten import Definition, is_reduction
+from derive.language.unicode import language
 from derive.ops import names
-from derive.terms import Read
-from derive.unicode import language
+from derive.terms.factor import syntax_index, to_tree
+from derive.terms.flatten import Definition, is_reduction
+from derive.terms.sums import Read
 
 __all__ = ["ChainSource", "chain_ops", "chain_source", "chain_statements", "render_chain"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from codegen.backends.native.files import runtime_files
 from codegen.build import BACKENDS, Built, build, with_native
 from codegen.format import format_c, format_python
-from codegen.native.files import runtime_files
 from codegen.write import case_twin, write_files
 from derive import parse
 from derive.errors import OpError

@@ -2,7 +2,7 @@ r"""Text for the place where it stands: one function for each place of each lang
 
 Text is what an author wrote: titles, sources, comments in equations, names of files. In a comment or a docstring its characters
 that do not print are spelled out (:func:`derive.visible.visible`), so that not even a viewer acts on them; in a literal they
-are escaped, so that its value is the text. LaTeX has its function in :mod:`derive.latex`; HTML is markupsafe's.
+are escaped, so that its value is the text. LaTeX has its function in :mod:`derive.show.latex`; HTML is markupsafe's.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from codegen.layout import lay_out
-from codegen.native.files import op_files, runtime_files
+from codegen.backends.arrays.layout import lay_out
+from codegen.backends.native.files import op_files, runtime_files
 from codegen.program import Kernel
 from codegen.render import render_file
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from codegen.places import LANGUAGES, filled, marked
 from codegen.source import FileSource
 
 
+def templates() -> BaseLoader:
+    """The templates of every folder that has some, each named ``FOLDER/TEMPLATE``."""
+    found = Path(__file__).parent.rglob("templates")
+    return PrefixLoader({folder.parent.name: FileSystemLoader(folder, "utf-8") for folder in sorted(found)})
+
+
 @cache
 def environment() -> Environment:
     return Environment(
-        loader=PackageLoader("codegen"),
+        loader=templates(),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

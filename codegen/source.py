@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from derive import syntax as st
-from derive.unicode import language
+from derive.language.unicode import language
 from derive.visible import lines_of
 
 

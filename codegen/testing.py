@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from codegen.auditor import Report, audit
+from codegen.tools.auditor import Report, audit
 from derive.syntax import Op
 
 __all__ = ["assert_backward"]

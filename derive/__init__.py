@@ -4,9 +4,9 @@ from derive import starting  # noqa: F401 (before what takes long to import)
 from derive.derivation import Derivation, Line, Step
 from derive.engine import derive, derive_full
 from derive.errors import OpError
+from derive.language.parse import parse as _parse
+from derive.language.parse import parse_formula as _parse_formula
 from derive.ops import find, load, names
-from derive.parse import parse as _parse
-from derive.parse import parse_formula as _parse_formula
 from derive.sympy_bridge import op_from_sympy
 from derive.syntax import Op
 
@@ -26,10 +26,10 @@ __all__ = [
 
 
 def parse(text: str, **options: object) -> Op:
-    """Read an op from its equations; they may call the ops of the catalogue. See :func:`derive.parse.parse`."""
+    """Read an op from its equations; they may call the ops of the catalogue. See :func:`derive.language.parse.parse`."""
     return _parse(text, catalogue=find, known_ops=names, **options)  # type: ignore[arg-type]
 
 
 def parse_formula(text: str) -> Op:
-    """Read a single equation whose unassigned names are its inputs. See :func:`derive.parse.parse_formula`."""
+    """Read a single equation whose unassigned names are its inputs. See :func:`derive.language.parse.parse_formula`."""
     return _parse_formula(text, catalogue=find, known_ops=names)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from derive import Derivation, Op, command, derive, derive_full, load, parse, parse_formula
 from derive.certify import certify
-from derive.display import of_derivation
 from derive.ops import names
-from derive.show import show_latex, show_text, signature
+from derive.show.show import show_latex, show_text, signature
+from derive.show.trees import of_derivation
 from derive.syntax import VARIANTS
 
 

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from derive import syntax as st
-from derive.factor import with_arguments
-from derive.flatten import Definition, Names, bind, flat_tree
-from derive.functions import derivative
-from derive.terms import (
+from derive.functions.table import derivative
+from derive.terms.factor import with_arguments
+from derive.terms.flatten import Definition, Names, bind, flat_tree
+from derive.terms.sums import (
     Argument,
     Atom,
     Condition,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from derive import syntax as st
-from derive.flatten import Definition
 from derive.strain.verdict import Loss
-from derive.terms import Sum
+from derive.terms.flatten import Definition
+from derive.terms.sums import Sum
 
 
 @dataclass(frozen=True)

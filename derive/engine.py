@@ -14,18 +14,18 @@ from collections.abc import Callable, Sequence
 
 from derive import syntax as st
 from derive.adjoint import adjoints, tie_counts
-from derive.budget import Budget
-from derive.coefficients import check_coefficients
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
-from derive.factor import DEFAULT_SIZE, Style, to_tree
-from derive.flatten import Definition, flatten
-from derive.identifiers import check_names
-from derive.log_scale import log_relations
+from derive.language.identifiers import check_names
 from derive.rounding import rounded
-from derive.simplify import Simplifier
-from derive.stabilise import stabilise
+from derive.simplify.budget import Budget
+from derive.simplify.simplify import Simplifier
+from derive.stabilise.log_scale import log_relations
+from derive.stabilise.stabilise import stabilise
 from derive.strain.verdict import losses
+from derive.terms.coefficients import check_coefficients
+from derive.terms.factor import DEFAULT_SIZE, Style, to_tree
+from derive.terms.flatten import Definition, flatten
 
 
 def derive(op: st.Op) -> Derivation:

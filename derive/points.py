@@ -9,7 +9,7 @@ from fractions import Fraction
 from random import Random
 
 from derive import syntax as st
-from derive.axes import equal_axes
+from derive.language.axes import equal_axes
 
 __all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "random_of", "sizes_of"]
 

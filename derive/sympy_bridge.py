@@ -98,9 +98,9 @@ def op_from_sympy(
     The equations are written in the language and parsed, so they pass the same checks; the line and column of an
     OpError are those of that text, which the op keeps.
     """
-    # Imported here: the parser asks derive.functions for the functions, and those ask this module for derivatives.
-    from derive.parse import parse
-    from derive.unicode import language
+    # Imported here: the parser asks derive.functions.table for the functions, and those ask this module for derivatives.
+    from derive.language.parse import parse
+    from derive.language.unicode import language
 
     lengths = _lengths(equations)
     made: list[tuple[Read, str]] = []

@@ -1,7 +1,7 @@
 """Expressions as their author wrote them, and the op they belong to.
 
 An expression is a tree of the frozen dataclasses below. The tree keeps the author's order of terms, which SymPy and the
-engine's flat terms (:mod:`derive.terms`) do not; derived formulas are turned back into the same trees for printing and
+engine's flat terms (:mod:`derive.terms.sums`) do not; derived formulas are turned back into the same trees for printing and
 code, so there is one printer per backend and not one per stage.
 
 An index is the name of its axis, with primes where one axis is used twice: ``n``, ``n'``.

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 import derive
-from codegen.layout import lay_out
+from codegen.backends.arrays.layout import lay_out
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.reference import evaluate
 from codegen.render import render_file
-from codegen.verify import load_source
+from codegen.verify.agreement import load_source
+from codegen.verify.reference import evaluate
 from derive import syntax as st
 from derive.certify.stage import Stage
 from derive.points import Point

@@ -14,7 +14,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from codegen.evaluation import Evaluation
+from codegen.evaluate.trees import Evaluation
 from derive import syntax as st
 
 __all__ = ["hessian"]
@@ -162,7 +162,7 @@ def constant(value: Fraction | float) -> Jet:
 
 
 class Jets:
-    """Arrays of jets, as :class:`codegen.evaluation.Evaluation` asks for them."""
+    """Arrays of jets, as :class:`codegen.evaluate.trees.Evaluation` asks for them."""
 
     functions: Mapping[str, Callable[..., Any]] = {
         **{head: _elementwise(function, 1) for head, function in _unary().items()},

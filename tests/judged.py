@@ -13,7 +13,7 @@ import torch
 import derive
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.verify import load_kernel, run_kernel
+from codegen.verify.agreement import load_kernel, run_kernel
 
 #: The backends whose kernels are judged.
 BACKENDS = ("numpy", "torch")

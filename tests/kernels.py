@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 import derive
-from codegen.evaluation import Magnitudes
+from codegen.evaluate.trees import Magnitudes
 from codegen.plan import plan
 from codegen.program import Kernel, Program
-from codegen.reference import Torch
+from codegen.verify.reference import Torch
 from derive import syntax
 from derive.ops import names, variants
 from derive.ops import reference as reference_of

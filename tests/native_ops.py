@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 import derive
-from codegen.native.files import op_files, runtime_files
+from codegen.backends.native.files import op_files, runtime_files
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.verify import load_native
+from codegen.verify.agreement import load_native
 from generated.native import _build
 
 COMPILER = _build.compiler()

@@ -13,18 +13,18 @@ import pytest
 import torch
 
 from codegen.__main__ import main
-from codegen.accuracy import Implementation, accuracy, measured, torch_itself
-from codegen.accuracy.exact import exact_pieces, exact_values
-from codegen.accuracy.grid import FULL, QUICK, around, bisect, grid, number, ordinal
-from codegen.accuracy.kinds import FILLS, kinds, sample
-from codegen.accuracy.kinds_plot import kinds_plot
-from codegen.accuracy.measure import Errors, measure_range
-from codegen.accuracy.plot import plot
-from codegen.accuracy.remarks import CANCELS, LARGER, LONG, ORDER, remarks
-from codegen.accuracy.svg import marks, share, styles, top
-from codegen.accuracy.sweep import elementwise
-from codegen.accuracy.ulp import FORMATS, Format, errors, split, ulp
 from codegen.plan import plan
+from codegen.tools.accuracy import Implementation, accuracy, measured, torch_itself
+from codegen.tools.accuracy.exact import exact_pieces, exact_values
+from codegen.tools.accuracy.grid import FULL, QUICK, around, bisect, grid, number, ordinal
+from codegen.tools.accuracy.kinds import FILLS, kinds, sample
+from codegen.tools.accuracy.kinds_plot import kinds_plot
+from codegen.tools.accuracy.measure import Errors, measure_range
+from codegen.tools.accuracy.plot import plot
+from codegen.tools.accuracy.remarks import CANCELS, LARGER, LONG, ORDER, remarks
+from codegen.tools.accuracy.svg import marks, share, styles, top
+from codegen.tools.accuracy.sweep import elementwise
+from codegen.tools.accuracy.ulp import FORMATS, Format, errors, split, ulp
 from derive import derive, parse
 from derive.ops import load, names
 from tests.kernels import kernel

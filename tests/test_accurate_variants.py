@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import generated.torch
-from codegen.accuracy.exact import Quantity, exact_pieces
-from codegen.accuracy.grid import FULL
-from codegen.accuracy.implementations import Implementation, emitted
-from codegen.accuracy.measure import Range, measure_range
-from codegen.accuracy.sweep import elementwise
-from codegen.accuracy.ulp import FORMATS, errors, split
 from codegen.plan import plan
 from codegen.program import Kernel
+from codegen.tools.accuracy.exact import Quantity, exact_pieces
+from codegen.tools.accuracy.grid import FULL
+from codegen.tools.accuracy.implementations import Implementation, emitted
+from codegen.tools.accuracy.measure import Range, measure_range
+from codegen.tools.accuracy.sweep import elementwise
+from codegen.tools.accuracy.ulp import FORMATS, errors, split
 from derive import derive, load
 from derive.ops import variants
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from codegen.backends.arrays.layout import PRINTERS, lay_out
 from codegen.depth import shallow
-from codegen.layout import PRINTERS, lay_out
 from codegen.program import Argument, Program, Statement
 from codegen.render import render_file
-from codegen.verify import run_kernel
+from codegen.verify.agreement import run_kernel
 from derive import syntax as st
 from derive.errors import OpError
 from tests.judged import BACKENDS, judge, kernel, module, normal

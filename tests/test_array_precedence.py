@@ -11,13 +11,13 @@ import pytest
 import torch
 
 import derive
-from codegen.layout import PRINTERS, lay_out
+from codegen.backends.arrays.axes import Value
+from codegen.backends.arrays.layout import PRINTERS, lay_out
+from codegen.backends.arrays.spelling import Text
 from codegen.plan import plan
-from codegen.printers.axes import Value
-from codegen.printers.spelling import Text
 from codegen.program import Argument, Program, Statement
 from codegen.render import environment, render_file
-from codegen.verify import load_source
+from codegen.verify.agreement import load_source
 from derive import syntax as st
 from tests import trees
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import derive
-from codegen.layout import lay_out
+from codegen.backends.arrays.layout import lay_out
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.render import render_file
-from codegen.verify import agreement, load_source
+from codegen.verify.agreement import agreement, load_source
 from tests import kernels
 
 

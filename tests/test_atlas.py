@@ -18,31 +18,31 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from codegen.__main__ import ROOT as GENERATED
-from codegen.accuracy import Report, accuracy
-from codegen.atlas import typeset as typesetting
-from codegen.atlas.accuracy import Accuracy, Elsewhere, Part, accuracy_sections
-from codegen.atlas.accuracy import section_of as accuracy_of
-from codegen.atlas.book import pages
-from codegen.atlas.derivation import BESIDE, Equations, Group, Steps
-from codegen.atlas.difference import difference, distinct
-from codegen.atlas.drawing import HEIGHT, Drawing, drawing
-from codegen.atlas.files import section_html
-from codegen.atlas.formula import MarkedPrinter, equation
-from codegen.atlas.graph import Graph, graph
-from codegen.atlas.highlight import highlight
-from codegen.atlas.layers import GAP, Layout, lay_out
-from codegen.atlas.page import Formula, Page, Section, formulas, prose
-from codegen.atlas.typeset import typeset
 from codegen.plan import plan
+from codegen.tools.accuracy import Report, accuracy
+from codegen.tools.atlas import typeset as typesetting
+from codegen.tools.atlas.accuracy import Accuracy, Elsewhere, Part, accuracy_sections
+from codegen.tools.atlas.accuracy import section_of as accuracy_of
+from codegen.tools.atlas.book import pages
+from codegen.tools.atlas.derivation import BESIDE, Equations, Group, Steps
+from codegen.tools.atlas.difference import difference, distinct
+from codegen.tools.atlas.drawing import HEIGHT, Drawing, drawing
+from codegen.tools.atlas.files import section_html
+from codegen.tools.atlas.formula import MarkedPrinter, equation
+from codegen.tools.atlas.graph import Graph, graph
+from codegen.tools.atlas.highlight import highlight
+from codegen.tools.atlas.layers import GAP, Layout, lay_out
+from codegen.tools.atlas.page import Formula, Page, Section, formulas, prose
+from codegen.tools.atlas.typeset import typeset
 from codegen.write import owned
 from derive import derive, load, parse_formula
 from derive.derivation import Derivation
-from derive.display import of_derivation
-from derive.latex import LatexPrinter
+from derive.language.unicode import text
 from derive.ops import names, variants
-from derive.show import adjoint_names, sections
+from derive.show.latex import LatexPrinter
+from derive.show.show import adjoint_names, sections
+from derive.show.trees import of_derivation
 from derive.syntax import Tree, walk
-from derive.unicode import text
 
 #: Every op and every variant: the pages of the atlas.
 PAGES = tuple(sorted((*names(), *variants())))
@@ -386,9 +386,7 @@ def test_prose_keeps_code_apart() -> None:
 
 
 def test_pages_are_the_same_under_any_hash_seed() -> None:
-    code = (
-        "import hashlib; from codegen.atlas.book import pages; from derive import load; print(repr(pages([load('attention')])))"
-    )
+    code = "from codegen.tools.atlas.book import pages; from derive import load; print(repr(pages([load('attention')])))"
     answers = {
         subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
@@ -511,8 +509,8 @@ def test_pages_are_no_owned_files(tmp_path: Path) -> None:
 
 
 def test_the_lock_names_versions_and_no_registry() -> None:
-    lock = json.loads((ROOT / "codegen/atlas/package-lock.json").read_text(encoding="utf-8"))
-    wanted = json.loads((ROOT / "codegen/atlas/package.json").read_text(encoding="utf-8"))["dependencies"]
+    lock = json.loads((ROOT / "codegen/tools/atlas/package-lock.json").read_text(encoding="utf-8"))
+    wanted = json.loads((ROOT / "codegen/tools/atlas/package.json").read_text(encoding="utf-8"))["dependencies"]
     assert lock["packages"]["node_modules/katex"]["version"] == wanted["katex"]
     assert all(re.fullmatch(r"[\d.]+", version) for version in wanted.values())
     assert all("resolved" not in package for package in lock["packages"].values())

@@ -16,9 +16,9 @@ import pytest
 
 from codegen.__main__ import NODE, main
 from codegen.__main__ import ROOT as GENERATED
-from codegen.accuracy.sweep import elementwise
-from codegen.atlas.page import Formula
-from codegen.atlas.typeset import typeset
+from codegen.tools.accuracy.sweep import elementwise
+from codegen.tools.atlas.page import Formula
+from codegen.tools.atlas.typeset import typeset
 from derive.ops import load, names, variants
 from tests.browser.chromium import Tab, browser, found
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import codegen
-from codegen.auditor.report import BUT, CORRECT, WRONG, Report
+from codegen.tools.auditor.report import BUT, CORRECT, WRONG, Report
 
 GAUSS = "k[i, j] = gauss(x[i, d], z[j, d])\nk[i, j] = exp(-sum[d]((x[i, d] - z[j, d])**2)/2)"
 

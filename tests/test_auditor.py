@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 
 import codegen
-from codegen.auditor import Report, load_file
-from codegen.auditor.report import BUT, CHOICE, CORRECT, WRONG
-from codegen.layout import lay_out
+from codegen.backends.arrays.layout import lay_out
 from codegen.render import render_file
 from codegen.testing import assert_backward
-from codegen.verify import agreement, load_source
+from codegen.tools.auditor import Report, load_file
+from codegen.tools.auditor.report import BUT, CHOICE, CORRECT, WRONG
+from codegen.verify.agreement import agreement, load_source
 from derive import OpError
 from tests import kernels
 from tests.mutants import Mutant, mutants

@@ -10,12 +10,13 @@ import pytest
 
 import derive
 from codegen.__main__ import main
-from derive import budget, engine, folding, search
-from derive.budget import Budget
+from derive import engine
 from derive.certify import certify
 from derive.errors import OpError
-from derive.terms import Sum
-from derive.work import Change
+from derive.simplify import budget, folding, search
+from derive.simplify.budget import Budget
+from derive.simplify.work import Change
+from derive.terms.sums import Sum
 
 #: What a message says of the way out.
 WAY_OUT = "make ops of parts of it and chain their gradients"
@@ -55,7 +56,7 @@ def test_the_count_is_the_same_each_time_and_under_every_hash_seed(monkeypatch: 
     text = chain("norms", 2)
     here = spent(monkeypatch, text)
     code = (
-        "import derive\nfrom derive import engine\nfrom derive.budget import Budget\nmade = []\n"
+        "import derive\nfrom derive import engine\nfrom derive.simplify.budget import Budget\nmade = []\n"
         "engine.Budget = lambda op: made.append(Budget(op)) or made[-1]\n"
         f"derive.derive(derive.parse({text!r}))\nprint(made[0].spent, made[0].searched)"
     )

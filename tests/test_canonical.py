@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 import derive
-from derive.canonical import canonical_order
 from derive.certify import certify
-from derive.terms import Atom, Exponent, Read, Sum, atom_sum, term
+from derive.terms.canonical import canonical_order
+from derive.terms.sums import Atom, Exponent, Read, Sum, atom_sum, term
 
 Factors = dict[Atom, Exponent]
 Edges = list[tuple[int, int]]
@@ -70,7 +70,7 @@ def test_symmetry_does_not_multiply_the_orders_that_are_tried(case: str, monkeyp
     """At most as many as there are indices, where all orders would be millions."""
     edges = SYMMETRIC[case]
     count = 1 + max(max(e) for e in edges)
-    monkeypatch.setattr("derive.canonical.ORDERS", count)
+    monkeypatch.setattr("derive.terms.canonical.ORDERS", count)
     names = [f"n'{k}" for k in range(count)]
     rng = Random(case)
     moved = rng.sample(range(count), count)

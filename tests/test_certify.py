@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 import derive
-from derive import engine, folding
+from derive import engine
 from derive.certify import Certificate, NoPoint, certify, point
 from derive.ops import names
 from derive.points import sizes_of
+from derive.simplify import folding
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,10 +13,14 @@ import derive
 from codegen import plan as planning
 from codegen.certify import program_checks
 from codegen.plan import plan
-from derive import adjoint, engine, factor, flatten, folding, rounding, show, stabilise, work
+from derive import adjoint, engine, rounding
 from derive import syntax as st
 from derive.certify import Certificate, certify
-from derive.terms import Size, Sum
+from derive.show import show
+from derive.simplify import folding, work
+from derive.stabilise import stabilise
+from derive.terms import factor, flatten
+from derive.terms.sums import Size, Sum
 
 Patch = pytest.MonkeyPatch
 #: The gradient of ``s`` is a mean over nested sums.

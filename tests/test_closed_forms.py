@@ -8,8 +8,8 @@ import pytest
 import sympy
 
 import derive
-from derive.display import tree_of
-from derive.parse import parse
+from derive.language.parse import parse
+from derive.show.trees import tree_of
 from derive.sympy_bridge import to_sympy
 
 #: Op -> the lines of its closed form, in the language. A line may read other adjoints that the engine names.
@@ -171,8 +171,8 @@ def test_rmsnorm_never_divides_by_gamma() -> None:
 
 
 def test_attention_forms_dS_once_and_needs_four_matrix_products() -> None:
+    from codegen.backends.torch.printer import TorchPrinter
     from codegen.plan import plan
-    from codegen.printers.torch import TorchPrinter
 
     kernel = plan(derive.derive(derive.load("attention")))
     printer = TorchPrinter(kernel.backward)

@@ -13,16 +13,16 @@ import pytest
 import torch
 
 import derive
-from codegen.layout import lay_out
+from codegen.backends.arrays.layout import lay_out
 from codegen.plan import plan
 from codegen.render import render_file
-from codegen.verify import load_source
-from derive.display import of_derivation
-from derive.factor import DEFAULT
+from codegen.verify.agreement import load_source
+from derive.language.unicode import language
 from derive.ops import names
+from derive.show.trees import of_derivation
 from derive.strain import Judge
-from derive.terms import Read
-from derive.unicode import language
+from derive.terms.factor import DEFAULT
+from derive.terms.sums import Read
 from tests.conditioning import worse
 from tests.test_invented_systems import SYSTEMS as INVENTED
 

@@ -15,13 +15,13 @@ import pytest
 import derive
 from derive import Derivation, OpError
 from derive.certify import certify
-from derive.cost import Model
-from derive.display import as_written, of_derivation
-from derive.flatten import bind
-from derive.ledger import Ledger
+from derive.language.unicode import language
 from derive.ops import names
-from derive.terms import Exponent, Read, Sum, atom_sum, term
-from derive.unicode import language
+from derive.show.trees import as_written, of_derivation
+from derive.simplify.cost import Model
+from derive.simplify.ledger import Ledger
+from derive.terms.flatten import bind
+from derive.terms.sums import Exponent, Read, Sum, atom_sum, term
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -516,7 +516,7 @@ def test_nothing_to_differentiate_is_an_error() -> None:
 
 RECORD = """
 import derive
-from derive.unicode import text
+from derive.language.unicode import text
 for name in ("softmax_cross_entropy", "batchnorm", "attention", "mlp"):
     derivation = derive.derive(derive.load(name))
     for step in derivation.steps:

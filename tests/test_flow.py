@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.exercise import exercise_files
-from codegen.flow import flow, runtime
-from codegen.flow.bounds import greatest
-from codegen.flow.source import flow_source, render_flow
-from codegen.flow.terms import Term, terms
+from codegen.tools.flow import flow, runtime
+from codegen.tools.flow.bounds import greatest
+from codegen.tools.flow.source import flow_source, render_flow
+from codegen.tools.flow.terms import Term, terms
+from codegen.tools.makemore.files import exercise_files
 from derive import derive, load, parse
 from derive import syntax as st
 from generated import makemore
@@ -253,7 +253,7 @@ def test_what_is_not_finite_is_said() -> None:
 )
 def test_statistics_are_those_of_autograds_gradients(text, data) -> None:
     torch = pytest.importorskip("torch")
-    from codegen.reference import evaluate
+    from codegen.verify.reference import evaluate
 
     op = parse(text)
     report = flow(op, data)
@@ -315,7 +315,7 @@ def test_terms_are_the_line(name) -> None:
     from dataclasses import replace
 
     from codegen.chain import render_chain
-    from codegen.flow.load import load_source
+    from codegen.tools.flow.load import load_source
 
     op = replace(load(name), stars=frozenset())
     data = _sample(op)
@@ -365,7 +365,7 @@ def _evaluated(term, own, values, table):
 
 def _sample(op):
     pytest.importorskip("torch")
-    from codegen.verify import sample
+    from codegen.verify.agreement import sample
 
     return {n: a.numpy() for n, a in sample(op, 0).items()}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import derive
-from codegen.auditor import load_file
-from codegen.workbook import Grade, exercise, grade, sheet
+from codegen.tools.auditor import load_file
+from codegen.tools.workbook import Grade, exercise, grade, sheet
 
 
 def graded(tmp_path: Path, op: str, **lines: str) -> dict[str, Grade]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import codegen
-from codegen.auditor.report import WRONG
+from codegen.tools.auditor.report import WRONG
 from tests.habits import RIGHT, Habit, right_numpy, wrong_conduct, wrong_layout, wrong_torch
 from tests.habits import WRONG as MISTAKEN
 from tests.habits.judged import failings

@@ -20,27 +20,27 @@ from markupsafe import Markup
 
 from codegen import escape
 from codegen.__main__ import main
-from codegen.atlas.book import pages
-from codegen.atlas.files import _page as page_html
+from codegen.backends.arrays.layout import lay_out
+from codegen.backends.native.differentiable import torch_files
+from codegen.backends.native.files import op_files
 from codegen.chain import render_chain
 from codegen.emit import formatted
-from codegen.flow.source import render_flow, render_runtime
-from codegen.layout import lay_out
-from codegen.native.differentiable import torch_files
-from codegen.native.files import op_files
-from codegen.notebook import build_op
 from codegen.places import LANGUAGES, filled, marked
 from codegen.plan import plan
 from codegen.render import render, render_file
 from codegen.source import Code
-from codegen.workbook import exercise, sheet
+from codegen.tools.atlas.book import pages
+from codegen.tools.atlas.files import _page as page_html
+from codegen.tools.flow.source import render_flow, render_runtime
+from codegen.tools.notebook import build_op
+from codegen.tools.workbook import exercise, sheet
 from derive import Derivation, Op, OpError, derive, parse
 from derive import syntax as tree
 from derive.__main__ import main as derive_main
 from derive.certify import certify
-from derive.display import of_derivation
-from derive.latex import escape as latex_escape
-from derive.show import latex_document
+from derive.show.latex import escape as latex_escape
+from derive.show.show import latex_document
+from derive.show.trees import of_derivation
 from derive.visible import lines_of, visible
 from generated.native import _build
 

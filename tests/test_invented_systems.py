@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import derive
+from codegen.backends.arrays.layout import lay_out
 from codegen.format import format_python
-from codegen.layout import lay_out
 from codegen.plan import plan
 from codegen.render import render_file
-from codegen.verify import agreement, load_kernel, load_source
+from codegen.verify.agreement import agreement, load_kernel, load_source
 from derive.certify import certify
 
 SYSTEMS = {
@@ -121,8 +121,8 @@ def test_derives_certifies_and_matches_autograd(name: str) -> None:
 
 
 def lines(name: str) -> dict[str, str]:
-    from derive.display import of_derivation
-    from derive.unicode import text
+    from derive.language.unicode import text
+    from derive.show.trees import of_derivation
 
     derivation = derive.derive(parse(SYSTEMS[name]))
     show = of_derivation(derivation)

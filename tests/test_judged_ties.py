@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import derive
-from codegen.judge import judge
-from codegen.layout import lay_out
+from codegen.backends.arrays.layout import lay_out
 from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.render import render_file
+from codegen.verify.judge import judge
 from derive.certify import certify, tied_point
 from derive.certify.swayed import Swayed
 from derive.points import has_kinks

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import derive
 from codegen.plan import plan
-from codegen.verify import load_kernel, run_kernel
+from codegen.verify.agreement import load_kernel, run_kernel
 from tests import kernels
 from tests.kernels import OPS
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from codegen.chain import chain_ops, chain_source, spelled_like
-from codegen.exercise import exercise_files
+from codegen.tools.makemore.files import exercise_files
 from derive import load, parse
 from derive import syntax as st
 
@@ -400,7 +400,7 @@ def test_starred_axes_have_no_chain_file() -> None:
 
 def test_the_notebook_derives_codes_and_compares_every_gradient() -> None:
     nbformat = pytest.importorskip("nbformat")
-    from codegen.notebook import build
+    from codegen.tools.notebook import build
 
     notebook = build("makemore")
     nbformat.validate(notebook)
@@ -420,7 +420,7 @@ def test_the_notebook_runs() -> None:
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     pytest.importorskip("matplotlib")
-    from codegen.notebook import build, execute
+    from codegen.tools.notebook import build, execute
 
     notebook = build("makemore")
     execute(notebook)
@@ -435,7 +435,7 @@ def test_the_notebook_runs() -> None:
 
 
 def test_the_notebook_names_what_is_missing(monkeypatch, capsys) -> None:
-    from codegen import notebook
+    from codegen.tools import notebook
 
     monkeypatch.setitem(sys.modules, "nbclient", None)
     assert notebook.main() == 1

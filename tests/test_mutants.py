@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from codegen.layout import lay_out
+from codegen.backends.arrays.layout import lay_out
 from codegen.render import render_file
-from codegen.verify import agreement, load_source
+from codegen.verify.agreement import agreement, load_source
 from tests import kernels
 from tests.kernels import OPS
 

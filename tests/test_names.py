@@ -16,20 +16,20 @@ import numpy as np
 import pytest
 import torch
 
+from codegen.backends.arrays.layout import lay_out
+from codegen.backends.native.bindings import bindings
+from codegen.backends.native.differentiable import torch_files, torch_package
+from codegen.backends.native.files import runtime_files
 from codegen.chain import render_chain
 from codegen.emit import emit
-from codegen.flow import flow
-from codegen.layout import lay_out
 from codegen.names import CONTEXT, TAKEN, named_op
-from codegen.native.bindings import bindings
-from codegen.native.differentiable import torch_files, torch_package
-from codegen.native.files import runtime_files
-from codegen.notebook import build_op
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.render import render, render_file
-from codegen.verify import load_native, load_source, run_kernel
-from codegen.workbook import exercise, sheet
+from codegen.tools.flow import flow
+from codegen.tools.notebook import build_op
+from codegen.tools.workbook import exercise, sheet
+from codegen.verify.agreement import load_native, load_source, run_kernel
 from derive import Derivation, Op, OpError, derive, load, parse
 from derive.syntax import Tensor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from codegen.layout import lay_out
+from codegen.backends.arrays.layout import lay_out
 from codegen.names import named
 from codegen.plan import planned
 from codegen.render import render_file

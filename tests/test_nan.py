@@ -13,10 +13,10 @@ import pytest
 import torch
 
 import derive
-from codegen.arithmetic import Mpmath
+from codegen.evaluate.arithmetic import Mpmath
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.verify import load_kernel
+from codegen.verify.agreement import load_kernel
 from derive.certify import Stage
 from derive.certify.arrays import Frame
 from derive.certify.flat import Values

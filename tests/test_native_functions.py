@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 import codegen
 
-FOLDER = Path(codegen.__file__).parent / "templates" / "native" / "functions"
+FOLDER = Path(codegen.__file__).parent / "backends/native/templates" / "functions"
 TEXTS = {path.name.removesuffix(".c.j2"): path.read_text() for path in sorted(FOLDER.glob("*.c.j2"))}
 NAMES = sorted(TEXTS)
 

@@ -17,16 +17,16 @@ import numpy as np
 import pytest
 
 import codegen
-from codegen.native.files import rendered
-from codegen.native.layout import Function, file_of
-from codegen.native.names import Names
-from codegen.native.taken import FILE, KEYWORDS, MACROS, OWN, is_taken
+from codegen.backends.native.files import rendered
+from codegen.backends.native.layout import Function, file_of
+from codegen.backends.native.names import Names
+from codegen.backends.native.taken import FILE, KEYWORDS, MACROS, OWN, is_taken
 from codegen.program import Argument, Program, Statement
 from derive import syntax as st
 from tests.native_ops import COMPILER, compiled, kernel_of, plainly
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
-TEMPLATES = Path(codegen.__file__).parent / "templates" / "native"
+TEMPLATES = Path(codegen.__file__).parent / "backends/native/templates"
 MODES = ("c11", "gnu11", "gnu2x")
 HEADERS = tuple(re.findall(r"#include <(\w+\.h)>", (TEMPLATES / "op.c.j2").read_text()))
 STANDARD = "complex ctype errno fenv float inttypes limits locale setjmp signal stdarg stddef stdio time wchar".split()

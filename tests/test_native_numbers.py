@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from codegen.printers.c_numbers import literal
+from codegen.backends.native.numbers import literal
 from tests.native_ops import COMPILER, Native, compiled, plainly, units
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 import derive
-from codegen.native.describe import describe
-from codegen.native.files import op_files
-from codegen.native.fused import forward_backward
-from codegen.native.layout import programs
-from codegen.native.logistic import with_logistics
-from codegen.native.schedule import Loop, Schedule, flats_in, schedule
+from codegen.backends.native.describe import describe
+from codegen.backends.native.files import op_files
+from codegen.backends.native.fused import forward_backward
+from codegen.backends.native.layout import programs
+from codegen.backends.native.logistic import with_logistics
+from codegen.backends.native.schedule import Loop, Schedule, flats_in, schedule
 from codegen.plan import plan
 from codegen.program import Kernel, Program
-from derive.unicode import language
+from derive.language.unicode import language
 from tests import kernels
 
 

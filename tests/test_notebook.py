@@ -12,8 +12,8 @@ from derive import derive_full, load, parse
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("torch")
 
-from codegen.notebook import build_op, execute  # noqa: E402
-from codegen.notebook.op import lengths  # noqa: E402
+from codegen.tools.notebook import build_op, execute  # noqa: E402
+from codegen.tools.notebook.op import lengths  # noqa: E402
 
 OPS = {
     "softplus_pair": "y[n] = softplus_pair(x[n], a)\na > 0\nb[n] = a*x[n]\ny[n] = log(1 + exp(b[n])) + b[n]",

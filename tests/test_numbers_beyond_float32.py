@@ -12,7 +12,7 @@ import torch
 
 import derive
 from codegen.plan import plan
-from codegen.verify import run_kernel
+from codegen.verify.agreement import run_kernel
 from tests.systems.check import BACKENDS, load
 
 X = [0.0, -0.0, 1.0, -3.0, 1e-30, 1e30, 1e-44, -2.5e-38, 3e38]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from codegen.layout import PRINTERS, lay_out
-from codegen.printers.numerals import number
+from codegen.backends.arrays.layout import PRINTERS, lay_out
+from codegen.backends.arrays.numerals import number
 from codegen.program import Argument, Program
 from codegen.render import render_file
 from derive import syntax as st

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from derive import show, syntax
+from derive import syntax
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
-from derive.flatten import Definition
-from derive.latex import equation_lines, escape, latex, left_side, width
-from derive.parse import parse
+from derive.language.parse import parse
+from derive.language.unicode import language, text
+from derive.show import show
+from derive.show.latex import equation_lines, escape, latex, left_side, width
 from derive.syntax import (
     Add,
     Call,
@@ -34,9 +35,9 @@ from derive.syntax import (
     Size,
     Tree,
 )
-from derive.terms import Mono, Sum
-from derive.terms import Read as FlatRead
-from derive.unicode import language, text
+from derive.terms.flatten import Definition
+from derive.terms.sums import Mono, Sum
+from derive.terms.sums import Read as FlatRead
 
 a, b, c = Read("a"), Read("b"), Read("c")
 x, z = Read("x", ("n",)), Read("z", ("n", "c"))

@@ -15,20 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import generated.torch
-from codegen.accuracy import measured
-from codegen.accuracy.implementations import implementations
-from codegen.arithmetic import Mpmath
-from codegen.costs import kept, operations, sizes_of
-from codegen.evaluation import Evaluation
+from codegen.evaluate.arithmetic import Mpmath
+from codegen.evaluate.trees import Evaluation
 from codegen.plan import plan
-from codegen.verify import agreement, load_kernel
+from codegen.tools.accuracy import measured
+from codegen.tools.accuracy.implementations import implementations
+from codegen.tools.atlas.costs import kept, operations, sizes_of
+from codegen.verify.agreement import agreement, load_kernel
 from derive import Derivation, Op, derive, load, parse, syntax
 from derive.certify import Stage, certify, point
 from derive.certify.condition import worse
+from derive.language.parse import parse_formula
+from derive.language.unicode import language
 from derive.ops import variants
-from derive.parse import parse_formula
 from derive.rounding import ACCURATE, identities
-from derive.unicode import language
 
 BACKENDS = ("numpy", "torch", "native")
 README = Path(__file__).parent.parent / "README.md"

@@ -15,18 +15,18 @@ import pytest
 import torch
 
 import derive
-from codegen.native.files import op_files
-from codegen.native.flat import Flat, flatten, without_star
-from codegen.native.fused import forward_backward
-from codegen.native.hoist import hoist
-from codegen.native.schedule import Item, Loop, Schedule, flats_in, schedule
+from codegen.backends.native.files import op_files
+from codegen.backends.native.flat import Flat, flatten, without_star
+from codegen.backends.native.fused import forward_backward
+from codegen.backends.native.hoist import hoist
+from codegen.backends.native.schedule import Item, Loop, Schedule, flats_in, schedule
 from codegen.plan import plan
 from codegen.program import Kernel, Program
-from codegen.reference import evaluate
-from codegen.verify import constants_of, load_kernel
+from codegen.verify.agreement import constants_of, load_kernel
+from codegen.verify.reference import evaluate
 from derive import syntax as st
-from derive.axes import equal_axes
 from derive.errors import OpError
+from derive.language.axes import equal_axes
 from tests import kernels
 
 needs_compiler = pytest.mark.skipif(not any(shutil.which(c) for c in ("cc", "gcc", "clang")), reason="needs a C compiler")

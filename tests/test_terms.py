@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from derive.factor import best_order, split
-from derive.flatten import bind
-from derive.terms import (
+from derive.terms.factor import best_order, split
+from derive.terms.flatten import bind
+from derive.terms.sums import (
     Atom,
     Condition,
     Delta,

@@ -12,13 +12,13 @@ import pytest
 
 import derive
 from codegen.__main__ import main
-from codegen.judge import judge
-from codegen.layout import lay_out
+from codegen.backends.arrays import spelling
+from codegen.backends.arrays.layout import lay_out
+from codegen.backends.native.printer import CExpressions
 from codegen.load import load_source
 from codegen.plan import plan
-from codegen.printers import spelling
-from codegen.printers.c import CExpressions
 from codegen.render import render_file
+from codegen.verify.judge import judge
 from tests.mutants import mutants
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,7 +105,7 @@ real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "torch" else real(name, *rest)
 from codegen.__main__ import main
 status = main(["emit", {str(file)!r}, "--out", {str(file.parent / "right")!r}])
-from codegen.printers import spelling
+from codegen.backends.arrays import spelling
 spelling.Text.within = lambda text, level: text.code
 wrong = main(["emit", {str(file)!r}, "--out", {str(file.parent / "wrong")!r}])
 print(status, wrong)

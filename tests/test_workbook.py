@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import derive
-from codegen.auditor import load_file
-from codegen.workbook import Grade, exercise, grade, hint, sheet
+from codegen.tools.auditor import load_file
+from codegen.tools.workbook import Grade, exercise, grade, hint, sheet
 from tests import kernels
 
 

@@ -33,11 +33,11 @@ from derive.certify.shown import printed
 from derive.certify.stage import NoPoint, Stage, point, stage_of, tied_point
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
-from derive.flatten import Definition
 from derive.points import sizes_of
-from derive.show import Row
+from derive.show.show import Row
 from derive.strain.points import strained_kinds
 from derive.strain.verdict import without_value
+from derive.terms.flatten import Definition
 
 __all__ = [
     "DIGITS",

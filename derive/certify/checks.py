@@ -21,12 +21,12 @@ from derive.certify.shown import shown
 from derive.certify.stage import Stage, guarded, reason_of
 from derive.derivation import Derivation, Line, Step
 from derive.engine import style_of
-from derive.factor import to_tree
+from derive.language.unicode import language
 from derive.rounding import ACCURATE
-from derive.show import Row
+from derive.show.show import Row
 from derive.syntax import Tree, reads
-from derive.terms import Sum
-from derive.unicode import language
+from derive.terms.factor import to_tree
+from derive.terms.sums import Sum
 
 __all__ = ["Checker"]
 

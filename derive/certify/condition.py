@@ -13,7 +13,7 @@ from derive.certify.numbers import CONTEXT
 from derive.certify.stage import Stage
 from derive.derivation import Derivation, Step
 from derive.points import Point
-from derive.terms import Sum
+from derive.terms.sums import Sum
 
 __all__ = ["LIMIT", "harder", "worse"]
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from derive.certify.arrays import Frame
 from derive.certify.flat import Bound
-from derive.terms import Argument, Atom, Condition, Delta, Exponent, Extremum, Function, Irrational, Read, Size, Sum
+from derive.terms.sums import Argument, Atom, Condition, Delta, Exponent, Extremum, Function, Irrational, Read, Size, Sum
 
 __all__ = ["Degree", "Degrees", "false_pass"]
 

@@ -21,7 +21,6 @@ from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from derive import syntax as st
-from derive.axes import equal_axes
 from derive.certify.arrays import Frame
 from derive.certify.certificate import Check, Exact
 from derive.certify.degrees import Degrees, false_pass
@@ -31,9 +30,10 @@ from derive.certify.residues import Residues, random_prime
 from derive.certify.sent import Sender
 from derive.certify.stage import Stage, reason_of
 from derive.derivation import Derivation, Line
+from derive.language.axes import equal_axes
 from derive.points import Point, interval, loops, random_of, shorten
 from derive.rounding import ACCURATE, COMMON
-from derive.terms import Read, sum_reads
+from derive.terms.sums import Read, sum_reads
 
 __all__ = ["exact_checks", "residue_stage"]
 

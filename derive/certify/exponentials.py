@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from derive.certify.flat import Values
-from derive.terms import ONE, Argument, Extremum, Function, Mono, Read, Sum, atom_sum, rename_free
+from derive.terms.sums import ONE, Argument, Extremum, Function, Mono, Read, Sum, atom_sum, rename_free
 
 __all__ = ["ExponentialValues"]
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from derive.certify.arrays import Array, Frame, pick, rows
 from derive.certify.numbers import Numbers
-from derive.terms import (
+from derive.terms.sums import (
     Argument,
     Atom,
     Condition,

@@ -14,8 +14,8 @@ from typing import Any
 
 import mpmath
 
-from derive.assumptions import HOLDS
-from derive.special import scaled_erfc
+from derive.functions.special import scaled_erfc
+from derive.language.assumptions import HOLDS
 
 __all__ = ["DIGITS", "MP", "REAL", "Numbers", "Real", "holds", "slope"]
 

@@ -13,8 +13,8 @@ from derive.certify.duals import Dual, Duals
 from derive.certify.flat import Values
 from derive.certify.stage import Stage
 from derive.derivation import Derivation
-from derive.flatten import Definition
-from derive.terms import sum_reads
+from derive.terms.flatten import Definition
+from derive.terms.sums import sum_reads
 
 __all__ = ["Sender"]
 

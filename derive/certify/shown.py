@@ -13,8 +13,8 @@ from derive.certify.numbers import CONTEXT, PART
 from derive.certify.stage import Stage
 from derive.certify.trees import Trees
 from derive.derivation import Derivation
-from derive.display import of_derivation
-from derive.show import Row, sections
+from derive.show.show import Row, sections
+from derive.show.trees import of_derivation
 
 __all__ = ["printed", "shown"]
 

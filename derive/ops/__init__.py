@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from derive.command import meant
-from derive.parse import parse
+from derive.language.parse import parse
 from derive.syntax import VARIANTS, Op
 
 

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from derive import syntax as st
 from derive.derivation import Step
-from derive.flatten import Definition, Names
 from derive.rounding.gaps import gaps
 from derive.rounding.identities import without_cancellation
 from derive.rounding.logarithms import logarithms_near_one
@@ -28,7 +27,8 @@ from derive.rounding.shares import other_shares
 from derive.rounding.squares import split_squares
 from derive.rounding.tails import halved_tails
 from derive.rounding.work import Work
-from derive.terms import Sum
+from derive.terms.flatten import Definition, Names
+from derive.terms.sums import Sum
 
 __all__ = ["ACCURATE", "COMMON", "rounded"]
 

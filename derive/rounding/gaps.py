@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derive.rounding.work import Work
-from derive.terms import Argument, Atom, Function, Read, Sum, atom_sum, number, rename_free
+from derive.terms.sums import Argument, Atom, Function, Read, Sum, atom_sum, number, rename_free
 
 __all__ = ["gaps", "larger_of"]
 

@@ -12,12 +12,12 @@ from fractions import Fraction
 from functools import cache
 
 from derive import syntax as st
-from derive.factor import with_arguments
-from derive.flatten import bind, flat_tree, flatten
-from derive.parse import parse_formula
-from derive.rewrite import replace_reads, term_open
+from derive.language.parse import parse_formula
 from derive.rounding.work import Work
-from derive.terms import (
+from derive.simplify.rewrite import replace_reads, term_open
+from derive.terms.factor import with_arguments
+from derive.terms.flatten import bind, flat_tree, flatten
+from derive.terms.sums import (
     ONE,
     Atom,
     Exponent,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.flatten import Definition
 from derive.rounding.gaps import larger_of
 from derive.rounding.work import Work
-from derive.terms import ONE, Function, Read, Sum, atom_sum, number, rename_free
+from derive.terms.flatten import Definition
+from derive.terms.sums import ONE, Function, Read, Sum, atom_sum, number, rename_free
 
 __all__ = ["logarithms_near_one"]
 

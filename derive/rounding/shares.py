@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from derive.flatten import Definition, bind
-from derive.rewrite import term_open
 from derive.rounding.work import Work
-from derive.terms import (
+from derive.simplify.rewrite import term_open
+from derive.terms.flatten import Definition, bind
+from derive.terms.sums import (
     Atom,
     Delta,
     Exponent,

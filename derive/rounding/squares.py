@@ -10,11 +10,11 @@ import math
 from fractions import Fraction
 
 from derive import syntax as st
-from derive.factor import with_arguments
-from derive.flatten import flat_tree
-from derive.parse import parse_formula
+from derive.language.parse import parse_formula
 from derive.rounding.work import Work
-from derive.terms import Read, Sum
+from derive.terms.factor import with_arguments
+from derive.terms.flatten import flat_tree
+from derive.terms.sums import Read, Sum
 
 __all__ = ["split_squares"]
 

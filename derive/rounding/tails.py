@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from derive.rewrite import replace_reads, term_open
 from derive.rounding.work import Work
-from derive.terms import Atom, Condition, Exponent, Function, Mono, Read, Sum, atom_sum, negated, term, times
+from derive.simplify.rewrite import replace_reads, term_open
+from derive.terms.sums import Atom, Condition, Exponent, Function, Mono, Read, Sum, atom_sum, negated, term, times
 
 __all__ = ["halved_tails"]
 

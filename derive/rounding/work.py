@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from derive import syntax as st
 from derive.derivation import Step
-from derive.flatten import Definition, Names, is_reduction
-from derive.order import in_order
-from derive.signs import Signs
-from derive.terms import Function, Read, Sum, sum_reads
+from derive.simplify.signs import Signs
+from derive.terms.flatten import Definition, Names, is_reduction
+from derive.terms.order import in_order
+from derive.terms.sums import Function, Read, Sum, sum_reads
 
 
 class Work:

@@ -12,7 +12,7 @@ from operator import add, itemgetter, mul, neg
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.assumptions import HOLDS
+from derive.language.assumptions import HOLDS
 from derive.strain.floats import FUNCTIONS, Round, extreme, number, powers, quotients
 
 __all__ = ["Evaluation", "Grid", "Table"]

@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.axes import equal_axes
+from derive.language.axes import equal_axes
 from derive.points import interval, loops, random_of, shorten
 from derive.strain.floats import number, single
 from derive.strain.grid import Grid, Table

@@ -8,12 +8,12 @@ from math import isfinite
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.factor import Style, to_tree
-from derive.flatten import Definition
 from derive.strain.floats import Round, double, single
 from derive.strain.grid import Evaluation
 from derive.strain.judge import UNIT, Emptied, Judge, lost
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
+from derive.terms.factor import Style, to_tree
+from derive.terms.flatten import Definition
 
 __all__ = ["LOST", "Loss", "losses", "without_value"]
 

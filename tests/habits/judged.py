@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import derive
-from codegen.reference import evaluate
+from codegen.verify.reference import evaluate
 from derive.ops import find, reference
 from derive.syntax import Op
 from tests.habits import Habit

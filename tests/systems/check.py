@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 import derive
-from codegen.layout import lay_out
-from codegen.native.differentiable import torch_files, torch_package
-from codegen.native.files import op_files, runtime_files
+from codegen.backends.arrays.layout import lay_out
+from codegen.backends.native.differentiable import torch_files, torch_package
+from codegen.backends.native.files import op_files, runtime_files
 from codegen.plan import plan
 from codegen.program import Kernel, Program
 from codegen.render import render_file
-from codegen.verify import load_native, load_source
+from codegen.verify.agreement import load_native, load_source
 from derive.certify import certify
 from derive.errors import OpError
 from tests.systems import language

@@ -1,0 +1,115 @@
+"""Which axes an array expression has, and how it is aligned with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from codegen.backends.arrays.spelling import ADD, ATOM, COMPARE, MUL, NEG, POW, Text, item
+from derive import syntax as st
+from derive.syntax import Index, axis_of, index_names
+
+
+class Kept(NamedTuple):
+    """A value with every reduced axis kept at length 1 (``None`` in its layout)."""
+
+    text: Text
+    layout: tuple[str | None, ...]
+
+
+class Value(NamedTuple):
+    """The source of an array expression, and its axes in order.
+
+    ``kept`` is the same value with reduced axes kept, used where that aligns it without further indexing. ``number`` says that
+    it is a Python number, which decides no dtype and is no argument of an array function; ``far``, that this number may lie
+    beyond the range of float32.
+    """
+
+    text: Text
+    axes: tuple[str, ...] = ()
+    kept: Kept | None = None
+    number: bool = False
+    far: bool = False
+
+    @property
+    def code(self) -> str:
+        return self.text.code
+
+
+def merge(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """One order of all axes that keeps to the order of each sequence, the earlier sequences first where they disagree."""
+    rows = [list(s) for s in sequences if s]
+    names = list(dict.fromkeys(n for row in rows for n in row))
+    out: list[str] = []
+    while names:
+        ready = [n for n in names if not any(n in r and any(m in names for m in r[: r.index(n)]) for r in rows)]
+        pick = ready[0] if ready else names[0]
+        out.append(pick)
+        names.remove(pick)
+    return tuple(out)
+
+
+def tensor_axes(index: tuple[Index, ...]) -> tuple[str, ...]:
+    """The axes of a read: a lookup contributes those of its labels in its place."""
+    out: list[str] = []
+    for i in index:
+        out.extend(n for n in index_names(i) if n not in out)
+    return tuple(out)
+
+
+def natural_order(tree: st.Tree, first: Sequence[str] = ()) -> tuple[str, ...]:
+    """The axes of an expression in the order in which its widest tensors hold them, after ``first``."""
+    rows = [tensor_axes(n.index) for n in st.walk(tree) if isinstance(n, st.Read)]
+    rows += [tuple(n for i in (m.left, m.right) for n in index_names(i)) for m in st.walk(tree) if isinstance(m, st.Match)]
+    return merge([*sorted(rows, key=len, reverse=True), tuple(first)])
+
+
+def star_first(axes: Iterable[str], star: str) -> tuple[str, ...]:
+    """The axes with a ``*s`` of any number of them in front, where broadcasting lines up what follows."""
+    return tuple(sorted(axes, key=lambda a: a != star))
+
+
+def positions(axes: Sequence[str], of: Sequence[str], star: str) -> list[int]:
+    """The positions of ``axes`` in ``of``, counted from the end where a leading ``*s`` stands for any number."""
+    shift = -len(of) if star in of else 0
+    return sorted(of.index(a) + shift for a in axes)
+
+
+def aligned(value: Value, target: Sequence[str], star: str) -> Text:
+    """The value's source indexed so that it broadcasts against an array with the axes ``target``."""
+    if value.kept and tuple(target) != value.axes and _fits(value.kept.layout, value.axes, target, star):
+        return value.kept.text
+    inside = [t for t in target if t in value.axes]
+    assert tuple(inside) == value.axes, f"{value.axes} are not in the order of {tuple(target)}"
+    slots = ["..." if t == star else ":" if t in value.axes else "None" for t in target]
+    while slots and (slots[0] == "None" or (slots[0] == "..." and star not in value.axes)):
+        slots.pop(0)
+    return item(value.text, slots) if inside and "None" in slots else value.text
+
+
+def _fits(layout: tuple[str | None, ...], axes: tuple[str, ...], target: Sequence[str], star: str) -> bool:
+    """Whether a layout with kept axes lines up with the end of the target; a kept axis is none of a ``*s`` of rank 0."""
+    tail = list(target)[-len(layout) :]
+    if len(tail) < len(layout) or any(a in axes for a in list(target)[: -len(layout)]):
+        return False
+    return all(t not in (*axes, star) if slot is None else slot == t for slot, t in zip(layout, tail, strict=True))
+
+
+__all__ = [
+    "ADD",
+    "ATOM",
+    "COMPARE",
+    "MUL",
+    "NEG",
+    "POW",
+    "Kept",
+    "Text",
+    "Value",
+    "aligned",
+    "axis_of",
+    "merge",
+    "natural_order",
+    "positions",
+    "star_first",
+    "tensor_axes",
+]

@@ -1,0 +1,299 @@
+"""A kernel's programs as the text of one file, for the array backends."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+from codegen.backends.arrays.memory import borrowed
+from codegen.backends.arrays.printer import ArrayPrinter
+from codegen.backends.arrays.spelling import ATOM
+from codegen.backends.numpy.printer import NumpyPrinter
+from codegen.backends.torch.printer import TorchPrinter
+from codegen.differentiable import differentiable
+from codegen.names import local
+from codegen.program import Argument, Kernel, Program
+from codegen.source import Code, FileSource, FunctionSource, code, equations
+from derive import syntax as st
+from derive.language.axes import equal_axes
+from derive.language.unicode import language
+
+PRINTERS: dict[str, type[ArrayPrinter]] = {"numpy": NumpyPrinter, "torch": TorchPrinter}
+ARRAY = {"numpy": "np.ndarray", "torch": "Tensor"}
+WIDTH = 118
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """A function's source with what it makes the file need."""
+
+    function: FunctionSource
+    helpers: frozenset[str]
+
+
+def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
+    """The parts of ``generated/BACKEND/OP.py``; ``command`` is what regenerates it."""
+    op = kernel.op
+    forward = _Function(kernel, kernel.forward, backend).printed()
+    backward = _Function(kernel, kernel.backward, backend).printed()
+    helpers = forward.helpers | backward.helpers
+    names = (f"{op.name}_forward", f"{op.name}_backward")
+    torch = backend == "torch"
+    return FileSource(
+        title=op.title or f"The op {op.name}.",
+        command=command,
+        equations=equations(op),
+        source=op.source,
+        imports=("math",) if torch else ("functools", "math"),  # the formatter drops those that a file does not need
+        exports=(op.name, *names) if torch else names,
+        helpers=tuple(sorted(helpers)),
+        forward=forward.function,
+        backward=backward.function,
+        differentiable=differentiable(kernel) if torch else None,
+    )
+
+
+class _Function:
+    def __init__(self, kernel: Kernel, program: Program, backend: str):
+        self.kernel, self.program, self.backend = kernel, program, backend
+        self.op = kernel.op
+        self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
+        self.printer = PRINTERS[backend](program, borrowed(program), kernel=True)
+        self.helpers: set[str] = set()
+
+    def printed(self) -> _Printed:
+        body = [line for s in self.program.statements for line in self.printer.statement(s)]
+        returned = self.returned(body)
+        prologue = self.prologue()
+        self.helpers |= set(self.printer.helpers)
+        function = FunctionSource(
+            self.program.name, Code(self.signature()), tuple(self.doc()), code(prologue), code(body), Code(returned)
+        )
+        return _Printed(function, frozenset(self.helpers))
+
+    @property
+    def is_forward(self) -> bool:
+        return self.program is self.kernel.forward
+
+    def floating(self) -> list[Argument]:
+        return [a for a in self.program.arguments if a.labels is None]
+
+    def signature(self) -> str:
+        names = [a.name for a in self.program.arguments]
+        return ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in self.program.constants)])
+
+    # ---- the prologue ----------------------------------------------------------------------------------------------
+
+    def prologue(self) -> list[str]:
+        """Check the arguments, read axis lengths, widen what is narrow, and bring ``*s`` to one axis."""
+        lines = []
+        needs = self.lengths_needed()
+        call = self.check_by_text() if self.backend == "numpy" else self.check()
+        if call:
+            self.helpers.add("_lengths")
+            lines.append(f"{self.size_name} = {call}" if needs or self.sizes_named else call)
+        for a in self.program.arguments:
+            if a.labels is not None and self.checks_labels(a):
+                self.helpers.add("_labels")
+                check = f'_labels("{a.name}", {a.name}, {self.label_length(a)})'
+                lines.append(f"{a.name} = {check}" if self.backend == "numpy" else check)
+        lines += self.unpacked(needs)
+        lines += self.scalars() + self.widened() + self.reshaped()
+        return lines
+
+    def check(self) -> str:
+        """The call that checks dtypes and shapes and returns the lengths of the axes."""
+        spec = f"dict({self.specs(labels=False)})"
+        if any(a.labels is not None for a in self.program.arguments):
+            spec += f", dict({self.specs(labels=True)})"
+        same = {a: first for a, first in sorted(equal_axes(self.op).items()) if a != first}
+        extra = f", same={{{', '.join(f'{k!r}: {v!r}' for k, v in same.items())}}}" if same else ""
+        extra = extra.replace("'", '"')
+        return f"_lengths({spec}{extra})"
+
+    def check_by_text(self) -> str:
+        """The same from one text that names the arguments as the op's signature does, and the axes that must be equal.
+
+        "" where there are only scalars.
+        """
+        tensors = [a for a in self.program.arguments if a.axes or a.labels is not None]
+        if not tensors:
+            return ""
+        tensors.sort(key=lambda a: a.labels is not None)
+        parts = [f"{a.name}[{', '.join(self.starred(a.axes))}]" + (f" in {a.labels}" if a.labels else "") for a in tensors]
+        parts += [f"{a} = {first}" for a, first in sorted(equal_axes(self.op).items()) if a != first]
+        text = " ".join(f'"{line}"' for line in _lines(parts, "; ", WIDTH - 20))
+        return f"_lengths({text}, {', '.join(a.name for a in tensors)})"
+
+    @property
+    def collapsed(self) -> bool:
+        return self.program.collapsed
+
+    @property
+    def sizes_named(self) -> bool:
+        """Whether a result takes the lengths of its ``*s`` from those of the arguments."""
+        return self.collapsed and any(self.op.stars & set(s.index) for s in self.program.statements if s.fate != "temporary")
+
+    def specs(self, *, labels: bool) -> str:
+        chosen = [a for a in self.program.arguments if (a.labels is not None) == labels]
+        return ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in chosen)
+
+    def spec(self, axes: tuple[str, ...]) -> str:
+        return " ".join(f"*{a}" if a in self.op.stars else a for a in axes)
+
+    def checks_labels(self, a: Argument) -> bool:
+        return self.label_length(a) != ""
+
+    def label_length(self, a: Argument) -> str:
+        """The length of the axis that the labels index, if some argument carries it."""
+        for other in self.program.arguments:
+            if a.labels in other.axes and other.axes:
+                return self.length_of(a.labels or "")
+        return ""
+
+    def lengths_needed(self) -> list[str]:
+        needed = list(self.printer.lengths)
+        if self.collapsed:
+            needed += [x for a in self.collapsing() for x in a.axes]
+        labels = any(a.labels is not None and self.label_length(a) for a in self.program.arguments)
+        found = [x for x in dict.fromkeys(needed)]
+        return found or (["_"] if labels else [])
+
+    def unpacked(self, needs: list[str]) -> list[str]:
+        names = [n for n in needs if n != "_"]
+        plain = [n for n in names if n not in self.op.stars]
+        lines = []
+        if plain:
+            values = ", ".join(map(self.length_of, plain))
+            lines.append(f"{', '.join(plain)} = {values}")
+        for star in (n for n in names if n in self.op.stars):
+            lengths = self.length_of(f"*{star}")
+            lines.append(f"{star} = {f'math.prod({lengths})' if self.collapsed else lengths}")
+        return lines
+
+    def length_of(self, axis: str) -> str:
+        """The length of an axis, where the check of the arguments has found it."""
+        return f'{self.size_name}["{axis}"]'
+
+    def scalars(self) -> list[str]:
+        """In NumPy a scalar argument must not decide the dtype of the arrays that it meets."""
+        if self.backend != "numpy":
+            return []
+        like = next((a.name for a in self.floating() if a.axes), None)
+        scalars = [a.name for a in self.floating() if not a.axes]
+        if like is None:
+            self.helpers |= {"_scalar", "_scalars"}
+            given = ", ".join(f"{s}={s}" for s in scalars)
+            return [f"{', '.join(scalars)}{',' * (len(scalars) == 1)} = _scalars({given})"]
+        self.helpers |= {"_scalar"} if scalars else set()
+        return [f'{s} = _scalar("{s}", {s}, {like}.dtype)' for s in scalars]
+
+    def widened(self) -> list[str]:
+        """Half precision is computed in float32, and an accurate variant in float64."""
+        if self.backend != "torch" and not self.program.accurate:
+            return []
+        floating = sorted(self.floating(), key=lambda a: not a.axes) if self.backend == "numpy" else self.floating()
+        values = ", ".join(self.wide(a.name) for a in floating)
+        return [f"{self.dtype_name} = {floating[0].name}.dtype", f"{', '.join(a.name for a in floating)} = {values}"]
+
+    def wide(self, name: str) -> str:
+        if self.backend == "numpy":
+            return f"{name}.astype(np.float64, copy=False)"
+        if self.program.accurate:
+            return f"{name}.double()"
+        self.helpers.add("_wide")
+        return f"_wide({name})"
+
+    def collapsing(self) -> list[Argument]:
+        return [a for a in self.program.arguments if self.op.stars & set(a.axes)] if self.collapsed else []
+
+    def reshaped(self) -> list[str]:
+        """The arguments with every ``*s`` as one axis."""
+        return [f"{a.name} = {a.name}.reshape({', '.join(a.axes)})" for a in self.collapsing()]
+
+    # ---- the results -----------------------------------------------------------------------------------------------
+
+    def returned(self, body: list[str]) -> str:
+        statements = {s.name: s for s in self.program.statements}
+        outputs = {t.name for t in self.op.outputs}
+        parts = []
+        for name in self.program.results:
+            cast = self.program.accurate or (self.backend == "torch" and (not self.is_forward or name in outputs))
+            parts.append(self.result(name, statements[name].index, cast))
+        if self.is_forward:
+            n = len(self.op.outputs)
+            head = parts[0] if n == 1 else f"({', '.join(parts[:n])})"
+            saved = [self.stored(p, statements[p].index) for p in self.program.results[n:]]
+            tail = f"({saved[0]},)" if len(saved) == 1 else f"({', '.join(saved)})"
+            return f"{head}, {tail}"
+        return ", ".join(parts)
+
+    def stored(self, name: str, index: tuple[str, ...]) -> str:
+        """A saved tensor: in the precision of the computation, but for float64 that only accuracy asked for."""
+        if self.program.accurate and self.backend == "torch":
+            return f"{self.result(name, index, False)}.to(torch.promote_types({self.dtype_name}, torch.float32))"
+        return self.result(name, index, self.program.accurate)
+
+    def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
+        """A result with the axes of the caller: those of ``*s`` have the lengths that the arguments were found to have."""
+        code = self.printer.typed(self.printer.number(name)).within(ATOM) if name in self.printer.numbers else name
+        if self.collapsed and self.op.stars & set(index):
+            code += f".reshape({self.shape(index)})"
+        if not cast:
+            return code
+        return f"{code}.astype({self.dtype_name}, copy=False)" if self.backend == "numpy" else f"{code}.to({self.dtype_name})"
+
+    def shape(self, index: tuple[str, ...]) -> str:
+        if len(index) == 1:
+            return self.length_of(f"*{index[0]}")
+        return ", ".join(f"*{self.length_of(f'*{i}')}" if i in self.op.stars else self.printer.length(i) for i in index)
+
+    # ---- the docstring ---------------------------------------------------------------------------------------------
+
+    def doc(self) -> list[str]:
+        what = "Forward" if self.is_forward else "Backward"
+        lines = [f"{what} of {self.op.name}.", ""]
+        lines += [line for s in self.program.statements for line in self.equation(s.name, s.index, s.tree)]
+        lines += ["", "Shapes: " + ", ".join(self.shaped(a.name, a.axes) for a in self.program.arguments) + "."]
+        if self.is_forward:
+            saved = ", ".join(t.name for t in self.kernel.saved) + ("," if len(self.kernel.saved) == 1 else "")
+            outputs = ", ".join(t.name for t in self.op.outputs)
+            lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}).")
+        else:
+            lines.append(f"Returns {', '.join(self.program.results)}.")
+        array = "array" if self.backend == "numpy" else "tensor"
+        lines.append(
+            f"Raises TypeError for what is no {array} of the right kind, ValueError for shapes that disagree"
+            + (
+                ", IndexError for a label out of range."
+                if any(self.checks_labels(a) for a in self.program.arguments if a.labels)
+                else "."
+            )
+        )
+        results = {*(t.name for t in self.op.outputs)} if self.is_forward else {*self.program.results}
+        if lost := [str(loss) for loss in self.kernel.losses if loss.name in results]:
+            lines.append(f"Terms still cancel in {'; '.join(lost)}.")
+        return [w for line in lines for w in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") if line else [""])]
+
+    def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:
+        left = f"{name}[{', '.join(self.starred(index))}]" if index else name
+        text = f"    {left} = {language(tree, stars=self.op.stars)}"
+        return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 8, break_long_words=False)
+
+    def starred(self, index: tuple[str, ...]) -> list[str]:
+        return [f"*{i}" if i in self.op.stars else i for i in index]
+
+    def shaped(self, name: str, axes: tuple[str, ...]) -> str:
+        return f"{name}[{', '.join(self.starred(axes))}]" if axes else f"{name} scalar"
+
+
+def _lines(parts: list[str], sign: str, width: int) -> list[str]:
+    """The parts joined by a sign, as text in pieces of at most a width where the parts allow it."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1] + sign + part) > width:
+            lines[-1] += sign
+            lines.append(part)
+        else:
+            lines[-1] += sign + part
+    return lines

@@ -1,0 +1,169 @@
+"""What the printers of array expressions share: alignment by axis names, and what each backend spells in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from codegen.backends.arrays.axes import Kept, Text, Value, aligned, merge, star_first
+from codegen.backends.arrays.spelling import call
+from codegen.program import Program, Statement
+from codegen.recognise.one_hot import OneHot
+from codegen.recognise.scatter import Scatter
+from derive import syntax as st
+from derive.errors import OpError
+
+
+class Backend:
+    """Spells the expressions of one program; collects the axis lengths and helpers that the source needs."""
+
+    functions: dict[str, str] = {}
+
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
+        """``copies`` are the names whose arrays would be the memory of others, and are copied.
+
+        A kernel takes any lengths, of 0 too; the lines of an exercise divide by them as one does by hand.
+        """
+        self.program, self.copies, self.kernel = program, copies, kernel
+        #: The axis that stands for any number of them; where it was collapsed it is an axis like any other.
+        self.star = program.star if program.star and not program.collapsed else ""
+        self.lengths: dict[str, None] = {}
+        self.helpers: dict[str, None] = {}
+        #: The names that are Python numbers, and whether they may lie beyond the range of float32: the constants, and what is
+        #: computed from nothing else.
+        self.numbers: dict[str, bool] = {c.name: True for c in program.constants}
+
+    def value(self, tree: st.Tree, order: Sequence[str]) -> Value:
+        """The source of an expression; ``order`` is the order that axes take where they meet."""
+        raise NotImplementedError
+
+    # ---- alignment -------------------------------------------------------------------------------------------------
+
+    def union(self, values: Sequence[Value], order: Sequence[str]) -> tuple[str, ...]:
+        rows = [v.axes for v in values]
+        known = tuple(i for i in order if any(i in r for r in rows))
+        return star_first(merge([known, *rows]), self.star)
+
+    def fit(self, value: Value, axes: Sequence[str]) -> Text:
+        if tuple(a for a in axes if a in value.axes) != value.axes:
+            value = self.ordered(value, axes)
+        return aligned(value, axes, self.star)
+
+    def ordered(self, value: Value, order: Sequence[str]) -> Value:
+        """The value with its axes transposed to an order."""
+        want = tuple(i for i in order if i in value.axes)
+        return value if want == value.axes else Value(self.transposed(value.text, value.axes, want), want)
+
+    def joined(self, values: Sequence[Value], join: Callable[[list[Text]], Text], order: Sequence[str]) -> Value:
+        """An elementwise operation on values that are aligned first."""
+        axes = self.union(values, order)
+        parts = [self.fit(v, axes) for v in values]
+        return Value(join(parts), axes, self.kept(values, parts, join), *_numbers(values))
+
+    def kept(self, values: Sequence[Value], parts: list[Text], join: Callable[[list[Text]], Text]) -> Kept | None:
+        """Scalars beside one reduction leave it free to keep its reduced axes."""
+        reduced = [k for k, v in enumerate(values) if v.axes or v.kept]
+        kept = values[reduced[0]].kept if len(reduced) == 1 else None
+        if kept is None:
+            return None
+        return Kept(join([kept.text if k == reduced[0] else p for k, p in enumerate(parts)]), kept.layout)
+
+    def called(self, function: str, values: Sequence[Value], order: Sequence[str]) -> Value:
+        axes = self.union(values, order)
+        return Value(call(function, *(self.fit(v, axes) for v in values)), axes)
+
+    # ---- names and lengths -----------------------------------------------------------------------------------------
+
+    def function(self, head: str) -> str:
+        if head not in self.functions:
+            where = f"{type(self).__name__}.functions"
+            raise OpError(f"'{head}' has no spelling here; add it to {where}", op=self.program.name)
+        return self.functions[head]
+
+    def length(self, index: str) -> str:
+        """The length of an index' axis; of a ``*s`` that was not collapsed, the tuple of its lengths."""
+        axis = st.axis_of(index)
+        self.lengths[axis] = None
+        return axis
+
+    def dimensions(self, index: Sequence[str]) -> list[str]:
+        """The lengths of axes as the elements of a tuple."""
+        return [f"*{self.length(i)}" if i == self.star else self.length(i) for i in index]
+
+    def shape(self, index: Sequence[str]) -> str:
+        if list(index) == [self.star]:
+            return self.length(self.star)
+        lengths = self.dimensions(index)
+        return f"({lengths[0]},)" if len(lengths) == 1 else f"({', '.join(lengths)})"
+
+    def like(self) -> str:
+        """A floating-point argument whose dtype new arrays take, "" if there is none."""
+        floating = [a for a in self.program.arguments if a.labels is None]
+        return next((a.name for a in sorted(floating, key=lambda a: not a.axes)), "")
+
+    # ---- what each backend spells ----------------------------------------------------------------------------------
+
+    def zeros(self, index: tuple[str, ...]) -> str:
+        raise NotImplementedError
+
+    def full(self, number: Value, index: tuple[str, ...]) -> Text:
+        """An array of one number."""
+        raise NotImplementedError
+
+    def spread(self, text: Text, index: tuple[str, ...]) -> str:
+        """An array of its own from a value that broadcasts to these axes."""
+        raise NotImplementedError
+
+    def copied(self, text: Text) -> Text:
+        """An array of its own with the value of an argument."""
+        raise NotImplementedError
+
+    def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
+        raise NotImplementedError
+
+    def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
+        """The sums of the rows, whose axes are those of the labels and the rest, over the target and the rest."""
+        raise NotImplementedError
+
+    def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
+        raise NotImplementedError
+
+    def swapped(self, text: Text, two: bool) -> Text:
+        """The last two axes swapped; ``two`` says that there are no others."""
+        raise NotImplementedError
+
+    def picked(self, tree: st.Read, position: int, labels: str) -> Text:
+        """The entries of a tensor that labels name on the axis at a position."""
+        raise NotImplementedError
+
+    def root(self, v: Value, positive: bool) -> Value:
+        """The square root of an array, or one over it."""
+        raise NotImplementedError
+
+    def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
+        raise NotImplementedError
+
+    def arange(self, axis: str) -> str:
+        raise NotImplementedError
+
+    def as_number(self, text: Text) -> Text:
+        """A condition as 0 and 1 of the op's dtype."""
+        raise NotImplementedError
+
+    def typed(self, number: Value) -> Text:
+        """A Python number as an array without axes, of the op's dtype."""
+        raise NotImplementedError
+
+    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
+        raise NotImplementedError
+
+    def einsum(self, spec: str, *operands: Text) -> Text:
+        raise NotImplementedError
+
+    def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
+        raise NotImplementedError
+
+
+def _numbers(values: Sequence[Value]) -> tuple[bool, bool]:
+    """Whether an operation on the values gives a number, and whether one that may lie beyond the range of float32."""
+    number = all(v.number for v in values)
+    return number, number and any(v.far for v in values)

@@ -1,0 +1,263 @@
+"""What NumPy and torch have in common: one whole-array expression per statement, aligned by axis names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+from codegen.backends.arrays.axes import Kept, Text, Value, natural_order, positions, star_first
+from codegen.backends.arrays.numerals import MATH, double, is_count, is_literal, known_number, literal_value, number
+from codegen.backends.arrays.products import Products
+from codegen.backends.arrays.spelling import call, compared, negated, power, quotient, total
+from codegen.backends.arrays.spelling import product as multiplied
+from codegen.evaluate.arithmetic import nearest
+from codegen.program import Statement
+from codegen.recognise.contraction import Contraction
+from codegen.recognise.one_hot import OneHot, product
+from codegen.recognise.scatter import Scatter
+from derive import syntax as st
+from derive.errors import OpError
+
+HALF, ONE = Fraction(1, 2), Fraction(1)
+#: Beyond this a whole number is no longer exact in double precision, and too long for the arrays it would meet.
+LARGEST_WHOLE = 2.0**53
+#: The largest number of float32. Arrays of it take no larger one from Python.
+FLOAT32 = (2 - 2.0**-23) * 2.0**127
+
+
+def coefficients(factors: Sequence[st.Tree]) -> list[Fraction]:
+    """The numbers among factors, and last their product."""
+    values = [v for f in factors if (v := known_number(f)) is not None]
+    return [*values, math.prod(values, start=Fraction(1))]
+
+
+def is_far(factors: Sequence[st.Tree]) -> bool:
+    """Whether a number among the factors, or the product of all, is inf in float32, or has lost digits there."""
+    return not all(FLOAT32**-1 <= abs(float(nearest(v))) <= FLOAT32 for v in coefficients(factors) if v)
+
+
+def factors_of(tree: st.Tree) -> tuple[st.Tree, ...]:
+    """The factors of a product, which any other expression is the only one of."""
+    return tree.args if isinstance(tree, st.Mul) else (tree,)
+
+
+class ArrayPrinter(Products):
+    """Spells the statements of one program."""
+
+    # ---- statements ------------------------------------------------------------------------------------------------
+
+    def statement(self, s: Statement) -> list[str]:
+        """The lines that compute one statement."""
+        value = self.value(s.tree, s.index)
+        if any(i not in value.axes for i in s.index):
+            return [f"{s.name} = {self.filled(value, s)}"]
+        if value.number:
+            self.numbers[s.name] = value.far
+        text = self.ordered(value, s.index).text
+        copied = s.name in self.copies and not value.number
+        return [f"{s.name} = {(self.copied(text) if copied else text).code}"]
+
+    def filled(self, value: Value, s: Statement) -> str:
+        """A value that does not depend on every axis of its name, spread over all of them."""
+        if s.tree == st.Num(Fraction(0)):
+            return self.zeros(s.index)
+        if value.number:
+            return self.full(value, s.index).code
+        return self.spread(self.fit(value, s.index), s.index)
+
+    def corrected(self, s: Statement) -> list[str] | None:
+        """``k*(a - b*[c = t[n]])``: scale ``a``, then correct the one entry of each row that its label names."""
+        hot = OneHot.of(s.tree, s.index)
+        if hot is None:
+            return None
+        scaled = self.value(st.Mul((hot.rest, *hot.factors)), s.index)
+        if scaled.axes != s.index:
+            return None
+        amount = self.value(product((*hot.factors, *hot.amount)), s.index)
+        return [f"{s.name} = {scaled.code}", *self.correction(s, hot, amount)]
+
+    # ---- expressions -----------------------------------------------------------------------------------------------
+
+    def value(self, tree: st.Tree, order: Sequence[str]) -> Value:
+        if not isinstance(tree, st.Num) and is_literal(tree):
+            return self.literal(tree, order)
+        return self.spelled(tree, order)
+
+    def literal(self, tree: st.Tree, order: Sequence[str]) -> Value:
+        """An expression of numbers as it stands, where Python can say what floating point makes of it; else its value."""
+        plain = not isinstance(tree, (st.Call, st.Compare, st.Indicator)) or (isinstance(tree, st.Call) and tree.head in MATH)
+        if isinstance(tree, st.Compare):
+            return self.spelled(tree, order)
+        found = literal_value(tree)
+        if plain and abs(found) < LARGEST_WHOLE:
+            return self.spelled(tree, order)._replace(far=abs(found) > FLOAT32)
+        return Value(double(found), number=True, far=abs(found) > FLOAT32)
+
+    def spelled(self, tree: st.Tree, order: Sequence[str]) -> Value:
+        match tree:
+            case st.Num(value):
+                return Value(number(value), number=True, far=abs(value) > FLOAT32)
+            case st.Const(name):
+                return Value(Text(f"math.{name}"), number=True)
+            case st.Size(axis):
+                return Value(Text(self.length(axis)), number=True)
+            case st.Read():
+                return self.read(tree, order)
+            case st.Div(st.Neg(st.Pow() as a), st.Num(b)) | st.Neg(st.Div(st.Pow() as a, st.Num(b))):
+                return self.value(st.Div(a, st.Num(-b)), order)  # x**2 / -2, a pass less than -(x**2) / 2
+            case st.Neg(a):
+                return self.joined([self.value(a, order)], lambda parts: negated(parts[0]), order)._replace(kept=None)
+            case st.Add(args):
+                return self.added(args, order)
+            case st.Mul(args):
+                return self.multiplied(args, order)
+            case st.Div(a, b) if self.kernel and known_number(a) is None and (n := known_number(b)) and is_far((b,)):
+                return self.value(st.Mul((*factors_of(a), st.Num(1 / n))), order)
+            case st.Div(a, b) if self.kernel and known_number(b) is None and is_far(over := factors_of(a)):
+                left = product(tuple(f for f in over if known_number(f) is None) or (st.Num(ONE),))
+                return self.value(st.Mul((st.Num(coefficients(over)[-1]), st.Div(left, b))), order)
+            case st.Div(a, b):
+                return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
+            case st.Pow(a, st.Num(e)):
+                return self.power(a, e, order)
+            case st.Reduce():
+                return self.reduction(tree, order)
+            case st.Call(head, args):
+                return self.applied(head, args, order)
+            case st.Compare(rel, a, b):
+                values = self.floating([self.value(a, order), self.value(b, order)])
+                return self.joined(values, lambda parts: compared(parts[0], rel, parts[1]), order)
+            case st.Indicator(st.Match() as match):
+                return self.indicator(match, order)
+            case st.Indicator(cond):
+                v = self.value(cond, order)
+                return Value(self.as_number(v.text), v.axes)
+        raise OpError(
+            f"{type(self).__name__} cannot print {type(tree).__name__}; add a case to ArrayPrinter.spelled",
+            op=self.program.name,
+        )
+
+    def added(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        signs = [isinstance(a, st.Neg) for a in args]
+        values = [self.value(a.arg if isinstance(a, st.Neg) else a, order) for a in args]
+        return self.joined(values, lambda parts: total(zip(signs, parts, strict=True)), order)._replace(kept=None)
+
+    def multiplied(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        if self.kernel and is_far(args) and (scaled := self.scaled(args, order)) is not None:
+            return scaled
+        values = [self.value(a, order) for a in args]
+        whole = [a.value for a in args if isinstance(a, st.Num)]
+        if math.prod(map(abs, whole)) > LARGEST_WHOLE:  # Python multiplies integers of any length
+            floats = [double(nearest(a.value)) if isinstance(a, st.Num) else v.text for a, v in zip(args, values, strict=True)]
+            values = [v._replace(text=text) for v, text in zip(values, floats, strict=True)]
+        return self.joined(values, multiplied, order)
+
+    def scaled(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value | None:
+        """A product with a number beyond the range of float32, computed in float64: in float32 it would be ``0 * inf`` at 0."""
+        rest = tuple(a for a in args if known_number(a) is None)
+        value = self.value(product(rest), order) if rest else Value(Text("1"), number=True)
+        if value.number:
+            return None
+        scale = st.Num(coefficients(args)[-1])
+        if not is_far((scale,)):
+            return self.value(product((scale, *rest)), order)
+        self.helpers["_scaled"] = None
+        return Value(call("_scaled", value.text, number(scale.value)), value.axes)
+
+    def quotient(self, a: Value, b: Value, known: bool, order: Sequence[str]) -> Value:
+        """A quotient; ``known`` says that the divisor is written out, and so not 0."""
+        if a.number and b.number and not known and self.kernel:
+            self.helpers["_ratio"] = None
+            return Value(call("_ratio", a.text, b.text), number=True)
+        return self.joined([a, b], lambda parts: quotient(*parts), order)
+
+    def floating(self, values: list[Value]) -> list[Value]:
+        """Operands of which one is an array, so that numbers of any size have a value in the dtype of the op."""
+        if not all(v.number for v in values):
+            return values
+        return [Value(self.typed(values[0])), *values[1:]]
+
+    def applied(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        """A function; of numbers that nobody knows yet, it is one of an array without axes."""
+        values = [self.value(a, order) for a in args]
+        if all(v.number for v in values) and (spelling := self.of_numbers(head, args)):
+            return Value(call(spelling, *(v.text for v in values)), number=True, far=any(v.far for v in values))
+        if head == "where":
+            return self.chosen(values[0], self.floating(values[1:]), order)
+        values = self.floating(values)
+        if head in ("maximum", "minimum"):
+            return self.extreme(head, values[0], values[1], order)
+        return self.called(self.function(head), values, order)
+
+    def chosen(self, condition: Value, branches: list[Value], order: Sequence[str]) -> Value:
+        return self.called(self.function("where"), [condition, *branches], order)
+
+    def of_numbers(self, head: str, args: tuple[st.Tree, ...]) -> str:
+        """Python's own function, where it has a value for whatever these numbers may be; else ""."""
+        if all(map(is_literal, args)):
+            return MATH[head]
+        lengths = not any(n for a in args for n in st.reads(a))
+        return "abs" if head == "abs" else head[:3] if head in ("maximum", "minimum") and lengths else ""
+
+    def power(self, base: st.Tree, e: Fraction, order: Sequence[str]) -> Value:
+        v = self.value(base, order)
+        if v.number and not is_count(base) and (e < 0 or e.denominator != 1):
+            v = Value(self.typed(v))
+        if abs(e) == HALF:
+            return self.root(v, e > 0) if not v.number else self.root_of_number(v, e > 0, is_literal(base), order)
+        if e < 0 and (e == -1 or v.number):
+            whole = v if e == -1 else self.power(base, -e, order)
+            one = Value(Text("1"), number=True)
+            return self.quotient(one, whole, is_literal(base), order)._replace(kept=None)
+        return self.joined([v], lambda parts: power(parts[0], number(e)), order)._replace(kept=None)
+
+    def root_of_number(self, v: Value, positive: bool, known: bool, order: Sequence[str]) -> Value:
+        """The square root of a number stays one, so that it does not decide the dtype of what it meets."""
+        root = Value(call("math.sqrt", v.text), number=True)
+        return root if positive else self.quotient(Value(Text("1"), number=True), root, known, order)
+
+    # ---- reductions ------------------------------------------------------------------------------------------------
+
+    def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
+        scatter = Scatter.of(tree)
+        if scatter is not None and (scattered := self.scattered(scatter, order)) is not None:
+            return scattered
+        contraction = Contraction.of(tree)
+        if contraction is not None:
+            return self.contraction(contraction, tree, order)
+        body = self.value(tree.body, star_first(natural_order(tree.body, order), self.star))
+        absent = [i for i in tree.index if i not in body.axes]
+        if absent:
+            return self.repeated(tree, body, absent, order)
+        rest = tuple(a for a in body.axes if a not in tree.index)
+        where = positions(tree.index, body.axes, self.star)
+        axis = str(where[0]) if len(where) == 1 else f"({', '.join(map(str, where))})"
+        if not rest:
+            return Value(self.reduced(tree.kind, body, None, False))
+        layout = tuple(None if a in tree.index else a for a in body.axes)
+        kept = Kept(self.reduced(tree.kind, body, axis, True), layout)
+        return Value(self.reduced(tree.kind, body, axis, False), rest, kept)
+
+    def scattered(self, scatter: Scatter, order: Sequence[str]) -> Value | None:
+        """A scatter-add over the target and the other axes of the rows; None where the rows do not vary with their labels."""
+        labels = tuple(map(str, scatter.labels.index))
+        first = (*labels, *(i for i in natural_order(scatter.body, order) if i not in labels))
+        rows = self.value(scatter.body, first)
+        rest = tuple(i for i in first if i in rows.axes and i not in labels)
+        if not set(labels) <= set(rows.axes):
+            return None
+        ordered = self.ordered(rows, (*labels, *rest)).text
+        return Value(self.scatter_add(scatter, rest, ordered), (scatter.target, *rest))
+
+    def repeated(self, tree: st.Reduce, body: Value, absent: list[str], order: Sequence[str]) -> Value:
+        """A reduction over axes on which the body does not depend."""
+        inside = tuple(i for i in tree.index if i not in absent)
+        if tree.kind == "sum":
+            lengths: list[st.Tree] = [st.Size(st.axis_of(i)) for i in absent]
+            return self.value(st.Mul((st.Reduce("sum", inside, tree.body) if inside else tree.body, *lengths)), order)
+        wide = (*absent, *body.axes)
+        spread = Value(self.full(body, wide) if body.number else Text(self.spread(self.fit(body, wide), wide)), wide)
+        where = positions(tree.index, wide, self.star)
+        rest = tuple(i for i in body.axes if i not in inside)
+        return Value(self.reduced(tree.kind, spread, f"({', '.join(map(str, where))},)" if rest else None, False), rest)

@@ -1,0 +1,172 @@
+"""What Python is told about the C functions of an op: the text of ``generated/native/OP.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.backends.native.layout import axes_of, programs
+from codegen.backends.native.schedule import schedule
+from codegen.backends.native.step import RATE
+from codegen.escape import docstring
+from codegen.program import Kernel, Program
+from codegen.source import Code, code, equations
+from derive import syntax as st
+from derive.language.axes import equal_axes
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One function: the lines of its description, each ``keyword=value``."""
+
+    name: str
+    fields: tuple[Code, ...]
+
+
+@dataclass(frozen=True)
+class BindingsFile:
+    """What the template of ``OP.py`` is given. ``composed`` are the NumPy forms of what the NumPy backend has in parts."""
+
+    op: str
+    title: str
+    command: str
+    equations: tuple[str, ...]
+    source: str
+    bindings: tuple[Binding, ...]
+    composed: tuple[Composed, ...]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A Python function that serves where there is no compiler."""
+
+    name: str
+    signature: Code
+    lines: tuple[Code, ...]
+
+
+def bindings(kernel: Kernel, command: str) -> BindingsFile:
+    """The description of the native functions of one op."""
+    op = kernel.op
+    forward, backward, both, *steps = programs(kernel)
+    return BindingsFile(
+        op=op.name,
+        title=op.title or f"The op {op.name}.",
+        command=command,
+        equations=equations(op),
+        source=op.source,
+        bindings=(
+            _binding(kernel, forward, len(op.outputs), saved=tuple(t.name for t in kernel.saved)),
+            _binding(kernel, backward, len(backward.results)),
+            _binding(kernel, both, len(both.results), composed=True),
+            *(_binding(kernel, step, len(step.results), composed=True) for step in steps),
+        ),
+        composed=(_together(kernel, both), *(_step(kernel, step) for step in steps)),
+    )
+
+
+def _binding(
+    kernel: Kernel, program: Program, outputs: int, saved: tuple[str, ...] | None = None, composed: bool = False
+) -> Binding:
+    op, root = kernel.op, equal_axes(kernel.op)
+    axes = axes_of(op, program)
+    index = {s.name: s.index for s in program.statements}
+    results = tuple(dict.fromkeys(program.results))
+    labels = {a.name: a.labels for a in program.arguments if a.labels}
+    scalars = [a.name for a in program.arguments if a.role == "upstream" and not a.axes] if composed else []
+    used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
+    same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
+    over = [(r, a) for r, a in schedule(program).overwritable if r in results]
+    fallback = f"_{program.name}" if composed else f"numpy.{program.name}"
+    fields = [
+        f'source="{op.name}"',
+        f"axes={_tuple(axes)}",
+        *([f"stars={_tuple(tuple(sorted(op.stars)))}"] if op.stars else []),
+        f"arguments={_pairs([(a.name, ' '.join(a.axes)) for a in program.arguments])}",
+        *([f"labels={_dict(labels)}"] if labels else []),
+        *([f"optional={{{', '.join(f'{chr(34)}{s}{chr(34)}: 1.0' for s in scalars)}}}"] if scalars else []),
+        *([f"constants=({' '.join(_constant(c) + ',' for c in program.constants)})"] if program.constants else []),
+        f"results={_pairs([(r, ' '.join(index[r])) for r in results])}",
+        f"outputs={outputs}",
+        *([f"saved={_tuple(saved)}"] if saved is not None else []),
+        *([f"out_from={len(op.outputs)}"] if composed else []),
+        *([f"same={_dict(same)}"] if same else []),
+        *([f"over={_pairs(over)}"] if over else []),
+        f"fallback={fallback}",
+        f'doc="""{docstring(_doc(op, program, saved))}"""',
+    ]
+    return Binding(program.name, code(fields))
+
+
+def _constant(c: st.Constant) -> str:
+    return f'("{c.name}", {float(c.default) if c.default else None})'
+
+
+def _tuple(names: tuple[str, ...]) -> str:
+    return f"({', '.join(f'{chr(34)}{n}{chr(34)}' for n in names)}{',' * (len(names) == 1)})"
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> str:
+    return f"({', '.join(f'({chr(34)}{a}{chr(34)}, {chr(34)}{b}{chr(34)})' for a, b in pairs)}{',' * (len(pairs) == 1)})"
+
+
+def _dict(pairs: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{k}": "{v}"' for k, v in pairs.items()) + "}"
+
+
+def _doc(op: st.Op, program: Program, saved: tuple[str, ...] | None) -> str:
+    kind = program.name.removeprefix(f"{op.name}_").replace("_", " and ").capitalize()
+    shapes = ", ".join(_shape(op, a.name, a.axes) for a in program.arguments)
+    listed = dict.fromkeys(program.results)
+    if saved is None:
+        returns = ", ".join(listed)
+    else:
+        outputs = ", ".join(t.name for t in op.outputs)
+        returns = f"{outputs}, and the tuple of what the backward needs: ({', '.join(saved)}{',' * (len(saved) == 1)})"
+    return f"{kind} of {op.name}.\n\nShapes: {shapes}.\nReturns {returns}.\n"
+
+
+def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
+    return f"{name}[{', '.join(f'*{a}' if a in op.stars else a for a in axes)}]" if axes else f"{name} scalar"
+
+
+# ---- in NumPy, where there is no compiler --------------------------------------------------------------------------------
+
+
+def _signature(program: Program) -> Code:
+    """The parameters; the gradient of a loss is 1 unless it is given, if everything after it has a default too."""
+    parts: list[str] = []
+    defaulted = True
+    constants = [(c.name, c.default) for c in program.constants]
+    scalars = [(a.name, "1.0" if a.role == "upstream" and not a.axes else None) for a in program.arguments]
+    for name, default in reversed([*scalars, *constants]):
+        defaulted = defaulted and bool(default)
+        parts.append(f"{name}={default}" if defaulted else name)
+    return Code(", ".join(reversed(parts)))
+
+
+def _together(kernel: Kernel, both: Program) -> Composed:
+    op, forward, backward = kernel.op, kernel.forward, kernel.backward
+    outputs = ", ".join(t.name for t in op.outputs)
+    saved = [t.name for t in kernel.saved]
+    unpacked = f"({', '.join(saved)}{',' * (len(saved) == 1)})" if saved else "_"
+    head = outputs if len(op.outputs) == 1 else f"({outputs})"
+    call = ", ".join([*(a.name for a in forward.arguments), *(c.name for c in forward.constants)])
+    back = ", ".join([*(a.name for a in backward.arguments), *(c.name for c in backward.constants)])
+    star = "*" if len(backward.results) > 1 else ""
+    lines = (
+        f"{head}, {unpacked} = numpy.{forward.name}({call})",
+        f"return {outputs}, {star}numpy.{backward.name}({back})",
+    )
+    return Composed(both.name, _signature(both), code(lines))
+
+
+def _step(kernel: Kernel, step: Program) -> Composed:
+    op = kernel.op
+    inputs = ", ".join(t.name for t in op.inputs)
+    constants = "".join(f", {c.name}={c.name}" for c in step.constants if c.name != RATE)
+    parameters = ", ".join(t.name for t in op.differentiable)
+    lines = (
+        f"{op.outputs[0].name}, *gradients = _{op.name}_forward_backward({inputs}{constants})",
+        f"return {op.outputs[0].name}, *(p - {RATE} * dp for p, dp in zip(({parameters}), gradients, strict=True))",
+    )
+    return Composed(step.name, _signature(step), code(lines))

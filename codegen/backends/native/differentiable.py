@@ -1,0 +1,136 @@
+"""The differentiable torch op around native kernels: the text of ``generated/native/torch/OP.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from codegen.differentiable import differentiable
+from codegen.program import Argument, Kernel, Program
+from codegen.render import render
+from codegen.source import Code, DifferentiableSource, equations
+from derive import syntax as st
+from derive.language.axes import equal_axes
+
+RUNTIME = "native/torch/_native.py"
+
+
+@dataclass(frozen=True)
+class OperatorSource:
+    """An opaque op of torch: its schema, its arguments and results, and the tuple of the shapes of these as an expression."""
+
+    schema: str
+    arguments: Code
+    results: Code
+    shapes: Code
+
+
+@dataclass(frozen=True)
+class TorchFile:
+    """What the template of ``torch/OP.py`` is given. ``served`` are the arguments that decide whether native kernels serve."""
+
+    title: str
+    command: str
+    equations: tuple[str, ...]
+    source: str
+    differentiable: DifferentiableSource
+    forward: OperatorSource
+    backward: OperatorSource
+    served: Code
+
+
+def torch_files(kernel: Kernel, command: str) -> dict[str, str]:
+    """``torch/OP.py`` and the runtime that it shares with all others, not yet formatted."""
+    source = torch_file(kernel, command)
+    data = {f.name: getattr(source, f.name) for f in fields(source)}
+    return {
+        f"native/torch/{kernel.op.name}.py": render("native/torch/op.py.j2", **data),
+        RUNTIME: render(f"{RUNTIME}.j2"),
+    }
+
+
+def torch_package(ops: Iterable[str], command: str) -> dict[str, str]:
+    """The ``__init__.py`` beside them."""
+    return {"native/torch/__init__.py": render("native/torch/__init__.py.j2", ops=tuple(ops), command=command)}
+
+
+def torch_file(kernel: Kernel, command: str) -> TorchFile:
+    """The parts of the file of one op; ``command`` is what regenerates it."""
+    op = kernel.op
+    outputs = [t.name for t in op.outputs]
+    saved = [t.name for t in kernel.saved if t.name not in outputs]
+    return TorchFile(
+        title=op.title or f"The op {op.name}.",
+        command=command,
+        equations=equations(op),
+        source=op.source,
+        differentiable=differentiable(kernel),
+        forward=_operator(op, kernel.forward, [*outputs, *saved]),
+        backward=_operator(op, kernel.backward, kernel.backward.results),
+        served=_served(op),
+    )
+
+
+def _operator(op: st.Op, program: Program, results: Iterable[str]) -> OperatorSource:
+    tensors, constants = [a.name for a in program.arguments], [c.name for c in program.constants]
+    index = {s.name: s.index for s in program.statements}
+    results = list(results)
+    parameters = [*(f"Tensor {n}" for n in tensors), *(f"float {n}" for n in constants)]
+    returned = ", ".join(f"Tensor {r}" for r in results)
+    shapes = [_shape(op, program.arguments, index[r]) for r in results]
+    return OperatorSource(
+        schema=f"{program.name}({', '.join(parameters)}) -> " + (f"({returned})" if len(results) > 1 else "Tensor"),
+        arguments=Code(", ".join([*tensors, *constants])),
+        results=Code(", ".join(results)),
+        shapes=Code(f"({', '.join(shapes)}{',' * (len(shapes) == 1)})"),
+    )
+
+
+def _shape(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> str:
+    """The shape of a result as an expression: that of an argument with the same axes, or else put together from runs."""
+    runs = []
+    while index:
+        run, width = _longest(op, arguments, index)
+        runs.append(run)
+        index = index[width:]
+    if len(runs) == 1 and runs[0].startswith("*"):
+        return runs[0][1:]
+    return f"({', '.join(runs)}{',' * (len(runs) == 1)})"
+
+
+def _longest(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> tuple[str, int]:
+    """The most leading axes that an argument has in one run, as elements of a tuple, and how many they are."""
+    root = equal_axes(op)
+    wanted = [root.get(i, i) for i in index]
+    for width in reversed(range(1, len(index) + 1)):
+        # First those without other axes, for the whole shape of an argument reads best.
+        for a in sorted(arguments, key=lambda a: len(a.axes) != width):
+            axes = [root.get(x, x) for x in a.axes]
+            for k in range(len(axes) - width + 1):
+                if axes[k : k + width] == wanted[:width]:
+                    return _run(op, a, k, width), width
+    raise AssertionError(f"no argument has the axis {index[0]}")
+
+
+def _run(op: st.Op, a: Argument, k: int, width: int) -> str:
+    """``width`` axes of an argument from number ``k`` on, as elements of a tuple."""
+    stop = k + width
+    if width == 1 and len(a.axes) > 1 and a.axes[k] not in op.stars:
+        return f"{a.name}.shape[{_position(op, a.axes, k)}]"
+    start = _position(op, a.axes, k) if k else ""
+    end = _position(op, a.axes, stop) if stop < len(a.axes) else ""
+    return f"*{a.name}.shape" + (f"[{start}:{end}]" if start or end else "")
+
+
+def _position(op: st.Op, axes: tuple[str, ...], k: int) -> str:
+    """Where axis number ``k`` begins in a shape, counted from the end behind a star."""
+    return str(k - len(axes) if any(a in op.stars for a in axes[:k]) else k)
+
+
+def _served(op: st.Op) -> Code:
+    """The arguments of the question whether the native kernels serve."""
+    floating = [t.name for t in op.inputs if not t.labels]
+    labels = [t.name for t in op.inputs if t.labels]
+    constants = [c.name for c in op.constants]
+    keywords = [f"{k}=({', '.join(v)}{',' * (len(v) == 1)})" for k, v in (("labels", labels), ("constants", constants)) if v]
+    return Code(", ".join([*floating, *keywords]))

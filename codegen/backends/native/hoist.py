@@ -1,0 +1,67 @@
+"""Loop-invariant parts that still have the inner axis: computed once into a row instead of once in every row.
+
+``gamma[d]*rstd[d]`` in a loop over ``n`` and ``d`` does not depend on ``n``. What lacks the inner axis needs no row: it is a
+variable outside the inner loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from codegen.backends.native.flat import Flat, operations
+from derive import syntax as st
+
+
+def hoist(flats: tuple[Flat, ...], taken: Iterable[str] = ()) -> tuple[Flat, ...]:
+    """The statements with such parts as statements of their own before them, under names that are not taken."""
+    out: list[Flat] = []
+    known: dict[st.Tree, str] = {}
+    taken = set(taken) | {f.name for f in flats}
+    for f in flats:
+        if len(f.loops) < 2 or f.opaque or f.kind == "point":
+            out.append(f)
+            continue
+
+        def lift(part: st.Tree, f: Flat = f) -> st.Tree:
+            index = tuple(i for i in f.loops if i in st.free_indices(part))
+            if part not in known:
+                known[part] = _fresh(part, taken)
+                out.append(Flat(known[part], index, "map", part, "temporary", (), index, f.equation, kept=True))
+            return st.Read(known[part], index)
+
+        body = _hoisted(f.body, f.loops, lift)
+        out.append(replace(f, body=body))
+    return tuple(out)
+
+
+def _hoisted(tree: st.Tree, loops: tuple[str, ...], lift: Callable[[st.Tree], st.Tree]) -> st.Tree:
+    if isinstance(tree, st.Neg):
+        return st.Neg(_hoisted(tree.arg, loops, lift))
+    if _invariant(tree, loops) and not isinstance(tree, st.Compare | st.Match):  # a condition is no number, its sides are
+        return lift(tree) if operations(tree) else tree
+    if isinstance(tree, st.Mul | st.Add):
+        rows = [a for a in tree.args if _invariant(a, loops) or not st.free_indices(a)]
+        part = type(tree)(tuple(rows)) if len(rows) > 1 else None
+        if part is not None and _invariant(part, loops):
+            rest = tuple(_hoisted(a, loops, lift) for a in tree.args if a not in rows)
+            return type(tree)((lift(part), *rest))
+    return st.rebuild(tree, lambda child: _hoisted(child, loops, lift))
+
+
+def _invariant(tree: st.Tree, loops: tuple[str, ...]) -> bool:
+    """Whether a part has the inner axis but not all the outer ones."""
+    free = set(st.free_indices(tree))
+    return loops[-1] in free and free < set(loops)
+
+
+def _fresh(tree: st.Tree, taken: set[str]) -> str:
+    """``gamma_rstd`` for ``gamma*rstd``; a single name is marked as scaled, and what compares indices is an indicator."""
+    names = list(dict.fromkeys(st.reads(tree)))[:3]
+    base = "_".join(names) if len(names) > 1 else f"{names[0]}_scaled" if names else "indicator"
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}{count}"
+    taken.add(name)
+    return name

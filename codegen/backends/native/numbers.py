@@ -1,0 +1,163 @@
+"""C's spelling of numbers: what reads no tensor, in double precision and rounded once.
+
+A rational number is computed here, exactly, and spelled as the double next to it. What depends on a length, a constant of
+the op or a function is an expression of doubles: a bare integer stands only beside a double, so that C never divides, adds or
+multiplies two integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from codegen.backends.arrays.axes import ADD, ATOM, COMPARE, MUL, NEG
+from derive import syntax as st
+from derive.errors import OpError
+from derive.language.literals import constant_value
+
+Code = tuple[str, int]
+
+#: Functions of a double: those of the C library, and those that templates/native/doubles defines.
+LIBRARY = {h: h for h in ("exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "expm1", "log1p")}
+LIBRARY |= {"abs": "fabs"}
+DEFINED = ("sign", "maximum", "minimum", "sigmoid", "erfcx")
+#: Integers that are doubles exactly, and those that an ``int`` of C holds.
+EXACT, SMALL = 2**53, 2**31
+
+
+def folded(tree: st.Tree) -> st.Tree:
+    """A rational number in place of an expression whose value is one."""
+    value = None if isinstance(tree, st.Num) else constant_value(tree)
+    return tree if value is None else st.Num(value)
+
+
+def is_bare(tree: st.Tree) -> bool:
+    """Whether a number is spelled as an integer of C."""
+    return isinstance(tree, st.Num) and tree.value.denominator == 1 and abs(tree.value) < SMALL
+
+
+def unsigned(text: str) -> str:
+    """The text in brackets if it begins with a minus sign: two of them in a row are another operator in C."""
+    return f"({text})" if text.startswith("-") else text
+
+
+def out_of_range(value: Fraction) -> bool:
+    """Whether a number is no double but its inverse is one."""
+    return value != 0 and _nearest(value) is None and bool(_nearest(1 / value))
+
+
+def _nearest(value: Fraction) -> float | None:
+    """The double next to a number; None where it is beyond all."""
+    try:
+        return value.numerator / value.denominator
+    except OverflowError:
+        return None
+
+
+def literal(value: Fraction) -> Code:
+    """A rational number as a double, rounded correctly; an integer that is an ``int`` as that."""
+    level = ATOM if value >= 0 else NEG
+    if value.denominator == 1 and abs(value) < SMALL:
+        return str(value.numerator), level
+    nearest = _nearest(value)
+    if nearest is None:
+        return ("INFINITY", ATOM) if value > 0 else ("-INFINITY", NEG)
+    if Fraction(repr(nearest)) != value and abs(value.numerator) < EXACT and value.denominator < SMALL:
+        return f"{value.numerator}.0 / {value.denominator}", MUL
+    return repr(nearest), level
+
+
+class CNumbers:
+    """Spells expressions of numbers, lengths of axes and constants of the op.
+
+    ``length`` spells the length of an axis, ``constant`` a constant; ``functions`` collects those that the source must define.
+    """
+
+    def __init__(self, op: str, length: Callable[[str], str], constant: Callable[[st.Read], str]):
+        self.op, self.length, self.constant = op, length, constant
+        self.functions: dict[str, None] = {}
+
+    def at(self, tree: st.Tree, level: int) -> str:
+        """The expression, in brackets where it binds less than ``level``."""
+        text, own = self.code(tree)
+        return text if own >= level else f"({text})"
+
+    def double(self, tree: st.Tree, level: int = 0) -> str:
+        """The same where nothing else makes it a double."""
+        tree = folded(tree)
+        return f"{self.at(tree, NEG)}.0" if is_bare(tree) else self.at(tree, level)
+
+    def code(self, tree: st.Tree) -> Code:
+        """The expression: a double, or a bare integer."""
+        match folded(tree):
+            case st.Num(v):
+                return literal(v)
+            case st.Const("pi"):
+                return "3.141592653589793", ATOM
+            case st.Size(axis):
+                return f"(double){self.length(axis)}", NEG
+            case st.Read() as read:
+                return self.constant(read), ATOM
+            case st.Neg(a):
+                return f"-{unsigned(self.at(a, MUL))}", NEG
+            case st.Add(args):
+                return self.added(args), ADD
+            case st.Mul(args):
+                return self.multiplied(args), MUL
+            case st.Div(a, b):
+                return f"{self.double(a, MUL)} / {self.at(b, NEG)}", MUL
+            case st.Pow(a, e):
+                return self.power(a, e)
+            case st.Call("where", (c, a, b)):
+                return f"({self.condition(c)} ? {self.double(a)} : {self.at(b, 0)})", ATOM
+            case st.Indicator(c):
+                return f"(double)({self.condition(c)})", NEG
+            case st.Call(head, args):
+                return f"{self.function(head)}({', '.join(map(self.double, args))})", ATOM
+        raise OpError(f"{type(tree).__name__} has no spelling in C as a number; add a case to CNumbers.code", op=self.op)
+
+    def added(self, args: tuple[st.Tree, ...]) -> str:
+        out = ""
+        for a, minus in map(_signed, args):
+            # The first two terms are added first, so one of them has to be a double.
+            first = not out and is_bare(a) and is_bare(_signed(args[1])[0])
+            text = unsigned(self.double(a, MUL) if first else self.at(a, MUL))
+            out = f"{out} {'-' if minus else '+'} {text}" if out else f"-{text}" if minus else text
+        return out
+
+    def multiplied(self, args: tuple[st.Tree, ...]) -> str:
+        first, *rest = map(folded, args)
+        left = self.double(first, MUL) if is_bare(first) and is_bare(rest[0]) else self.at(first, MUL)
+        return " * ".join([left, *(self.at(a, NEG) for a in rest)])
+
+    def power(self, a: st.Tree, e: st.Tree) -> Code:
+        e = folded(e)
+        if isinstance(e, st.Num) and abs(e.value) == Fraction(1, 2):
+            root = f"sqrt({self.double(a)})"
+            return (root, ATOM) if e.value > 0 else (f"1 / {root}", MUL)
+        return f"pow({self.double(a)}, {self.double(e)})", ATOM
+
+    def condition(self, tree: st.Tree) -> str:
+        match tree:
+            case st.Compare(rel, a, b):
+                return f"{self.double(a, COMPARE + 1)} {rel} {self.double(b, COMPARE + 1)}"
+        raise OpError(f"{type(tree).__name__} has no spelling in C as a condition of numbers", op=self.op)
+
+    def function(self, head: str) -> str:
+        if head in DEFINED:
+            self.functions[head] = None
+            return f"double_{head}"
+        if head not in LIBRARY:
+            raise OpError(f"'{head}' has no spelling in C; add it to codegen/backends/native/numbers.py", op=self.op)
+        return LIBRARY[head]
+
+
+def _signed(tree: st.Tree) -> tuple[st.Tree, bool]:
+    """A term without its minus sign, and whether it has one."""
+    tree = folded(tree)
+    match tree:
+        case st.Neg(a):
+            return folded(a), True
+        case st.Num(v) if v < 0:
+            return st.Num(-v), True
+    return tree, False

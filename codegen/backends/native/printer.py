@@ -1,0 +1,216 @@
+"""C's spelling of scalar expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from codegen.backends.arrays.axes import ADD, ATOM, COMPARE, MUL, NEG
+from codegen.backends.arrays.numerals import known_number
+from codegen.backends.native.numbers import CNumbers, Code, folded, is_bare, literal, out_of_range, unsigned
+from derive import syntax as st
+from derive.errors import OpError
+
+#: The functions of the language: those inlined from templates/native/functions, and those of the C library.
+INLINED = ("exp", "log", "tanh", "erf", "erfcx", "sinh", "cosh", "sigmoid")
+LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs", "floor": "floor", "expm1": "expm1", "log1p": "log1p"}
+HELPERS = {"finite": "bounded", "sign": "sign", "maximum": "larger", "minimum": "smaller"}
+#: Powers that are products.
+POWERS = {2: "square", 3: "cube", 4: "fourth"}
+#: The normal numbers of either precision: a divisor whose inverse is none of them stays a divisor.
+TINY, HUGE = Fraction(1, 2**126), Fraction(2**127)
+#: The largest number of float32.
+LARGEST = Fraction(2**128 - 2**104)
+#: The integers below are numbers of either precision.
+EXACT = 2**24
+
+
+class CExpressions:
+    """Spells an expression whose reads ``read`` spells; collects the functions and helpers that the source needs.
+
+    ``length`` spells the length of an axis and ``index`` an index as an integer. What reads no tensor is computed in double
+    precision and rounded once.
+    """
+
+    def __init__(self, op: str, read: Callable[[st.Read], str], length: Callable[[str], str], index: Callable[[st.Index], str]):
+        self.op, self.read, self.index = op, read, index
+        #: The names of numbers in double precision: constants, and what depends on them only.
+        self.constants: frozenset[str] = frozenset()
+        self.functions: dict[str, None] = {}
+        self.helpers: dict[str, None] = {}
+        self.numbers = CNumbers(op, length, read)
+        #: The index of the innermost loop, "" outside of it, and the names of values that have an inverse whatever they are:
+        #: dividing by one that does not have the index is multiplying by its inverse.
+        self.inner = ""
+        self.invertible: frozenset[str] = frozenset()
+        #: Whether a quotient is rounded once, at the cost of a division for every element.
+        self.accurate = False
+
+    def show(self, tree: st.Tree) -> str:
+        """The expression as C source that ``real`` may be assigned."""
+        return self.code(tree)[0]
+
+    def code(self, tree: st.Tree) -> Code:
+        tree = self.gathered(folded(tree))
+        if self.is_number(tree):
+            return self.number(tree)
+        if isinstance(tree, st.Mul | st.Div) and (wide := self.wide(tree)):
+            return f"(real)({wide})", NEG
+        match tree:
+            case st.Read():
+                return self.read(tree), ATOM
+            case st.Neg(a):
+                return f"-{unsigned(self.at(a, MUL))}", NEG
+            case st.Add(args):
+                return self.added(args), ADD
+            case st.Mul(args):
+                return " * ".join(self.at(a, MUL if k == 0 else MUL + 1) for k, a in enumerate(args)), MUL
+            case st.Div(a, b):
+                return self.quotient(a, folded(b))
+            case st.Pow(a, st.Num(e)):
+                return self.power(a, e)
+            case st.Call("where", (c, a, b)):
+                return f"({self.condition(c)} ? {self.chosen(a, b)} : {self.show(b)})", ATOM
+            case st.Call(head, args):
+                return f"{self.function(head)}({', '.join(self.show(a) for a in args)})", ATOM
+            case st.Indicator(cond):
+                return f"(real)({self.condition(cond)})", NEG
+        raise OpError(f"{type(tree).__name__} has no spelling in C; add a case to CExpressions.code", op=self.op)
+
+    def condition(self, tree: st.Tree) -> str:
+        match tree:
+            case st.Match(a, b):
+                return f"{self.index(a)} {tree.rel} {self.index(b)}"
+            case st.Compare(rel, a, b) if not self.is_number(tree):
+                return f"{self.at(a, COMPARE + 1)} {rel} {self.at(b, COMPARE + 1)}"
+        return self.numbers.condition(tree)
+
+    def chosen(self, a: st.Tree, b: st.Tree) -> str:
+        """The first of two alternatives, of which one at least is a real."""
+        text = self.show(a)
+        return f"(real){text}" if is_bare(folded(a)) and is_bare(folded(b)) else text
+
+    def at(self, tree: st.Tree, level: int) -> str:
+        text, own = self.code(tree)
+        return text if own >= level else f"({text})"
+
+    def gathered(self, tree: st.Tree) -> st.Tree:
+        """A product or quotient of tensors with its numbers as a single one in front, unless small integers are all it has."""
+        if not isinstance(tree, st.Mul | st.Div) or self.is_number(tree):
+            return tree
+        above, below = self.factors(tree)
+        over, under = ([t for t in part if self.is_number(t)] for part in (above, below))
+        single = len(over) + len(under) < 2 and not any(
+            isinstance(t, st.Num) and out_of_range(t.value) for t in (*over, *under)
+        )
+        if single or all(map(self.exact, (*over, *under))):
+            return tree
+        number = folded(_quotient(over, under))
+        left, right = ([t for t in part if not self.is_number(t)] for part in (above, below))
+        if isinstance(number, st.Num) and out_of_range(number.value):
+            return _quotient(left, [st.Num(1 / number.value), *right])
+        return _quotient([number, *left], right)
+
+    def wide(self, tree: st.Tree) -> str:
+        """A product or quotient in double precision where a number in it is none of float32's normal ones; else nothing.
+
+        In float32 the product of 0 with such a number would be NaN, and others would lose their digits.
+        """
+        above, below = self.factors(tree)
+        over, under = ([t for t in part if self.is_number(t)] for part in (above, below))
+        if not any(v and not TINY <= abs(v) <= LARGEST for v in map(known_number, (*over, *under))):
+            return ""
+        left, right = ([t for t in part if not self.is_number(t)] for part in (above, below))
+        first = [self.numbers.double(t, MUL) for t in over] or ["1.0"]
+        top = " * ".join([*first, *(self.at(t, MUL + 1) for t in left)])
+        return " / ".join([top, *(self.numbers.double(t, MUL + 1) for t in under), *(self.at(t, MUL + 1) for t in right)])
+
+    def exact(self, tree: st.Tree) -> bool:
+        """Whether a number is one of either precision, or is to be divided by as it is."""
+        small = isinstance(tree, st.Num) and is_bare(tree) and abs(tree.value) < EXACT
+        return small or (self.accurate and isinstance(tree, st.Size))
+
+    def factors(self, tree: st.Tree) -> tuple[list[st.Tree], list[st.Tree]]:
+        """The factors of a product or quotient, above and below the line; a sign is the factor -1, a number is a single one."""
+        if self.is_number(tree):
+            return [tree], []
+        match tree:
+            case st.Neg(a):
+                above, below = self.factors(a)
+                return [st.Num(Fraction(-1)), *above], below
+            case st.Mul(args):
+                parts = [self.factors(a) for a in args]
+                return [t for above, _ in parts for t in above], [t for _, below in parts for t in below]
+            case st.Div(a, b):
+                (above, below), (under, over) = self.factors(a), self.factors(b)
+                return [*above, *over], [*below, *under]
+        return [tree], []
+
+    def added(self, args: tuple[st.Tree, ...]) -> str:
+        out = ""
+        count = next((k for k, a in enumerate(args) if not self.is_number(a)), len(args))
+        for a in (st.Add(args[:count]), *args[count:]) if count > 1 else args:
+            negative = isinstance(a, st.Neg)
+            text = unsigned(self.at(a.arg if isinstance(a, st.Neg) else a, MUL))
+            out += (f" - {text}" if out else f"-{text}") if negative else (f" + {text}" if out else text)
+        return out
+
+    def quotient(self, a: st.Tree, b: st.Tree) -> Code:
+        if isinstance(b, st.Num):
+            exact = b.value.numerator & (b.value.numerator - 1) == 0 and b.value and TINY <= abs(1 / b.value) <= HUGE
+            return (f"{self.at(a, MUL)} * {self.number(st.Num(1 / b.value))[0]}", MUL) if exact else self.divided(a, b)
+        if self.is_number(b) and not self.accurate:
+            return f"{self.at(a, MUL)} * (real)(1 / {self.numbers.at(b, NEG)})", MUL
+        invertible = isinstance(b, st.Read) and b.name in self.invertible and self.inner not in st.free_indices(b)
+        if invertible and self.inner in st.free_indices(a) and not self.accurate:
+            return f"{self.at(a, MUL)} * (1 / {self.at(b, NEG)})", MUL
+        return self.divided(a, b)
+
+    def divided(self, a: st.Tree, b: st.Tree) -> Code:
+        return f"{self.at(a, MUL)} / {self.at(b, MUL + 1)}", MUL
+
+    def power(self, a: st.Tree, e: Fraction) -> Code:
+        if e.denominator == 1 and abs(e) in POWERS:
+            self.helpers[POWERS[abs(int(e))]] = None
+            whole = f"{POWERS[abs(int(e))]}({self.show(a)})"
+        elif abs(e) == 1:
+            whole = self.at(a, NEG)
+        elif abs(e) == Fraction(1, 2):
+            whole = f"sqrt({self.show(a)})"
+        else:
+            return f"pow({self.show(a)}, (real){self.numbers.at(st.Num(e), NEG)})", ATOM
+        return (whole, ATOM) if e > 0 else (f"1 / {whole}", MUL)
+
+    def function(self, head: str) -> str:
+        if head in INLINED:
+            self.functions[head] = None
+            return f"real_{head}"
+        if head in HELPERS:
+            self.helpers[HELPERS[head]] = None
+            return HELPERS[head]
+        if head not in LIBRARY:
+            raise OpError(f"'{head}' has no spelling in C; add it to codegen/backends/native/printer.py", op=self.op)
+        return LIBRARY[head]
+
+    # ---- numbers, lengths and constants ------------------------------------------------------------------------------
+
+    def is_number(self, tree: st.Tree) -> bool:
+        """Whether an expression reads no tensor."""
+        inside = [n for n in st.walk(tree) if isinstance(n, st.Read | st.Match | st.Reduce)]
+        return all(isinstance(n, st.Read) and n.name in self.constants for n in inside)
+
+    def number(self, tree: st.Tree) -> Code:
+        """A number as a ``real``; a small integer needs no cast beside one."""
+        tree = folded(tree)
+        return (
+            literal(tree.value) if is_bare(tree) and isinstance(tree, st.Num) else (f"(real){self.numbers.at(tree, NEG)}", NEG)
+        )
+
+
+def _quotient(above: list[st.Tree], below: list[st.Tree]) -> st.Tree:
+    top, bottom = (_product(part) for part in (above, below))
+    return st.Div(top, bottom) if below else top
+
+
+def _product(factors: list[st.Tree]) -> st.Tree:
+    return factors[0] if len(factors) == 1 else st.Mul(tuple(factors)) if factors else st.Num(Fraction(1))

@@ -1,0 +1,56 @@
+"""A whole training step as one program: forward, backward and a step of gradient descent.
+
+An op whose file sets ``STEP`` gets ``OP_step`` beside its native kernels. Its inputs are the parameters; what it returns are
+the loss and the new parameters, which may be written over the old ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+from fractions import Fraction
+
+from codegen.backends.native.fused import forward_backward
+from codegen.program import Kernel, Program, Statement
+from derive import syntax as st
+from derive.ops import names
+
+#: The constant by which a gradient is multiplied before it is taken away.
+RATE = "rate"
+
+
+def has_step(op: str) -> bool:
+    """Whether an op of the catalogue asks for a training step."""
+    return op in names() and getattr(importlib.import_module(f"derive.ops.{op}"), "STEP", False)
+
+
+def step(kernel: Kernel) -> Program:
+    """The program that takes the inputs of a loss to the loss and the inputs after a step of gradient descent."""
+    both, op = forward_backward(kernel), kernel.op
+    (loss,) = op.outputs
+    one: dict[str, st.Tree] = {f"d{loss.name}": st.Num(Fraction(1))}
+    statements = [_replaced(s, one, loss.name) for s in both.statements]
+    updates = [_update(t) for t in op.differentiable]
+    return Program(
+        name=f"{op.name}_step",
+        arguments=tuple(a for a in both.arguments if a.role == "input"),
+        constants=(st.Constant(RATE, None), *both.constants),
+        statements=(*statements, *updates),
+        results=(loss.name, *(u.name for u in updates)),
+        star=both.star,
+        collapsed=both.collapsed,
+    )
+
+
+def _replaced(s: Statement, one: dict[str, st.Tree], loss: str) -> Statement:
+    """The statement for an upstream gradient of 1; only the loss is a result."""
+
+    def tree(node: st.Tree) -> st.Tree:
+        return one[node.name] if isinstance(node, st.Read) and node.name in one else st.rebuild(node, tree)
+
+    return Statement(s.name, s.index, tree(s.tree), "output" if s.name == loss else "temporary")
+
+
+def _update(t: st.Tensor) -> Statement:
+    new, gradient = st.Read(t.name, t.axes), st.Read(f"d{t.name}", t.axes)
+    tree = st.Add((new, st.Neg(st.Mul((st.Read(RATE), gradient)))))
+    return Statement(f"{t.name}_next", t.axes, tree, "output", over=t.name)

@@ -1,0 +1,252 @@
+"""NumPy's spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import TypeGuard
+
+from codegen.backends.arrays.axes import Text, Value, natural_order
+from codegen.backends.arrays.printer import ArrayPrinter, is_far
+from codegen.backends.arrays.spelling import ATOM, call, item, matmul, method, negated, quotient
+from codegen.program import Program, Statement
+from codegen.recognise.one_hot import OneHot
+from codegen.recognise.scatter import Scatter
+from derive import syntax as st
+
+
+class NumpyPrinter(ArrayPrinter):
+    functions = {
+        "exp": "np.exp",
+        "log": "np.log",
+        "tanh": "np.tanh",
+        "sinh": "np.sinh",
+        "cosh": "np.cosh",
+        "sin": "np.sin",
+        "cos": "np.cos",
+        "atan": "np.arctan",
+        "erf": "_erf",
+        "erfcx": "_erfcx",
+        "expm1": "np.expm1",
+        "log1p": "np.log1p",
+        "finite": "_finite",
+        "floor": "np.floor",
+        "abs": "np.abs",
+        "sign": "np.sign",
+        "where": "np.where",
+    }
+
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
+        super().__init__(program, copies, kernel)
+        #: The names so far whose arrays are the kernel's own: nothing else refers to them.
+        self.owned: set[str] = set()
+
+    def function(self, head: str) -> str:
+        name = super().function(head)
+        if name.startswith("_"):
+            self.helpers[name] = None
+            if name in ("_erf", "_erfcx"):
+                self.helpers["_polynomial"] = None
+        return name
+
+    def picked(self, tree: st.Read, position: int, labels: str) -> Text:
+        # Counted from the end where a leading *s stands for any number of axes.
+        axis = position - len(tree.index) if self.star in tree.index[:position] else position
+        return method(Text(tree.name), "take", labels, f"axis={axis}")
+
+    # ---- reductions and products -----------------------------------------------------------------------------------
+
+    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
+        place = [] if axis is None else [f"axis={axis}"]
+        place += ["keepdims=True"] if keep else []
+        if kind == "sum" and self.program.accurate:  # pairwise where the axis is the last, and already in float64
+            return call("np.add.reduce", body.text, *(place or ["axis=None"]))
+        if kind in ("sum", "mean"):
+            self.helpers |= {f"_{kind}": None, "_total": None}
+            return call(f"_{kind}", body.text, *place)
+        return method(body.text, kind, *place, f"initial={'-' if kind == 'max' else ''}np.inf")
+
+    def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
+        return self.dot(tree, order) or super().reduction(tree, order)
+
+    def dot(self, tree: st.Reduce, order: Sequence[str]) -> Value | None:
+        """A sum or mean over the last axis of a product of two arrays of one shape, without an array for the product."""
+        pair = None if self.program.accurate else _pair(tree.body)
+        if pair is None or tree.kind not in ("sum", "mean") or len(tree.index) != 1:
+            return None
+        a, b = (self.value(t, natural_order(tree.body, order)) for t in pair)
+        if a.axes != b.axes or a.axes[-1:] != tree.index:
+            return None
+        self.helpers["_dot"] = None
+        found, rest = call("_dot", a.text, b.text), a.axes[:-1]
+        if tree.kind == "mean":
+            return Value(quotient(found, Text(self.length(tree.index[0]))), rest)
+        return Value(found, rest)
+
+    def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
+        """A matrix product of the operands as matrices, where the summed axes lie side by side; else a tensordot."""
+        shared = tuple(i for i in a.axes if i in summed)
+        rows, columns = ([i for i in v.axes if i not in summed] for v in (a, b))
+        left = self.as_matrix(a, tuple(rows), shared)
+        right = self.as_matrix(b, shared, tuple(columns))
+        if left is None or right is None:
+            return super().tensor_product(a, b, summed)
+        out, found = (*rows, *columns), matmul(left, right)
+        if len(rows) <= 1 and len(columns) <= 1:
+            return Value(found, out)
+        return Value(method(found, "reshape", *map(self.length, out)), out)
+
+    def as_matrix(self, v: Value, rows: tuple[str, ...], columns: tuple[str, ...]) -> Text | None:
+        """The value with these axes as those of a matrix or a vector; None if it takes more than a transpose."""
+        if v.axes not in ((*rows, *columns), (*columns, *rows)):
+            return None
+        flip = v.axes != (*rows, *columns)
+        groups = [g for g in ((columns, rows) if flip else (rows, columns)) if g]
+        text = v.text
+        if any(len(g) > 1 for g in groups):
+            text = method(text, "reshape", *(" * ".join(map(self.length, g)) for g in groups))
+        return Text(f"{text.within(ATOM)}.T") if flip else text
+
+    def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
+        self.helpers["_scatter_add"] = None
+        return call("_scatter_add", scatter.labels.name, rows, self.length(scatter.target))
+
+    def zeros(self, index: tuple[str, ...]) -> str:
+        return f"np.zeros({self.shape(index)}, dtype={self.dtype()})"
+
+    def full(self, number: Value, index: tuple[str, ...]) -> Text:
+        return call("np.full", self.shape(index), number.text, f"dtype={self.dtype()}")
+
+    def spread(self, text: Text, index: tuple[str, ...]) -> str:
+        return f"np.broadcast_to({text.code}, {self.shape(index)}).copy()"
+
+    def copied(self, text: Text) -> Text:
+        return method(text, "copy")
+
+    def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
+        if self.star in axes:
+            source = [axes.index(i) - len(axes) for i in want if i != self.star]
+            places = [k - len(source) for k in range(len(source))]
+            return call("np.moveaxis", text, f"({', '.join(map(str, source))})", f"({', '.join(map(str, places))})")
+        if len(axes) == 2:
+            return Text(f"{text.within(ATOM)}.T")
+        return call("np.transpose", text, f"({', '.join(str(axes.index(i)) for i in want)})")
+
+    def swapped(self, text: Text, two: bool) -> Text:
+        return Text(f"{text.within(ATOM)}.T") if two else call("np.swapaxes", text, "-1", "-2")
+
+    def root(self, v: Value, positive: bool) -> Value:
+        root = call("np.sqrt", v.text)
+        return Value(root if positive else quotient(Text("1"), root), v.axes)
+
+    def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
+        return self.called(f"np.{head}", [a, b], order)
+
+    def arange(self, axis: str) -> str:
+        return f"np.arange({self.length(axis)})"
+
+    def as_number(self, text: Text) -> Text:
+        return method(Text(f"({text.code})"), "astype", self.dtype())
+
+    def typed(self, number: Value) -> Text:
+        return call(f"{self.dtype()}.type" if self.like() else "np.float64", number.text)
+
+    def dtype(self) -> str:
+        return f"{self.like()}.dtype" if self.like() else "np.float64"
+
+    def einsum(self, spec: str, *operands: Text) -> Text:
+        return call("np.einsum", f'"{spec}"', *operands, *["optimize=True"] * (len(operands) > 1))
+
+    def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
+        return call("np.tensordot", a, b, f"axes=({where[0]}, {where[1]})")
+
+    # ---- in place --------------------------------------------------------------------------------------------------
+
+    def statement(self, s: Statement) -> list[str]:
+        lines = self.corrected(s) or self.in_place(s) or self.reusing(s) or super().statement(s)
+        if isinstance(s.tree, st.Read):  # another name for the same array, or a view of it
+            self.owned.discard(s.tree.name)
+        elif s.index:
+            self.owned.add(s.name)
+        return lines
+
+    def reusing(self, s: Statement) -> list[str] | None:
+        """The statement with ``out=``, where an operand is an array that nothing needs any more.
+
+        That is a temporary whose last reader this is, or the argument of a function, which then becomes a line of its own.
+        """
+        if isinstance(s.tree, st.Mul) and is_far(s.tree.args):
+            return None
+        if not any(i != self.star for i in s.index):  # without axes NumPy gives scalars, and they cannot be written to
+            return None
+        if isinstance(s.tree, st.Call) and len(s.tree.args) == 1 and self.function(s.tree.head).startswith("np."):
+            (arg,) = s.tree.args
+            inner = self.value(arg, s.index)
+            if self.spent(arg, s):
+                return [f"{s.name} = {self.function(s.tree.head)}({inner.code}, out={inner.code})"]
+            if isinstance(arg, (st.Add, st.Mul, st.Div)) and inner.axes == s.index:
+                return [f"{s.name} = {inner.code}", f"{self.function(s.tree.head)}({s.name}, out={s.name})"]
+            return None
+        operator, operands = _operation(s.tree)
+        taken = next((t for t in operands if self.spent(t, s)), None)
+        if taken is None:
+            return None
+        values = [self.value(t, s.index) for t in operands]
+        if self.union(values, s.index) != s.index:
+            return None
+        codes = [self.fit(v, s.index).code for v in values]
+        return [f"{s.name} = np.{operator}({', '.join(codes)}, out={taken.name})"]
+
+    def spent(self, tree: st.Tree, s: Statement) -> TypeGuard[st.Read]:
+        """Whether a tree is a temporary of the statement's own shape that nothing reads after it."""
+        if not isinstance(tree, st.Read) or tree.index != s.index or tree.name not in self.owned:
+            return False
+        return self.last_reader[tree.name] == s and tree.name not in self.program.results
+
+    @cached_property
+    def last_reader(self) -> dict[str, Statement]:
+        """For each name the last statement that reads it."""
+        return {name: s for s in self.program.statements for name in st.reads(s.tree)}
+
+    def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
+        order = tuple(i for i in s.index if i != hot.target)
+        slots = [self.fit(self.as_index(hot.labels if i == hot.target else i), order).code for i in s.index]
+        entries, change = item(Text(s.name), slots).code, self.fit(amount, order)
+        return [f"{entries} = {negated(change).code}" if hot.replaces else f"{entries} -= {change.code}"]
+
+    def in_place(self, s: Statement) -> list[str] | None:
+        """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, so no second one is needed."""
+        factors = s.tree.args if isinstance(s.tree, st.Mul) else ()
+        sums = [f for f in factors if isinstance(f, st.Add)]
+        if len(sums) != 1 or not s.index or is_far(factors):
+            return None
+        inner = self.value(sums[0], s.index)
+        rest = [f for f in factors if f is not sums[0]]
+        outer = self.value(rest[0] if len(rest) == 1 else st.Mul(tuple(rest)), s.index)
+        if inner.axes != s.index:
+            return None
+        return [f"{s.name} = {inner.code}", f"{s.name} *= {self.fit(outer, s.index).code}"]
+
+
+def _pair(tree: st.Tree) -> tuple[st.Tree, st.Tree] | None:
+    """The two factors of a product or of a square of a name."""
+    if isinstance(tree, st.Mul) and len(tree.args) == 2:
+        return tree.args[0], tree.args[1]
+    if isinstance(tree, st.Pow) and isinstance(tree.base, st.Read) and tree.exp == st.Num(Fraction(2)):
+        return tree.base, tree.base
+    return None
+
+
+def _operation(tree: st.Tree) -> tuple[str, tuple[st.Tree, ...]]:
+    """NumPy's name for an operation on two operands, and those; no operands if it is something else."""
+    match tree:
+        case st.Mul((_, _) as args):
+            return "multiply", args
+        case st.Div(a, b):
+            return "divide", (a, b)
+        case st.Add((a, st.Neg(b))):
+            return "subtract", (a, b)
+        case st.Add((_, _) as args) if not any(isinstance(a, st.Neg) for a in args):
+            return "add", args
+    return "", ()

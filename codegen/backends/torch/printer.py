@@ -1,0 +1,145 @@
+"""torch's spelling: plain differentiable operations, nothing in place, so that a second derivative and vmap go through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen.backends.arrays.axes import Text, Value
+from codegen.backends.arrays.printer import ArrayPrinter
+from codegen.backends.arrays.spelling import ATOM, call, item, method, negated, total
+from codegen.program import Statement
+from codegen.recognise.contraction import Contraction
+from codegen.recognise.one_hot import OneHot
+from codegen.recognise.scatter import Scatter
+from derive import syntax as st
+
+
+class TorchPrinter(ArrayPrinter):
+    functions = {
+        "exp": "torch.exp",
+        "log": "torch.log",
+        "tanh": "torch.tanh",
+        "sinh": "torch.sinh",
+        "cosh": "torch.cosh",
+        "sin": "torch.sin",
+        "cos": "torch.cos",
+        "atan": "torch.atan",
+        "erf": "torch.erf",
+        "erfcx": "_erfcx",
+        "expm1": "torch.expm1",
+        "log1p": "torch.log1p",
+        "finite": "_finite",
+        "floor": "torch.floor",
+        "abs": "torch.abs",
+        "sign": "torch.sign",
+        "where": "torch.where",
+    }
+
+    def function(self, head: str) -> str:
+        name = super().function(head)
+        if name.startswith("_"):
+            self.helpers[name] = None
+        return name
+
+    def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
+        place = [] if axis is None else [f"dim={axis}"]
+        place += ["keepdim=True"] if keep else []
+        if kind in ("sum", "mean"):
+            return method(body.text, kind, *place)
+        self.helpers[f"_{kind}"] = None
+        return call(f"_{kind}", body.text, *place)
+
+    def picked(self, tree: st.Read, position: int, labels: str) -> Text:
+        slots = ["..." if i == self.star else ":" for i in tree.index[:position]]
+        return item(Text(tree.name), [*slots, labels])
+
+    def statement(self, s: Statement) -> list[str]:
+        return self.corrected(s) or super().statement(s)
+
+    def apart(self, s: Statement) -> str:
+        """What is called on a statement's tensor so that it can be written into; "" where it can be as it is.
+
+        What repeats its elements is copied. A transpose and a product of matrices end in a view of what they computed.
+        """
+        value = self.value(s.tree, s.index)
+        if not value.number and set(s.index) - set(value.axes):
+            return ".clone()"
+        contraction = isinstance(s.tree, st.Reduce) and Contraction.of(s.tree) is not None
+        view = value.axes not in ((), s.index) or contraction
+        return ".detach()" if view and s.name not in self.copies else ""
+
+    def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
+        position = s.index.index(hot.target)
+        shape = ", ".join("1" if i == hot.target else self.length(i) for i in s.index)
+        column = ["None" if i == hot.target else ":" for i in s.index]
+        less = self.fit(amount._replace(text=negated(amount.text), kept=None), s.index)
+        spread = method(less, "reshape" if amount.axes else "expand", shape)
+        change = "scatter" if hot.replaces else "scatter_add"
+        rows = method(item(Text(hot.labels.name), column), "long")
+        return [f"{s.name} = {method(Text(s.name), change, str(position), rows, spread).code}"]
+
+    def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
+        labels = scatter.labels.name
+        if len(scatter.labels.index) > 1:
+            count = " * ".join(self.length(str(i)) for i in scatter.labels.index)
+            labels, rows = f"{labels}.reshape(-1)", method(rows, "reshape", count, *map(self.length, rest))
+        return method(Text(self.zeros((scatter.target, *rest))), "index_add", "0", labels, rows)
+
+    def zeros(self, index: tuple[str, ...]) -> str:
+        return f"{self.like()}.new_zeros({self.shape(index)})"
+
+    def full(self, number: Value, index: tuple[str, ...]) -> Text:
+        """An array of the one number; what may be beyond float32 is added to 0, which makes it inf where new_full raises."""
+        if number.far:
+            return total([(False, Text(self.zeros(index))), (False, number.text)])
+        return call(f"{self.like()}.new_full", self.shape(index), number.text)
+
+    def spread(self, text: Text, index: tuple[str, ...]) -> str:
+        return method(text, "expand", *([self.shape(index)] if index == (self.star,) else self.dimensions(index))).code
+
+    def copied(self, text: Text) -> Text:
+        return method(text, "clone")
+
+    def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
+        if self.star in axes:
+            source = [axes.index(i) - len(axes) for i in want if i != self.star]
+            places = [k - len(source) for k in range(len(source))]
+            return method(text, "movedim", f"({', '.join(map(str, source))})", f"({', '.join(map(str, places))})")
+        if len(axes) == 2:
+            return Text(f"{text.within(ATOM)}.T")
+        return method(text, "permute", *(str(axes.index(i)) for i in want))
+
+    def swapped(self, text: Text, two: bool) -> Text:
+        return Text(f"{text.within(ATOM)}.{'T' if two else 'mT'}")
+
+    def root(self, v: Value, positive: bool) -> Value:
+        return Value(call(f"torch.{'sqrt' if positive else 'rsqrt'}", v.text), v.axes)
+
+    def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
+        """The larger or smaller of two; a tie gives each of them half of the gradient, which torch's ``clamp`` does not."""
+        array, other = sorted((a, b), key=lambda v: v.number)
+        if other.far:
+            other = Value(self.typed(other))
+        if not other.number:
+            return self.called(f"torch.{head}", [array, other], order)
+        self.helpers[f"_{head}"] = None
+        return self.called(f"_{head}", [array, other], order)
+
+    def chosen(self, condition: Value, branches: list[Value], order: Sequence[str]) -> Value:
+        """A choice; torch takes no number beyond float32 for a branch."""
+        return super().chosen(condition, [Value(self.typed(v)) if v.far else v for v in branches], order)
+
+    def arange(self, axis: str) -> str:
+        return f"torch.arange({self.length(axis)}, device={self.like()}.device)"
+
+    def as_number(self, text: Text) -> Text:
+        return method(Text(f"({text.code})"), "to", f"{self.like()}.dtype")
+
+    def typed(self, number: Value) -> Text:
+        return self.full(number, ()) if self.like() else call("torch.tensor", number.text)
+
+    def einsum(self, spec: str, *operands: Text) -> Text:
+        return call("torch.einsum", f'"{spec}"', *operands)
+
+    def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
+        return call("torch.tensordot", a, b, f"dims=({where[0]}, {where[1]})")

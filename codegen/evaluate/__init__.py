@@ -1,0 +1,1 @@
+"""Trees evaluated over arrays, in arithmetic of any kind."""

@@ -1,0 +1,221 @@
+"""The kinds of arrays in which expressions are evaluated: NumPy's floats, and mpmath's numbers of any precision.
+
+Torch's are in :mod:`codegen.verify.reference`, which alone imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cache
+from typing import Any, Protocol
+
+import mpmath
+import numpy as np
+
+from derive.functions.special import scaled_erfc
+
+__all__ = ["Arithmetic", "Mpmath", "Numpy", "nearest"]
+
+Function = Callable[..., Any]
+
+
+class Arithmetic(Protocol):
+    """What an evaluation needs of its arrays beyond ``reshape`` and indexing."""
+
+    functions: dict[str, Function]
+    relations: dict[str, Function]
+    reductions: dict[str, Function]
+
+    def number(self, value: Fraction | float) -> Any: ...
+    def pi(self) -> Any: ...
+    def truth(self, value: Any) -> Any: ...
+    def arange(self, length: int) -> Any: ...
+    def permute(self, value: Any, order: Sequence[int]) -> Any: ...
+    def expand(self, value: Any, shape: Sequence[int]) -> Any: ...
+    def divide(self, a: Any, b: Any) -> Any: ...
+    def power(self, base: Any, exponent: Fraction) -> Any: ...
+    def array(self, value: Any) -> Any: ...
+
+
+class _Arrays:
+    """What arrays of floats and arrays of objects share."""
+
+    relations: dict[str, Function] = {
+        "<": np.less,
+        "<=": np.less_equal,
+        ">": np.greater,
+        ">=": np.greater_equal,
+        "==": np.equal,
+        "!=": np.not_equal,
+    }
+    reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min}
+
+    def arange(self, length: int) -> Any:
+        return np.arange(length)
+
+    def permute(self, value: Any, order: Sequence[int]) -> Any:
+        return np.transpose(value, order)
+
+    def expand(self, value: Any, shape: Sequence[int]) -> Any:
+        return np.broadcast_to(value, shape)
+
+    def array(self, value: Any) -> Any:
+        """An array of what may be the single number that NumPy makes of an array without axes."""
+        return value if isinstance(value, np.ndarray) else _scalar(value)
+
+
+class Numpy(_Arrays):
+    """Arrays of one floating-point dtype."""
+
+    functions: dict[str, Function] = {
+        "exp": np.exp,
+        "log": np.log,
+        "tanh": np.tanh,
+        "sinh": np.sinh,
+        "cosh": np.cosh,
+        "sin": np.sin,
+        "cos": np.cos,
+        "atan": np.arctan,
+        "erf": lambda x: np.vectorize(math.erf, otypes=[float])(x).astype(np.asarray(x).dtype),
+        "erfcx": lambda x: np.vectorize(_erfcx, otypes=[float])(x).astype(np.asarray(x).dtype),
+        "expm1": np.expm1,
+        "log1p": np.log1p,
+        "floor": np.floor,
+        "finite": lambda x: np.nan_to_num(x, nan=np.nan, posinf=0, neginf=0),
+        "abs": np.abs,
+        "sign": np.sign,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
+        "where": np.where,
+    }
+
+    def __init__(self, dtype: Any = np.float64):
+        self.dtype = np.dtype(dtype)
+
+    def number(self, value: Fraction | float) -> Any:
+        return np.asarray(nearest(value), dtype=self.dtype)
+
+    def pi(self) -> Any:
+        return self.number(math.pi)
+
+    def truth(self, value: Any) -> Any:
+        return np.asarray(value).astype(self.dtype)
+
+    def divide(self, a: Any, b: Any) -> Any:
+        return np.divide(a, b)
+
+    def power(self, base: Any, exponent: Fraction) -> Any:
+        if exponent == Fraction(1, 2):
+            return np.sqrt(base)
+        return base ** (int(exponent) if exponent.denominator == 1 else float(exponent))
+
+
+def _passing_nan(choose: Function) -> Any:
+    """``max`` or ``min`` of two arrays of objects; NaN where either is, which Python's own pass over."""
+    return np.frompyfunc(lambda a, b: a if a != a else b if b != b else choose(a, b), 2, 1)
+
+
+def _over_axes(choose: Function) -> Function:
+    """The same over axes of one array."""
+
+    def reduced(value: Any, axis: Sequence[int]) -> Any:
+        for k in sorted(axis, reverse=True):
+            value = _passing_nan(choose).reduce(value, axis=k)
+        return value
+
+    return reduced
+
+
+class Mpmath(_Arrays):
+    """Arrays of mpmath's numbers. What is undefined, such as ``0/0`` or the logarithm of a negative number, is nan."""
+
+    reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": _over_axes(max), "min": _over_axes(min)}
+
+    def __init__(self, digits: int = 50):
+        self.context = _context(digits)
+        self.functions = _functions(digits)
+        self._divide = np.frompyfunc(self._quotient, 2, 1)
+
+    def number(self, value: Fraction | float) -> Any:
+        exact = Fraction(value)
+        return _scalar(self.context.mpf(exact.numerator) / exact.denominator)
+
+    def exact(self, values: Any) -> Any:
+        """An array of floats as the numbers that they are."""
+        return self.array(np.frompyfunc(lambda v: self.context.mpf(float(v)), 1, 1)(values))
+
+    def pi(self) -> Any:
+        return _scalar(+self.context.pi)
+
+    def truth(self, value: Any) -> Any:
+        return np.where(value, self.number(1), self.number(0))
+
+    def divide(self, a: Any, b: Any) -> Any:
+        return self._divide(a, b)
+
+    def power(self, base: Any, exponent: Fraction) -> Any:
+        return np.frompyfunc(lambda v: self._power(v, exponent), 1, 1)(base)
+
+    def _quotient(self, a: Any, b: Any) -> Any:
+        return a / b if b else self.context.nan if not a else self.context.inf * self.context.sign(a)
+
+    def _power(self, base: Any, exponent: Fraction) -> Any:
+        if exponent < 0 and not base:
+            return self.context.inf
+        if exponent.denominator == 1:
+            return base ** int(exponent)
+        return self.context.nan if base < 0 else base ** (self.context.mpf(exponent.numerator) / exponent.denominator)
+
+
+def nearest(value: Fraction | float) -> float:
+    """The double nearest to a number, which is infinite where the number is beyond all doubles."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+@cache
+def _context(digits: int) -> Any:
+    context = mpmath.mp.clone()  # of our own, so that nobody else's precision changes
+    context.dps = digits
+    return context
+
+
+@cache
+def _functions(digits: int) -> dict[str, Function]:
+    context = _context(digits)
+
+    def finite(x: Any) -> Any:
+        return context.zero if context.isinf(x) else x
+
+    def logarithm(x: Any) -> Any:
+        return context.log(x) if x > 0 else -context.inf if not x else context.nan
+
+    def logarithm_beside_one(x: Any) -> Any:
+        return context.log1p(x) if x > -1 else -context.inf if x == -1 else context.nan
+
+    heads = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "sign")
+    own = {
+        "finite": finite,
+        "log": logarithm,
+        "log1p": logarithm_beside_one,
+        "erfcx": lambda x: scaled_erfc(context, x),
+        "abs": abs,
+    }
+    unary = {h: np.frompyfunc(f, 1, 1) for h, f in ({h: getattr(context, h) for h in heads} | own).items()}
+    return unary | {"maximum": _passing_nan(max), "minimum": _passing_nan(min), "where": np.where}
+
+
+def _erfcx(x: float) -> float:
+    """``exp(x**2)*erfc(x)`` at 50 digits, rounded."""
+    context = _context(50)
+    return float(scaled_erfc(context, context.mpf(x)))
+
+
+def _scalar(value: Any) -> Any:
+    out = np.empty((), dtype=getattr(value, "dtype", object))
+    out[()] = value
+    return out

@@ -1,1 +1,0 @@
-"""Spell the expressions and statements of one backend."""

@@ -1,0 +1,1 @@
+"""What is worth computing in one piece, whatever the backend."""

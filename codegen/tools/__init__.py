@@ -1,0 +1,1 @@
+"""What is built on the compiler: nothing below imports it."""

@@ -1,0 +1,86 @@
+"""The things that are measured: a forward and a backward under one name, whoever wrote them.
+
+Anything that gives outputs and gradients is one: to measure a variant of the emitted kernels, hand its kernel to
+``emitted``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from codegen.program import Kernel
+from codegen.verify.agreement import load_kernel, run_kernel
+from codegen.verify.reference import evaluate
+from derive import syntax as st
+from derive.ops import names, reference
+
+__all__ = ["Implementation", "emitted", "implementations", "torch_itself"]
+
+Tensors = dict[str, torch.Tensor]
+Run = Callable[[Tensors, list[torch.Tensor], dict[str, float]], tuple[list[torch.Tensor], list[torch.Tensor]]]
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """``run`` takes inputs, upstream gradients and constants; it returns outputs and gradients, in the op's order."""
+
+    label: str
+    run: Run
+
+
+def implementations(kernels: Mapping[str, Kernel], backends: Sequence[str]) -> list[Implementation]:
+    """Each kernel in each backend, with torch's own op last. ``kernels`` are by the name of their variant, "" for the plain.
+
+    The native backend is left out where there is no C compiler.
+    """
+    found = [emitted(k, b, variant) for b in backends for variant, k in kernels.items()]
+    return [*(f for f in found if f is not None), torch_itself(next(iter(kernels.values())).op)]
+
+
+def emitted(kernel: Kernel, backend: str, variant: str = "") -> Implementation | None:
+    """The kernels as emitted for a backend; None if it needs a C compiler and there is none."""
+    module = load_kernel(kernel, backend)
+    if backend == "native" and importlib.import_module(f"{module.__package__}._build").compiler() is None:
+        return None
+    return Implementation(f"{backend} {variant}".rstrip(), lambda *given: run_kernel(kernel, module, backend, *given))
+
+
+def torch_itself(op: st.Op) -> Implementation:
+    """torch's own function for an op of the catalogue, else the op's equations in torch; differentiated by autograd."""
+    known = op.base in names()
+    function = _reference(op) if known else _equations(op)
+
+    def run(inputs: Tensors, upstream: list[torch.Tensor], constants: dict[str, float]) -> Any:
+        leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}
+        outputs = function(leaves, constants)
+        wanted = [leaves[t.name] for t in op.differentiable]
+        found = torch.autograd.grad(outputs, wanted, upstream, allow_unused=True)
+        gradients = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, found, strict=True)]
+        return [o.detach() for o in outputs], gradients
+
+    return Implementation("torch's own" if known else "autograd", run)
+
+
+def _reference(op: st.Op) -> Callable[[Tensors, dict[str, float]], list[torch.Tensor]]:
+    function = reference(op)
+    wanted = [p for p in inspect.signature(function).parameters if p != "torch"]
+
+    def run(inputs: Tensors, constants: dict[str, float]) -> list[torch.Tensor]:
+        found = function(torch, *({**inputs, **constants}[p] for p in wanted))
+        return [found] if isinstance(found, torch.Tensor) else list(found)
+
+    return run
+
+
+def _equations(op: st.Op) -> Callable[[Tensors, dict[str, float]], list[torch.Tensor]]:
+    def run(inputs: Tensors, constants: dict[str, float]) -> list[torch.Tensor]:
+        values = evaluate(op, inputs, constants)
+        return [values[t.name] for t in op.outputs]
+
+    return run

@@ -1,0 +1,133 @@
+"""Inputs of ops with reductions: kinds that are hard on a sum, a mean, an exponential or a difference from one.
+
+A kind shapes the op's first floating-point input; the others, and the upstream gradients, are normal random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from codegen.program import Kernel
+from derive import syntax as st
+from derive.language.axes import equal_axes
+
+__all__ = ["Kind", "Sample", "kinds", "sample"]
+
+Fill = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A name, the values of the first input, and the axis that is long ("" if none is) with its length."""
+
+    name: str
+    fill: Fill
+    long: str = ""
+    length: int = 0
+
+
+#: Of axes that are summed over where none is long: the length at most, and the product of all of their lengths.
+LONGEST, BUDGET = 12, 2000
+#: Iterations, over all kinds with a long axis: a few microseconds each, for mpmath's numbers.
+VOLUME = 380_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Inputs and upstream gradients by name, each ``*s`` a single axis."""
+
+    inputs: dict[str, np.ndarray]
+    upstream: dict[str, np.ndarray]
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.normal(size=shape)
+
+
+def _far_above(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Rows along the last axis whose first entry is 20 above the others: their softmax is within 1e-7 of one-hot."""
+    values = rng.normal(size=shape)
+    values[..., :1] += 20
+    return values
+
+
+FILLS: dict[str, Fill] = {
+    "normal": _normal,
+    "offset 1e4": lambda rng, shape: 1e4 + rng.normal(size=shape),
+    "scale 1e-4": lambda rng, shape: 1e-4 * rng.normal(size=shape),
+    "up to 1e4": lambda rng, shape: rng.uniform(-1e4, 1e4, shape),
+    "whole, up to 1e4": lambda rng, shape: rng.integers(-(10**4), 10**4, shape, endpoint=True).astype(float),
+    "one 20 above": _far_above,
+}
+
+
+def kinds(kernel: Kernel, long: int) -> list[Kind]:
+    """One of each fill, and one for each axis that a program sums over, with that axis ``long`` or as long as is affordable."""
+    axes = reduced_axes(kernel)
+    longest = {a: _affordable(kernel, a, long, VOLUME // len(axes)) for a in axes}
+    return [Kind(n, f) for n, f in FILLS.items()] + [Kind(f"{a} = {n}", _normal, a, n) for a, n in longest.items()]
+
+
+def _affordable(kernel: Kernel, axis: str, length: int, volume: int) -> int:
+    """The length, halved until the loops of both programs have no more iterations than that in all."""
+    while length > 2 and _volume(kernel, _lengths(kernel, axis, length)) > volume:
+        length //= 2
+    return length
+
+
+def _volume(kernel: Kernel, length: Mapping[str, int]) -> int:
+    """The iterations of the loops of all statements and of the reductions in them."""
+    same = equal_axes(kernel.op)
+    loops: list[tuple[str, ...]] = []
+    for s in (*kernel.forward.statements, *kernel.backward.statements):
+        inner = [node for node in st.walk(s.tree) if isinstance(node, st.Reduce)]
+        loops += [s.index, *((*st.free_indices(node), *node.index) for node in inner)]
+    return sum(math.prod(length[same.get(a, a)] for a in map(st.axis_of, loop)) for loop in loops)
+
+
+def reduced_axes(kernel: Kernel) -> list[str]:
+    """The axes that the forward or the backward reduces over, those of the forward first; of equal ones the first."""
+    same = equal_axes(kernel.op)
+    trees = [s.tree for p in (kernel.forward, kernel.backward) for s in p.statements]
+    nodes = [node for tree in trees for node in st.walk(tree) if isinstance(node, st.Reduce)]
+    return list(dict.fromkeys(same.get(a, a) for node in nodes for a in map(st.axis_of, node.index)))
+
+
+def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
+    """Random inputs of a kind in a dtype, which respect the assumptions; the same for the same seed."""
+    op, rng = kernel.op, np.random.default_rng(seed)
+    length, same = _lengths(kernel, kind.long, kind.length), equal_axes(op)
+
+    def shape(tensor: st.Tensor) -> tuple[int, ...]:
+        return tuple(length[same.get(a, a)] for a in tensor.axes)
+
+    first = op.differentiable[0].name
+    inputs: dict[str, np.ndarray] = {}
+    for t in op.inputs:
+        if t.labels is not None:
+            inputs[t.name] = np.asarray(rng.integers(0, length[same.get(t.labels, t.labels)], shape(t)))
+        else:
+            values = (kind.fill if t.name == first and shape(t) else _normal)(rng, shape(t))
+            inputs[t.name] = np.asarray(_allowed(op, t.name, values), dtype=dtype)
+    upstream = {f"d{t.name}": np.asarray(_normal(rng, shape(t)), dtype=dtype) for t in op.outputs}
+    return Sample(inputs, upstream)
+
+
+def _lengths(kernel: Kernel, long: str, length: int) -> dict[str, int]:
+    """Short axes, so that exact values of whole contractions are affordable; the shortest where one axis is long."""
+    axes = {a for t in (*kernel.op.inputs, *kernel.op.outputs) for a in (*t.axes, *([t.labels] if t.labels else []))}
+    if long:
+        return {a: 2 for a in axes} | {a: 1 for a in axes & kernel.op.stars} | {long: length}
+    reduced = set(reduced_axes(kernel))
+    short = max(3, min(LONGEST, int(BUDGET ** (1 / max(len(reduced), 1)))))
+    return {a: short if a in reduced else 4 for a in axes} | {a: 3 for a in axes & kernel.op.stars}
+
+
+def _allowed(op: st.Op, name: str, values: np.ndarray) -> np.ndarray:
+    """The values with the sign that the op assumes of them."""
+    sign = next((a.rel[0] for a in op.assumptions if isinstance(a.left, st.Read) and a.left.name == name), "")
+    return np.abs(values) if sign == ">" else -np.abs(values) if sign == "<" else values

@@ -1,0 +1,50 @@
+"""Why torch's own op is closer, where it is: told from the figures, in a few words for each reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from codegen.tools.accuracy.measure import Errors
+
+__all__ = ["remarks"]
+
+#: In ULP of the sum of absolute terms: what a few roundings amount to.
+ROUNDINGS = 3.0
+#: A loss of so much more than torch's is no matter of order.
+MUCH = 10.0
+
+ORDER = "a few roundings, of other functions or in another order"
+CANCELS = "the terms of the formula cancel, and their roundings with them"
+LARGER = "what cancels in torch too is rounded in another order"
+LONG = "a long sum, added in order"
+
+
+def remarks(groups: Iterable[tuple[str, list[Errors]]]) -> tuple[str, ...]:
+    """A sentence for each reason, with the rows that it holds for.
+
+    A group is the errors in one quantity at the same inputs, torch's own last, with what the row is called.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for row, (*ours, theirs) in groups:
+        for e in ours:
+            if why := _reason(e, theirs):
+                found.setdefault(why, {})[f"{row}, {e.label}"] = None
+    return tuple(f"closer in torch ({why}): {'; '.join(rows)}" for why, rows in found.items())
+
+
+def _reason(ours: Errors, theirs: Errors) -> str:
+    """Nothing where ours is as close, to a tenth, or rounded once."""
+    entry, other = _largest(ours.ulps), _largest(theirs.ulps)
+    terms, their_terms = _largest(ours.of_terms), _largest(theirs.of_terms)
+    if entry <= max(1.1 * other, 0.5 + 1e-9):
+        return ""
+    if terms <= ROUNDINGS:
+        return CANCELS if entry > MUCH * max(terms, 1) else ORDER
+    return LONG if terms > MUCH * their_terms else LARGER
+
+
+def _largest(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.max()) if known.size else 0.0

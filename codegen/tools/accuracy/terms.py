@@ -1,0 +1,46 @@
+"""What the rounding of a formula is relative to: the sum of the absolute values of its terms."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from codegen.evaluate.trees import Magnitudes, Named
+from codegen.program import Program, Statement
+from codegen.tools.auditor.system import Values
+from derive import syntax as st
+
+__all__ = ["sums_of_terms"]
+
+
+def sums_of_terms(values: Values, program: Program) -> dict[str, Any]:
+    """For each result of a program, the formula's value with every term of its sums taken in absolute value.
+
+    Terms that are themselves sums of the same program are bounded by their own; what the program is given is not.
+    """
+    terms = _Terms(values)
+    for s in program.statements:
+        values.of(s.name)
+        terms.bound(s)
+    return {name: terms.bounds.values[name] for name in program.results}
+
+
+class _Terms(Magnitudes):
+    def __init__(self, values: Values):
+        super().__init__(values.op, {t.name: values.values[t.name] for t in values.op.inputs}, {}, values.arithmetic)
+        self.values, self.axes = values.values, values.axes
+        self.bounds = copy.copy(self)
+        self.bounds.values = dict(values.values)
+        self.bounded: set[str] = set()
+
+    def bound(self, statement: Statement) -> None:
+        """Work out the sum of absolute terms of a statement, which later ones then read."""
+        value, axes = self.magnitude(statement.tree)
+        self.bounds.values[statement.name] = self.spread(value, axes, statement.index)
+        self.bounded.add(statement.name)
+
+    def magnitude(self, tree: st.Tree) -> Named:
+        if isinstance(tree, st.Read) and tree.name in self.bounded:
+            return self.bounds.read(tree.name, tree.index)
+        value, axes = super().magnitude(tree)
+        return self.arithmetic.array(value), axes

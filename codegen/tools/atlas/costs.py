@@ -1,0 +1,40 @@
+"""What a kernel costs at its op's reference sizes: operations, and the bytes that are kept for the backward."""
+
+from __future__ import annotations
+
+from math import prod
+
+from codegen.program import Argument, Kernel, Program
+from derive.simplify.cost import Model
+from derive.terms.factor import DEFAULT_SIZE
+
+__all__ = ["FLOAT", "LABEL", "elements", "kept", "operations", "sizes_of"]
+
+#: Bytes of a float32, and of a label.
+FLOAT, LABEL = 4, 8
+
+
+def sizes_of(kernel: Kernel) -> dict[str, int]:
+    """The lengths of the inputs' axes."""
+    known = dict(kernel.op.sizes)
+    axes = dict.fromkeys(a for t in kernel.op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    return {a: known.get(a, DEFAULT_SIZE) for a in axes}
+
+
+def elements(argument: Argument, sizes: dict[str, int]) -> int:
+    """The elements of a tensor that a kernel takes."""
+    return prod(sizes.get(a, DEFAULT_SIZE) for a in argument.axes)
+
+
+def kept(kernel: Kernel) -> int:
+    """The bytes, in float32, of what the backward takes beyond the upstream gradients: saved tensors, outputs and inputs."""
+    sizes = sizes_of(kernel)
+    taken = [a for a in kernel.backward.arguments if a.role != "upstream"]
+    return sum(elements(a, sizes) * (LABEL if a.labels else FLOAT) for a in taken)
+
+
+def operations(kernel: Kernel, program: Program) -> int:
+    """Floating-point operations, a function of one number counted as the tens that it takes."""
+    # Reads of memory are another cost.
+    model = Model(dict(kernel.op.sizes), {}, frozenset())
+    return sum(model.operations(s.tree) for s in program.statements)

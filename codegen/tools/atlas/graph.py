@@ -1,0 +1,83 @@
+"""The computation graph of a derivation: forward names, with the adjoint of each and what becomes of it.
+
+The names are the definitions as displayed, those that the engine made and inlines left out; forward edges are what a
+definition reads, backward edges what the chain rule's adjoint reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive.derivation import Derivation
+from derive.show.trees import of_derivation
+from derive.syntax import Tree, reads
+
+__all__ = ["Graph", "Vertex", "graph"]
+
+
+@dataclass(frozen=True)
+class Vertex:
+    """A name with its axes. ``role`` is "input", "labels", "output", "saved" or "value".
+
+    ``adjoint`` is its name or "". ``fate`` says what becomes of it: "upstream" (given), "gradient" (a result), "line" (kept
+    in the closed form) or "inlined".
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    role: str
+    adjoint: str = ""
+    fate: str = ""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """``forward`` are pairs (read, reader) of names, ``backward`` the same pairs where the adjoint flows the other way."""
+
+    vertices: tuple[Vertex, ...]
+    forward: frozenset[tuple[str, str]]
+    backward: frozenset[tuple[str, str]]
+
+
+def graph(derivation: Derivation, saved: frozenset[str]) -> Graph:
+    """The graph of all names that an output or a closed form depends on."""
+    op, tree_of = derivation.op, of_derivation(derivation)
+    trees = {d.name: tree_of(d.body, d.index) for d in derivation.forward}
+    adjoints = {d.name: tree_of(d.body, d.index) for d in derivation.chain}
+    outputs = {t.name for t in op.outputs}
+    wanted = _needed(trees, {*outputs, *(n for line in derivation.lines for n in reads(tree_of(line.body, line.index)))})
+    axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in derivation.forward if d.name in wanted}
+    kept = {line.name for line in derivation.lines}
+
+    def role(name: str) -> str:
+        labels = any(t.name == name and t.integer for t in op.inputs)
+        if labels or name not in trees:
+            return "labels" if labels else "input"
+        return "output" if name in outputs else "saved" if name in saved else "value"
+
+    def vertex(name: str) -> Vertex:
+        adjoint = f"d{name}"
+        if name in outputs and adjoint not in adjoints:
+            return Vertex(name, axes[name], role(name), adjoint, "upstream")
+        if adjoint not in adjoints:
+            return Vertex(name, axes[name], role(name))
+        fate = "gradient" if adjoint in derivation.gradients else "line" if adjoint in kept else "inlined"
+        return Vertex(name, axes[name], role(name), adjoint, fate)
+
+    forward = {(read, name) for name, tree in trees.items() if name in axes for read in reads(tree) if read in axes}
+    backward = {
+        (name[1:], read[1:])
+        for name, tree in adjoints.items()
+        for read in reads(tree)
+        if name[1:] in axes and read[1:] in axes and (read in adjoints or read[1:] in outputs) and read.startswith("d")
+    }
+    return Graph(tuple(map(vertex, axes)), frozenset(forward), frozenset(backward))
+
+
+def _needed(trees: dict[str, Tree], names: set[str]) -> set[str]:
+    """The names and all that their definitions read."""
+    needed = set(names)
+    for name, tree in reversed(trees.items()):
+        if name in needed:
+            needed.update(reads(tree))
+    return needed

@@ -1,0 +1,113 @@
+"""The audit of one submission, from the callable to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from codegen.plan import planned
+from codegen.tools.auditor.differentiable import differentiable_submissions
+from codegen.tools.auditor.hearing import RANKS, Hearing, asked, hear
+from codegen.tools.auditor.judge import judge
+from codegen.tools.auditor.layouts import Layout, declared, with_gradients
+from codegen.tools.auditor.report import Report
+from codegen.tools.auditor.submission import Submission, backward_submission, is_backward
+from codegen.tools.auditor.system import System, chain_system, closed_system
+from derive import derive, derive_full, load, parse
+from derive import syntax as st
+
+__all__ = ["audit"]
+
+#: What arrays may be audited in.
+DTYPES = ("float64", "float32")
+
+
+def audit(
+    function: Callable[..., Any],
+    op: st.Op | str,
+    *,
+    dtype: str | None = None,
+    names: Mapping[str, str] | None = None,
+    layout: Iterable[str] = (),
+    axes: int | Sequence[int] | None = None,
+    parameters: Mapping[str, str] | None = None,
+) -> Report:
+    """Verify a backward function, or a differentiable torch callable, against an op's derivation.
+
+    A function that takes an upstream gradient (``d`` and an output's name) is a backward: its other parameters are names of
+    the op in any order (inputs, tensors of the forward, constants), and it returns the gradients of the op's inputs, as a
+    tuple in their order, under the names in its ``return`` statement, or as a dict. Arrays are NumPy's, or tensors where its
+    module uses torch. Any other callable is differentiated by torch's autograd: a function, a class of
+    ``torch.autograd.Function``, a module. ``op`` is an Op, a name of the catalogue, or the text of equations.
+
+    ``names`` says what parameters, results and a module's parameters of other names are, ``{"dout": "dy"}``, or gives a number
+    for an upstream gradient that is not passed, ``{"dloss": "1"}``; ``parameters`` is the same. ``layout`` says how arrays lie
+    that do not lie as in the equations: ``["W[h, k]", "gamma[1, d]"]``. ``axes`` is the number of axes, or several, that each
+    ``*s`` is to stand for; by default one and two, and none where two axes are left then. Arrays are float64, and of float32
+    ones it is asked whether the gradients are float32 as well, unless ``dtype`` names one of the two.
+
+    Raises OpError for what is no op, ValueError where the function's parameters or results cannot be matched with it.
+    """
+    if dtype not in (None, *DTYPES):
+        raise ValueError(f"unknown dtype '{dtype}'; known: {', '.join(DTYPES)}")
+    op = op if isinstance(op, st.Op) else parse(op) if "=" in op else load(op)
+    closed, chain = _systems(op)
+    layouts = _layouts(op, closed, chain, layout)
+    ranks = _ranks(op, axes)
+    heard = None
+    with np.errstate(all="ignore"):
+        for submission in _submissions(function, op, closed, chain, {**(parameters or {}), **(names or {})}):
+            found = hear(closed, chain, submission, "float64", ranks, layouts)
+            if heard is None or set(submission.outputs) <= found.main.right:
+                heard = found
+            if set(submission.outputs) <= heard.main.right:
+                break
+        assert heard is not None
+        return judge(_in_reach(heard, dtype, layouts), dtype, declared=axes is not None)
+
+
+def _in_reach(heard: Hearing, dtype: str | None, layouts: Mapping[str, Layout]) -> Hearing:
+    """The hearing in float64, where a formula and its rounding are told apart; in float32 of what computes in that alone."""
+    bench = heard.main.bench
+    if dtype != "float32" or heard.main.passes:
+        return heard
+    other = hear(bench.closed, bench.chain, bench.submission, "float32", tuple(heard.sessions), layouts)
+    return other if len(other.main.right) > len(heard.main.right) and (heard.main.error or heard.main.coarse) else heard
+
+
+@lru_cache(maxsize=32)
+def _systems(op: st.Op) -> tuple[System, System]:
+    return closed_system(planned(derive(op))), chain_system(derive_full(op))
+
+
+def _ranks(op: st.Op, axes: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The numbers of axes to try for each ``*s``."""
+    chosen = asked(op) if axes is None else (axes,) if isinstance(axes, int) else tuple(axes)
+    if unknown := [n for n in chosen if n not in RANKS]:
+        raise ValueError(f"axes={unknown[0]}: *s is tried as 0, 1 or 2 axes")
+    if axes is not None and not op.stars:
+        raise ValueError(f"axes={axes}: {op.name} has no axes written with a star")
+    return tuple(r for r in RANKS if r in chosen) if op.stars else (1,)
+
+
+def _layouts(op: st.Op, closed: System, chain: System, texts: Iterable[str]) -> dict[str, Layout]:
+    """The layouts that were declared."""
+    inputs = {t.name: t.axes for t in op.inputs}
+    axes = {n: e.index for s in (chain, closed) for n, e in s.equations.items()} | inputs
+    axes |= {f"d{t.name}": t.axes for t in op.outputs}
+    return with_gradients(dict(declared(text, axes) for text in texts))
+
+
+def _submissions(
+    function: Callable[..., Any], op: st.Op, closed: System, chain: System, names: Mapping[str, str]
+) -> Iterable[Submission]:
+    if not is_backward(function, op, names):
+        return differentiable_submissions(function, op, names)
+    upstream = {f"d{t.name}" for t in op.outputs}
+    inputs, constants = {t.name for t in op.inputs}, {c.name for c in op.constants}
+    known = {*inputs, *constants, *upstream, *closed.equations, *chain.equations}
+    gradients = {n for n in (*closed.equations, *chain.equations) if n[:1] == "d" and n[1:] in {*inputs, *chain.equations}}
+    return [backward_submission(function, op, known - {f"d{n}" for n in inputs}, gradients, names)]

@@ -1,0 +1,149 @@
+"""Why a gradient is wrong: the one slip in the right formula that gives what the submission gives, on every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+
+from codegen.tools.auditor.alterations import Alteration, Scope, alterations, unread
+from codegen.tools.auditor.fit import distributed, fitted
+from codegen.tools.auditor.report import Diagnosis
+from codegen.tools.auditor.system import System, Values
+from codegen.tools.auditor.trial import Trial
+from derive import syntax as st
+from derive.language.unicode import text
+
+__all__ = ["diagnose"]
+
+#: How many equations may be evaluated in the search; some three seconds' worth would be ten times as many.
+BUDGET = 8000
+#: What an altered formula may differ by from the submission that it explains, relative to the largest entry.
+SAME = {"float64": 1e-7, "float32": 1e-3}
+NOISE = {"float64": 1e-13, "float32": 1e-5}
+
+
+def diagnose(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
+    """The slip that explains a gradient on all trials; None if no single one does."""
+    if any(t.error or t.got is None or gradient not in t.got for t in trials):
+        return None
+    first = trials[0]
+    got, want = first.got[gradient], first.expected(gradient)  # type: ignore[index]
+    if got.shape != want.shape and all(_reshaped(t.got[gradient], t.expected(gradient), t) for t in trials):  # type: ignore[index]
+        shapes = f"the values are right, and the shape is {got.shape} instead of {want.shape}"
+        return Diagnosis("shape", shapes, gradient, "")
+    spent = 0
+    for system, alteration in _candidates(gradient, first):
+        spent += 1 + len(system.between(alteration.equation.name, gradient, _given(first)))
+        if spent > BUDGET:
+            break
+        if all(_explains(alteration, gradient, t, system) for t in trials):
+            return _diagnosis(alteration, system)
+    return fitted(gradient, trials)
+
+
+def _reshaped(got: np.ndarray, want: np.ndarray, trial: Trial) -> bool:
+    """Whether an array has the right entries, and only axes of length 1 too many or too few."""
+    return np.squeeze(got).shape == np.squeeze(want).shape and _close(np.squeeze(want), np.squeeze(got), trial)
+
+
+def _given(trial: Trial) -> tuple[str, ...]:
+    return trial.bench.submission.parameters
+
+
+def _candidates(gradient: str, trial: Trial) -> Iterator[tuple[System, Alteration]]:
+    """Slips in the closed form, nearest to the gradient first, then in the chain rule, where a path may be missing."""
+    bench = trial.bench
+    for system in (bench.closed, bench.chain):
+        if gradient not in system.equations:
+            continue
+        behind = list(system.behind(gradient, _given(trial)))
+        if system is bench.chain:
+            yield from ((system, unread(system.equations[n])) for n in behind[1:] if n[1:] in system.equations)
+        for name in behind:
+            equation = system.equations[name]
+            yield from ((system, a) for a in alterations(equation, _scope(system, equation)))
+        # A slip in one term of what the formula factors.
+        apart = replace(system.equations[gradient], rhs=distributed(system.equations[gradient].rhs))
+        yield from ((system, a) for a in alterations(apart, _scope(system, apart)))
+
+
+def _scope(system: System, equation: st.Equation) -> Scope:
+    """The names that could be meant in an equation: those before it, and the constants' defaults."""
+    op = system.op
+    tensors = {t.name: t.axes for t in op.inputs if not t.integer} | {f"d{t.name}": t.axes for t in op.outputs}
+    for e in system.equations.values():
+        if e.name == equation.name:
+            break
+        tensors[e.name] = e.index
+    return Scope(tensors, {c.name: Fraction(c.default or "1") for c in op.constants}, equation.index)
+
+
+def _diagnosis(alteration: Alteration, system: System) -> Diagnosis:
+    equation = system.equations[alteration.equation.name]
+    formula = f"{text(st.Read(equation.name, equation.index))} = {text(equation.rhs)}"
+    return Diagnosis(alteration.kind, alteration.text, equation.name, formula)
+
+
+def _explains(alteration: Alteration, gradient: str, trial: Trial, system: System) -> bool:
+    """Whether the altered formula gives what the submission gave on one sample."""
+    values = trial.closed if system is trial.bench.closed else trial.chain
+    try:
+        with np.errstate(all="ignore"):
+            found, axes = _Slipped.like(values).altered(alteration.equation, gradient, _given(trial))
+    except (ArithmeticError, ValueError, IndexError, KeyError, TypeError):
+        return False  # a slip that makes no sense here
+    assert trial.got is not None
+    return _same(found, axes, trial.got[gradient], trial)
+
+
+class _Slipped(Values):
+    """Values that also know what overwriting does where adding up is meant."""
+
+    @classmethod
+    def like(cls, values: Values) -> _Slipped:
+        out = cls.__new__(cls)
+        out.__dict__ = values.__dict__
+        return out
+
+    def reduced(
+        self, kind: str, index: tuple[str, ...], body: tuple[np.ndarray, tuple[str, ...]]
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        if kind != "last":
+            return super().reduced(kind, index, body)
+        value, axes = body
+        rest = tuple(a for a in axes if a not in index)
+        flat = self.fit(value, axes, (*rest, *index)).reshape(*(self.length(a) for a in rest), -1)
+        last = flat.shape[-1] - 1 - np.argmax(flat[..., ::-1] != 0, axis=-1)
+        return np.take_along_axis(flat, last[..., None], axis=-1)[..., 0], rest
+
+
+def _same(found: np.ndarray, axes: tuple[str, ...], got: np.ndarray, trial: Trial) -> bool:
+    """Whether the arrays agree, the axes in any order that gives the shape: a slip may leave axes in any place."""
+    stars = trial.bench.op.stars
+    if trial.bench.rank == 0 and (at := next((k for k, a in enumerate(axes) if a in stars), None)) is not None:
+        found, axes = np.take(found, 0, axis=at), axes[:at] + axes[at + 1 :]
+    if trial.bench.rank == 2 and any(a in stars for a in axes):
+        return got.shape == trial.shape(axes) and _close(found.reshape(got.shape), got, trial)
+    if found.ndim != got.ndim or sorted(found.shape) != sorted(got.shape):
+        return False
+    orders = permutations(range(found.ndim)) if found.ndim < 5 else [tuple(range(found.ndim))]
+    return any(
+        tuple(found.shape[k] for k in order) == got.shape and _close(found.transpose(order), got, trial) for order in orders
+    )
+
+
+def _close(found: np.ndarray, got: np.ndarray, trial: Trial) -> bool:
+    assert trial.got is not None
+    finite = np.isfinite(got)
+    if not np.array_equal(finite, np.isfinite(found)):
+        return False
+    scale = float(np.abs(got[finite]).max(initial=0.0))
+    # What sums up to zero is left with the rounding of its terms.
+    noise = NOISE[trial.bench.dtype] * max(
+        (float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in trial.got.values()), default=0.0
+    )
+    return bool(np.all(np.abs(found[finite] - got[finite]) <= SAME[trial.bench.dtype] * scale + noise))

@@ -1,0 +1,82 @@
+"""The function, class or module in a file that somebody wrote."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from codegen.tools.auditor.raised import raised
+from derive.command import meant
+
+__all__ = ["is_autograd_function", "is_module", "load_file"]
+
+
+def load_file(path: str | Path, op: str, function: str | None = None) -> Callable[..., Any]:
+    """What is to be audited in a Python file, which is imported, and so executed, as what it is: the user's own code.
+
+    That is a function, a class of ``torch.autograd.Function`` or an ``nn.Module`` that the file has made. Without
+    ``function``, the one called ``OP_backward`` or ``backward``, the only one whose name ends in ``backward``, or else the only
+    public one. Raises ValueError where the file cannot be imported or does not say which is meant.
+    """
+    path = Path(path)
+    module = _imported(path)
+    own = {n: f for n, f in vars(module).items() if _is_meant_to_be_called(f, module)}
+    public = {n: f for n, f in own.items() if not n.startswith("_")}
+    if function is not None:
+        if not callable(found := getattr(module, function, None)):
+            like = meant(function, own)
+            raise ValueError(f"{path}: there is no function '{function}'{like}; there are: {', '.join(public) or 'none'}")
+        return found
+    for name in (f"{op}_backward", "backward"):
+        if name in own:
+            return own[name]
+    backwards = {n: f for n, f in public.items() if n.lower().endswith("backward")}
+    candidates = backwards if len(backwards) == 1 else public
+    if len(candidates) != 1:
+        found_names = f"there are: {', '.join(public)}; --function says which" if public else "there is none"
+        raise ValueError(f"{path}: expected one public function, or one called '{op}_backward' or 'backward'; {found_names}")
+    return next(iter(candidates.values()))
+
+
+def _is_meant_to_be_called(value: Any, module: ModuleType) -> bool:
+    """Whether something in a module is what one audits: a function or class that was written there, or a module made there."""
+    if inspect.isfunction(value) or is_autograd_function(value):
+        return value.__module__ == module.__name__
+    return is_module(value)
+
+
+def is_autograd_function(value: Any) -> bool:
+    """Whether something is a class of ``torch.autograd.Function``."""
+    return inspect.isclass(value) and any(c.__module__ == "torch.autograd.function" for c in value.__mro__)
+
+
+def is_module(value: Any) -> bool:
+    """Whether something is an ``nn.Module``, made and not only a class."""
+    return any(c.__module__ == "torch.nn.modules.module" for c in type(value).__mro__)
+
+
+def _imported(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    name = f"submitted_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))  # it may import its neighbours, as a script does
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever it is, it is the file's: exit() too
+        raise ValueError(f"{path} cannot be imported: {raised(error, str(path))}") from error
+    finally:
+        sys.path.pop(0)
+        del sys.modules[name]
+    return module

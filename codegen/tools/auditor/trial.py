@@ -1,0 +1,267 @@
+"""One run of a submission on one sample, beside what the op's equations give."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from codegen.evaluate.arithmetic import Arithmetic, Mpmath, Numpy
+from codegen.tools.auditor.layouts import Layout, plain
+from codegen.tools.auditor.memory import CONTIGUOUS, Watched, laid_out
+from codegen.tools.auditor.raised import Raised, raised
+from codegen.tools.auditor.samples import Free, Sample
+from codegen.tools.auditor.submission import Submission, to_numpy
+from codegen.tools.auditor.system import System, Values
+from derive import syntax as st
+
+__all__ = ["Bench", "Comparison", "Trial", "right_values", "TOLERANCE"]
+
+#: How much of the largest sum of absolute terms a right result may be off.
+TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2, "bfloat16": 1e-1}
+#: How many times as much as the op's own forms are off, where these lose digits themselves.
+AS_GOOD = 100.0
+DIGITS = 50
+#: The lengths of the axes that ``*s`` stands for, by their number; one axis is as long as the sample says.
+STARS: dict[int, tuple[int, ...]] = {0: (), 2: (2, 3)}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of an audit have in common.
+
+    ``rank`` is the number of axes that ``*s`` stands for, ``layouts`` say how arrays of some names lie, and ``optional`` under
+    which other ones gradients are taken as well.
+    """
+
+    closed: System
+    chain: System
+    submission: Submission
+    dtype: str
+    rank: int
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
+    optional: Mapping[str, Layout] = field(default_factory=dict)
+
+    @property
+    def op(self) -> st.Op:
+        return self.closed.op
+
+    @property
+    def free(self) -> Free:
+        """What samples may choose."""
+        stars = {s: math.prod(STARS[self.rank]) for s in self.op.stars if self.rank in STARS}
+        submission = self.submission
+        constants = frozenset(submission.parameters) & {c.name for c in self.op.constants}
+        given = submission.constants
+        return Free(tuple({**submission.fixed, **stars}.items()), constants - set(given), tuple(sorted(given.items())))
+
+    def system_of(self, name: str) -> System:
+        """The system that a gradient is taken from: the closed forms where they have it."""
+        return self.closed if name in self.closed.equations else self.chain
+
+    def axes(self, name: str) -> tuple[str, ...]:
+        op = self.op
+        tensors = {t.name: t.axes for t in (*op.inputs, *(st.Tensor(f"d{t.name}", t.axes) for t in op.outputs))}
+        return tensors[name] if name in tensors else self.system_of(name).equations[name].index
+
+    def layout(self, name: str) -> Layout:
+        return self.layouts.get(name) or plain(self.axes(name))
+
+    def try_on(self, sample: Sample, memory: str = CONTIGUOUS, only: str = "") -> Trial:
+        """Run the submission, with its arrays in memory as said, or one of them ``only``.
+
+        What it raises is kept as the trial's error, whatever it is but Ctrl-C.
+        """
+        trial = Trial(self, sample, memory)
+        arguments = {n: self._laid_out(v, memory if only in ("", n) else CONTIGUOUS) for n, v in trial.arguments().items()}
+        watched = Watched(arguments)
+        try:
+            found, dtypes = self._call(arguments, trial)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return replace(trial, got={}, error=raised(error, self.submission.file), written=tuple(watched.written()))
+        return replace(trial, got=found, dtypes=dtypes, written=tuple(watched.written()))
+
+    def _call(self, arguments: Mapping[str, Any], trial: Trial) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        quiet = contextlib.redirect_stdout(io.StringIO())  # it is called some hundred times
+        with np.errstate(all="ignore"), warnings.catch_warnings(), quiet:
+            warnings.simplefilter("ignore")
+            results = self.submission.call(arguments)
+            found = {n: to_numpy(v) for n, v in results.items()}
+        dtypes = {n: str(v.dtype).removeprefix("torch.") for n, v in results.items() if hasattr(v, "dtype")}
+        return {n: trial.restored(n, v) for n, v in found.items()}, dtypes
+
+    def _laid_out(self, value: Any, memory: str) -> Any:
+        return laid_out(value, memory, bool(self.submission.tensors)) if isinstance(value, np.ndarray) else value
+
+    def exact(self, name: str, sample: Sample) -> Any:
+        """The value of a name on a sample at 50 digits, as the system has it."""
+        return _exact_values(self.system_of(name), sample, self.dtype).of(name)
+
+
+@lru_cache(maxsize=512)
+def right_values(system: System, sample: Sample, dtype: str) -> Values:
+    """The values of a system on a sample, in the precision of ``dtype``."""
+    tensors = {n: v if v.dtype.kind in "iu" else v.astype(dtype) for n, v in sample.tensors.items()}
+    return Values(system, tensors, sample.constants, Numpy(dtype))
+
+
+@lru_cache(maxsize=128)
+def _exact_values(system: System, sample: Sample, dtype: str) -> Values:
+    """The same at 50 digits, of the numbers that the inputs are in that precision."""
+    arithmetic: Arithmetic = Mpmath(DIGITS)
+    exact = Mpmath(DIGITS).exact
+    tensors = {n: v if v.dtype.kind in "iu" else exact(v.astype(dtype)) for n, v in sample.tensors.items()}
+    return Values(system, tensors, sample.constants, arithmetic)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether a result is right, and its largest error relative to the terms that it is summed from."""
+
+    right: bool
+    largest: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A sample, how its arrays lie in memory, and what the submission returned or raised.
+
+    ``got`` holds the results with the axes of their names, each ``*s`` expanded; as they were where they have another shape.
+    ``written`` names the arguments that were written to.
+    """
+
+    bench: Bench
+    sample: Sample
+    memory: str = CONTIGUOUS
+    got: Mapping[str, np.ndarray] | None = None
+    error: Raised | None = None
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
+    #: What is right, by both systems, where it is not what follows from the sample.
+    values: tuple[Values, Values] | None = None
+    compared: dict[str, Comparison] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def closed(self) -> Values:
+        return self.values[0] if self.values else right_values(self.bench.closed, self.sample, self.bench.dtype)
+
+    @cached_property
+    def chain(self) -> Values:
+        return self.values[1] if self.values else right_values(self.bench.chain, self.sample, self.bench.dtype)
+
+    def values_of(self, name: str) -> Values:
+        """The system's values that a gradient is compared with."""
+        return self.closed if name in self.bench.closed.equations else self.chain
+
+    def value(self, name: str) -> Any:
+        """The right value of any name of the op."""
+        closed = name in self.closed.values or name in self.bench.closed.equations
+        return (self.closed if closed else self.chain).of(name)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the submission is called with."""
+        constants = self.sample.constants
+        with np.errstate(all="ignore"):
+            return {
+                n: constants[n] if n in constants else self.arranged(n, self.value(n)) for n in self.bench.submission.parameters
+            }
+
+    def arranged(self, name: str, value: Any) -> np.ndarray:
+        """The array of a value as the caller has it."""
+        return self.bench.layout(name).arranged(value, self.lengths)
+
+    def restored(self, name: str, array: np.ndarray) -> np.ndarray:
+        """The value in an array of the caller's; the array itself where its shape is not that of the name."""
+        bench = self.bench
+        try:
+            layouts = [bench.layout(name), *([bench.optional[name]] if name in bench.optional else [])]
+        except KeyError:  # no name of the op
+            return array
+        found = (layout.restored(array, self.lengths) for layout in layouts)
+        return next((f for f in found if f is not None), array)
+
+    def lengths(self, axis: str) -> tuple[int, ...]:
+        if st.axis_of(axis) in self.bench.op.stars and self.bench.rank in STARS:
+            return STARS[self.bench.rank]
+        return (self.closed.length(axis),)
+
+    def shaped(self, value: Any, axes: tuple[str, ...]) -> np.ndarray:
+        """The array with its ``*s`` axis as none, one or several."""
+        return np.array(value).reshape(self.shape(axes))
+
+    def shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
+        return plain(axes).shape(self.lengths)
+
+    def expected(self, name: str) -> np.ndarray:
+        """The gradient with the axes of its name, each ``*s`` expanded."""
+        with np.errstate(all="ignore"):
+            return self.shaped(self.value(name), self.bench.axes(name))
+
+    def fits(self, name: str) -> bool:
+        """Whether there is a result, of the shape of the name."""
+        return self.got is not None and name in self.got and self.got[name].shape == self.expected(name).shape
+
+    def compare(self, name: str) -> Comparison:
+        """The submission's gradient beside the expected one."""
+        if name not in self.compared:
+            self.compared[name] = self._compare(name)
+        return self.compared[name]
+
+    def _compare(self, name: str) -> Comparison:
+        if self.error:
+            return Comparison(False, math.inf, f"it raised {self.error}")
+        assert self.got is not None
+        if name not in self.got:
+            return Comparison(False, math.inf, "it is not among what was returned")
+        got, want = self.got[name], self.expected(name)
+        if got.shape != want.shape:
+            expected = self.bench.layout(name).shape(self.lengths)
+            return Comparison(False, math.inf, f"its shape is {got.shape} instead of {expected}")
+        if got.dtype.kind not in "fiu":
+            return Comparison(False, math.inf, f"it is of dtype {got.dtype}")
+        if not want.size:
+            return Comparison(True, 0.0)
+        with np.errstate(all="ignore"):
+            largest, allowed = self._errors(name, got, want)
+        return Comparison(largest <= allowed, largest)
+
+    @cached_property
+    def defined(self) -> bool:
+        """Whether all that is judged has a finite value here."""
+        return all(np.isfinite(self.expected(g)).all() for g in self.bench.submission.gradients)
+
+    def _size(self, name: str) -> float:
+        """The largest sum of absolute terms of a name's formulas: the closed one may be 0, where terms cancel."""
+        systems = ((self.bench.closed, self.closed), (self.bench.chain, self.chain))
+        return max(values.bound(name) for system, values in systems if name in system.equations)
+
+    def _errors(self, name: str, got: np.ndarray, want: np.ndarray) -> tuple[float, float]:
+        """The largest error, and the largest that is allowed, over the largest sum of absolute terms.
+
+        Infinite where only one of the two is a finite number. Where the op's own forms differ, both lose digits.
+        """
+        finite = np.isfinite(want)
+        if np.any(finite != np.isfinite(got)):
+            return math.inf, 0.0
+        if not finite.any():
+            return 0.0, 0.0
+        wanted = want.astype(float)[finite]
+        scale = max(self._size(name), float(np.abs(wanted).max()), np.finfo(float).tiny)
+        error = float(np.abs(got.astype(float)[finite] - wanted).max()) / scale
+        # Of a result in another dtype no more is asked than that one can hold.
+        tolerance = max(TOLERANCE[self.bench.dtype], TOLERANCE.get(self.dtypes.get(name, ""), 0.0))
+        if error > tolerance and name in self.bench.chain.equations:
+            other = self.shaped(self.chain.of(name), self.bench.axes(name)).astype(float)[finite]
+            apart = float(np.abs(other - wanted).max())
+            tolerance += AS_GOOD * apart / scale if math.isfinite(apart) else 0.0
+        return error, tolerance

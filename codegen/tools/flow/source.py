@@ -1,0 +1,180 @@
+"""An op's backward taken apart for ``flow.py``: every line as terms, every local factor as a function.
+
+The lines are those of the chain rule, and the closed ones where the derivation has them: ``1 - h**2`` stands in both,
+``p - [c = t]`` only in a closed one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from codegen.backends.arrays.layout import PRINTERS
+from codegen.chain import Chain
+from codegen.names import named_op
+from codegen.program import Statement
+from codegen.render import render
+from codegen.source import FunctionSource
+from codegen.tools.flow.bounds import greatest
+from codegen.tools.flow.terms import Term, bare, product, terms
+from derive import derive, derive_full
+from derive import syntax as st
+from derive.derivation import Derivation
+from derive.language.unicode import language
+from derive.terms.factor import syntax_index, to_tree
+from derive.terms.flatten import Definition, is_reduction
+from derive.terms.sums import Read
+
+__all__ = ["FactorSource", "FlowSource", "LineSource", "TermSource", "flow_source", "render_flow", "render_runtime"]
+
+
+@dataclass(frozen=True)
+class FactorSource:
+    """One local factor: its text without indices, the function that computes it, and the axes of the result."""
+
+    text: str
+    function: str
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TermSource:
+    """What a line takes from one upstream gradient.
+
+    ``constant`` computes what no value of the forward pass enters (None: it is 1). ``bound`` is the greatest value of the
+    factors' product where it is a bounded function of the name alone.
+    """
+
+    upstream: str
+    over: tuple[str, ...]
+    constant: FactorSource | None
+    factors: tuple[FactorSource, ...]
+    bound: float | None
+
+
+@dataclass(frozen=True)
+class LineSource:
+    """One line of the backward: ``form`` is "chain" or "closed"."""
+
+    name: str
+    axes: tuple[str, ...]
+    form: str
+    text: str
+    terms: tuple[TermSource, ...]
+
+
+@dataclass(frozen=True)
+class FlowSource:
+    """What the template of ``generated/numpy/OP_flow.py`` is given."""
+
+    op: str
+    command: str
+    helpers: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    names: tuple[str, ...]
+    axes: dict[str, tuple[str, ...]]
+    functions: tuple[FunctionSource, ...]
+    lines: tuple[LineSource, ...]
+
+
+def render_flow(op: st.Op, command: str) -> str:
+    """The unformatted text of ``generated/numpy/OP_flow.py`` (ValueError for an op with axes written ``*s``)."""
+    return render("flow/flow.py.j2", **vars(flow_source(op, command)))
+
+
+def render_runtime(command: str) -> dict[str, str]:
+    """What works on any op's file, by path below ``generated/``; each module after those that it imports."""
+    modules = ("records", "lines", "text", "findings", "__init__", "plot")
+    return {f"flow/{m}.py": render(f"flow/{m}.py.j2", command=command) for m in modules}
+
+
+def flow_source(op: st.Op, command: str) -> FlowSource:
+    """The parts of the flow file of one op."""
+    if op.stars:
+        raise ValueError(f"{op.name}: gradient flow is for named axes only, not for *{', *'.join(sorted(op.stars))}")
+    op = named_op(op)
+    full, closed = derive_full(op), derive(op)
+    work: dict[str, FunctionSource] = {}
+    takers = [_Lines(full, "chain", work), _Lines(closed, "closed", work)]
+    lines = tuple(line for t in takers for line in t.lines())
+    floating = [t for t in op.inputs if not t.integer]
+    return FlowSource(
+        op=op.name,
+        command=command,
+        helpers=tuple(sorted({h for t in takers for h in t.helpers})),
+        inputs=tuple(t.name for t in floating),
+        outputs=tuple(t.name for t in op.outputs),
+        names=tuple(e.name for e in op.equations),
+        axes={t.name: t.axes for t in floating} | {e.name: e.index for e in op.equations},
+        functions=tuple(work.values()),
+        lines=lines,
+    )
+
+
+class _Lines(Chain):
+    """The lines of one derivation; their functions go to ``work``, by what they compute, so that equal ones are shared."""
+
+    def __init__(self, derivation: Derivation, form: str, work: dict[str, FunctionSource]):
+        super().__init__(derivation, "numpy", PRINTERS["numpy"])
+        self.form, self.work = form, work
+        integer = {t.name for t in self.op.inputs if t.integer}
+        self.floating = (set(self.inputs) | set(self.forward)) - integer
+
+    def lines(self) -> list[LineSource]:
+        lines = [Definition(line.name, line.index, line.body) for line in self.d.lines]
+        return [self.line(d) for d in lines if d.name not in self.made and d.body]
+
+    def line(self, d: Definition) -> LineSource:
+        tree = self.whole(d)
+        adjoints = set(self.adjoints) | self.upstream()
+        found = tuple(self.term(d, t) for t in terms(tree, adjoints, self.floating))
+        return LineSource(d.name, d.index, self.form, language(bare(tree)), found)
+
+    def whole(self, d: Definition) -> st.Tree:
+        return to_tree(d.body, d.index, replace(self.style, read=self.inline))
+
+    def inline(self, read: Read) -> st.Tree | None:
+        """Engine-made names become what they stand for, but for reductions of the forward pass."""
+        d = self.made.get(read.name)
+        if d is None or (is_reduction(d) and read.name in self.forward):
+            return None
+        return st.rename(self.whole(d), {i: syntax_index(j) for i, j in zip(d.index, read.index, strict=True)})
+
+    def term(self, d: Definition, t: Term) -> TermSource:
+        constant = self.factor(product(t.constants), d) if t.constants else None
+        factors = tuple(self.factor(f, d) for f in t.factors)
+        bound = None if t.over or not factors else greatest(product(t.factors), d.name[1:], self.equation)
+        return TermSource(t.upstream, t.over, constant, factors, bound)
+
+    def equation(self, read: st.Read) -> st.Tree | None:
+        """What a name stands for, at the entry that is read, if its equation is elementwise."""
+        d = self.forward.get(read.name)
+        if d is None or is_reduction(d):
+            return None
+        return st.rename(self.whole(d), dict(zip(d.index, read.index, strict=True)))
+
+    def factor(self, tree: st.Tree, d: Definition) -> FactorSource:
+        free = set(st.free_indices(tree))
+        axes = tuple(i for i in (*d.index, *st.free_indices(tree)) if i in free)
+        axes = tuple(dict.fromkeys(axes))
+        key = f"{language(tree)} over {' '.join(axes)}"
+        if key not in self.work:
+            name = f"factor_{len(self.work) + 1}"
+            statements = [*self.needed(tree), Statement(name, axes, tree, "output")]
+            local = {s.name for s in statements}
+            reads = dict.fromkeys(n for s in statements for n in st.reads(s.tree))
+            arguments = [n for n in reads if n not in local and n not in self.constants]
+            spare = [d.name[1:], *self.inputs, *(e.name for e in self.op.equations)]
+            made = self.function(name, statements, arguments, spare)
+            self.work[key] = replace(made, doc=(language(tree),))
+        return FactorSource(language(bare(tree)), self.work[key].name, axes)
+
+    def needed(self, tree: st.Tree) -> list[Statement]:
+        """The reductions of the forward pass that the engine named and the expression reads, each after what it reads."""
+        out: dict[str, Statement] = {}
+        for name in dict.fromkeys(st.reads(tree)):
+            if name in self.made:
+                inner = self.whole(self.made[name])
+                out |= {s.name: s for s in self.needed(inner)}
+                out[name] = Statement(name, self.made[name].index, inner, "temporary")
+        return list(out.values())

@@ -1,0 +1,1 @@
+"""The training command of the exercise and what belongs to it."""

@@ -1,0 +1,25 @@
+"""An op as a notebook: its gradients derived, coded and compared with autograd's. Without an op, the exercise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codegen.tools.notebook.exercise import build
+from codegen.tools.notebook.op import build_op
+from codegen.tools.notebook.run import ROOT, execute, save
+from derive.syntax import Op
+
+__all__ = ["build", "build_op", "execute", "main"]
+
+#: Where notebooks go; they are not tracked.
+FOLDER = ROOT / "out"
+
+
+def main(op: Op | None = None, path: Path | None = None) -> int:
+    """Write and execute the notebook of an op, or of the exercise; returns the exit status.
+
+    Raises OpError for an op that has nothing to differentiate.
+    """
+    if op is None:
+        return save(lambda: build("makemore"), path or FOLDER / "makemore.ipynb")
+    return save(lambda: build_op(op), path or FOLDER / f"{op.name}_op.ipynb")

@@ -1,0 +1,94 @@
+"""What all notebooks are made of: equations in LaTeX, adjoints with their functions, cells as a notebook."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from codegen.chain import chain_source, chain_statements
+from codegen.program import Statement
+from codegen.source import FunctionSource
+from derive import syntax as st
+from derive.derivation import Derivation
+from derive.show.latex import latex, left_side
+from derive.show.show import adjoint_names
+
+__all__ = ["Cells", "aligned", "chain", "comparison", "for_markdown", "listed", "notebook_of"]
+
+Cells = list[tuple[str, str]]  # "markdown" or "code", and the text
+
+
+def notebook_of(cells: Cells) -> Any:
+    """The cells as a notebook, not yet executed; the same at every call."""
+    nbformat: Any = importlib.import_module("nbformat")
+    make = {"markdown": nbformat.v4.new_markdown_cell, "code": nbformat.v4.new_code_cell}
+    notebook = nbformat.v4.new_notebook(cells=[make[kind](text) for kind, text in cells])
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # random otherwise
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return notebook
+
+
+def chain(full: Derivation, atol: float) -> Cells:
+    """Every adjoint as the chain rule gives it: its equation, its function, its comparison.
+
+    The cells read ``values``, ``autograd`` and ``manual``, and put what they find into ``manual``.
+    """
+    adjoints = adjoint_names(full) | {d.name for d in full.chain}
+    statements = chain_statements(full)
+    cells: Cells = [("markdown", "## The chain rule\n\nOne gradient for every name, from the loss back.")]
+    for function in chain_source(full.op, "torch", "").adjoints:
+        cells.append(("markdown", _adjoint(full, function.name, statements[function.name], adjoints)))
+        cells.append(("code", _definition(function, adjoints, atol)))
+    return cells
+
+
+def _adjoint(full: Derivation, name: str, statements: list[Statement], adjoints: frozenset[str]) -> str:
+    readers = [e for e in full.op.equations if name[1:] in set(st.reads(e.rhs))]
+    forward = aligned([(e.name, e.index, e.rhs) for e in readers], adjoints)
+    result = aligned([(s.name, s.index, s.tree) for s in statements], adjoints)
+    return f"### {name}\n\n`{name[1:]}` is read by\n\n{forward}\n\nso that\n\n{result}"
+
+
+def _definition(function: FunctionSource, adjoints: frozenset[str], atol: float) -> str:
+    lines = [f"def {function.name}({function.signature}):"]
+    lines += [f"    {line}" for line in (*function.prologue, *function.body)]
+    lines += [f"    return {function.returned}", "", ""]
+    names = [a.partition("=")[0] for a in function.signature.split(", ") if "=" not in a]
+    arguments = ", ".join(f'{"manual" if n in adjoints else "values"}["{n}"]' for n in names)
+    lines += [
+        f'manual["{function.name}"] = {function.name}({arguments})',
+        comparison(function.name, f'manual["{function.name}"]', atol),
+    ]
+    return "\n".join(lines)
+
+
+def comparison(name: str, manual: str, atol: float = 1e-5) -> str:
+    return f'torch.allclose({manual}, autograd["{name}"], atol={_plain(atol)})'
+
+
+def _plain(tolerance: float) -> str:
+    return f"{tolerance:.0e}".replace("e-0", "e-")
+
+
+def listed(lines: list[str]) -> str:
+    return "\n".join(["[", *(f"    {line}," for line in lines), "]"])
+
+
+def aligned(equations: list[tuple[str, tuple[str, ...], st.Tree]], adjoints: frozenset[str]) -> str:
+    lines = [f"{left_side(n, i, adjoints=adjoints)} &= {latex(tree, adjoints=adjoints)}" for n, i, tree in equations]
+    return "\n".join(["$$", r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}", "$$"])
+
+
+def for_markdown(fragment: str) -> str:
+    """A fragment of LaTeX with the commands that belong to the page, and not to mathematics, left out."""
+    out: list[str] = []
+    for line in fragment.splitlines():
+        if line in (r"\begingroup", r"\endgroup", r"\allowdisplaybreaks"):
+            continue
+        if line.startswith(r"\subsection*{"):
+            title = line.partition("{")[2].removesuffix("}")
+            out += ["", f"**{title}**", ""]
+        else:
+            out.append(line)
+    return "\n".join(out).strip()

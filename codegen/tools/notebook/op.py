@@ -1,0 +1,173 @@
+"""The notebook of any op: forward, every adjoint of the chain rule, the closed forms and their kernels, on random data."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import replace
+from typing import Any
+
+from codegen.backends.arrays.layout import lay_out
+from codegen.chain import ChainSource, chain_source
+from codegen.escape import docstring, markdown
+from codegen.names import NOTEBOOK, named_op
+from codegen.plan import plan
+from codegen.program import Argument, Kernel, Program
+from codegen.render import render
+from codegen.source import Code, FunctionSource
+from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, for_markdown, listed, notebook_of
+from derive import derive, derive_full
+from derive import syntax as st
+from derive.derivation import Derivation
+from derive.language.axes import equal_axes
+from derive.show.show import show_latex
+from derive.show.trees import of_derivation
+
+__all__ = ["build_op", "lengths"]
+
+#: Axes are as long as the op states, but not much longer than this.
+LONGEST = 16
+ATOL = 1e-9
+
+
+def build_op(op: st.Op) -> Any:
+    """The notebook of an op, not yet executed; each of its ``*s`` is one plain axis. OpError if it cannot be derived."""
+    plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
+    full = derive_full(plain)
+    source = chain_source(plain, "torch", "")
+    return notebook_of([*_opening(full), *_data(plain), *_forward(full, source), *chain(full, ATOL), *_closed(plain)])
+
+
+def lengths(op: st.Op) -> dict[str, int]:
+    """A length for each axis: the op's own, cut to about ``LONGEST``, else small ones; cut or small, they differ."""
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    stated, same = dict(op.sizes), equal_axes(op)
+    size = {a: min(stated.get(a, 4 + k), LONGEST + k) for k, a in enumerate(axes)}
+    return {a: size[same.get(a, a)] for a in axes}
+
+
+# ---- data and forward -------------------------------------------------------------------------------------------------------
+
+
+def _opening(full: Derivation) -> Cells:
+    op = full.op
+    equations = aligned([(e.name, e.index, e.rhs) for e in op.equations], frozenset())
+    parts = [f"# Backprop by hand: {op.name}", markdown(op.title), "The forward pass:", equations]
+    return [("markdown", "\n\n".join(filter(None, parts)))]
+
+
+def _data(op: st.Op) -> Cells:
+    """Random inputs that respect the op's assumptions; constants are their defaults, or 0.5."""
+    size = lengths(op)
+    signs = {a.left.name: a.rel for a in op.assumptions if isinstance(a.left, st.Read)}
+    lines = [
+        "import math",
+        "",
+        "import torch",
+        "",
+        "torch.manual_seed(0)",
+        "torch.set_default_dtype(torch.float64)",
+        "inputs = {",
+    ]
+    lines += [f'    "{t.name}": {_random(t, size, signs.get(t.name, ""))},' for t in op.inputs]
+    lines += ["}", "constants = {" + ", ".join(f'"{c.name}": {c.default or 0.5}' for c in op.constants) + "}"]
+    return [("markdown", "## The data\n\nRandom, in float64."), ("code", "\n".join(lines))]
+
+
+def _random(t: st.Tensor, size: dict[str, int], sign: str) -> str:
+    shape = ", ".join(str(size[a]) for a in t.axes)
+    if t.labels is not None:
+        return f"torch.randint({size[t.labels]}, ({shape},))" if t.axes else f"torch.randint({size[t.labels]}, ())"
+    normal = f"torch.randn({shape or '()'})"
+    if sign.startswith(">"):
+        return f"{normal}.abs() + 0.1"
+    return f"-{normal}.abs() - 0.1" if sign.startswith("<") else normal
+
+
+def _forward(full: Derivation, source: ChainSource) -> Cells:
+    """The equations as code, and autograd through it: the gradient of every name."""
+    op, adjoints = full.op, {d.name for d in full.chain}
+    helpers = [render(f"torch/helpers/{name}.py.j2").strip() for name in source.helpers]
+    outputs = [t.name for t in op.outputs]
+    shared = [f'autograd["d{o}_total"] = autograd["d{o}"]' for o in outputs if f"d{o}_total" in adjoints]
+    result = "{" + ", ".join(f'"{n}": {n}' for n in source.names) + "}"
+    heads = ", ".join(f'tensors["{o}"]' for o in outputs)
+    upstream = ", ".join(f'"d{o}": torch.randn_like(tensors["{o}"])' for o in outputs)
+    values = _source(replace(source.values, returned=Code(result)))
+    run = [
+        "leaves = {n: v.clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}",
+        f"tensors = leaves | {source.values.name}(**leaves, **constants)",
+        "for v in tensors.values():",
+        "    if v.requires_grad:",
+        "        v.retain_grad()",
+        f"manual = {{{upstream}}}  # the gradients of the outputs, and then those found here",
+        f"torch.autograd.backward([{heads}], list(manual.values()))",
+        "gradients = {n: v.grad for n, v in tensors.items() if v.requires_grad}",
+        'autograd = {f"d{n}": torch.zeros_like(tensors[n]) if g is None else g for n, g in gradients.items()}',
+        *shared,
+        "values = {n: v.detach() for n, v in tensors.items()} | constants",
+        "{n: tuple(v.shape) for n, v in tensors.items()}",
+    ]
+    return [
+        ("markdown", "## The forward pass\n\nEvery equation as it stands, and by autograd the gradient of every name."),
+        ("code", "\n\n\n".join([*helpers, values])),
+        ("code", "\n".join(run)),
+    ]
+
+
+def _source(f: FunctionSource) -> str:
+    doc = docstring("\n".join(f.doc))
+    quoted = textwrap.indent(f'"""{doc}"""', "    ") if doc else ""
+    body = [f"    {line}" if line else "" for line in (*f.prologue, *f.body)]
+    return "\n".join([f"def {f.name}({f.signature}):", *([quoted] if quoted else []), *body, f"    return {f.returned}"])
+
+
+# ---- closed forms -----------------------------------------------------------------------------------------------------------
+
+
+def _closed(op: st.Op) -> Cells:
+    """The derivation of the closed forms, the kernels that it ends in, and their results."""
+    derivation = derive(op)
+    kernel = plan(derivation)
+    file = lay_out(kernel, "torch", "")
+    fragment = show_latex(derivation, tree_of=of_derivation(derivation))
+    helpers = [render(f"torch/helpers/{name}.py.j2").strip() for name in file.helpers]
+    text = "The same gradients simplified; the kernels below are printed from where the derivation ends."
+    return [
+        ("markdown", f"## The closed forms\n\n{text}\n\n{for_markdown(fragment)}"),
+        ("code", "\n\n\n".join([_source(file.forward), _source(file.backward), *helpers])),
+        ("code", _called(kernel)),
+    ]
+
+
+def _called(kernel: Kernel) -> str:
+    """Both kernels run, and what they return compared."""
+    op = kernel.op
+    outputs, saved = [t.name for t in op.outputs], [t.name for t in kernel.saved]
+    heads = outputs[0] if len(outputs) == 1 else _tuple(outputs)
+    results = kernel.backward.results
+    same = [f'torch.allclose({o}, values["{o}"], atol=1e-9)' for o in outputs]
+    same += [comparison(g, g, ATOL) for g in results]
+    return "\n".join(
+        [
+            f"{heads}, {_tuple(saved) if saved else '_'} = {_call(kernel.forward, saved)}",
+            f"{', '.join(results)} = {_call(kernel.backward, saved)}",
+            same[0] if len(same) == 1 else listed(same),
+        ]
+    )
+
+
+def _call(program: Program, saved: list[str]) -> str:
+    """A call with its arguments: what the forward saved by its name, upstream gradients and values from where they are."""
+    arguments = [_argument(a, saved) for a in program.arguments]
+    arguments += [f'{c.name}=constants["{c.name}"]' for c in program.constants]
+    return f"{program.name}({', '.join(arguments)})"
+
+
+def _argument(a: Argument, saved: list[str]) -> str:
+    if a.role == "upstream":
+        return f'manual["{a.name}"]'
+    return a.name if a.name in saved and a.role == "saved" else f'values["{a.name}"]'
+
+
+def _tuple(names: list[str]) -> str:
+    return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"

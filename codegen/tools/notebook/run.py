@@ -1,0 +1,82 @@
+"""Run a notebook and save it. Needs nbformat, nbclient and ipykernel."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+__all__ = ["execute", "save"]
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def save(build: Callable[[], Any], path: Path) -> int:
+    """Write and execute the notebook; 1 with a message where what that takes is not installed or a cell fails.
+
+    A notebook with a failing cell is written as far as it ran, for the error stands in it. Ctrl-C leaves nothing behind.
+    """
+    try:
+        import ipykernel  # noqa: F401
+        import matplotlib  # noqa: F401
+        import nbclient
+        import torch  # noqa: F401
+
+        nbformat: Any = importlib.import_module("nbformat")
+    except ImportError as error:
+        print(f"error: the notebook needs {error.name}: pip install 'backprop-ninja[dev]'", file=sys.stderr)
+        return 1
+    notebook = build()
+    nbformat.validate(notebook)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    failed = None
+    try:
+        execute(notebook)
+    except nbclient.exceptions.CellExecutionError as error:
+        failed = error
+    nbformat.write(notebook, path)
+    if failed is not None:
+        print(f"error: a cell of the notebook failed:\n{failed}", file=sys.stderr)
+        return 1
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    print(f"{len(notebook.cells)} cells written to {shown}")
+    return 0
+
+
+def execute(notebook: Any) -> None:
+    """Run every cell in a kernel of this environment, in the repository's folder (CellExecutionError if one fails)."""
+    from nbclient import NotebookClient
+
+    where = {"metadata": {"path": str(ROOT)}}
+    quiet = ["--log-level=ERROR"]
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, extra_arguments=quiet)
+    _interruptible(client)
+
+
+def _interruptible(client: Any) -> None:
+    """Execute a client's notebook; KeyboardInterrupt ends the kernel at once.
+
+    It runs in a thread of its own, for in the main one nbclient takes Ctrl-C for itself and fails over it.
+    """
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def task() -> None:
+        current = asyncio.current_task()
+        assert current is not None
+        tasks.append(current)
+        await client.async_execute()
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(lambda: asyncio.run(task()))
+        try:
+            done.result()
+        except KeyboardInterrupt:
+            client.shutdown_kernel = "immediate"
+            for running in tasks:
+                running.get_loop().call_soon_threadsafe(running.cancel)
+            wait([done])
+            raise

@@ -1,0 +1,66 @@
+"""What is left blank in an exercise: the adjoint of every equation, in the order of the chain rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from codegen.chain import chain_source, chain_statements
+from codegen.names import named_op
+from codegen.source import FunctionSource
+from codegen.tools.workbook.plain import PlainNumpy
+from derive import derive_full
+from derive import syntax as st
+from derive.language.unicode import text
+
+__all__ = ["Blank", "Exercise", "equation_text", "exercise"]
+
+
+@dataclass(frozen=True)
+class Blank:
+    """One gradient to find: the equations that read its name, the chain rule's line, and that line as code."""
+
+    name: str
+    index: tuple[str, ...]
+    readers: tuple[st.Equation, ...]
+    lines: tuple[st.Equation, ...]
+    source: FunctionSource
+
+    @property
+    def of(self) -> str:
+        """The name whose gradient it is."""
+        return self.name[1:]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """The blanks of an op, and the helper functions that their code calls. Each ``*s`` is a single axis."""
+
+    op: st.Op
+    backend: str
+    blanks: tuple[Blank, ...]
+    helpers: tuple[str, ...]
+
+    def blank(self, name: str) -> Blank:
+        """The blank of that name (ValueError if there is none)."""
+        for blank in self.blanks:
+            if name == blank.name:
+                return blank
+        raise ValueError(f"no gradient '{name}' in {self.op.name}; there are: {', '.join(b.name for b in self.blanks)}")
+
+
+def exercise(op: st.Op, backend: str = "numpy") -> Exercise:
+    """The exercise of an op in one array backend."""
+    op = named_op(replace(op, stars=frozenset()))
+    statements = chain_statements(derive_full(op))
+    source = chain_source(op, backend, "", PlainNumpy if backend == "numpy" else None)
+    blanks = []
+    for function in source.adjoints:
+        lines = tuple(st.Equation(s.name, s.index, s.tree) for s in statements[function.name])
+        readers = tuple(e for e in op.equations if function.name[1:] in set(st.reads(e.rhs)))
+        blanks.append(Blank(function.name, lines[-1].index, readers, lines, function))
+    return Exercise(op, backend, tuple(blanks), source.helpers)
+
+
+def equation_text(equation: st.Equation) -> str:
+    """An equation on one line."""
+    return f"{text(st.Read(equation.name, equation.index))} = {text(equation.rhs)}"

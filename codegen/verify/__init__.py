@@ -1,0 +1,1 @@
+"""Emitted kernels against the equations, and against autograd."""

@@ -1,0 +1,139 @@
+"""Emitted kernels against autograd: what the table of ``make derive`` reports, and what the tests assert."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from codegen.load import load_kernel, load_native, load_source
+from codegen.program import Kernel
+from codegen.verify.reference import evaluate
+from derive import syntax as st
+from derive.language.axes import equal_axes
+
+__all__ = [
+    "Agreement",
+    "agreement",
+    "autograd",
+    "constants_of",
+    "load_kernel",
+    "load_native",
+    "load_source",
+    "relative_difference",
+    "run_kernel",
+    "sample",
+    "sample_lengths",
+]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The largest difference from autograd of any gradient, relative to the gradient's largest entry."""
+
+    backend: str
+    largest: float
+
+
+def sample_lengths(op: st.Op, rng: np.random.Generator) -> dict[str, int]:
+    """A length for every axis; axes that the op declares equal get the same one."""
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    size = {a: int(rng.integers(3, 8)) for a in axes}
+    same = equal_axes(op)
+    return {a: size[same.get(a, a)] for a in axes}
+
+
+def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    """Random inputs: values that respect the assumptions, labels in range."""
+    rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(op.name.encode()).digest()[:4])])
+    size = sample_lengths(op, rng)
+    signs = {a.left.name: a.rel for a in op.assumptions if isinstance(a.left, st.Read)}
+    out = {}
+    for t in op.inputs:
+        shape = tuple(size[a] for a in t.axes)
+        if t.labels is not None:
+            out[t.name] = torch.from_numpy(np.asarray(rng.integers(0, size[t.labels], shape)))
+        else:
+            values = np.asarray(rng.normal(rng.normal(), 1.0, shape)) * scale
+            if signs.get(t.name, "")[:1] == ">":
+                values = np.abs(values) + 0.1
+            elif signs.get(t.name, "")[:1] == "<":
+                values = -np.abs(values) - 0.1
+            out[t.name] = torch.from_numpy(np.asarray(values)).to(dtype)
+    return out
+
+
+def constants_of(op: st.Op, seed: int = 0) -> dict[str, float]:
+    """The constants: their defaults for seed 0, else random, so that a default of 0 hides nothing."""
+    rng = np.random.default_rng(seed)
+    return {c.name: float(rng.uniform(0.1, 0.9)) if seed else float(c.default or 1.0) for c in op.constants}
+
+
+def autograd(
+    op: st.Op, inputs: dict[str, torch.Tensor], upstream: list[torch.Tensor], constants: dict[str, float]
+) -> list[torch.Tensor]:
+    """The gradients of the op's equations by torch's autograd."""
+    leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}
+    values = evaluate(op, leaves, constants)
+    outputs = [values[t.name] for t in op.outputs]
+    wanted = [leaves[t.name] for t in op.differentiable]
+    found = torch.autograd.grad(outputs, wanted, upstream, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, found, strict=True)]
+
+
+def run_kernel(
+    kernel: Kernel,
+    module: ModuleType,
+    backend: str,
+    inputs: dict[str, torch.Tensor],
+    upstream: list[torch.Tensor],
+    constants: dict[str, float],
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Outputs and gradients of the emitted forward and backward on one input."""
+    op = kernel.op
+    to: Any = (lambda t: t) if backend == "torch" else (lambda t: t.numpy())
+    values = {n: to(v) for n, v in inputs.items()}
+    forward = getattr(module, kernel.forward.name)
+    outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))
+    outputs = [outputs] if len(op.outputs) == 1 else list(outputs)
+    values |= dict(zip([t.name for t in kernel.saved], saved, strict=True))
+    values |= {f"d{t.name}": to(u) for t, u in zip(op.outputs, upstream, strict=True)}
+    backward = getattr(module, kernel.backward.name)
+    grads = backward(*(values[a.name] for a in kernel.backward.arguments), **_given(kernel.backward, constants))
+    grads = [grads] if len(kernel.backward.results) == 1 else list(grads)
+    return [torch.as_tensor(o) for o in outputs], [torch.as_tensor(g) for g in grads]
+
+
+def _given(program: Any, constants: dict[str, float]) -> dict[str, float]:
+    return {c.name: constants[c.name] for c in program.constants}
+
+
+def relative_difference(got: torch.Tensor, want: torch.Tensor) -> float:
+    """The largest difference over the largest magnitude; infinite where one is NaN and the other is not."""
+    if not want.numel():
+        return 0.0
+    if not torch.equal(got.isnan(), want.isnan()):
+        return float("inf")
+    scale = max(float(want.nan_to_num().abs().max()), 1e-3)
+    return float((want - got).nan_to_num().abs().max()) / scale
+
+
+def agreement(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int, ...] = (0, 1, 2)) -> Agreement:
+    """The largest relative difference between the emitted backward and autograd, in float64."""
+    op, largest = kernel.op, 0.0
+    for seed in seeds:
+        inputs = sample(op, seed)
+        constants = constants_of(op, seed)
+        values = evaluate(op, inputs, constants)
+        generator = torch.Generator().manual_seed(seed)
+        upstream = [torch.randn(values[t.name].shape, generator=generator, dtype=torch.float64) for t in op.outputs]
+        expected = autograd(op, inputs, upstream, constants)
+        outputs, found = run_kernel(kernel, module, backend, inputs, upstream, constants)
+        for want, got in zip([*(values[t.name] for t in op.outputs), *expected], [*outputs, *found], strict=True):
+            assert want.shape == got.shape, f"{op.name}: shape {tuple(got.shape)} instead of {tuple(want.shape)}"
+            largest = max(largest, relative_difference(got, want))
+    return Agreement(backend, largest)

@@ -1,0 +1,251 @@
+"""Emitted kernels against the author's equations: one that differs from them is not written.
+
+The reference is that of the certificate, and shares nothing with derivation, planning and printing: the equations as they were
+written at 50 digits, and their gradients by brute force. It needs no torch.
+
+The points are random, and for equations that choose among values, such at which values tie and are 0. A result may differ by
+what rounding can do to it: by a few times what a small random change of every result that need not be exact does to the
+equations' own. Where such a change decides a comparison otherwise, that is the whole jump.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from codegen.evaluate.arithmetic import Numpy
+from codegen.evaluate.trees import Magnitudes
+from codegen.program import Kernel, Program
+from derive import syntax as st
+from derive.certify import NoPoint, Stage, point, tied_point
+from derive.certify.swayed import Swayed
+from derive.points import Point
+
+__all__ = ["Verdict", "judge"]
+
+#: A difference counts from this part of a result's largest entry and of its largest terms, and so often what a sway does.
+OWN, TERMS, SWAYS = 1e-9, 1e-11, 4
+#: Seeds of the points at which values tie, and of the sways at each point, each of which goes both ways.
+TIED, SWAYED = (0, 1, 2, 3), (0,)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The largest difference of any result, relative to its largest entry; and what is wrong, in one line, or nothing."""
+
+    largest: float
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Arguments of the kernels by name, with ``*s`` as one axis, and the results that the equations have for them.
+
+    ``slack`` is what rounding may do to each entry of a result.
+    """
+
+    op: st.Op
+    sizes: dict[str, int]
+    given: dict[str, Any]
+    expected: dict[str, Any]
+    slack: dict[str, Any]
+
+    @property
+    def outputs(self) -> list[str]:
+        return [t.name for t in self.op.outputs]
+
+    @property
+    def gradients(self) -> list[str]:
+        return [f"d{t.name}" for t in self.op.differentiable]
+
+
+def judge(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
+    """How the kernels of a module differ from the equations, in float64, at one random point for every seed, and at ties.
+
+    Each ``*s`` stands for one axis and then for two, what is float32 must stay so, and torch's differentiable op is judged with
+    its kernels.
+    """
+    largest = 0.0
+    for trial in _trials(kernel.op, seeds):
+        allowed = _allowed(kernel, trial)
+        for split in _splits(kernel.op):
+            try:
+                found = _results(kernel, module, backend, trial, split, np.float64)
+                narrow = _results(kernel, module, backend, trial, split, np.float32)
+            except Exception as error:  # whatever an emitted kernel may raise
+                return Verdict(math.inf, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{_at(trial)}")
+            for (name, value), (_, other) in zip(found, narrow, strict=True):
+                off, reason = _difference(kernel, trial, split, name, np.asarray(value), allowed[name])
+                reason = reason or _promoted(name, np.asarray(other), np.float32)
+                if reason:
+                    return Verdict(math.inf, reason + _at(trial))
+                largest = max(largest, off)
+    return Verdict(largest)
+
+
+def _at(trial: Trial) -> str:
+    """The sizes of the axes, for a message."""
+    return f" ({', '.join(f'{axis} = {n}' for axis, n in trial.sizes.items())})" if trial.sizes else ""
+
+
+# ---- points -----------------------------------------------------------------------------------------------------------------
+
+
+def _trials(op: st.Op, seeds: tuple[int, ...]) -> Iterator[Trial]:
+    """Random points of the certificate, and points with ties; none where the equations have no finite value."""
+    for seed in seeds:
+        try:
+            drawn = point(op, seed)
+        except NoPoint:
+            continue
+        yield from _trial(op, drawn)
+    for seed in TIED if seeds else ():
+        if (tied := tied_point(op, seed)) is not None:
+            yield from _trial(op, tied)
+
+
+def _trial(op: st.Op, drawn: Point) -> Iterator[Trial]:
+    """The point rounded to doubles, if the outputs are finite there."""
+    labels = {t.name for t in op.inputs if t.integer}
+    tables = {n: v if n in labels else [Fraction(float(x)) for x in v] for n, v in drawn.tables.items()}
+    drawn = replace(drawn, tables=tables)
+    stage = Stage(op, drawn)
+    if not stage.finite():
+        return
+    axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in (*op.inputs, *op.outputs)}
+    axes |= {t.name: t.axes for t in op.outputs}
+
+    def array(name: str, values: Sequence[Any], dtype: type = float) -> Any:
+        return np.array([dtype(v) for v in values]).reshape([drawn.sizes[i] for i in axes.get(name, ())])
+
+    given = {n: array(n, v, int if n in labels else float) for n, v in tables.items()}
+    expected = {n: array(n, v) for n, v in _wanted(op, stage).items()}
+    swayed = [_wanted(op, Stage(op, drawn, Swayed(seed, sign))) for seed in SWAYED for sign in (1, -1)]
+    slack = {n: np.zeros(v.shape) for n, v in expected.items()}
+    for other in swayed:
+        for n, v in other.items():
+            moved = np.abs(array(n, v) - expected[n])
+            slack[n] = np.fmax(slack[n], np.where(np.isfinite(moved), moved, 0.0))
+    yield Trial(op, drawn.sizes, given, expected, slack)
+
+
+def _wanted(op: st.Op, stage: Stage) -> dict[str, list[Any]]:
+    """The values of the outputs, and the gradients."""
+    return {t.name: stage.author.nodes[t.name].array.values for t in op.outputs} | stage.truth
+
+
+def _splits(op: st.Op) -> Iterator[bool]:
+    """Whether each ``*s`` is two axes, the first of length 1, or one."""
+    yield from (False, True) if op.stars else (False,)
+
+
+def _shape(trial: Trial, axes: Sequence[str], split: bool) -> tuple[int, ...]:
+    return tuple(n for a in axes for n in ((1, trial.sizes[a]) if split and a in trial.op.stars else (trial.sizes[a],)))
+
+
+# ---- runs -------------------------------------------------------------------------------------------------------------------
+
+
+def _results(kernel: Kernel, module: ModuleType, backend: str, trial: Trial, split: bool, dtype: type) -> list[tuple[str, Any]]:
+    """Every output and gradient with its name; in torch also the gradients through the differentiable op."""
+    op, torch = kernel.op, backend == "torch"
+    axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in op.outputs}
+    values: dict[str, Any] = {}
+    for name, v in trial.given.items():
+        array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, axes.get(name, ()), split))
+        values[name] = float(v) if name not in axes else _tensor(array) if torch else array
+    with np.errstate(all="ignore"):
+        outputs, saved = getattr(module, kernel.forward.name)(*_arguments(kernel.forward, values))
+        known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
+        gradients = getattr(module, kernel.backward.name)(*_arguments(kernel.backward, known))
+    found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
+    found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
+    return found + (list(_through_autograd(kernel, module, values)) if torch else [])
+
+
+def _arguments(program: Program, values: Mapping[str, Any]) -> list[Any]:
+    return [*(values[a.name] for a in program.arguments), *(values[c.name] for c in program.constants)]
+
+
+def _several(found: Any, count: int) -> Sequence[Any]:
+    return [found] if count == 1 else found
+
+
+def _tensor(array: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(np.array(array))
+
+
+def _through_autograd(kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The gradients that autograd gets from the differentiable op; those of an output without one are 0."""
+    import torch
+
+    op = kernel.op
+    leaves = {t.name: values[t.name].clone().requires_grad_(not t.integer) for t in op.inputs}
+    outputs = getattr(module, op.name)(*leaves.values(), *(values[c.name] for c in op.constants))
+    pairs = zip(_several(outputs, len(op.outputs)), [values[f"d{t.name}"] for t in op.outputs], strict=True)
+    moving = [(y, dy) for y, dy in pairs if y.requires_grad]
+    wanted = [leaves[t.name] for t in op.differentiable]
+    found: Sequence[Any] = [None] * len(wanted)
+    if moving and wanted:
+        found = torch.autograd.grad([y for y, _ in moving], wanted, [dy for _, dy in moving], allow_unused=True)
+    for t, leaf, gradient in zip(op.differentiable, wanted, found, strict=True):
+        yield f"d{t.name}", torch.zeros_like(leaf) if gradient is None else gradient
+
+
+# ---- differences ------------------------------------------------------------------------------------------------------------
+
+
+def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any, allowed: float) -> tuple[float, str]:
+    """How far a result is from what the equations have, relative to its largest entry; and what no rounding explains."""
+    axes = {t.name: t.axes for t in kernel.op.outputs} | {f"d{t.name}": t.axes for t in kernel.op.differentiable}
+    shape = _shape(trial, axes[name], split)
+    if found.shape != shape:
+        return math.inf, f"{name} has the shape {found.shape} instead of {shape}"
+    if promoted := _promoted(name, found, np.float64):
+        return math.inf, promoted
+    expected = trial.expected[name]
+    largest, off = _largest(expected), _distances(found.reshape(expected.shape), expected)
+    bad = off > max(OWN * largest, allowed) + SWAYS * trial.slack[name]
+    if not bad.any():
+        return _largest(off) / largest if largest else 0.0, ""
+    return math.inf, f"{name} is off by {off[bad].max():.3g}, where its largest entry is {largest:.3g}"
+
+
+def _promoted(name: str, found: Any, dtype: type) -> str:
+    """That a result has another type than the arguments, or nothing."""
+    return "" if found.dtype == dtype else f"{name} is {found.dtype} where the arguments are {np.dtype(dtype)}"
+
+
+def _distances(a: Any, b: Any) -> Any:
+    """The differences of the entries of two arrays; infinite where one is no number and the other is."""
+    with np.errstate(invalid="ignore"):
+        off = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    return np.nan_to_num(off, nan=math.inf)
+
+
+def _largest(array: Any) -> float:
+    finite = array[np.isfinite(array)]
+    return float(np.abs(finite).max(initial=0.0))
+
+
+def _allowed(kernel: Kernel, trial: Trial) -> dict[str, float]:
+    """What the terms that are added to each result allow for it: a part of the largest in the planned formula."""
+    given = {t.name: trial.given[t.name] for t in kernel.op.inputs}
+    constants = {c.name: float(trial.given[c.name]) for c in kernel.op.constants}
+    found, terms = Magnitudes(kernel.op, given, constants, Numpy()), {}
+    found.values |= {f"d{t.name}": trial.given[f"d{t.name}"] for t in kernel.op.outputs}
+    found.size |= trial.sizes
+    with np.errstate(all="ignore"):
+        for s in (*kernel.forward.statements, *kernel.backward.statements):
+            terms[s.name] = found.magnitude(s.tree)[0]
+            value, own = found.value(s.tree)
+            found.values[s.name], found.axes[s.name] = found.spread(value, own, s.index), s.index
+    return {name: TERMS * _largest(np.asarray(found)) for name, found in terms.items()}

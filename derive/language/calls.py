@@ -1,0 +1,106 @@
+"""Calls of the catalogue's ops inside equations: their arguments, and the equations that they bring."""
+
+from __future__ import annotations
+
+import ast
+
+from derive.functions.table import NARY, REDUCTIONS, SUGAR, UNARY
+from derive.language import hints
+from derive.language.expressions import ExpressionReader, slots_of
+from derive.language.include import Arguments, Misfit, include
+from derive.syntax import Compare, Equation, Read, Tensor, Tree, axis_of, free_indices
+
+
+class CallReader(ExpressionReader):
+    """Reads expressions that may call ops."""
+
+    def call_op(self, node: ast.Call, head: str, left: Tensor | None) -> Tree:
+        """Include the equations of an op; returns the read of its result, which is ``left`` itself if that is given."""
+        callee = None if head == self.name else self.catalogue(head)
+        if callee is None:
+            raise self.error(node, self.uncallable(head))
+        if len(callee.outputs) != 1:
+            many = f"'{head}' has {len(callee.outputs)} outputs and cannot be called inside equations; write its equations out"
+            raise self.error(node, many)
+        arguments = self.arguments(node, head, left)
+        try:
+            equations, result, assumptions = include(callee, self.prefix(head), arguments, self.tensors())
+        except Misfit as error:
+            raise self.error(node, str(error)) from None
+        loose = [i for i in free_indices(result) if i not in (*self.scope, *self.bound.values())]
+        if loose:
+            index = axis_of(loose[0])
+            rest = f"is neither on the left nor reduced; reduce it, sum[{index}](...), or name it on the left"
+            raise self.error(node, f"the index '{index}' of the result of '{head}' {rest}")
+        for e in equations:
+            self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
+        for a in assumptions:
+            # What is computed has the signs that its equation gives it; only what is given can be assumed.
+            given = isinstance(a.left, Read) and a.left.name in {**self.inputs, **self.constants}
+            if given:
+                self.assume(a, node)
+        return result
+
+    def uncallable(self, head: str) -> str:
+        """Why a name in call position is neither a function nor an op."""
+        if head in {**self.inputs, **self.constants, **self.equations}:
+            axes = ", ".join(self.spelled().get(head, ()))
+            return (
+                f"'{head}' is no function; a product is written a*b, and axes stand in square brackets: {head}[{axes or 'n'}]"
+            )
+        if head == self.name:
+            return "an op cannot call itself"
+        return hints.unknown_function(head, (*UNARY, *SUGAR, *NARY, *REDUCTIONS, *self.known_ops()))
+
+    def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
+        """The call's arguments. Their indices stand for axes, so they need not be on the left: ``linear(x[n, k], ...)``."""
+        scope, known = self.scope, {*self.scope, *self.bound, *self.tensors()}  # a tensor in index position is a scalar label
+        self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in known))
+        try:
+            positional = [self.argument(a) for a in node.args]
+        finally:
+            self.scope = scope
+        keywords: dict[str, Tree] = {}
+        for kw in node.keywords:
+            if kw.arg is None:
+                raise self.error(kw.value, "'**' has no meaning here: write each constant as name=value")
+            keywords[kw.arg] = self.value(kw.value)
+        return Arguments(positional, keywords, left, frozenset(self.constants), self.words)
+
+    def argument(self, node: ast.expr) -> Tree:
+        """An argument: an expression, or labels as they are."""
+        name = node.value if isinstance(node, ast.Subscript) else node
+        if isinstance(name, ast.Name) and name.id in self.inputs and self.inputs[name.id].integer:
+            return self.read(node, name.id, slots_of(node) if isinstance(node, ast.Subscript) else [])
+        return self.value(node)
+
+    def prefix(self, head: str) -> str:
+        """The op's name, numbered from the second call on."""
+        taken = {*self.inputs, *self.outputs, *self.constants, *self.equations, *self.words}
+        prefix, count = head, 1
+        while any(name.startswith(prefix + "_") for name in taken):
+            count += 1
+            prefix = f"{head}{count}"
+        return prefix
+
+    def assume(self, assumption: Compare, node: ast.AST) -> None:
+        """Add an assumption about an input or a constant."""
+        raise NotImplementedError
+
+
+def _written_indices(args: list[ast.expr]) -> list[str]:
+    """The names that stand as plain indices in the arguments and that no reduction there binds, in order."""
+    found: dict[str, None] = {}
+    local: set[str] = set()
+    for arg in args:
+        nodes = list(ast.walk(arg))
+        heads = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
+        for n in nodes:
+            if isinstance(n, ast.Subscript):
+                names = [s.value if isinstance(s, ast.Starred) else s for s in slots_of(n)]
+                plain = [s.id for s in names if isinstance(s, ast.Name)]
+                if id(n) in heads:
+                    local.update(plain)
+                else:
+                    found.update(dict.fromkeys(plain))
+    return [name for name in found if name not in local]

@@ -1,0 +1,300 @@
+"""The right sides of equations: one ``ast`` node to one tree, with a whitelist and no evaluation."""
+
+from __future__ import annotations
+
+import ast
+from fractions import Fraction
+
+from derive.errors import OpError
+from derive.functions.table import NARY, REDUCTIONS, SUGAR, UNARY, is_function
+from derive.language import hints
+from derive.language.literals import check_number, constant_value, literal, power
+from derive.language.names import NameReader
+from derive.syntax import (
+    Add,
+    Call,
+    Compare,
+    Const,
+    Div,
+    Index,
+    Lookup,
+    Mul,
+    Neg,
+    Num,
+    Pow,
+    Read,
+    Reduce,
+    Size,
+    Tensor,
+    Tree,
+    axis_of,
+    children,
+    free_indices,
+    fresh_index,
+)
+
+#: How deeply an expression may be nested; far below what exhausts the interpreter's stack in a later stage.
+DEEPEST = 64
+COMPARISON = "a comparison is only meaningful as the first argument of 'where'; write where(condition, 1, 0) for its truth"
+_RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
+
+
+class ExpressionReader(NameReader):
+    """Reads expressions in the scope of one equation."""
+
+    def expression(self, node: ast.expr) -> Tree:
+        """The whole right side of an equation."""
+        tree = self.tree(node)
+        if _depth(tree) > DEEPEST:
+            raise self.too_deep(node)
+        if isinstance(tree, Compare):
+            raise self.error(node, COMPARISON)
+        return tree
+
+    def value(self, node: ast.expr) -> Tree:
+        """An operand or argument: anything but a comparison."""
+        tree = self.tree(node)
+        if isinstance(tree, Compare):
+            raise self.error(node, COMPARISON)
+        return tree
+
+    def tree(self, node: ast.expr) -> Tree:
+        self.depth += 1
+        try:
+            if self.depth > DEEPEST:
+                raise self.too_deep(node)
+            tree = self._tree(node)
+        finally:
+            self.depth -= 1
+        if isinstance(node, ast.BinOp | ast.Call):
+            self.checked(node, lambda: check_number(tree))
+        return tree
+
+    def too_deep(self, node: ast.expr) -> OpError:
+        return self.error(node, f"nested more than {DEEPEST} levels deep; give a part of it a name of its own")
+
+    def _tree(self, node: ast.expr) -> Tree:
+        match node:
+            case ast.Constant():
+                return Num(self.checked(node, lambda: literal(node, self.text)))
+            case ast.Name(id="pi"):
+                return Const("pi")
+            case ast.Name():
+                return self.element(node, node.id, [])
+            case ast.Subscript(value=ast.Name(id=name)):
+                return self.element(node, name, slots_of(node))
+            case ast.UnaryOp(op=ast.USub()):
+                return Neg(self.value(node.operand))
+            case ast.UnaryOp(op=ast.UAdd()):
+                return self.value(node.operand)
+            case ast.BinOp():
+                return self.chain(node)
+            case ast.Compare():
+                rel = self.relation(node)
+                return Compare(rel, self.value(node.left), self.value(node.comparators[0]))
+            case ast.Call():
+                return self.call(node)
+            case ast.Starred():
+                raise self.error(node, "'*' belongs to an axis, inside brackets: x[*s]")
+            case (ast.Attribute() as owner) | ast.Subscript(value=ast.Attribute() as owner):
+                raise self.error(node, hints.attribute(owner, self.spelled()))
+        raise self.error(node, hints.expression(node))
+
+    # ---- operators -------------------------------------------------------------------------------------------------
+
+    def chain(self, node: ast.BinOp) -> Tree:
+        """Operators from left to right, without recursion: a long sum is a wide tree, not a deep one."""
+        chain: list[ast.BinOp] = []
+        left: ast.expr = node
+        while isinstance(left, ast.BinOp):
+            if not isinstance(left.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.Pow):
+                raise self.error(left, hints.operator(left, self.spelled()))
+            chain.append(left)
+            left = left.left
+        tree = self.value(left)
+        depth = _depth(tree)
+        for link in reversed(chain):
+            right = self.value(link.right)
+            wider = (isinstance(link.op, ast.Add | ast.Sub) and isinstance(tree, Add)) or (
+                isinstance(link.op, ast.Mult) and isinstance(tree, Mul)
+            )
+            depth = max(depth + (not wider), _depth(right) + 2)
+            if depth > DEEPEST:
+                raise self.too_deep(link)
+            tree = self.binary(link, tree, right)
+        return tree
+
+    def binary(self, node: ast.BinOp, left: Tree, right: Tree) -> Tree:
+        match node.op:
+            case ast.Add():
+                return Add((*left.args, right) if isinstance(left, Add) else (left, right))
+            case ast.Sub():
+                return Add((*left.args, Neg(right)) if isinstance(left, Add) else (left, Neg(right)))
+            case ast.Mult():
+                return Mul((*left.args, right) if isinstance(left, Mul) else (left, right))
+            case ast.Div():
+                if constant_value(right) == 0:
+                    raise self.error(node.right, "division by zero")
+                return Div(left, right)
+        return self.checked(node.right, lambda: power(left, right))
+
+    def relation(self, node: ast.Compare) -> str:
+        if len(node.ops) != 1:
+            raise self.error(node, "write one comparison at a time")
+        rel = _RELATIONS.get(type(node.ops[0]))
+        if rel is None:
+            raise self.error(node, f"the comparison '{type(node.ops[0]).__name__}' is not part of the language")
+        return rel
+
+    # ---- reads -----------------------------------------------------------------------------------------------------
+
+    def element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
+        """A read as an operand, which labels are not: a number that depends on one is looked up."""
+        read = self.read(node, name, slots)
+        if name in self.inputs and self.inputs[name].integer:
+            raise self.error(
+                node, f"'{name}' holds labels, which are no numbers; look one up with them: w[{hints.brief(node)}]"
+            )
+        return read
+
+    def read(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
+        tensor = self.known(node, name)
+        if len(slots) != len(tensor.axes):
+            raise self.error(node, self.misread(tensor, len(slots)))
+        return Read(name, tuple(self.slot(s, tensor, position) for position, s in enumerate(slots)))
+
+    def slot(self, node: ast.expr, tensor: Tensor, position: int) -> Index:
+        """One index of a read. A starred axis takes a starred index, written with its ``*`` or without."""
+        axis = tensor.axes[position]
+        inner = node.value if isinstance(node, ast.Starred) else node
+        if not isinstance(inner, ast.Name):
+            if isinstance(node, ast.Starred) or axis in self.stars:
+                raise self.error(node, f"axis {position + 1} of '{tensor.name}' is '*{axis}' and takes no lookup")
+            return self.lookup(inner, tensor, position)
+        if inner.id not in self.bound and inner.id not in self.scope:
+            if inner.id in self.inputs and self.inputs[inner.id].integer and not isinstance(node, ast.Starred):
+                return self.lookup(inner, tensor, position)
+            raise self.error(node, self.loose(inner.id))
+        index = self.bound.get(inner.id, inner.id)
+        star = inner.id in self.stars
+        if isinstance(node, ast.Starred) and not star:
+            raise self.error(node, self.starless(inner.id))
+        if star != (axis in self.stars):
+            want = f"'*{axis}', which takes a starred index" if not star else f"'{axis}', which takes a single index"
+            raise self.error(node, f"axis {position + 1} of '{tensor.name}' is {want}, not '{inner.id}'")
+        return index
+
+    def lookup(self, node: ast.expr, tensor: Tensor, position: int) -> Lookup:
+        name = node.value if isinstance(node, ast.Subscript) else node
+        if not isinstance(name, ast.Name):
+            wanted = f"slot {position + 1} of '{tensor.name}' must be an axis or an integer tensor such as t[n]"
+            raise self.error(node, f"{wanted}; {self.whole(tensor)}")
+        labels = self.known(node, name.id)
+        if labels.labels is None:
+            raise self.error(
+                node, f"'{labels.name}' indexes '{tensor.name}' but is not declared as '{labels.name}[...] in axis'"
+            )
+        if labels.labels != tensor.axes[position]:
+            want = tensor.axes[position]
+            raise self.error(
+                node, f"'{labels.name}' indexes '{labels.labels}', but slot {position + 1} of '{tensor.name}' is '{want}'"
+            )
+        self.depth += 1
+        try:
+            if self.depth > DEEPEST:
+                raise self.too_deep(node)
+            inner = self.read(node, labels.name, slots_of(node) if isinstance(node, ast.Subscript) else [])
+        finally:
+            self.depth -= 1
+        return Lookup(inner.name, inner.index)
+
+    def call_op(self, node: ast.Call, head: str, left: Tensor | None) -> Tree:
+        """Include the equations of an op; returns the read of its result."""
+        raise NotImplementedError
+
+    # ---- calls -----------------------------------------------------------------------------------------------------
+
+    def call(self, node: ast.Call) -> Tree:
+        if isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
+            return self.reduction(node, node.func.value.id, slots_of(node.func))
+        if isinstance(node.func, ast.Attribute):
+            raise self.error(node, hints.attribute(node.func, self.spelled()))
+        if not isinstance(node.func, ast.Name):
+            raise self.error(node, "expected a function, a reduction such as sum[n](...), or an op")
+        head = node.func.id
+        if head == "size":
+            return self.size(node)
+        if head in REDUCTIONS:
+            raise self.error(node, hints.unnamed_reduction(node, head, self.spelled()))
+        if is_function(head):
+            return self.function(node, head)
+        return self.call_op(node, head, None)
+
+    def function(self, node: ast.Call, head: str) -> Tree:
+        if node.keywords:
+            raise self.error(node, f"'{head}' takes no keywords")
+        wanted = 1 if head in UNARY or head in SUGAR else NARY[head]
+        if len(node.args) != wanted:
+            raise self.error(node, f"'{head}' takes {wanted} argument{'s' * (wanted > 1)}, not {len(node.args)}")
+        if head == "where":
+            condition = self.tree(node.args[0])
+            if not isinstance(condition, Compare):
+                raise self.error(node.args[0], "the first argument of 'where' is a comparison, such as x[n] > 0")
+            return Call(head, (condition, *(self.value(a) for a in node.args[1:])))
+        args = tuple(self.value(a) for a in node.args)
+        if head == "sqrt":
+            return Pow(args[0], Num(Fraction(1, 2)))
+        return Call(head, args)
+
+    def reduction(self, node: ast.Call, kind: str, slots: list[ast.expr]) -> Tree:
+        if kind not in REDUCTIONS:
+            if is_function(kind) or self.catalogue(kind):
+                raise self.error(node, f"'{kind}' reduces nothing: write {kind}(...), or sum[n](...)")
+            raise self.error(node, f"unknown reduction '{kind}'; known: {', '.join(REDUCTIONS)}{hints.meant(kind, REDUCTIONS)}")
+        if len(node.args) != 1 or node.keywords:
+            raise self.error(node, f"'{kind}' takes one expression")
+        outer, names = dict(self.bound), list[str]()
+        for slot in slots:
+            name = slot.value if isinstance(slot, ast.Starred) else slot
+            if not isinstance(name, ast.Name):
+                raise self.error(slot, f"'{kind}' names the axes that it reduces: {kind}[n](...)")
+            if isinstance(slot, ast.Starred) and name.id not in self.stars:
+                raise self.error(slot, self.starless(name.id))
+            if any(axis_of(n) == name.id for n in names):
+                raise self.error(slot, f"the axis '{name.id}' is reduced twice")
+            self.bound[name.id] = fresh_index(name.id, {*self.scope, *outer.values(), *names})
+            names.append(self.bound[name.id])
+        body = self.value(node.args[0])
+        used = free_indices(body)
+        for slot, index in zip(slots, names, strict=True):
+            if index not in used:
+                unused = axis_of(index)
+                raise self.error(
+                    slot, f"the reduced axis '{unused}' is not used by the expression; leave it out, or use size({unused})"
+                )
+        self.bound = outer
+        return Reduce(kind, tuple(names), body)
+
+    def size(self, node: ast.Call) -> Size:
+        if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], ast.Name):
+            raise self.error(node, "size takes the name of one axis: size(n)")
+        axis = node.args[0].id
+        if not any(axis in t.axes for t in self.inputs.values()):
+            axes = dict.fromkeys(a for t in self.inputs.values() for a in t.axes)
+            raise self.error(node.args[0], f"no input has an axis '{axis}'; their axes are {hints.listed(list(axes))}")
+        return Size(axis)
+
+
+def slots_of(node: ast.Subscript) -> list[ast.expr]:
+    """What stands between the brackets, one node per axis."""
+    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+
+
+def _depth(tree: Tree) -> int:
+    """The number of levels, found without recursion."""
+    deepest, stack = 0, [(tree, 1)]
+    while stack:
+        node, level = stack.pop()
+        deepest = max(deepest, level)
+        stack += [(child, level + 1) for child in children(node)]
+    return deepest

@@ -1,0 +1,107 @@
+"""The inputs that a formula on the command line leaves undeclared."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from itertools import count
+
+from derive.errors import OpError
+from derive.functions.table import is_function
+from derive.language.expressions import slots_of
+from derive.syntax import Tensor
+
+
+def infer_inputs(
+    node: ast.Assign, declared: Callable[[ast.expr], Tensor], error: Callable[[ast.AST, str], OpError]
+) -> tuple[list[Tensor], dict[str, ast.AST]]:
+    """Every name that the right side reads, with the axes of its first plain read, and where each was first written.
+
+    A plain read names every axis once. A tensor that is read on diagonals alone, as in ``x[i, i]``, has axes of its own there.
+
+    A tensor in index position is an integer tensor, whose values index the axis of the slot it stands in. ``declared``
+    reads a tensor with plain axes, and ``error`` makes the OpError raised where the axes of a looked-up tensor cannot be told.
+    """
+    reads = _in_order(node.value)
+    heads = {id(c.func) for c in reads if isinstance(c, ast.Call)}
+    subscripts = [n for n in reads if isinstance(n, ast.Subscript) and id(n) not in heads and isinstance(n.value, ast.Name)]
+    found: dict[str, Tensor] = {}
+    at: dict[str, ast.AST] = {}
+    lookups: dict[str, tuple[Tensor, str, int]] = {}
+    for sub in subscripts:
+        assert isinstance(sub.value, ast.Name)
+        name = sub.value.id
+        at.setdefault(name, sub)
+        for position, slot in enumerate(slots_of(sub)):
+            if isinstance(slot, ast.Subscript) and isinstance(slot.value, ast.Name):
+                lookups.setdefault(slot.value.id, (declared(slot), name, position))
+        if name not in found and _is_plain(sub) and not _repeated(sub):
+            found[name] = declared(sub)
+    for sub in filter(_is_plain, subscripts):
+        assert isinstance(sub.value, ast.Name)
+        if sub.value.id not in found:
+            found[sub.value.id] = declared(_told_apart(sub, node))
+    for scalar in _scalars(node, reads, heads, subscripts):
+        found.setdefault(scalar.id, Tensor(scalar.id, ()))
+        at.setdefault(scalar.id, scalar)
+    for name, (tensor, of, position) in lookups.items():
+        if of not in found or position >= len(found[of].axes):
+            raise error(at[name], f"the axes of '{of}' cannot be told from '{of}[..., {name}[...]]' alone; write a signature")
+        found[name] = Tensor(name, tensor.axes, found[of].axes[position])
+    for sub in subscripts:
+        assert isinstance(sub.value, ast.Name)
+        if sub.value.id not in found:
+            raise error(sub, f"the axes of '{sub.value.id}' cannot be told from this read; write a signature")
+    return [found[name] for name in sorted(found, key=list(at).index)], at
+
+
+def _is_plain(sub: ast.Subscript) -> bool:
+    return all(isinstance(s, ast.Name | ast.Starred) for s in slots_of(sub))
+
+
+def _repeated(sub: ast.Subscript) -> bool:
+    names = [s.id for s in slots_of(sub) if isinstance(s, ast.Name)]
+    return len(set(names)) < len(names)
+
+
+def _told_apart(sub: ast.Subscript, node: ast.Assign) -> ast.Subscript:
+    """The read with a new name for every axis that it has named before: ``x[i, i2]`` for ``x[i, i]``."""
+    taken = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    slots, before = list[ast.expr](), set[str]()
+    for slot in slots_of(sub):
+        name = slot.id if isinstance(slot, ast.Name) else ""
+        if name in before:
+            name = next(other for k in count(2) if (other := f"{name}{k}") not in taken)
+            slot = ast.copy_location(ast.Name(name, ast.Load()), slot)
+            taken.add(name)
+        before.add(name)
+        slots.append(slot)
+    index = ast.copy_location(ast.Tuple(slots, ast.Load()), sub.slice)
+    return ast.copy_location(ast.Subscript(sub.value, index, ast.Load()), sub)
+
+
+def _scalars(node: ast.Assign, reads: list[ast.expr], heads: set[int], subscripts: list[ast.Subscript]) -> list[ast.Name]:
+    """The bare names that are neither a function, an index nor the name before a bracket."""
+    indices = {
+        slot.id
+        for s in ast.walk(node)
+        if isinstance(s, ast.Subscript)
+        for written in slots_of(s)
+        for slot in [written.value if isinstance(written, ast.Starred) else written]
+        if isinstance(slot, ast.Name)
+    }
+    sizes = {
+        id(a) for c in reads if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "size" for a in c.args
+    }
+    skipped = heads | sizes | {id(s.value) for s in subscripts} | {id(h.value) for h in reads if isinstance(h, ast.Subscript)}
+    return [
+        n
+        for n in reads
+        if isinstance(n, ast.Name) and id(n) not in skipped and n.id not in indices and n.id != "pi" and not is_function(n.id)
+    ]
+
+
+def _in_order(node: ast.expr) -> list[ast.expr]:
+    """The expressions inside a node, as they are written."""
+    found = [n for n in ast.walk(node) if isinstance(n, ast.expr)]
+    return sorted(found, key=lambda n: (n.lineno, n.col_offset))

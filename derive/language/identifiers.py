@@ -1,0 +1,62 @@
+"""What may be a name. Names are printed as they are, in mathematics and in code, so nothing else may stand in their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from derive import syntax as st
+from derive.errors import OpError
+from derive.functions.table import COMPARISONS, REDUCTIONS, is_function
+
+__all__ = ["check_names"]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: A default as it is written in code.
+_NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?(/\d+)?", re.ASCII)
+
+
+def check_names(op: st.Op) -> None:
+    """Refuse an op, however it was made, that has something else in the place of a name or a default (OpError)."""
+    for name in (op.name, *_names(op)):
+        if not _NAME.fullmatch(name):
+            raise OpError(f"'{name}' is no name: expected a letter, then letters, digits and '_' of ASCII", op=op.name)
+    for c in op.constants:
+        if c.default is not None and not _NUMBER.fullmatch(c.default):
+            raise OpError(f"the default '{c.default}' of '{c.name}' is no number", op=op.name)
+    for tree in (*op.assumptions, *(e.rhs for e in op.equations)):
+        for node in st.walk(tree):
+            if not _known(node):
+                raise OpError(f"{node} is not part of the language", op=op.name)
+
+
+def _names(op: st.Op) -> Iterator[str]:
+    for t in (*op.inputs, *op.outputs):
+        yield from (t.name, *t.axes, *([t.labels] if t.labels else []))
+    yield from (c.name for c in op.constants)
+    yield from op.stars
+    yield from (axis for axis, _ in op.sizes)
+    for e in op.equations:
+        yield from (e.name, *map(st.axis_of, e.index))
+    for tree in (*op.assumptions, *(e.rhs for e in op.equations)):
+        yield from st.reads(tree)
+        for node in st.walk(tree):
+            yield from map(st.axis_of, st.own_indices(node))
+            if isinstance(node, st.Reduce):
+                yield from map(st.axis_of, node.index)
+            elif isinstance(node, st.Size):
+                yield node.axis
+
+
+def _known(node: st.Tree) -> bool:
+    """Whether the words of a node are words of the language."""
+    match node:
+        case st.Const(name):
+            return name == "pi"
+        case st.Call(head):
+            return is_function(head)
+        case st.Reduce(kind):
+            return kind in REDUCTIONS
+        case st.Compare(rel):
+            return rel in COMPARISONS
+    return True

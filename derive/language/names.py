@@ -1,0 +1,103 @@
+"""The names of one op while its text is read: what is known, and what an unknown one may have been meant to be."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from derive.errors import OpError
+from derive.functions.table import REDUCTIONS, is_function
+from derive.language import hints
+from derive.language.literals import LiteralError
+from derive.syntax import Compare, Constant, Equation, Op, Tensor
+
+T = TypeVar("T")
+Catalogue = Callable[[str], Op | None]
+
+
+class NameReader:
+    """Knows the names seen so far, and what to say of one that is not among them.
+
+    ``scope`` are the indices of the left side, ``bound`` those of the enclosing reductions, by the name written, with the
+    name that tells them apart. ``words`` are all names in the text, ``lines`` tells where each name has its equation, and
+    ``known_ops`` gives the names of the catalogue, for messages.
+    """
+
+    def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
+        self.text, self.catalogue, self.known_ops = text, catalogue, known_ops
+        self.name = "op"
+        self.inputs: dict[str, Tensor] = {}
+        self.outputs: dict[str, Tensor] = {}
+        self.constants: dict[str, Constant] = {}
+        self.assumptions: list[Compare] = []
+        self.equations: dict[str, Equation] = {}
+        self.stars: set[str] = set()
+        self.left = ""
+        self.scope: tuple[str, ...] = ()
+        self.bound: dict[str, str] = {}
+        self.depth = 0
+        self.words: frozenset[str] = frozenset()
+        self.lines: dict[str, int] = {}
+
+    def error(self, node: ast.AST, message: str) -> OpError:
+        return OpError(message, op=self.name, line=getattr(node, "lineno", 1), column=getattr(node, "col_offset", 0))
+
+    def checked(self, node: ast.expr, make: Callable[[], T]) -> T:
+        """What ``make`` returns, its LiteralError placed at the node."""
+        try:
+            return make()
+        except LiteralError as error:
+            raise self.error(node, str(error)) from None
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {**self.inputs, **{e.name: Tensor(e.name, e.index) for e in self.equations.values()}}
+
+    def spelled(self) -> dict[str, tuple[str, ...]]:
+        """The axes of every known tensor as they are written, for messages."""
+        return {n: tuple(("*" if a in self.stars else "") + a for a in t.axes) for n, t in self.tensors().items()}
+
+    def known(self, node: ast.expr, name: str) -> Tensor:
+        if name in self.inputs:
+            return self.inputs[name]
+        if name in self.constants:
+            return Tensor(name, ())
+        if name in self.equations:
+            return Tensor(name, self.equations[name].index)
+        if name in self.scope or name in self.bound:
+            raise self.error(node, f"'{name}' is an index and has no value; its length is size({name})")
+        if is_function(name) or name in REDUCTIONS:
+            raise self.error(node, f"'{name}' is a function, expected a call: {name}(...)")
+        if name in self.lines:
+            raise self.error(node, self.too_early(name))
+        known = [*self.inputs, *self.constants, *self.equations]
+        near = hints.meant(name, known)
+        raise self.error(node, f"unknown name '{hints.short(name)}'; known here: {hints.listed(known)}{near}")
+
+    def too_early(self, name: str) -> str:
+        """That a name is read before it has its equation."""
+        if name == self.left:
+            return f"'{name}' is defined by itself"
+        return f"'{name}' is read before its equation, which is in line {self.lines[name]}; move that line up"
+
+    def loose(self, index: str) -> str:
+        """That an index stands for nothing here."""
+        known = [*self.scope, *self.bound]
+        axes = {a for t in self.tensors().values() for a in t.axes}
+        way_out = f"; reduce it, sum[{index}](...), or name it on the left" if index in axes else hints.meant(index, known)
+        return f"the index '{hints.short(index)}' is neither on the left nor reduced{way_out}"
+
+    def starless(self, axis: str) -> str:
+        """That an axis is written with a star that the signature does not give it."""
+        return f"'*{axis}' stands for one axis here; the signature has no '*{axis}': write {axis}"
+
+    def misread(self, tensor: Tensor, slots: int) -> str:
+        """That a tensor is read with another number of axes than it has."""
+        axes = ", ".join(("*" if a in self.stars else "") + a for a in tensor.axes)
+        count = f"{len(tensor.axes)} {'axis' if len(tensor.axes) == 1 else 'axes'}"
+        return f"'{tensor.name}' has {count} [{axes}] but is read with {slots}; {self.whole(tensor)}"
+
+    def whole(self, tensor: Tensor) -> str:
+        """How a tensor is read."""
+        axes = ", ".join(("*" if a in self.stars else "") + a for a in tensor.axes)
+        return f"write {tensor.name}[{axes}]" if axes else f"write {tensor.name}"

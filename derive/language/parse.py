@@ -1,0 +1,339 @@
+"""Text to :class:`~derive.syntax.Op`: Python grammar, read with ``ast`` and a whitelist, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Callable, Iterable
+
+from derive.errors import OpError
+from derive.functions.table import REDUCTIONS, is_function
+from derive.language import hints
+from derive.language.assumptions import contradiction
+from derive.language.calls import CallReader
+from derive.language.expressions import slots_of
+from derive.language.formula import infer_inputs
+from derive.language.literals import default_text, literal
+from derive.language.names import Catalogue
+from derive.language.text import LONGEST, plain, statements
+from derive.syntax import Compare, Constant, Equation, Num, Op, Read, Tensor, axis_of, index_names, walk
+
+__all__ = ["RESERVED", "Catalogue", "parse", "parse_formula"]
+
+#: The words of the language beside its functions. What a backend has another use for, it spells otherwise.
+RESERVED = frozenset({"size", "pi", *REDUCTIONS})
+
+
+def parse(
+    text: str,
+    *,
+    catalogue: Catalogue = lambda name: None,
+    known_ops: Callable[[], Iterable[str]] = tuple,
+    sizes: dict[str, int] | None = None,
+    title: str = "",
+    source: str = "",
+    notes: tuple[str, ...] = (),
+) -> Op:
+    """Read an op: its signature, then assumptions and equations.
+
+    ``catalogue`` finds the ops that the equations may call, and ``known_ops`` gives their names. ``sizes`` are the axis lengths
+    at which costs are compared. Raises OpError with the op, the line and the column of what cannot be understood.
+    """
+    text = plain(text)
+    first, *rest = statements(text)
+    reader = _Reader(text, catalogue, known_ops)
+    reader.look_ahead([first, *rest])
+    reader.signature(first)
+    for statement in rest:
+        reader.statement(statement)
+    return reader.finish(sizes or {}, title, source, notes)
+
+
+def parse_formula(text: str, *, catalogue: Catalogue = lambda name: None, known_ops: Callable[[], Iterable[str]] = tuple) -> Op:
+    """Read a single equation whose unassigned names are its inputs: ``y[i] = exp(-x[i]**2)``. The op has the output's name."""
+    text = plain(text)
+    body = statements(text)
+    if len(body) != 1:
+        raise OpError(f"expected one equation, found {len(body)} statements", op="formula")
+    reader = _Reader(text, catalogue, known_ops)
+    reader.look_ahead(body)
+    reader.infer_signature(body[0])
+    reader.statement(body[0])
+    return reader.finish({}, "", "", ())
+
+
+class _Reader(CallReader):
+    """Reads the statements of one op in order."""
+
+    def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]]):
+        super().__init__(text, catalogue, known_ops)
+        self.places: dict[str, ast.AST] = {}
+        self.formula = False
+
+    def look_ahead(self, body: list[ast.stmt]) -> None:
+        """Note every name of the text, with which no name that a call brings may collide, and the line of each equation."""
+        self.words = frozenset(n.id for statement in body for n in ast.walk(statement) if isinstance(n, ast.Name))
+        for node in body[1:]:
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            name = target.value if isinstance(target, ast.Subscript) else target
+            if isinstance(name, ast.Name):
+                self.lines.setdefault(name.id, node.lineno)
+
+    # ---- signature -------------------------------------------------------------------------------------------------
+
+    def signature(self, node: ast.stmt) -> None:
+        if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.Call)):
+            raise self.error(
+                node, "the first statement must be the signature, such as 'y[n] = op(x[n], eps=1e-5)'; equations follow"
+            )
+        call = node.value
+        if not isinstance(call.func, ast.Name):
+            raise self.error(call, "expected the op's name before '('")
+        if not is_function(call.func.id):
+            self.check_name(call.func.id, call.func)
+        self.name = call.func.id
+        for argument in call.args:
+            tensor = self.declared(argument, signature=True)
+            if tensor.name in self.inputs:
+                raise self.error(argument, f"the input '{tensor.name}' is given twice")
+            self.introduce(tensor, argument)
+            self.inputs[tensor.name] = tensor
+        for kw in call.keywords:
+            self.constant(kw)
+        target = node.targets[0]
+        for out in target.elts if isinstance(target, ast.Tuple) else [target]:
+            tensor = self.declared(out, signature=True)
+            if tensor.name in {**self.outputs, **self.inputs, **self.constants}:
+                raise self.error(out, f"the output '{tensor.name}' is named twice")
+            self.introduce(tensor, out)
+            self.outputs[tensor.name] = tensor
+        self.check_stars(node)
+
+    def constant(self, kw: ast.keyword) -> None:
+        if kw.arg is None:
+            raise self.error(kw.value, "'**' has no meaning here: write each constant as name=default")
+        self.check_name(kw.arg, kw)
+        if kw.arg in {**self.inputs, **self.constants}:
+            raise self.error(kw, f"the name '{kw.arg}' is given twice")
+        value = self.checked(kw.value, lambda: literal(kw.value, self.text))
+        source = ast.get_source_segment(self.text, kw.value) or ""
+        self.constants[kw.arg] = Constant(kw.arg, default_text(source, value))
+        self.places[kw.arg] = kw
+
+    def infer_signature(self, node: ast.stmt) -> None:
+        """Declare every name that a formula reads as an input, with the axes of its first plain read."""
+        if not (isinstance(node, ast.Assign) and len(node.targets) == 1):
+            raise self.error(node, "expected one equation, such as 'y[i] = exp(-x[i]**2)'")
+        self.formula = True
+        output = self.declared(node.targets[0], signature=True)
+        self.name = output.name
+        self.introduce(output, node.targets[0])
+        self.outputs[output.name] = output
+        found, at = infer_inputs(node, lambda n: self.declared(n, signature=True), self.error)
+        for tensor in found:
+            if tensor.name == output.name:
+                raise self.error(at[tensor.name], f"'{output.name}' is defined by itself")
+            self.introduce(tensor, at[tensor.name])
+            self.inputs[tensor.name] = tensor
+
+    def introduce(self, tensor: Tensor, node: ast.AST) -> None:
+        """Check the names of a tensor and its axes, and remember where it was written."""
+        self.check_name(tensor.name, node)
+        for axis in tensor.axes:
+            self.check_name(axis, node, "the axis ")
+        self.places[tensor.name] = node
+
+    def declared(self, node: ast.expr, *, signature: bool = False) -> Tensor:
+        """A tensor with plain, distinct axes. Only the signature declares ``*s``; later ``s`` and ``*s`` mean the same."""
+        if isinstance(node, ast.Name):
+            return Tensor(node.id, ())
+        if not (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)):
+            raise self.error(node, "expected a tensor with its axes, such as 'x[n, d]'")
+        axes: list[str] = []
+        for slot in slots_of(node):
+            name = slot.value if isinstance(slot, ast.Starred) else slot
+            if not isinstance(name, ast.Name):
+                raise self.error(slot, f"expected the name of an axis of '{node.value.id}'")
+            if isinstance(slot, ast.Starred) and name.id not in self.stars:
+                if not signature:
+                    raise self.error(slot, self.starless(name.id))
+                self.stars.add(name.id)
+            if name.id in axes:
+                raise self.error(slot, f"the axis '{name.id}' of '{node.value.id}' is named twice")
+            axes.append(name.id)
+        if len(self.stars.intersection(axes)) > 1:
+            raise self.error(
+                node, f"'{node.value.id}' has more than one starred axis, which cannot be told apart; name the axes of one"
+            )
+        return Tensor(node.value.id, tuple(axes))
+
+    def check_stars(self, node: ast.Assign) -> None:
+        """In the signature an axis is starred everywhere or nowhere."""
+        for n in ast.walk(node):
+            if isinstance(n, ast.Subscript):
+                for slot in slots_of(n):
+                    if isinstance(slot, ast.Name) and slot.id in self.stars:
+                        raise self.error(slot, f"the axis '{slot.id}' is written '*{slot.id}' elsewhere in the signature")
+
+    # ---- statements ------------------------------------------------------------------------------------------------
+
+    def statement(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare):
+            self.assumption(node.value)
+        elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+            self.equation(node)
+        else:
+            raise self.error(node, hints.statement(node))
+
+    def assumption(self, node: ast.Compare) -> None:
+        if len(node.ops) != 1:
+            raise self.error(node, "write one comparison at a time")
+        if isinstance(node.ops[0], ast.In):
+            self.labels(node)
+            return
+        rel = self.relation(node)
+        left, right = node.left, node.comparators[0]
+        tensor = self.declared(left) if isinstance(left, ast.Name | ast.Subscript) else None
+        if tensor is None or tensor.name not in {**self.inputs, **self.constants}:
+            what = "an assumption compares an input or a constant of the signature with a number, such as 'eps > 0'"
+            raise self.error(left, what + hints.mirrored(node))
+        if tensor.axes and tensor.axes != self.inputs.get(tensor.name, tensor).axes:
+            raise self.error(left, self.no_input(tensor))
+        number = self.checked(right, lambda: literal(right, self.text))
+        self.assume(Compare(rel, Read(tensor.name), Num(number)), node)
+
+    def assume(self, assumption: Compare, node: ast.AST) -> None:
+        """Add an assumption unless it is there; OpError where it contradicts the others or the constant's default."""
+        if assumption in self.assumptions:
+            return
+        self.assumptions.append(assumption)
+        assert isinstance(assumption.left, Read)
+        constant = self.constants.get(assumption.left.name)
+        if problem := contradiction(assumption.left.name, constant.default if constant else None, self.assumptions):
+            raise self.error(node, problem)
+
+    def no_input(self, tensor: Tensor) -> str:
+        """That an assumption is about something else than an input."""
+        what = f"'{tensor.name}' with these axes is not an input of the signature"
+        if tensor.name in self.inputs:
+            return f"{what}; {self.whole(self.inputs[tensor.name])}"
+        return f"{what}; its inputs are {hints.listed(list(self.inputs))}"
+
+    def labels(self, node: ast.Compare) -> None:
+        """``t[n] in c``: the values of ``t`` index the axis ``c``."""
+        tensor, axis = self.declared(node.left), node.comparators[0]
+        if tensor.name not in self.inputs or self.inputs[tensor.name].axes != tensor.axes:
+            raise self.error(node.left, self.no_input(tensor))
+        if not isinstance(axis, ast.Name):
+            raise self.error(axis, "expected the axis that the labels index, such as 't[n] in c'")
+        if not any(axis.id in t.axes for t in self.inputs.values() if t.name != tensor.name):
+            raise self.error(axis, f"no other input has an axis '{axis.id}' for '{tensor.name}' to index")
+        if axis.id in self.stars:
+            raise self.error(axis, f"'*{axis.id}' may stand for several axes, so '{tensor.name}' cannot index it")
+        self.inputs[tensor.name] = Tensor(tensor.name, tensor.axes, axis.id)
+
+    def equation(self, node: ast.Assign) -> None:
+        target = node.targets[0]
+        left = self.declared(target)
+        if left.name in self.inputs or left.name in self.constants:
+            raise self.error(
+                target, f"'{left.name}' is an input or a constant and cannot be assigned; give the value a name of its own"
+            )
+        if left.name in self.equations:
+            raise self.error(target, f"'{left.name}' is assigned twice; give the second value a name of its own")
+        if left.name not in self.outputs:
+            self.introduce(left, target)
+        elif self.outputs[left.name].axes != left.axes:
+            want = ", ".join(self.outputs[left.name].axes)
+            raise self.error(target, f"the signature gives '{left.name}' the axes [{want}]")
+        self.left, self.scope, self.bound = left.name, left.axes, {}
+        head = node.value.func.id if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) else None
+        if isinstance(node.value, ast.Call) and head and self.catalogue_op(head):
+            tree = self.call_op(node.value, head, left)
+        else:
+            tree = self.expression(node.value)
+        if left.name not in self.equations:  # a call whose result is the left side has brought the equation
+            self.equations[left.name] = Equation(left.name, left.axes, tree, node.lineno)
+
+    def catalogue_op(self, name: str) -> bool:
+        """A function is itself even where the catalogue has an op of that name: ``tanh``."""
+        return not is_function(name) and name not in RESERVED
+
+    # ---- the whole -------------------------------------------------------------------------------------------------
+
+    def check_name(self, name: str, node: ast.AST, kind: str = "") -> None:
+        if name in RESERVED or keyword.iskeyword(name) or is_function(name):
+            raise self.error(node, f"{kind}'{name}' is a reserved word of the language; write '{name}_', say")
+        if len(name) > LONGEST:
+            raise self.error(node, f"{kind}'{name[:20]}...' has {len(name)} letters; a name has at most {LONGEST}")
+        if name.startswith("_") or not name.isascii():
+            raise self.error(node, f"{kind}'{name}' must be ASCII and must not start with '_'")
+
+    def finish(self, sizes: dict[str, int], title: str, source: str, notes: tuple[str, ...]) -> Op:
+        for name in self.outputs:
+            if name not in self.equations:
+                first = "; the first statement is the signature, and equations follow" if not self.equations else ""
+                raise self.error(self.places[name], f"the output '{name}' is never assigned{first}")
+        self.check_collisions()
+        self.check_lengths()
+        return Op(
+            name=self.name,
+            inputs=tuple(self.inputs.values()),
+            outputs=tuple(self.outputs.values()),
+            constants=tuple(self.constants.values()),
+            equations=tuple(self.equations.values()),
+            assumptions=tuple(self.assumptions),
+            stars=frozenset(self.stars),
+            sizes=tuple(sorted(sizes.items())),
+            text=self.text.strip() + "\n",
+            title=title,
+            source=source,
+            notes=notes,
+        )
+
+    def at(self, name: str) -> ast.AST:
+        """Where a name was written; a name that an included op made stands where its line does."""
+        if name in self.places:
+            return self.places[name]
+        line = self.equations[name].line if name in self.equations else 1
+        return ast.Pass(lineno=line, col_offset=0)
+
+    def check_collisions(self) -> None:
+        """No name may mean two things in the derivation or in the code."""
+        tensors = {**self.inputs, **self.equations}
+        axes: dict[str, str] = {}
+        for t in (*self.inputs.values(), *self.tensors().values()):
+            for axis in t.axes:
+                axes.setdefault(axis_of(axis), t.name)
+        for name in [*tensors, *self.constants, *axes]:
+            if name.startswith("d") and name[1:] in tensors:
+                raise self.error(
+                    self.at(axes.get(name, name)), f"'{name}' collides with the adjoint of '{name[1:]}'; rename one"
+                )
+        if not self.formula and (self.name in tensors or self.name in self.constants):
+            raise self.error(self.at(self.name), f"the op and one of its names are both called '{self.name}'; rename one")
+        for axis, name in axes.items():
+            if axis in tensors or axis in self.constants:
+                later = max(self.at(name), self.at(axis), key=lambda n: (getattr(n, "lineno", 1), getattr(n, "col_offset", 0)))
+                raise self.error(later, f"'{axis}' names both an axis and a tensor or constant; rename one")
+
+    def check_lengths(self) -> None:
+        """Every axis has a length: an input has it, or it reads a slot whose axis has one (``g[i, j] = x[i]*x[j]``)."""
+        known = {a for t in self.inputs.values() for a in t.axes}
+        tensors = self.tensors()
+        read_as: list[tuple[str, str]] = []
+        for e in self.equations.values():
+            for node in walk(e.rhs):
+                if isinstance(node, Read) and node.name in tensors:
+                    slots = zip(node.index, tensors[node.name].axes, strict=True)
+                    read_as += [(axis_of(i), axis_of(a)) for i, a in slots if isinstance(i, str)]
+                    for i in node.index:
+                        if not isinstance(i, str):
+                            inner = zip(index_names(i), tensors[i.name].axes, strict=False)
+                            read_as += [(axis_of(j), axis_of(a)) for j, a in inner]
+        while more := {i for i, a in read_as if a in known} - known:
+            known |= more
+        for e in self.equations.values():
+            for i in e.index:
+                if axis_of(i) not in known:
+                    raise self.error(self.at(e.name), f"the axis '{i}' of '{e.name}' has no length: no input has it")

@@ -1,0 +1,98 @@
+"""Expressions as one line of text: compact for a terminal, or in the language itself."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from derive.language.printer import LinePrinter, Prec, Printed, long_decimal
+from derive.syntax import Compare, Index, Match, Num, Tree, axis_of, free_indices
+
+__all__ = ["language", "text"]
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_HALF = Num(Fraction(1, 2))
+_GREEK_CONSTANTS = {"pi": "π"}
+
+
+def text(tree: Tree) -> str:
+    """The expression for a terminal, with the author's names: ``gamma[d]·rstd[d]³·sum[n](dy[n,d])``."""
+    return _Terminal().show(tree)
+
+
+def language(tree: Tree, *, stars: frozenset[str] = frozenset()) -> str:
+    """The expression in the language, which :func:`derive.language.parse.parse` reads back to an equal expression.
+
+    ``stars`` are the axes written ``*s``. The language has no primes: a bound ``n'`` is written ``n``, which shadows, or
+    where that would capture, as the further index ``n2``. An indicator is written ``where(x > 0, 1, 0)``; one that
+    compares indices, ``(c == t[n])``, is Python grammar for the reader's eyes but no part of the language.
+    """
+    return _Language(stars, {}).show(tree)
+
+
+class _Terminal(LinePrinter):
+    times = "·"
+    comma = ","
+    relations = {"==": "=", "!=": "≠", ">=": "≥", "<=": "≤"}
+
+    def constant(self, name: str) -> str:
+        return _GREEK_CONSTANTS.get(name, name)
+
+    def power(self, base: Tree, exp: Tree) -> Printed:
+        if exp == _HALF:
+            return f"sqrt({self.show(base)})", Prec.ATOM
+        shown = self.at(base, Prec.ATOM)
+        if isinstance(exp, Num) and exp.value.denominator == 1:
+            return shown + str(exp.value).translate(_SUPERSCRIPTS), Prec.POWER
+        return f"{shown}^{self.at(exp, Prec.ATOM)}", Prec.POWER
+
+    def number(self, value: Fraction) -> Printed:
+        decimal = long_decimal(value)
+        return super().number(value) if decimal is None else (decimal, Prec.ATOM)
+
+    def indicator(self, cond: Compare | Match) -> Printed:
+        return f"[{self.show(cond)}]", Prec.ATOM
+
+
+class _Language(LinePrinter):
+    def __init__(self, stars: frozenset[str], bound: dict[str, str]):
+        self.stars, self.bound = stars, bound
+
+    def index(self, index: Index) -> str:
+        if not isinstance(index, str):
+            return super().index(index)
+        return ("*" if axis_of(index) in self.stars else "") + self.name(index)
+
+    def name(self, index: str) -> str:
+        axis = axis_of(index)
+        primes = len(index) - len(axis)
+        return self.bound.get(index, f"{axis}{primes + 1}" if primes else axis)
+
+    def power(self, base: Tree, exp: Tree) -> Printed:
+        if exp == _HALF:
+            return f"sqrt({self.show(base)})", Prec.ATOM
+        return f"{self.at(base, Prec.ATOM)}**{self.at(exp, Prec.ATOM)}", Prec.POWER
+
+    def render(self, node: Tree) -> Printed:
+        # An index on its own carries no star: only the slots of a tensor do.
+        if isinstance(node, Match):
+            left, right = (self.name(i) if isinstance(i, str) else self.index(i) for i in (node.left, node.right))
+            return f"{left} {node.rel} {right}", Prec.CONDITION
+        return super().render(node)
+
+    def reduce(self, kind: str, index: tuple[str, ...], body: Tree) -> Printed:
+        taken = {self.name(i) for i in free_indices(body) if i not in index}
+        bound = dict(self.bound)
+        for i in index:
+            name, count = axis_of(i), 1
+            while name in taken:
+                count += 1
+                name = f"{axis_of(i)}{count}"
+            taken.add(name)
+            bound[i] = name
+        inner = _Language(self.stars, bound)
+        return f"{kind}[{', '.join(map(inner.name, index))}]({inner.show(body)})", Prec.ATOM
+
+    def indicator(self, cond: Compare | Match) -> Printed:
+        if isinstance(cond, Match):
+            return self.parens(self.show(cond)), Prec.ATOM
+        return f"where({self.show(cond)}, 1, 0)", Prec.ATOM

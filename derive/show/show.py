@@ -1,0 +1,279 @@
+"""Derivations for reading: in the terminal, as a fragment of LaTeX, and as a document of its own.
+
+What is shown is what was recorded: the steps in order, gathered by the name that they rewrite. Steps that leave no mark on
+the printed expression, because they concern only names that the engine made and inlines, are named beside the line before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from derive.derivation import Derivation, Step
+from derive.language.unicode import language, text
+from derive.show.latex import equation_lines, escape, left_side, width
+from derive.show.trees import as_written
+from derive.syntax import Op, Read, Tensor, Tree, reads
+from derive.terms.sums import Sum
+
+__all__ = [
+    "Row",
+    "Section",
+    "adjoint_names",
+    "assumptions",
+    "latex_document",
+    "sections",
+    "show_latex",
+    "show_text",
+    "signature",
+]
+
+TreeOf = Callable[[Sum, tuple[str, ...]], Tree]
+
+#: Widths in letters of the text block of :func:`latex_document` and of a side of an equation in it.
+PAGE, RULES = 125.0, 30.0
+
+
+@dataclass
+class Row:
+    """One printed line: ``name[index] = tree``, reached by the rules. Only the first of several shows its left side."""
+
+    name: str
+    index: tuple[str, ...]
+    tree: Tree
+    first: bool
+    rules: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Section:
+    """A titled part of a derivation as shown: groups of rows."""
+
+    title: str
+    groups: list[list[Row]]
+
+
+def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, width: int = 100) -> str:
+    """The derivation as Unicode text; ``tree_of`` turns a body with its index into a tree for printing.
+
+    With ``full`` the adjoint of every equation as the chain rule gives it, in place of the steps to the closed form.
+    """
+    out = [signature(derivation.op), *assumptions(derivation.op)]
+    for section in sections(derivation, tree_of=tree_of, full=full):
+        out += ["", section.title, "-" * len(section.title)]
+        for number, group in enumerate(section.groups):
+            if number and (len(group) > 1 or len(section.groups[number - 1]) > 1):
+                out.append("")
+            for row in group:
+                out += _text_row(row, width)
+    if derivation.losses:
+        out += ["", "still cancels", "-------------", *map(str, derivation.losses)]
+    return "\n".join(line.rstrip() for line in out) + "\n"
+
+
+def show_latex(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> str:
+    """The derivation as a fragment for any document that loads amsmath: one numbered equation per step, closed forms boxed.
+
+    Wide equations are broken for the landscape page of :func:`latex_document`.
+    """
+    adjoints = adjoint_names(derivation)
+    out = [r"\begingroup", r"\allowdisplaybreaks"]
+    for section in sections(derivation, tree_of=tree_of, full=full):
+        out.append(rf"\subsection*{{{section.title.capitalize()}}}")
+        rows = [row for group in section.groups for row in group]
+        if section.title == "closed form":
+            out += _gather([_boxed(row, adjoints) for row in rows])
+        else:
+            out += _align(section.groups, adjoints)
+    return "\n".join([*out, r"\endgroup"]) + "\n"
+
+
+def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
+    """A document that pdflatex compiles with amsmath, amssymb and geometry: the derivation of one op."""
+    op = derivation.op
+    head = [
+        r"\documentclass[10pt]{article}",
+        r"\usepackage[a4paper,landscape,margin=15mm]{geometry}",
+        r"\usepackage{amsmath,amssymb}",
+        r"\setlength{\parindent}{0pt}",
+        r"\begin{document}",
+        rf"\section*{{\texttt{{{escape(op.name)}}}}}",
+        rf"\texttt{{{escape(signature(op))}}}",
+    ]
+    if conditions := assumptions(op):
+        head += [rf"\qquad where \texttt{{{escape(', '.join(conditions))}}}"]
+    if op.source:
+        head += ["", rf"\smallskip {escape(op.source)}."]
+    return "\n".join([*head, "", show_latex(derivation, tree_of=tree_of).rstrip("\n"), r"\end{document}"]) + "\n"
+
+
+def signature(op: Op) -> str:
+    """The op's first line in the language: outputs, name, inputs and constants with their defaults."""
+
+    def written(tensor: Tensor) -> str:
+        axes = ", ".join(("*" if a in op.stars else "") + a for a in tensor.axes)
+        return f"{tensor.name}[{axes}]" if axes else tensor.name
+
+    constants = [c.name if c.default is None else f"{c.name}={c.default}" for c in op.constants]
+    outputs = ", ".join(map(written, op.outputs))
+    return f"{outputs} = {op.name}({', '.join([*map(written, op.inputs), *constants])})"
+
+
+def adjoint_names(derivation: Derivation) -> frozenset[str]:
+    """The names of the adjoints: ``d`` and the name of an input or of an equation."""
+    names = [t.name for t in derivation.op.inputs] + [e.name for e in derivation.op.equations]
+    return frozenset(f"d{n}" for n in [*names, *(d.name for d in (*derivation.written, *derivation.forward))])
+
+
+def assumptions(op: Op) -> list[str]:
+    """What the op assumes of its inputs, in the language: the axes that labels index, and its comparisons."""
+    labels = [f"{language(Read(t.name, t.axes), stars=op.stars)} in {t.labels}" for t in op.inputs if t.integer]
+    return [*labels, *(language(a, stars=op.stars) for a in op.assumptions)]
+
+
+# ---- what is shown --------------------------------------------------------------------------------------------------------
+
+
+def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> list[Section]:
+    """What is shown of a derivation: the forward, the steps (with ``full`` the chain rule), and the closed form.
+
+    A group holds the rows of one name. Steps that end in the text they began with are rules of the row before.
+    """
+    op = derivation.op
+    stable = _step_groups((s for s in derivation.steps if s.rule == "stabilise"), derivation, tree_of)
+    if full:
+        rows = [Row(d.name, d.index, tree_of(d.body, d.index), True, ["chain rule"]) for d in derivation.chain]
+        middle = Section("chain rule", [[row] for row in rows])
+    else:
+        backward = (s for s in derivation.steps if s.rule != "stabilise")
+        middle = Section("derivation", _step_groups(backward, derivation, tree_of))
+    # Not line.tree: that one is for code, and reads names that are inlined here.
+    closed = [[Row(line.name, line.index, tree_of(line.body, line.index), True)] for line in derivation.lines]
+    shown = [row for group in [*stable, *middle.groups, *closed] for row in group]
+    written = [[Row(e.name, e.index, e.rhs, True)] for e in op.equations]
+    parts = [Section("forward", [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
+    simplified = {d.name: d.body for d in derivation.chain} != {line.name: line.body for line in derivation.lines}
+    return [*parts, Section("closed form", closed)] if simplified or not full else parts
+
+
+def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> list[list[Row]]:
+    """The definitions of the names that the engine made and that the rows mention, themselves or through their adjoints."""
+    known = {e.name for e in derivation.op.equations}
+    used = {name for row in shown for name in (row.name, *reads(row.tree))}
+    made: list[list[Row]] = []
+    # Each definition reads only names before it.
+    for d in reversed(derivation.forward):
+        if d.name not in known and (d.name in used or f"d{d.name}" in used):
+            row = Row(d.name, d.index, tree_of(d.body, d.index), True)
+            used.update(reads(row.tree))
+            made.insert(0, [row])
+    return made
+
+
+def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf) -> list[list[Row]]:
+    chain = {d.name: d.body for d in derivation.chain}
+    start = _starts(derivation, tree_of)
+    groups: dict[str, list[Row]] = {}
+    for step in steps:
+        rows = groups.setdefault(step.name, [])
+        after = Row(step.name, step.index, tree_of(step.after, step.index), False, [step.rule])
+        before = start(step)
+        # A first step may begin at the name itself, which is not worth a line.
+        starts = bool(step.before) and before != Read(step.name, step.index)
+        if starts and not _alike(before, after.tree) and not (rows and _alike(rows[-1].tree, before)):
+            known = ["chain rule"] if chain.get(step.name) == step.before else []
+            rows.append(Row(step.name, step.index, before, True, known))
+        if rows and _alike(rows[-1].tree, after.tree):
+            rows[-1].rules += [r for r in after.rules if r not in rows[-1].rules]
+        else:
+            after.first = not rows or not starts
+            rows.append(after)
+    return list(groups.values())
+
+
+def _alike(one: Tree, other: Tree) -> bool:
+    """Whether two trees read the same."""
+    return one == other or text(one) == text(other)
+
+
+def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:
+    """What a step starts from, as a tree; a shift starts from the author's own equation, or from a part of one."""
+    author = {e.name: e.rhs for e in derivation.op.equations}
+    written = as_written(derivation)
+
+    def start(step: Step) -> Tree:
+        if step.rule != "stabilise":
+            return tree_of(step.before, step.index)
+        return author.get(step.name) or written(step.before, step.index)
+
+    return start
+
+
+# ---- terminal -------------------------------------------------------------------------------------------------------------
+
+
+def _text_row(row: Row, width: int) -> list[str]:
+    left = text(Read(row.name, row.index))
+    # One column to the next "=" for all lines of a name.
+    lines = _wrapped(f"{left if row.first else ' ' * len(left)} = {text(row.tree)}", len(left) + 3, width)
+    if row.rules:
+        note = f"({', '.join(row.rules)})"
+        if len(lines[-1]) + 2 + len(note) <= width:
+            lines[-1] = lines[-1].ljust(width - len(note)) + note
+        else:
+            lines.append(note.rjust(width))
+    return lines
+
+
+def _wrapped(line: str, indent: int, width: int) -> list[str]:
+    """The line broken before ``+`` and ``-`` that stand between blanks, at the least nested of those that fit."""
+    lines = []
+    while len(line) > width:
+        depth, best, at = 0, 0, None
+        for i, c in enumerate(line):
+            if at is not None and i >= width:
+                break
+            depth += (c in "([") - (c in ")]")
+            # A line that was broken off begins with its sign: not there again, or this would not end.
+            if i > indent + 2 and line[i : i + 3] in (" + ", " - ") and (at is None or depth <= best):
+                best, at = depth, i
+        if at is None:
+            break
+        lines.append(line[:at])
+        line = " " * (indent + 2) + line[at + 1 :]
+    return [*lines, line]
+
+
+# ---- LaTeX ----------------------------------------------------------------------------------------------------------------
+
+
+def _align(groups: list[list[Row]], adjoints: frozenset[str]) -> list[str]:
+    """The rows in one align; those with a rule are numbered."""
+    lines = []
+    for number, group in enumerate(groups):
+        for place, row in enumerate(group):
+            left = left_side(row.name, row.index, adjoints=adjoints)
+            parts = equation_lines(row.tree, PAGE - RULES - width(left), adjoints=adjoints)
+            right = parts[0] if len(parts) == 1 else _aligned(parts)
+            rule = rf" && \text{{{escape(', '.join(row.rules))}}}" if row.rules else r" && \notag"
+            last = place == len(group) - 1
+            end = "" if last and number == len(groups) - 1 else r" \\[1.5ex]" if last and len(group) > 1 else r" \\"
+            lines.append(f"  {left + ' ' if row.first else ''}&= {right}{rule}{end}")
+    return [r"\begin{align}", *lines, r"\end{align}"] if lines else ["None."]
+
+
+def _aligned(parts: list[str]) -> str:
+    rest = [rf"&\quad {{}}{p}" for p in parts[1:]]
+    return r"\begin{aligned}[t] & " + r" \\ ".join([parts[0], *rest]) + r" \end{aligned}"
+
+
+def _boxed(row: Row, adjoints: frozenset[str]) -> str:
+    left = left_side(row.name, row.index, adjoints=adjoints)
+    parts = equation_lines(row.tree, PAGE - width(left), adjoints=adjoints)
+    right = parts[0] if len(parts) == 1 else _aligned(parts)
+    return rf"\boxed{{{left} = {right}}}"
+
+
+def _gather(lines: list[str]) -> list[str]:
+    body = [f"  {line}" + (r" \\" if i < len(lines) - 1 else "") for i, line in enumerate(lines)]
+    return [r"\begin{gather*}", *body, r"\end{gather*}"] if lines else []

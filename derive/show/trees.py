@@ -1,0 +1,52 @@
+"""Trees for printing: the engine's own names replaced by their definitions, unless they are reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache, lru_cache
+
+from derive import syntax as st
+from derive.derivation import Derivation
+from derive.engine import style_of
+from derive.terms.factor import syntax_index, to_tree
+from derive.terms.flatten import Definition, is_reduction
+from derive.terms.sums import Read, Sum
+
+TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
+
+
+def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = (), written_out: bool = False) -> TreeOf:
+    """A function from an expression and its free indices to its tree, engine-made names inlined but those to ``keep``.
+
+    Where they are all ``written_out``, reductions are too.
+    """
+    definitions = {d.name: d for d in forward}
+    kept = set(keep) | {d.name for d in definitions.values() if d.author or not written_out and (d.kept or is_reduction(d))}
+    plain = style_of(op, list(definitions.values()))
+
+    def read(r: Read) -> st.Tree | None:
+        d = definitions.get(r.name)
+        if d is None or d.name in kept:
+            return None
+        to = {i: syntax_index(j) for i, j in zip(d.index, r.index, strict=True)}
+        return st.rename(to_tree(d.body, d.index, style), to)
+
+    style = replace(plain, read=read)
+    return cache(lambda body, index: to_tree(body, index, style))
+
+
+def as_written(derivation: Derivation) -> TreeOf:
+    """The same for the equations before stabilisation, whose engine-made names are all written out: later ones differ."""
+    return tree_of(derivation.op, derivation.written, written_out=True)
+
+
+@lru_cache(maxsize=2)
+def of_derivation(derivation: Derivation) -> TreeOf:
+    """The same for everything in a derivation: a name whose adjoint takes part in it stays a name.
+
+    The certificate and each form of print ask for the same trees.
+    """
+    adjoints = {d.name for d in derivation.chain}
+    keep = {d.name for d in derivation.forward if f"d{d.name}" in adjoints}
+    return tree_of(derivation.op, derivation.forward, keep)

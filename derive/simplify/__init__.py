@@ -1,0 +1,1 @@
+"""Adjoints to closed forms: fold, unfold and keep what is cheaper and rounds no worse."""

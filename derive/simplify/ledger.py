@@ -1,0 +1,78 @@
+"""What the lines of a derivation cost together, kept up to date as they change one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from derive.simplify.cost import READ_WEIGHT, Cost, Model
+from derive.terms.sums import Mono, Sum
+
+__all__ = ["Ledger"]
+
+
+#: What several lines may share: a reduction with its cost, or a name that is read.
+Part = tuple[Mono, int] | str
+
+
+class Ledger:
+    """The cost of lines in the end: what several lines share counts once."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.lines: dict[str, Sum] = {}
+        self.users: Counter[Part] = Counter()
+        self.total = 0
+
+    def cost(self, lines: Mapping[str, Sum]) -> int:
+        """The cost of all lines together."""
+        for name in [n for n in self.lines if n not in lines]:
+            self.remove(self.model.of(self.lines.pop(name)))
+        for name, body in lines.items():
+            before = self.lines.get(name)
+            if before is not body:
+                if before is not None:
+                    self.remove(self.model.of(before))
+                self.add(self.model.of(body))
+                self.lines[name] = body
+        return self.total
+
+    def instead(self, lines: Mapping[str, Sum], name: str, *bodies: Sum) -> list[int]:
+        """The cost of all lines together if one of them had each of other bodies."""
+        self.cost(lines)
+        own, found = self.lines.get(name), []
+        if own is not None:
+            self.remove(self.model.of(own))
+        for other in map(self.model.of, bodies):
+            self.add(other)
+            found.append(self.total)
+            self.remove(other)
+        if own is not None:
+            self.add(self.model.of(own))
+        return found
+
+    def add(self, cost: Cost) -> None:
+        self.total += cost.own
+        for part in parts(cost):
+            self.users[part] += 1
+            if self.users[part] == 1:
+                self.total += self.price(part)
+
+    def remove(self, cost: Cost) -> None:
+        self.total -= cost.own
+        for part in parts(cost):
+            self.users[part] -= 1
+            if not self.users[part]:
+                self.total -= self.price(part)
+
+    def price(self, part: Part) -> int:
+        """What a reduction, or reading a name, costs all lines that need it together."""
+        if isinstance(part, str):
+            return 0 if part in self.model.free else READ_WEIGHT * self.model.elements(part)
+        return part[1]
+
+
+def parts(cost: Cost) -> Iterator[Part]:
+    """What a line needs that others may need too."""
+    yield from cost.reductions
+    yield from cost.reads

@@ -1,0 +1,200 @@
+"""The rewritings of a flat expression: fold, unfold, inline. Each is a pure function; none divides where it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+from derive.simplify.tables import Pattern, PatternKey, Product, Rewriting, Total, pattern_key
+from derive.terms.flatten import bind
+from derive.terms.sums import (
+    Atom,
+    Exponent,
+    Index,
+    Mono,
+    Read,
+    Sum,
+    atom_indices,
+    close,
+    number,
+    open_mono,
+    rename_free,
+    sum_reads,
+    term,
+    times,
+    whole,
+)
+
+#: Sums are multiplied out to so many terms, and to this power: nothing that is longer can be cheaper.
+MOST, POWER = 144, 4
+
+
+def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum, roots: bool = False) -> Sum:
+    """Every read of ``name`` under a positive whole exponent replaced by ``body``; sums are multiplied out.
+
+    A monomial body replaces reads under any whole exponent, and if its ``roots`` may be taken factor by factor, under any.
+    """
+    if name not in sum_reads(expr):
+        return expr
+    out: dict[Mono, Fraction] = {}
+    for mono, c in expr.terms.items():
+        reads = any(isinstance(a, Read) and a.name == name for a, _ in mono.factors)
+        found = _replaced(mono, Rewriting(name, index, body, name, roots)).terms if reads else {mono: Fraction(1)}
+        for m, k in found.items():
+            out[m] = out.get(m, Fraction(0)) + c * k
+    return Sum(out)
+
+
+def apply_rewriting(expr: Sum, rule: Rewriting) -> Sum:
+    """Replace every read of the rule's name that the rule may replace."""
+    return replace_reads(expr, rule.name, rule.index, rule.body, rule.roots)
+
+
+def _replaced(mono: Mono, rule: Rewriting) -> Sum:
+    opened = open_mono(mono)
+    rest: dict[Atom, Exponent] = {}
+    value = number(1)
+    for atom, e in opened.factors.items():
+        power = None
+        if isinstance(atom, Read) and atom.name == rule.name:
+            at = rename_free(rule.body, dict(zip(rule.index, atom.index, strict=True)))
+            power = _power(at, e, rule.roots)
+        if power is None or 1 < len(value) > MOST // max(len(power), 1):
+            times(rest, atom, e)
+        else:
+            value = value * power
+    return bind(term_open(rest) * value, opened.bound)
+
+
+def _power(body: Sum, e: Exponent, roots: bool) -> Sum | None:
+    """``body**e`` in flat terms, or None where it has none."""
+    only = body.single
+    if only and not only[0].bound:
+        if e.denominator != 1 and not (only[1] == 1 and (roots or isinstance(body.atom, Read))):
+            return None
+        scale = only[1] ** int(e) if e.denominator == 1 else 1
+        return term({a: whole(k * e) for a, k in only[0].factors}, (), scale)
+    if e.denominator != 1 or not 0 <= e <= POWER or len(body) ** int(e) > MOST:
+        return None
+    out = number(1)
+    for _ in range(int(e)):
+        out = out * body
+    return out
+
+
+def term_open(factors: Mapping[Atom, Exponent]) -> Sum:
+    """A product whose bound indices still have names: nothing may be collapsed away before they are bound."""
+    return Sum({Mono(tuple(factors.items())): Fraction(1)})
+
+
+def fold_product(expr: Sum, rule: Product) -> Sum:
+    """Replace the factors of a monomial definition by its name wherever a term has them all."""
+    if not rule.names <= sum_reads(expr):
+        return expr
+    out: dict[Mono, Fraction] = {}
+    for mono, c in expr.terms.items():
+        mono, c = _fold_product(mono, c, rule)
+        out[mono] = out.get(mono, Fraction(0)) + c
+    return Sum(out)
+
+
+def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fraction]:
+    """The first place where the factors fit; their indices tell how the definition's map to the term's."""
+    if not rule.names <= {a.name for a, _ in mono.factors if isinstance(a, Read)}:
+        return mono, c
+    opened = open_mono(mono)
+    widest = max((a for a, _ in rule.factors if isinstance(a, Read)), key=lambda a: len(a.index))
+    if sorted(map(str, widest.index)) != sorted(rule.index):
+        return mono, c
+    for atom in list(opened.factors):
+        if isinstance(atom, Read) and atom.name == widest.name:
+            to: dict[str, Index] = dict(zip(map(str, widest.index), atom.index, strict=True))
+            need = rename_free(Sum({Mono(rule.factors): Fraction(1)}), to).single
+            if need is None:
+                continue
+            wanted = dict(need[0].factors)
+            if all(_covers(opened.factors.get(a, 0), e) for a, e in wanted.items()):
+                for a, e in wanted.items():
+                    times(opened.factors, a, -e)
+                at = tuple(to[i] for i in rule.index)
+                times(opened.factors, Read(rule.using, at), 1)
+                closed = close(opened.factors, opened.bound)
+                assert closed.mono is not None
+                return closed.mono, c * closed.coefficient / rule.coefficient
+    return mono, c
+
+
+def fold_total(expr: Sum, rule: Total) -> Sum:
+    """Replace terms that have a total, all times the same factor: ``k*u + k*v`` is ``k*w`` with ``w = u + v``."""
+    anchor, scale = max(rule.terms, key=lambda t: len(t[0].factors))
+    widest = max((a for a, _ in anchor.factors if isinstance(a, Read)), key=lambda a: len(a.index), default=None)
+    if widest is None or sorted(map(str, widest.index)) != sorted(rule.index):
+        return expr
+    for mono, c in expr:
+        opened = open_mono(mono)
+        for atom in [a for a in opened.factors if isinstance(a, Read) and a.name == widest.name]:
+            to: dict[str, Index] = dict(zip(map(str, widest.index), atom.index, strict=True))
+            terms = [(m, k) for m, k in rename_free(Sum(dict(rule.terms)), to).terms.items()]
+            first = rename_free(Sum({anchor: scale}), to).single
+            if len(terms) < len(rule.terms) or first is None:
+                continue
+            if not all(_covers(opened.factors.get(a, 0), e) for a, e in first[0].factors):
+                continue
+            rest = dict(opened.factors)
+            for a, e in first[0].factors:
+                times(rest, a, -e)
+            factor = term_open(rest).scaled(c / first[1])
+            left = expr - bind(factor * Sum(dict(terms)), opened.bound)
+            if len(left) <= len(expr) - len(terms):
+                return left + bind(factor * rename_free(rule.value, to), opened.bound)
+    return expr
+
+
+def _covers(have: Exponent, need: Exponent) -> bool:
+    """Whether a power holds another of the same sign: dividing it out leaves no division that was not there."""
+    return need <= have if need > 0 else have <= need
+
+
+def fold_patterns(expr: Sum, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]) -> tuple[Sum, str]:
+    """Replace the first reduction that an allowed name already holds; returns the expression and that name, or ""."""
+    for mono, c in expr:
+        if mono.bound:
+            found = _fold_pattern(mono, patterns, allowed)
+            if found is not None:
+                return expr - Sum({mono: c}) + found[0].scaled(c), found[1]
+    return expr, ""
+
+
+def _fold_pattern(mono: Mono, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]) -> tuple[Sum, str] | None:
+    for part in _parts(mono):
+        found = patterns.get(part.key)
+        if found is not None and allowed(found.using):
+            value = rename_free(found.value, dict(zip(found.index, part.free, strict=True)))
+            return bind(term_open(part.rest) * value, part.left), found.using
+    return None
+
+
+class _Part(NamedTuple):
+    """A sum over some of a term's bound indices, in canonical form, and what is left of the term without it."""
+
+    key: PatternKey
+    free: tuple[str, ...]
+    rest: dict[Atom, Exponent]
+    left: tuple[str, ...]
+
+
+@lru_cache(maxsize=20_000)
+def _parts(mono: Mono) -> tuple[_Part, ...]:
+    """Every sum over one to three of the bound indices, smaller ones first."""
+    opened = open_mono(mono)
+    parts = []
+    for width in range(1, min(len(opened.bound), 3) + 1):
+        for subset in combinations(opened.bound, width):
+            inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & set(subset)}
+            key, free = pattern_key(inside, subset)
+            rest = {a: e for a, e in opened.factors.items() if a not in inside}
+            parts.append(_Part(key, free, rest, tuple(b for b in opened.bound if b not in subset)))
+    return tuple(parts)

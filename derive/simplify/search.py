@@ -1,0 +1,246 @@
+"""Unfold a name, fold again, keep if cheaper.
+
+This finds ``sum[n](xhat) = 0``, ``sum[c](p) = 1`` and ``sum[j](P*dP) = sum[d](do*o)``. A form is kept only where it rounds no
+worse.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import count
+from math import inf
+from typing import NamedTuple
+
+from derive.simplify.budget import Budget
+from derive.simplify.cost import Model
+from derive.simplify.folding import Folding
+from derive.simplify.rewrite import apply_rewriting, fold_total, replace_reads
+from derive.simplify.tables import Rewriting, Tables
+from derive.simplify.work import Change, Work
+from derive.strain import Judge
+from derive.terms.factor import Inner, factor_indices, product_of, split, without
+from derive.terms.sums import Read, Sum, atom_indices, open_mono, sum_reads
+
+__all__ = ["Search", "long", "wide"]
+
+#: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
+GAIN = 0.98
+#: What a form that inherits more rounding may cost of one that does not.
+INHERITED = 0.6
+#: Bounds of the search for a cheaper form.
+DEPTH, STATES, DETOUR = 4, 24, 10
+#: An expression of more terms, or of a term of more factors, reads better in terms of names.
+TERMS, FACTORS = 12, 16
+
+
+def long(expr: Sum) -> bool:
+    """Whether an expression is too long to be worth making longer."""
+    return len(expr) > TERMS or wide(expr)
+
+
+def wide(expr: Sum) -> bool:
+    """Whether a term of an expression has more factors than anybody reads."""
+    return any(len(mono.factors) > FACTORS for mono in expr.terms)
+
+
+class Wanted(NamedTuple):
+    """What a search is for: expressions of the value of ``truth`` over an index, in the line ``own``.
+
+    A ``deep`` one also unfolds sums that the author named.
+    """
+
+    truth: Sum
+    index: tuple[str, ...]  # type: ignore[assignment]  # hides tuple.index, which nothing here calls
+    own: str
+    deep: bool = False
+
+
+class Found:
+    """The cheapest forms that a search has found, from the price of the form that it began with.
+
+    A form that inherits the rounding of what it reads is taken only where it is much cheaper than all that do not.
+    """
+
+    def __init__(self, price: float):
+        self.prices = {False: price, True: price}
+        self.paths: dict[bool, list[Change]] = {False: [], True: []}
+
+    @property
+    def limit(self) -> float:
+        """What a form must cost less than to be of interest."""
+        return max(self.prices[False], self.prices[True] * INHERITED) * GAIN
+
+    def take(self, cost: int, path: list[Change], inherits: bool) -> None:
+        if cost < self.prices[inherits] * GAIN:
+            self.prices[inherits], self.paths[inherits] = cost, path
+
+    @property
+    def path(self) -> list[Change]:
+        return self.paths[self.paths[True] != [] and self.prices[True] < self.prices[False] * INHERITED]
+
+
+class Search:
+    """Looks for cheaper forms of expressions; the answers are kept until :meth:`forget`."""
+
+    def __init__(self, work: Work, folding: Folding, tables: Tables, judge: Judge, budget: Budget, model: Model):
+        self.work, self.folding, self.tables = work, folding, tables
+        self.judge, self.budget, self.model = judge, budget, model
+        self.known: dict[tuple[Sum, tuple[str, ...], str, tuple[str, ...], frozenset[str]], list[Change]] = {}
+
+    def forget(self) -> None:
+        """There is a name more, so that every answer may be another."""
+        self.known.clear()
+
+    def improved(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
+        """Cheaper forms of each reduction in the expression that make the whole cheaper, then of the whole.
+
+        So it ends: costs are whole numbers.
+        """
+        before = self.price(expr)
+        for inner in sorted({f for m in expr.terms for f in split(m) if isinstance(f, Inner)}, key=repr):
+            path = self.cached(Sum({inner.mono: 1}), tuple(sorted(factor_indices(inner))), own)
+            changes = self.within(expr, inner, path)
+            if changes:
+                changes += self.folding.folded(changes[-1].after, own)
+            if changes and self.price(changes[-1].after) < before:
+                return changes + self.improved(changes[-1].after, index, own)
+        return self.cached(expr, index, own)
+
+    def within(self, expr: Sum, inner: Inner, path: list[Change]) -> list[Change]:
+        """The changes of a reduction as changes of an expression in which it is a factor."""
+        held = [(m, c) for m, c in expr if split(m).get(inner) == 1]
+        rest = expr - Sum(dict(held))
+        changes = []
+        for change in path if held else ():
+            after = rest
+            for m, c in held:
+                after = after + product_of(without(split(m), inner)).scaled(c) * change.after
+            changes.append(Change(change.rule, after, change.using))
+        return changes
+
+    def cached(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
+        """The cheapest expression that rounds no worse: the same reductions come up in many lines."""
+        key = (expr, index, own, tuple(self.work.lines), frozenset(self.work.hidden))
+        if key not in self.known:
+            self.known[key] = self.cheapest(expr, index, own)
+        return self.known[key]
+
+    def cheapest(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
+        """The path to the cheapest expression that rounds no worse, or nothing."""
+        found = self.explored(expr, Wanted(expr, index, own), Found(self.price(expr)))
+        return found.path + self.improved(found.path[-1].after, index, own) if found.path else []
+
+    def repaired(self, name: str, chain: Sum) -> bool:
+        """Rewrite a line that rounds worse than ``chain``, of the same value; False if no form is found that does not."""
+        body, index = self.work.lines[name], self.work.index[name]
+        if self.keeps(chain, body, index, name):
+            return True
+        found = self.explored(body, Wanted(chain, index, name, deep=True), Found(inf))
+        self.work.apply(name, found.path)
+        return bool(found.path)
+
+    def explored(self, expr: Sum, wanted: Wanted, found: Found) -> Found:
+        """Best-first search over unfoldings for expressions that round no worse than what is wanted."""
+        limit = self.price(expr) * DETOUR
+        tick = count()  # of two states with one price the earlier goes first
+        queue: list[tuple[int, int, Sum, list[Change]]] = [(self.price(expr), next(tick), expr, [])]
+        seen = {expr}
+        expanded = 0
+        with self.budget.searching() as purse:
+            while queue and expanded < STATES and not long(expr) and not purse.empty():
+                _, _, state, trail = heapq.heappop(queue)
+                expanded += 1
+                for steps in self.successors(state, trail, wanted):
+                    if purse.empty():
+                        break
+                    after = steps[-1].after
+                    self.budget.spend(after)
+                    if after in seen or long(after):
+                        continue
+                    seen.add(after)
+                    cost = self.price(after)
+                    if cost > limit:
+                        continue
+                    if not after:
+                        found.take(0, steps, False)
+                        return found
+                    if cost < found.limit and self.keeps(wanted.truth, after, wanted.index, wanted.own):
+                        found.take(cost, steps, self.judge.inherits(wanted.truth, after, wanted.index))
+                        purse.refill()
+                    heapq.heappush(queue, (cost, next(tick), after, steps))
+        return found
+
+    def keeps(self, before: Sum, after: Sum, index: tuple[str, ...], own: str) -> bool:
+        self.budget.judge(after)
+        return self.judge.keeps(before, after, index, own)
+
+    def price(self, expr: Sum) -> int:
+        """The cost of an expression on its own."""
+        return self.model.alone(expr)
+
+    # ---- where to go -----------------------------------------------------------------------------------------------
+
+    def successors(self, state: Sum, trail: list[Change], wanted: Wanted) -> Iterator[list[Change]]:
+        """The trail continued by each name that may be unfolded, and folded again."""
+        if sum(c.rule.startswith("unfold") for c in trail) >= DEPTH:
+            return
+        for rule in self.unfoldings(state, wanted):
+            changed = apply_rewriting(state, rule)
+            if changed != state:
+                verb = "unfold" if rule.using == rule.name else "solve"
+                steps = [*trail, Change(f"{verb} {rule.using}", changed, rule.using)]
+                unfolded = {c.using for c in steps if c.rule.startswith("unfold")}
+                yield steps + self.folding.folded(changed, wanted.own, unfolded)
+        yield from self.totals(state, trail, wanted.own)
+
+    def totals(self, state: Sum, trail: list[Change], own: str) -> Iterator[list[Change]]:
+        """The trail continued by each sum of terms that has a name, and folded again."""
+        known = self.folding.computed_before(own, ())
+        for rule in self.tables.totals.among(sum_reads(state)) if len(state) > 1 else ():
+            changed = fold_total(state, rule) if known(rule.using) and rule.using != own else state
+            if changed != state:
+                steps = [*trail, Change(f"fold {rule.using}", changed, rule.using)]
+                yield steps + self.folding.folded(changed, own, {c.using for c in steps if c.rule.startswith("unfold")})
+
+    def unfoldings(self, expr: Sum, wanted: Wanted) -> list[Rewriting]:
+        """What may be unfolded: names inside a reduction, adjoints anywhere, and terms that a sum determines.
+
+        Outside of reductions sums that the engine named are unfolded, and in a deep search those that the author named too.
+        """
+        inside: set[str] = set()
+        outside: set[str] = set()
+        for mono in expr.terms:
+            opened = open_mono(mono)
+            for atom, e in opened.factors.items():
+                if isinstance(atom, Read) and e == int(e) and e > 0:
+                    (inside if atom_indices(atom) & set(opened.bound) else outside).add(atom.name)
+        out = []
+        for name in sorted(inside | outside):
+            free = (wanted.deep or len(expr) > 1) and (name in self.work.lines or self.is_sum(name, wanted.deep))
+            expansion = self.expansion(name) if name in inside or free else None
+            if expansion is not None and name != wanted.own:
+                out.append(Rewriting(name, self.tables.definitions[name].index, expansion, name))
+            if name in self.tables.solutions:
+                out.append(self.tables.solutions[name])
+        return out
+
+    def is_sum(self, name: str, author: bool) -> bool:
+        """Whether a name, one of the author's too if asked, stands for a sum of terms, which may meet others of its kind."""
+        d = self.tables.definitions.get(name)
+        return d is not None and (author or not d.author) and len(d.body) > 1 and not any(m.bound for m in d.body.terms)
+
+    def expansion(self, name: str) -> Sum | None:
+        """The definition of a name, names that folding would bring back unfolded as well; None if there is none."""
+        d = self.tables.definitions.get(name)
+        if d is None or d.function is not None:
+            return None
+        body = self.work.lines.get(name, d.body)
+        for other in sorted(sum_reads(body)):
+            rule = self.tables.eliminations.get(other)
+            if rule is not None:
+                inner = self.expansion(other)
+                if inner is None:
+                    return None
+                body = replace_reads(body, other, self.tables.definitions[other].index, inner)
+        return None if any(isinstance(a, Read) and a.name == name for m in body.terms for a, _ in m.factors) else body

@@ -1,0 +1,141 @@
+"""What is positive or never zero, asked of SymPy's assumptions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import sympy
+
+from derive import syntax as st
+from derive.functions.table import UNARY
+from derive.terms.flatten import Definition
+from derive.terms.sums import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum, sum_reads
+
+
+class End(NamedTuple):
+    """A bound of a name, which it does not reach if ``strict``."""
+
+    value: Fraction
+    strict: bool
+
+
+class Signs:
+    """Answers for the names of one op; the answers about a name are cached."""
+
+    def __init__(self, op: st.Op, definitions: dict[str, Definition]):
+        self.op, self.definitions = op, definitions
+        self.assumed: dict[str, dict[str, bool]] = {t.name: {} for t in op.inputs}
+        self.assumed.update({c.name: {} for c in op.constants})
+        for a in op.assumptions:
+            assert isinstance(a.left, st.Read) and isinstance(a.right, st.Num)
+            self.assumed[a.left.name].update(_implied(a.rel, a.right.value))
+        self.symbols: dict[str, sympy.Symbol] = {}
+
+    def positive(self, name: str) -> bool:
+        return bool(self.symbol(name).is_positive)
+
+    def nonzero(self, name: str) -> bool:
+        return bool(self.symbol(name).is_nonzero)
+
+    def sum_positive(self, expr: Sum) -> bool:
+        return bool(self.expression(expr).is_positive) or self.bounded_below(expr)
+
+    def bounded_below(self, expr: Sum) -> bool:
+        """Whether a number and multiples of names with stated bounds are positive together: ``1 - beta`` with ``beta < 1``."""
+        least = Fraction(0)
+        strict = False
+        for mono, c in expr.terms.items():
+            if mono == ONE:
+                least += c
+                continue
+            atom = Sum({mono: 1}).atom
+            end = self.end(atom.name, c < 0) if isinstance(atom, Read) else None
+            if end is None:
+                return False
+            least, strict = least + c * end.value, strict or end.strict
+        return least > 0 or (strict and not least)
+
+    def end(self, name: str, upper: bool) -> End | None:
+        """The upper or the lower bound that the assumptions state for a name."""
+        found = [
+            End(a.right.value, a.rel in ("<", ">"))
+            for a in self.op.assumptions
+            if a.left == st.Read(name) and isinstance(a.right, st.Num) and a.rel in (("<", "<=") if upper else (">", ">="))
+        ]
+        return min(found, key=lambda e: e.value if upper else -e.value, default=None)
+
+    def symbol(self, name: str) -> sympy.Symbol:
+        """A symbol that carries what is known of every element of the tensor."""
+        waiting = [] if name in self.symbols else [name]
+        while waiting:  # no recursion: a chain of definitions may be long
+            d = None if waiting[-1] in self.assumed else self.definitions.get(waiting[-1])
+            before = [n for n in sorted(sum_reads(d.body)) if n not in self.symbols] if d else []
+            if before:
+                waiting.append(before[0])
+            else:
+                self.symbols[waiting[-1]] = self.made(waiting[-1], d)
+                waiting.pop()
+        return self.symbols[name]
+
+    def made(self, name: str, d: Definition | None) -> sympy.Symbol:
+        """The symbol of a name of which those are known that its definition reads."""
+        known = self.assumed.get(name)
+        if d is not None:
+            known = {"positive": True} if self.bounded_below(d.body) else _signs(self.expression(d.body))
+        return sympy.Symbol(name, real=True, **(known or {}))
+
+    def expression(self, expr: Sum) -> sympy.Expr:
+        """An expression with the signs of the sum; distinct elements of one tensor stay distinct."""
+        parts = []
+        for mono, coefficient in expr:
+            value = sympy.Rational(coefficient.numerator, coefficient.denominator)
+            for atom, e in mono.factors:
+                e = Fraction(e)
+                value *= self.atom(atom, e.denominator != 1) ** sympy.Rational(e.numerator, e.denominator)
+            parts.append(sympy.Dummy(**_signs(value)) if value.free_symbols else value)
+        return sympy.Add(*parts)
+
+    def atom(self, atom: Atom, root: bool) -> sympy.Expr:
+        """``root``: the atom stands under a root, so that the definition itself takes it to be positive."""
+        if isinstance(atom, Read):
+            return sympy.Symbol(atom.name, positive=True) if root else self.symbol(atom.name)
+        if isinstance(atom, Size):
+            return sympy.Symbol(f"N_{atom.axis}", positive=True)
+        if isinstance(atom, Irrational):
+            return sympy.pi if atom.name == "pi" else sympy.Integer(int(atom.name))
+        if isinstance(atom, (Delta, Condition)):
+            return sympy.Dummy(nonnegative=True)
+        if isinstance(atom, Extremum):
+            return self.symbol(atom.of.name)
+        args = [self.argument(a) for a in atom.args]
+        if atom.head in ("maximum", "minimum"):
+            return (sympy.Max if atom.head == "maximum" else sympy.Min)(*args)
+        return UNARY[atom.head](*args)
+
+    def argument(self, argument: Argument) -> sympy.Expr:
+        if isinstance(argument, Fraction):
+            return sympy.Rational(argument.numerator, argument.denominator)
+        return self.symbol(argument.name)
+
+
+_SIGNS = ("positive", "negative", "nonnegative", "nonpositive", "nonzero")
+
+
+def _signs(value: sympy.Expr) -> dict[str, bool]:
+    return {key: True for key in _SIGNS if getattr(value, f"is_{key}")}
+
+
+def _implied(rel: str, bound: Fraction) -> dict[str, bool]:
+    """What ``name rel bound`` says about the sign of the name."""
+    if rel in (">", ">="):
+        if bound > 0 or (bound == 0 and rel == ">"):
+            return {"positive": True}
+        return {"nonnegative": True} if bound == 0 else {}
+    if rel in ("<", "<="):
+        if bound < 0 or (bound == 0 and rel == "<"):
+            return {"negative": True}
+        return {"nonpositive": True} if bound == 0 else {}
+    if rel == "!=" and bound == 0:
+        return {"nonzero": True}
+    return {}

@@ -1,0 +1,181 @@
+"""From the chain rule's adjoints to closed forms.
+
+1. Fold by definition, earlier names into later ones (:mod:`derive.simplify.folding`).
+2. Unfold a name, fold again, keep if cheaper (:mod:`derive.simplify.search`).
+3. Inline a named adjoint into its consumers when that does not raise the cost of the whole, then improve again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from derive import syntax as st
+from derive.simplify.budget import Budget
+from derive.simplify.cost import Model
+from derive.simplify.folding import Folding
+from derive.simplify.rewrite import apply_rewriting
+from derive.simplify.search import Search, long, wide
+from derive.simplify.signs import Signs
+from derive.simplify.tables import Rewriting, Tables, guarded_names
+from derive.simplify.work import Change, Work, contraction, in_contraction
+from derive.strain import Judge
+from derive.terms.factor import Style
+from derive.terms.flatten import Definition
+from derive.terms.sums import Read, Sum, atom_indices, atom_sum, sum_reads
+
+#: A name less is worth this much.
+SLACK = 1.01
+
+
+class Simplifier:
+    """Simplifies the adjoints of one op, recording every accepted step."""
+
+    def __init__(
+        self,
+        op: st.Op,
+        forward: Sequence[Definition],
+        chain: Sequence[Definition],
+        constants: set[str],
+        style: Style,
+        relations: Sequence[Rewriting],
+        budget: Budget,
+    ):
+        self.chain = chain
+        by_name = {d.name: d for d in forward}
+        self.judge = Judge(op, forward, style)
+        signs = Signs(op, by_name)
+        self.tables = Tables(signs, constants, {t.name for t in op.inputs}, guarded_names(forward), self.judge.recovers)
+        axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in [*forward, *chain]}
+        axes |= {f"d{t.name}": t.axes for t in op.outputs}
+        upstream = {f"d{t.name}" for t in op.outputs}
+        self.model = Model(dict(op.sizes), axes, frozenset(upstream | {d.name for d in chain} | constants))
+        order = {name: k for k, name in enumerate([*(t.name for t in op.inputs), *by_name])}
+        self.work = Work(op, chain, self.model)
+        self.folding = Folding(self.work, self.tables, self.judge, budget, order)
+        self.search = Search(self.work, self.folding, self.tables, self.judge, budget, self.model)
+        self.renamed: list[Rewriting] = []
+        self.made = {f"d{d.name}" for d in forward if not d.author}
+        self.tables.eliminations.update({rule.name: rule for rule in relations})
+        for d in forward:
+            self.tables.add_forward(d, self.folding.eliminated(d.body))
+        for d in forward:
+            self.tables.add_reduction(d, self.folding.eliminated(d.body))
+
+    def run(self) -> dict[str, Sum]:
+        """The closed lines by name, in order."""
+        for d in self.chain:
+            self.take(d)
+        self.inline_all()
+        for name in list(self.work.lines):
+            self.improve(name)
+            self.drop_trivial(name)
+        self.work.drop_dead()
+        return self.work.in_order()
+
+    # ---- one adjoint after the other -------------------------------------------------------------------------------
+
+    def take(self, d: Definition) -> None:
+        """Enter one adjoint as the chain rule gives it, simplified with what is known so far."""
+        work = self.work
+        work.record("chain rule", d.name, atom_sum(Read(d.name, d.index)), d.body, ())
+        work.lines[d.name] = d.body
+        self.judge.define(d)
+        for rule in self.renamed:
+            work.apply(d.name, [Change(f"fold {rule.using}", apply_rewriting(work.lines[d.name], rule), rule.using)])
+        for name in [n for n in work.lines if n != d.name and n not in work.gradients]:
+            if name in sum_reads(work.lines[d.name]) and self.trivial(work.lines[name]):
+                work.inline(name, d.name)
+        self.improve(d.name)
+        self.take_over(d.name)
+        self.tables.add_reduction(Definition(d.name, d.index, work.lines[d.name]), work.lines[d.name])
+        self.search.forget()
+
+    def take_over(self, name: str) -> None:
+        """Give a name's line to the author's name nearer to the inputs that turns out to be equal to it."""
+        work = self.work
+        atom = work.lines[name].atom
+        if name in self.made or not isinstance(atom, Read) or atom.name not in work.lines or atom.name in work.gradients:
+            return
+        if sorted(map(str, atom.index)) != sorted(work.index[name]) or contraction(work.lines[name]):
+            return
+        old = atom.name
+        work.inline(old, name)
+        own = dict(zip(map(str, atom.index), work.index[old], strict=True))
+        rule = Rewriting(old, work.index[old], atom_sum(Read(name, tuple(own[i] for i in work.index[name]))), name)
+        self.renamed.append(rule)
+        for user in work.users(old):
+            if user != name:
+                work.apply(user, [Change(f"fold {name}", apply_rewriting(work.lines[user], rule), name)])
+        work.lines = {n: b for n, b in work.lines.items() if n not in (old, name)} | {name: work.lines[name]}
+
+    def improve(self, name: str) -> None:
+        """Fold a line, then look for a cheaper form of it."""
+        self.folding.line(name)
+        self.work.apply(name, self.search.improved(self.work.lines[name], self.work.index[name], name))
+
+    # ---- inlining --------------------------------------------------------------------------------------------------
+
+    def trivial(self, body: Sum) -> bool:
+        """Zero, or an adjoint times a number and sizes: a name that says nothing."""
+        if not body:
+            return True
+        only = body.single
+        if only is None or only[0].bound:
+            return False
+        reads = [a for a, _ in only[0].factors if isinstance(a, Read) and a.name not in self.tables.constants]
+        others = [a for a, _ in only[0].factors if not isinstance(a, Read) and atom_indices(a)]
+        return len(reads) == 1 and not others
+
+    def inline_all(self) -> None:
+        """Try every name, and again where what another has gained may make it worth inlining."""
+        refused: dict[str, tuple[Sum, ...]] = {}
+        count = 0
+        while count != len(self.work.lines):
+            count = len(self.work.lines)
+            for name in list(self.work.lines):
+                if name in self.work.gradients or name not in self.work.lines:
+                    continue
+                users = self.work.users(name)
+                seen = tuple(self.work.lines[n] for n in (name, *users))
+                if refused.get(name) != seen and not self.try_inline(name, users):
+                    refused[name] = seen
+
+    def try_inline(self, name: str, users: list[str]) -> bool:
+        """Inline a name everywhere if the whole gets no dearer; never a contraction, never a sum into a contraction."""
+        work = self.work
+        body = work.lines[name]
+        if not self.trivial(body):
+            if contraction(body) or (len(body) > 1 and any(in_contraction(work.lines[u], name) for u in users)):
+                return False
+            if any(long(work.lines[u]) for u in users):  # a line so long reads better in terms of names
+                return False
+        most, state = work.cost() * SLACK, work.state()
+        work.hidden.add(name)
+        if self.inlined(name, users) and work.cost() <= most and self.kept(users, state.lines) and work.cost() <= most:
+            return True
+        work.back_to(state)
+        return False
+
+    def inlined(self, name: str, users: list[str]) -> bool:
+        """Inline a name into lines and improve them; False where a line gets too long."""
+        work = self.work
+        for user in users:
+            work.inline(name, user)
+            if wide(work.lines[user]):
+                return False
+            self.improve(user)
+        work.drop_dead()
+        return True
+
+    def kept(self, users: list[str], before: Mapping[str, Sum]) -> bool:
+        """Whether the lines round no worse than they did, in some form."""
+        return all(self.search.repaired(u, before[u]) for u in users if u in self.work.lines)
+
+    def drop_trivial(self, name: str) -> None:
+        """Inline a name that says nothing, whatever that costs."""
+        work = self.work
+        if name not in work.gradients and self.trivial(work.lines[name]):
+            for user in work.users(name):
+                before = work.lines[user]
+                work.inline(name, user)
+                self.search.repaired(user, before)

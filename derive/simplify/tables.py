@@ -1,0 +1,303 @@
+"""What the definitions let the engine replace: the raw material of folding and unfolding.
+
+* An *elimination* writes an earlier name by a later one: ``xhat = c*rstd`` gives ``c = xhat/rstd``. It divides only by what is
+  proved nonzero or what the definition itself divides by.
+* A *product* is a monomial definition matched as a sub-multiset of factors, which never divides.
+* A *pattern* is a reduction that some name already holds: ``mu = sum[n](x)/N`` gives ``sum[n](x) = N*mu``.
+* A *total* is a sum of several terms that has a name, or is 1 as the shares ``z = u/w`` and ``q = v/w`` of ``w = u + v`` are
+  together, matched where an expression has all terms times the same factor.
+* A *solution* writes one term of a sum by the sum: ``a = e + f`` gives ``f = a - e``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from derive.simplify.signs import Signs
+from derive.terms.flatten import Definition
+from derive.terms.sums import (
+    Atom,
+    Condition,
+    Exponent,
+    Irrational,
+    Mono,
+    Read,
+    Size,
+    Sum,
+    atom_indices,
+    atom_reads,
+    atom_sum,
+    axis_of,
+    canonical_order,
+    number,
+    open_mono,
+    sum_reads,
+    term,
+    times,
+    whole,
+)
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """``name[index] = body``, a consequence of the definition of ``using``.
+
+    ``roots`` says that every factor of the body is positive where the name is, so that a root of it is the product of
+    their roots.
+    """
+
+    name: str
+    index: tuple[str, ...]
+    body: Sum
+    using: str
+    roots: bool = False
+
+
+@dataclass(frozen=True)
+class Product:
+    """``coefficient * factors = using[index]``, all over the same index."""
+
+    factors: tuple[tuple[Atom, Exponent], ...]
+    coefficient: Fraction
+    index: tuple[str, ...]
+    using: str
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The tensors among the factors: where one of them is missing, nothing can match."""
+        return frozenset(a.name for a, _ in self.factors if isinstance(a, Read))
+
+
+@dataclass(frozen=True)
+class Total:
+    """``terms = value``, over ``index``; no term is a reduction."""
+
+    terms: tuple[tuple[Mono, Fraction], ...]
+    value: Sum
+    index: tuple[str, ...]
+    using: str
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The tensors in the terms: where one of them is missing, nothing can match."""
+        return sum_reads(Sum(dict(self.terms)))
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A reduction in canonical form equals ``value``; ``index`` are its free indices in canonical order."""
+
+    index: tuple[str, ...]
+    value: Sum
+    using: str
+
+
+Named = TypeVar("Named", Product, Total)
+
+
+class ByName(Generic[Named]):
+    """Rules, found by the tensors that they need."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, list[tuple[int, Named]]] = {}
+        self.count = 0
+
+    def add(self, rule: Named) -> None:
+        """Take up a rule; one that needs no tensor matches nothing."""
+        if rule.names:
+            self.rules.setdefault(min(rule.names), []).append((self.count, rule))
+            self.count += 1
+
+    def among(self, names: frozenset[str]) -> list[Named]:
+        """The rules that need no other tensors, the earliest first."""
+        found = [pair for name in names for pair in self.rules.get(name, ()) if pair[1].names <= names]
+        return [rule for _, rule in sorted(found, key=lambda pair: pair[0])]
+
+
+PatternKey = tuple[tuple[tuple[Atom, Exponent], ...], tuple[str, ...]]
+
+
+def pattern_key(factors: dict[Atom, Exponent], bound: Iterable[str]) -> tuple[PatternKey, tuple[str, ...]]:
+    """The canonical form of a sum over ``bound``, whatever its free indices are called, and those in order."""
+    bound = set(bound)
+    names = sorted({i for a in factors for i in atom_indices(a) if isinstance(i, str)})
+    kind = {n: f"1{axis_of(n)}" if n in bound else "0" for n in names}
+    order, ordered = canonical_order(factors, names, kind)
+    free = tuple(n for n in order if n not in bound)
+    return (ordered, tuple(kind[n] for n in order)), free
+
+
+def guarded_names(definitions: Iterable[Definition]) -> set[str]:
+    """The names that may have no value where a condition does without them, so that a root among them proves no sign.
+
+    A condition that is itself computed from a name needs its value, and guards nothing: a relu behind a batch norm.
+    """
+    sources: dict[str, set[str]] = {}
+    guarded: set[str] = set()
+
+    def behind(atoms: Iterable[Atom]) -> set[str]:
+        return {name for a in atoms for read in atom_reads(a) for name in sources.get(read, {read})}
+
+    for d in definitions:
+        sources[d.name] = {d.name} | behind(a for mono in d.body.terms for a, _ in mono.factors)
+        for mono in d.body.terms:
+            conditions = [a for a, _ in mono.factors if isinstance(a, Condition)]
+            if conditions:
+                guarded |= behind(a for a, _ in mono.factors if a not in conditions) - behind(conditions)
+    return guarded
+
+
+class Tables:
+    """The rewritings that the definitions of one op allow."""
+
+    def __init__(
+        self,
+        signs: Signs,
+        constants: set[str],
+        inputs: set[str],
+        guarded: set[str],
+        recovers: Callable[[str, tuple[str, ...], Sum], bool],
+    ):
+        self.signs, self.constants, self.inputs = signs, constants, inputs
+        self.guarded, self.recovers = guarded, recovers
+        self.definitions: dict[str, Definition] = {}
+        self.eliminations: dict[str, Rewriting] = {}
+        self.solutions: dict[str, Rewriting] = {}
+        self.products: ByName[Product] = ByName()
+        self.totals: ByName[Total] = ByName()
+        self.patterns: dict[PatternKey, Pattern] = {}
+
+    def add_forward(self, d: Definition, body: Sum) -> None:
+        """Take up a forward definition; ``body`` is its right side after the eliminations known so far."""
+        self.definitions[d.name] = d
+        only = body.single
+        if only is not None and not only[0].bound:
+            self.add_monomial(d, dict(only[0].factors), only[1])
+        if len(d.body) > 1:
+            self.add_solution(d)
+
+    def add_reduction(self, d: Definition, body: Sum) -> None:
+        """Remember a definition that is a single reduction; ``body`` is its right side after all eliminations."""
+        self.definitions[d.name] = d
+        only = body.single
+        if only is not None and only[0].bound:
+            self.add_pattern(d, body)
+        elif len(body) > 1 and d.index and not any(mono.bound for mono in body.terms):
+            self.add_total(d, body)
+
+    def add_total(self, d: Definition, body: Sum) -> None:
+        """``w = z*w + q*w`` gives ``z + q = 1``, where ``w`` is not zero because ``z`` and ``q`` divide by it."""
+        own = Read(d.name, d.index)
+        if not all((own, 1) in mono.factors for mono in body.terms):
+            self.totals.add(Total(tuple(body), atom_sum(own), d.index, d.name))
+            return
+        shares = body * term({own: -1})
+        self.totals.add(Total(tuple(shares), number(1), d.index, d.name))
+        if len(shares) == 2:
+            for m, c in shares:
+                one, other = Sum({m: c}), shares - Sum({m: c})
+                self.totals.add(Total(tuple(number(1) - one), other, d.index, d.name))
+
+    def add_monomial(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> None:
+        """A product of reads: eliminate one of them, or else match the whole."""
+        if not all(isinstance(a, (Read, Size, Irrational)) for a in factors):
+            return
+        varying = [a for a in factors if isinstance(a, Read) and a.name not in self.constants]
+        if not d.author and len(varying) == 1 and factors[varying[0]] == 1:
+            roots = all(a == varying[0] or self.positive(a) for a in factors)
+            self.eliminations[d.name] = Rewriting(d.name, d.index, term(factors, (), coefficient), d.name, roots)
+            return
+        chosen = self.eliminated(d, factors, coefficient)
+        if chosen is not None:
+            self.eliminations[chosen.name] = chosen
+        elif len(factors) > 1 and any(isinstance(a, Read) and a.name not in self.constants for a in factors):
+            self.products.add(Product(tuple(factors.items()), coefficient, d.index, d.name))
+
+    def eliminated(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting | None:
+        """The factor that the new name replaces: the engine's own names first, then the author's, then inputs."""
+        candidates = [a for a in factors if isinstance(a, Read) and self.may_eliminate(d, a, factors, coefficient)]
+        for f in sorted(candidates, key=lambda a: (a.name in self.inputs, self.author(a.name), a)):
+            rule = self.written_by(d, f, factors, coefficient)
+            if self.recovers(rule.name, rule.index, rule.body):
+                return rule
+        return None
+
+    def written_by(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting:
+        """One factor of a product as the product over the others."""
+        e = Fraction(factors[f])
+        body: dict[Atom, Exponent] = {Read(d.name, d.index): 1 / e}
+        for g, k in factors.items():
+            if g != f:
+                body[g] = -Fraction(k) / e
+        index = tuple(str(i) for i in f.index)
+        scale = Fraction(1) if coefficient == 1 else coefficient ** int(-1 / e)
+        roots = all(g == f or self.positive(g) for g in factors)
+        return Rewriting(f.name, index, term({a: whole(k) for a, k in body.items()}, (), scale), d.name, roots)
+
+    def may_eliminate(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> bool:
+        """Whether ``f`` may be written by ``d = coefficient * f**e * g**k * ...``: never where that divides by zero.
+
+        With ``e > 0`` it divides by each ``g`` in the numerator; with ``e < 0`` it divides by ``d``, which is zero where such
+        a ``g`` is. What ``d`` itself divides by is not zero. A power has one root if it is of a positive name, and the
+        definition takes what it puts under a root to be positive, unless a condition guards it; the root of a product needs
+        each factor positive.
+        """
+        e = Fraction(factors[f])
+        if f.name in self.constants or sorted(map(str, f.index)) != sorted(d.index):
+            return False
+        if any(f.name in atom_reads(g) for g in factors if g != f):  # another element of it would come in its place
+            return False
+        if not d.author and (f.name in self.inputs or self.author(f.name)):
+            return False
+        if e not in (1, -1) and (coefficient != 1 or (e.denominator == 1 and not self.signs.positive(f.name))):
+            return False
+        if e.denominator != 1 and d.name in self.guarded and not self.signs.positive(f.name):
+            return False
+        if (1 / e).denominator != 1:
+            return all(g == f or self.positive(g) for g in factors)
+        return all(g == f or k < 0 or self.nonzero(g) for g, k in factors.items())
+
+    def author(self, name: str) -> bool:
+        return name in self.definitions and self.definitions[name].author
+
+    def positive(self, atom: Atom) -> bool:
+        return isinstance(atom, (Size, Irrational)) or (isinstance(atom, Read) and self.signs.positive(atom.name))
+
+    def nonzero(self, atom: Atom) -> bool:
+        return isinstance(atom, (Size, Irrational)) or (isinstance(atom, Read) and self.signs.nonzero(atom.name))
+
+    def add_pattern(self, d: Definition, body: Sum) -> None:
+        """``d = f * sum(g)`` gives ``sum(g) = d/f``, where ``f`` is not zero or ``d`` divides by it."""
+        only = body.single
+        assert only is not None
+        opened = open_mono(only[0])
+        bound = set(opened.bound)
+        inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & bound}
+        outside = {a: e for a, e in opened.factors.items() if a not in inside}
+        if not all(e < 0 or self.nonzero(a) for a, e in outside.items()):
+            return
+        key, free = pattern_key(inside, bound)
+        if set(free) | {i for a in outside for i in atom_indices(a)} > set(d.index) or set(d.index) - set(free):
+            return
+        quotient: dict[Atom, Exponent] = {a: -e for a, e in outside.items()}
+        times(quotient, Read(d.name, d.index), 1)
+        value = term(quotient, (), 1 / only[1])
+        self.patterns.setdefault(key, Pattern(free, value, d.name))
+
+    def add_solution(self, d: Definition) -> None:
+        """``d = u + rest`` gives ``u = d - rest`` for the last term that is a lone read over the same index."""
+        for mono, c in d.body:
+            if mono.bound or len(mono.factors) != 1 or abs(c) != 1:
+                continue
+            atom, e = mono.factors[0]
+            if not isinstance(atom, Read) or e != 1 or sorted(map(str, atom.index)) != sorted(d.index):
+                continue
+            if atom.name in self.constants or atom.name in self.inputs:
+                continue
+            rest = d.body - Sum({mono: c})
+            body = (term({Read(d.name, d.index): 1}) - rest).scaled(c)
+            self.solutions[atom.name] = Rewriting(atom.name, tuple(str(i) for i in atom.index), body, d.name)

@@ -1,0 +1,1 @@
+"""Equations with exponentials that overflow, rewritten so that none does."""

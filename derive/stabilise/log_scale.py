@@ -1,0 +1,58 @@
+"""Products of exponentials whose logarithm has a name: where ``y = u - log(v)``, ``exp(u)/v`` is ``exp(y)``.
+
+So the backward of a log-softmax reads its output, and neither the exponentials nor their sum.
+"""
+
+from __future__ import annotations
+
+from derive.simplify.tables import Rewriting
+from derive.terms.flatten import Definition, Names
+from derive.terms.sums import Function, Read, Sum, atom_sum, rename_free, term
+
+
+def log_relations(names: Names) -> list[Rewriting]:
+    """``exp(u) = exp(y)*v**k`` for every ``e = exp(u)`` and every author's ``y = u - k*log(v)``, with ``k`` 1 or -1.
+
+    ``exp(y)`` gets a name of its own, defined after everything else.
+    """
+    definitions = {d.name: d for d in names.definitions}
+    found = []
+    for e in definitions.values():
+        exponent = _argument(e, "exp")
+        for y in definitions.values():
+            if exponent is None or not y.author or y.index != e.index or len(y.body) < 2:
+                continue
+            factor = _factor(y.body - _expanded(exponent, definitions), definitions)
+            if factor is not None:
+                read = names.read(atom_sum(Function("exp", (Read(y.name, y.index),))), y.index)
+                found.append(Rewriting(e.name, e.index, atom_sum(read) * factor, read.name))
+    return found
+
+
+def _factor(difference: Sum, definitions: dict[str, Definition]) -> Sum | None:
+    """``v**k`` where the difference of two exponents is ``-k*log(v)``, else None."""
+    only = difference.single
+    if only is None or abs(only[1]) != 1:
+        return None
+    read = difference.scaled(only[1]).atom
+    log = definitions.get(read.name) if isinstance(read, Read) else None
+    of = _argument(log, "log") if log else None
+    if log is None or of is None or not isinstance(read, Read):
+        return None
+    return rename_free(term({of: int(-only[1])}), dict(zip(log.index, read.index, strict=True)))
+
+
+def _argument(d: Definition, head: str) -> Read | None:
+    """The tensor of which a definition is that function, if it is one."""
+    function = d.function
+    if function is None or function.head != head or not isinstance(function.args[0], Read):
+        return None
+    return function.args[0]
+
+
+def _expanded(read: Read, definitions: dict[str, Definition]) -> Sum:
+    """An exponent that the engine named, by its definition."""
+    d = definitions.get(read.name)
+    if d is None or d.author or d.function is not None or any(m.bound for m in d.body.terms):
+        return atom_sum(read)
+    return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))

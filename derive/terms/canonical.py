@@ -1,0 +1,136 @@
+"""A canonical order of indices that have no names: products that differ only in spelling become the same.
+
+Indices are told apart by how the factors use them, again and again with what is known by then (colour refinement). Where that
+leaves some alike, each of them in turn is made the first and the rest refined, and the least result is taken; of indices that
+may be exchanged without any change, and of groups of factors that have no index in common, only one order is tried.
+Source: McKay and Piperno, Practical graph isomorphism II, J. Symbolic Computation 60 (2014), sections 2 and 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from derive.errors import OpError
+from derive.terms.atoms import Atom, Exponent, Index, Order, atom_indices, atom_order, connected, factor_order, rename, renamed
+
+__all__ = ["canonical_order"]
+
+#: Orders that are compared for one group of factors. Only graphs of an extraordinary symmetry need more.
+ORDERS = 2_000
+
+Factors = Mapping[Atom, Exponent]
+Classes = list[list[str]]
+
+
+class Ordered(NamedTuple):
+    """An order of names, the factors with names replaced by their positions, and the key by which orders are compared."""
+
+    key: Order
+    names: tuple[str, ...]
+    factors: tuple[tuple[Atom, Exponent], ...]
+
+
+def canonical_order(
+    factors: Factors, names: Iterable[str], kind: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[tuple[Atom, Exponent], ...]]:
+    """An order of the names that depends on nothing but how the factors use them and on each name's kind.
+
+    Returns it with the factors in which the names are replaced by their positions (OpError for a product whose indices are
+    alike in too many ways).
+    """
+    classes = _classes(factors, list(names), kind)
+    if any(len(c) > 1 for c in classes):
+        classes = _merged(factors, classes)
+    best = _with_positions(factors, [n for c in classes for n in c])
+    return best.names, best.factors
+
+
+def _merged(factors: Factors, classes: Classes) -> Classes:
+    """The names one by one: groups of factors without a common index are ordered each on its own, and then as wholes."""
+    parts = []
+    for group in connected(factors, [n for c in classes for n in c]):
+        own = {a: e for a, e in factors.items() if atom_indices(a) & group}
+        mine = [[n for n in c if n in group] for c in classes]
+        places = tuple(len(c) for c in mine)
+        best = _least(own, [c for c in mine if c])
+        parts.append((places, best.key, mine, best.names))
+    parts.sort(key=lambda p: (p[0], p[1]))
+    out: Classes = []
+    for k in range(len(classes)):
+        for _, _, mine, names in parts:
+            out += [[n] for n in names if n in mine[k]]
+    return out
+
+
+def _least(factors: Factors, classes: Classes) -> Ordered:
+    """The least of the orders that are left when classes of more than one name are split up."""
+    best, count = None, 0
+    for order in _orders(factors, classes):
+        found = _with_positions(factors, order)
+        best, count = found if best is None or found.key < best.key else best, count + 1
+        if count > ORDERS:
+            raise OpError("the indices of a product are alike in too many ways; give a part of it a name of its own")
+    assert best is not None
+    return best
+
+
+def _orders(factors: Factors, classes: Classes) -> Iterator[list[str]]:
+    classes = _refined(factors, classes)
+    k = next((k for k, c in enumerate(classes) if len(c) > 1), None)
+    if k is None:
+        yield [n for c in classes for n in c]
+        return
+    tried: list[str] = []
+    for name in classes[k]:
+        if not any(_exchangeable(factors, name, other) for other in tried):
+            tried.append(name)
+            rest = [n for n in classes[k] if n != name]
+            yield from _orders(factors, [*classes[:k], [name], rest, *classes[k + 1 :]])
+
+
+def _exchangeable(factors: Factors, a: str, b: str) -> bool:
+    """Whether the product stays the same when two names change places."""
+    swap: dict[str | int, Index] = {a: b, b: a}
+    return all(factors.get(rename(f, swap)) == e for f, e in factors.items() if atom_indices(f) & {a, b})
+
+
+def _classes(factors: Factors, names: list[str], kind: Mapping[str, str]) -> Classes:
+    """The names in classes, in order, by their kinds and by the places at which factors have them."""
+    return _split(factors, [names], dict.fromkeys(names, "◦"), kind)
+
+
+def _refined(factors: Factors, classes: Classes) -> Classes:
+    """The classes split up by the classes of what stands beside each name, until nothing more is told apart."""
+    while len(classes) < sum(map(len, classes)):
+        colours: dict[str, Index] = {n: k for k, c in enumerate(classes) for n in c}
+        finer = _split(factors, classes, colours, {})
+        if len(finer) == len(classes):
+            break
+        classes = finer
+    return classes
+
+
+def _split(factors: Factors, classes: Classes, colours: Mapping[str, Index], kind: Mapping[str, str]) -> Classes:
+    """Each class in parts that see the same colours around them, in order."""
+    out: Classes = []
+    for names in classes:
+        if len(names) == 1:
+            out.append(names)
+            continue
+        signature: dict[str, Order] = {}
+        for name in names:
+            blur: dict[str | int, Index] = {n: c for n, c in colours.items() if n != name}
+            blur[name] = "•"
+            shape = sorted((atom_order(rename(a, blur)), e) for a, e in factors.items() if name in atom_indices(a))
+            signature[name] = (kind.get(name, ""), tuple(shape))
+        parts: dict[Order, list[str]] = {}
+        for name in sorted(names, key=signature.__getitem__):
+            parts.setdefault(signature[name], []).append(name)
+        out += parts.values()
+    return out
+
+
+def _with_positions(factors: Factors, order: Sequence[str]) -> Ordered:
+    ordered = tuple(sorted(renamed(factors, {n: k for k, n in enumerate(order)}).items(), key=factor_order))
+    return Ordered(tuple(factor_order(f) for f in ordered), tuple(order), ordered)

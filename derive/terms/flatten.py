@@ -1,0 +1,415 @@
+"""Equations as the author wrote them to flat definitions.
+
+Each definition is a sum of monomials of plain reads, or a single function or extremum of plain arguments; a sum inside a
+product, a power or a function gets a name of its own, and equal subexpressions share one. The names so made are inlined
+again for display.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from derive import syntax as st
+from derive.errors import OpError
+from derive.functions.table import is_function
+from derive.language.literals import constant_value
+from derive.terms.sums import (
+    ONE,
+    Argument,
+    Atom,
+    Condition,
+    Delta,
+    Exponent,
+    Extremum,
+    Function,
+    Hole,
+    Index,
+    Irrational,
+    Lookup,
+    Mono,
+    Read,
+    Size,
+    Sum,
+    atom_sum,
+    axis_of,
+    close,
+    delta,
+    leaves,
+    negated,
+    number,
+    open_mono,
+    rename_free,
+    sum_indices,
+    term,
+    total,
+)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """``name[index] = body``. ``tree`` is the author's own right side; None for a name made by the engine.
+
+    What is ``kept`` is computed on its own, never written out where it is read: the order of its operations matters.
+    """
+
+    name: str
+    index: tuple[str, ...]
+    body: Sum
+    tree: st.Tree | None = None
+    kept: bool = False
+
+    @property
+    def author(self) -> bool:
+        return self.tree is not None
+
+    @property
+    def function(self) -> Function | None:
+        """The function that this name is the value of, if its body is nothing else."""
+        atom = self.body.atom
+        return atom if isinstance(atom, Function) else None
+
+
+class Names:
+    """Hands out names for subexpressions, the same name for the same body."""
+
+    def __init__(self, op: st.Op):
+        axes = {a for t in op.inputs for a in t.axes} | {a for e in op.equations for a in e.index}
+        taken = {t.name for t in op.inputs} | {e.name for e in op.equations} | {c.name for c in op.constants}
+        self.reserved = axes | taken | {op.name}
+        self.taken = set(self.reserved)
+        self.made: dict[tuple[Sum, tuple[str, ...]], Definition] = {}
+        self.definitions: list[Definition] = []
+        self.constants = {c.name for c in op.constants}
+
+    def is_constant(self, expr: Sum) -> bool:
+        """Whether only constants of the op and sizes are read."""
+        return all(
+            isinstance(a, (Size, Irrational)) or (isinstance(a, Read) and a.name in self.constants)
+            for mono in expr.terms
+            for a, _ in mono.factors
+        )
+
+    def alias(self, read: Read) -> Sum:
+        """The read, or the monomial that an engine-made name stands for: ``u`` made for ``x/2`` is ``x/2`` again."""
+        d = next((d for d in self.definitions if d.name == read.name and not (d.author or d.kept)), None)
+        only = d.body.single if d else None
+        if d and only and not only[0].bound and all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
+            return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
+        return atom_sum(read)
+
+    def fresh(self, stem: str) -> str:
+        """A name that neither it, nor its adjoint, nor what it would be the adjoint of is taken."""
+        k, name = 1, stem
+        while name in self.taken or f"d{name}" in self.taken or (name.startswith("d") and name[1:] in self.taken):
+            k += 1
+            name = f"{stem}{k}"
+        self.taken.add(name)
+        return name
+
+    def register(self, definition: Definition) -> None:
+        """Let later equal subexpressions read a name that the author gave."""
+        self.definitions.append(definition)
+        key = _key(definition.body, definition.index)
+        self.made.setdefault(key, definition)
+
+    def restart(self) -> None:
+        """Forget the definitions, but no name: the next ones are made beside the old."""
+        self.made, self.definitions = {}, []
+
+    def tidy(self) -> dict[str, str]:
+        """Number the engine's own names anew, in order; returns the new name of each old one."""
+        self.taken, to = set(self.reserved), {}
+        for d in self.definitions:
+            to[d.name] = d.name if d.author else self.fresh(_stem(d.body))
+        self.constants = {to.get(c, c) for c in self.constants}
+        renamed = [Definition(to[d.name], d.index, rename_reads(d.body, to), d.tree) for d in self.definitions]
+        self.restart()
+        for d in renamed:
+            self.register(d)
+        return to
+
+    def find(self, body: Sum, index: tuple[str, ...]) -> Read | None:
+        """A read of the name whose definition is ``body``, if there is one."""
+        free = sum_indices(body)
+        index = tuple(i for i in index if i in free)
+        found = self.made.get(_key(body, index))
+        return Read(found.name, index) if found else None
+
+    def read(self, body: Sum, scope: Iterable[str], stem: str = "", kept: bool = False, over: Iterable[str] = ()) -> Read:
+        """A read of the name whose definition is ``body``; its axes follow the order of ``scope``.
+
+        A name that has to be made begins with ``stem``, or says what kind of expression it is; it may be ``kept``, and repeat
+        the same entries ``over`` further axes.
+        """
+        free = sum_indices(body) | set(over)
+        index = tuple(i for i in dict.fromkeys(scope) if i in free)
+        missing = free - set(index)
+        assert not missing, f"indices {missing} are not in scope"
+        key = _key(body, index)
+        found = self.made.get(key)
+        if found is None:
+            axes: list[str] = []
+            for i in index:
+                axes.append(st.fresh_index(axis_of(i), set(axes)))
+            named = rename_free(body, dict(zip(index, axes, strict=True)))
+            found = Definition(self.fresh(stem or _stem(body)), tuple(axes), named, kept=kept)
+            self.made[key] = found
+            self.definitions.append(found)
+            if self.is_constant(body) and not over:
+                self.constants.add(found.name)
+        return Read(found.name, index)
+
+
+def is_reduction(d: Definition) -> bool:
+    """Whether computing the name takes a loop: a sum, a maximum or a minimum."""
+    return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)
+
+
+def rename_reads(body: Sum, to: dict[str, str]) -> Sum:
+    """The expression with tensors renamed."""
+
+    def read(r: Read) -> Read:
+        return Read(to.get(r.name, r.name), r.index)
+
+    def argument(a: Argument) -> Argument:
+        return read(a) if isinstance(a, Read) else a
+
+    def atom(a: Atom) -> Atom:
+        if isinstance(a, Read):
+            return read(a)
+        if isinstance(a, Function):
+            return Function(a.head, tuple(map(argument, a.args)))
+        if isinstance(a, Condition):
+            return a._replace(left=argument(a.left), right=argument(a.right))
+        return Extremum(a.head, read(a.of)) if isinstance(a, Extremum) else a
+
+    parts = []
+    for mono, c in body.terms.items():
+        opened = open_mono(mono)
+        parts.append(close({atom(a): e for a, e in opened.factors.items()}, opened.bound).scaled(c))
+    return total(parts)
+
+
+def _key(body: Sum, index: tuple[str, ...]) -> tuple[Sum, tuple[str, ...]]:
+    to: dict[str, Index] = {i: f"{axis_of(i)}'#{k}" for k, i in enumerate(index)}
+    return rename_free(body, to), tuple(axis_of(i) for i in index)
+
+
+def _stem(body: Sum) -> str:
+    only = body.single
+    if only and len(only[0].factors) == 1:
+        atom = only[0].factors[0][0]
+        if isinstance(atom, Extremum) or (isinstance(atom, Function) and atom.head in ("maximum", "minimum")):
+            return "m"
+        if isinstance(atom, Function):
+            return {"exp": "e", "log": "l", "erfcx": "tail"}.get(atom.head, atom.head[0])
+    if any(mono.bound for mono in body.terms):
+        return "total"
+    return "t"
+
+
+def flatten(op: st.Op) -> tuple[tuple[Definition, ...], Names]:
+    """The op's flat definitions in order, and the namer that made the engine's own names and holds them all."""
+    names = Names(op)
+    for equation in op.equations:
+        body = _Flattener(op, names, list(equation.index)).value(equation.rhs)
+        _check_left(op, equation, body)
+        names.register(Definition(equation.name, equation.index, body, equation.rhs))
+    return tuple(names.definitions), names
+
+
+def flat_tree(tree: st.Tree, op: st.Op, names: Names, scope: list[str]) -> Sum:
+    """One expression in flat terms, the names that it needs made by ``names``."""
+    return _Flattener(op, names, scope).sum(tree)
+
+
+def flat_power(base: Sum, exponent: Exponent, op: st.Op, names: Names, scope: Iterable[str]) -> Sum:
+    """A power in flat terms; where it does not distribute over the base, the base is named."""
+    return _Flattener(op, names, list(scope)).power(base, exponent)
+
+
+def _check_left(op: st.Op, equation: st.Equation, body: Sum) -> None:
+    extra = sum_indices(body) - set(equation.index)
+    if extra:
+        raise OpError(f"the index '{min(extra)}' is neither on the left nor reduced", op=op.name, line=equation.line)
+
+
+class _Flattener:
+    def __init__(self, op: st.Op, names: Names, scope: list[str]):
+        self.op, self.names, self.scope = op, names, scope
+
+    def sum(self, tree: st.Tree) -> Sum:
+        """The flat form, a function or an extremum under a name of its own."""
+        value = self.value(tree)
+        only = value.single
+        if only and any(isinstance(a, (Function, Extremum)) for a, _ in only[0].factors):
+            return atom_sum(self.names.read(value, self.scope))
+        return value
+
+    def value(self, tree: st.Tree) -> Sum:
+        """The flat form of a whole right side; a function or an extremum may stand at its top."""
+        match tree:
+            case st.Num(value):
+                return number(value)
+            case st.Const(name):
+                return atom_sum(Irrational(name))
+            case st.Size(axis):
+                return atom_sum(Size(axis))
+            case st.Read(name, index):
+                return self.names.alias(Read(name, tuple(map(_index, index))))
+            case st.Neg(a):
+                return -self.sum(a)
+            case st.Add(args):
+                out = Sum()
+                for a in args:
+                    out = out + self.sum(a)
+                return out
+            case st.Mul(args):
+                return self.product([self.sum(a) for a in args])
+            case st.Div(a, b):
+                return self.product([self.sum(a), self.power(self.sum(b), Fraction(-1))])
+            case st.Pow(a, st.Num(e)):
+                return self.power(self.sum(a), e)
+            case st.Pow(a, e):
+                exponent = constant_value(e)
+                if exponent is None:
+                    raise OpError("an exponent must be a number; write a**b as exp(b*log(a))", op=self.op.name)
+                return self.power(self.sum(a), exponent)
+            case st.Reduce():
+                return self.reduction(tree)
+            case st.Indicator(st.Match(a, b, equal)):
+                hot = atom_sum(delta(_index(a), _index(b)))
+                return hot if equal else number(1) - hot
+            case st.Indicator(st.Compare() as c):
+                return atom_sum(self.condition(c))
+            case st.Call("where", (st.Compare() as c, a, b)):
+                yes = self.condition(c)
+                return atom_sum(yes) * self.sum(a) + atom_sum(negated(yes)) * self.sum(b)
+            case st.Call(head, args) if is_function(head):
+                function = Function(head, tuple(self.plain(self.sum(a)) for a in args))
+                return atom_sum(function)
+        raise OpError(f"'{type(tree).__name__}' has no meaning here", op=self.op.name)
+
+    def product(self, parts: list[Sum]) -> Sum:
+        """Multiply; a sum or a function among several factors is named first, so nothing is multiplied out."""
+        constants = [p for p in parts if self.names.is_constant(p)]
+        rest = [p for p in parts if not self.names.is_constant(p)]
+        constants = [self.named(p) if len(p) > 1 else p for p in constants]
+        if len(rest) > 1:
+            rest = [self.named(p) for p in rest]
+        out = number(1)
+        for p in constants + rest:
+            out = out * p
+        return out
+
+    def named(self, part: Sum) -> Sum:
+        """The factor itself if it is a monomial of reads, else a read of a new name."""
+        only = part.single
+        if only and not only[0].bound:
+            return part
+        return atom_sum(self.names.read(part, self.scope))
+
+    def power(self, base: Sum, exponent: Exponent) -> Sum:
+        """The power itself where the exponent distributes over the base, else that of a name for the base."""
+        if exponent == 1 or (not base and exponent > 0):
+            return base
+        if exponent == 0:  # x**0 is 1 everywhere, as it is in arrays
+            return number(1)
+        if not base:
+            raise OpError("division by zero: the terms of a divisor cancel, whatever the inputs are", op=self.op.name)
+        only = base.single
+        if only is None or not _may_distribute(only[0], only[1], exponent):
+            return term({self.names.read(base, self.scope): exponent})
+        mono, coefficient = only
+        return term({a: e * exponent for a, e in mono.factors}) * _number_power(coefficient, exponent)
+
+    def condition(self, c: st.Compare) -> Condition:
+        left, right = self.sum(c.left), self.sum(c.right)
+        return Condition(c.rel, self.plain(left if right else _unscaled(left)), self.plain(right))
+
+    def plain(self, expr: Sum) -> Argument:
+        """An argument that is a single read or a number; anything else is named."""
+        if not expr:
+            return Fraction(0)
+        only, atom = expr.single, expr.atom
+        if only and only[0] == ONE:
+            return only[1]
+        return atom if isinstance(atom, Read) else self.names.read(expr, self.scope)
+
+    def reduction(self, tree: st.Reduce) -> Sum:
+        self.scope.extend(tree.index)
+        body = self.sum(tree.body)
+        if tree.kind in ("max", "min"):
+            of = self.plain(body) if set(tree.index) <= sum_indices(body) else None
+            if not isinstance(of, Read):  # over axes on which nothing depends, once terms cancel: an axis may still be empty
+                of = self.names.read(body, self.scope, over=tree.index)
+            out = atom_sum(extremum(self.names, tree.kind, of, tree.index, self.scope))
+        else:
+            out = bind(body, tree.index)
+            for i in tree.index if tree.kind == "mean" else ():
+                out = out * term({Size(axis_of(i)): -1})
+        for i in tree.index:
+            self.scope.remove(i)
+        return out
+
+
+def extremum(names: Names, kind: str, read: Read, index: Iterable[str], scope: Iterable[str]) -> Extremum:
+    """The extremum of a read over slots of their own; a diagonal or an index inside a lookup is named first."""
+    index = set(index)
+    inside = {leaf for slot in read.index if isinstance(slot, Lookup) for leaf in leaves(slot)}
+    if inside & index or any(read.index.count(i) != 1 for i in index):
+        read = names.read(atom_sum(read), scope)
+    holes = tuple(Hole(axis_of(i)) if isinstance(i, str) and i in index else i for i in read.index)
+    return Extremum(kind, Read(read.name, holes))
+
+
+def bind(expr: Sum, index: Iterable[str]) -> Sum:
+    """Sum an expression over free indices."""
+    index, parts = tuple(index), []
+    for mono, c in expr.terms.items():
+        opened = open_mono(mono)
+        parts.append(close(opened.factors, (*opened.bound, *index)).scaled(c))
+    return total(parts)
+
+
+def _index(index: st.Index) -> Index:
+    if isinstance(index, str):
+        return index
+    return Lookup(index.name, tuple(map(_index, index.index)))
+
+
+def _may_distribute(mono: Mono, coefficient: Fraction, exponent: Exponent) -> bool:
+    """Whether (a*b)**e is a**e * b**e: for a product and whole e, else for a lone read and for what is positive.
+
+    An indicator may be zero, so it has positive powers only.
+    """
+    if mono.bound or (exponent < 0 and any(isinstance(a, (Delta, Condition)) for a, _ in mono.factors)):
+        return False
+    if exponent.denominator == 1:
+        return True
+    if coefficient < 0:
+        return False
+    reads = [(a, e) for a, e in mono.factors if not isinstance(a, (Size, Irrational))]
+    return not reads or (len(reads) == 1 and reads[0][1] in (1, -1) and isinstance(reads[0][0], Read))
+
+
+def _unscaled(expr: Sum) -> Sum:
+    """A read without the positive number that it is multiplied by, which does not change its sign."""
+    only = expr.single
+    if only is None or only[0].bound or only[1] <= 0:
+        return expr
+    rest = [(a, e) for a, e in only[0].factors if not isinstance(a, Irrational)]
+    return atom_sum(rest[0][0]) if len(rest) == 1 and rest[0][1] == 1 and isinstance(rest[0][0], Read) else expr
+
+
+def _number_power(value: Fraction, exponent: Exponent) -> Sum:
+    """``(p/q)**e`` as roots of integers: ``p**e * q**(-e)``."""
+    if exponent.denominator == 1:
+        return number(value ** int(exponent))
+    out = number(1)
+    for part, sign in ((value.numerator, 1), (value.denominator, -1)):
+        if part != 1:
+            out = out * term({Irrational(str(part)): exponent * sign})
+    return out
