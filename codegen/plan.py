@@ -18,8 +18,8 @@ from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
+from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import Style, syntax_index, to_tree
-from derive.terms.flatten import Definition, is_reduction
 from derive.terms.sums import Lookup, Read, atom_reads, sum_reads
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from derive import syntax as st
 from derive.strain.verdict import Loss
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 from derive.terms.sums import Sum
 
 

@@ -24,8 +24,9 @@ from derive.stabilise.log_scale import log_relations
 from derive.stabilise.stabilise import stabilise
 from derive.strain.verdict import losses
 from derive.terms.coefficients import check_coefficients
+from derive.terms.definitions import Definition
 from derive.terms.factor import DEFAULT_SIZE, Style, to_tree
-from derive.terms.flatten import Definition, flatten
+from derive.terms.flatten import flatten
 
 
 def derive(op: st.Op) -> Derivation:

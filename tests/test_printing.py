@@ -35,7 +35,7 @@ from derive.syntax import (
     Size,
     Tree,
 )
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 from derive.terms.sums import Mono, Sum
 from derive.terms.sums import Read as FlatRead
 

@@ -37,7 +37,7 @@ from derive.points import sizes_of
 from derive.show.show import Row
 from derive.strain.points import strained_kinds
 from derive.strain.verdict import without_value
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 
 __all__ = [
     "DIGITS",

@@ -13,7 +13,7 @@ from derive.certify.duals import Dual, Duals
 from derive.certify.flat import Values
 from derive.certify.stage import Stage
 from derive.derivation import Derivation
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 from derive.terms.sums import sum_reads
 
 __all__ = ["Sender"]

@@ -27,7 +27,8 @@ from derive.rounding.shares import other_shares
 from derive.rounding.squares import split_squares
 from derive.rounding.tails import halved_tails
 from derive.rounding.work import Work
-from derive.terms.flatten import Definition, Names
+from derive.terms.definitions import Definition
+from derive.terms.names import Names
 from derive.terms.sums import Sum
 
 __all__ = ["ACCURATE", "COMMON", "rounded"]

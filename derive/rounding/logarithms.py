@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from derive.rounding.gaps import larger_of
 from derive.rounding.work import Work
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 from derive.terms.sums import ONE, Function, Read, Sum, atom_sum, number, rename_free
 
 __all__ = ["logarithms_near_one"]

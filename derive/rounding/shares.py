@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from derive.rounding.work import Work
 from derive.simplify.rewrite import term_open
-from derive.terms.flatten import Definition, bind
+from derive.terms.definitions import Definition
+from derive.terms.flatten import bind
 from derive.terms.sums import (
     Atom,
     Delta,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from derive import syntax as st
 from derive.derivation import Step
 from derive.simplify.signs import Signs
-from derive.terms.flatten import Definition, Names, is_reduction
+from derive.terms.definitions import Definition, is_reduction
+from derive.terms.names import Names
 from derive.terms.order import in_order
 from derive.terms.sums import Function, Read, Sum, sum_reads
 

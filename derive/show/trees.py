@@ -9,8 +9,8 @@ from functools import cache, lru_cache
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
+from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import syntax_index, to_tree
-from derive.terms.flatten import Definition, is_reduction
 from derive.terms.sums import Read, Sum
 
 TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]

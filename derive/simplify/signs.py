@@ -9,7 +9,7 @@ import sympy
 
 from derive import syntax as st
 from derive.functions.table import UNARY
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 from derive.terms.sums import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum, sum_reads
 
 

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 from derive.simplify.signs import Signs
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 from derive.terms.sums import (
     Atom,
     Condition,

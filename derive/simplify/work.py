@@ -10,7 +10,7 @@ from derive.derivation import Step
 from derive.simplify.cost import Model
 from derive.simplify.ledger import Ledger
 from derive.simplify.rewrite import replace_reads
-from derive.terms.flatten import Definition
+from derive.terms.definitions import Definition
 from derive.terms.order import in_order
 from derive.terms.sums import Mono, Read, Sum, atom_indices, open_mono, sum_reads
 

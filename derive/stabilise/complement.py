@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from derive import syntax as st
 from derive.rounding.shares import two_shares
 from derive.rounding.work import Work
-from derive.terms.flatten import Definition, Names
+from derive.terms.definitions import Definition
+from derive.terms.names import Names
 
 __all__ = ["complements"]
 

@@ -6,7 +6,8 @@ So the backward of a log-softmax reads its output, and neither the exponentials 
 from __future__ import annotations
 
 from derive.simplify.tables import Rewriting
-from derive.terms.flatten import Definition, Names
+from derive.terms.definitions import Definition
+from derive.terms.names import Names
 from derive.terms.sums import Function, Read, Sum, atom_sum, rename_free, term
 
 

@@ -14,7 +14,9 @@ from fractions import Fraction
 from derive import syntax as st
 from derive.simplify.signs import Signs
 from derive.stabilise.complement import complements
-from derive.terms.flatten import Definition, Names, bind, extremum, flat_power, rename_reads
+from derive.terms.definitions import Definition, rename_reads
+from derive.terms.flatten import bind, extremum, flat_power
+from derive.terms.names import Names
 from derive.terms.sums import (
     Argument,
     Atom,

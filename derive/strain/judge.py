@@ -23,8 +23,8 @@ from derive import syntax as st
 from derive.strain.floats import double, single
 from derive.strain.grid import Evaluation, Table
 from derive.strain.points import Strained, emptied_points, strained_points
+from derive.terms.definitions import Definition
 from derive.terms.factor import Style, to_tree
-from derive.terms.flatten import Definition
 from derive.terms.sums import Read, Sum, atom_sum
 
 __all__ = ["UNIT", "Emptied", "Judge", "Profile", "lost", "worse_kinds"]

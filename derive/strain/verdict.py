@@ -12,8 +12,8 @@ from derive.strain.floats import Round, double, single
 from derive.strain.grid import Evaluation
 from derive.strain.judge import UNIT, Emptied, Judge, lost
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
+from derive.terms.definitions import Definition
 from derive.terms.factor import Style, to_tree
-from derive.terms.flatten import Definition
 
 __all__ = ["LOST", "Loss", "losses", "without_value"]
 

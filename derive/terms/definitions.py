@@ -1,0 +1,75 @@
+"""Flat definitions: a name, its indices and the sum of monomials that it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive import syntax as st
+from derive.terms.sums import (
+    Argument,
+    Atom,
+    Condition,
+    Extremum,
+    Function,
+    Read,
+    Sum,
+    close,
+    open_mono,
+    total,
+)
+
+__all__ = ["Definition", "is_reduction", "rename_reads"]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """``name[index] = body``. ``tree`` is the author's own right side; None for a name made by the engine.
+
+    What is ``kept`` is computed on its own, never written out where it is read: the order of its operations matters.
+    """
+
+    name: str
+    index: tuple[str, ...]
+    body: Sum
+    tree: st.Tree | None = None
+    kept: bool = False
+
+    @property
+    def author(self) -> bool:
+        return self.tree is not None
+
+    @property
+    def function(self) -> Function | None:
+        """The function that this name is the value of, if its body is nothing else."""
+        atom = self.body.atom
+        return atom if isinstance(atom, Function) else None
+
+
+def is_reduction(d: Definition) -> bool:
+    """Whether computing the name takes a loop: a sum, a maximum or a minimum."""
+    return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)
+
+
+def rename_reads(body: Sum, to: dict[str, str]) -> Sum:
+    """The expression with tensors renamed."""
+
+    def read(r: Read) -> Read:
+        return Read(to.get(r.name, r.name), r.index)
+
+    def argument(a: Argument) -> Argument:
+        return read(a) if isinstance(a, Read) else a
+
+    def atom(a: Atom) -> Atom:
+        if isinstance(a, Read):
+            return read(a)
+        if isinstance(a, Function):
+            return Function(a.head, tuple(map(argument, a.args)))
+        if isinstance(a, Condition):
+            return a._replace(left=argument(a.left), right=argument(a.right))
+        return Extremum(a.head, read(a.of)) if isinstance(a, Extremum) else a
+
+    parts = []
+    for mono, c in body.terms.items():
+        opened = open_mono(mono)
+        parts.append(close({atom(a): e for a, e in opened.factors.items()}, opened.bound).scaled(c))
+    return total(parts)

@@ -1,0 +1,132 @@
+"""The registry of names: what an expression is called, the same for equal ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from derive import syntax as st
+from derive.terms.definitions import Definition, rename_reads
+from derive.terms.sums import (
+    Extremum,
+    Function,
+    Index,
+    Irrational,
+    Read,
+    Size,
+    Sum,
+    atom_sum,
+    axis_of,
+    rename_free,
+    sum_indices,
+)
+
+__all__ = ["Names"]
+
+
+class Names:
+    """Hands out names for subexpressions, the same name for the same body."""
+
+    def __init__(self, op: st.Op):
+        axes = {a for t in op.inputs for a in t.axes} | {a for e in op.equations for a in e.index}
+        taken = {t.name for t in op.inputs} | {e.name for e in op.equations} | {c.name for c in op.constants}
+        self.reserved = axes | taken | {op.name}
+        self.taken = set(self.reserved)
+        self.made: dict[tuple[Sum, tuple[str, ...]], Definition] = {}
+        self.definitions: list[Definition] = []
+        self.constants = {c.name for c in op.constants}
+
+    def is_constant(self, expr: Sum) -> bool:
+        """Whether only constants of the op and sizes are read."""
+        return all(
+            isinstance(a, (Size, Irrational)) or (isinstance(a, Read) and a.name in self.constants)
+            for mono in expr.terms
+            for a, _ in mono.factors
+        )
+
+    def alias(self, read: Read) -> Sum:
+        """The read, or the monomial that an engine-made name stands for: ``u`` made for ``x/2`` is ``x/2`` again."""
+        d = next((d for d in self.definitions if d.name == read.name and not (d.author or d.kept)), None)
+        only = d.body.single if d else None
+        if d and only and not only[0].bound and all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
+            return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
+        return atom_sum(read)
+
+    def fresh(self, stem: str) -> str:
+        """A name that neither it, nor its adjoint, nor what it would be the adjoint of is taken."""
+        k, name = 1, stem
+        while name in self.taken or f"d{name}" in self.taken or (name.startswith("d") and name[1:] in self.taken):
+            k += 1
+            name = f"{stem}{k}"
+        self.taken.add(name)
+        return name
+
+    def register(self, definition: Definition) -> None:
+        """Let later equal subexpressions read a name that the author gave."""
+        self.definitions.append(definition)
+        key = _key(definition.body, definition.index)
+        self.made.setdefault(key, definition)
+
+    def restart(self) -> None:
+        """Forget the definitions, but no name: the next ones are made beside the old."""
+        self.made, self.definitions = {}, []
+
+    def tidy(self) -> dict[str, str]:
+        """Number the engine's own names anew, in order; returns the new name of each old one."""
+        self.taken, to = set(self.reserved), {}
+        for d in self.definitions:
+            to[d.name] = d.name if d.author else self.fresh(_stem(d.body))
+        self.constants = {to.get(c, c) for c in self.constants}
+        renamed = [Definition(to[d.name], d.index, rename_reads(d.body, to), d.tree) for d in self.definitions]
+        self.restart()
+        for d in renamed:
+            self.register(d)
+        return to
+
+    def find(self, body: Sum, index: tuple[str, ...]) -> Read | None:
+        """A read of the name whose definition is ``body``, if there is one."""
+        free = sum_indices(body)
+        index = tuple(i for i in index if i in free)
+        found = self.made.get(_key(body, index))
+        return Read(found.name, index) if found else None
+
+    def read(self, body: Sum, scope: Iterable[str], stem: str = "", kept: bool = False, over: Iterable[str] = ()) -> Read:
+        """A read of the name whose definition is ``body``; its axes follow the order of ``scope``.
+
+        A name that has to be made begins with ``stem``, or says what kind of expression it is; it may be ``kept``, and repeat
+        the same entries ``over`` further axes.
+        """
+        free = sum_indices(body) | set(over)
+        index = tuple(i for i in dict.fromkeys(scope) if i in free)
+        missing = free - set(index)
+        assert not missing, f"indices {missing} are not in scope"
+        key = _key(body, index)
+        found = self.made.get(key)
+        if found is None:
+            axes: list[str] = []
+            for i in index:
+                axes.append(st.fresh_index(axis_of(i), set(axes)))
+            named = rename_free(body, dict(zip(index, axes, strict=True)))
+            found = Definition(self.fresh(stem or _stem(body)), tuple(axes), named, kept=kept)
+            self.made[key] = found
+            self.definitions.append(found)
+            if self.is_constant(body) and not over:
+                self.constants.add(found.name)
+        return Read(found.name, index)
+
+
+def _key(body: Sum, index: tuple[str, ...]) -> tuple[Sum, tuple[str, ...]]:
+    to: dict[str, Index] = {i: f"{axis_of(i)}'#{k}" for k, i in enumerate(index)}
+    return rename_free(body, to), tuple(axis_of(i) for i in index)
+
+
+def _stem(body: Sum) -> str:
+    only = body.single
+    if only and len(only[0].factors) == 1:
+        atom = only[0].factors[0][0]
+        if isinstance(atom, Extremum) or (isinstance(atom, Function) and atom.head in ("maximum", "minimum")):
+            return "m"
+        if isinstance(atom, Function):
+            return {"exp": "e", "log": "l", "erfcx": "tail"}.get(atom.head, atom.head[0])
+    if any(mono.bound for mono in body.terms):
+        return "total"
+    return "t"
