@@ -18,7 +18,7 @@ from dataclasses import replace
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.errors import OpError
-from derive.functions.table import is_function
+from derive.functions.words import is_function
 
 __all__ = ["CONTEXT", "NOTEBOOK", "TAKEN", "local", "named", "named_op", "on_context", "spelling"]
 

@@ -4,10 +4,10 @@ from derive import starting  # noqa: F401 (before what takes long to import)
 from derive.derivation import Derivation, Line, Step
 from derive.engine import derive, derive_full
 from derive.errors import OpError
+from derive.language.from_sympy import op_from_sympy
 from derive.language.parse import parse as _parse
 from derive.language.parse import parse_formula as _parse_formula
 from derive.ops import find, load, names
-from derive.sympy_bridge import op_from_sympy
 from derive.syntax import Op
 
 __all__ = [

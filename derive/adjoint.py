@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from derive import syntax as st
-from derive.functions.table import derivative
+from derive.sympy_bridge import derivative
 from derive.terms.definitions import Definition
 from derive.terms.factor import with_arguments
 from derive.terms.flatten import bind, flat_tree

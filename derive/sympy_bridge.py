@@ -1,22 +1,17 @@
-"""SymPy expressions in and out of the language's trees.
-
-In: ``Indexed``, ``Sum`` over ``Idx`` or symbols, elementwise functions, ``Max``, ``Min``, ``Piecewise``,
-``KroneckerDelta``, and ``Function("max_n")(x[n])`` for the maximum over an axis.
-Out: the same, for printing and for comparing formulas as expressions.
-"""
+"""Trees and SymPy's expressions: each as the other, and derivatives, which are SymPy's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 import sympy
 from sympy import Idx, Indexed, IndexedBase, KroneckerDelta, Piecewise, Sum
-from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from derive.errors import OpError
+from derive.functions.records import RECORDS
 from derive.syntax import (
     Add,
     Call,
@@ -30,7 +25,6 @@ from derive.syntax import (
     Mul,
     Neg,
     Num,
-    Op,
     Pow,
     Read,
     Reduce,
@@ -38,119 +32,22 @@ from derive.syntax import (
     Tree,
 )
 
-
-class erfcx(sympy.Function):
-    """``exp(u**2)*erfc(u)``, the scaled complementary error function, which SymPy does not have. Positive for real ``u``.
-
-    Source: DLMF 7.2; its derivative is ``2*u*erfcx(u) - 2/sqrt(pi)``.
-    """
-
-    nargs = 1
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        (u,) = self.args
-        return 2 * u * erfcx(u) - 2 / sympy.sqrt(sympy.pi)
-
-    def _eval_is_positive(self) -> bool | None:
-        return True if self.args[0].is_extended_real else None
-
-    def _eval_is_real(self) -> bool | None:
-        return self.args[0].is_real
-
-
-class finite(sympy.Function):
-    """The identity on the real numbers; 0 in the place of an infinity, which only floating point has.
-
-    A shift by it keeps differences defined: ``-inf - finite(-inf)`` is ``-inf``.
-    """
-
-    nargs = 1
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        return sympy.Integer(1)
-
-    def _eval_is_real(self) -> bool | None:
-        return self.args[0].is_real
-
-
-#: What SymPy has under no name of its own.
-_FUNCTIONS = {"erfcx": erfcx, "finite": finite, "expm1": expm1, "log1p": log1p}
 _HEADS = {"Abs": "abs", "Max": "maximum", "Min": "minimum"}
 _RELATION_CLASSES = {">": sympy.Gt, ">=": sympy.Ge, "<": sympy.Lt, "<=": sympy.Le, "==": sympy.Eq, "!=": sympy.Ne}
 
 
-def op_from_sympy(
-    name: str,
-    inputs: Sequence[Indexed | sympy.Symbol],
-    equations: Sequence[sympy.Eq],
-    *,
-    outputs: Sequence[str] | None = None,
-    constants: dict[str, str] | None = None,
-    labels: dict[str, str] | None = None,
-    assumptions: Sequence[Relational] = (),
-) -> Op:
-    """An op from SymPy equations ``Eq(y[i], ...)``.
-
-    ``outputs`` names the outputs (the last equation by default), ``constants`` gives each constant's default as text,
-    and ``labels`` the axis that each integer input indexes. Inputs and constants that SymPy knows to be positive are
-    assumed so. The length of an axis, as in ``Sum(x[n], (n, 0, N - 1))/N``, is ``size(n)``.
-
-    The equations are written in the language and parsed, so they pass the same checks; the line and column of an
-    OpError are those of that text, which the op keeps.
-    """
-    # Imported here: the parser asks derive.functions.table for the functions, and those ask this module for derivatives.
-    from derive.language.parse import parse
-    from derive.language.unicode import language
-
-    lengths = _lengths(equations)
-    made: list[tuple[Read, str]] = []
-    for equation in equations:
-        left = _reading(equation.lhs, name)
-        made.append((left, f"{language(left)} = {language(from_sympy(equation.rhs.xreplace(lengths)))}"))
-    if not made:
-        raise OpError("expected at least one equation", op=name)
-    wanted = list(outputs or [made[-1][0].name])
-    left_sides = {left.name: language(left) for left, _ in made}
-    if missing := [w for w in wanted if w not in left_sides]:
-        raise OpError(f"the output '{missing[0]}' is never assigned", op=name)
-    tensors = [_reading(given, name) for given in inputs]
-    arguments = [language(t) for t in tensors] + [f"{k}={v}" for k, v in (constants or {}).items()]
-    lines = [f"{', '.join(left_sides[w] for w in wanted)} = {name}({', '.join(arguments)})", ""]
-    lines += [f"{language(t)} in {labels[t.name]}" for t in tensors if labels and t.name in labels]
-    lines += [f"{k} > 0" for k in _positive(inputs, equations, constants or {})]
-    lines += [f"{a.lhs} {a.rel_op} {a.rhs}" for a in assumptions]
-    return parse("\n".join(lines + [text for _, text in made]))
-
-
-def _reading(given: sympy.Basic, op: str) -> Read:
-    tree = from_sympy(given)
-    if not isinstance(tree, Read):
-        raise OpError(f"'{given}' is not a tensor with its indices", op=op)
-    return tree
-
-
-def _lengths(equations: Sequence[sympy.Eq]) -> dict[sympy.Basic, sympy.Symbol]:
-    """The symbols that stand for the length of an axis, told by the ranges of sums and indices."""
-    found: dict[sympy.Basic, sympy.Symbol] = {}
-    for equation in equations:
-        for total in equation.atoms(Sum):
-            for index, *limits in total.limits:
-                if len(limits) == 2:
-                    found[_length(limits[0], limits[1])] = size_symbol(str(_index(index)))
-        for index in equation.atoms(Idx):
-            if index.upper is not None:
-                found[_length(index.lower, index.upper)] = size_symbol(str(index.label))
-    return {length: symbol for length, symbol in found.items() if isinstance(length, sympy.Symbol)}
-
-
-def _length(lower: sympy.Expr, upper: sympy.Expr) -> sympy.Expr:
+def length_of(lower: sympy.Expr, upper: sympy.Expr) -> sympy.Expr:
+    """How many whole numbers lie between two bounds, both included."""
     return upper - lower + 1
 
 
-def _positive(inputs: Sequence[Indexed | sympy.Symbol], equations: Sequence[sympy.Eq], constants: dict[str, str]) -> list[str]:
-    known = [str(given.base.label) if isinstance(given, Indexed) else given.name for given in inputs if given.is_positive]
-    symbols = {s for e in equations for s in e.atoms(sympy.Symbol)}
-    return known + [c for c in constants if any(s.name == c and s.is_positive for s in symbols)]
+@cache
+def derivative(head: str) -> Tree:
+    """The derivative of a function of one argument at ``Read("u")``, as a tree. It is 0 for ``floor`` and for ``abs`` at 0."""
+    u = sympy.Symbol("u", real=True)
+    slope = sympy.diff(RECORDS[head].symbol(u), u).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+    slope = slope.replace(sympy.Subs, lambda *_: sympy.Integer(0)).replace(sympy.Derivative, lambda *_: sympy.Integer(0))
+    return from_sympy(slope)
 
 
 def from_sympy(expr: sympy.Basic) -> Tree:
@@ -161,7 +58,7 @@ def from_sympy(expr: sympy.Basic) -> Tree:
         case sympy.Float():
             return Num(Fraction(str(expr)))
         case Indexed():
-            return Read(str(expr.base.label), tuple(_index(i) for i in expr.indices))
+            return Read(str(expr.base.label), tuple(index_of(i) for i in expr.indices))
         case sympy.Add():
             return Add(tuple(from_sympy(a) for a in expr.as_ordered_terms()))
         case sympy.Mul():
@@ -175,7 +72,7 @@ def from_sympy(expr: sympy.Basic) -> Tree:
         case Piecewise():
             return _piecewise(expr)
         case KroneckerDelta():
-            return Indicator(Match(_index(expr.args[0]), _index(expr.args[1])))
+            return Indicator(Match(index_of(expr.args[0]), index_of(expr.args[1])))
         case Relational():
             return Compare(expr.rel_op, from_sympy(expr.lhs), from_sympy(expr.rhs))
         case sympy.Symbol():
@@ -200,9 +97,10 @@ def from_sympy(expr: sympy.Basic) -> Tree:
     raise OpError(f"SymPy's {type(expr).__name__} has no counterpart in the language: {expr}", op="sympy")
 
 
-def _index(expr: sympy.Basic) -> Index:
+def index_of(expr: sympy.Basic) -> Index:
+    """An index, or the entry of a tensor of labels that stands for one (OpError for anything else)."""
     if isinstance(expr, Indexed):
-        return Lookup(str(expr.base.label), tuple(_index(i) for i in expr.indices))
+        return Lookup(str(expr.base.label), tuple(index_of(i) for i in expr.indices))
     if isinstance(expr, (Idx, sympy.Symbol)):
         return str(expr.label if isinstance(expr, Idx) else expr)
     raise OpError(f"'{expr}' is not an index", op="sympy")
@@ -222,8 +120,8 @@ def _product(expr: sympy.Mul) -> Tree:
 def _reduction(expr: Sum) -> Tree:
     index = []
     for limit in expr.limits:
-        i = _index(limit[0])
-        if not isinstance(i, str) or (len(limit) == 3 and not isinstance(_length(limit[1], limit[2]), sympy.Symbol)):
+        i = index_of(limit[0])
+        if not isinstance(i, str) or (len(limit) == 3 and not isinstance(length_of(limit[1], limit[2]), sympy.Symbol)):
             raise OpError(f"a Sum runs over a whole axis, from 0 to its length minus 1: {expr}", op="sympy")
         index.append(i)
     return Reduce("sum", tuple(index), from_sympy(expr.function))
@@ -265,8 +163,8 @@ def to_sympy(tree: Tree) -> sympy.Expr:
         case Call("where", (Compare() as c, a, b)):
             return Piecewise((to_sympy(a), to_sympy(c)), (to_sympy(b), True))
         case Call(head, args):
-            names = {v: k for k, v in _HEADS.items()}
-            function = _FUNCTIONS.get(head) or getattr(sympy, names.get(head, head))
+            extremes = {"maximum": sympy.Max, "minimum": sympy.Min}
+            function = extremes.get(head) or RECORDS[head].symbol
             return function(*map(to_sympy, args))
         case Compare(rel, a, b):
             return _RELATION_CLASSES[rel](to_sympy(a), to_sympy(b))

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import OpError
+from derive.language.from_sympy import op_from_sympy
 from derive.language.literals import LARGEST
 from derive.language.parse import RESERVED, parse, parse_formula
-from derive.sympy_bridge import op_from_sympy
 from derive.syntax import (
     Add,
     Call,

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol
 
 import mpmath
 import numpy as np
 
-from derive.functions.special import scaled_erfc
+from derive.functions.records import RECORDS
 
 __all__ = ["Arithmetic", "Mpmath", "Numpy", "nearest"]
 
@@ -186,33 +186,14 @@ def _context(digits: int) -> Any:
 
 @cache
 def _functions(digits: int) -> dict[str, Function]:
-    context = _context(digits)
-
-    def finite(x: Any) -> Any:
-        return context.zero if context.isinf(x) else x
-
-    def logarithm(x: Any) -> Any:
-        return context.log(x) if x > 0 else -context.inf if not x else context.nan
-
-    def logarithm_beside_one(x: Any) -> Any:
-        return context.log1p(x) if x > -1 else -context.inf if x == -1 else context.nan
-
-    heads = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "sign")
-    own = {
-        "finite": finite,
-        "log": logarithm,
-        "log1p": logarithm_beside_one,
-        "erfcx": lambda x: scaled_erfc(context, x),
-        "abs": abs,
-    }
-    unary = {h: np.frompyfunc(f, 1, 1) for h, f in ({h: getattr(context, h) for h in heads} | own).items()}
+    unary = {name: np.frompyfunc(partial(f.value, _context(digits)), 1, 1) for name, f in RECORDS.items()}
     return unary | {"maximum": _passing_nan(max), "minimum": _passing_nan(min), "where": np.where}
 
 
 def _erfcx(x: float) -> float:
     """``exp(x**2)*erfc(x)`` at 50 digits, rounded."""
     context = _context(50)
-    return float(scaled_erfc(context, context.mpf(x)))
+    return float(RECORDS["erfcx"].value(context, context.mpf(x)))
 
 
 def _scalar(value: Any) -> Any:

@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import mpmath
 
-from derive.functions.special import scaled_erfc
+from derive.functions.records import RECORDS
 from derive.language.assumptions import HOLDS
 
 __all__ = ["DIGITS", "MP", "REAL", "Numbers", "Real", "holds", "slope"]
@@ -199,20 +199,22 @@ def of_mp(value: Any) -> Decimal:
 
 
 def _mp(function: Callable[[Any], Any]) -> Callable[[Decimal], Decimal]:
-    """A function of mpmath's; the same argument comes up in the equations, the steps and the lines."""
-    return lru_cache(maxsize=1 << 14)(lambda x: of_mp(function(to_mp(x))))
+    """A function of mpmath's; the same argument comes up in the equations, the steps and the lines. A pole is no value."""
+
+    @lru_cache(maxsize=1 << 14)
+    def value(x: Decimal) -> Decimal:
+        found = function(to_mp(x))
+        return REAL.nan if MP.isinf(found) and x.is_finite() else of_mp(found)
+
+    return value
 
 
 def _sign(x: Decimal) -> Decimal:
     return Decimal((x > 0) - (x < 0))
 
 
-_LOG, _LOG1P = _mp(MP.log), _mp(MP.log1p)
 FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
-    **{h: _mp(getattr(MP, h)) for h in ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor")},
-    "log": lambda x: _LOG(x) if x > 0 else REAL.nan,
-    "log1p": lambda x: _LOG1P(x) if x > -1 else REAL.nan,
-    "erfcx": _mp(lambda x: scaled_erfc(MP, x)),
+    **{name: _mp(partial(f.value, MP)) for name, f in RECORDS.items()},
     "finite": lambda x: x,
     "abs": lambda x: x.copy_abs(),
     "sign": _sign,

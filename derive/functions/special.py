@@ -1,10 +1,12 @@
-"""Functions that mpmath does not have, at the precision of a context."""
+"""Functions that SymPy or mpmath does not have: as functions of SymPy's, and at the precision of a context of mpmath's."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["scaled_erfc"]
+import sympy
+
+__all__ = ["erfcx", "finite", "scaled_erfc"]
 
 #: From here on the asymptotic series is used: each term is less than a millionth of the one before.
 FAR = 1000
@@ -20,3 +22,37 @@ def scaled_erfc(context: Any, x: Any) -> Any:
     while abs(term) > context.eps:
         total, term, k = total + term, term * ratio * (2 * k + 1), k + 1
     return total / (x * context.sqrt(context.pi))
+
+
+class erfcx(sympy.Function):
+    """``exp(u**2)*erfc(u)``, the scaled complementary error function, which SymPy does not have. Positive for real ``u``.
+
+    Source: DLMF 7.2; its derivative is ``2*u*erfcx(u) - 2/sqrt(pi)``.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        (u,) = self.args
+        return 2 * u * erfcx(u) - 2 / sympy.sqrt(sympy.pi)
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if self.args[0].is_extended_real else None
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_real
+
+
+class finite(sympy.Function):
+    """The identity on the real numbers; 0 in the place of an infinity, which only floating point has.
+
+    A shift by it keeps differences defined: ``-inf - finite(-inf)`` is ``-inf``.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return sympy.Integer(1)
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_real

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from derive.functions.table import NARY, REDUCTIONS, SUGAR, UNARY
+from derive.functions.records import RECORDS
+from derive.functions.words import NARY, REDUCTIONS, SUGAR
 from derive.language import hints
 from derive.language.expressions import ExpressionReader, slots_of
 from derive.language.include import Arguments, Misfit, include
@@ -50,7 +51,7 @@ class CallReader(ExpressionReader):
             )
         if head == self.name:
             return "an op cannot call itself"
-        return hints.unknown_function(head, (*UNARY, *SUGAR, *NARY, *REDUCTIONS, *self.known_ops()))
+        return hints.unknown_function(head, (*RECORDS, *SUGAR, *NARY, *REDUCTIONS, *self.known_ops()))
 
     def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
         """The call's arguments. Their indices stand for axes, so they need not be on the left: ``linear(x[n, k], ...)``."""

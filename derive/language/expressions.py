@@ -6,7 +6,8 @@ import ast
 from fractions import Fraction
 
 from derive.errors import OpError
-from derive.functions.table import NARY, REDUCTIONS, SUGAR, UNARY, is_function
+from derive.functions.records import RECORDS
+from derive.functions.words import NARY, REDUCTIONS, SUGAR, is_function
 from derive.language import hints
 from derive.language.literals import check_number, constant_value, literal, power
 from derive.language.names import NameReader
@@ -233,7 +234,7 @@ class ExpressionReader(NameReader):
     def function(self, node: ast.Call, head: str) -> Tree:
         if node.keywords:
             raise self.error(node, f"'{head}' takes no keywords")
-        wanted = 1 if head in UNARY or head in SUGAR else NARY[head]
+        wanted = 1 if head in RECORDS or head in SUGAR else NARY[head]
         if len(node.args) != wanted:
             raise self.error(node, f"'{head}' takes {wanted} argument{'s' * (wanted > 1)}, not {len(node.args)}")
         if head == "where":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 
 from derive.errors import OpError
-from derive.functions.table import is_function
+from derive.functions.words import is_function
 from derive.language.expressions import slots_of
 from derive.syntax import Tensor
 

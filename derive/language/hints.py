@@ -6,7 +6,7 @@ import ast
 import difflib
 from collections.abc import Iterable, Mapping
 
-from derive.functions.table import REDUCTIONS, is_function
+from derive.functions.words import REDUCTIONS, is_function
 
 _EVERYWHERE = "an equation holds at every position of its axes"
 #: Reserved words of Python that are no part of the language.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from derive import syntax as st
 from derive.errors import OpError
-from derive.functions.table import COMPARISONS, REDUCTIONS, is_function
+from derive.functions.words import COMPARISONS, REDUCTIONS, is_function
 
 __all__ = ["check_names"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from derive.errors import OpError
-from derive.functions.table import REDUCTIONS, is_function
+from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
 from derive.language.literals import LiteralError
 from derive.syntax import Compare, Constant, Equation, Op, Tensor

@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Callable, Iterable
 
 from derive.errors import OpError
-from derive.functions.table import REDUCTIONS, is_function
+from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
 from derive.language.assumptions import contradiction
 from derive.language.calls import CallReader

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from derive.functions.records import RECORDS
 from derive.language.printer import Prec, Printed, Printer, decimal_of, long_decimal, split_sign
 from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of
 from derive.visible import escaped, visible
@@ -18,12 +19,8 @@ _GREEK = frozenset(
 _SYMBOLS = {**{g: f"\\{g}" for g in _GREEK}, "eps": r"\varepsilon", "epsilon": r"\varepsilon", "lam": r"\lambda"}
 _ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
 #: The functions whose powers are written as in sin^2(x).
-_FUNCTIONS = ("log", "tanh", "sinh", "cosh", "sin", "cos")
-_OPERATORS = {h: f"\\{h}" for h in _FUNCTIONS} | {
-    "atan": r"\arctan",
-    "maximum": r"\max",
-    "minimum": r"\min",
-}
+_FUNCTIONS = tuple(f.name for f in RECORDS.values() if f.powers)
+_OPERATORS = {f.name: f.latex for f in RECORDS.values() if f.latex} | {"maximum": r"\max", "minimum": r"\min"}
 _TALL = ("\\frac", "\\sum", "\\sqrt", "\\begin", "\\left", "\\max_", "\\min_", "^")
 #: What a document may define to mark a part of a formula; it takes no room.
 MARKS = (r"\new", r"\old")

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.functions.table import COST, COST_OTHER
+from derive.functions import words
 from derive.terms.factor import DEFAULT_SIZE, Inner, Style, factor_indices, split, to_tree
 from derive.terms.sums import Mono, Read, Sum, axis_of, close, sum_indices, sum_reads, total
 
@@ -106,7 +106,7 @@ class Model:
             case st.Pow(_, st.Num(e)):
                 return min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4
             case st.Call(head, _):
-                return COST.get(head, COST_OTHER)
+                return words.cost(head)
         return 0
 
     def multiplications(self, axes: list[frozenset[str]]) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import sympy
 
 from derive import syntax as st
-from derive.functions.table import UNARY
+from derive.functions.records import RECORDS
 from derive.terms.definitions import Definition
 from derive.terms.sums import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum, sum_reads
 
@@ -111,7 +111,7 @@ class Signs:
         args = [self.argument(a) for a in atom.args]
         if atom.head in ("maximum", "minimum"):
             return (sympy.Max if atom.head == "maximum" else sympy.Min)(*args)
-        return UNARY[atom.head](*args)
+        return RECORDS[atom.head].symbol(*args)
 
     def argument(self, argument: Argument) -> sympy.Expr:
         if isinstance(argument, Fraction):

@@ -12,8 +12,9 @@ from operator import add, itemgetter, mul, neg
 from typing import NamedTuple
 
 from derive import syntax as st
+from derive.functions.records import RECORDS
 from derive.language.assumptions import HOLDS
-from derive.strain.floats import FUNCTIONS, Round, extreme, number, powers, quotients
+from derive.strain.floats import Round, extreme, number, powers, quotients
 
 __all__ = ["Evaluation", "Grid", "Table"]
 
@@ -133,7 +134,7 @@ class Evaluation:
                 choose = max if head == "maximum" else min
                 return self.joined([self.table(a) for a in args], lambda a, b: extreme(choose, a, b))
             case st.Call(head, (a,)):
-                function, t = FUNCTIONS[head], self.table(a)
+                function, t = RECORDS[head].double, self.table(a)
                 return Table(t.index, self.rounded(list(map(function, t.entries))))
         raise TypeError(f"no value for {tree}")
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple
 
-from derive.functions.table import COMPARISONS, ORDERS
+from derive.functions.words import COMPARISONS, ORDERS
 
 Exponent = int | Fraction
 #: A key to sort by; such tuples are only ever compared with others of their kind.

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from derive import syntax as st
 from derive.errors import OpError
-from derive.functions.table import is_function
+from derive.functions.words import is_function
 from derive.language.literals import constant_value
 from derive.terms.definitions import Definition
 from derive.terms.names import Names

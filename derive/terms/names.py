@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from derive import syntax as st
+from derive.functions.records import RECORDS
 from derive.terms.definitions import Definition, rename_reads
 from derive.terms.sums import (
     Extremum,
@@ -126,7 +127,7 @@ def _stem(body: Sum) -> str:
         if isinstance(atom, Extremum) or (isinstance(atom, Function) and atom.head in ("maximum", "minimum")):
             return "m"
         if isinstance(atom, Function):
-            return {"exp": "e", "log": "l", "erfcx": "tail"}.get(atom.head, atom.head[0])
+            return RECORDS[atom.head].stem or atom.head[0] if atom.head in RECORDS else atom.head[0]
     if any(mono.bound for mono in body.terms):
         return "total"
     return "t"

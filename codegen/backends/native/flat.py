@@ -16,7 +16,7 @@ from codegen.program import Program, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
 from derive import syntax as st
-from derive.functions.table import COST, COST_OTHER
+from derive.functions import words
 
 REDUCTIONS = ("sum", "mean", "max", "min")
 #: Recomputing a value of at most this many operations is cheaper than keeping it.
@@ -290,7 +290,7 @@ def operations(tree: st.Tree) -> int:
         case st.Pow(_, st.Num(e)):
             own = int(e) - 1 if e.denominator == 1 and 0 < e <= 4 else 8
         case st.Call(head, _):
-            own = COST.get(head, COST_OTHER)
+            own = words.cost(head)
     return own + sum(operations(c) for c in st.children(tree))
 
 

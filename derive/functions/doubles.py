@@ -1,0 +1,58 @@
+"""Functions of one double as IEEE 754 has them, where Python raises: infinite where they overflow, NaN where undefined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+__all__ = ["erfcx", "finite", "floor", "guarded", "log", "log1p", "sign", "sinh"]
+
+INF, NAN = math.inf, math.nan
+
+
+def guarded(function: Callable[[float], float], above: float = NAN) -> Callable[[float], float]:
+    """The function with ``above`` where it overflows and NaN where it is undefined."""
+
+    def value(x: float) -> float:
+        try:
+            return function(x)
+        except OverflowError:
+            return above
+        except ValueError:
+            return NAN
+
+    return value
+
+
+def log(x: float) -> float:
+    return math.log(x) if x > 0 else -INF if x == 0 else NAN
+
+
+def log1p(x: float) -> float:
+    return math.log1p(x) if x > -1 else -INF if x == -1 else NAN
+
+
+def sinh(x: float) -> float:
+    return math.sinh(x) if abs(x) < 710 else math.copysign(INF, x) if x == x else NAN
+
+
+def erfcx(x: float) -> float:
+    """``exp(x**2)*erfc(x)``, by its continued fraction where the product overflows. Source: DLMF 7.9.1."""
+    if x != x or x < 20:
+        return math.exp(x * x) * math.erfc(x) if x > -26 else INF if x == x else NAN
+    fraction = x
+    for k in range(12, 0, -1):
+        fraction = x + k / 2 / fraction
+    return 1 / (fraction * math.sqrt(math.pi))
+
+
+def finite(x: float) -> float:
+    return 0.0 if math.isinf(x) else x
+
+
+def floor(x: float) -> float:
+    return float(math.floor(x)) if math.isfinite(x) else x
+
+
+def sign(x: float) -> float:
+    return NAN if x != x else float((x > 0) - (x < 0))

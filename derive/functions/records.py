@@ -1,0 +1,79 @@
+"""The elementwise functions of one argument: all that is true of each wherever it is printed or evaluated.
+
+A backend adds its spelling in a table of its own. There is no derivative here: :func:`derive.sympy_bridge.derivative` takes it
+from SymPy, and the certificate compares with a table that knows nothing of SymPy (:func:`derive.certify.numbers.slope`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+from sympy.codegen.cfunctions import expm1, log1p
+
+from derive.functions import doubles, special
+
+__all__ = ["RECORDS", "Elementwise"]
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """One function of one argument, by the ``name`` that the language has for it.
+
+    ``symbol`` is its form in SymPy, which answers for its derivative and its signs. ``value`` takes a context of mpmath's and
+    a real number; it is infinite at a pole, and nan where the function is undefined. ``double`` does the same for a float.
+    ``cost`` is that of one evaluation in floating-point operations, a measured order of magnitude on vector units. ``latex`` is
+    the operator, "" for the name in upright letters; ``powers`` says that its powers are set as in sin^2(x). ``stem`` begins
+    the names that the engine gives to values of the function.
+    """
+
+    name: str
+    symbol: type[sympy.Function]
+    value: Callable[[Any, Any], Any]
+    double: Callable[[float], float]
+    cost: int = 15
+    latex: str = ""
+    powers: bool = False
+    stem: str = ""
+
+
+def _log(context: Any, x: Any) -> Any:
+    return context.log(x) if x > 0 else -context.inf if not x else context.nan
+
+
+def _log1p(context: Any, x: Any) -> Any:
+    return context.log1p(x) if x > -1 else -context.inf if x == -1 else context.nan
+
+
+def _finite(context: Any, x: Any) -> Any:
+    return context.zero if context.isinf(x) else x
+
+
+def _own(name: str) -> Callable[[Any, Any], Any]:
+    """mpmath's function of that name."""
+    return lambda context, x: getattr(context, name)(x)
+
+
+_ALL = (
+    Elementwise("exp", sympy.exp, _own("exp"), doubles.guarded(math.exp, math.inf), cost=10, stem="e"),
+    Elementwise("log", sympy.log, _log, doubles.log, cost=10, latex=r"\log", powers=True),
+    Elementwise("tanh", sympy.tanh, _own("tanh"), math.tanh, latex=r"\tanh", powers=True),
+    Elementwise("sinh", sympy.sinh, _own("sinh"), doubles.sinh, latex=r"\sinh", powers=True),
+    Elementwise("cosh", sympy.cosh, _own("cosh"), doubles.guarded(math.cosh, math.inf), latex=r"\cosh", powers=True),
+    Elementwise("sin", sympy.sin, _own("sin"), doubles.guarded(math.sin), latex=r"\sin", powers=True),
+    Elementwise("cos", sympy.cos, _own("cos"), doubles.guarded(math.cos), latex=r"\cos", powers=True),
+    Elementwise("atan", sympy.atan, _own("atan"), math.atan, latex=r"\arctan"),
+    Elementwise("erf", sympy.erf, _own("erf"), math.erf),
+    Elementwise("erfcx", special.erfcx, special.scaled_erfc, doubles.erfcx, cost=20, stem="tail"),
+    Elementwise("expm1", expm1, _own("expm1"), doubles.guarded(math.expm1, math.inf)),
+    Elementwise("log1p", log1p, _log1p, doubles.log1p),
+    Elementwise("floor", sympy.floor, _own("floor"), doubles.floor, cost=1),
+    Elementwise("finite", special.finite, _finite, doubles.finite, cost=1),
+    Elementwise("abs", sympy.Abs, lambda _, x: abs(x), abs, cost=1),
+    Elementwise("sign", sympy.sign, _own("sign"), doubles.sign, cost=1),
+)
+#: By name, in the order in which messages list them.
+RECORDS: dict[str, Elementwise] = {f.name: f for f in _ALL}
