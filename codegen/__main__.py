@@ -11,8 +11,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from codegen.backends.arrays.discovery import array_backends
+from codegen.backends.discovery import discovered
 from codegen.backends.native.describe import describe
-from codegen.build import BACKENDS, COMMAND, Built, build_catalogue, package_files, with_native
+from codegen.build import COMMAND, Built, build_catalogue, package_files, with_compiled
 from codegen.emit import emit, formatted
 from codegen.plan import plan
 from codegen.table import table
@@ -46,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("emit", help="derive, certify and emit an op of your own", epilog=BUDGET)
     one.add_argument("file", type=Path, help="a text file with the op's equations")
     one.add_argument("--out", type=Path, required=True, help="the folder to write to")
-    one.add_argument("--backend", default=",".join(BACKENDS), help="comma-separated (default: %(default)s)")
+    one.add_argument("--backend", default=",".join(discovered()), help="comma-separated (default: %(default)s)")
     one.add_argument("--variant", choices=VARIANTS, default="", help="accurate: nothing cancels, at the cost of speed")
     one.set_defaults(run=run_emit)
     _add_audit(commands)
@@ -106,7 +108,10 @@ def _add_exercise(commands: Any) -> None:
     one.add_argument("op", help="an op of the catalogue, or a text file with equations")
     one.add_argument("--out", type=Path, help="where the file goes (default: OP_exercise.py)")
     one.add_argument(
-        "--backend", default="numpy", choices=("numpy", "torch"), help="what to write it in (default: %(default)s)"
+        "--backend",
+        default=next(iter(array_backends())),
+        choices=tuple(array_backends()),
+        help="what to write it in (default: %(default)s)",
     )
     what = one.add_mutually_exclusive_group()
     what.add_argument("--check", type=Path, metavar="FILE", help="grade a file that was filled in (your own code: it is run)")
@@ -125,7 +130,7 @@ def _add_accuracy(commands: Any) -> None:
     errors.add_argument("op", help="an op of the catalogue, or a text file with equations")
     errors.add_argument("--quick", action="store_true", help="fewer points and shorter rows")
     errors.add_argument("--dtype", default="float32,float64", help="comma-separated (default: %(default)s)")
-    errors.add_argument("--backend", default="numpy,torch,native", help="comma-separated (default: %(default)s)")
+    errors.add_argument("--backend", default=",".join(discovered()), help="comma-separated (default: %(default)s)")
     errors.set_defaults(run=run_accuracy)
 
 
@@ -152,7 +157,7 @@ def generate() -> tuple[dict[str, str], list[Built]]:
 
 def run_derive(options: argparse.Namespace) -> int:
     files, built = generate()
-    built = with_native(built, files)
+    built = with_compiled(built, files)
     written, removed = write_owned(files, ROOT)
     print(table(built))
     print(f"\n{len(files)} files: {written} written, {removed} removed, the others unchanged.")

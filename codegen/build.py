@@ -3,30 +3,24 @@
 derive      op          -> derivation
 plan        derivation  -> kernel (two programs)
 certify     derivation  -> certificate, with the programs
-lay out     kernel      -> file parts, a backend each
-render      file parts  -> source
+files       kernel      -> source, a backend each
 judge       source      -> verdict: what differs from the equations is not written
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from types import ModuleType
 
-from codegen.backends.arrays.layout import PRINTERS, lay_out
-from codegen.backends.native.differentiable import torch_files, torch_package
-from codegen.backends.native.files import exports as native_exports
-from codegen.backends.native.files import op_files, runtime_files
+from codegen.backends.backend import Backend, Files
+from codegen.backends.discovery import chosen, discovered, unavailable
 from codegen.certify import program_checks
-from codegen.load import load_natives, load_source
 from codegen.names import named
 from codegen.plan import planned
 from codegen.pool import all_cores
 from codegen.program import Kernel
-from codegen.render import render, render_file
 from codegen.verify.judge import judge
 from derive import derive, load
 from derive.certify import certify
@@ -36,8 +30,6 @@ from derive.show.show import latex_document
 from derive.show.trees import of_derivation
 from derive.syntax import Op
 
-ARRAY_BACKENDS = tuple(PRINTERS)
-BACKENDS = (*ARRAY_BACKENDS, "native")
 COMMAND = "python -m codegen derive"
 
 
@@ -45,74 +37,89 @@ COMMAND = "python -m codegen derive"
 class Built:
     """An op's files (by path below ``generated/``, not yet formatted), its kernel, and its row of the table.
 
-    ``errors`` are the largest differences from the equations, of each backend whose kernels were run.
+    ``errors`` are the largest differences from the equations, of each backend whose kernels were run, and ``missing`` says
+    what the others would need.
     """
 
     op: str
     kernel: Kernel
-    files: dict[str, str]
-    exports: tuple[str, ...]
+    files: Files
     gradients: tuple[str, ...]
     steps: int
     seconds: float
     certificate: str
     certified: bool
     errors: dict[str, float]
+    missing: dict[str, str]
 
 
-def build(op: Op, *, backends: Iterable[str] = BACKENDS, command: str = COMMAND, check: bool = True) -> Built:
-    """Derive, certify and emit one op, and run its array kernels.
+def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMAND, check: bool = True) -> Built:
+    """Derive, certify and emit one op in these backends, or in all, and run its kernels.
 
-    Raises OpError where the derivation fails, or where a kernel differs from the equations; the native ones are compiled and
-    run by :func:`with_native`, and those of torch are not where it is not installed.
+    Raises OpError where the derivation fails, where a backend refuses the op, or where a kernel differs from the equations.
+    Kernels that have to be compiled are run by :func:`with_compiled`, and those for which something is missing are not.
     """
+    wanted = chosen(discovered() if backends is None else backends)
     start = time.perf_counter()
     derivation = derive(op)
     seconds = time.perf_counter() - start
     programs = planned(derivation)
     certificate = certify(derivation).extended(program_checks(derivation, programs))
     kernel = named(programs)
-    sources = {b: render_file(lay_out(kernel, b, command), b) for b in ARRAY_BACKENDS if b in backends}
-    files = {f"{b}/{op.name}.py": text for b, text in sources.items()}
-    files |= op_files(kernel, command) if "native" in backends else {}
-    files |= torch_files(kernel, command) if {"native", "torch"} <= set(backends) else {}
+    own = {b.name: _files(kernel, b, command, [o.name for o in wanted]) for b in wanted}
+    files = {path: text for texts in own.values() for path, text in texts.items()}
     files[f"latex/{op.name}.tex"] = latex_document(derivation, of_derivation(derivation))
     files[f"certificates/{op.name}.json"] = certificate.to_json()
     return Built(
         op=op.name,
         kernel=kernel,
         files=files,
-        exports=(kernel.forward.name, kernel.backward.name),
         gradients=derivation.gradients,
         steps=len(derivation.steps),
         seconds=seconds,
         certificate=certificate.summary(),
         certified=certificate.passed,
-        errors=_errors(kernel, sources) if check and certificate.passed else {},
+        errors=_errors(kernel, wanted, files) if check and certificate.passed else {},
+        missing=unavailable(wanted),
     )
 
 
-def _errors(kernel: Kernel, sources: dict[str, str]) -> dict[str, float]:
-    runs = [b for b in sources if b != "torch" or find_spec("torch")]
-    return {b: _judged(kernel, load_source(f"{kernel.op.name}_{b}", sources[b]), b) for b in runs}
+def _files(kernel: Kernel, backend: Backend, command: str, beside: Collection[str]) -> Files:
+    if reason := backend.refuses(kernel):
+        raise OpError(f"there are no {backend.title} kernels of it: {reason}", op=kernel.op.name)
+    return backend.files(kernel, command, beside)
 
 
-def with_native(built: Iterable[Built], files: Mapping[str, str]) -> list[Built]:
-    """The same with the differences of the native kernels, compiled from their files, where there is a C compiler.
+def _errors(kernel: Kernel, backends: Iterable[Backend], files: Files) -> dict[str, float]:
+    ready = [b for b in backends if not b.compiled and not b.missing()]
+    return {b.name: _judged(kernel, b.load(kernel.op.name, files), b) for b in ready}
+
+
+def with_compiled(built: Iterable[Built], files: Mapping[str, str]) -> list[Built]:
+    """The same with the differences of the kernels that have to be compiled, from their files, where there is a compiler.
 
     Raises OpError where one differs from the equations.
     """
     built = list(built)
-    modules = load_natives([b.op for b in built], files)
-    found = {b.op: {"native": _judged(b.kernel, modules[b.op], "native")} for b in built if b.op in modules}
-    return [replace(b, errors=b.errors | found.get(b.op, {})) for b in built]
+    for backend in (b for b in discovered().values() if b.compiled):
+        those = [b.op for b in built if any(path.startswith(f"{backend.name}/") for path in b.files)]
+        if those and not backend.missing():
+            modules = backend.load_all(those, files)
+            found = {b.op: {backend.name: _judged(b.kernel, modules[b.op], backend)} for b in built if b.op in modules}
+            built = [replace(b, errors=b.errors | found.get(b.op, {})) for b in built]
+    return built
 
 
-def _judged(kernel: Kernel, module: ModuleType, backend: str) -> float:
+def runtime_files(backends: Iterable[str]) -> Files:
+    """What the kernels of all ops share in these backends."""
+    return {path: text for b in chosen(backends) for path, text in b.runtime().items()}
+
+
+def _judged(kernel: Kernel, module: ModuleType, backend: Backend) -> float:
     verdict = judge(kernel, module, backend)
     if verdict.fault:
         raise OpError(
-            f"the {backend} kernels differ from the equations, so nothing is written: {verdict.fault}; "
+            f"the {backend.name} kernels differ from the equations, so nothing is written: {verdict.fault}; "
             "this is a fault of the toolkit, not of the equations",
             op=kernel.op.name,
         )
@@ -139,13 +146,10 @@ def build_catalogue(progress: Callable[[Iterator[Built], int], Iterator[Built]])
     return [done[name] for name in todo]
 
 
-def package_files(built: list[Built]) -> dict[str, str]:
-    """The ``__init__.py`` of each backend's folder."""
-    out = runtime_files()
-    ops = [(b.op, native_exports(b.op)) for b in built]
-    out["native/__init__.py"] = render("backends/package.py.j2", backend="native", command=COMMAND, ops=ops)
-    out |= torch_package((b.op for b in built), COMMAND)
-    for backend in ARRAY_BACKENDS:
-        exports = [(b.op, (*([b.op] if backend == "torch" else []), *b.exports)) for b in built]
-        out[f"{backend}/__init__.py"] = render("backends/package.py.j2", backend=backend, command=COMMAND, ops=exports)
+def package_files(built: list[Built]) -> Files:
+    """The ``__init__.py`` of each backend's folder, and what its kernels share."""
+    names, ops = list(discovered()), [b.op for b in built]
+    out = runtime_files(names)
+    for backend in discovered().values():
+        out |= backend.package(ops, COMMAND, names)
     return out

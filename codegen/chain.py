@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.backends.arrays.layout import PRINTERS, WIDTH
+from codegen.backends.arrays.backend import ArrayBackend
+from codegen.backends.arrays.layout import WIDTH
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.names import named_op
 from codegen.program import Argument, Program, Statement
@@ -50,40 +51,80 @@ def chain_ops() -> tuple[str, ...]:
     return tuple(n for n in names() if getattr(importlib.import_module(f"derive.ops.{n}"), "CHAIN", False))
 
 
-def render_chain(op: st.Op, backend: str, command: str) -> str:
+def render_chain(op: st.Op, backend: ArrayBackend, command: str) -> str:
     """The unformatted text of ``generated/BACKEND/OP_chain.py``; ``command`` is what regenerates it.
 
     Raises OpError where an expression has no spelling in that backend, ValueError for an op with axes written ``*s``.
     """
     source = chain_source(op, backend, command)
-    return render(f"{backend}/chain.py.j2", **vars(source))
+    return render(f"{backend.name}/chain.py.j2", backend=backend.name, **vars(source))
 
 
-def chain_source(op: st.Op, backend: str, command: str, printer: type[ArrayPrinter] | None = None) -> ChainSource:
-    """The parts of the chain file of one op; ``printer`` spells them in place of the backend's own."""
+def chain_source(op: st.Op, backend: ArrayBackend, command: str, *, plain: bool = False) -> ChainSource:
+    """The parts of the chain file of one op; where ``plain``, as one writes it by hand."""
     op = named_op(op)
     if op.stars:
         raise ValueError(f"{op.name}: a chain file is for named axes only, not for *{', *'.join(sorted(op.stars))}")
-    return Chain(derive_full(op), backend, printer or PRINTERS[backend]).source(command)
+    return Chain(derive_full(op), backend, plain).source(command)
 
 
 def chain_statements(derivation: Derivation) -> dict[str, list[Statement]]:
     """The statements of each adjoint's function, in the order of the chain rule; the last one is the adjoint itself."""
-    chain = Chain(derivation, "numpy", PRINTERS["numpy"])
-    return {d.name: chain.statements(d) for d in chain.own()}
+    lines = ChainLines(derivation)
+    return {d.name: lines.statements(d) for d in lines.own()}
 
 
-class Chain:
-    def __init__(self, derivation: Derivation, backend: str, printer: type[ArrayPrinter]):
-        self.d, self.op, self.backend, self.printer = derivation, derivation.op, backend, printer
-        self.constants = {c.name: c for c in self.op.constants}
-        self.inputs = {t.name: t for t in self.op.inputs}
+class ChainLines:
+    """The lines of the chain rule, free of any backend."""
+
+    def __init__(self, derivation: Derivation):
+        self.d, self.op = derivation, derivation.op
         self.forward = {d.name: d for d in derivation.forward}
         self.adjoints = {d.name: d for d in derivation.chain}
         #: Definitions that the engine made, and the adjoints of such: they have no function of their own.
         self.made = {n: d for n, d in self.forward.items() if not d.author}
         self.made |= {n: d for n, d in self.adjoints.items() if n[1:] in self.made}
         self.style = style_of(self.op, list(derivation.forward))
+
+    def own(self) -> list[Definition]:
+        """The adjoints that have a function of their own."""
+        return [d for d in self.d.chain if d.name not in self.made]
+
+    def statements(self, d: Definition) -> list[Statement]:
+        """One line of the chain rule; engine-made reductions that it reads come before it as lines of their own."""
+        return [*self.locals(d), Statement(d.name, d.index, self.tree(d), "output")]
+
+    def locals(self, d: Definition) -> list[Statement]:
+        """The engine-made names that a definition still reads once the others are inlined, each after what it reads."""
+        out: dict[str, Statement] = {}
+        for n in dict.fromkeys(st.reads(self.tree(d))):
+            if n in self.made:
+                inner = self.made[n]
+                out |= {s.name: s for s in self.locals(inner)}
+                out[n] = Statement(n, inner.index, self.tree(inner), "temporary")
+        return list(out.values())
+
+    def tree(self, d: Definition) -> st.Tree:
+        style = replace(self.style, read=self.inline)
+        readers = [e.rhs for e in self.op.equations if d.name[1:] in set(st.reads(e.rhs))]
+        return spelled_like(to_tree(d.body, d.index, style), readers)
+
+    def inline(self, read: Read) -> st.Tree | None:
+        d = self.made.get(read.name)
+        if d is None or is_reduction(d):
+            return None
+        to = {i: syntax_index(j) for i, j in zip(d.index, read.index, strict=True)}
+        return st.rename(self.tree(d), to)
+
+
+class Chain(ChainLines):
+    """The same lines as functions in one backend."""
+
+    def __init__(self, derivation: Derivation, backend: ArrayBackend, plain: bool = False):
+        super().__init__(derivation)
+        self.backend, self.printer = backend, backend.plain if plain else backend.printer
+        self.constants = {c.name: c for c in self.op.constants}
+        self.inputs = {t.name: t for t in self.op.inputs}
         self.helpers: set[str] = set()
 
     def source(self, command: str) -> ChainSource:
@@ -101,10 +142,6 @@ class Chain:
             adjoints=adjoints,
         )
 
-    def own(self) -> list[Definition]:
-        """The adjoints that have a function of their own."""
-        return [d for d in self.d.chain if d.name not in self.made]
-
     # ---- functions -------------------------------------------------------------------------------------------------
 
     def values(self) -> FunctionSource:
@@ -120,10 +157,6 @@ class Chain:
         upstream = [n for n in read if n in self.adjoints or n in self.upstream()]
         rest = [n for n in read if n not in upstream and n not in self.constants]
         return self.function(d.name, statements, [*upstream, *rest], [d.name[1:], *self.inputs, *self.forward])
-
-    def statements(self, d: Definition) -> list[Statement]:
-        """One line of the chain rule; engine-made reductions that it reads come before it as lines of their own."""
-        return [*self.locals(d), Statement(d.name, d.index, self.tree(d), "output")]
 
     def upstream(self) -> set[str]:
         return {f"d{t.name}" for t in self.op.outputs}
@@ -144,10 +177,9 @@ class Chain:
         read = {n for s in statements for n in st.reads(s.tree)}
         constants = [c for c in self.op.constants if c.name in read]
         signature = ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in constants)])
-        # In NumPy a scalar must not decide the dtype of the arrays that it meets.
         like = next((n for n in names if self.axes(n) and not self.labels(n)), None)
-        scalars = [n for n in names if not self.axes(n) and like and self.backend == "numpy"]
-        prologue = [*self.lengths(list(axes), names), *(f"{n} = np.asarray({n}, dtype={like}.dtype)" for n in scalars)]
+        scalars = [self.backend.scalar(n, like) for n in names if not self.axes(n)] if like else []
+        prologue = [*self.lengths(list(axes), names), *filter(None, scalars)]
         returned = name
         if body[-1].startswith(f"{name} = "):
             returned = body.pop().removeprefix(f"{name} = ")
@@ -191,30 +223,6 @@ class Chain:
             left = f"{s.name}[{', '.join(s.index)}]" if s.index else s.name
             lines += textwrap.wrap(f"{left} = {language(s.tree)}", WIDTH, subsequent_indent="    ", break_long_words=False)
         return lines
-
-    # ---- trees -----------------------------------------------------------------------------------------------------
-
-    def locals(self, d: Definition) -> list[Statement]:
-        """The engine-made names that a definition still reads once the others are inlined, each after what it reads."""
-        out: dict[str, Statement] = {}
-        for n in dict.fromkeys(st.reads(self.tree(d))):
-            if n in self.made:
-                inner = self.made[n]
-                out |= {s.name: s for s in self.locals(inner)}
-                out[n] = Statement(n, inner.index, self.tree(inner), "temporary")
-        return list(out.values())
-
-    def tree(self, d: Definition) -> st.Tree:
-        style = replace(self.style, read=self.inline)
-        readers = [e.rhs for e in self.op.equations if d.name[1:] in set(st.reads(e.rhs))]
-        return spelled_like(to_tree(d.body, d.index, style), readers)
-
-    def inline(self, read: Read) -> st.Tree | None:
-        d = self.made.get(read.name)
-        if d is None or is_reduction(d):
-            return None
-        to = {i: syntax_index(j) for i, j in zip(d.index, read.index, strict=True)}
-        return st.rename(self.tree(d), to)
 
 
 def spelled_like(tree: st.Tree, written: list[st.Tree]) -> st.Tree:

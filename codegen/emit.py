@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from codegen.backends.native.files import runtime_files
-from codegen.build import BACKENDS, Built, build, with_native
+from codegen.backends.discovery import chosen, discovered, with_needed
+from codegen.build import Built, build, runtime_files, with_compiled
 from codegen.format import format_c, format_python
 from codegen.write import case_twin, write_files
 from derive import parse
@@ -14,29 +14,22 @@ from derive.errors import OpError
 from derive.syntax import Op
 
 
-def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] = BACKENDS, variant: str = "") -> Built:
+def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] | None = None, variant: str = "") -> Built:
     """Derive and certify an op, given as text or built from SymPy equations, and write its kernels below ``out``.
 
-    Writes ``out/BACKEND/OP.py`` for each backend (the native one also has ``OP.c``, its header and the files that compile and
-    call it, and brings the NumPy one), ``out/latex/OP.tex`` and ``out/certificates/OP.json``; with the variant "accurate" all
+    Writes the files of each backend below ``out/BACKEND/``, of all of them where none is named, with those that they need;
+    ``out/latex/OP.tex`` and ``out/certificates/OP.json``; with the variant "accurate" all
     have the name ``OP_accurate``. Raises OpError for what cannot be understood, derived or certified, and for kernels that
     differ from the equations, ValueError for an unknown backend or variant; nothing is written then.
     """
-    backends = tuple(backends)
-    unknown = [b for b in backends if b not in BACKENDS]
-    if unknown or not backends:
-        raise ValueError(f"unknown backend '{', '.join(unknown)}'; known: {', '.join(BACKENDS)}")
-    if "native" in backends and "numpy" not in backends:
-        backends = ("numpy", *backends)  # what serves where there is no compiler
+    wanted = [b.name for b in with_needed(chosen(discovered() if backends is None else backends))]
     op = (parse(op) if isinstance(op, str) else op).as_variant(variant)
     flag = f" --variant {variant}" if variant else ""
-    built = build(op, backends=backends, command=f"python -m codegen emit {op.base}.txt{flag}")
+    built = build(op, backends=wanted, command=f"python -m codegen emit {op.base}.txt{flag}")
     if not built.certified:
         raise OpError(f"the derivation does not certify: {built.certificate}", op=op.name)
-    files = built.files
-    if "native" in backends:
-        files = files | runtime_files()
-        (built,) = with_native([built], files)
+    files = built.files | runtime_files(wanted)
+    (built,) = with_compiled([built], files)
     files = formatted(files)
     if other := case_twin(files, Path(out)):
         raise OpError(f"{other} differs only by case from a file to be written; choose another folder or name", op=op.name)

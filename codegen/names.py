@@ -14,32 +14,34 @@ import builtins
 import keyword
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
+from codegen.backends.discovery import discovered
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.errors import OpError
 from derive.functions.words import is_function
 
-__all__ = ["CONTEXT", "NOTEBOOK", "TAKEN", "local", "named", "named_op", "on_context", "spelling"]
+__all__ = ["NOTEBOOK", "local", "named", "named_op", "spelling", "taken"]
 
-#: What functions with an author's parameters refer to, in a file of any backend; ``out`` and ``self`` are parameters of a call.
-TAKEN = frozenset("np numpy torch math dict out self".split()) | frozenset(keyword.kwlist)
 #: The functions of an op's files, by what stands behind its name.
 FUNCTIONS = ("forward", "backward", "forward_backward", "step", "values")
-#: The attributes of torch's context, on which constants are kept.
-CONTEXT = frozenset(
-    """apply apply_boxed apply_jvp backward boxed_grads_call clear_saved_tensors_on_access dirty_tensors forward
-    generate_vmap_rule jvp mark_dirty mark_non_differentiable mark_shared_storage materialize_grads maybe_clear_saved_tensors
-    metadata name needs_input_grad next_functions non_differentiable register_hook register_prehook requires_grad
-    save_for_backward save_for_forward saved_for_forward saved_tensors saved_variables set_materialize_grads setup_context
-    to_save vjp vmap""".split()
-)
 #: What the cells of a notebook have beside the names of its op, which stand at their top.
 NOTEBOOK = frozenset("autograd constants gradients inputs leaves manual tensors values".split()) | frozenset(dir(builtins))
-#: Modules and headers that a file beside them, of an op of that name, would hide.
-MODULES = frozenset("functools immintrin math numpy omp stdatomic stdint stdlib string tgmath torch".split())
-#: What torch's files may refer to, beside a function of the op's own name; no class of theirs is to be ``_InTorch``.
-GLOBALS = frozenset({*(n for n in dir(builtins) if not is_function(n)), "in_torch"})
+#: Builtins that a file may refer to, beside a function of the op's own name.
+GLOBALS = frozenset(n for n in dir(builtins) if not is_function(n))
+
+
+@cache
+def taken() -> frozenset[str]:
+    """What functions with an author's parameters refer to, in a file of any backend."""
+    return frozenset(keyword.kwlist).union(*(b.reserved for b in discovered().values()))
+
+
+@cache
+def modules() -> frozenset[str]:
+    """What a file beside them, of an op of that name, would hide."""
+    return frozenset().union(*(b.modules for b in discovered().values()))
 
 
 def named(kernel: Kernel) -> Kernel:
@@ -61,8 +63,8 @@ def named_op(op: st.Op, also: Collection[str] = ()) -> st.Op:
 def local(kernel: Kernel, wanted: str) -> str:
     """A name for something of the file's own in functions that have the kernel's names."""
     op = kernel.op
-    taken = {*_names_in(kernel), *(t.name for t in op.inputs), *(c.name for c in op.constants), *_axes_of(op)}
-    while wanted in taken:
+    held = {*_names_in(kernel), *(t.name for t in op.inputs), *(c.name for c in op.constants), *_axes_of(op)}
+    while wanted in held:
         wanted += "_"
     return wanted
 
@@ -80,17 +82,12 @@ def _axes_of(op: st.Op) -> set[str]:
     return {st.axis_of(i) for i in (*slots, *reduced)}
 
 
-def on_context(constant: str) -> str:
-    """The attribute of torch's context on which a constant is kept."""
-    return f"{constant}_" if constant in CONTEXT else constant
-
-
 def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) -> dict[str, str]:
     """Each name of an op, and of those that its kernels have beside, that is not spelled as it is; the adjoint goes with it."""
     # Where a file system takes no account of case, Math.py is math.py.
-    if op.name.lower() in MODULES or op.name in GLOBALS:
+    if op.name.lower() in modules() or op.name in GLOBALS:
         raise OpError(f"an op cannot be called '{op.name}', for its files need what that name stands for", op=op.name)
-    taken = TAKEN | {f"{op.name}_{f}" for f in FUNCTIONS} | set(also)
+    held = taken() | {f"{op.name}_{f}" for f in FUNCTIONS} | set(also)
     tensors = dict.fromkeys([*(t.name for t in op.inputs), *(e.name for e in op.equations), *made])
     tensors = {n: None for n in tensors if not (n.startswith("d") and n[1:] in tensors)}
     constants = [c.name for c in op.constants]
@@ -100,7 +97,7 @@ def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) ->
     for name in (*tensors, *constants, *axes):
         adjoint = name in tensors
         new = name
-        while (taken | (known if new != name else set())).intersection(_names(new, adjoint)):
+        while (held | (known if new != name else set())).intersection(_names(new, adjoint)):
             new += "_"
         if new != name:
             known.update(_names(new, adjoint))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cache
 from pathlib import Path, PurePath
 
 from jinja2 import BaseLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from codegen.places import LANGUAGES, filled, marked
-from codegen.source import FileSource
 
 
 def templates() -> BaseLoader:
@@ -29,12 +27,6 @@ def environment() -> Environment:
         autoescape=False,
         finalize=marked,
     )
-
-
-def render_file(source: FileSource, backend: str) -> str:
-    """The unformatted text of one kernel file."""
-    data = {f.name: getattr(source, f.name) for f in fields(source)}
-    return render(f"{backend}/op.py.j2", **data)
 
 
 def render(template: str, **data: object) -> str:

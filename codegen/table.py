@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from codegen.backends.discovery import discovered
 from codegen.build import Built
 
-HEAD = ("op", "gradients", "steps", "time", "certificate", "largest error", "native")
+HEAD = ("op", "gradients", "steps", "time", "certificate", "largest error")
 
 
 def table(built: list[Built]) -> str:
-    """One row per op; errors are relative to a result's largest entry, in float64, against the equations at 50 digits."""
-    rows = [HEAD, *map(_row, built)]
-    widths = [max(len(r[k]) for r in rows) for k in range(len(HEAD))]
+    """One row per op; errors are relative to a result's largest entry, in float64, against the equations at 50 digits.
+
+    What has to be compiled has a column of its own.
+    """
+    compiled = [b.name for b in discovered().values() if b.compiled]
+    rows = [(*HEAD, *compiled), *(_row(b, compiled) for b in built)]
+    widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
 
 
-def _row(b: Built) -> tuple[str, ...]:
-    arrays = [e for backend, e in b.errors.items() if backend != "native"]
-    error = f"{max(arrays):.1e}" if arrays else "torch not installed"
-    compiled = "no C compiler" if f"native/{b.op}.c" in b.files else ""
-    if "native" in b.errors:
-        compiled = f"{b.errors['native']:.1e}"
-    return (b.op, ", ".join(b.gradients), str(b.steps), f"{b.seconds * 1000:.0f} ms", b.certificate, error, compiled)
+def _row(b: Built, compiled: list[str]) -> tuple[str, ...]:
+    arrays = [e for backend, e in b.errors.items() if backend not in compiled]
+    error = f"{max(arrays):.1e}" if arrays else "; ".join(r for name, r in b.missing.items() if name not in compiled)
+    own = [f"{b.errors[name]:.1e}" if name in b.errors else b.missing.get(name, "") for name in compiled]
+    return (b.op, ", ".join(b.gradients), str(b.steps), f"{b.seconds * 1000:.0f} ms", b.certificate, error, *own)

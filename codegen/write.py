@@ -7,15 +7,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-#: What ``make derive`` owns below ``generated/``: folders replaced whole, and single files.
-OWNED_FOLDERS = ("numpy", "torch", "native", "flow", "latex", "certificates")
+from codegen.backends.discovery import discovered
+
+#: What ``make derive`` owns below ``generated/`` beside the folders of the backends: folders replaced whole, and single files.
+OWNED_FOLDERS = ("flow", "latex", "certificates")
 OWNED_FILES = ("makemore.py", "makemore_flow.py", "makemore_gradients.py")
 
 
 def owned(root: Path) -> set[str]:
     """The paths below ``root`` that lie in the owned folders or are owned files."""
     found = {f for f in OWNED_FILES if (root / f).is_file()}
-    for folder in OWNED_FOLDERS:
+    for folder in (*discovered(), *OWNED_FOLDERS):
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 found.add(path.relative_to(root).as_posix())

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 import derive
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.render import render_file
 from codegen.verify.agreement import load_source
 from codegen.verify.reference import evaluate
 from derive import syntax as st
@@ -72,7 +71,7 @@ def _case(op: st.Op, strained: Strained, tensors: list[st.Tensor], p: int) -> Ca
 
 def kernel_of(op: st.Op) -> tuple[Kernel, ModuleType]:
     kernel = plan(derive.derive(op))
-    return kernel, load_source(f"conditioned_{op.name}", render_file(lay_out(kernel, "torch", "tests"), "torch"))
+    return kernel, load_source(f"conditioned_{op.name}", arrays("torch").text(kernel, "tests"))
 
 
 def by_kernel(op: st.Op, kernel: Kernel, module: ModuleType, case: Case) -> Arrays:

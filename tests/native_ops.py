@@ -14,9 +14,9 @@ import numpy as np
 
 import derive
 from codegen.backends.native.files import op_files, runtime_files
+from codegen.backends.native.package import load_native
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.verify.agreement import load_native
 from generated.native import _build
 
 COMPILER = _build.compiler()

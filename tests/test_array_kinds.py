@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from codegen.backends.arrays.layout import PRINTERS, lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.depth import shallow
 from codegen.program import Argument, Program, Statement
-from codegen.render import render_file
 from codegen.verify.agreement import run_kernel
 from derive import syntax as st
 from derive.errors import OpError
@@ -199,7 +198,7 @@ def test_a_contraction_of_more_axes_than_the_alphabet_has(backend: str, n: int) 
     x, w = st.Read("x", ("c", *a, "k")), st.Read("w", (*b, "k", "c"))
     s = Statement("y", ("c", *b, *a), st.Reduce("sum", ("k",), st.Mul((x, w))), "output")
     arguments = tuple(Argument(r.name, tuple(map(str, r.index)), "input") for r in (x, w))
-    printer = PRINTERS[backend](Program("f", arguments, (), (s,), ("y",), "", False))
+    printer = arrays(backend).printer(Program("f", arguments, (), (s,), ("y",), "", False))
     if 2 * n + 2 > 52:
         with pytest.raises(OpError, match="an einsum has letters for 52 axes, not for 62"):
             printer.statement(s)
@@ -223,7 +222,7 @@ def test_a_polynomial_of_high_degree_is_nested_no_deeper_than_python_reads(backe
     statements = shallow([Statement("y", ("n",), tree, "output")], {"x", "y", "y_inner2"})
     assert len({s.name for s in statements} - {"x", "y_inner2"}) == len(statements) > 5
     program = Program("f", (Argument("x", ("n",), "input"),), (), tuple(statements), ("y",), "", False)
-    printer = PRINTERS[backend](program)
+    printer = arrays(backend).printer(program)
     (given,) = normal((5,))
     given = given / 2
     scope = {"x": given if backend == "torch" else given.numpy(), "torch": torch, "np": np}
@@ -287,7 +286,7 @@ def test_what_labels_scatter_is_added_row_by_row_wherever_it_stands(name: str, b
     shape = (2, 5) if name == "transposed" else (5, 2)
     x, w, k = normal(shape, (7,), ())
     judge(text, backend, reference, [x, torch.tensor([0, 4, 4, 2, 0, 0, 1]), w, k])
-    source = render_file(lay_out(kernel(text), backend, "a test"), backend)
+    source = arrays(backend).text(kernel(text), "a test")
     kernels = source[: source.index("\ndef _")]
     assert ("_scatter_add(" if backend == "numpy" else "index_add(") in kernels and "arange" not in kernels
 

@@ -12,11 +12,11 @@ import torch
 
 import derive
 from codegen.backends.arrays.axes import Value
-from codegen.backends.arrays.layout import PRINTERS, lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.backends.arrays.spelling import Text
 from codegen.plan import plan
 from codegen.program import Argument, Program, Statement
-from codegen.render import environment, render_file
+from codegen.render import environment
 from codegen.verify.agreement import load_source
 from derive import syntax as st
 from tests import trees
@@ -142,7 +142,7 @@ def test_printed_expressions_read_back_as_their_trees(backend: str) -> None:
         tree = Elementwise(seed).tree(1 + seed % 4)
         if any(is_number(n) for n in st.walk(tree) if not isinstance(n, (st.Num, st.Read))):
             continue  # Python's own arithmetic of numbers may be written as its result
-        code = PRINTERS[backend](program).value(tree, ("i", "k")).code
+        code = arrays(backend).printer(program).value(tree, ("i", "k")).code
         matrices += "@" in code
         assert read_back(ast.parse(code, mode="eval").body) == structure(tree), code
     assert matrices > 300
@@ -158,7 +158,7 @@ def function_of(tree: st.Tree, index: tuple[str, ...], backend: str) -> tuple[An
     constants = tuple(st.Constant(n, None) for n in trees.CONSTANTS)
     statement = Statement("y", index, tree, "output")
     program = Program("test", tuple(arguments), constants, (statement,), ("y",), "", False)
-    printer = PRINTERS[backend](program, kernel=True)
+    printer = arrays(backend).printer(program, kernel=True)
     lines = printer.statement(statement)
     lines += [f"y = {printer.typed(Value(Text('y'), number=True)).code}"] if "y" in printer.numbers else []
     lengths = [f"{axis} = {length}" for axis, length in trees.LENGTH.items()]
@@ -203,7 +203,7 @@ def converted(value: Any, dtype: str, backend: str) -> Any:
 def modules(text: str) -> dict[str, Any]:
     op = derive.parse(text)
     kernel = plan(derive.derive(op))
-    return {b: load_source(op.name, render_file(lay_out(kernel, b, "a test"), b)) for b in BACKENDS}
+    return {b: load_source(op.name, arrays(b).text(kernel, "a test")) for b in BACKENDS}
 
 
 @pytest.mark.parametrize("also", ["", " + h[n, o]"])

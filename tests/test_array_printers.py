@@ -10,10 +10,9 @@ import pytest
 import torch
 
 import derive
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.render import render_file
 from codegen.verify.agreement import agreement, load_source
 from tests import kernels
 
@@ -21,7 +20,7 @@ from tests import kernels
 def numpy_kernel(text: str) -> tuple[Kernel, str, ModuleType]:
     """The kernel of an op's text, its source, and the source as a module. Its gradients agree with autograd's."""
     kernel = plan(derive.derive(derive.parse(text)))
-    source = render_file(lay_out(kernel, "numpy", "a test"), "numpy")
+    source = arrays("numpy").text(kernel, "a test")
     module = load_source(kernel.op.name, source)
     assert agreement(kernel, module, "numpy").largest < 1e-12
     return kernel, source, module

@@ -16,8 +16,7 @@ import torch
 import torch.nn.functional as F
 
 import codegen
-from codegen.backends.arrays.layout import lay_out
-from codegen.render import render_file
+from codegen.backends.arrays.discovery import arrays
 from codegen.testing import assert_backward
 from codegen.tools.auditor import Report, load_file
 from codegen.tools.auditor.report import BUT, CHOICE, CORRECT, WRONG
@@ -306,7 +305,7 @@ def test_float32_is_judged_by_its_own_precision(name: str) -> None:
 def running_mutants(name: str) -> list[tuple[Mutant, Callable[..., Any]]]:
     """The mutants of a kernel's backward that run and are not equal to it, as autograd judges."""
     kernel = kernels.kernel(name)
-    source = render_file(lay_out(kernel, "numpy", "a test"), "numpy")
+    source = arrays("numpy").text(kernel, "a test")
     out = []
     for mutant in mutants(source, kernel.backward.name):
         module = load_source(name, mutant.source)

@@ -13,9 +13,8 @@ import pytest
 import torch
 
 import derive
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.plan import plan
-from codegen.render import render_file
 from codegen.verify.agreement import load_source
 from derive.language.unicode import language
 from derive.ops import names
@@ -105,7 +104,7 @@ def parsed(text: str) -> derive.Op:
 def compiled(text: str, backend: str) -> ModuleType:
     op = parsed(text)
     kernel = plan(derive.derive(op))
-    return load_source(f"conditioning_{op.name}_{backend}", render_file(lay_out(kernel, backend, "tests"), backend))
+    return load_source(f"conditioning_{op.name}_{backend}", arrays(backend).text(kernel, "tests"))
 
 
 @pytest.mark.parametrize("name", [*(n for n in names() if n not in ("makemore", "mlp")), *SYSTEMS])

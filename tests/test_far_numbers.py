@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from codegen.backends.arrays.layout import lay_out
-from codegen.render import render_file
+from codegen.backends.arrays.discovery import arrays
 from codegen.verify.agreement import run_kernel
 from tests.judged import BACKENDS, gradients_of, kernel, module
 
@@ -91,5 +90,5 @@ def test_an_output_that_is_another_output_may_be_a_number() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_docstring_says_such_a_number_in_few_digits(backend: str) -> None:
-    source = render_file(lay_out(kernel("y[n] = maximum(x[n], -1e308)*x[n]"), backend, "a test"), backend)
+    source = arrays(backend).text(kernel("y[n] = maximum(x[n], -1e308)*x[n]"), "a test")
     assert max(map(len, source.splitlines())) < 140 and "0000000000" not in source

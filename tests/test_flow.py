@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codegen.backends.arrays.discovery import arrays
 from codegen.tools.flow import flow, runtime
 from codegen.tools.flow.bounds import greatest
 from codegen.tools.flow.source import flow_source, render_flow
@@ -319,7 +320,7 @@ def test_terms_are_the_line(name) -> None:
 
     op = replace(load(name), stars=frozenset())
     data = _sample(op)
-    chain = load_source("test_chain", render_chain(op, "numpy", ""))
+    chain = load_source("test_chain", render_chain(op, arrays("numpy"), ""))
     values = dict(data) | _called(getattr(chain, f"{op.name}_values"), data)
     values |= {f"d{t.name}": np.ones_like(values[t.name]) for t in op.outputs}
     for adjoint in chain.ADJOINTS:

@@ -20,14 +20,14 @@ from markupsafe import Markup
 
 from codegen import escape
 from codegen.__main__ import main
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.backends.native.differentiable import torch_files
 from codegen.backends.native.files import op_files
 from codegen.chain import render_chain
 from codegen.emit import formatted
 from codegen.places import LANGUAGES, filled, marked
 from codegen.plan import plan
-from codegen.render import render, render_file
+from codegen.render import render
 from codegen.source import Code
 from codegen.tools.atlas.book import pages
 from codegen.tools.atlas.files import _page as page_html
@@ -131,15 +131,15 @@ def files_of(op: Op) -> dict[str, str]:
     """The files of an op's kernels, not formatted."""
     own = replace(derivation(), op=op)
     kernel = plan(own)
-    arrays = {f"{b}/hostile.py": render_file(lay_out(kernel, b, op.source), b) for b in ("numpy", "torch")}
+    texts = {f"{b}/hostile.py": arrays(b).text(kernel, op.source) for b in ("numpy", "torch")}
     native = op_files(kernel, op.source) | torch_files(kernel, op.source)
-    return arrays | {path: source for path, source in native.items() if not path.endswith("_native.py")}
+    return texts | {path: source for path, source in native.items() if not path.endswith("_native.py")}
 
 
 def other_files(op: Op) -> dict[str, str]:
     """The other files that have words of an author in them, or the command that made them."""
-    chains = {f"{b}/hostile_chain.py": render_chain(op, b, op.source) for b in ("numpy", "torch")}
-    package = render("package.py.j2", backend="numpy", command=op.source, ops=[("hostile", ("hostile_forward",))])
+    chains = {f"{b}/hostile_chain.py": render_chain(op, arrays(b), op.source) for b in ("numpy", "torch")}
+    package = render("backends/package.py.j2", backend="numpy", command=op.source, ops=[("hostile", ("hostile_forward",))])
     return chains | render_runtime(op.source) | {"numpy/hostile_flow.py": render_flow(op, op.source), "__init__.py": package}
 
 

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 import derive
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.render import render_file
 from codegen.verify.judge import judge
 from derive.certify import certify, tied_point
 from derive.certify.swayed import Swayed
@@ -52,7 +51,7 @@ def module_of(source: str) -> ModuleType:
 def test_another_gradient_at_ties_is_refused(name: str) -> None:
     equation, right, wrong = SLIPS[name]
     kernel = kernel_of(equation)
-    source = render_file(lay_out(kernel, "numpy", "a test"), "numpy")
+    source = arrays("numpy").text(kernel, "a test")
     forward, between, backward = source.rpartition("def f_backward")
     assert right in backward
     assert not judge(kernel, module_of(source), "numpy").fault
@@ -63,7 +62,7 @@ def test_what_rounding_decides_is_not_told_from_right() -> None:
     """``x/3*3`` and ``x`` are equal or either is larger: each gradient between those of the two is right."""
     op = derive.parse("y[n] = f(x[n], z[n])\ny[n] = maximum(tanh(x[n]), tanh(x[n] + z[n] - z[n])*2/2)*3")
     kernel = plan(derive.derive(op))
-    source = render_file(lay_out(kernel, "numpy", "a test"), "numpy")
+    source = arrays("numpy").text(kernel, "a test")
     assert not judge(kernel, module_of(source), "numpy").fault
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from codegen.backends.arrays.layout import lay_out
-from codegen.render import render_file
+from codegen.backends.arrays.discovery import arrays
 from codegen.verify.agreement import agreement, load_source
 from tests import kernels
 from tests.kernels import OPS
@@ -56,7 +55,7 @@ def mutants(source: str, function: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("name", SMALL)
 def test_every_swapped_operator_is_noticed(name: str) -> None:
     kernel = kernels.kernel(name)
-    source = render_file(lay_out(kernel, "numpy", "a test"), "numpy")
+    source = arrays("numpy").text(kernel, "a test")
     assert agreement(kernel, load_source(name, source), "numpy").largest < 1e-12
     for mutant, line in mutants(source, kernel.backward.name):
         try:

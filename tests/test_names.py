@@ -16,20 +16,23 @@ import numpy as np
 import pytest
 import torch
 
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.backends.native.bindings import bindings
 from codegen.backends.native.differentiable import torch_files, torch_package
 from codegen.backends.native.files import runtime_files
+from codegen.backends.native.package import load_native
+from codegen.backends.torch.context import CONTEXT
 from codegen.chain import render_chain
 from codegen.emit import emit
-from codegen.names import CONTEXT, TAKEN, named_op
+from codegen.load import load_source
+from codegen.names import named_op, taken
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.render import render, render_file
+from codegen.render import render
 from codegen.tools.flow import flow
 from codegen.tools.notebook import build_op
 from codegen.tools.workbook import exercise, sheet
-from codegen.verify.agreement import load_native, load_source, run_kernel
+from codegen.verify.agreement import run_kernel
 from derive import Derivation, Op, OpError, derive, load, parse
 from derive.syntax import Tensor
 
@@ -113,7 +116,7 @@ class Kind:
 
 
 def array_file(kernel: Kernel, backend: str) -> str:
-    return render_file(lay_out(kernel, backend, "a test"), backend)
+    return arrays(backend).text(kernel, "a test")
 
 
 def ran(kernel: Kernel, module: Any, backend: str) -> list[np.ndarray]:
@@ -157,9 +160,9 @@ def native_python(kernel: Kernel) -> dict[str, str]:
 
 def native_results(op: Op) -> list[np.ndarray]:
     kernel, name = kernel_of(op), op.name
-    arrays = {f"{b}/{name}.py": array_file(kernel, b) for b in ("numpy", "torch")}
+    texts = {f"{b}/{name}.py": array_file(kernel, b) for b in ("numpy", "torch")}
     shared = runtime_files() | torch_files(kernel, "a test") | torch_package([name], "a test")
-    module = load_native(name, arrays | shared | native_python(kernel))
+    module = load_native(name, texts | shared | native_python(kernel))
     both = importlib.import_module(f"{module.__package__}.torch.{name}")
     inputs, upstream = values_of(kernel.op)
     given = {n: v.numpy() for n, v in inputs.items()} | {c.name: 0.25 for c in kernel.op.constants}
@@ -170,7 +173,7 @@ def native_results(op: Op) -> list[np.ndarray]:
 
 def chained(op: Op, backend: str) -> dict[str, Any]:
     """The values and adjoints of a chain file, and its arguments."""
-    module = load_source("chain", render_chain(op, backend, "a test"))
+    module = load_source("chain", render_chain(op, arrays(backend), "a test"))
     inputs, upstream = values_of(op)
     to = (lambda t: t) if backend == "torch" else (lambda t: t.numpy())
     known: dict[str, Any] = {n: to(v) for n, v in inputs.items()} | {c.name: 0.25 for c in op.constants}
@@ -324,8 +327,8 @@ def test_every_identifier_of_a_file_may_be_the_name_of_the_op() -> None:
 
 def test_a_constant_is_kept_where_the_context_of_torch_has_nothing() -> None:
     functions = torch.autograd.function
-    taken = {n for c in (functions.FunctionCtx, functions.BackwardCFunction, functions.Function) for n in dir(c)}
-    assert {n for n in taken if not n.startswith("_")} <= CONTEXT
+    there = {n for c in (functions.FunctionCtx, functions.BackwardCFunction, functions.Function) for n in dir(c)}
+    assert {n for n in there if not n.startswith("_")} <= CONTEXT
     words = sorted(n for n in CONTEXT if not refusal(n, "constant"))
     for names in packed(words, ("constant",)):
         assert_right("torch", op_of(names), names)
@@ -407,4 +410,4 @@ def test_what_functions_of_the_catalogue_refer_to_is_known_to_be_taken(folder: s
         # Helpers begin with an underscore, and so do the fallbacks of native kernels, which are called after their op.
         own = [f for f in functions if f.name != "vmap" and (not f.name.startswith("_") or f.name.startswith(f"_{op}_"))]
         seen |= {n for f in own for n in globals_of(f) if not n.startswith((f"{op}_", "_"))}
-    assert seen and seen <= TAKEN | {"zip"}  # zip is called by mlp_step, and only the catalogue has steps
+    assert seen and seen <= taken() | {"zip"}  # zip is called by mlp_step, and only the catalogue has steps

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.names import named
 from codegen.plan import planned
-from codegen.render import render_file
 from derive import derive, parse
 from derive.strain.verdict import Loss
 
@@ -17,7 +16,7 @@ def test_what_still_cancels_is_said_of_renamed_results() -> None:
     found = named(replace(kernel, losses=(Loss("el", ("tail above",)), Loss("dnp", ("tail below",)))))
     assert found.losses == (Loss("el_", ("tail above",)), Loss("dnp_", ("tail below",)))
     assert {loss.name for loss in found.losses} <= {*found.forward.results, *found.backward.results}
-    text = render_file(lay_out(found, "numpy", "a test"), "numpy")
+    text = arrays("numpy").text(found, "a test")
     assert "Terms still cancel in el_ (tail above)." in text and "Terms still cancel in dnp_ (tail below)." in text
 
 

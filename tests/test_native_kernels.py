@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from codegen.verify.agreement import load_native
+from codegen.backends.native.package import load_native
 from generated.native import _build
 from tests import kernels
 from tests.kernels import OPS

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from codegen.backends.arrays.layout import PRINTERS, lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.backends.arrays.numerals import number
 from codegen.program import Argument, Program
-from codegen.render import render_file
 from derive import syntax as st
 from tests.judged import BACKENDS, judge, kernel, module, normal
 
@@ -75,7 +74,7 @@ def test_literals_of_any_length(text: str, reference: Any, backend: str) -> None
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_literal_is_an_integer_that_int64_does_not_hold(backend: str) -> None:
     text = GELU.replace("0.044715", "0.333333333333**2")
-    source = render_file(lay_out(kernel(text), backend, "a test"), backend)
+    source = arrays(backend).text(kernel(text), "a test")
     for node in ast.walk(ast.parse(source)):
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, int) and abs(node.value) >= 2**63)
 
@@ -116,7 +115,7 @@ def test_functions_of_numbers(right: str, reference: Any, backend: str) -> None:
 )
 def test_numbers_that_python_refuses_are_written_as_floating_point_has_them(tree: st.Tree, code: str, backend: str) -> None:
     program = Program("f", (Argument("x", ("n",), "input"),), (), (), (), "", False)
-    assert PRINTERS[backend](program).value(tree, ()).code == code
+    assert arrays(backend).printer(program).value(tree, ()).code == code
 
 
 def tensor(x: torch.Tensor, value: float) -> torch.Tensor:

@@ -6,18 +6,18 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import derive
 from codegen.__main__ import main
 from codegen.backends.arrays import spelling
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.backend import ArrayBackend
+from codegen.backends.arrays.discovery import arrays
 from codegen.backends.native.printer import CExpressions
 from codegen.load import load_source
 from codegen.plan import plan
-from codegen.render import render_file
+from codegen.program import Kernel
 from codegen.verify.judge import judge
 from tests.mutants import mutants
 
@@ -79,11 +79,12 @@ def test_a_wrong_gradient_of_the_differentiable_op_is_not_written(
 ) -> None:
     """The kernels are right, and the op around them hands autograd another gradient."""
 
-    def rendered(source: Any, backend: str) -> str:
-        text = render_file(source, backend)
-        return text.replace("return dg, du, dW, dh, None", "return dg, du, 2 * dW, dh, None")
+    right = ArrayBackend.text
 
-    monkeypatch.setattr("codegen.build.render_file", rendered)
+    def wrong(backend: ArrayBackend, kernel: Kernel, command: str) -> str:
+        return right(backend, kernel, command).replace("return dg, du, dW, dh, None", "return dg, du, 2 * dW, dh, None")
+
+    monkeypatch.setattr(ArrayBackend, "text", wrong)
     assert_refused(file, "torch", "torch", capsys)
 
 
@@ -132,7 +133,7 @@ JUDGED = {
 def test_every_mutant_is_refused(name: str, backend: str) -> None:
     """What a slip would make of the emitted source, on every line of it."""
     kernel = plan(derive.derive(derive.parse(JUDGED[name])))
-    source = render_file(lay_out(kernel, backend, "a test"), backend)
+    source = arrays(backend).text(kernel, "a test")
     assert not judge(kernel, load_source(name, source), backend).fault
     tried = [m for program in (kernel.forward, kernel.backward) for m in mutants(source, program.name)]
     tried = [m for m in tried if m.source != ast.unparse(ast.parse(source))]

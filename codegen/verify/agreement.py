@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from codegen.load import load_kernel, load_native, load_source
+from codegen.backends.discovery import by_name, load_kernel
+from codegen.load import load_source
 from codegen.program import Kernel
 from codegen.verify.reference import evaluate
 from derive import syntax as st
@@ -22,7 +23,6 @@ __all__ = [
     "autograd",
     "constants_of",
     "load_kernel",
-    "load_native",
     "load_source",
     "relative_difference",
     "run_kernel",
@@ -95,7 +95,7 @@ def run_kernel(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Outputs and gradients of the emitted forward and backward on one input."""
     op = kernel.op
-    to: Any = (lambda t: t) if backend == "torch" else (lambda t: t.numpy())
+    to, back = by_name(backend).to, by_name(backend).back
     values = {n: to(v) for n, v in inputs.items()}
     forward = getattr(module, kernel.forward.name)
     outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))
@@ -105,7 +105,8 @@ def run_kernel(
     backward = getattr(module, kernel.backward.name)
     grads = backward(*(values[a.name] for a in kernel.backward.arguments), **_given(kernel.backward, constants))
     grads = [grads] if len(kernel.backward.results) == 1 else list(grads)
-    return [torch.as_tensor(o) for o in outputs], [torch.as_tensor(g) for g in grads]
+    tensors = [[v if isinstance(v, torch.Tensor) else torch.as_tensor(back(v)) for v in found] for found in (outputs, grads)]
+    return tensors[0], tensors[1]
 
 
 def _given(program: Any, constants: dict[str, float]) -> dict[str, float]:

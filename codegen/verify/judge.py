@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from codegen.backends.backend import Backend
+from codegen.backends.discovery import by_name
 from codegen.evaluate.arithmetic import Numpy
 from codegen.evaluate.trees import Magnitudes
 from codegen.program import Kernel, Program
@@ -65,12 +67,13 @@ class Trial:
         return [f"d{t.name}" for t in self.op.differentiable]
 
 
-def judge(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
+def judge(kernel: Kernel, module: ModuleType, backend: Backend | str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
     """How the kernels of a module differ from the equations, in float64, at one random point for every seed, and at ties.
 
-    Each ``*s`` stands for one axis and then for two, what is float32 must stay so, and torch's differentiable op is judged with
-    its kernels.
+    Each ``*s`` stands for one axis and then for two, what is float32 must stay so, and a differentiable op is judged with its
+    kernels. A backend may be given by its name.
     """
+    backend = by_name(backend) if isinstance(backend, str) else backend
     largest = 0.0
     for trial in _trials(kernel.op, seeds):
         allowed = _allowed(kernel, trial)
@@ -81,8 +84,8 @@ def judge(kernel: Kernel, module: ModuleType, backend: str, seeds: tuple[int, ..
             except Exception as error:  # whatever an emitted kernel may raise
                 return Verdict(math.inf, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{_at(trial)}")
             for (name, value), (_, other) in zip(found, narrow, strict=True):
-                off, reason = _difference(kernel, trial, split, name, np.asarray(value), allowed[name])
-                reason = reason or _promoted(name, np.asarray(other), np.float32)
+                off, reason = _difference(kernel, trial, split, name, value, allowed[name])
+                reason = reason or _promoted(name, other, np.float32)
                 if reason:
                     return Verdict(math.inf, reason + _at(trial))
                 largest = max(largest, off)
@@ -152,21 +155,24 @@ def _shape(trial: Trial, axes: Sequence[str], split: bool) -> tuple[int, ...]:
 # ---- runs -------------------------------------------------------------------------------------------------------------------
 
 
-def _results(kernel: Kernel, module: ModuleType, backend: str, trial: Trial, split: bool, dtype: type) -> list[tuple[str, Any]]:
-    """Every output and gradient with its name; in torch also the gradients through the differentiable op."""
-    op, torch = kernel.op, backend == "torch"
+def _results(
+    kernel: Kernel, module: ModuleType, backend: Backend, trial: Trial, split: bool, dtype: type
+) -> list[tuple[str, Any]]:
+    """Every output and gradient with its name, and the gradients through the differentiable op where there is one."""
+    op = kernel.op
     axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in op.outputs}
     values: dict[str, Any] = {}
     for name, v in trial.given.items():
         array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, axes.get(name, ()), split))
-        values[name] = float(v) if name not in axes else _tensor(array) if torch else array
+        values[name] = float(v) if name not in axes else backend.to(array)
     with np.errstate(all="ignore"):
         outputs, saved = getattr(module, kernel.forward.name)(*_arguments(kernel.forward, values))
         known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
         gradients = getattr(module, kernel.backward.name)(*_arguments(kernel.backward, known))
     found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
     found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
-    return found + (list(_through_autograd(kernel, module, values)) if torch else [])
+    found += backend.gradients(kernel, module, values)
+    return [(name, backend.back(value)) for name, value in found]
 
 
 def _arguments(program: Program, values: Mapping[str, Any]) -> list[Any]:
@@ -175,29 +181,6 @@ def _arguments(program: Program, values: Mapping[str, Any]) -> list[Any]:
 
 def _several(found: Any, count: int) -> Sequence[Any]:
     return [found] if count == 1 else found
-
-
-def _tensor(array: Any) -> Any:
-    import torch
-
-    return torch.from_numpy(np.array(array))
-
-
-def _through_autograd(kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The gradients that autograd gets from the differentiable op; those of an output without one are 0."""
-    import torch
-
-    op = kernel.op
-    leaves = {t.name: values[t.name].clone().requires_grad_(not t.integer) for t in op.inputs}
-    outputs = getattr(module, op.name)(*leaves.values(), *(values[c.name] for c in op.constants))
-    pairs = zip(_several(outputs, len(op.outputs)), [values[f"d{t.name}"] for t in op.outputs], strict=True)
-    moving = [(y, dy) for y, dy in pairs if y.requires_grad]
-    wanted = [leaves[t.name] for t in op.differentiable]
-    found: Sequence[Any] = [None] * len(wanted)
-    if moving and wanted:
-        found = torch.autograd.grad([y for y, _ in moving], wanted, [dy for _, dy in moving], allow_unused=True)
-    for t, leaf, gradient in zip(op.differentiable, wanted, found, strict=True):
-        yield f"d{t.name}", torch.zeros_like(leaf) if gradient is None else gradient
 
 
 # ---- differences ------------------------------------------------------------------------------------------------------------

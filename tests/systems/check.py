@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 import derive
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.backends.native.differentiable import torch_files, torch_package
 from codegen.backends.native.files import op_files, runtime_files
+from codegen.backends.native.package import load_native
+from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel, Program
-from codegen.render import render_file
-from codegen.verify.agreement import load_native, load_source
 from derive.certify import certify
 from derive.errors import OpError
 from tests.systems import language
@@ -170,9 +170,9 @@ def _backend(kernel: Kernel, backend: str, found: list[Point], limit: float, dty
 def load(kernel: Kernel, backend: str) -> Any:
     """The module of a backend; for ``native`` compiled, with its differentiable op as ``differentiable``."""
     if backend != "native":
-        return load_source(f"{kernel.op.name}_{backend}", render_file(lay_out(kernel, backend, "a check"), backend))
+        return load_source(f"{kernel.op.name}_{backend}", arrays(backend).text(kernel, "a check"))
     name = kernel.op.name
-    files = {f"{b}/{name}.py": render_file(lay_out(kernel, b, "a check"), b) for b in ("numpy", "torch")}
+    files = {f"{b}/{name}.py": arrays(b).text(kernel, "a check") for b in ("numpy", "torch")}
     files |= {
         **op_files(kernel, "a check"),
         **runtime_files(),

@@ -1,4 +1,4 @@
-"""A kernel's programs as the text of one file, for the array backends."""
+"""A kernel's programs as the text of one file, for the backends of whole-array expressions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM
-from codegen.backends.numpy.printer import NumpyPrinter
-from codegen.backends.torch.printer import TorchPrinter
-from codegen.differentiable import differentiable
 from codegen.names import local
 from codegen.program import Argument, Kernel, Program
 from codegen.source import Code, FileSource, FunctionSource, code, equations
@@ -18,8 +15,8 @@ from derive import syntax as st
 from derive.language.axes import equal_axes
 from derive.language.unicode import language
 
-PRINTERS: dict[str, type[ArrayPrinter]] = {"numpy": NumpyPrinter, "torch": TorchPrinter}
-ARRAY = {"numpy": "np.ndarray", "torch": "Tensor"}
+__all__ = ["WIDTH", "Layout", "lay_out"]
+
 WIDTH = 118
 
 
@@ -31,34 +28,38 @@ class _Printed:
     helpers: frozenset[str]
 
 
-def lay_out(kernel: Kernel, backend: str, command: str) -> FileSource:
+def lay_out(kernel: Kernel, layout: type[Layout], command: str) -> FileSource:
     """The parts of ``generated/BACKEND/OP.py``; ``command`` is what regenerates it."""
     op = kernel.op
-    forward = _Function(kernel, kernel.forward, backend).printed()
-    backward = _Function(kernel, kernel.backward, backend).printed()
-    helpers = forward.helpers | backward.helpers
-    names = (f"{op.name}_forward", f"{op.name}_backward")
-    torch = backend == "torch"
+    forward = layout(kernel, kernel.forward).printed()
+    backward = layout(kernel, kernel.backward).printed()
     return FileSource(
         title=op.title or f"The op {op.name}.",
         command=command,
         equations=equations(op),
         source=op.source,
-        imports=("math",) if torch else ("functools", "math"),  # the formatter drops those that a file does not need
-        exports=(op.name, *names) if torch else names,
-        helpers=tuple(sorted(helpers)),
+        imports=layout.imports,
+        exports=(f"{op.name}_forward", f"{op.name}_backward"),
+        helpers=tuple(sorted(forward.helpers | backward.helpers)),
         forward=forward.function,
         backward=backward.function,
-        differentiable=differentiable(kernel) if torch else None,
     )
 
 
-class _Function:
-    def __init__(self, kernel: Kernel, program: Program, backend: str):
-        self.kernel, self.program, self.backend = kernel, program, backend
+class Layout:
+    """One function of a file. A backend says in a class of its own how it checks, widens and casts arrays."""
+
+    printer_class: type[ArrayPrinter]
+    #: What an array is called in messages.
+    array = "array"
+    #: Modules of Python's own; the formatter drops those that a file does not need.
+    imports: tuple[str, ...] = ("functools", "math")
+
+    def __init__(self, kernel: Kernel, program: Program):
+        self.kernel, self.program = kernel, program
         self.op = kernel.op
         self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
-        self.printer = PRINTERS[backend](program, borrowed(program), kernel=True)
+        self.printer = self.printer_class(program, borrowed(program), kernel=True)
         self.helpers: set[str] = set()
 
     def printed(self) -> _Printed:
@@ -88,33 +89,30 @@ class _Function:
         """Check the arguments, read axis lengths, widen what is narrow, and bring ``*s`` to one axis."""
         lines = []
         needs = self.lengths_needed()
-        call = self.check_by_text() if self.backend == "numpy" else self.check()
-        if call:
+        if call := self.check():
             self.helpers.add("_lengths")
             lines.append(f"{self.size_name} = {call}" if needs or self.sizes_named else call)
         for a in self.program.arguments:
             if a.labels is not None and self.checks_labels(a):
                 self.helpers.add("_labels")
                 check = f'_labels("{a.name}", {a.name}, {self.label_length(a)})'
-                lines.append(f"{a.name} = {check}" if self.backend == "numpy" else check)
+                lines.append(self.labels(a.name, check))
         lines += self.unpacked(needs)
         lines += self.scalars() + self.widened() + self.reshaped()
         return lines
 
+    def labels(self, name: str, check: str) -> str:
+        """The line that checks labels and makes them what the body indexes with."""
+        return f"{name} = {check}"
+
+    def scalars(self) -> list[str]:
+        """What keeps a scalar argument from deciding the dtype of the arrays that it meets."""
+        return []
+
     def check(self) -> str:
-        """The call that checks dtypes and shapes and returns the lengths of the axes."""
-        spec = f"dict({self.specs(labels=False)})"
-        if any(a.labels is not None for a in self.program.arguments):
-            spec += f", dict({self.specs(labels=True)})"
-        same = {a: first for a, first in sorted(equal_axes(self.op).items()) if a != first}
-        extra = f", same={{{', '.join(f'{k!r}: {v!r}' for k, v in same.items())}}}" if same else ""
-        extra = extra.replace("'", '"')
-        return f"_lengths({spec}{extra})"
+        """The call that checks dtypes and shapes and returns the lengths of the axes.
 
-    def check_by_text(self) -> str:
-        """The same from one text that names the arguments as the op's signature does, and the axes that must be equal.
-
-        "" where there are only scalars.
+        One text names the arguments as the signature of the op does, and the axes that must be equal; "" for scalars alone.
         """
         tensors = [a for a in self.program.arguments if a.axes or a.labels is not None]
         if not tensors:
@@ -133,13 +131,6 @@ class _Function:
     def sizes_named(self) -> bool:
         """Whether a result takes the lengths of its ``*s`` from those of the arguments."""
         return self.collapsed and any(self.op.stars & set(s.index) for s in self.program.statements if s.fate != "temporary")
-
-    def specs(self, *, labels: bool) -> str:
-        chosen = [a for a in self.program.arguments if (a.labels is not None) == labels]
-        return ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in chosen)
-
-    def spec(self, axes: tuple[str, ...]) -> str:
-        return " ".join(f"*{a}" if a in self.op.stars else a for a in axes)
 
     def checks_labels(self, a: Argument) -> bool:
         return self.label_length(a) != ""
@@ -175,34 +166,25 @@ class _Function:
         """The length of an axis, where the check of the arguments has found it."""
         return f'{self.size_name}["{axis}"]'
 
-    def scalars(self) -> list[str]:
-        """In NumPy a scalar argument must not decide the dtype of the arrays that it meets."""
-        if self.backend != "numpy":
-            return []
-        like = next((a.name for a in self.floating() if a.axes), None)
-        scalars = [a.name for a in self.floating() if not a.axes]
-        if like is None:
-            self.helpers |= {"_scalar", "_scalars"}
-            given = ", ".join(f"{s}={s}" for s in scalars)
-            return [f"{', '.join(scalars)}{',' * (len(scalars) == 1)} = _scalars({given})"]
-        self.helpers |= {"_scalar"} if scalars else set()
-        return [f'{s} = _scalar("{s}", {s}, {like}.dtype)' for s in scalars]
-
     def widened(self) -> list[str]:
         """Half precision is computed in float32, and an accurate variant in float64."""
-        if self.backend != "torch" and not self.program.accurate:
+        if not self.widens():
             return []
-        floating = sorted(self.floating(), key=lambda a: not a.axes) if self.backend == "numpy" else self.floating()
+        floating = self.floating()
         values = ", ".join(self.wide(a.name) for a in floating)
         return [f"{self.dtype_name} = {floating[0].name}.dtype", f"{', '.join(a.name for a in floating)} = {values}"]
 
+    def widens(self) -> bool:
+        """Whether arguments are brought to a wider dtype first."""
+        return self.program.accurate
+
     def wide(self, name: str) -> str:
-        if self.backend == "numpy":
-            return f"{name}.astype(np.float64, copy=False)"
-        if self.program.accurate:
-            return f"{name}.double()"
-        self.helpers.add("_wide")
-        return f"_wide({name})"
+        """An argument in the dtype of the computation."""
+        raise NotImplementedError
+
+    def cast(self, code: str) -> str:
+        """A result in the dtype of the arguments."""
+        raise NotImplementedError
 
     def collapsing(self) -> list[Argument]:
         return [a for a in self.program.arguments if self.op.stars & set(a.axes)] if self.collapsed else []
@@ -218,8 +200,7 @@ class _Function:
         outputs = {t.name for t in self.op.outputs}
         parts = []
         for name in self.program.results:
-            cast = self.program.accurate or (self.backend == "torch" and (not self.is_forward or name in outputs))
-            parts.append(self.result(name, statements[name].index, cast))
+            parts.append(self.result(name, statements[name].index, self.casts(name in outputs)))
         if self.is_forward:
             n = len(self.op.outputs)
             head = parts[0] if n == 1 else f"({', '.join(parts[:n])})"
@@ -228,10 +209,12 @@ class _Function:
             return f"{head}, {tail}"
         return ", ".join(parts)
 
+    def casts(self, output: bool) -> bool:
+        """Whether a result is brought back to the dtype of the arguments; in a forward, one that is no ``output`` is saved."""
+        return self.program.accurate
+
     def stored(self, name: str, index: tuple[str, ...]) -> str:
-        """A saved tensor: in the precision of the computation, but for float64 that only accuracy asked for."""
-        if self.program.accurate and self.backend == "torch":
-            return f"{self.result(name, index, False)}.to(torch.promote_types({self.dtype_name}, torch.float32))"
+        """A saved tensor."""
         return self.result(name, index, self.program.accurate)
 
     def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
@@ -239,9 +222,7 @@ class _Function:
         code = self.printer.typed(self.printer.number(name)).within(ATOM) if name in self.printer.numbers else name
         if self.collapsed and self.op.stars & set(index):
             code += f".reshape({self.shape(index)})"
-        if not cast:
-            return code
-        return f"{code}.astype({self.dtype_name}, copy=False)" if self.backend == "numpy" else f"{code}.to({self.dtype_name})"
+        return self.cast(code) if cast else code
 
     def shape(self, index: tuple[str, ...]) -> str:
         if len(index) == 1:
@@ -261,9 +242,8 @@ class _Function:
             lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}).")
         else:
             lines.append(f"Returns {', '.join(self.program.results)}.")
-        array = "array" if self.backend == "numpy" else "tensor"
         lines.append(
-            f"Raises TypeError for what is no {array} of the right kind, ValueError for shapes that disagree"
+            f"Raises TypeError for what is no {self.array} of the right kind, ValueError for shapes that disagree"
             + (
                 ", IndexError for a label out of range."
                 if any(self.checks_labels(a) for a in self.program.arguments if a.labels)

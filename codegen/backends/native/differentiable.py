@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from codegen.differentiable import differentiable
+from codegen.backends.torch.differentiable import differentiable
 from codegen.program import Argument, Kernel, Program
 from codegen.render import render
 from codegen.source import Code, DifferentiableSource, equations

@@ -5,6 +5,6 @@ implementations run on the inputs; what they miss by is Errors, and everything e
 """
 
 from codegen.tools.accuracy.implementations import Implementation, emitted, implementations, torch_itself
-from codegen.tools.accuracy.report import BACKENDS, Report, accuracy, measured
+from codegen.tools.accuracy.report import Report, accuracy, measured
 
-__all__ = ["BACKENDS", "Implementation", "Report", "accuracy", "emitted", "implementations", "measured", "torch_itself"]
+__all__ = ["Implementation", "Report", "accuracy", "emitted", "implementations", "measured", "torch_itself"]

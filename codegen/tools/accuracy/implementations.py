@@ -6,7 +6,6 @@ Anything that gives outputs and gradients is one: to measure a variant of the em
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from codegen.backends.discovery import by_name
 from codegen.program import Kernel
 from codegen.verify.agreement import load_kernel, run_kernel
 from codegen.verify.reference import evaluate
@@ -37,17 +37,17 @@ class Implementation:
 def implementations(kernels: Mapping[str, Kernel], backends: Sequence[str]) -> list[Implementation]:
     """Each kernel in each backend, with torch's own op last. ``kernels`` are by the name of their variant, "" for the plain.
 
-    The native backend is left out where there is no C compiler.
+    A backend is left out where something is missing to run it.
     """
     found = [emitted(k, b, variant) for b in backends for variant, k in kernels.items()]
     return [*(f for f in found if f is not None), torch_itself(next(iter(kernels.values())).op)]
 
 
 def emitted(kernel: Kernel, backend: str, variant: str = "") -> Implementation | None:
-    """The kernels as emitted for a backend; None if it needs a C compiler and there is none."""
-    module = load_kernel(kernel, backend)
-    if backend == "native" and importlib.import_module(f"{module.__package__}._build").compiler() is None:
+    """The kernels as emitted for a backend; None if something is missing to run them."""
+    if by_name(backend).missing():
         return None
+    module = load_kernel(kernel, backend)
     return Implementation(f"{backend} {variant}".rstrip(), lambda *given: run_kernel(kernel, module, backend, *given))
 
 

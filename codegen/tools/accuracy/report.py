@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codegen.backends.discovery import discovered
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.tools.accuracy.figures import Figures, range_figures, sampled_figures
@@ -19,9 +20,8 @@ from derive import Op, derive
 from derive import syntax as st
 from derive.ops import find, load, variants
 
-__all__ = ["BACKENDS", "Report", "accuracy"]
+__all__ = ["Report", "accuracy"]
 
-BACKENDS = ("numpy", "torch", "native")
 #: The length of long axes.
 LONG, QUICK_LONG = 8192, 1024
 
@@ -43,12 +43,15 @@ class Report:
         return "\n\n".join([f"{self.op}: errors in ULP against mpmath", *map(table_text, self.figures)])
 
 
-def accuracy(op: Op, dtypes: Sequence[str] = tuple(FORMATS), backends: Sequence[str] = BACKENDS, quick: bool = False) -> Report:
-    """The errors of an op's emitted kernels, and of its variants, in each backend, beside torch's own.
+def accuracy(
+    op: Op, dtypes: Sequence[str] = tuple(FORMATS), backends: Sequence[str] | None = None, quick: bool = False
+) -> Report:
+    """The errors of an op's emitted kernels, and of its variants, in these backends or in all, beside torch's own.
 
     ValueError for an unknown dtype or backend.
     """
-    for given, known in ((dtypes, tuple(FORMATS)), (backends, BACKENDS)):
+    backends = tuple(discovered()) if backends is None else backends
+    for given, known in ((dtypes, tuple(FORMATS)), (backends, tuple(discovered()))):
         if unknown := [g for g in given if g not in known]:
             raise ValueError(f"'{unknown[0]}' is not measured; known: {', '.join(known)}")
     kernels = {o.variant: plan(derive(o)) for o in (op, *_variants(op))}

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from codegen.backends.backend import Shown
+from codegen.backends.discovery import discovered
 from codegen.tools.atlas.highlight import Piece, highlight
 from codegen.tools.atlas.page import Section, prose
 
 __all__ = ["Source", "Sources", "sources_section"]
-
-#: What a tab is called, the file it shows, the language that it is in, and what is in the first line that matters most.
-TABS = (
-    ("NumPy", "numpy/{op}.py", "python", "def {op}_forward("),
-    ("torch", "torch/{op}.py", "python", "def {op}_forward("),
-    ("native C", "native/{op}.c", "c", "NAME({op}_forward)("),
-)
 
 
 @dataclass(frozen=True)
@@ -40,16 +35,14 @@ class Sources:
 
 def sources_section(op: str, files: Mapping[str, str]) -> Section:
     """The section from an op's formatted files (KeyError where one is missing)."""
-    tabs = tuple(
-        _source(title, path.format(op=op), files, language, first.format(op=op)) for title, path, language, first in TABS
-    )
+    tabs = tuple(_source(b.title, b.shown(op), files) for b in discovered().values())
     return Section(
         "source", "Source", "sources.html.j2", Sources(tabs), prose("Each file needs its own backend and nothing else.")
     )
 
 
-def _source(title: str, path: str, files: Mapping[str, str], language: str, first: str) -> Source:
-    text = files[path]
-    at = text.rfind("\n", 0, text.index(first)) + 1
-    head, body = highlight(text[:at], language), highlight(text[at:], language)
-    return Source(path.partition("/")[0], title, f"generated/{path}", text.count("\n"), head, body)
+def _source(title: str, shown: Shown, files: Mapping[str, str]) -> Source:
+    text = files[shown.path]
+    at = text.rfind("\n", 0, text.index(shown.first)) + 1
+    head, body = highlight(text[:at], shown.language), highlight(text[at:], shown.language)
+    return Source(shown.path.partition("/")[0], title, f"generated/{shown.path}", text.count("\n"), head, body)

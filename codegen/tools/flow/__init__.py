@@ -11,6 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from codegen.backends.arrays.discovery import array_backends
 from codegen.chain import render_chain
 from codegen.names import spelling
 from codegen.tools.flow.load import load_package, load_source
@@ -41,7 +42,7 @@ def flow(
 
 @cache
 def _modules(op: Op) -> tuple[ModuleType, ModuleType]:
-    chain, table = render_chain(op, "numpy", "in memory"), render_flow(op, "in memory")
+    chain, table = render_chain(op, next(iter(array_backends().values())), "in memory"), render_flow(op, "in memory")
     return load_source(f"{op.name}_chain", chain), load_source(f"{op.name}_flow", table)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen.backends.arrays.layout import PRINTERS
+from codegen.backends.arrays.discovery import array_backends
 from codegen.chain import chain_ops, render_chain
 from codegen.render import render
 from codegen.tools.flow.source import render_flow, render_runtime
@@ -17,8 +17,8 @@ def exercise_files(command: str) -> dict[str, str]:
     files |= {"makemore_flow.py": render("makemore/flow.py.j2", command=command)} | render_runtime(command)
     for name in chain_ops():
         files[f"numpy/{name}_flow.py"] = render_flow(load(name), command)
-        for backend in PRINTERS:
-            files[f"{backend}/{name}_chain.py"] = render_chain(load(name), backend, command)
+        for backend in array_backends().values():
+            files[f"{backend.name}/{name}_chain.py"] = render_chain(load(name), backend, command)
     return files
 
 

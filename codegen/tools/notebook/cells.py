@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from codegen.backends.arrays.discovery import arrays
 from codegen.chain import chain_source, chain_statements
 from codegen.program import Statement
 from codegen.source import FunctionSource
@@ -37,7 +38,7 @@ def chain(full: Derivation, atol: float) -> Cells:
     adjoints = adjoint_names(full) | {d.name for d in full.chain}
     statements = chain_statements(full)
     cells: Cells = [("markdown", "## The chain rule\n\nOne gradient for every name, from the loss back.")]
-    for function in chain_source(full.op, "torch", "").adjoints:
+    for function in chain_source(full.op, arrays("torch"), "").adjoints:
         cells.append(("markdown", _adjoint(full, function.name, statements[function.name], adjoints)))
         cells.append(("code", _definition(function, adjoints, atol)))
     return cells

@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-from codegen.backends.arrays.layout import lay_out
+from codegen.backends.arrays.discovery import arrays
 from codegen.chain import ChainSource, chain_source
 from codegen.escape import docstring, markdown
 from codegen.names import NOTEBOOK, named_op
@@ -33,7 +33,7 @@ def build_op(op: st.Op) -> Any:
     """The notebook of an op, not yet executed; each of its ``*s`` is one plain axis. OpError if it cannot be derived."""
     plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
     full = derive_full(plain)
-    source = chain_source(plain, "torch", "")
+    source = chain_source(plain, arrays("torch"), "")
     return notebook_of([*_opening(full), *_data(plain), *_forward(full, source), *chain(full, ATOL), *_closed(plain)])
 
 
@@ -128,7 +128,7 @@ def _closed(op: st.Op) -> Cells:
     """The derivation of the closed forms, the kernels that it ends in, and their results."""
     derivation = derive(op)
     kernel = plan(derivation)
-    file = lay_out(kernel, "torch", "")
+    file = arrays("torch").source(kernel, "")
     fragment = show_latex(derivation, tree_of=of_derivation(derivation))
     helpers = [render(f"torch/helpers/{name}.py.j2").strip() for name in file.helpers]
     text = "The same gradients simplified; the kernels below are printed from where the derivation ends."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codegen.backends.arrays.discovery import arrays
 from codegen.chain import chain_source, chain_statements
 from codegen.names import named_op
 from codegen.source import FunctionSource
-from codegen.tools.workbook.plain import PlainNumpy
 from derive import derive_full
 from derive import syntax as st
 from derive.language.unicode import text
@@ -52,7 +52,7 @@ def exercise(op: st.Op, backend: str = "numpy") -> Exercise:
     """The exercise of an op in one array backend."""
     op = named_op(replace(op, stars=frozenset()))
     statements = chain_statements(derive_full(op))
-    source = chain_source(op, backend, "", PlainNumpy if backend == "numpy" else None)
+    source = chain_source(op, arrays(backend), "", plain=True)
     blanks = []
     for function in source.adjoints:
         lines = tuple(st.Equation(s.name, s.index, s.tree) for s in statements[function.name])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from codegen.backends.arrays.memory import alias_of, borrowed
+from codegen.backends.torch.context import on_context
 from codegen.backends.torch.printer import TorchPrinter
-from codegen.names import local, on_context
+from codegen.names import local
 from codegen.program import Kernel
 from codegen.source import Code, DifferentiableSource, code
 from derive import syntax as st

@@ -1,0 +1,58 @@
+"""What the backends of whole-array expressions have in common: one Python file an op, and a package around them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from types import ModuleType
+
+from codegen.backends.arrays.layout import Layout, lay_out
+from codegen.backends.arrays.printer import ArrayPrinter
+from codegen.backends.backend import Backend, Files, Shown
+from codegen.load import load_source
+from codegen.program import Kernel
+from codegen.render import render
+from codegen.source import FileSource
+
+__all__ = ["ArrayBackend"]
+
+
+class ArrayBackend(Backend):
+    """A backend whose kernels are Python functions of arrays, each statement an expression or a few."""
+
+    #: Spells the statements of a kernel.
+    printer: type[ArrayPrinter]
+    #: Spells those of an exercise, as one writes them by hand.
+    plain: type[ArrayPrinter]
+    #: Lays out the functions of a kernel file.
+    layout: type[Layout]
+
+    def scalar(self, name: str, like: str) -> str:
+        """The line that gives a scalar the dtype of the array ``like``; "" where it needs none."""
+        return ""
+
+    def source(self, kernel: Kernel, command: str) -> FileSource:
+        """The parts of the file of one op."""
+        return lay_out(kernel, self.layout, command)
+
+    def text(self, kernel: Kernel, command: str) -> str:
+        """The unformatted text of the file of one op."""
+        source = self.source(kernel, command)
+        return render(f"{self.name}/op.py.j2", backend=self.name, **{f.name: getattr(source, f.name) for f in fields(source)})
+
+    def files(self, kernel: Kernel, command: str, beside: Collection[str] = ()) -> Files:
+        return {f"{self.name}/{kernel.op.name}.py": self.text(kernel, command)}
+
+    def exports(self, op: str) -> tuple[str, ...]:
+        return (f"{op}_forward", f"{op}_backward")
+
+    def package(self, ops: Iterable[str], command: str, beside: Collection[str] = ()) -> Files:
+        listed = [(op, self.exports(op)) for op in ops]
+        text = render("backends/package.py.j2", backend=self.name, command=command, ops=listed)
+        return {f"{self.name}/__init__.py": text}
+
+    def shown(self, op: str) -> Shown:
+        return Shown(f"{self.name}/{op}.py", "python", f"def {op}_forward(")
+
+    def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
+        return load_source(f"{name}_{self.name}", files[f"{self.name}/{name}.py"])

@@ -1,0 +1,64 @@
+"""The C backend: kernels that are compiled when they are first called, with NumPy's where there is no compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from codegen.backends.backend import Backend, Files, Shown
+from codegen.backends.native.differentiable import torch_files, torch_package
+from codegen.backends.native.files import exports, op_files, runtime_files
+from codegen.backends.native.package import load_native, load_natives
+from codegen.program import Kernel
+from codegen.render import render
+
+__all__ = ["BACKEND"]
+
+
+class NativeBackend(Backend):
+    name, title, position = "native", "native C", 50
+    compiled = True
+    reserved = frozenset({"np", "numpy", "out", "self"})
+    modules = frozenset("immintrin in_torch omp stdatomic stdint stdlib string tgmath".split())
+    needs = ("numpy",)
+
+    def files(self, kernel: Kernel, command: str, beside: Collection[str] = ()) -> Files:
+        own = op_files(kernel, command)
+        return own | torch_files(kernel, command) if "torch" in beside else own
+
+    def exports(self, op: str) -> tuple[str, ...]:
+        return exports(op)
+
+    def runtime(self) -> Files:
+        return runtime_files()
+
+    def package(self, ops: Iterable[str], command: str, beside: Collection[str] = ()) -> Files:
+        ops = list(ops)
+        listed = [(op, self.exports(op)) for op in ops]
+        own = {"native/__init__.py": render("backends/package.py.j2", backend=self.name, command=command, ops=listed)}
+        return own | torch_package(ops, command) if "torch" in beside else own
+
+    def shown(self, op: str) -> Shown:
+        return Shown(f"native/{op}.c", "c", f"NAME({op}_forward)(")
+
+    def missing(self) -> str:
+        """Asked each time, for the compiler is what ``CC`` names."""
+        return "no C compiler" if load_native("_build", runtime_files()).compiler() is None else ""
+
+    def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
+        return load_native(name, files)
+
+    def load_all(self, names: Iterable[str], files: Mapping[str, str]) -> dict[str, ModuleType]:
+        return load_natives(names, files)
+
+    def to(self, array: Any) -> Any:
+        return np.asarray(array)
+
+    def back(self, result: Any) -> Any:
+        return np.asarray(result)
+
+
+BACKEND = NativeBackend()

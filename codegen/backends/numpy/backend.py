@@ -1,0 +1,33 @@
+"""The NumPy backend: kernels for whoever has nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from codegen.backends.arrays.backend import ArrayBackend
+from codegen.backends.numpy.layout import NumpyLayout
+from codegen.backends.numpy.plain import PlainNumpy
+from codegen.backends.numpy.printer import NumpyPrinter
+
+__all__ = ["BACKEND"]
+
+
+class NumpyBackend(ArrayBackend):
+    name, title, position = "numpy", "NumPy", 0
+    reserved = frozenset({"np", "numpy", "math"})
+    modules = frozenset({"functools", "math", "numpy"})
+    printer, plain, layout = NumpyPrinter, PlainNumpy, NumpyLayout
+
+    def scalar(self, name: str, like: str) -> str:
+        return f"{name} = np.asarray({name}, dtype={like}.dtype)"
+
+    def to(self, array: Any) -> Any:
+        return np.asarray(array)
+
+    def back(self, result: Any) -> Any:
+        return np.asarray(result)
+
+
+BACKEND = NumpyBackend()
