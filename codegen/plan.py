@@ -71,6 +71,8 @@ class _Planner:
         return saved, recomputed
 
     def recomputable(self, d: Definition, in_forward: set[str]) -> bool:
+        if len(self.op.stars.intersection(d.index)) > 1:  # in the shape of an argument two stars cannot be told apart
+            return True
         reads = {n for n in self.closure([d.name]) if n not in self.definitions}
         if reads <= self.constants.keys():
             return True

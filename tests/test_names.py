@@ -228,7 +228,7 @@ KINDS = {
     "numpy": Kind(lambda op: [array_file(kernel_of(op), "numpy")], numpy_results),
     "torch": Kind(lambda op: [array_file(kernel_of(op), "torch")], torch_results),
     "native": Kind(lambda op: list(native_python(kernel_of(op)).values()), native_results),
-    "chain": Kind(lambda op: [render_chain(plain(op), b, "a test") for b in ("numpy", "torch")], chain_results),
+    "chain": Kind(lambda op: [render_chain(plain(op), arrays(b), "a test") for b in ("numpy", "torch")], chain_results),
     "exercise": Kind(lambda op: [sheet(exercise(op), "a.py", solved=True)], exercise_results),
     "notebook": Kind(lambda op: ["\n".join(cells(op))], notebook_results),
 }

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 #: Values that were silently wrong.
 VALUES = {
+    "shares that sum to 1 where there are some, and to 0 where there are none": """
+        K[*n], V[f] = mix(a[b], W[f], p[*n])
+        errno[*n] = exp(p[n])/sum[*n](exp(p[n]))
+        K[*n] = maximum(0.1, p[n])
+        V[f] = sum[*n, b](a[b]*errno[*n]) + W[f]
+    """,
     "a product of three before a contraction, and a read that makes two axes equal": """
         y[n, o] = f(g[n, m], u[n, m], W[m, o])
         y[n, o] = sum[m](silu(g[n, m])*u[n, m]*W[m, o]) + g[n, o]
@@ -75,6 +81,7 @@ STARS = {
     "a sum over a star and another axis": "r[*s] = f(a[k, *s])\nr[*s] = sum[k](a[k, *s])",
     "a sum that shadows a star": "r[*s] = f(a[k, *s])\nr[*s] = sum[k, s](a[k, *s])",
     "a contraction over a star": "y[c] = f(x[c, *s], g[*s])\ny[c] = sum[s](x[c, *s]*g[*s])",
+    "a product over two stars": "y[*s, f] = g(x[*s, f], W[*k, f])\ny[*s, f] = exp(-sum[*k]((x[*s, f] - W[*k, f])**2)/2)",
     "a softmax over a star": "p[c, *s] = f(x[c, *s])\np[c, *s] = softmax(x[c, *s])",
     "a total of a star, read beside it": """
         q[i, *s] = f(v[*s], w[i])
