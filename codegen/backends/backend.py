@@ -7,7 +7,8 @@ A backend is a folder with a ``backend.py`` whose ``BACKEND`` is one object of a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -89,6 +90,14 @@ class Backend(ABC):
     def load_all(self, names: Iterable[str], files: Mapping[str, str]) -> dict[str, ModuleType]:
         """The modules of many ops from their formatted files."""
         return {name: self.load(name, files) for name in names}
+
+    def running(self) -> AbstractContextManager[Any]:
+        """What has to hold while arguments are made and kernels run."""
+        return nullcontext()
+
+    def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of the kernels as it is called where many points are tried."""
+        return function
 
     @abstractmethod
     def to(self, array: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from codegen.backends.backend import Backend
 from codegen.backends.discovery import by_name, load_kernel
 from codegen.load import load_source
 from codegen.program import Kernel
@@ -94,19 +95,33 @@ def run_kernel(
     constants: dict[str, float],
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Outputs and gradients of the emitted forward and backward on one input."""
-    op = kernel.op
-    to, back = by_name(backend).to, by_name(backend).back
-    values = {n: to(v) for n, v in inputs.items()}
-    forward = getattr(module, kernel.forward.name)
-    outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))
-    outputs = [outputs] if len(op.outputs) == 1 else list(outputs)
-    values |= dict(zip([t.name for t in kernel.saved], saved, strict=True))
-    values |= {f"d{t.name}": to(u) for t, u in zip(op.outputs, upstream, strict=True)}
-    backward = getattr(module, kernel.backward.name)
-    grads = backward(*(values[a.name] for a in kernel.backward.arguments), **_given(kernel.backward, constants))
-    grads = [grads] if len(kernel.backward.results) == 1 else list(grads)
-    tensors = [[v if isinstance(v, torch.Tensor) else torch.as_tensor(back(v)) for v in found] for found in (outputs, grads)]
+    found = by_name(backend)
+    with found.running():
+        outputs, gradients = _run(kernel, module, found, inputs, upstream, constants)
+        tensors = [
+            [v if isinstance(v, torch.Tensor) else torch.as_tensor(found.back(v)) for v in r] for r in (outputs, gradients)
+        ]
     return tensors[0], tensors[1]
+
+
+def _run(
+    kernel: Kernel,
+    module: ModuleType,
+    backend: Backend,
+    inputs: dict[str, torch.Tensor],
+    upstream: list[torch.Tensor],
+    constants: dict[str, float],
+) -> tuple[list[Any], list[Any]]:
+    op = kernel.op
+    values = {n: backend.to(v) for n, v in inputs.items()}
+    forward = backend.called(getattr(module, kernel.forward.name))
+    outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))
+    values |= dict(zip([t.name for t in kernel.saved], saved, strict=True))
+    values |= {f"d{t.name}": backend.to(u) for t, u in zip(op.outputs, upstream, strict=True)}
+    backward = backend.called(getattr(module, kernel.backward.name))
+    gradients = backward(*(values[a.name] for a in kernel.backward.arguments), **_given(kernel.backward, constants))
+    single = len(kernel.backward.results) == 1
+    return [outputs] if len(op.outputs) == 1 else list(outputs), [gradients] if single else list(gradients)
 
 
 def _given(program: Any, constants: dict[str, float]) -> dict[str, float]:

@@ -79,8 +79,9 @@ def judge(kernel: Kernel, module: ModuleType, backend: Backend | str, seeds: tup
         allowed = _allowed(kernel, trial)
         for split in _splits(kernel.op):
             try:
-                found = _results(kernel, module, backend, trial, split, np.float64)
-                narrow = _results(kernel, module, backend, trial, split, np.float32)
+                with backend.running(), np.errstate(all="ignore"):
+                    found = _results(kernel, module, backend, trial, split, np.float64)
+                    narrow = _results(kernel, module, backend, trial, split, np.float32)
             except Exception as error:  # whatever an emitted kernel may raise
                 return Verdict(math.inf, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{_at(trial)}")
             for (name, value), (_, other) in zip(found, narrow, strict=True):
@@ -165,10 +166,9 @@ def _results(
     for name, v in trial.given.items():
         array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, axes.get(name, ()), split))
         values[name] = float(v) if name not in axes else backend.to(array)
-    with np.errstate(all="ignore"):
-        outputs, saved = getattr(module, kernel.forward.name)(*_arguments(kernel.forward, values))
-        known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
-        gradients = getattr(module, kernel.backward.name)(*_arguments(kernel.backward, known))
+    outputs, saved = backend.called(getattr(module, kernel.forward.name))(*_arguments(kernel.forward, values))
+    known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
+    gradients = backend.called(getattr(module, kernel.backward.name))(*_arguments(kernel.backward, known))
     found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
     found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
     found += backend.gradients(kernel, module, values)

@@ -1,0 +1,81 @@
+"""The JAX backend: pure kernels, and the ``custom_vjp`` around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from codegen.backends.arrays.backend import ArrayBackend
+from codegen.backends.jax.differentiable import custom_vjp
+from codegen.backends.jax.layout import JaxLayout
+from codegen.backends.jax.printer import JaxPrinter
+from codegen.program import Kernel
+from codegen.render import render
+
+__all__ = ["BACKEND"]
+
+
+class JaxBackend(ArrayBackend):
+    name, title, position = "jax", "JAX", 20
+    reserved = frozenset({"jax", "jnp", "math"})
+    modules = frozenset({"functools", "jax", "math"})
+    printer, plain, layout = JaxPrinter, JaxPrinter, JaxLayout
+
+    def text(self, kernel: Kernel, command: str) -> str:
+        source = self.source(kernel, command)
+        data = {f.name: getattr(source, f.name) for f in fields(source)}
+        data["exports"] = self.exports(kernel.op.name)
+        return render("jax/op.py.j2", backend=self.name, **data | {"differentiable": custom_vjp(kernel)})
+
+    def exports(self, op: str) -> tuple[str, ...]:
+        return (op, *super().exports(op))
+
+    def missing(self) -> str:
+        return "" if find_spec("jax") else "JAX is not installed"
+
+    def running(self) -> AbstractContextManager[Any]:
+        """float64 is float64, which JAX has turned off where nobody asks for it."""
+        import jax
+
+        return jax.enable_x64(True)
+
+    def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiled as a whole, which takes less time than each operation on its own."""
+        import jax
+
+        return jax.jit(function)
+
+    def to(self, array: Any) -> Any:
+        import jax.numpy as jnp
+
+        return jnp.asarray(np.asarray(array))
+
+    def back(self, result: Any) -> Any:
+        return np.array(result)  # JAX's own memory is not to be written to
+
+    def gradients(self, kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        import jax
+
+        op = kernel.op
+        wanted = [t.name for t in op.differentiable]
+        fixed = {t.name: values[t.name] for t in op.inputs if t.integer} | {c.name: values[c.name] for c in op.constants}
+
+        def function(*floating: Any) -> Any:
+            return getattr(module, op.name)(**dict(zip(wanted, floating, strict=True)), **fixed)
+
+        def pulled(floating: list[Any], adjoints: list[Any]) -> Any:
+            _, pull = jax.vjp(function, *floating)
+            return pull(adjoints[0] if len(adjoints) == 1 else tuple(adjoints))
+
+        if wanted:
+            found = jax.jit(pulled)([values[n] for n in wanted], [values[f"d{t.name}"] for t in op.outputs])
+            yield from zip([f"d{n}" for n in wanted], found, strict=True)
+
+
+BACKEND = JaxBackend()

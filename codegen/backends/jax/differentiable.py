@@ -1,0 +1,82 @@
+"""The differentiable JAX op around a kernel: what its ``custom_vjp`` keeps and returns.
+
+A second derivative goes through both functions, which JAX differentiates as they stand, so nothing is computed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.names import local
+from codegen.program import Kernel
+from codegen.source import Code
+from derive import syntax as st
+
+__all__ = ["CustomVjp", "custom_vjp"]
+
+
+@dataclass(frozen=True)
+class CustomVjp:
+    """The ``custom_vjp`` around a kernel as text; ``kept`` is what the backward gets, ``given`` the tuple of adjoints."""
+
+    name: str
+    signature: Code
+    doc: tuple[str, ...]
+    arguments: Code
+    call: Code
+    made: Code
+    outputs: Code
+    kept: Code
+    kept_name: str
+    given: str
+    taken: tuple[Code, ...]
+    backward: Code
+    returned: Code
+
+
+def custom_vjp(kernel: Kernel) -> CustomVjp:
+    """The op of the kernel's name."""
+    op, backward = kernel.op, kernel.backward
+    inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.outputs]
+    constants, saved = [c.name for c in op.constants], [t.name for t in kernel.saved]
+    forward = ", ".join([*inputs, *(c.name for c in kernel.forward.constants)])
+    arguments = [*(a.name for a in backward.arguments), *(c.name for c in backward.constants)]
+    adjoints = [f"d{o}" for o in outputs]
+    saved_name, residuals, given = (local(kernel, n) for n in ("saved", "residuals", "adjoints"))
+    own = [n for n in arguments if n not in adjoints and n not in saved]
+    single = len(outputs) == 1
+    gradients = [f"d{n}" if f"d{n}" in backward.results else "None" for n in inputs]
+    kept, names = _tuple(own), ", ".join(own)
+    if saved:
+        kept = f"({saved_name}, {names})" if own else saved_name
+        names = f"{_tuple(saved)}, {names}" if own else _tuple(saved)
+    taken = [f"{names}{',' * (len(own) == 1 and not saved)} = {residuals}"] if saved or own else []
+    taken += [] if single else [f"{', '.join(adjoints)} = {given}"]
+    return CustomVjp(
+        name=op.name,
+        signature=Code(", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])),
+        doc=(
+            f"Differentiable {op.name}: a custom_vjp, right under jit, vmap, grad and grad of grad.",
+            "",
+            f"Shapes: {', '.join(_shaped(op, t) for t in op.inputs)}."
+            + (f" No gradient flows to {' and '.join(constants)}." if constants else ""),
+        ),
+        arguments=Code(", ".join([*inputs, *constants])),
+        call=Code(f"{op.name}_forward({forward})"),
+        made=Code(f"{outputs[0] if single else _tuple(outputs)}, {saved_name if saved else '_'}"),
+        outputs=Code(outputs[0] if single else _tuple(outputs)),
+        kept=Code(kept),
+        kept_name=residuals if saved or own else "_",
+        given=adjoints[0] if single else given,
+        taken=tuple(map(Code, taken)),
+        backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
+        returned=Code(_tuple([*gradients, *["None"] * len(constants)])),
+    )
+
+
+def _tuple(names: list[str]) -> str:
+    return f"({', '.join(names)}{',' * (len(names) == 1)})"
+
+
+def _shaped(op: st.Op, t: st.Tensor) -> str:
+    return f"{t.name}[{', '.join(f'*{a}' if a in op.stars else a for a in t.axes)}]" if t.axes else t.name

@@ -1,0 +1,32 @@
+"""How JAX's kernels check, widen and cast their arguments."""
+
+from __future__ import annotations
+
+from codegen.backends.arrays.layout import Layout
+from codegen.backends.jax.printer import JaxPrinter
+
+__all__ = ["JaxLayout"]
+
+
+class JaxLayout(Layout):
+    printer_class = JaxPrinter
+    array = "array"
+
+    def scalars(self) -> list[str]:
+        like = next((a.name for a in self.floating() if a.axes), None)
+        dtype = f", {like}.dtype" if like else ""
+        return [f"{a.name} = jnp.asarray({a.name}{dtype})" for a in self.floating() if not a.axes]
+
+    def widens(self) -> bool:
+        return True
+
+    def wide(self, name: str) -> str:
+        helper = "_widest" if self.program.accurate else "_wide"
+        self.helpers.add(helper)
+        return f"{helper}({name})"
+
+    def cast(self, code: str) -> str:
+        return f"{code}.astype({self.dtype_name})"
+
+    def casts(self, output: bool) -> bool:
+        return self.program.accurate or not self.is_forward or output
