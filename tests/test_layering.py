@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from codegen.backends.discovery import discovered
+
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {"derive", "codegen", "generated", "tests"}
 STANDARD = set(sys.stdlib_module_names)
@@ -136,3 +138,71 @@ def test_native_kernels_load_no_torch() -> None:
 
 def test_torch_kernels_load_no_native_ones() -> None:
     assert "generated.native" not in modules_after("import generated.torch")
+
+
+# ---- rooms ---------------------------------------------------------------------------------------------------------------
+
+MODULES = {
+    ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+    for p in (*sources("derive"), *sources("codegen"))
+}
+
+
+def room(module: str) -> str:
+    """The folder of a module; a file that stands beside the folders is a room of its own."""
+    path = MODULES[module].relative_to(ROOT)
+    return path.parent.as_posix() if len(path.parts) > 2 or path.name == "__init__.py" else path.with_suffix("").as_posix()
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Which module imports which, at its top or inside a function."""
+    found = set()
+    for module, path in MODULES.items():
+        names = set(imported(path))
+        found |= {
+            (module, n)
+            for n in names & MODULES.keys()
+            if n != module and not any(o.startswith(f"{n}.") for o in names & MODULES.keys())
+        }
+    return found
+
+
+def circle(edges: set[tuple[str, str]]) -> list[str]:
+    """What is left once everything that imports nothing of the rest is taken away, again and again."""
+    edges = {(a, b) for a, b in edges if a != b}
+    while ends := {b for _, b in edges} - {a for a, _ in edges}:
+        edges = {(a, b) for a, b in edges if b not in ends}
+    return sorted({f"{a} -> {b}" for a, b in edges})
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    assert not circle(arrows())
+
+
+def test_no_two_rooms_import_each_other() -> None:
+    assert not circle({(room(a), room(b)) for a, b in arrows()})
+
+
+def test_nothing_imports_the_tools_but_what_a_user_calls() -> None:
+    users = {room(a) for a, b in arrows() if room(b).startswith("codegen/tools") and not room(a).startswith("codegen/tools")}
+    assert users == {"codegen", "codegen/__main__", "codegen/testing"}
+
+
+#: Tools that are about a library, and not about what is emitted: which one a submission is written in, autograd in a notebook,
+#: the argument of the catalogue's references, and the exercise of the course.
+ABOUT = {"auditor/submission.py", "notebook/cells.py", "notebook/op.py", "accuracy/implementations.py", "workbook/blanks.py"}
+
+
+def words(path: Path) -> set[str]:
+    """The strings of a file."""
+    return {
+        n.value
+        for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    }
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES.values() if "backends" not in p.parts], ids=label)
+def test_no_backend_is_named_outside_the_backends(path: Path) -> None:
+    if path.relative_to(ROOT).as_posix().removeprefix("codegen/tools/") not in ABOUT:
+        assert not words(path) & set(discovered())
