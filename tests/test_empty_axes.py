@@ -57,6 +57,15 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
         lambda x, h: (x * h.sum(), x / torch.sqrt((x**2).mean() + 2)),
         [("n",), ("k",)],
     ),
+    "shares, which sum to 1, and to 0 where there are none": (
+        """
+        y[k] = f(a[b], w[k], p[n])
+        s[n] = exp(p[n])/sum[n](exp(p[n]))
+        y[k] = sum[n, b](a[b]*s[n]) + w[k]
+        """,
+        lambda a, w, p: w + a.sum() * torch.softmax(p, 0).sum(),
+        [("b",), ("k",), ("n",)],
+    ),
     "a factor that is the inverse of nothing": (
         """
         y[n], t = f(x[n, k], w[b])

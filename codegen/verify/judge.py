@@ -70,26 +70,25 @@ class Trial:
 def judge(kernel: Kernel, module: ModuleType, backend: Backend | str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
     """How the kernels of a module differ from the equations, in float64, at one random point for every seed, and at ties.
 
-    Each ``*s`` stands for one axis and then for two, what is float32 must stay so, and a differentiable op is judged with its
-    kernels. A backend may be given by its name.
+    Each ``*s`` stands for one axis and then for two, what is float32 must stay so at the first point, and a differentiable op
+    is judged with its kernels. A backend may be given by its name.
     """
     backend = by_name(backend) if isinstance(backend, str) else backend
     largest = 0.0
-    for trial in _trials(kernel.op, seeds):
+    for number, trial in enumerate(_trials(kernel.op, seeds)):
         allowed = _allowed(kernel, trial)
         for split in _splits(kernel.op):
             try:
                 with backend.running(), np.errstate(all="ignore"):
                     found = _results(kernel, module, backend, trial, split, np.float64)
-                    narrow = _results(kernel, module, backend, trial, split, np.float32)
+                    narrow = [] if number else _results(kernel, module, backend, trial, split, np.float32)
             except Exception as error:  # whatever an emitted kernel may raise
                 return Verdict(math.inf, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{_at(trial)}")
-            for (name, value), (_, other) in zip(found, narrow, strict=True):
-                off, reason = _difference(kernel, trial, split, name, value, allowed[name])
-                reason = reason or _promoted(name, other, np.float32)
-                if reason:
-                    return Verdict(math.inf, reason + _at(trial))
-                largest = max(largest, off)
+            judged = [_difference(kernel, trial, split, name, value, allowed[name]) for name, value in found]
+            reasons = [reason for _, reason in judged] + [_promoted(name, value, np.float32) for name, value in narrow]
+            if any(reasons):
+                return Verdict(math.inf, next(filter(None, reasons)) + _at(trial))
+            largest = max([largest, *(off for off, _ in judged)])
     return Verdict(largest)
 
 

@@ -95,4 +95,5 @@ def _strained(derivation: Derivation) -> list[Check]:
     lines = [Definition(line.name, line.index, line.body) for line in derivation.lines]
     style = style_of(derivation.op, derivation.forward)
     found = without_value(derivation.op, derivation.stable, derivation.chain, derivation.forward, lines, style)
-    return [Check("strained", name, not kinds, f"no value under: {kinds}" if kinds else "") for name, kinds in found.items()]
+    said = {name: f"no value, or another one, under: {kinds}" if kinds else "" for name, kinds in found.items()}
+    return [Check("strained", name, not reason, reason) for name, reason in said.items()]

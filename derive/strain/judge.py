@@ -27,11 +27,13 @@ from derive.terms.definitions import Definition
 from derive.terms.factor import Style, to_tree
 from derive.terms.sums import Read, Sum, atom_sum
 
-__all__ = ["UNIT", "Emptied", "Judge", "Profile", "lost", "worse_kinds"]
+__all__ = ["UNIT", "Emptied", "Judge", "Profile", "changed", "worse_kinds"]
 
 #: What counts as no error: a few roundings.
 UNIT = 2.0**-24
 FLOOR = 2 * UNIT
+#: Where an axis is empty, values are moderate and differ by no more than this, or they are others.
+SAME = 1e-6
 #: Below this a number has lost digits to underflow, whatever the form.
 LEAST = 1e-30
 #: How much larger an error may be, at the quantiles of one kind: the largest ones are a matter of luck.
@@ -47,9 +49,10 @@ class Own(NamedTuple):
     errors: Profile
 
 
-def lost(before: Table, after: Table) -> bool:
-    """Whether a finite value has become an infinite one or none."""
-    return any(isfinite(a) and not isfinite(b) for a, b in zip(before.entries, after.entries, strict=True))
+def changed(before: Table, after: Table) -> bool:
+    """Whether a finite value has become an infinite one, none, or another one than rounding makes of it."""
+    pairs = zip(before.entries, after.entries, strict=True)
+    return any(isfinite(a) and not abs(a - b) <= SAME * (1 + abs(a)) for a, b in pairs)
 
 
 class Emptied:
@@ -69,14 +72,14 @@ class Emptied:
         return all(map(isfinite, (v for name in names for v in self.values.tables[name].entries)))
 
     def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...], result: bool) -> bool:
-        """Whether ``after`` has a finite value wherever ``before`` has.
+        """Whether ``after`` has the value of ``before`` wherever that is finite: a sum of shares is 1, but over nothing 0.
 
         On the way to a result it may read a name without a value: what the name was made from does so too.
         """
         if not result and self.undefined & set(st.reads(after)):
             return True
         old, new = (Table(index, self.values.value(tree, index)) for tree in (before, after))
-        return not lost(old, new)
+        return not changed(old, new)
 
 
 class Judge:
@@ -126,7 +129,7 @@ class Judge:
         return not worse_kinds(old.errors, new.errors)
 
     def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...], result: bool) -> bool:
-        """Whether ``after`` has a finite value wherever ``before`` has, where an axis is empty."""
+        """Whether ``after`` has the value of ``before`` wherever that is finite, where an axis is empty."""
         key = (before, after, index, result)
         if key not in self.kept:
             old, new = (to_tree(b, index, self.style) for b in (before, after))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from derive import syntax as st
 from derive.strain.floats import Round, double, single
 from derive.strain.grid import Evaluation
-from derive.strain.judge import UNIT, Emptied, Judge, lost
+from derive.strain.judge import UNIT, Emptied, Judge, changed
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
 from derive.terms.definitions import Definition
 from derive.terms.factor import Style, to_tree
@@ -66,7 +66,8 @@ def without_value(
 ) -> dict[str, str]:
     """For each gradient the kinds of strain under which it has no finite value where the chain rule's has one, in words.
 
-    Both are computed in float32 and in float64; where an axis is empty in float64, if all outputs have values there.
+    Both are computed in float32 and in float64. Where an axis is empty another value counts as well, in float64, if all outputs
+    have values there.
     """
     forms = (_trees(stable, style), _trees(chain, style)), (_trees(computed, style), _trees(lines, style))
     strained, out = strained_points(op), dict[str, str]()
@@ -85,7 +86,7 @@ def without_value(
     pairs = [p for p in zip(*(_emptied(op, *form) for form in forms), strict=True) if p[0].has_values(outputs)]
     for name in out:
         kinds = dict.fromkeys(
-            chained.kind for chained, closed in pairs if lost(chained.values.tables[name], closed.values.tables[name])
+            chained.kind for chained, closed in pairs if changed(chained.values.tables[name], closed.values.tables[name])
         )
         out[name] = out[name] or ", ".join(kinds)
     return out
