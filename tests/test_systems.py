@@ -28,7 +28,9 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def judged(text: str, seed: int) -> Verdict:
-    return check(text, seed, BACKENDS, narrow=seed % 3 == 0)
+    """JAX compiles what it is given, size by size, so that a part of the systems has to do for it."""
+    backends = BACKENDS if seed % CHUNK == 0 else tuple(b for b in BACKENDS if b != "jax")
+    return check(text, seed, backends, narrow=seed % 3 == 0)
 
 
 def smallest(text: str, seed: int, verdict: Verdict) -> str:

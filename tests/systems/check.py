@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 
 import derive
 from codegen.backends.arrays.discovery import arrays
+from codegen.backends.discovery import by_name, discovered
 from codegen.backends.native.differentiable import torch_files, torch_package
 from codegen.backends.native.files import op_files, runtime_files
 from codegen.backends.native.package import load_native
@@ -31,7 +33,8 @@ from derive.errors import OpError
 from tests.systems import language
 from tests.systems.points import Array, Point, points
 
-BACKENDS = ("numpy", "torch", "native")
+#: Those whose library is there; for the others it is the tests of the libraries that are skipped.
+BACKENDS = tuple(b.name for b in discovered().values() if not b.missing())
 DTYPES: tuple[type, ...] = (np.float64, np.float32)
 #: In float64 a difference counts from this part of an entry's own terms, or that of the largest terms of its tensor.
 OWN, LARGEST = 1e-7, 1e-11
@@ -170,7 +173,10 @@ def _backend(kernel: Kernel, backend: str, found: list[Point], limit: float, dty
 def load(kernel: Kernel, backend: str) -> Any:
     """The module of a backend; for ``native`` compiled, with its differentiable op as ``differentiable``."""
     if backend != "native":
-        return load_source(f"{kernel.op.name}_{backend}", arrays(backend).text(kernel, "a check"))
+        module = load_source(f"{kernel.op.name}_{backend}", arrays(backend).text(kernel, "a check"))
+        for name in (kernel.forward.name, kernel.backward.name):
+            setattr(module, name, by_name(backend).called(getattr(module, name)))
+        return module
     name = kernel.op.name
     files = {f"{b}/{name}.py": arrays(b).text(kernel, "a check") for b in ("numpy", "torch")}
     files |= {
@@ -217,6 +223,30 @@ def _autograd(kernel: Kernel, module: ModuleType, point: Point, dtype: type) -> 
     return [o.detach() for o in outputs], zeros
 
 
+def _pure(kernel: Kernel, module: ModuleType, point: Point, dtype: type) -> Results:
+    """Forward and backward of JAX, compiled; constants are traced."""
+    backend = by_name("jax")
+
+    def make(a: Array, k: int) -> Any:
+        return backend.to(np.asarray(a, dtype if a.dtype.kind == "f" else a.dtype))
+
+    with backend.running():
+        outputs, gradients = _run(kernel, module, point, make, dtype)
+        return list(map(backend.back, outputs)), list(map(backend.back, gradients))
+
+
+def _custom_vjp(kernel: Kernel, module: ModuleType, point: Point, dtype: type) -> Results:
+    """The differentiable op of JAX."""
+    backend, op = by_name("jax"), kernel.op
+    with backend.running():
+        values = _inputs(kernel, point, lambda a, k: backend.to(np.asarray(a, dtype if a.dtype.kind == "f" else a.dtype)))
+        constants = {c.name: values.get(c.name, float(Fraction(c.default or "1"))) for c in op.constants}
+        outputs = getattr(module, op.name)(*(values[t.name] for t in op.inputs), **constants)
+        gradients = [g for _, g in backend.gradients(kernel, module, values | constants)]
+        outputs = [outputs] if len(op.outputs) == 1 else list(outputs)
+        return list(map(backend.back, outputs)), list(map(backend.back, gradients))
+
+
 def _fused(kernel: Kernel, module: ModuleType, point: Point, dtype: type) -> Results:
     """Forward and backward in one call of C."""
     op = kernel.op
@@ -239,6 +269,7 @@ def _differentiable(module: ModuleType, name: str) -> Callable[..., Any]:
 CALLS: dict[str, tuple[Callable[[Kernel, Any, Point, type], Results], ...]] = {
     "numpy": (_kernels,),
     "torch": (_tensors, _autograd),
+    "jax": (_pure, _custom_vjp),
     "native": (_kernels, _fused, _autograd),
 }
 

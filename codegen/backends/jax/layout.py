@@ -9,6 +9,7 @@ __all__ = ["JaxLayout"]
 
 
 class JaxLayout(Layout):
+    printer: JaxPrinter
     printer_class = JaxPrinter
     array = "array"
 
@@ -27,6 +28,11 @@ class JaxLayout(Layout):
 
     def cast(self, code: str) -> str:
         return f"{code}.astype({self.dtype_name})"
+
+    def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
+        if name in self.printer.untyped:
+            return f"jnp.asarray({name}, {self.dtype_name})"
+        return super().result(name, index, cast)
 
     def casts(self, output: bool) -> bool:
         return self.program.accurate or not self.is_forward or output

@@ -37,6 +37,8 @@ class JaxPrinter(ArrayPrinter):
     def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
         super().__init__(program, copies, kernel)
         self.numbers = {}  # a constant may be traced, so it is an array without axes
+        #: What is computed from constants alone, which is a Python number where they are not traced.
+        self.untyped = {c.name for c in program.constants}
 
     def function(self, head: str) -> str:
         name = super().function(head)
@@ -45,6 +47,8 @@ class JaxPrinter(ArrayPrinter):
         return name
 
     def statement(self, s: Statement) -> list[str]:
+        if not s.index and self.untyped.issuperset(st.reads(s.tree)):
+            self.untyped.add(s.name)
         return self.corrected(s) or super().statement(s)
 
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
