@@ -57,7 +57,7 @@ def render_chain(op: st.Op, backend: ArrayBackend, command: str) -> str:
     Raises OpError where an expression has no spelling in that backend, ValueError for an op with axes written ``*s``.
     """
     source = chain_source(op, backend, command)
-    return render(f"{backend.name}/chain.py.j2", backend=backend.name, **vars(source))
+    return render(f"{backend.name}/chain.py.j2", backend=backend.name, library=backend.library, **vars(source))
 
 
 def chain_source(op: st.Op, backend: ArrayBackend, command: str, *, plain: bool = False) -> ChainSource:

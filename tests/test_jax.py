@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
@@ -11,7 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from codegen.backends.arrays.backend import ArrayBackend
+from codegen.backends.arrays.discovery import array_backends, arrays
 from codegen.backends.discovery import by_name, load_kernel
+from codegen.chain import chain_ops, render_chain
+from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify.agreement import agreement, autograd, constants_of, sample
@@ -188,3 +193,23 @@ def test_what_is_no_array_of_the_right_kind_is_refused_by_name() -> None:
 def test_emitting_asks_for_no_jax() -> None:
     kernel, _ = built("gelu")
     assert by_name("jax").files(kernel, "a test")["jax/gelu.py"].count("jax.custom_vjp") == 1
+
+
+@pytest.mark.parametrize("name", chain_ops())
+def test_the_chain_rule_line_by_line_is_that_of_the_first_backend(name: str) -> None:
+    kernel, _ = built(name)
+    inputs, constants, adjoints = arguments(kernel)
+
+    def values(backend: ArrayBackend) -> dict[str, Any]:
+        module = load_source(name, render_chain(load(name), backend, "a test"))
+        known: dict[str, Any] = {n: backend.to(v) for n, v in inputs.items()} | constants
+        known |= getattr(module, f"{name}_values")(**known)
+        known |= {f"d{t.name}": backend.to(u) for t, u in zip(kernel.op.outputs, adjoints, strict=True)}
+        for adjoint in module.ADJOINTS:
+            known[adjoint.__name__] = adjoint(**{p: known[p] for p in inspect.signature(adjoint).parameters})
+        return known
+
+    first, *_ = array_backends().values()
+    found = values(arrays("jax"))
+    for key, want in values(first).items():
+        np.testing.assert_allclose(found[key], want, rtol=1e-11, atol=1e-12, err_msg=key)

@@ -12,7 +12,7 @@ from codegen.backends.backend import Backend, Files, Shown
 from codegen.load import load_source
 from codegen.program import Kernel
 from codegen.render import render
-from codegen.source import FileSource
+from codegen.source import Code, FileSource
 
 __all__ = ["ArrayBackend"]
 
@@ -20,6 +20,8 @@ __all__ = ["ArrayBackend"]
 class ArrayBackend(Backend):
     """A backend whose kernels are Python functions of arrays, each statement an expression or a few."""
 
+    #: The lines that import what the functions refer to.
+    library: tuple[Code, ...]
     #: Spells the statements of a kernel.
     printer: type[ArrayPrinter]
     #: Spells those of an exercise, as one writes them by hand.
@@ -37,8 +39,12 @@ class ArrayBackend(Backend):
 
     def text(self, kernel: Kernel, command: str) -> str:
         """The unformatted text of the file of one op."""
-        source = self.source(kernel, command)
-        return render(f"{self.name}/op.py.j2", backend=self.name, **{f.name: getattr(source, f.name) for f in fields(source)})
+        return self.rendered(self.source(kernel, command))
+
+    def rendered(self, source: FileSource, **more: object) -> str:
+        """The unformatted text of a file from its parts, and what else its template is given."""
+        data = {f.name: getattr(source, f.name) for f in fields(source)} | more
+        return render(f"{self.name}/op.py.j2", backend=self.name, library=self.library, **data)
 
     def files(self, kernel: Kernel, command: str, beside: Collection[str] = ()) -> Files:
         return {f"{self.name}/{kernel.op.name}.py": self.text(kernel, command)}

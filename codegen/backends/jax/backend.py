@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import fields
+from dataclasses import replace
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,7 @@ from codegen.backends.jax.differentiable import custom_vjp
 from codegen.backends.jax.layout import JaxLayout
 from codegen.backends.jax.printer import JaxPrinter
 from codegen.program import Kernel
-from codegen.render import render
+from codegen.source import Code
 
 __all__ = ["BACKEND"]
 
@@ -25,13 +25,12 @@ class JaxBackend(ArrayBackend):
     name, title, position = "jax", "JAX", 20
     reserved = frozenset({"jax", "jnp", "math"})
     modules = frozenset({"functools", "jax", "math"})
+    library = (Code("import jax"), Code("import jax.numpy as jnp"))
     printer, plain, layout = JaxPrinter, JaxPrinter, JaxLayout
 
     def text(self, kernel: Kernel, command: str) -> str:
-        source = self.source(kernel, command)
-        data = {f.name: getattr(source, f.name) for f in fields(source)}
-        data["exports"] = self.exports(kernel.op.name)
-        return render("jax/op.py.j2", backend=self.name, **data | {"differentiable": custom_vjp(kernel)})
+        source = replace(self.source(kernel, command), exports=self.exports(kernel.op.name))
+        return self.rendered(source, differentiable=custom_vjp(kernel))
 
     def exports(self, op: str) -> tuple[str, ...]:
         return (op, *super().exports(op))

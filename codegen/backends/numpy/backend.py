@@ -10,6 +10,7 @@ from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.numpy.layout import NumpyLayout
 from codegen.backends.numpy.plain import PlainNumpy
 from codegen.backends.numpy.printer import NumpyPrinter
+from codegen.source import Code
 
 __all__ = ["BACKEND"]
 
@@ -18,6 +19,7 @@ class NumpyBackend(ArrayBackend):
     name, title, position = "numpy", "NumPy", 0
     reserved = frozenset({"np", "numpy", "math"})
     modules = frozenset({"functools", "math", "numpy"})
+    library = (Code("import numpy as np"),)
     printer, plain, layout = NumpyPrinter, PlainNumpy, NumpyLayout
 
     def scalar(self, name: str, like: str) -> str:

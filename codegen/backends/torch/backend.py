@@ -15,7 +15,7 @@ from codegen.backends.torch.differentiable import differentiable
 from codegen.backends.torch.layout import TorchLayout
 from codegen.backends.torch.printer import TorchPrinter
 from codegen.program import Kernel
-from codegen.source import FileSource
+from codegen.source import Code, FileSource
 
 __all__ = ["BACKEND"]
 
@@ -24,6 +24,7 @@ class TorchBackend(ArrayBackend):
     name, title, position = "torch", "torch", 10
     reserved = frozenset({"torch", "math", "dict"})
     modules = frozenset({"functools", "math", "torch"})
+    library = (Code("import torch"),)
     printer, plain, layout = TorchPrinter, TorchPrinter, TorchLayout
 
     def source(self, kernel: Kernel, command: str) -> FileSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from codegen.backends.arrays.discovery import arrays
 from codegen.format import format_python
 from codegen.render import render
 from codegen.source import Code, code
@@ -44,6 +45,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         blanks=blanks,
         returned=", ".join(f"d{t.name}" for t in op.differentiable),
         backend=exercise.backend,
+        library=arrays(exercise.backend).library,
         helpers=exercise.helpers if solved else (),
         imports=["math"] if any("math." in line for b in blanks for line in b["lines"]) else [],
         solved=solved,
