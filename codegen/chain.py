@@ -25,7 +25,8 @@ from derive.engine import derive_full, style_of
 from derive.language.unicode import language
 from derive.ops import names
 from derive.terms.definitions import Definition, is_reduction
-from derive.terms.factor import syntax_index, to_tree
+from derive.terms.factor import to_tree
+from derive.terms.reads import syntax_index
 from derive.terms.sums import Read
 
 __all__ = ["ChainSource", "chain_ops", "chain_source", "chain_statements", "render_chain"]

@@ -19,7 +19,9 @@ from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
 from derive.terms.definitions import Definition, is_reduction
-from derive.terms.factor import Style, syntax_index, to_tree
+from derive.terms.factor import to_tree
+from derive.terms.reads import syntax_index
+from derive.terms.style import Style
 from derive.terms.sums import Lookup, Read, atom_reads, sum_reads
 
 

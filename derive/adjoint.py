@@ -16,9 +16,9 @@ from fractions import Fraction
 from derive import syntax as st
 from derive.sympy_bridge import derivative
 from derive.terms.definitions import Definition
-from derive.terms.factor import with_arguments
 from derive.terms.flatten import bind, flat_tree
 from derive.terms.names import Names
+from derive.terms.reads import with_arguments
 from derive.terms.sums import (
     Argument,
     Atom,

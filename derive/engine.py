@@ -25,8 +25,9 @@ from derive.stabilise.stabilise import stabilise
 from derive.strain.verdict import losses
 from derive.terms.coefficients import check_coefficients
 from derive.terms.definitions import Definition
-from derive.terms.factor import DEFAULT_SIZE, Style, to_tree
+from derive.terms.factor import to_tree
 from derive.terms.flatten import flatten
+from derive.terms.style import DEFAULT_SIZE, Style
 
 
 def derive(op: st.Op) -> Derivation:

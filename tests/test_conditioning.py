@@ -20,7 +20,7 @@ from derive.language.unicode import language
 from derive.ops import names
 from derive.show.trees import of_derivation
 from derive.strain import Judge
-from derive.terms.factor import DEFAULT
+from derive.terms.style import DEFAULT
 from derive.terms.sums import Read
 from tests.conditioning import worse
 from tests.test_invented_systems import SYSTEMS as INVENTED

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from derive.terms.factor import best_order, split
+from derive.terms.factors import split
 from derive.terms.flatten import bind
+from derive.terms.summation import best_order
 from derive.terms.sums import (
     Atom,
     Condition,

@@ -15,8 +15,8 @@ from derive import syntax as st
 from derive.language.parse import parse_formula
 from derive.rounding.work import Work
 from derive.simplify.rewrite import replace_reads, term_open
-from derive.terms.factor import with_arguments
 from derive.terms.flatten import bind, flat_tree, flatten
+from derive.terms.reads import with_arguments
 from derive.terms.sums import (
     ONE,
     Atom,

@@ -12,8 +12,8 @@ from fractions import Fraction
 from derive import syntax as st
 from derive.language.parse import parse_formula
 from derive.rounding.work import Work
-from derive.terms.factor import with_arguments
 from derive.terms.flatten import flat_tree
+from derive.terms.reads import with_arguments
 from derive.terms.sums import Read, Sum
 
 __all__ = ["split_squares"]

@@ -10,7 +10,8 @@ from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
 from derive.terms.definitions import Definition, is_reduction
-from derive.terms.factor import syntax_index, to_tree
+from derive.terms.factor import to_tree
+from derive.terms.reads import syntax_index
 from derive.terms.sums import Read, Sum
 
 TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from derive import syntax as st
 from derive.functions import words
-from derive.terms.factor import DEFAULT_SIZE, Inner, Style, factor_indices, split, to_tree
+from derive.terms.factor import to_tree
+from derive.terms.factors import Inner, factor_indices, split
+from derive.terms.style import DEFAULT_SIZE, Style
 from derive.terms.sums import Mono, Read, Sum, axis_of, close, sum_indices, sum_reads, total
 
 #: Operations that reading one saved element is worth: what a core computes while the element comes from memory.

@@ -19,7 +19,7 @@ from derive.simplify.rewrite import apply_rewriting, fold_total, replace_reads
 from derive.simplify.tables import Rewriting, Tables
 from derive.simplify.work import Change, Work
 from derive.strain import Judge
-from derive.terms.factor import Inner, factor_indices, product_of, split, without
+from derive.terms.factors import Inner, factor_indices, product_of, split, without
 from derive.terms.sums import Read, Sum, atom_indices, open_mono, sum_reads
 
 __all__ = ["Search", "long", "wide"]

@@ -20,7 +20,7 @@ from derive.simplify.tables import Rewriting, Tables, guarded_names
 from derive.simplify.work import Change, Work, contraction, in_contraction
 from derive.strain import Judge
 from derive.terms.definitions import Definition
-from derive.terms.factor import Style
+from derive.terms.style import Style
 from derive.terms.sums import Read, Sum, atom_indices, atom_sum, sum_reads
 
 #: A name less is worth this much.

@@ -24,7 +24,8 @@ from derive.strain.floats import double, single
 from derive.strain.grid import Evaluation, Table
 from derive.strain.points import Strained, emptied_points, strained_points
 from derive.terms.definitions import Definition
-from derive.terms.factor import Style, to_tree
+from derive.terms.factor import to_tree
+from derive.terms.style import Style
 from derive.terms.sums import Read, Sum, atom_sum
 
 __all__ = ["UNIT", "Emptied", "Judge", "Profile", "changed", "worse_kinds"]

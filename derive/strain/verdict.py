@@ -13,7 +13,8 @@ from derive.strain.grid import Evaluation
 from derive.strain.judge import UNIT, Emptied, Judge, changed
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
 from derive.terms.definitions import Definition
-from derive.terms.factor import Style, to_tree
+from derive.terms.factor import to_tree
+from derive.terms.style import Style
 
 __all__ = ["LOST", "Loss", "losses", "without_value"]
 

@@ -6,15 +6,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any
 
 from derive import syntax as st
-from derive.terms.atoms import connected
+from derive.terms.arranged import added, arranged, multiplied
+from derive.terms.factors import (
+    Factor,
+    Inner,
+    Powers,
+    Term,
+    as_means,
+    common_factors,
+    factor_indices,
+    factor_order,
+    loop_of,
+    ratio_of,
+    roots_down,
+    shared_factors,
+    sign_of,
+    split,
+    without,
+)
+from derive.terms.reads import syntax_index
+from derive.terms.style import DEFAULT, Style
+from derive.terms.summation import best_order
 from derive.terms.sums import (
     Argument,
     Atom,
@@ -26,57 +44,20 @@ from derive.terms.sums import (
     Hole,
     Index,
     Irrational,
-    Lookup,
-    Mono,
     Order,
     Read,
     Size,
     Sum,
     atom_indices,
-    atom_order,
     axis_of,
-    close,
-    free_names,
     negated,
     open_mono,
-    term,
     times,
 )
 from derive.terms.tidy import tidy
 
-
-class Inner(NamedTuple):
-    """A sum (or mean) over bound indices that stands as one factor; ``mono`` has no factor outside the sum."""
-
-    mono: Mono
-    kind: str = "sum"
-    tag: str = "inner"
-
-
-#: The length that an axis is taken to have where the op states none.
-DEFAULT_SIZE = 512
-
 #: A coefficient with a larger numerator or denominator is one number, not a multiplication and a division.
 LARGEST_PART = 10_000
-
-Factor = Atom | Inner
-Powers = dict[Factor, Exponent]
-
-
-@dataclass(frozen=True)
-class Style:
-    """How names are ordered and how long axes are taken to be; the tree of a read can be replaced.
-
-    ``counts`` are the names that say how many entries share a maximum: at least 1, or 0 beside NaN.
-    """
-
-    rank: Callable[[str], int] = lambda name: 0
-    size: Callable[[str], int] = lambda axis: DEFAULT_SIZE
-    read: Callable[[Read], st.Tree | None] = lambda read: None
-    counts: frozenset[str] = frozenset()
-
-
-DEFAULT = Style()
 
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
@@ -88,52 +69,6 @@ def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
 def _tree(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
     tree = _Builder(style, index).sum([(dict(split(mono)), c) for mono, c in body], ())
     return tree if style.read is DEFAULT.read else tidy(tree)
-
-
-@lru_cache(maxsize=50_000)
-def split(mono: Mono) -> Mapping[Factor, Exponent]:
-    """A term as a product in which every connected group of bound indices is one :class:`Inner` factor."""
-    opened = open_mono(mono)
-    groups = connected(opened.factors, opened.bound)  # the sum over two of them is the product of two sums
-    out: Powers = {}
-    taken: set[Atom] = set()
-    for group in groups:
-        inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & group}
-        taken |= set(inside)
-        scaled = close(inside, sorted(group))
-        assert scaled.mono is not None and scaled.coefficient == 1
-        times(out, Inner(scaled.mono), 1)
-    for atom, e in opened.factors.items():
-        if atom not in taken:
-            times(out, atom, e)
-    return out
-
-
-def product_of(powers: Mapping[Factor, Exponent]) -> Sum:
-    """The flat term of a product, its inner sums included."""
-    out = term({f: e for f, e in powers.items() if not isinstance(f, Inner)})
-    for f, e in powers.items():
-        if isinstance(f, Inner):
-            for _ in range(int(e)):
-                out = out * Sum({f.mono: Fraction(1)})
-    return out
-
-
-@lru_cache(maxsize=50_000)
-def factor_indices(factor: Factor) -> frozenset[str]:
-    """The free indices of a factor."""
-    if isinstance(factor, Inner):
-        return free_names(factor.mono)
-    return frozenset(i for i in atom_indices(factor) if isinstance(i, str))
-
-
-def _order(factor: Factor) -> Order:
-    if isinstance(factor, Inner):
-        return ("z", len(factor.mono.bound), tuple(atom_order(a) for a, _ in factor.mono.factors))
-    return ("a", 0, atom_order(factor))
-
-
-Term = tuple[Powers, Fraction]
 
 
 class _Builder:
@@ -158,7 +93,7 @@ class _Builder:
         A factor of few axes stays inside where every term has another such factor to multiply it first: taking it out
         would cost one multiplication over all axes.
         """
-        common, coefficient, rest = _common(terms)
+        common, coefficient, rest = common_factors(terms)
         loop = frozenset().union(*(factor_indices(f) for powers, _ in terms for f in powers))
         narrow = {f: e for f, e in common.items() if factor_indices(f) < loop and not isinstance(f, (Condition, Delta))}
         if len(rest) < 2 or not narrow or not all(self.has_narrow(powers, c, loop) for powers, c in rest):
@@ -182,9 +117,9 @@ class _Builder:
         if shared is None:
             parts = [(self.sum([t], scope), t) for t in terms]
         else:
-            with_it = [t for t in terms if t[0].get(shared[0]) and _sign(t[0][shared[0]]) == shared[1]]
+            with_it = [t for t in terms if t[0].get(shared[0]) and sign_of(t[0][shared[0]]) == shared[1]]
             parts = [(self.sum(with_it, scope), with_it[0]), *((self.sum([t], scope), t) for t in terms if t not in with_it)]
-        return _added([p for p, _ in sorted(parts, key=lambda p: self.term_order(p[0], p[1]))])
+        return added([p for p, _ in sorted(parts, key=lambda p: self.term_order(p[0], p[1]))])
 
     def branches(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
         """The two sides of one condition as a single choice, if there are terms of both."""
@@ -196,12 +131,12 @@ class _Builder:
             no = [(without(p, other), k) for p, k in terms if other in p]
             rest = [t for t in terms if c not in t[0] and other not in t[0]]
             choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
-            return _added([choice, self.sum(rest, scope)]) if rest else choice
+            return added([choice, self.sum(rest, scope)]) if rest else choice
         return None
 
     def merged(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
         """``sum(u) - sum(v)`` as ``sum(u - v)``, where both are over the same loop: what is close to each other meets first."""
-        loops = [_loop(powers) for powers, _ in terms]
+        loops = [loop_of(powers) for powers, _ in terms]
         key = next((k for k in loops if k is not None and loops.count(k) > 1), None)
         if key is None:
             return None
@@ -216,7 +151,7 @@ class _Builder:
         body = self.sum(inside, (*scope, *names.values()))
         tree = self.product(dict(key.outside), Fraction(1), st.Reduce(key.kind, tuple(names.values()), body), scope)
         rest = [t for t, loop in zip(terms, loops, strict=True) if loop != key]
-        return _added([tree, self.sum(rest, scope)]) if rest else tree
+        return added([tree, self.sum(rest, scope)]) if rest else tree
 
     def unequal(self, terms: list[Term]) -> st.Tree | None:
         """``1 - [c = j]`` as ``[c != j]``."""
@@ -234,12 +169,12 @@ class _Builder:
             return None
         counts = Counter(fe for powers, _ in terms for fe in powers.items())
         halves = [fe for fe, n in counts.items() if n == len(terms) // 2]
-        for factor, e in sorted(halves, key=lambda fe: (_order(fe[0]), fe[1])):
+        for factor, e in sorted(halves, key=lambda fe: (factor_order(fe[0]), fe[1])):
             held = [(without(p, factor), c) for p, c in terms if p.get(factor) == e]
             rest = [(p, c) for p, c in terms if factor not in p]
-            ratio = _ratio(held, rest) if len(held) == len(rest) == len(terms) // 2 else None
+            ratio = ratio_of(held, rest) if len(held) == len(rest) == len(terms) // 2 else None
             if ratio is not None:
-                return _multiplied([self.sum([({}, Fraction(1)), ({factor: e}, ratio)], scope), self.sum(rest, scope)])
+                return multiplied([self.sum([({}, Fraction(1)), ({factor: e}, ratio)], scope), self.sum(rest, scope)])
         return None
 
     def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
@@ -254,16 +189,16 @@ class _Builder:
         for powers, _ in terms:
             loop = frozenset().union(*map(factor_indices, powers))
             for f, e in powers.items():
-                key = (f, _sign(e))
+                key = (f, sign_of(e))
                 counts[key] = counts.get(key, 0) + 1
                 axes[key] = axes.get(key, frozenset()) | loop
         worth = [k for k, n in counts.items() if 1 < n < len(terms) and factor_indices(k[0]) >= axes[k]]
-        return max(worth, key=lambda k: (self.saved(k, terms), self.rank(k[0]), _order(k[0])), default=None)
+        return max(worth, key=lambda k: (self.saved(k, terms), self.rank(k[0]), factor_order(k[0])), default=None)
 
     def saved(self, key: tuple[Factor, int], terms: list[Term]) -> int:
         """The multiplications that sharing a factor saves, with all else that the terms which hold it have in common."""
-        held = [t for t in terms if t[0].get(key[0]) and _sign(t[0][key[0]]) == key[1]]
-        return (len(held) - 1) * sum(self.elements(f) for f in _shared(held))
+        held = [t for t in terms if t[0].get(key[0]) and sign_of(t[0][key[0]]) == key[1]]
+        return (len(held) - 1) * sum(self.elements(f) for f in shared_factors(held))
 
     def elements(self, factor: Factor) -> int:
         n = 1
@@ -279,14 +214,21 @@ class _Builder:
         inner = sum(isinstance(f, Inner) for f in first[0])
         weight = sum(1 for n in st.walk(tree) if isinstance(n, (st.Read, st.Call)))
         ranks = sorted(self.rank(f) for f in first[0])
-        return (negative, any(isinstance(f, Delta) for f in first[0]), inner, weight, ranks, sorted(map(_order, first[0])))
+        return (
+            negative,
+            any(isinstance(f, Delta) for f in first[0]),
+            inner,
+            weight,
+            ranks,
+            sorted(map(factor_order, first[0])),
+        )
 
     # ---- products --------------------------------------------------------------------------------------------------
 
     def product(self, powers: Powers, coefficient: Fraction, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
         """Numerators from few axes to many, each group over the divisors that have no more axes than it."""
-        powers, coefficient = _roots_down(powers, coefficient)
-        powers = _as_means(powers)
+        powers, coefficient = roots_down(powers, coefficient)
+        powers = as_means(powers)
         groups: list[tuple[frozenset[str], list[st.Tree]]] = []
         if root := self.root_of_quotient(powers):
             powers = {f: e for f, e in powers.items() if not isinstance(f, Irrational)}
@@ -294,7 +236,7 @@ class _Builder:
         powers, quotients = self.powers_of_quotients(powers, scope)
         groups += quotients
         num = [(f, e) for f, e in powers.items() if e > 0]
-        for f, e in sorted(num, key=lambda fe: (len(factor_indices(fe[0])), self.rank(fe[0]), _order(fe[0]))):
+        for f, e in sorted(num, key=lambda fe: (len(factor_indices(fe[0])), self.rank(fe[0]), factor_order(fe[0]))):
             axes = factor_indices(f)
             if groups and groups[-1][0] == axes:
                 groups[-1][1].append(self.power(f, e, scope))
@@ -308,7 +250,7 @@ class _Builder:
             numbers, denominator = [st.Num(Fraction(numerator, denominator))], 1
         elif numerator != 1 or not groups:
             numbers = [st.Num(Fraction(numerator))]
-        tree = _arranged(groups, numbers, self.divisors(powers, denominator, scope))
+        tree = arranged(groups, numbers, self.divisors(powers, denominator, scope))
         return st.Neg(tree) if coefficient < 0 else tree
 
     def root_of_quotient(self, powers: Powers) -> st.Tree | None:
@@ -338,7 +280,7 @@ class _Builder:
     def divisors(self, powers: Powers, denominator: int, scope: tuple[str, ...]) -> list[tuple[frozenset[str], st.Tree]]:
         """What is divided by, each with its axes: the number, roots of numbers as one, then few axes to many."""
         den = [(f, -e) for f, e in powers.items() if e < 0]
-        den.sort(key=lambda fe: (len(factor_indices(fe[0])), _order(fe[0])))
+        den.sort(key=lambda fe: (len(factor_indices(fe[0])), factor_order(fe[0])))
         out: list[tuple[frozenset[str], st.Tree]] = []
         if denominator != 1:
             out.append((frozenset(), st.Num(Fraction(denominator))))
@@ -391,7 +333,7 @@ class _Builder:
         plain: Powers = {a: e for a, e in factors.items() if a not in conditions and a not in counts}
         tree = self.product(plain, Fraction(1), None, scope) if plain or not trees else None
         parts = ([tree] if tree is not None else []) + trees
-        body = _multiplied(parts)
+        body = multiplied(parts)
         if len(conditions) == 1 and not counts and body == st.Num(Fraction(1)):
             return self.atom(conditions[0])
         return self.guarded(body, conditions, counts)
@@ -432,7 +374,7 @@ class _Builder:
 
     def guards(self, powers: Mapping[Any, Exponent]) -> tuple[list[Condition], dict[Read, Exponent]]:
         """The conditions in a product, and the counts among its divisors that stay outside them."""
-        conditions = sorted((a for a in powers if isinstance(a, Condition)), key=_order)
+        conditions = sorted((a for a in powers if isinstance(a, Condition)), key=factor_order)
         counts = {a: -e for a, e in powers.items() if isinstance(a, Read) and a.name in self.style.counts and e < 0}
         return conditions, counts if conditions else {}
 
@@ -447,201 +389,3 @@ class _Builder:
 
     def condition(self, c: Condition) -> st.Compare:
         return st.Compare(c.rel, self.argument(c.left), self.argument(c.right))
-
-
-def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Callable[[str], int]) -> list[tuple[str, ...]]:
-    """The order of summation that takes the fewest operations; indices that may go together do."""
-    if len(bound) == 1:
-        return [bound]
-    sets = [frozenset(i for i in atom_indices(a) if isinstance(i, str)) for a in factors]
-    candidates = permutations(bound) if len(bound) <= 4 else [bound]
-    best: tuple[int, int, list[tuple[str, ...]]] | None = None
-    for order in candidates:
-        apart: list[tuple[str, ...]] = [(i,) for i in order]
-        for steps in (apart, _grouped(sets, order)):
-            found = (_elimination_cost(sets, steps, size), len(steps), steps)
-            if best is None or found[:2] < best[:2]:
-                best = found
-    assert best is not None
-    return [tuple(i for i in bound if i in group) for group in best[2]]  # within one step the order is the term's own
-
-
-def _grouped(sets: list[frozenset[str]], order: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Sum adjacent indices in one step where the same factors carry them."""
-    steps: list[tuple[str, ...]] = []
-    for i in order:
-        if steps and _users(sets, i) == _users(sets, steps[-1][0]):
-            steps[-1] = (*steps[-1], i)
-        else:
-            steps.append((i,))
-    if len(steps) == 2 and len(sets) <= 2:
-        steps = [tuple(order)]
-    return steps
-
-
-def _users(sets: list[frozenset[str]], i: str) -> list[bool]:
-    return [i in s for s in sets]
-
-
-def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], size: Callable[[str], int]) -> int:
-    """Operations of summing in these steps: each loops over all that its factors carry, and leaves the rest behind."""
-    cost = 0
-    for group in steps:
-        touched = [s for s in sets if s & set(group)]
-        sets = [s for s in sets if not s & set(group)]
-        union: frozenset[str] = frozenset().union(*touched)
-        n = 1
-        for i in union:
-            n *= size(axis_of(i))
-        cost += n * max(len(touched), 1)
-        sets.append(union - set(group))
-    return cost
-
-
-# ---- helpers ------------------------------------------------------------------------------------------------------------
-
-
-def syntax_index(index: Index) -> st.Index:
-    """A named index in the syntax of trees."""
-    assert not isinstance(index, (int, Hole)), "a bound index has no name here"
-    if isinstance(index, Lookup):
-        return st.Lookup(index.name, tuple(map(syntax_index, index.index)))
-    return index
-
-
-def with_arguments(tree: st.Tree, **reads: Read) -> st.Tree:
-    """A tree in names without axes, with a read in the place of each."""
-    if isinstance(tree, st.Read):
-        return st.Read(reads[tree.name].name, tuple(map(syntax_index, reads[tree.name].index)))
-    return st.rebuild(tree, lambda child: with_arguments(child, **reads))
-
-
-def _sign(e: Exponent) -> int:
-    return 1 if e > 0 else -1
-
-
-def without(powers: Mapping[Factor, Exponent], factor: Factor) -> Powers:
-    """The product with one factor left out."""
-    return {f: e for f, e in powers.items() if f != factor}
-
-
-def _roots_down(powers: Powers, coefficient: Fraction) -> tuple[Powers, Fraction]:
-    """``2**(1/2)/2 = 1/2**(1/2)``."""
-    out = dict(powers)
-    for f, e in powers.items():
-        if isinstance(f, Irrational) and f.name.isdigit() and coefficient.denominator % int(f.name) == 0 and e > 0:
-            coefficient *= int(f.name)
-            out[f] = e - 1
-    return out, coefficient
-
-
-def _as_means(powers: Powers) -> Powers:
-    """``sum[n](x)/size(n) = mean[n](x)``, for a sum that is no contraction."""
-    out = dict(powers)
-    for f, e in powers.items():
-        if isinstance(f, Inner) and e == 1 and len(set(f.mono.bound)) == len(f.mono.bound) and _is_plain(f.mono):
-            sizes = [Size(axis) for axis in f.mono.bound]
-            if all(out.get(size, 0) <= -1 for size in sizes):
-                del out[f]
-                for size in sizes:
-                    times(out, size, 1)
-                times(out, Inner(f.mono, "mean"), 1)
-    return out
-
-
-class Loop(NamedTuple):
-    """What two sums must have in common to be one: the factors outside, the reduction, and the indices of the loop."""
-
-    outside: frozenset[tuple[Factor, Exponent]]
-    kind: str
-    bound: tuple[str, ...]
-    free: frozenset[str]
-
-
-def _loop(powers: Powers) -> Loop | None:
-    """The loop of a term that is a single plain reduction, times what is outside of it; None for any other."""
-    inner = [f for f in powers if isinstance(f, Inner)]
-    if len(inner) != 1 or powers[inner[0]] != 1:
-        return None
-    mono = inner[0].mono
-    if len(set(mono.bound)) < len(mono.bound) or not _is_plain(mono):
-        return None
-    outside = frozenset((f, e) for f, e in powers.items() if f != inner[0])
-    return Loop(outside, inner[0].kind, tuple(sorted(mono.bound)), free_names(mono))
-
-
-def _is_plain(mono: Mono) -> bool:
-    """Whether some factor carries every index of the loop: a reduction, not a contraction."""
-    every = frozenset().union(*(atom_indices(a) for a, _ in mono.factors))
-    return any(atom_indices(a) == every for a, _ in mono.factors) and not any(isinstance(a, Delta) for a, _ in mono.factors)
-
-
-def _ratio(one: list[Term], other: list[Term]) -> Fraction | None:
-    """The number by which each term of one sum is that of the other, in whatever order; None if there is none."""
-    known = {frozenset(powers.items()): c for powers, c in other}
-    ratios = {c / known[key] if (key := frozenset(powers.items())) in known else None for powers, c in one}
-    return ratios.pop() if len(ratios) == 1 else None
-
-
-def _shared(terms: list[Term]) -> Powers:
-    """The common monomial: of each factor the power nearest to 0, where all have the same sign."""
-    common = dict(terms[0][0])
-    for powers, _ in terms[1:]:
-        for f in list(common):
-            e = powers.get(f)
-            if e is None or _sign(e) != _sign(common[f]):
-                del common[f]
-            elif e != common[f]:
-                common[f] = min(e, common[f]) if e > 0 else max(e, common[f])
-    return common
-
-
-def _common(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
-    """The common monomial, the common number, and what is left of each term."""
-    if len(terms) == 1:
-        return dict(terms[0][0]), terms[0][1], [({}, Fraction(1))]
-    common = _shared(terms)
-    sizes = {abs(c) for _, c in terms}
-    number = min(sizes) if len(sizes) == 1 else Fraction(1)
-    if all(c < 0 for _, c in terms):
-        number = -number
-    rest: list[Term] = []
-    for powers, c in terms:
-        left = dict(powers)
-        for f, e in common.items():
-            times(left, f, -e)
-        rest.append((left, c if number == 1 else c / number))
-    return common, number, rest
-
-
-def _added(parts: list[st.Tree]) -> st.Tree:
-    flat: list[st.Tree] = []
-    for p in parts:
-        flat.extend(p.args if isinstance(p, st.Add) else (p,))
-    return flat[0] if len(flat) == 1 else st.Add(tuple(flat))
-
-
-def _multiplied(parts: list[st.Tree]) -> st.Tree:
-    flat: list[st.Tree] = []
-    for p in parts:
-        flat.extend(p.args if isinstance(p, st.Mul) else (p,))
-    return flat[0] if len(flat) == 1 else st.Mul(tuple(flat))
-
-
-def _arranged(
-    groups: list[tuple[frozenset[str], list[st.Tree]]], numbers: list[st.Tree], divisors: list[tuple[frozenset[str], st.Tree]]
-) -> st.Tree:
-    """Multiply and divide so that what has few axes is combined before it meets what has many."""
-    groups = groups or [(frozenset(), [])]
-    left, parts = list(divisors), []
-    covered: frozenset[str] = frozenset()
-    for k, (axes, factors) in enumerate(groups):
-        covered |= axes
-        last = k == len(groups) - 1
-        here = [t for a, t in left if last or a <= covered]
-        left = [d for d in left if not (last or d[0] <= covered)]
-        tree = _multiplied([*numbers, *factors] if k == 0 else factors)
-        parts.append(st.Div(tree, _multiplied(here)) if here else tree)
-    if len(parts) == 2 and isinstance(parts[0], (st.Div, st.Reduce)) and isinstance(parts[1], (st.Read, st.Pow)):
-        parts.reverse()
-    return _multiplied(parts)

@@ -16,7 +16,7 @@ from codegen.backends.native.schedule import Item, Loop, Schedule, flats_in, sch
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.language.unicode import text
-from derive.terms.factor import DEFAULT_SIZE
+from derive.terms.style import DEFAULT_SIZE
 
 BYTES = 4
 

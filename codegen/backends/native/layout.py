@@ -21,7 +21,7 @@ from codegen.source import Code, code, equations
 from derive import syntax as st
 from derive.language.axes import equal_axes
 from derive.language.unicode import language
-from derive.terms.factor import DEFAULT_SIZE
+from derive.terms.style import DEFAULT_SIZE
 
 WIDTH = 110
 

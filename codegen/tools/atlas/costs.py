@@ -6,7 +6,7 @@ from math import prod
 
 from codegen.program import Argument, Kernel, Program
 from derive.simplify.cost import Model
-from derive.terms.factor import DEFAULT_SIZE
+from derive.terms.style import DEFAULT_SIZE
 
 __all__ = ["FLOAT", "LABEL", "elements", "kept", "operations", "sizes_of"]
 

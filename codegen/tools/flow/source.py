@@ -21,7 +21,8 @@ from derive import syntax as st
 from derive.derivation import Derivation
 from derive.language.unicode import language
 from derive.terms.definitions import Definition, is_reduction
-from derive.terms.factor import syntax_index, to_tree
+from derive.terms.factor import to_tree
+from derive.terms.reads import syntax_index
 from derive.terms.sums import Read
 
 __all__ = ["FactorSource", "FlowSource", "LineSource", "TermSource", "flow_source", "render_flow", "render_runtime"]

@@ -1,0 +1,183 @@
+"""Terms as products of factors, a connected group of bound indices one of them, and what several terms have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+from derive.terms.atoms import connected
+from derive.terms.sums import (
+    Atom,
+    Delta,
+    Exponent,
+    Irrational,
+    Mono,
+    Order,
+    Size,
+    Sum,
+    atom_indices,
+    atom_order,
+    close,
+    free_names,
+    open_mono,
+    term,
+    times,
+)
+
+
+class Inner(NamedTuple):
+    """A sum (or mean) over bound indices that stands as one factor; ``mono`` has no factor outside the sum."""
+
+    mono: Mono
+    kind: str = "sum"
+    tag: str = "inner"
+
+
+Factor = Atom | Inner
+Powers = dict[Factor, Exponent]
+
+
+@lru_cache(maxsize=50_000)
+def split(mono: Mono) -> Mapping[Factor, Exponent]:
+    """A term as a product in which every connected group of bound indices is one :class:`Inner` factor."""
+    opened = open_mono(mono)
+    groups = connected(opened.factors, opened.bound)  # the sum over two of them is the product of two sums
+    out: Powers = {}
+    taken: set[Atom] = set()
+    for group in groups:
+        inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & group}
+        taken |= set(inside)
+        scaled = close(inside, sorted(group))
+        assert scaled.mono is not None and scaled.coefficient == 1
+        times(out, Inner(scaled.mono), 1)
+    for atom, e in opened.factors.items():
+        if atom not in taken:
+            times(out, atom, e)
+    return out
+
+
+def product_of(powers: Mapping[Factor, Exponent]) -> Sum:
+    """The flat term of a product, its inner sums included."""
+    out = term({f: e for f, e in powers.items() if not isinstance(f, Inner)})
+    for f, e in powers.items():
+        if isinstance(f, Inner):
+            for _ in range(int(e)):
+                out = out * Sum({f.mono: Fraction(1)})
+    return out
+
+
+@lru_cache(maxsize=50_000)
+def factor_indices(factor: Factor) -> frozenset[str]:
+    """The free indices of a factor."""
+    if isinstance(factor, Inner):
+        return free_names(factor.mono)
+    return frozenset(i for i in atom_indices(factor) if isinstance(i, str))
+
+
+def factor_order(factor: Factor) -> Order:
+    if isinstance(factor, Inner):
+        return ("z", len(factor.mono.bound), tuple(atom_order(a) for a, _ in factor.mono.factors))
+    return ("a", 0, atom_order(factor))
+
+
+Term = tuple[Powers, Fraction]
+
+
+def sign_of(e: Exponent) -> int:
+    return 1 if e > 0 else -1
+
+
+def without(powers: Mapping[Factor, Exponent], factor: Factor) -> Powers:
+    """The product with one factor left out."""
+    return {f: e for f, e in powers.items() if f != factor}
+
+
+def roots_down(powers: Powers, coefficient: Fraction) -> tuple[Powers, Fraction]:
+    """``2**(1/2)/2 = 1/2**(1/2)``."""
+    out = dict(powers)
+    for f, e in powers.items():
+        if isinstance(f, Irrational) and f.name.isdigit() and coefficient.denominator % int(f.name) == 0 and e > 0:
+            coefficient *= int(f.name)
+            out[f] = e - 1
+    return out, coefficient
+
+
+def as_means(powers: Powers) -> Powers:
+    """``sum[n](x)/size(n) = mean[n](x)``, for a sum that is no contraction."""
+    out = dict(powers)
+    for f, e in powers.items():
+        if isinstance(f, Inner) and e == 1 and len(set(f.mono.bound)) == len(f.mono.bound) and _is_plain(f.mono):
+            sizes = [Size(axis) for axis in f.mono.bound]
+            if all(out.get(size, 0) <= -1 for size in sizes):
+                del out[f]
+                for size in sizes:
+                    times(out, size, 1)
+                times(out, Inner(f.mono, "mean"), 1)
+    return out
+
+
+class Loop(NamedTuple):
+    """What two sums must have in common to be one: the factors outside, the reduction, and the indices of the loop."""
+
+    outside: frozenset[tuple[Factor, Exponent]]
+    kind: str
+    bound: tuple[str, ...]
+    free: frozenset[str]
+
+
+def loop_of(powers: Powers) -> Loop | None:
+    """The loop of a term that is a single plain reduction, times what is outside of it; None for any other."""
+    inner = [f for f in powers if isinstance(f, Inner)]
+    if len(inner) != 1 or powers[inner[0]] != 1:
+        return None
+    mono = inner[0].mono
+    if len(set(mono.bound)) < len(mono.bound) or not _is_plain(mono):
+        return None
+    outside = frozenset((f, e) for f, e in powers.items() if f != inner[0])
+    return Loop(outside, inner[0].kind, tuple(sorted(mono.bound)), free_names(mono))
+
+
+def _is_plain(mono: Mono) -> bool:
+    """Whether some factor carries every index of the loop: a reduction, not a contraction."""
+    every = frozenset().union(*(atom_indices(a) for a, _ in mono.factors))
+    return any(atom_indices(a) == every for a, _ in mono.factors) and not any(isinstance(a, Delta) for a, _ in mono.factors)
+
+
+def ratio_of(one: list[Term], other: list[Term]) -> Fraction | None:
+    """The number by which each term of one sum is that of the other, in whatever order; None if there is none."""
+    known = {frozenset(powers.items()): c for powers, c in other}
+    ratios = {c / known[key] if (key := frozenset(powers.items())) in known else None for powers, c in one}
+    return ratios.pop() if len(ratios) == 1 else None
+
+
+def shared_factors(terms: list[Term]) -> Powers:
+    """The common monomial: of each factor the power nearest to 0, where all have the same sign."""
+    common = dict(terms[0][0])
+    for powers, _ in terms[1:]:
+        for f in list(common):
+            e = powers.get(f)
+            if e is None or sign_of(e) != sign_of(common[f]):
+                del common[f]
+            elif e != common[f]:
+                common[f] = min(e, common[f]) if e > 0 else max(e, common[f])
+    return common
+
+
+def common_factors(terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
+    """The common monomial, the common number, and what is left of each term."""
+    if len(terms) == 1:
+        return dict(terms[0][0]), terms[0][1], [({}, Fraction(1))]
+    common = shared_factors(terms)
+    sizes = {abs(c) for _, c in terms}
+    number = min(sizes) if len(sizes) == 1 else Fraction(1)
+    if all(c < 0 for _, c in terms):
+        number = -number
+    rest: list[Term] = []
+    for powers, c in terms:
+        left = dict(powers)
+        for f, e in common.items():
+            times(left, f, -e)
+        rest.append((left, c if number == 1 else c / number))
+    return common, number, rest

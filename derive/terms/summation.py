@@ -1,0 +1,64 @@
+"""The order in which a product is summed over several indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+
+from derive.terms.sums import (
+    Atom,
+    Exponent,
+    atom_indices,
+    axis_of,
+)
+
+__all__ = ["best_order"]
+
+
+def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Callable[[str], int]) -> list[tuple[str, ...]]:
+    """The order of summation that takes the fewest operations; indices that may go together do."""
+    if len(bound) == 1:
+        return [bound]
+    sets = [frozenset(i for i in atom_indices(a) if isinstance(i, str)) for a in factors]
+    candidates = permutations(bound) if len(bound) <= 4 else [bound]
+    best: tuple[int, int, list[tuple[str, ...]]] | None = None
+    for order in candidates:
+        apart: list[tuple[str, ...]] = [(i,) for i in order]
+        for steps in (apart, _grouped(sets, order)):
+            found = (_elimination_cost(sets, steps, size), len(steps), steps)
+            if best is None or found[:2] < best[:2]:
+                best = found
+    assert best is not None
+    return [tuple(i for i in bound if i in group) for group in best[2]]  # within one step the order is the term's own
+
+
+def _grouped(sets: list[frozenset[str]], order: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Sum adjacent indices in one step where the same factors carry them."""
+    steps: list[tuple[str, ...]] = []
+    for i in order:
+        if steps and _users(sets, i) == _users(sets, steps[-1][0]):
+            steps[-1] = (*steps[-1], i)
+        else:
+            steps.append((i,))
+    if len(steps) == 2 and len(sets) <= 2:
+        steps = [tuple(order)]
+    return steps
+
+
+def _users(sets: list[frozenset[str]], i: str) -> list[bool]:
+    return [i in s for s in sets]
+
+
+def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], size: Callable[[str], int]) -> int:
+    """Operations of summing in these steps: each loops over all that its factors carry, and leaves the rest behind."""
+    cost = 0
+    for group in steps:
+        touched = [s for s in sets if s & set(group)]
+        sets = [s for s in sets if not s & set(group)]
+        union: frozenset[str] = frozenset().union(*touched)
+        n = 1
+        for i in union:
+            n *= size(axis_of(i))
+        cost += n * max(len(touched), 1)
+        sets.append(union - set(group))
+    return cost
