@@ -84,7 +84,7 @@ class ChainLines:
         self.adjoints = {d.name: d for d in derivation.chain}
         #: Definitions that the engine made, and the adjoints of such: they have no function of their own.
         self.made = {n: d for n, d in self.forward.items() if not d.author}
-        self.made |= {n: d for n, d in self.adjoints.items() if n[1:] in self.made}
+        self.made |= {n: d for n, d in self.adjoints.items() if st.primal_name(n) in self.made}
         self.style = style_of(self.op, list(derivation.forward))
 
     def own(self) -> list[Definition]:
@@ -107,7 +107,7 @@ class ChainLines:
 
     def tree(self, d: Definition) -> st.Tree:
         style = replace(self.style, read=self.inline)
-        readers = [e.rhs for e in self.op.equations if d.name[1:] in set(st.reads(e.rhs))]
+        readers = [e.rhs for e in self.op.equations if st.primal_name(d.name) in set(st.reads(e.rhs))]
         return spelled_like(to_tree(d.body, d.index, style), readers)
 
     def inline(self, read: Read) -> st.Tree | None:
@@ -157,10 +157,10 @@ class Chain(ChainLines):
         read = list(dict.fromkeys(n for s in reversed(statements) for n in st.reads(s.tree) if n not in local))
         upstream = [n for n in read if n in self.adjoints or n in self.upstream()]
         rest = [n for n in read if n not in upstream and n not in self.constants]
-        return self.function(d.name, statements, [*upstream, *rest], [d.name[1:], *self.inputs, *self.forward])
+        return self.function(d.name, statements, [*upstream, *rest], [st.primal_name(d.name), *self.inputs, *self.forward])
 
     def upstream(self) -> set[str]:
-        return {f"d{t.name}" for t in self.op.outputs}
+        return {st.adjoint_name(t.name) for t in self.op.outputs}
 
     def function(self, name: str, statements: list[Statement], names: list[str], spare: Iterable[str]) -> FunctionSource:
         """The function that computes the statements in order.
@@ -213,7 +213,7 @@ class Chain(ChainLines):
         for known in (self.forward, self.adjoints):
             if name in known:
                 return known[name].index
-        return self.axes(name[1:]) if name in self.upstream() else ()
+        return self.axes(st.primal_name(name)) if name in self.upstream() else ()
 
     def labels(self, name: str) -> str | None:
         return self.inputs[name].labels if name in self.inputs else None

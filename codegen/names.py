@@ -89,10 +89,10 @@ def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) ->
         raise OpError(f"an op cannot be called '{op.name}', for its files need what that name stands for", op=op.name)
     held = taken() | {f"{op.name}_{f}" for f in FUNCTIONS} | set(also)
     tensors = dict.fromkeys([*(t.name for t in op.inputs), *(e.name for e in op.equations), *made])
-    tensors = {n: None for n in tensors if not (n.startswith("d") and n[1:] in tensors)}
+    tensors = {n: None for n in tensors if st.primal_name(n) not in tensors}
     constants = [c.name for c in op.constants]
     axes = sorted(_axes_of(op))
-    known = {*tensors, *(f"d{n}" for n in tensors), *constants, *axes}
+    known = {*tensors, *(st.adjoint_name(n) for n in tensors), *constants, *axes}
     to: dict[str, str] = {}
     for name in (*tensors, *constants, *axes):
         adjoint = name in tensors
@@ -107,7 +107,7 @@ def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) ->
 
 def _names(name: str, adjoint: bool) -> tuple[str, ...]:
     """The name, and that of its adjoint where it has one."""
-    return (name, f"d{name}") if adjoint else (name,)
+    return (name, st.adjoint_name(name)) if adjoint else (name,)
 
 
 # ---- the same with other names -----------------------------------------------------------------------------------------------

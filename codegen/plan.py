@@ -44,7 +44,13 @@ class _Planner:
         self.constants = {c.name: c for c in self.op.constants}
         self.lines = {line.name: line.body for line in derivation.lines}
         self.outputs = [t.name for t in self.op.outputs]
-        self.taken = {*self.definitions, *self.inputs, *self.constants, *self.lines, *(f"d{n}" for n in self.outputs)}
+        self.taken = {
+            *self.definitions,
+            *self.inputs,
+            *self.constants,
+            *self.lines,
+            *(st.adjoint_name(n) for n in self.outputs),
+        }
         self.style = style_of(self.op, list(derivation.forward))
 
     def kernel(self) -> Kernel:
@@ -181,7 +187,7 @@ class _Planner:
         for name, body in self.lines.items():
             fate = "output" if name in self.d.gradients else "temporary"
             statements.append(Statement(name, index[name], to_tree(body, index[name], style), fate))
-        upstream = tuple(Argument(f"d{t.name}", t.axes, "upstream") for t in self.op.outputs)
+        upstream = tuple(Argument(st.adjoint_name(t.name), t.axes, "upstream") for t in self.op.outputs)
         kept = tuple(Argument(n, self.definitions[n].index, "saved") for n in saved)
         needed = self.shape_givers(statements, reads, saved)
         inputs = tuple(Argument(t.name, t.axes, "input", t.labels) for t in self.op.inputs if t.name in needed)

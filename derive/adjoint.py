@@ -43,11 +43,6 @@ from derive.terms.sums import (
 )
 
 
-def adjoint_name(name: str) -> str:
-    """What the gradient of the loss with respect to a name is called."""
-    return f"d{name}"
-
-
 def active_names(op: st.Op, definitions: Sequence[Definition]) -> set[str]:
     """The names through which a differentiable input reaches an output."""
     reached = {t.name for t in op.differentiable}
@@ -76,20 +71,20 @@ def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list
     backwards = [d for d in reversed(definitions) if d.name in active]
     first_reader = {u: position for position, d in enumerate(backwards) for u in sum_reads(d.body)}
     for position, d in enumerate(backwards):
-        name = adjoint_name(d.name)
+        name = st.adjoint_name(d.name)
         inner = contributions.pop(d.name, Sum())
         if d.name not in upstream:
             out.append(Definition(name, d.index, inner))
         elif inner:
             name = whole_adjoint(d.name, index_of)
-            out.append(Definition(name, d.index, inner + atom_sum(Read(adjoint_name(d.name), d.index))))
+            out.append(Definition(name, d.index, inner + atom_sum(Read(st.adjoint_name(d.name), d.index))))
         for u, part in _contributions(op, d, name, active, index_of, names):
             contributions[u] = contributions.get(u, Sum()) + part
         for t in [t for t in waiting.values() if first_reader.get(t.name, -1) <= position]:
-            out.append(Definition(adjoint_name(t.name), t.axes, contributions.get(t.name, Sum())))
+            out.append(Definition(st.adjoint_name(t.name), t.axes, contributions.get(t.name, Sum())))
             del waiting[t.name]
     for t in waiting.values():
-        out.append(Definition(adjoint_name(t.name), t.axes, Sum()))
+        out.append(Definition(st.adjoint_name(t.name), t.axes, Sum()))
     return out
 
 
@@ -99,7 +94,7 @@ def whole_adjoint(output: str, known: Collection[str]) -> str:
     while whole in known:  # the adjoint of that name would be called the same
         k += 1
         whole = f"{output}_total{k}"
-    return adjoint_name(whole)
+    return st.adjoint_name(whole)
 
 
 def _contributions(

@@ -69,7 +69,9 @@ def derive_full(op: st.Op) -> Derivation:
     forward = tuple(names.definitions)
     style = style_of(op, forward)
     lines = tuple(Line(d.name, d.index, d.body, to_tree(d.body, d.index, style)) for d in chain)
-    return Derivation(op, forward, forward, forward, chain, (), lines, tuple(f"d{t.name}" for t in op.differentiable))
+    return Derivation(
+        op, forward, forward, forward, chain, (), lines, tuple(st.adjoint_name(t.name) for t in op.differentiable)
+    )
 
 
 def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int] | None = None) -> Style:

@@ -128,8 +128,8 @@ def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attemp
         drawn = _draw(rng, low, high, -1 if default and default < 0 else 1, 1)
         tables[c.name] = [drawn if default is None or seed > 0 else default]
     for t in op.outputs:
-        rng = random_of(op.name, seed, attempt, f"d{t.name}")
-        tables[f"d{t.name}"] = [_draw(rng, None, None, None, 2) for _ in _positions(t.axes, sizes)]
+        rng = random_of(op.name, seed, attempt, st.adjoint_name(t.name))
+        tables[st.adjoint_name(t.name)] = [_draw(rng, None, None, None, 2) for _ in _positions(t.axes, sizes)]
     return Point(sizes, tables)
 
 
@@ -163,8 +163,10 @@ def draw_tied_point(op: st.Op, seed: int, attempt: int, attempts: int) -> Point:
         rng, (low, high) = random_of(op.name, "ties", seed, c.name), interval(op, c.name)
         tables[c.name] = [Fraction(c.default) if c.default is not None else _tying(low, high, False, rng)[0]]
     for t in op.outputs:
-        rng = random_of(op.name, "ties", seed, f"d{t.name}")
-        tables[f"d{t.name}"] = [Fraction(rng.randrange(8, 128), 64) * rng.choice((1, -1)) for _ in _positions(t.axes, sizes)]
+        rng = random_of(op.name, "ties", seed, st.adjoint_name(t.name))
+        tables[st.adjoint_name(t.name)] = [
+            Fraction(rng.randrange(8, 128), 64) * rng.choice((1, -1)) for _ in _positions(t.axes, sizes)
+        ]
     return Point(sizes, tables)
 
 

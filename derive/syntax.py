@@ -241,6 +241,16 @@ class Op:
         raise KeyError(name)
 
 
+def adjoint_name(name: str) -> str:
+    """What the gradient of the loss with respect to a name is called."""
+    return f"d{name}"
+
+
+def primal_name(name: str) -> str:
+    """The name whose adjoint would be called so, "" where none would."""
+    return name[1:] if name.startswith("d") else ""
+
+
 def axis_of(index: str) -> str:
     """The axis that an index runs over: ``n'`` runs over ``n``."""
     return index.rstrip("'")

@@ -117,7 +117,7 @@ def _run(
     forward = backend.called(getattr(module, kernel.forward.name))
     outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))
     values |= dict(zip([t.name for t in kernel.saved], saved, strict=True))
-    values |= {f"d{t.name}": backend.to(u) for t, u in zip(op.outputs, upstream, strict=True)}
+    values |= {st.adjoint_name(t.name): backend.to(u) for t, u in zip(op.outputs, upstream, strict=True)}
     backward = backend.called(getattr(module, kernel.backward.name))
     gradients = backward(*(values[a.name] for a in kernel.backward.arguments), **_given(kernel.backward, constants))
     single = len(kernel.backward.results) == 1

@@ -64,7 +64,7 @@ class Trial:
 
     @property
     def gradients(self) -> list[str]:
-        return [f"d{t.name}" for t in self.op.differentiable]
+        return [st.adjoint_name(t.name) for t in self.op.differentiable]
 
 
 def judge(kernel: Kernel, module: ModuleType, backend: Backend | str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
@@ -121,7 +121,7 @@ def _trial(op: st.Op, drawn: Point) -> Iterator[Trial]:
     stage = Stage(op, drawn)
     if not stage.finite():
         return
-    axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in (*op.inputs, *op.outputs)}
+    axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in (*op.inputs, *op.outputs)}
     axes |= {t.name: t.axes for t in op.outputs}
 
     def array(name: str, values: Sequence[Any], dtype: type = float) -> Any:
@@ -160,7 +160,7 @@ def _results(
 ) -> list[tuple[str, Any]]:
     """Every output and gradient with its name, and the gradients through the differentiable op where there is one."""
     op = kernel.op
-    axes = {t.name: t.axes for t in op.inputs} | {f"d{t.name}": t.axes for t in op.outputs}
+    axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
     values: dict[str, Any] = {}
     for name, v in trial.given.items():
         array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, axes.get(name, ()), split))
@@ -187,7 +187,7 @@ def _several(found: Any, count: int) -> Sequence[Any]:
 
 def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any, allowed: float) -> tuple[float, str]:
     """How far a result is from what the equations have, relative to its largest entry; and what no rounding explains."""
-    axes = {t.name: t.axes for t in kernel.op.outputs} | {f"d{t.name}": t.axes for t in kernel.op.differentiable}
+    axes = {t.name: t.axes for t in kernel.op.outputs} | {st.adjoint_name(t.name): t.axes for t in kernel.op.differentiable}
     shape = _shape(trial, axes[name], split)
     if found.shape != shape:
         return math.inf, f"{name} has the shape {found.shape} instead of {shape}"
@@ -223,7 +223,7 @@ def _allowed(kernel: Kernel, trial: Trial) -> dict[str, float]:
     given = {t.name: trial.given[t.name] for t in kernel.op.inputs}
     constants = {c.name: float(trial.given[c.name]) for c in kernel.op.constants}
     found, terms = Magnitudes(kernel.op, given, constants, Numpy()), {}
-    found.values |= {f"d{t.name}": trial.given[f"d{t.name}"] for t in kernel.op.outputs}
+    found.values |= {st.adjoint_name(t.name): trial.given[st.adjoint_name(t.name)] for t in kernel.op.outputs}
     found.size |= trial.sizes
     with np.errstate(all="ignore"):
         for s in (*kernel.forward.statements, *kernel.backward.statements):

@@ -24,7 +24,7 @@ from derive.engine import style_of
 from derive.language.unicode import language
 from derive.rounding import ACCURATE
 from derive.show.show import Row
-from derive.syntax import Tree, reads
+from derive.syntax import Tree, adjoint_name, reads
 from derive.terms.factor import to_tree
 from derive.terms.sums import Sum
 
@@ -123,7 +123,7 @@ class Checker:
         names = [t.name for t in self.op.differentiable]
         for group in [names[k::DIRECTIONS] for k in range(min(DIRECTIONS, len(names)))]:
             reason = self.reason(partial(differences, self.stage, group, self.seed))
-            yield from (Check("differences", f"d{name}", not reason, reason) for name in group)
+            yield from (Check("differences", adjoint_name(name), not reason, reason) for name in group)
 
     def lines(self) -> Iterator[Check]:
         """The closed lines against the chain rule, and the gradients among them against brute force."""

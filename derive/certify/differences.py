@@ -10,6 +10,7 @@ from typing import Any
 from derive.certify.numbers import CONTEXT, Numbers
 from derive.certify.stage import Stage
 from derive.points import Point, random_of
+from derive.syntax import adjoint_name
 
 __all__ = ["differences", "direction"]
 
@@ -39,7 +40,7 @@ def differences(stage: Stage, names: Sequence[str], seed: int) -> str:
     if bend.copy_abs() > CONTEXT.multiply(SMOOTH, CONTEXT.add(1, ahead.copy_abs())):
         return ""
     slope = numbers.scaled(numbers.plus([ahead], [behind]), numbers.number(Fraction(1, 2)))[0]
-    parts = [p for n in names for p in numbers.times(stage.truth[f"d{n}"], [numbers.number(v) for v in r[n]])]
+    parts = [p for n in names for p in numbers.times(stage.truth[adjoint_name(n)], [numbers.number(v) for v in r[n]])]
     found = numbers.total(parts)
     return "" if numbers.near(found, slope, [*parts, middle]) else f"{float(found):.6g} against {float(slope):.6g}"
 
@@ -52,7 +53,7 @@ def _moved(stage: Stage, direction: Mapping[str, Sequence[Fraction]], h: Fractio
 
 def _value(stage: Stage, at: Stage) -> Any:
     numbers = stage.numbers
-    columns = [(at.author.nodes[t.name].array.values, stage.given[f"d{t.name}"]) for t in stage.op.outputs]
+    columns = [(at.author.nodes[t.name].array.values, stage.given[adjoint_name(t.name)]) for t in stage.op.outputs]
     return numbers.total(p for y, dy in columns for p in numbers.times(y, dy))
 
 

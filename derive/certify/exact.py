@@ -94,7 +94,7 @@ class _Draws:
         shorten(length, [{classes[a] for a in loop} for loop in self.loops], rng.sample(sorted(length), len(length)), POSITIONS)
         sizes = {a: length[r] for a, r in classes.items()}
         tables: dict[str, Sequence[Fraction | int]] = {}
-        for t in (*op.inputs, *(st.Tensor(f"d{o.name}", o.axes) for o in op.outputs)):
+        for t in (*op.inputs, *(st.Tensor(st.adjoint_name(o.name), o.axes) for o in op.outputs)):
             count = Frame(sizes).count(t.axes)
             labels = sizes[t.labels] if t.labels is not None else 0
             tables[t.name] = [rng.randrange(labels) if labels else self.inside(t.name, rng) for _ in range(count)]

@@ -13,6 +13,7 @@ from derive.certify.duals import Dual, Duals
 from derive.certify.flat import Values
 from derive.certify.stage import Stage
 from derive.derivation import Derivation
+from derive.syntax import adjoint_name
 from derive.terms.definitions import Definition
 from derive.terms.sums import sum_reads
 
@@ -32,7 +33,7 @@ class Sender:
         outputs, chain = {t.name for t in stage.op.outputs}, {d.name for d in derivation.chain}
         names = [t.name for t in stage.op.inputs] + [d.name for d in derivation.stable]
         #: The name of the whole adjoint of a name; that of an output which other equations read is not its upstream's.
-        self.adjoint = {n: f"d{n}" for n in names}
+        self.adjoint = {n: adjoint_name(n) for n in names}
         self.adjoint |= {n: whole for n in outputs if (whole := whole_adjoint(n, names)) in chain}
         self.of = {adjoint: n for n, adjoint in self.adjoint.items()}
 
@@ -43,8 +44,8 @@ class Sender:
         r = [numbers.number(v) for v in direction(len(du), self.stage.op.name, seed, name)]
         expected = numbers.times(du, r)
         sent: list[Any] = []
-        if adjoint != f"d{name}":  # an output that other equations read too: what comes from outside is part of it
-            sent += numbers.times(self.values.table(f"d{name}"), r)
+        if adjoint != adjoint_name(name):  # an output that other equations read too: what comes from outside is part of it
+            sent += numbers.times(self.values.table(adjoint_name(name)), r)
         for d in self.readers.get(name, ()):
             dv = self.adjoint[d.name]
             if dv in self.values.definitions or dv in self.values.tables:

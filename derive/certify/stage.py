@@ -32,7 +32,7 @@ class Stage:
         self.op, self.at, self.numbers = op, at, numbers
         self.frame = Frame(at.sizes)
         self.axes = {t.name: t.axes for t in op.inputs} | {c.name: () for c in op.constants}
-        self.axes |= {f"d{t.name}": t.axes for t in op.outputs}
+        self.axes |= {st.adjoint_name(t.name): t.axes for t in op.outputs}
         self.given: dict[str, list[Any]] = {n: [numbers.number(Fraction(v)) for v in t] for n, t in at.tables.items()}
         #: Labels as the positions that they are; ``given`` holds them as numbers, which equations may read too.
         self.labels = {t.name: [int(v) for v in at.tables[t.name]] for t in op.inputs if t.integer}
@@ -66,9 +66,9 @@ class Stage:
     @cached_property
     def truth(self) -> dict[str, list[Any]]:
         """The gradients by brute force: of ``sum(dy*y)``, from the equations as written."""
-        upstream = {t.name: self.given[f"d{t.name}"] for t in self.op.outputs}
+        upstream = {t.name: self.given[st.adjoint_name(t.name)] for t in self.op.outputs}
         wanted = [t.name for t in self.op.differentiable]
-        return {f"d{n}": v for n, v in self.author.gradients(upstream, wanted).items()}
+        return {st.adjoint_name(n): v for n, v in self.author.gradients(upstream, wanted).items()}
 
     def finite(self) -> bool:
         """Whether every output has a value."""

@@ -16,7 +16,7 @@ from derive.language.formula import infer_inputs
 from derive.language.literals import default_text, literal
 from derive.language.names import Catalogue
 from derive.language.text import LONGEST, plain, statements
-from derive.syntax import Compare, Constant, Equation, Num, Op, Read, Tensor, axis_of, index_names, walk
+from derive.syntax import Compare, Constant, Equation, Num, Op, Read, Tensor, axis_of, index_names, primal_name, walk
 
 __all__ = ["RESERVED", "Catalogue", "parse", "parse_formula"]
 
@@ -306,10 +306,8 @@ class _Reader(CallReader):
             for axis in t.axes:
                 axes.setdefault(axis_of(axis), t.name)
         for name in [*tensors, *self.constants, *axes]:
-            if name.startswith("d") and name[1:] in tensors:
-                raise self.error(
-                    self.at(axes.get(name, name)), f"'{name}' collides with the adjoint of '{name[1:]}'; rename one"
-                )
+            if (primal := primal_name(name)) in tensors:
+                raise self.error(self.at(axes.get(name, name)), f"'{name}' collides with the adjoint of '{primal}'; rename one")
         if not self.formula and (self.name in tensors or self.name in self.constants):
             raise self.error(self.at(self.name), f"the op and one of its names are both called '{self.name}'; rename one")
         for axis, name in axes.items():

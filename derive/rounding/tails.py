@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from derive.rounding.work import Work
 from derive.simplify.rewrite import replace_reads, term_open
+from derive.syntax import adjoint_name
 from derive.terms.sums import Atom, Condition, Exponent, Function, Mono, Read, Sum, atom_sum, negated, term, times
 
 __all__ = ["halved_tails"]
@@ -122,4 +123,4 @@ def _reads_input(work: Work, terms: Iterable[Mono]) -> bool:
 
 def _given(work: Work, atom: Atom) -> bool:
     """Whether a factor is an upstream gradient, or another adjoint."""
-    return isinstance(atom, Read) and (atom.name in work.lines or atom.name in {f"d{t.name}" for t in work.op.outputs})
+    return isinstance(atom, Read) and (atom.name in work.lines or atom.name in {adjoint_name(t.name) for t in work.op.outputs})

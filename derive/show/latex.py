@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from derive.functions.records import RECORDS
 from derive.language.printer import Prec, Printed, Printer, decimal_of, long_decimal, split_sign
-from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of
+from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of, primal_name
 from derive.visible import escaped, visible
 
 __all__ = ["MARKS", "LatexPrinter", "equation_lines", "escape", "latex", "left_side", "product_factors", "width"]
@@ -67,8 +67,8 @@ class LatexPrinter(Printer):
     # ---- names and indices --------------------------------------------------------------------------------------------
 
     def name(self, name: str) -> str:
-        if name in self.adjoints and name.startswith("d"):
-            return rf"\mathrm{{d}}{self.name(name[1:])}"
+        if name in self.adjoints and (primal := primal_name(name)):
+            return rf"\mathrm{{d}}{self.name(primal)}"
         base, primes = axis_of(name), len(name) - len(axis_of(name))
         return self.symbol(base) + "'" * primes
 
@@ -96,8 +96,8 @@ class LatexPrinter(Printer):
         if not index:
             return self.name(name), Prec.POWER if name in self.adjoints else Prec.ATOM
         below = f"_{{{','.join(map(self.index, index))}}}"
-        if name in self.adjoints and name.startswith("d"):
-            return rf"\mathrm{{d}}{self.read(name[1:], index)[0]}", Prec.POWER
+        if name in self.adjoints and (primal := primal_name(name)):
+            return rf"\mathrm{{d}}{self.read(primal, index)[0]}", Prec.POWER
         if numbered := _numbered(name):
             # The number makes room for the index: W1[k, d] is the (1) above W.
             return f"{numbered[0]}^{{({numbered[1]})}}{below}", Prec.POWER

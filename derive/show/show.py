@@ -13,7 +13,7 @@ from derive.derivation import Derivation, Step
 from derive.language.unicode import language, text
 from derive.show.latex import equation_lines, escape, left_side, width
 from derive.show.trees import as_written
-from derive.syntax import Op, Read, Tensor, Tree, reads
+from derive.syntax import Op, Read, Tensor, Tree, adjoint_name, reads
 from derive.terms.sums import Sum
 
 __all__ = [
@@ -122,7 +122,7 @@ def signature(op: Op) -> str:
 def adjoint_names(derivation: Derivation) -> frozenset[str]:
     """The names of the adjoints: ``d`` and the name of an input or of an equation."""
     names = [t.name for t in derivation.op.inputs] + [e.name for e in derivation.op.equations]
-    return frozenset(f"d{n}" for n in [*names, *(d.name for d in (*derivation.written, *derivation.forward))])
+    return frozenset(adjoint_name(n) for n in [*names, *(d.name for d in (*derivation.written, *derivation.forward))])
 
 
 def assumptions(op: Op) -> list[str]:
@@ -163,7 +163,7 @@ def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> l
     made: list[list[Row]] = []
     # Each definition reads only names before it.
     for d in reversed(derivation.forward):
-        if d.name not in known and (d.name in used or f"d{d.name}" in used):
+        if d.name not in known and (d.name in used or adjoint_name(d.name) in used):
             row = Row(d.name, d.index, tree_of(d.body, d.index), True)
             used.update(reads(row.tree))
             made.insert(0, [row])

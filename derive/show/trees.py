@@ -49,5 +49,5 @@ def of_derivation(derivation: Derivation) -> TreeOf:
     The certificate and each form of print ask for the same trees.
     """
     adjoints = {d.name for d in derivation.chain}
-    keep = {d.name for d in derivation.forward if f"d{d.name}" in adjoints}
+    keep = {d.name for d in derivation.forward if st.adjoint_name(d.name) in adjoints}
     return tree_of(derivation.op, derivation.forward, keep)

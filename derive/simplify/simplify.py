@@ -46,15 +46,15 @@ class Simplifier:
         signs = Signs(op, by_name)
         self.tables = Tables(signs, constants, {t.name for t in op.inputs}, guarded_names(forward), self.judge.recovers)
         axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in [*forward, *chain]}
-        axes |= {f"d{t.name}": t.axes for t in op.outputs}
-        upstream = {f"d{t.name}" for t in op.outputs}
+        axes |= {st.adjoint_name(t.name): t.axes for t in op.outputs}
+        upstream = {st.adjoint_name(t.name) for t in op.outputs}
         self.model = Model(dict(op.sizes), axes, frozenset(upstream | {d.name for d in chain} | constants))
         order = {name: k for k, name in enumerate([*(t.name for t in op.inputs), *by_name])}
         self.work = Work(op, chain, self.model)
         self.folding = Folding(self.work, self.tables, self.judge, budget, order)
         self.search = Search(self.work, self.folding, self.tables, self.judge, budget, self.model)
         self.renamed: list[Rewriting] = []
-        self.made = {f"d{d.name}" for d in forward if not d.author}
+        self.made = {st.adjoint_name(d.name) for d in forward if not d.author}
         self.tables.eliminations.update({rule.name: rule for rule in relations})
         for d in forward:
             self.tables.add_forward(d, self.folding.eliminated(d.body))

@@ -37,7 +37,7 @@ class Work:
     """The lines by name, each with its steps. Lines that are ``hidden`` are being inlined: nothing may fold to them."""
 
     def __init__(self, op: st.Op, chain: Sequence[Definition], model: Model):
-        self.gradients = tuple(f"d{t.name}" for t in op.differentiable)
+        self.gradients = tuple(st.adjoint_name(t.name) for t in op.differentiable)
         self.index = {d.name: d.index for d in chain}
         self.place = {d.name: k for k, d in enumerate(chain)}
         self.ledger = Ledger(model)

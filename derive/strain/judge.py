@@ -95,7 +95,7 @@ class Judge:
         self.rounded = Evaluation(strained.grid, strained.tables, single)
         self.measured: dict[tuple[Sum, tuple[str, ...]], Own] = {}
         self.kept: dict[tuple[Sum, Sum, tuple[str, ...], bool], bool] = {}
-        self.results = {f"d{t.name}" for t in op.differentiable}
+        self.results = {st.adjoint_name(t.name) for t in op.differentiable}
         self.emptied = [Emptied(points) for points in emptied_points(op)]
         for d in forward:
             self.define(d, data=True)

@@ -142,8 +142,10 @@ def _drawn(op: st.Op, schemes: Sequence[Scheme], sizes: Mapping[str, int], repea
         value = number(Fraction(c.default)) if c.default is not None else _inside(op, c.name, 0.4, Random(0))
         tables[c.name] = Table((), single([value]) * len(kinds))
     for t in op.outputs:
-        rng = random_of("strain", f"d{t.name}")
-        tables[f"d{t.name}"] = Table(t.axes, single([_moderate(rng) for _ in range(grid.count(t.axes) * len(kinds))]))
+        rng = random_of("strain", st.adjoint_name(t.name))
+        tables[st.adjoint_name(t.name)] = Table(
+            t.axes, single([_moderate(rng) for _ in range(grid.count(t.axes) * len(kinds))])
+        )
     return Strained(grid, tables, kinds)
 
 

@@ -48,7 +48,7 @@ def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definit
     for line in lines:
         judge.define(line)
     found = []
-    for name in [*(t.name for t in op.outputs), *(f"d{t.name}" for t in op.differentiable)]:
+    for name in [*(t.name for t in op.outputs), *(st.adjoint_name(t.name) for t in op.differentiable)]:
         errors = judge.of_name(name)
         # Among mixed scales some sum cancels by chance, whatever its form.
         kinds = tuple(kind for kind, quantiles in errors.items() if quantiles[-1] > LOST and MIXED not in kind)
@@ -72,7 +72,7 @@ def without_value(
     """
     forms = (_trees(stable, style), _trees(chain, style)), (_trees(computed, style), _trees(lines, style))
     strained, out = strained_points(op), dict[str, str]()
-    gradients = [f"d{t.name}" for t in op.differentiable]
+    gradients = [st.adjoint_name(t.name) for t in op.differentiable]
     for working in (single, double):
         reference, own = (_finite(strained, *form, working, gradients) for form in forms)
         for name in [n for n in gradients if n in own]:

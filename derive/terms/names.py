@@ -55,7 +55,7 @@ class Names:
     def fresh(self, stem: str) -> str:
         """A name that neither it, nor its adjoint, nor what it would be the adjoint of is taken."""
         k, name = 1, stem
-        while name in self.taken or f"d{name}" in self.taken or (name.startswith("d") and name[1:] in self.taken):
+        while name in self.taken or st.adjoint_name(name) in self.taken or st.primal_name(name) in self.taken:
             k += 1
             name = f"{stem}{k}"
         self.taken.add(name)

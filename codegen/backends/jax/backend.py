@@ -17,6 +17,7 @@ from codegen.backends.jax.layout import JaxLayout
 from codegen.backends.jax.printer import JaxPrinter
 from codegen.program import Kernel
 from codegen.source import Code
+from derive.syntax import adjoint_name
 
 __all__ = ["BACKEND"]
 
@@ -73,8 +74,8 @@ class JaxBackend(ArrayBackend):
             return pull(adjoints[0] if len(adjoints) == 1 else tuple(adjoints))
 
         if wanted:
-            found = jax.jit(pulled)([values[n] for n in wanted], [values[f"d{t.name}"] for t in op.outputs])
-            yield from zip([f"d{n}" for n in wanted], found, strict=True)
+            found = jax.jit(pulled)([values[n] for n in wanted], [values[adjoint_name(t.name)] for t in op.outputs])
+            yield from zip([adjoint_name(n) for n in wanted], found, strict=True)
 
 
 BACKEND = JaxBackend()

@@ -41,11 +41,11 @@ def custom_vjp(kernel: Kernel) -> CustomVjp:
     constants, saved = [c.name for c in op.constants], [t.name for t in kernel.saved]
     forward = ", ".join([*inputs, *(c.name for c in kernel.forward.constants)])
     arguments = [*(a.name for a in backward.arguments), *(c.name for c in backward.constants)]
-    adjoints = [f"d{o}" for o in outputs]
+    adjoints = [st.adjoint_name(o) for o in outputs]
     saved_name, residuals, given = (local(kernel, n) for n in ("saved", "residuals", "adjoints"))
     own = [n for n in arguments if n not in adjoints and n not in saved]
     single = len(outputs) == 1
-    gradients = [f"d{n}" if f"d{n}" in backward.results else "None" for n in inputs]
+    gradients = [st.adjoint_name(n) if st.adjoint_name(n) in backward.results else "None" for n in inputs]
     kept, names = _tuple(own), ", ".join(own)
     if saved:
         kept = f"({saved_name}, {names})" if own else saved_name

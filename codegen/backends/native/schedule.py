@@ -309,7 +309,7 @@ class _Placing:
             writers, index = self.writers(result), self.made[result][0].index
             hosts = [a.name for a in self.program.arguments if a.axes and a.axes == index and a.labels is None]
             hosts = [name for name in hosts if self.may_overwrite(result, writers, name, index)]
-            own = [name for name in hosts if result == f"d{name}"]
+            own = [name for name in hosts if result == st.adjoint_name(name)]
             pairs += [(result, name) for name in hosts if name in (*own, *hosts[: MOST_HOSTS - len(own)])]
         return tuple(pairs)
 

@@ -27,7 +27,7 @@ def step(kernel: Kernel) -> Program:
     """The program that takes the inputs of a loss to the loss and the inputs after a step of gradient descent."""
     both, op = forward_backward(kernel), kernel.op
     (loss,) = op.outputs
-    one: dict[str, st.Tree] = {f"d{loss.name}": st.Num(Fraction(1))}
+    one: dict[str, st.Tree] = {st.adjoint_name(loss.name): st.Num(Fraction(1))}
     statements = [_replaced(s, one, loss.name) for s in both.statements]
     updates = [_update(t) for t in op.differentiable]
     return Program(
@@ -51,6 +51,6 @@ def _replaced(s: Statement, one: dict[str, st.Tree], loss: str) -> Statement:
 
 
 def _update(t: st.Tensor) -> Statement:
-    new, gradient = st.Read(t.name, t.axes), st.Read(f"d{t.name}", t.axes)
+    new, gradient = st.Read(t.name, t.axes), st.Read(st.adjoint_name(t.name), t.axes)
     tree = st.Add((new, st.Neg(st.Mul((st.Read(RATE), gradient)))))
     return Statement(f"{t.name}_next", t.axes, tree, "output", over=t.name)

@@ -16,6 +16,7 @@ from codegen.backends.torch.layout import TorchLayout
 from codegen.backends.torch.printer import TorchPrinter
 from codegen.program import Kernel
 from codegen.source import Code, FileSource
+from derive.syntax import adjoint_name
 
 __all__ = ["BACKEND"]
 
@@ -53,14 +54,14 @@ class TorchBackend(ArrayBackend):
         leaves = {t.name: values[t.name].clone().requires_grad_(not t.integer) for t in op.inputs}
         found = getattr(module, op.name)(*leaves.values(), *(values[c.name] for c in op.constants))
         outputs = [found] if len(op.outputs) == 1 else list(found)
-        pairs = zip(outputs, [values[f"d{t.name}"] for t in op.outputs], strict=True)
+        pairs = zip(outputs, [values[adjoint_name(t.name)] for t in op.outputs], strict=True)
         moving = [(y, dy) for y, dy in pairs if y.requires_grad]
         wanted = [leaves[t.name] for t in op.differentiable]
         gradients: Sequence[Any] = [None] * len(wanted)
         if moving and wanted:
             gradients = torch.autograd.grad([y for y, _ in moving], wanted, [dy for _, dy in moving], allow_unused=True)
         for t, leaf, gradient in zip(op.differentiable, wanted, gradients, strict=True):
-            yield f"d{t.name}", torch.zeros_like(leaf) if gradient is None else gradient
+            yield adjoint_name(t.name), torch.zeros_like(leaf) if gradient is None else gradient
 
 
 BACKEND = TorchBackend()

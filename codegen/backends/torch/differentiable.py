@@ -32,7 +32,7 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     setup += [f"{context}.save_for_backward({', '.join(kept)})"] if kept else []
     setup += [f"{context}.{on_context(n)} = {n}" for n in held]
     prepare = [f"{_listed(kept)} = {context}.saved_tensors"] if kept else []
-    gradients = [f"d{n}" if f"d{n}" in backward.results else "None" for n in inputs]
+    gradients = [st.adjoint_name(n) if st.adjoint_name(n) in backward.results else "None" for n in inputs]
     arguments = [a.name for a in backward.arguments] + [f"{c.name}" for c in backward.constants]
     single = len(outputs) == 1
     return DifferentiableSource(
@@ -52,7 +52,7 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         given=given,
         made=made,
         setup=code(setup or ["pass"]),
-        upstream=Code(", ".join([f"d{o}" for o in outputs] + ["*_"] * bool(extra))),
+        upstream=Code(", ".join([st.adjoint_name(o) for o in outputs] + ["*_"] * bool(extra))),
         prepare=code(prepare + [f"{n} = {context}.{on_context(n)}" for n in held]),
         recompute=Code(f"_, {_tuple(saved)} = {forward}" if extra else ""),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),

@@ -113,7 +113,7 @@ def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
         else:
             values = (kind.fill if t.name == first and shape(t) else _normal)(rng, shape(t))
             inputs[t.name] = np.asarray(_allowed(op, t.name, values), dtype=dtype)
-    upstream = {f"d{t.name}": np.asarray(_normal(rng, shape(t)), dtype=dtype) for t in op.outputs}
+    upstream = {st.adjoint_name(t.name): np.asarray(_normal(rng, shape(t)), dtype=dtype) for t in op.outputs}
     return Sample(inputs, upstream)
 
 

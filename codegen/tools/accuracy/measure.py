@@ -15,6 +15,7 @@ from codegen.tools.accuracy.implementations import Implementation
 from codegen.tools.accuracy.kinds import Kind, sample
 from codegen.tools.accuracy.sweep import Sweep, sweep
 from codegen.tools.accuracy.ulp import Format, errors
+from derive.syntax import adjoint_name
 
 __all__ = ["Errors", "Range", "Sampled", "measure_kind", "measure_range"]
 
@@ -55,7 +56,7 @@ def measure_range(
 ) -> Range:
     """The errors of an elementwise op."""
     swept = sweep(kernel, constants, form, density)
-    ones = {f"d{t.name}": np.ones(next(iter(swept.inputs.values())).shape, form.name) for t in kernel.op.outputs}
+    ones = {adjoint_name(t.name): np.ones(next(iter(swept.inputs.values())).shape, form.name) for t in kernel.op.outputs}
     return Range(swept, _errors(measured, swept.inputs, ones, constants, swept.exact))
 
 

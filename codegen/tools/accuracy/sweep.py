@@ -39,7 +39,7 @@ def sweep(kernel: Kernel, constants: Mapping[str, float], form: Format, density:
     op = kernel.op
 
     def exact(inputs: Mapping[str, np.ndarray]) -> dict[str, Quantity]:
-        ones = {f"d{t.name}": np.ones(next(iter(inputs.values())).shape, form.name) for t in op.outputs}
+        ones = {st.adjoint_name(t.name): np.ones(next(iter(inputs.values())).shape, form.name) for t in op.outputs}
         return exact_pieces(kernel, {**inputs, **ones}, constants, form)
 
     grids = {t.name: grid(form, density, rng, *_bounds(op, t.name)) for t in op.inputs}

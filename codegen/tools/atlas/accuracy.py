@@ -17,6 +17,7 @@ from codegen.tools.accuracy.sweep import elementwise
 from codegen.tools.atlas.page import Formula, Section, prose
 from derive import Op, load
 from derive.show.latex import LatexPrinter
+from derive.syntax import adjoint_name
 
 __all__ = ["Accuracy", "Elsewhere", "Format", "Part", "accuracy_section", "accuracy_sections", "section_of"]
 
@@ -85,7 +86,7 @@ def elsewhere_section(base: str) -> Section:
 def accuracy_section(name: str, quick: bool = False) -> Section:
     """The section of one op: always with the shorter rows if it has reductions, as long ones take a minute."""
     op = load(name)
-    adjoints = frozenset(f"d{t.name}" for t in op.differentiable)
+    adjoints = frozenset(adjoint_name(t.name) for t in op.differentiable)
     return section_of(accuracy(op, quick=quick or not elementwise(op)), adjoints)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from derive.derivation import Derivation
 from derive.show.trees import of_derivation
-from derive.syntax import Tree, reads
+from derive.syntax import Tree, adjoint_name, primal_name, reads
 
 __all__ = ["Graph", "Vertex", "graph"]
 
@@ -56,7 +56,7 @@ def graph(derivation: Derivation, saved: frozenset[str]) -> Graph:
         return "output" if name in outputs else "saved" if name in saved else "value"
 
     def vertex(name: str) -> Vertex:
-        adjoint = f"d{name}"
+        adjoint = adjoint_name(name)
         if name in outputs and adjoint not in adjoints:
             return Vertex(name, axes[name], role(name), adjoint, "upstream")
         if adjoint not in adjoints:
@@ -66,10 +66,10 @@ def graph(derivation: Derivation, saved: frozenset[str]) -> Graph:
 
     forward = {(read, name) for name, tree in trees.items() if name in axes for read in reads(tree) if read in axes}
     backward = {
-        (name[1:], read[1:])
+        (primal_name(name), primal_name(read))
         for name, tree in adjoints.items()
         for read in reads(tree)
-        if name[1:] in axes and read[1:] in axes and (read in adjoints or read[1:] in outputs) and read.startswith("d")
+        if primal_name(name) in axes and primal_name(read) in axes and (read in adjoints or primal_name(read) in outputs)
     }
     return Graph(tuple(map(vertex, axes)), frozenset(forward), frozenset(backward))
 

@@ -144,7 +144,7 @@ class _Lines(Chain):
     def term(self, d: Definition, t: Term) -> TermSource:
         constant = self.factor(product(t.constants), d) if t.constants else None
         factors = tuple(self.factor(f, d) for f in t.factors)
-        bound = None if t.over or not factors else greatest(product(t.factors), d.name[1:], self.equation)
+        bound = None if t.over or not factors else greatest(product(t.factors), st.primal_name(d.name), self.equation)
         return TermSource(t.upstream, t.over, constant, factors, bound)
 
     def equation(self, read: st.Read) -> st.Tree | None:
@@ -165,7 +165,7 @@ class _Lines(Chain):
             local = {s.name for s in statements}
             reads = dict.fromkeys(n for s in statements for n in st.reads(s.tree))
             arguments = [n for n in reads if n not in local and n not in self.constants]
-            spare = [d.name[1:], *self.inputs, *(e.name for e in self.op.equations)]
+            spare = [st.primal_name(d.name), *self.inputs, *(e.name for e in self.op.equations)]
             made = self.function(name, statements, arguments, spare)
             self.work[key] = replace(made, doc=(language(tree),))
         return FactorSource(language(bare(tree)), self.work[key].name, axes)

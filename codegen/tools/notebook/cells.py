@@ -45,10 +45,10 @@ def chain(full: Derivation, atol: float) -> Cells:
 
 
 def _adjoint(full: Derivation, name: str, statements: list[Statement], adjoints: frozenset[str]) -> str:
-    readers = [e for e in full.op.equations if name[1:] in set(st.reads(e.rhs))]
+    readers = [e for e in full.op.equations if st.primal_name(name) in set(st.reads(e.rhs))]
     forward = aligned([(e.name, e.index, e.rhs) for e in readers], adjoints)
     result = aligned([(s.name, s.index, s.tree) for s in statements], adjoints)
-    return f"### {name}\n\n`{name[1:]}` is read by\n\n{forward}\n\nso that\n\n{result}"
+    return f"### {name}\n\n`{st.primal_name(name)}` is read by\n\n{forward}\n\nso that\n\n{result}"
 
 
 def _definition(function: FunctionSource, adjoints: frozenset[str], atol: float) -> str:

@@ -28,7 +28,7 @@ class Blank:
     @property
     def of(self) -> str:
         """The name whose gradient it is."""
-        return self.name[1:]
+        return st.primal_name(self.name)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def exercise(op: st.Op, backend: str = "numpy") -> Exercise:
     blanks = []
     for function in source.adjoints:
         lines = tuple(st.Equation(s.name, s.index, s.tree) for s in statements[function.name])
-        readers = tuple(e for e in op.equations if function.name[1:] in set(st.reads(e.rhs)))
+        readers = tuple(e for e in op.equations if st.primal_name(function.name) in set(st.reads(e.rhs)))
         blanks.append(Blank(function.name, lines[-1].index, readers, lines, function))
     return Exercise(op, backend, tuple(blanks), source.helpers)
 

@@ -43,7 +43,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         shapes=_shapes(op),
         forward=forward,
         blanks=blanks,
-        returned=", ".join(f"d{t.name}" for t in op.differentiable),
+        returned=", ".join(st.adjoint_name(t.name) for t in op.differentiable),
         backend=exercise.backend,
         library=arrays(exercise.backend).library,
         helpers=exercise.helpers if solved else (),
@@ -81,7 +81,7 @@ def _solution(blank: Blank, known: set[str]) -> list[str]:
 
 
 def _signature(op: st.Op) -> Code:
-    names = [*(f"d{t.name}" for t in op.outputs), *(t.name for t in op.inputs), *(e.name for e in op.equations)]
+    names = [*(st.adjoint_name(t.name) for t in op.outputs), *(t.name for t in op.inputs), *(e.name for e in op.equations)]
     return Code(", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)]))
 
 
