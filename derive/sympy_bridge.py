@@ -82,6 +82,11 @@ def from_sympy(expr: sympy.Basic) -> Tree:
         return Const("pi")
     if expr is sympy.E:
         return Call("exp", (Num(Fraction(1)),))
+    return _called(expr)
+
+
+def _called(expr: sympy.Basic) -> Tree:
+    """The tree of a function of SymPy's (OpError where the language has no such function)."""
     if isinstance(expr, (sympy.Max, sympy.Min)):
         head, args = _HEADS[type(expr).__name__], [from_sympy(a) for a in expr.args]
         tree = args[0]
@@ -146,10 +151,9 @@ def to_sympy(tree: Tree) -> sympy.Expr:
             return sympy.pi
         case Size(axis):
             return size_symbol(axis)
-        case Read(name, ()):
-            return sympy.Symbol(name, real=True)
         case Read(name, index):
-            return IndexedBase(name, real=True)[tuple(_to_index(i) for i in index)]
+            here = tuple(map(_to_index, index))
+            return IndexedBase(name, real=True)[here] if here else sympy.Symbol(name, real=True)
         case Neg(a):
             return -to_sympy(a)
         case Add(args):
@@ -168,19 +172,26 @@ def to_sympy(tree: Tree) -> sympy.Expr:
             return function(*map(to_sympy, args))
         case Compare(rel, a, b):
             return _RELATION_CLASSES[rel](to_sympy(a), to_sympy(b))
-        case Indicator(Match(a, b, equal)):
-            same = KroneckerDelta(_to_index(a), _to_index(b))
-            return same if equal else 1 - same
         case Indicator(cond):
-            return Piecewise((1, to_sympy(cond)), (0, True))
+            return _indicator(cond)
         case Reduce(kind, index, body):
-            inner = to_sympy(body)
-            limits = [(sympy.Symbol(i, integer=True), 0, size_symbol(i.rstrip("'")) - 1) for i in index]
-            if kind in ("sum", "mean"):
-                total = Sum(inner, *limits)
-                return total / sympy.Mul(*(size_symbol(i.rstrip("'")) for i in index)) if kind == "mean" else total
-            return sympy.Function(f"{kind}_{'_'.join(index)}")(inner)
+            return _reduced(kind, index, to_sympy(body))
     raise TypeError(f"no SymPy for {tree}")
+
+
+def _indicator(cond: Compare | Match) -> sympy.Expr:
+    if isinstance(cond, Compare):
+        return Piecewise((1, to_sympy(cond)), (0, True))
+    same = KroneckerDelta(_to_index(cond.left), _to_index(cond.right))
+    return same if cond.equal else 1 - same
+
+
+def _reduced(kind: str, index: tuple[str, ...], inner: sympy.Expr) -> sympy.Expr:
+    limits = [(sympy.Symbol(i, integer=True), 0, size_symbol(i.rstrip("'")) - 1) for i in index]
+    if kind not in ("sum", "mean"):
+        return sympy.Function(f"{kind}_{'_'.join(index)}")(inner)
+    total = Sum(inner, *limits)
+    return total / sympy.Mul(*(size_symbol(i.rstrip("'")) for i in index)) if kind == "mean" else total
 
 
 def size_symbol(axis: str) -> sympy.Symbol:

@@ -206,3 +206,8 @@ def words(path: Path) -> set[str]:
 def test_no_backend_is_named_outside_the_backends(path: Path) -> None:
     if path.relative_to(ROOT).as_posix().removeprefix("codegen/tools/") not in ABOUT:
         assert not words(path) & set(discovered())
+
+
+@pytest.mark.parametrize("path", list(MODULES.values()), ids=label)
+def test_no_file_is_longer_than_four_hundred_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400

@@ -148,16 +148,20 @@ class Trees:
             case st.Indicator(cond):
                 over, where = self.condition(cond)
                 return Node(Array(over, numbers.truth(where)))
-            case st.Call("where", (cond, a, b)):
-                return self.choice(cond, self.value(a), self.value(b))
-            case st.Call("maximum" | "minimum" as head, args):
-                out = self.value(args[0])
-                for a in args[1:]:
-                    out = self.larger(head, out, self.value(a))
-                return out
-            case st.Call(head, (arg,)):
-                return self.function(head, self.value(arg))
+            case st.Call(head, args):
+                return self.called(head, args)
         raise TypeError(f"no value for {tree}")
+
+    def called(self, head: str, args: tuple[st.Tree, ...]) -> Node:
+        if head == "where":
+            cond, a, b = args
+            return self.choice(cond, self.value(a), self.value(b))
+        first, *rest = map(self.value, args)
+        if head not in ("maximum", "minimum"):
+            return self.function(head, first)
+        for other in rest:
+            first = self.larger(head, first, other)
+        return first
 
     def fixed(self, value: Any) -> Node:
         return Node(Array((), [value]))

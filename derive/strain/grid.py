@@ -127,16 +127,19 @@ class Evaluation:
                 return self.compared("==" if equal else "!=", self.position(a), self.position(b))
             case st.Indicator(cond):
                 return self.table(cond)
-            case st.Call("where", args):
-                index, columns = self.columns([self.table(a) for a in args])
-                return Table(index, [a if c else b for c, a, b in zip(*columns, strict=True)])
-            case st.Call("maximum" | "minimum" as head, args):
-                choose = max if head == "maximum" else min
-                return self.joined([self.table(a) for a in args], lambda a, b: extreme(choose, a, b))
-            case st.Call(head, (a,)):
-                function, t = RECORDS[head].double, self.table(a)
-                return Table(t.index, self.rounded(list(map(function, t.entries))))
+            case st.Call(head, args):
+                return self.called(head, [self.table(a) for a in args])
         raise TypeError(f"no value for {tree}")
+
+    def called(self, head: str, args: list[Table]) -> Table:
+        if head == "where":
+            index, columns = self.columns(args)
+            return Table(index, [a if c else b for c, a, b in zip(*columns, strict=True)])
+        if head in ("maximum", "minimum"):
+            choose = max if head == "maximum" else min
+            return self.joined(args, lambda a, b: extreme(choose, a, b))
+        (t,) = args
+        return Table(t.index, self.rounded(list(map(RECORDS[head].double, t.entries))))
 
     def constant(self, value: float) -> Table:
         return Table((), self.rounded([value]) * self.grid.points)

@@ -98,28 +98,20 @@ class _Flattener:
             case st.Neg(a):
                 return -self.sum(a)
             case st.Add(args):
-                out = Sum()
-                for a in args:
-                    out = out + self.sum(a)
-                return out
+                return sum(map(self.sum, args), Sum())
             case st.Mul(args):
                 return self.product([self.sum(a) for a in args])
             case st.Div(a, b):
                 return self.product([self.sum(a), self.power(self.sum(b), Fraction(-1))])
-            case st.Pow(a, st.Num(e)):
-                return self.power(self.sum(a), e)
             case st.Pow(a, e):
-                exponent = constant_value(e)
+                exponent = e.value if isinstance(e, st.Num) else constant_value(e)
                 if exponent is None:
                     raise OpError("an exponent must be a number; write a**b as exp(b*log(a))", op=self.op.name)
                 return self.power(self.sum(a), exponent)
             case st.Reduce():
                 return self.reduction(tree)
-            case st.Indicator(st.Match(a, b, equal)):
-                hot = atom_sum(delta(_index(a), _index(b)))
-                return hot if equal else number(1) - hot
-            case st.Indicator(st.Compare() as c):
-                return atom_sum(self.condition(c))
+            case st.Indicator(cond):
+                return self.indicator(cond)
             case st.Call("where", (st.Compare() as c, a, b)):
                 yes = self.condition(c)
                 return atom_sum(yes) * self.sum(a) + atom_sum(negated(yes)) * self.sum(b)
@@ -127,6 +119,12 @@ class _Flattener:
                 function = Function(head, tuple(self.plain(self.sum(a)) for a in args))
                 return atom_sum(function)
         raise OpError(f"'{type(tree).__name__}' has no meaning here", op=self.op.name)
+
+    def indicator(self, cond: st.Compare | st.Match) -> Sum:
+        if isinstance(cond, st.Compare):
+            return atom_sum(self.condition(cond))
+        hot = atom_sum(delta(_index(cond.left), _index(cond.right)))
+        return hot if cond.equal else number(1) - hot
 
     def product(self, parts: list[Sum]) -> Sum:
         """Multiply; a sum or a function among several factors is named first, so nothing is multiplied out."""

@@ -96,12 +96,8 @@ class ArrayPrinter(Products):
 
     def spelled(self, tree: st.Tree, order: Sequence[str]) -> Value:
         match tree:
-            case st.Num(value):
-                return Value(number(value), number=True, far=abs(value) > FLOAT32)
-            case st.Const(name):
-                return Value(Text(f"math.{name}"), number=True)
-            case st.Size(axis):
-                return Value(Text(self.length(axis)), number=True)
+            case st.Num() | st.Const() | st.Size():
+                return self.number_of(tree)
             case st.Read():
                 return self.read(tree, order)
             case st.Div(st.Neg(st.Pow() as a), st.Num(b)) | st.Neg(st.Div(st.Pow() as a, st.Num(b))):
@@ -112,13 +108,8 @@ class ArrayPrinter(Products):
                 return self.added(args, order)
             case st.Mul(args):
                 return self.multiplied(args, order)
-            case st.Div(a, b) if self.kernel and known_number(a) is None and (n := known_number(b)) and is_far((b,)):
-                return self.value(st.Mul((*factors_of(a), st.Num(1 / n))), order)
-            case st.Div(a, b) if self.kernel and known_number(b) is None and is_far(over := factors_of(a)):
-                left = product(tuple(f for f in over if known_number(f) is None) or (st.Num(ONE),))
-                return self.value(st.Mul((st.Num(coefficients(over)[-1]), st.Div(left, b))), order)
             case st.Div(a, b):
-                return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
+                return self.divided(a, b, order)
             case st.Pow(a, st.Num(e)):
                 return self.power(a, e, order)
             case st.Reduce():
@@ -137,6 +128,24 @@ class ArrayPrinter(Products):
             f"{type(self).__name__} cannot print {type(tree).__name__}; add a case to ArrayPrinter.spelled",
             op=self.program.name,
         )
+
+    def number_of(self, tree: st.Num | st.Const | st.Size) -> Value:
+        match tree:
+            case st.Num(value):
+                return Value(number(value), number=True, far=abs(value) > FLOAT32)
+            case st.Const(name):
+                return Value(Text(f"math.{name}"), number=True)
+            case st.Size(axis):
+                return Value(Text(self.length(axis)), number=True)
+
+    def divided(self, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
+        """A quotient; a number beyond float32 on either side becomes a factor, which is multiplied with one rounding."""
+        if self.kernel and known_number(a) is None and (n := known_number(b)) and is_far((b,)):
+            return self.value(st.Mul((*factors_of(a), st.Num(1 / n))), order)
+        if self.kernel and known_number(b) is None and is_far(over := factors_of(a)):
+            left = product(tuple(f for f in over if known_number(f) is None) or (st.Num(ONE),))
+            return self.value(st.Mul((st.Num(coefficients(over)[-1]), st.Div(left, b))), order)
+        return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
 
     def added(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
         signs = [isinstance(a, st.Neg) for a in args]
