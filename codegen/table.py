@@ -11,13 +11,15 @@ HEAD = ("op", "gradients", "steps", "time", "certificate", "largest error")
 def table(built: list[Built]) -> str:
     """One row per op; errors are relative to a result's largest entry, in float64, against the equations at 50 digits.
 
-    What has to be compiled has a column of its own.
+    What has to be compiled has a column of its own. Below stands which backends' kernels were not run, and what is missing.
     """
     compiled = [b.name for b in discovered().values() if b.compiled]
     rows = [(*HEAD, *compiled), *(_row(b, compiled) for b in built)]
     widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+    missing = {name: reason for b in built for name, reason in b.missing.items() if name not in compiled}
+    notes = [f"\nnot run: {name} ({reason})" for name, reason in missing.items()]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:], *notes])
 
 
 def _row(b: Built, compiled: list[str]) -> tuple[str, ...]:

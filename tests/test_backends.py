@@ -173,7 +173,8 @@ def test_what_it_refuses_is_refused_by_name_with_the_reason(toy: Toy) -> None:
 def test_what_is_missing_is_said_where_results_would_stand(toy: Toy) -> None:
     toy.absent = "no toys here"
     built = build(parse(TEXT), backends=["toy"])
-    assert not built.errors and "no toys here" in table([built])
+    assert not built.errors and "not run: toy (no toys here)" in table([built])
+    assert "not measured: toy (no toys here)" in str(accuracy(parse(TEXT), ("float64",), ("numpy", "toy"), quick=True))
 
 
 def test_an_unknown_backend_is_refused_with_those_that_there_are(toy: Toy, tmp_path: Path) -> None:

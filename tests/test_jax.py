@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
@@ -213,3 +214,44 @@ def test_the_chain_rule_line_by_line_is_that_of_the_first_backend(name: str) -> 
     found = values(arrays("jax"))
     for key, want in values(first).items():
         np.testing.assert_allclose(found[key], want, rtol=1e-11, atol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_without_float64_everything_is_float32(name: str) -> None:
+    """As JAX is where nobody asks for more: nothing is promoted, nothing warns, and float32 is as near as it can be."""
+    kernel, module = built(name)
+    inputs, constants, adjoints = arguments(kernel)
+    expected = autograd(kernel.op, inputs, adjoints, constants)
+    with jax.enable_x64(False), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        leaves = [v.astype("float32") for v in floating(kernel, inputs)]
+        function = op_of(kernel, module, inputs, constants)
+        assert all(y.dtype == "float32" for y in function(*leaves))
+        if leaves:
+            total = loss(function, [a.float() for a in adjoints])
+            for got, want in zip(jax.jit(jax.grad(total, tuple(range(len(leaves)))))(*leaves), expected, strict=True):
+                assert got.dtype == "float32"
+                close(got, want, 2e-5)
+
+
+def test_forward_over_reverse_and_checkpoints_go_through() -> None:
+    _, module = built("softmax")
+    z = jax.numpy.asarray(np.random.default_rng(0).normal(size=4))
+
+    def total(v: Any) -> Any:
+        return (module.softmax(v) ** 3).sum()
+
+    want = jax.hessian(lambda v: (jax.nn.softmax(v) ** 3).sum())(z)
+    np.testing.assert_allclose(jax.hessian(total)(z), want, atol=1e-13)
+    np.testing.assert_allclose(jax.jacrev(jax.grad(jax.checkpoint(total)))(z), want, atol=1e-13)
+
+
+def test_scan_over_the_op() -> None:
+    _, module = built("tanh")
+    x = jax.numpy.asarray([0.3, -2.0])
+
+    def repeated(v: Any) -> Any:
+        return jax.lax.scan(lambda carry, _: (module.tanh(carry), None), v, None, length=3)[0].sum()
+
+    want = jax.grad(lambda v: jax.numpy.tanh(jax.numpy.tanh(jax.numpy.tanh(v))).sum())(x)
+    np.testing.assert_allclose(jax.jit(jax.grad(repeated))(x), want, rtol=1e-13)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from codegen.backends.discovery import discovered
+from codegen.backends.discovery import chosen, discovered, unavailable
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.tools.accuracy.figures import Figures, range_figures, sampled_figures
@@ -28,11 +28,15 @@ LONG, QUICK_LONG = 8192, 1024
 
 @dataclass(frozen=True)
 class Report:
-    """Errors in ULP: a range for each format if the op is elementwise, else samples of every kind for each format."""
+    """Errors in ULP: a range for each format if the op is elementwise, else samples of every kind for each format.
+
+    ``missing`` says of each backend that was asked for and could not be run what it would need.
+    """
 
     op: str
     ranges: tuple[Range, ...]
     samples: tuple[tuple[Sampled, ...], ...]
+    missing: tuple[tuple[str, str], ...] = ()
 
     @property
     def figures(self) -> tuple[Figures, ...]:
@@ -40,7 +44,8 @@ class Report:
         return (*map(range_figures, self.ranges), *map(sampled_figures, self.samples))
 
     def __str__(self) -> str:
-        return "\n\n".join([f"{self.op}: errors in ULP against mpmath", *map(table_text, self.figures)])
+        notes = [f"not measured: {name} ({reason})" for name, reason in self.missing]
+        return "\n\n".join([f"{self.op}: errors in ULP against mpmath", *map(table_text, self.figures), *notes])
 
 
 def accuracy(
@@ -55,7 +60,8 @@ def accuracy(
         if unknown := [g for g in given if g not in known]:
             raise ValueError(f"'{unknown[0]}' is not measured; known: {', '.join(known)}")
     kernels = {o.variant: plan(derive(o)) for o in (op, *_variants(op))}
-    return measured(kernels[op.variant], implementations(kernels, backends), dtypes, quick)
+    report = measured(kernels[op.variant], implementations(kernels, backends), dtypes, quick)
+    return replace(report, missing=tuple(unavailable(chosen(backends)).items()))
 
 
 def _variants(op: Op) -> list[Op]:
