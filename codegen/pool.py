@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import InvalidStateError, ProcessPoolExecutor
 from contextlib import contextmanager
 
 __all__ = ["all_cores"]
@@ -25,10 +26,22 @@ def all_cores(method: str | None = None) -> Iterator[ProcessPoolExecutor]:
         yield pool
         pool.shutdown()
     except BaseException:
+        _let_futures_be_cancelled()
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in set(multiprocessing.active_children()) - before:
             worker.terminate()
         raise
+
+
+def _let_futures_be_cancelled() -> None:
+    """A pool whose workers are ended gives its futures an error; its thread fails where one was cancelled just before."""
+    before = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if failure.exc_type is not InvalidStateError:
+            before(failure)
+
+    threading.excepthook = hook
 
 
 def _deaf() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -21,7 +22,7 @@ from codegen.tools.accuracy.kinds import FILLS, kinds, sample
 from codegen.tools.accuracy.kinds_plot import kinds_plot
 from codegen.tools.accuracy.measure import Errors, measure_range
 from codegen.tools.accuracy.plot import plot
-from codegen.tools.accuracy.remarks import CANCELS, LARGER, LONG, ORDER, remarks
+from codegen.tools.accuracy.remarks import CANCELS, FLUSHED, LARGER, LONG, ORDER, remarks
 from codegen.tools.accuracy.svg import marks, share, styles, top
 from codegen.tools.accuracy.sweep import elementwise
 from codegen.tools.accuracy.ulp import FORMATS, Format, errors, split, ulp
@@ -376,7 +377,7 @@ def test_every_implementation_has_a_style_of_its_own() -> None:
 
 
 def errors_of(label: str, ulps: float, of_terms: float) -> Errors:
-    return Errors(label, "dx", np.array([0.1, np.nan, ulps]), np.array([0.1, np.nan, of_terms]))
+    return Errors(label, "dx", np.array([0.1, np.nan, ulps]), np.array([0.1, np.nan, of_terms]), np.zeros(3, dtype=bool))
 
 
 @pytest.mark.parametrize(
@@ -391,6 +392,14 @@ def errors_of(label: str, ulps: float, of_terms: float) -> Errors:
 def test_a_row_says_why_torch_is_closer(ours: tuple[float, float], theirs: tuple[float, float], reason: str) -> None:
     rows = [errors_of("numpy", *ours), errors_of("native", *theirs), errors_of("torch's own", *theirs)]
     assert remarks([("long", rows)]) == (f"closer in torch ({reason}): long, numpy",)
+
+
+def test_a_subnormal_result_that_became_0_is_the_reason_where_nothing_else_is() -> None:
+    flushed, theirs = errors_of("xla", 8e6, 8e6), errors_of("torch's own", 0.5, 0.5)
+    ours = replace(flushed, flushed=np.array([False, False, True]))
+    assert remarks([("y", [ours, theirs])]) == (f"closer in torch ({FLUSHED}): y, xla",)
+    also = replace(ours, ulps=np.array([30.0, np.nan, 8e6]), of_terms=np.array([30.0, np.nan, 8e6]))
+    assert remarks([("y", [also, theirs])]) == (f"closer in torch ({LONG}): y, xla",)
 
 
 def test_no_row_says_why_where_ours_is_as_close_or_rounded_once() -> None:

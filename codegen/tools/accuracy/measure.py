@@ -25,13 +25,15 @@ class Errors:
     """The errors of one implementation in one output or gradient, an entry each.
 
     ``ulps`` are in ULP of the entry, ``of_terms`` in ULP of the sum of absolute terms of its formula. They are nan where
-    the exact entry could not be determined.
+    the exact entry could not be determined. ``flushed`` are the entries that are 0 where a number beside the smallest normal
+    one is right, or a smaller one.
     """
 
     label: str
     name: str
     ulps: np.ndarray
     of_terms: np.ndarray
+    flushed: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -85,5 +87,7 @@ def _errors(
             outputs, gradients = implementation.run(tensors, above, dict(constants))
         for (name, q), got in zip(exact.items(), [*outputs, *gradients], strict=True):
             value = got.detach().numpy()
-            out.append(Errors(implementation.label, name, errors(value, q.exact), errors(value, q.exact, q.terms)))
+            least = 2 * np.finfo(q.exact.format.name).tiny
+            flushed = (value == 0) & (q.exact.lead != 0) & (np.abs(q.exact.lead) <= least)
+            out.append(Errors(implementation.label, name, errors(value, q.exact), errors(value, q.exact, q.terms), flushed))
     return tuple(out)

@@ -19,6 +19,7 @@ ORDER = "a few roundings, of other functions or in another order"
 CANCELS = "the terms of the formula cancel, and their roundings with them"
 LARGER = "what cancels in torch too is rounded in another order"
 LONG = "a long sum, added in order"
+FLUSHED = "what is below the normal numbers is 0 there"
 
 
 def remarks(groups: Iterable[tuple[str, list[Errors]]]) -> tuple[str, ...]:
@@ -40,6 +41,9 @@ def _reason(ours: Errors, theirs: Errors) -> str:
     terms, their_terms = _largest(ours.of_terms), _largest(theirs.of_terms)
     if entry <= max(1.1 * other, 0.5 + 1e-9):
         return ""
+    if (own := ours.flushed & ~theirs.flushed).any():
+        rest = [Errors(e.label, e.name, e.ulps[~own], e.of_terms[~own], e.flushed[~own]) for e in (ours, theirs)]
+        return _reason(rest[0], rest[1]) or FLUSHED
     if terms <= ROUNDINGS:
         return CANCELS if entry > MUCH * max(terms, 1) else ORDER
     return LONG if terms > MUCH * their_terms else LARGER
