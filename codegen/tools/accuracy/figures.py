@@ -64,7 +64,7 @@ def range_figures(found: Range) -> Figures:
     notes += [f"roots: {', '.join(roots)}"] if roots else []
     blocks = tuple(tuple(_range_row(found, e) for e in found.errors if e.name == name) for name in order)
     columns = tuple(map(Column, ("largest", "at", "99.9 %", "near roots, of terms")))
-    why = remarks((name, [e for e in found.errors if e.name == name]) for name in order)
+    why = remarks(((name, [e for e in found.errors if e.name == name]) for name in order), sums=False)
     table = Table("", ("", "by"), columns, blocks, why)
     return Figures(found.sweep.form.name, (*notes, *_undetermined(found.errors)), (table,))
 

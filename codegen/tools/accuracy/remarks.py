@@ -19,23 +19,25 @@ ORDER = "a few roundings, of other functions or in another order"
 CANCELS = "the terms of the formula cancel, and their roundings with them"
 LARGER = "what cancels in torch too is rounded in another order"
 LONG = "a long sum, added in order"
+FUNCTIONS = "a function of the library, which is further off there"
 FLUSHED = "what is below the normal numbers is 0 there"
 
 
-def remarks(groups: Iterable[tuple[str, list[Errors]]]) -> tuple[str, ...]:
+def remarks(groups: Iterable[tuple[str, list[Errors]]], sums: bool = True) -> tuple[str, ...]:
     """A sentence for each reason, with the rows that it holds for.
 
-    A group is the errors in one quantity at the same inputs, torch's own last, with what the row is called.
+    A group is the errors in one quantity at the same inputs, torch's own last, with what the row is called; ``sums`` says
+    whether the op adds anything up.
     """
     found: dict[str, dict[str, None]] = {}
     for row, (*ours, theirs) in groups:
         for e in ours:
-            if why := _reason(e, theirs):
+            if why := _reason(e, theirs, LONG if sums else FUNCTIONS):
                 found.setdefault(why, {})[f"{row}, {e.label}"] = None
     return tuple(f"closer in torch ({why}): {'; '.join(rows)}" for why, rows in found.items())
 
 
-def _reason(ours: Errors, theirs: Errors) -> str:
+def _reason(ours: Errors, theirs: Errors, much: str) -> str:
     """Nothing where ours is as close, to a tenth, or rounded once."""
     entry, other = _largest(ours.ulps), _largest(theirs.ulps)
     terms, their_terms = _largest(ours.of_terms), _largest(theirs.of_terms)
@@ -43,10 +45,10 @@ def _reason(ours: Errors, theirs: Errors) -> str:
         return ""
     if (own := ours.flushed & ~theirs.flushed).any():
         rest = [Errors(e.label, e.name, e.ulps[~own], e.of_terms[~own], e.flushed[~own]) for e in (ours, theirs)]
-        return _reason(rest[0], rest[1]) or FLUSHED
+        return _reason(rest[0], rest[1], much) or FLUSHED
     if terms <= ROUNDINGS:
         return CANCELS if entry > MUCH * max(terms, 1) else ORDER
-    return LONG if terms > MUCH * their_terms else LARGER
+    return much if terms > MUCH * their_terms else LARGER
 
 
 def _largest(values: np.ndarray) -> float:
