@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -211,3 +212,16 @@ def test_no_backend_is_named_outside_the_backends(path: Path) -> None:
 @pytest.mark.parametrize("path", list(MODULES.values()), ids=label)
 def test_no_file_is_longer_than_four_hundred_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("folder", ["derive", "codegen"])
+def test_the_map_of_a_folder_names_what_is_there(folder: str) -> None:
+    """Every path in code is one, and every room is on the map."""
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`([\w/]+(?:\.py|/))`", text)
+    assert len(paths) > 15
+    for path in paths:
+        inside = [ROOT / folder / path, ROOT / path, *(ROOT / folder).rglob(path)]
+        assert any(p.exists() for p in inside), path
+    rooms = {p.parent.relative_to(ROOT / folder).parts[0] for p in (ROOT / folder).glob("*/__init__.py")}
+    assert {f"{room}/" for room in rooms} <= {f"{p.partition('/')[0]}/" for p in paths}
