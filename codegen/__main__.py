@@ -77,7 +77,7 @@ def _add_audit(commands: Any) -> None:
         description="Verify a backward function against an op's derivation. FILE is your own code: it is imported, and so run.",
         epilog="Exit status: 0 if every gradient is correct, 1 otherwise.",
     )
-    audit.add_argument("file", type=Path, help="a Python file with a NumPy or torch function")
+    audit.add_argument("file", type=Path, help="a Python file with a function of NumPy's, torch's or JAX's arrays")
     which = audit.add_mutually_exclusive_group(required=True)
     which.add_argument("--op", help="the op of the catalogue whose backward it is")
     which.add_argument("--equations", type=Path, metavar="FILE", help="a text file with the equations of an op of your own")

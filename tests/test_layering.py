@@ -189,9 +189,9 @@ def test_nothing_imports_the_tools_but_what_a_user_calls() -> None:
     assert users == {"codegen", "codegen/__main__", "codegen/testing"}
 
 
-#: Tools that are about a library, and not about what is emitted: which one a submission is written in, autograd in a notebook,
-#: the argument of the catalogue's references, and the exercise of the course.
-ABOUT = {"auditor/submission.py", "notebook/cells.py", "notebook/op.py", "accuracy/implementations.py", "workbook/blanks.py"}
+#: Tools that are about a library, and not about what is emitted: autograd in a notebook, the argument of the catalogue's
+#: references, and the exercise of the course.
+ABOUT = {"notebook/cells.py", "notebook/op.py", "accuracy/implementations.py", "workbook/blanks.py"}
 
 
 def words(path: Path) -> set[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from types import ModuleType
+from typing import Any
 
 from codegen.backends.arrays.layout import Layout, lay_out
+from codegen.backends.arrays.library import Library
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.backend import Backend, Files, Shown
 from codegen.load import load_source
@@ -28,6 +31,8 @@ class ArrayBackend(Backend):
     plain: type[ArrayPrinter]
     #: Lays out the functions of a kernel file.
     layout: type[Layout]
+    #: Whose arrays its kernels take, as other people's code does.
+    arrays: Library
 
     def scalar(self, name: str, like: str) -> str:
         """The line that gives a scalar the dtype of the array ``like``; "" where it needs none."""
@@ -59,6 +64,12 @@ class ArrayBackend(Backend):
 
     def shown(self, op: str) -> Shown:
         return Shown(f"{self.name}/{op}.py", "python", f"def {op}_forward(")
+
+    def missing(self) -> str:
+        return self.arrays.missing()
+
+    def running(self) -> AbstractContextManager[Any]:
+        return self.arrays.running()
 
     def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
         return load_source(f"{name}_{self.name}", files[f"{self.name}/{name}.py"])

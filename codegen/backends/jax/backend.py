@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.jax.differentiable import custom_vjp
 from codegen.backends.jax.layout import JaxLayout
+from codegen.backends.jax.library import JaxLibrary
 from codegen.backends.jax.printer import JaxPrinter
 from codegen.program import Kernel
 from codegen.source import Code
@@ -28,6 +27,7 @@ class JaxBackend(ArrayBackend):
     modules = frozenset({"functools", "jax", "math"})
     library = (Code("import jax"), Code("import jax.numpy as jnp"))
     printer, plain, layout = JaxPrinter, JaxPrinter, JaxLayout
+    arrays = JaxLibrary()
 
     def text(self, kernel: Kernel, command: str) -> str:
         source = replace(self.source(kernel, command), exports=self.exports(kernel.op.name))
@@ -35,15 +35,6 @@ class JaxBackend(ArrayBackend):
 
     def exports(self, op: str) -> tuple[str, ...]:
         return (op, *super().exports(op))
-
-    def missing(self) -> str:
-        return "" if find_spec("jax") else "JAX is not installed"
-
-    def running(self) -> AbstractContextManager[Any]:
-        """float64 is float64, which JAX has turned off where nobody asks for it."""
-        import jax
-
-        return jax.enable_x64(True)
 
     def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compiled as a whole, which takes less time than each operation on its own."""

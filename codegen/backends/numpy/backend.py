@@ -8,6 +8,7 @@ import numpy as np
 
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.numpy.layout import NumpyLayout
+from codegen.backends.numpy.library import NumpyLibrary
 from codegen.backends.numpy.plain import PlainNumpy
 from codegen.backends.numpy.printer import NumpyPrinter
 from codegen.source import Code
@@ -21,6 +22,7 @@ class NumpyBackend(ArrayBackend):
     modules = frozenset({"functools", "math", "numpy"})
     library = (Code("import numpy as np"),)
     printer, plain, layout = NumpyPrinter, PlainNumpy, NumpyLayout
+    arrays = NumpyLibrary()
 
     def scalar(self, name: str, like: str) -> str:
         return f"{name} = np.asarray({name}, dtype={like}.dtype)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.torch.differentiable import differentiable
 from codegen.backends.torch.layout import TorchLayout
+from codegen.backends.torch.library import TorchLibrary
 from codegen.backends.torch.printer import TorchPrinter
 from codegen.program import Kernel
 from codegen.source import Code, FileSource
@@ -27,6 +27,7 @@ class TorchBackend(ArrayBackend):
     modules = frozenset({"functools", "math", "torch"})
     library = (Code("import torch"),)
     printer, plain, layout = TorchPrinter, TorchPrinter, TorchLayout
+    arrays = TorchLibrary()
 
     def source(self, kernel: Kernel, command: str) -> FileSource:
         exports = self.exports(kernel.op.name)
@@ -34,9 +35,6 @@ class TorchBackend(ArrayBackend):
 
     def exports(self, op: str) -> tuple[str, ...]:
         return (op, *super().exports(op))
-
-    def missing(self) -> str:
-        return "" if find_spec("torch") else "torch is not installed"
 
     def to(self, array: Any) -> Any:
         import torch

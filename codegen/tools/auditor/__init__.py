@@ -1,4 +1,4 @@
-"""Verify a backward pass that somebody else wrote: by hand, by a framework, in NumPy or torch.
+"""Verify a backward pass that somebody else wrote: by hand, by a framework, in any array library that has a backend.
 
 Data flows one way: a callable becomes a Submission, an op a pair of Systems, both meet on Samples; what differs is
 explained by Alterations of the systems' equations, and everything ends in a Report.

@@ -35,13 +35,13 @@ def audit(
     axes: int | Sequence[int] | None = None,
     parameters: Mapping[str, str] | None = None,
 ) -> Report:
-    """Verify a backward function, or a differentiable torch callable, against an op's derivation.
+    """Verify a backward function, or a differentiable callable, against an op's derivation.
 
     A function that takes an upstream gradient (``d`` and an output's name) is a backward: its other parameters are names of
     the op in any order (inputs, tensors of the forward, constants), and it returns the gradients of the op's inputs, as a
-    tuple in their order, under the names in its ``return`` statement, or as a dict. Arrays are NumPy's, or tensors where its
-    module uses torch. Any other callable is differentiated by torch's autograd: a function, a class of
-    ``torch.autograd.Function``, a module. ``op`` is an Op, a name of the catalogue, or the text of equations.
+    tuple in their order, under the names in its ``return`` statement, or as a dict. Arrays are of the library that its module
+    uses: NumPy's, torch's or JAX's. Any other callable is differentiated by its library: a function, a class of
+    ``torch.autograd.Function``, a module, a ``custom_vjp``. ``op`` is an Op, a name of the catalogue, or the text of equations.
 
     ``names`` says what parameters, results and a module's parameters of other names are, ``{"dout": "dy"}``, or gives a number
     for an upstream gradient that is not passed, ``{"dloss": "1"}``; ``parameters`` is the same. ``layout`` says how arrays lie

@@ -41,12 +41,13 @@ def conduct(heard: Hearing) -> tuple[list[Remark], list[Finding]]:
 
 
 def _laid_out(session: Session) -> Iterator[Trial]:
-    """Trials with arrays in other memory."""
+    """Trials with arrays in other memory, as far as those of the library can lie otherwise."""
     bench = session.bench
     sample = random_samples(bench.op, bench.free)[0]
-    yield bench.try_on(sample, STRIDED)
-    yield bench.try_on(expanded(bench.op, bench.free), EXPANDED)
-    if not bench.submission.tensors:
+    if bench.submission.library.strided:
+        yield bench.try_on(sample, STRIDED)
+        yield bench.try_on(expanded(bench.op, bench.free), EXPANDED)
+    if bench.submission.library.locked:
         yield bench.try_on(sample, READ_ONLY)
 
 

@@ -1,14 +1,15 @@
-"""A differentiable torch callable as a submission: its gradients are those that autograd finds."""
+"""A differentiable callable as a submission: its gradients are those that its library finds."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations, product
 from typing import Any
 
+from codegen.backends.arrays.libraries import applied, libraries, libraries_of, model
+from codegen.backends.arrays.library import Applied, Library, Model
 from codegen.tools.auditor.layouts import Layout
-from codegen.tools.auditor.load import is_autograd_function, is_module
 from codegen.tools.auditor.submission import Submission, file_of
 from derive import syntax as st
 
@@ -16,55 +17,59 @@ __all__ = ["differentiable_submissions"]
 
 
 def differentiable_submissions(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) -> Iterator[Submission]:
-    """A torch function, ``autograd.Function`` or module as a submission, in every layout that its parameters may have.
+    """A function, a callable with its own derivative or a module as a submission, in every layout that its parameters may have.
 
     A function takes the op's inputs by name where its parameters are so called, or ``names`` says so, and otherwise in the op's
     order. A module takes those inputs that are none of its parameters, which stand for the remaining ones in order, or as
     ``names`` says: ``{"weight": "gamma"}``. The lengths of axes that a parameter has are not free then. ValueError where the
     op's inputs do not fit.
     """
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise ValueError("to audit a differentiable callable needs torch; a backward takes the upstream gradient") from None
-    if is_module(function):
-        yield from _of_module(function, op, names)
+    if of_library := model(function):
+        yield from _of_model(*of_library, op, names)
         return
-    name = getattr(function, "__name__", type(function).__name__)
-    if is_autograd_function(function):
-        taken = _taken_by_function(function, op, names)
-        file = file_of(function.backward)  # type: ignore[attr-defined]
-        yield _submission(name, op, lambda v: function.apply(*(v[n] for n in taken)), taken, file)  # type: ignore[attr-defined]
-        return
-    keywords = _keywords(function, op, names)
+    library, own = applied(function) or (None, Applied(function, function))
+    within = (library,) if library else _differentiating(function)
+    name, file = getattr(function, "__name__", type(function).__name__), file_of(own.code)
+    keywords = _keywords(function, op, names) if own.parameters is None else {}
     if keywords:
         taken = tuple(keywords.values())
-        yield _submission(name, op, lambda v: function(**{k: v[n] for k, n in keywords.items()}), taken, file_of(function))
+        yield _submission(name, op, lambda v: own.call(**{k: v[n] for k, n in keywords.items()}), taken, within, file)
         return
-    _accepts(function, name, op)
-    inputs = tuple(t.name for t in op.inputs)
-    yield _submission(name, op, lambda v: function(*(v[n] for n in inputs)), inputs, file_of(function))
+    if own.parameters is None:
+        _accepts(function, name, op)
+        taken = tuple(t.name for t in op.inputs)
+    else:
+        taken = _in_order(name, own.parameters, op, names)
+    yield _submission(name, op, lambda v: own.call(*(v[n] for n in taken)), taken, within, file)
+
+
+def _differentiating(function: Callable[..., Any]) -> tuple[Library, ...]:
+    """The libraries that may differentiate a function: of those that it uses, or of all (ValueError if there is none)."""
+    able = [a for a in libraries_of(function) if a.differentiates] or [a for a in libraries() if a.differentiates]
+    if not (found := tuple(a for a in able if not a.missing())):
+        missing = ", ".join(a.missing() for a in able)
+        raise ValueError(f"nothing is there to differentiate a callable: {missing}; a backward takes the upstream gradient")
+    return found
 
 
 def _keywords(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) -> dict[str, str]:
     """The function's parameters with the op's names that they are; nothing where the inputs go in the op's order."""
     inputs, constants = {t.name for t in op.inputs}, {c.name for c in op.constants}
     try:
-        found = {p: names.get(p, p) for p in inspect.signature(function).parameters}
+        taken = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return {}
+    found = {p.name: names.get(p.name, p.name) for p in taken if p.kind is not p.POSITIONAL_ONLY}
     found = {p: n for p, n in found.items() if n in inputs | constants}
     return found if inputs <= set(found.values()) else {}
 
 
-def _taken_by_function(function: Any, op: st.Op, names: Mapping[str, str]) -> tuple[str, ...]:
-    """The op's names that the ``forward`` of an ``autograd.Function`` takes in order, its context apart.
+def _in_order(name: str, parameters: Sequence[inspect.Parameter], op: st.Op, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The op's names that parameters stand for in order.
 
     A parameter of another name is the next of the inputs that none is called after.
     """
     inputs, constants = [t.name for t in op.inputs], {c.name for c in op.constants}
-    apart = any("setup_context" in vars(c) for c in function.__mro__ if c.__module__ != "torch.autograd.function")
-    parameters = list(inspect.signature(function.forward).parameters.values())[0 if apart else 1 :]
     meant = [names.get(p.name, p.name) for p in parameters]
     rest = iter([n for n in inputs if n not in meant])
     taken: list[str] = []
@@ -72,7 +77,7 @@ def _taken_by_function(function: Any, op: st.Op, names: Mapping[str, str]) -> tu
         found = n if n in inputs or n in constants else next(rest, None)
         if found is None and p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD:
             raise ValueError(
-                f"{function.__name__}: '{p.name}' is no name of {op.name}, which takes"
+                f"{name}: '{p.name}' is no name of {op.name}, which takes"
                 f" {', '.join([*inputs, *sorted(constants)])}; --name {p.name}=NAME says which it is"
             )
         if found is None:
@@ -98,45 +103,37 @@ def _accepts(function: Callable[..., Any], name: str, op: st.Op) -> None:
         ) from None
 
 
-def _of_module(module: Any, op: st.Op, names: Mapping[str, str]) -> Iterator[Submission]:
-    own = dict(module.named_parameters())
+def _of_model(library: Library, model: Model, op: st.Op, names: Mapping[str, str]) -> Iterator[Submission]:
+    own = model.shapes
     free = [t for t in op.differentiable][-len(own) :] if own else []
     meant = {n: names[n] for n in own if n in names} or {n: t.name for n, t in zip(own, free, strict=False)}
     if set(meant) != set(own) or not set(meant.values()) <= {t.name for t in op.differentiable}:
         raise ValueError(f"the parameters are {', '.join(own) or 'none'}; say by names= (--name) which input each stands for")
     inputs = tuple(t.name for t in op.inputs if t.name not in meant.values())
-    found = {c.name: getattr(module, c.name, None) for c in op.constants}
+    found = {c.name: getattr(model.made, c.name, None) for c in op.constants}
     constants = {n: float(v) for n, v in found.items() if isinstance(v, int | float)}
 
     def forward(values: Mapping[str, Any]) -> Any:
-        import torch
-
-        arrays = tuple(values[n] for n in inputs)
-        dtype = next(a.dtype for a in values.values() if a.is_floating_point())
-        # Copies: running statistics are written to, and must be of the dtype that is audited.
-        state = {n: b.to(dtype if b.is_floating_point() else b.dtype, copy=True) for n, b in module.named_buffers()}
-        state |= {parameter: values[name] for parameter, name in meant.items()}
-        return torch.func.functional_call(module, state, arrays)
+        return model.call({p: values[name] for p, name in meant.items()}, [values[n] for n in inputs])
 
     every = tuple(t.name for t in op.inputs)
-    file = file_of(type(module).forward)
     for layouts, fixed in _layouts(own, meant, op):
-        yield _submission(type(module).__name__, op, forward, every, file, fixed, constants, layouts)
+        yield _submission(model.name, op, forward, every, (library,), file_of(model.code), fixed, constants, layouts)
 
 
-def _layouts(own: Mapping[str, Any], meant: Mapping[str, str], op: st.Op) -> Iterator[tuple[dict[str, Layout], dict[str, int]]]:
+def _layouts(
+    own: Mapping[str, tuple[int, ...]], meant: Mapping[str, str], op: st.Op
+) -> Iterator[tuple[dict[str, Layout], dict[str, int]]]:
     """In which order the axes of each parameter may be, the op's own first, and the lengths that the axes have then."""
     choices = []
     for parameter, name in meant.items():
-        axes, shape = op.tensor(name).axes, tuple(own[parameter].shape)
+        axes, shape = op.tensor(name).axes, own[parameter]
         if len(axes) != len(shape):
             raise ValueError(f"the parameter {parameter} has shape {shape}, and {name} the axes [{', '.join(axes)}]")
         choices.append([Layout(axes, tuple((a,) for a in order)) for order in permutations(axes)])
     tried = 0
     for chosen in product(*choices):
-        pairs = [
-            (a, n) for p, layout in zip(meant, chosen, strict=True) for a, n in zip(layout.order, own[p].shape, strict=True)
-        ]
+        pairs = [(a, n) for p, layout in zip(meant, chosen, strict=True) for a, n in zip(layout.order, own[p], strict=True)]
         lengths = dict(pairs)
         if all(lengths[a] == n for a, n in pairs):
             tried += 1
@@ -150,30 +147,27 @@ def _submission(
     op: st.Op,
     forward: Callable[[Mapping[str, Any]], Any],
     taken: tuple[str, ...],
+    within: tuple[Library, ...],
     file: str,
     fixed: Mapping[str, int] | None = None,
     constants: Mapping[str, float] | None = None,
     layouts: Mapping[str, Layout] | None = None,
 ) -> Submission:
-    import torch
-
     inputs = tuple(t.name for t in op.inputs)
     passed = tuple(c.name for c in op.constants if c.name in taken)
 
     def call(values: Mapping[str, Any]) -> dict[str, Any]:
-        wanted = {t.name: values[t.name].requires_grad_() for t in op.differentiable}
-        found = forward({n: values[n] for n in (*inputs, *passed)})
-        outputs = list(found) if isinstance(found, tuple | list) else [found]
+        moving = {t.name: values[t.name] for t in op.differentiable}
+        fixed = {n: values[n] for n in (*inputs, *passed) if n not in moving}
+        library = next(a for a in within if all(map(a.owns, moving.values())))
+        outputs, pull = library.differentiated(lambda found: forward({**fixed, **found}), moving)
         upstream = [values[f"d{t.name}"] for t in op.outputs]
         if len(outputs) != len(upstream):
             raise ValueError(f"{name} returned {len(outputs)} outputs, and {op.name} has {len(upstream)}")
         given = {t.name: o for t, o in zip(op.outputs, outputs, strict=True)}
         if any(o.shape != u.shape for o, u in zip(outputs, upstream, strict=True)):
             return given  # there is no gradient then, and the outputs are what is wrong
-        upstream = [u.to(o.dtype) for o, u in zip(outputs, upstream, strict=True)]
-        grads = torch.autograd.grad(outputs, list(wanted.values()), upstream, allow_unused=True)
-        zeros = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted.values(), grads, strict=True)]
-        return given | {f"d{n}": g for n, g in zip(wanted, zeros, strict=True)}
+        return given | {f"d{n}": g for n, g in pull(upstream).items()}
 
     gradients = tuple(f"d{t.name}" for t in op.differentiable)
     upstream = tuple(f"d{t.name}" for t in op.outputs)
@@ -182,7 +176,7 @@ def _submission(
         (*inputs, *passed, *upstream),
         gradients,
         call,
-        tensors=True,
+        within,
         outputs=tuple(t.name for t in op.outputs),
         fixed=fixed or {},
         constants=constants or {},

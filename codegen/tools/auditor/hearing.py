@@ -129,11 +129,14 @@ def hear(
 
 
 def _with_library(submission: Submission, session: Callable[[Submission], Session]) -> Submission:
-    """The submission with the library that its arrays are of: NumPy's, unless only torch's are no error."""
-    if submission.tensors is not None:
+    """The submission with the library that its arrays are of: the first whose arrays it takes and gives back.
+
+    Else the first whose arrays are no error, or the first of all.
+    """
+    if len(submission.libraries) == 1:
         return submission
-    arrays, tensors = (replace(submission, tensors=t) for t in (False, True))
-    return tensors if session(arrays).error and not session(tensors).error else arrays
+    tried = [session(replace(submission, libraries=(a,))) for a in submission.libraries]
+    return max(tried, key=lambda s: (not s.error, not any(t.foreign for t in s.trials))).bench.submission
 
 
 def _sessions(bench: Bench, ranks: Sequence[int]) -> dict[int, Session]:

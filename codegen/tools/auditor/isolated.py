@@ -30,7 +30,8 @@ def isolated(work: Work, what: str) -> tuple[str, int]:
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(work, there))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: those of BLAS survive it
+        for kind in (DeprecationWarning, RuntimeWarning):  # of forking beside threads: those of BLAS survive it
+            warnings.simplefilter("ignore", kind)
         process.start()
     there.close()
     try:

@@ -10,18 +10,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from codegen.backends.arrays.libraries import applied, model
 from codegen.tools.auditor.raised import raised
 from derive.command import meant
 
-__all__ = ["is_autograd_function", "is_module", "load_file"]
+__all__ = ["load_file"]
 
 
 def load_file(path: str | Path, op: str, function: str | None = None) -> Callable[..., Any]:
     """What is to be audited in a Python file, which is imported, and so executed, as what it is: the user's own code.
 
-    That is a function, a class of ``torch.autograd.Function`` or an ``nn.Module`` that the file has made. Without
-    ``function``, the one called ``OP_backward`` or ``backward``, the only one whose name ends in ``backward``, or else the only
-    public one. Raises ValueError where the file cannot be imported or does not say which is meant.
+    That is a function, be it wrapped, or what has a derivative or parameters of its own, as an ``autograd.Function``, a
+    ``custom_vjp`` or an ``nn.Module`` that the file has made. Without ``function``, the one called ``OP_backward`` or
+    ``backward``, the only one whose name ends in ``backward``, the only one with its own derivative or parameters, or else the
+    only public one. Raises ValueError where the file cannot be imported or does not say which is meant.
     """
     path = Path(path)
     module = _imported(path)
@@ -36,7 +38,8 @@ def load_file(path: str | Path, op: str, function: str | None = None) -> Callabl
         if name in own:
             return own[name]
     backwards = {n: f for n, f in public.items() if n.lower().endswith("backward")}
-    candidates = backwards if len(backwards) == 1 else public
+    special = {n: f for n, f in public.items() if applied(f) or model(f)}
+    candidates = next((found for found in (backwards, special) if len(found) == 1), public)
     if len(candidates) != 1:
         found_names = f"there are: {', '.join(public)}; --function says which" if public else "there is none"
         raise ValueError(f"{path}: expected one public function, or one called '{op}_backward' or 'backward'; {found_names}")
@@ -45,19 +48,9 @@ def load_file(path: str | Path, op: str, function: str | None = None) -> Callabl
 
 def _is_meant_to_be_called(value: Any, module: ModuleType) -> bool:
     """Whether something in a module is what one audits: a function or class that was written there, or a module made there."""
-    if inspect.isfunction(value) or is_autograd_function(value):
-        return value.__module__ == module.__name__
-    return is_module(value)
-
-
-def is_autograd_function(value: Any) -> bool:
-    """Whether something is a class of ``torch.autograd.Function``."""
-    return inspect.isclass(value) and any(c.__module__ == "torch.autograd.function" for c in value.__mro__)
-
-
-def is_module(value: Any) -> bool:
-    """Whether something is an ``nn.Module``, made and not only a class."""
-    return any(c.__module__ == "torch.nn.modules.module" for c in type(value).__mro__)
+    if getattr(value, "__module__", None) == module.__name__ and (applied(value) or inspect.isfunction(inspect.unwrap(value))):
+        return True
+    return model(value) is not None
 
 
 def _imported(path: Path) -> ModuleType:

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from codegen.backends.arrays.library import Library
+
 __all__ = ["CONTIGUOUS", "EXPANDED", "READ_ONLY", "STRIDED", "Watched", "laid_out"]
 
 CONTIGUOUS, STRIDED, EXPANDED, READ_ONLY = "contiguous", "strided", "expanded", "read-only"
 
 
-def laid_out(value: np.ndarray, how: str, tensors: bool) -> Any:
-    """A copy of an array that lies in memory as said, as a tensor where ``tensors``.
+def laid_out(value: np.ndarray, how: str, library: Library) -> Any:
+    """A copy of an array, as one of the library's, that lies in memory as said.
 
     An expanded one is contiguous unless all its entries are equal.
     """
@@ -27,15 +29,9 @@ def laid_out(value: np.ndarray, how: str, tensors: bool) -> Any:
         array = np.array(value.flat[0])
     else:
         array = np.array(value)
-    if tensors:
-        import torch
-
-        tensor = torch.from_numpy(array)
-        return tensor if tuple(tensor.shape) == value.shape else tensor.expand(value.shape)
-    array = np.broadcast_to(array, value.shape) if array.shape != value.shape else array
     if how == READ_ONLY:
         array.flags.writeable = False
-    return array
+    return library.array(array, value.shape)
 
 
 def _strided(value: np.ndarray) -> np.ndarray:
@@ -50,19 +46,18 @@ def _strided(value: np.ndarray) -> np.ndarray:
 class Watched:
     """The arrays of a call, by the names of the parameters that they are passed as, and what they were before it."""
 
-    def __init__(self, arrays: Mapping[str, Any]):
-        self.arrays = {n: a for n, a in arrays.items() if hasattr(a, "shape")}
-        self.before = {n: _bytes(a) for n, a in self.arrays.items()}
-        self.versions = {n: getattr(a, "_version", 0) for n, a in self.arrays.items()}
+    def __init__(self, arrays: Mapping[str, Any], library: Library):
+        self.library = library
+        self.arrays = {n: a for n, a in arrays.items() if library.owns(a) and hasattr(a, "shape")}
+        self.before = {n: self._bytes(a) for n, a in self.arrays.items()}
+        self.writes = {n: library.writes(a) for n, a in self.arrays.items()}
 
     def written(self) -> Iterator[str]:
         """The names of those that have been written to since, in order."""
         for name, array in self.arrays.items():
-            # torch counts what writes to a tensor, be it the same numbers.
-            if getattr(array, "_version", 0) != self.versions[name] or _bytes(array) != self.before[name]:
+            if self.library.writes(array) != self.writes[name] or self._bytes(array) != self.before[name]:
                 yield name
 
-
-def _bytes(array: Any) -> bytes:
-    found = array.detach().numpy() if hasattr(array, "detach") else array
-    return str(found.shape).encode() + bytes(found.tobytes())
+    def _bytes(self, array: Any) -> bytes:
+        found = self.library.numbers(array)
+        return str(found.shape).encode() + bytes(found.tobytes())

@@ -5,17 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, ModuleType
+from types import CodeType
 from typing import Any
 
-import numpy as np
-
+from codegen.backends.arrays.libraries import applied, libraries, libraries_of, model
+from codegen.backends.arrays.library import Library
 from codegen.tools.auditor.layouts import Layout
-from codegen.tools.auditor.load import is_autograd_function, is_module
 from codegen.tools.auditor.parameters import gradient_names, parameters_of
 from derive import syntax as st
 
-__all__ = ["Submission", "backward_submission", "file_of", "is_backward", "to_numpy", "uses_torch"]
+__all__ = ["Submission", "backward_submission", "file_of", "is_backward"]
 
 
 @dataclass(frozen=True)
@@ -23,25 +22,31 @@ class Submission:
     """``call`` maps arrays by name to results by name; it raises what the submitted code raises.
 
     ``parameters`` are the names that it takes, ``gradients`` those that it gives, and ``outputs`` those outputs of the forward
-    that come with them. ``tensors`` says that the arrays are torch's; None: it is to be tried. ``fixed`` are lengths of axes,
-    ``constants`` values that cannot be passed, and ``layouts`` say how arrays of some names lie. ``file`` has its code.
+    that come with them. ``libraries`` are those whose arrays it may take: which of several is to be tried. ``fixed`` are
+    lengths of axes, ``constants`` values that cannot be passed, and ``layouts`` say how arrays of some names lie. ``file`` has
+    its code.
     """
 
     name: str
     parameters: tuple[str, ...]
     gradients: tuple[str, ...]
     call: Callable[[Mapping[str, Any]], dict[str, Any]]
-    tensors: bool | None
+    libraries: tuple[Library, ...]
     outputs: tuple[str, ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     file: str = ""
 
+    @property
+    def library(self) -> Library:
+        """The library whose arrays it is called with."""
+        return self.libraries[0]
+
 
 def is_backward(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) -> bool:
     """Whether a callable takes an upstream gradient of the op; otherwise it is a forward to be differentiated."""
-    if is_autograd_function(function) or is_module(function):
+    if applied(function) or model(function):
         return False
     upstream = {f"d{t.name}" for t in op.outputs}
     try:
@@ -86,7 +91,8 @@ def backward_submission(
 
     taken = dict.fromkeys(n for p in parameters for n in p.names if n is not None)
     constants = {n: float(names[n]) for n in _fixed(names)}
-    return Submission(name, tuple(taken), expected, call, uses_torch(function), constants=constants, file=file_of(function))
+    written_in = libraries_of(function) or libraries()[:1]
+    return Submission(name, tuple(taken), expected, call, written_in, constants=constants, file=file_of(function))
 
 
 def _by_name(name: str, found: Any, expected: tuple[str, ...], names: Mapping[str, str]) -> dict[str, Any]:
@@ -106,41 +112,3 @@ def file_of(function: Callable[..., Any]) -> str:
     """The file with a function's code; nothing where it has none."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return code.co_filename if isinstance(code, CodeType) else ""
-
-
-def uses_torch(function: Callable[..., Any]) -> bool | None:
-    """Whether a function computes with tensors; None where both libraries are at hand and it names neither.
-
-    It does where its module imports torch, and not NumPy as well, or it or its annotations name torch alone.
-    """
-    function = inspect.unwrap(function)
-    libraries = {n: _library(v) for n, v in getattr(function, "__globals__", {}).items()}
-    found = set(libraries.values()) & {"torch", "numpy"}
-    if found == {"torch", "numpy"}:
-        code = getattr(function, "__code__", None)
-        named = {libraries[n] for n in _names(code) if n in libraries} if code else set()
-        named |= {_library(a) for a in getattr(function, "__annotations__", {}).values()}
-        found &= named
-        if found != {"torch"} and found != {"numpy"}:
-            return None
-    return found == {"torch"}
-
-
-def _names(code: CodeType) -> set[str]:
-    """The global names that a function mentions, in the functions inside it too."""
-    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
-    return set(code.co_names).union(*(_names(c) for c in inner))
-
-
-def _library(value: Any) -> str:
-    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or ""
-    return str(name).partition(".")[0]
-
-
-def to_numpy(value: Any) -> np.ndarray:
-    """An array of whatever a submission returned: a tensor, an array, a number."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.to_dense() if value.is_sparse else value
-        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-    return np.asarray(value)

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from codegen.backends.arrays.libraries import numbers
 from codegen.evaluate.arithmetic import Arithmetic, Mpmath, Numpy
 from codegen.tools.auditor.layouts import Layout, plain
 from codegen.tools.auditor.memory import CONTIGUOUS, Watched, laid_out
 from codegen.tools.auditor.raised import Raised, raised
 from codegen.tools.auditor.samples import Free, Sample
-from codegen.tools.auditor.submission import Submission, to_numpy
+from codegen.tools.auditor.submission import Submission
 from codegen.tools.auditor.system import System, Values
 from derive import syntax as st
 
@@ -79,28 +80,30 @@ class Bench:
 
         What it raises is kept as the trial's error, whatever it is but Ctrl-C.
         """
-        trial = Trial(self, sample, memory)
-        arguments = {n: self._laid_out(v, memory if only in ("", n) else CONTIGUOUS) for n, v in trial.arguments().items()}
-        watched = Watched(arguments)
-        try:
-            found, dtypes = self._call(arguments, trial)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            return replace(trial, got={}, error=raised(error, self.submission.file), written=tuple(watched.written()))
-        return replace(trial, got=found, dtypes=dtypes, written=tuple(watched.written()))
+        trial, library = Trial(self, sample, memory), self.submission.library
+        with library.running(self.dtype):
+            arguments = {n: self._laid_out(v, memory if only in ("", n) else CONTIGUOUS) for n, v in trial.arguments().items()}
+            watched = Watched(arguments, library)
+            try:
+                trial = self._called(arguments, trial)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                trial = replace(trial, got={}, error=raised(error, self.submission.file))
+            return replace(trial, written=tuple(watched.written()))
 
-    def _call(self, arguments: Mapping[str, Any], trial: Trial) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    def _called(self, arguments: Mapping[str, Any], trial: Trial) -> Trial:
         quiet = contextlib.redirect_stdout(io.StringIO())  # it is called some hundred times
         with np.errstate(all="ignore"), warnings.catch_warnings(), quiet:
             warnings.simplefilter("ignore")
             results = self.submission.call(arguments)
-            found = {n: to_numpy(v) for n, v in results.items()}
-        dtypes = {n: str(v.dtype).removeprefix("torch.") for n, v in results.items() if hasattr(v, "dtype")}
-        return {n: trial.restored(n, v) for n, v in found.items()}, dtypes
+            found = {n: trial.restored(n, numbers(v)) for n, v in results.items()}
+        dtypes = {n: str(v.dtype).rpartition(".")[2] for n, v in results.items() if hasattr(v, "dtype")}
+        foreign = not all(map(self.submission.library.owns, results.values()))
+        return replace(trial, got=found, dtypes=dtypes, foreign=foreign)
 
     def _laid_out(self, value: Any, memory: str) -> Any:
-        return laid_out(value, memory, bool(self.submission.tensors)) if isinstance(value, np.ndarray) else value
+        return laid_out(value, memory, self.submission.library) if isinstance(value, np.ndarray) else value
 
     def exact(self, name: str, sample: Sample) -> Any:
         """The value of a name on a sample at 50 digits, as the system has it."""
@@ -137,7 +140,7 @@ class Trial:
     """A sample, how its arrays lie in memory, and what the submission returned or raised.
 
     ``got`` holds the results with the axes of their names, each ``*s`` expanded; as they were where they have another shape.
-    ``written`` names the arguments that were written to.
+    ``written`` names the arguments that were written to; ``foreign`` says that a result is no array of the arguments' library.
     """
 
     bench: Bench
@@ -147,6 +150,7 @@ class Trial:
     error: Raised | None = None
     dtypes: Mapping[str, str] = field(default_factory=dict)
     written: tuple[str, ...] = ()
+    foreign: bool = False
     #: What is right, by both systems, where it is not what follows from the sample.
     values: tuple[Values, Values] | None = None
     compared: dict[str, Comparison] = field(default_factory=dict, init=False, repr=False)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from codegen.backends.arrays.discovery import arrays
+from codegen.backends.arrays.libraries import libraries_of, numbers
 from codegen.tools.auditor.diagnose import diagnose
 from codegen.tools.auditor.memory import CONTIGUOUS, laid_out
 from codegen.tools.auditor.samples import Sample, random_samples
-from codegen.tools.auditor.submission import Submission, to_numpy, uses_torch
+from codegen.tools.auditor.submission import Submission
 from codegen.tools.auditor.system import System, Values, chain_system
 from codegen.tools.auditor.trial import Bench, Trial, right_values
 from codegen.tools.workbook.blanks import Exercise
@@ -50,7 +52,7 @@ def grade(exercise: Exercise, function: Callable[..., Any]) -> tuple[Grade, ...]
     reason of its own, and whatever is made of a zero is right. ValueError where there is no source to step through.
     """
     grader = _Grader(exercise, function)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), grader.library.running():
         return tuple(grader.grade(b.name) for b in exercise.blanks)
 
 
@@ -60,11 +62,13 @@ class _Grader:
         self.system: System = chain_system(derive_full(exercise.op))
         self.names = tuple(b.name for b in exercise.blanks)
         self.filled = Filled(function, self.names)
-        self.tensors = bool(uses_torch(function))
+        asked = arrays(exercise.backend).arrays
+        found = libraries_of(function) or (asked,)
+        self.library = asked if asked in found else found[0]
         upstream = tuple(f"d{t.name}" for t in self.op.outputs)
         inputs = (*(t.name for t in self.op.inputs), *(c.name for c in self.op.constants))
         self.parameters = (*inputs, *upstream, *self.system.equations)
-        submission = Submission(function.__name__, self.parameters, self.names, lambda values: {}, self.tensors)
+        submission = Submission(function.__name__, self.parameters, self.names, lambda values: {}, (self.library,))
         self.bench = Bench(self.system, self.system, submission, "float64", 1)
 
     def grade(self, name: str) -> Grade:
@@ -101,13 +105,13 @@ class _Grader:
     def _given(self, name: str, sample: Sample, world: Values) -> Any:
         """What the function is given for a name."""
         constants = sample.constants
-        return constants[name] if name in constants else laid_out(np.array(world.of(name)), CONTIGUOUS, self.tensors)
+        return constants[name] if name in constants else laid_out(np.array(world.of(name)), CONTIGUOUS, self.library)
 
     def _trial(self, name: str, sample: Sample, world: Values, step: Stepped) -> Trial:
         trial = Trial(self.bench, sample, values=(world, world))
         if step.error or not step.done:
             return replace(trial, got={}, error=step.error)
-        got = to_numpy(step.value)
+        got = numbers(step.value)
         return replace(trial, got={name: _unfolded(got, trial.expected(name).shape)})
 
 

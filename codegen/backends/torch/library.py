@@ -1,0 +1,78 @@
+"""Tensors, what autograd makes of them, and the classes that have their own derivative or parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen.backends.arrays.library import Applied, Library, Model, Pull, single
+
+__all__ = ["TorchLibrary"]
+
+
+class TorchLibrary(Library):
+    name, title = "torch", "torch"
+    strided = True
+
+    def owns(self, value: Any) -> bool:
+        return self.loaded is not None and isinstance(value, self.loaded.Tensor)
+
+    def array(self, value: np.ndarray, shape: tuple[int, ...]) -> Any:
+        import torch
+
+        tensor = torch.from_numpy(value)
+        return tensor if tuple(tensor.shape) == shape else tensor.expand(shape)
+
+    def numbers(self, array: Any) -> np.ndarray:
+        import torch
+
+        array = array.detach().cpu()
+        array = array.to_dense() if array.is_sparse else array
+        return np.asarray((array.float() if array.dtype == torch.bfloat16 else array).numpy())
+
+    def writes(self, array: Any) -> int:
+        """Whatever writes to a tensor is counted, be it the same numbers."""
+        return int(array._version)
+
+    def applied(self, value: Any) -> Applied | None:
+        """A class of ``torch.autograd.Function``; its context is no parameter."""
+        if self.loaded is None or not inspect.isclass(value) or not issubclass(value, self.loaded.autograd.Function):
+            return None
+        function: Any = value
+        apart = any("setup_context" in vars(c) for c in function.__mro__ if c.__module__ != "torch.autograd.function")
+        found = list(inspect.signature(function.forward).parameters.values())
+        return Applied(function.apply, function.backward, tuple(found[0 if apart else 1 :]))
+
+    def model(self, value: Any) -> Model | None:
+        """An ``nn.Module``, made and not only a class."""
+        if self.loaded is None or not isinstance(value, self.loaded.nn.Module):
+            return None
+
+        def call(parameters: Mapping[str, Any], arguments: Sequence[Any]) -> Any:
+            import torch
+
+            dtype = next(a.dtype for a in (*arguments, *parameters.values()) if a.is_floating_point())
+            # Copies: running statistics are written to, and must be of the dtype that is audited.
+            state = {n: b.to(dtype if b.is_floating_point() else b.dtype, copy=True) for n, b in value.named_buffers()}
+            return torch.func.functional_call(value, {**state, **parameters}, tuple(arguments))
+
+        shapes = {n: tuple(p.shape) for n, p in value.named_parameters()}
+        return Model(type(value).__name__, shapes, value, call, type(value).forward)
+
+    def differentiated(self, function: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any]) -> tuple[list[Any], Pull]:
+        """By autograd; of what does not depend on an array the gradient is 0."""
+        import torch
+
+        leaves = {n: a.requires_grad_() for n, a in arrays.items()}
+        outputs = single(function(leaves))
+
+        def pull(upstream: Sequence[Any]) -> dict[str, Any]:
+            given = [u.to(o.dtype) for o, u in zip(outputs, upstream, strict=True)]
+            found = torch.autograd.grad(outputs, list(leaves.values()), given, allow_unused=True)
+            pairs = zip(leaves.items(), found, strict=True)
+            return {n: torch.zeros_like(leaf) if g is None else g for (n, leaf), g in pairs}
+
+        return outputs, pull
