@@ -340,7 +340,7 @@ def _compare(kernel: Kernel, point: Point, dtype: type, stage: str, outputs: lis
 
 
 def _rounds_numbers(kernel: Kernel) -> bool:
-    """Whether a large number of the equations is another one in float32, where ``cos(x - 1e20)`` is so for whoever computes it."""
+    """Whether float32 has another number in the place of a large one: whoever computes it, ``cos(x - 1e20)`` is not that."""
     numbers = [n.value for e in kernel.op.equations for n in st.walk(e.rhs) if isinstance(n, st.Num)]
     return any(abs(v) > 2**24 and Fraction(float(np.float32(float(v)))) != v for v in numbers if abs(v) < 10**38)
 
