@@ -156,7 +156,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
     n, u, v, e = size["n"], size["u"], size["v"], size["e"]
-    dloss = jnp.asarray(dloss, embcat.dtype)
+    dloss = _scalar(dloss, embcat.dtype)
     dtype = dloss.dtype
     dloss, embcat, bnraw, h, probs, bnvar_inv, W1, bngain, W2 = (
         _wide(dloss),
@@ -264,6 +264,11 @@ def _max(a, axis=None, keepdims=False):
 def _ratio(a, b):
     """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
     return a / b if b else a * math.inf
+
+
+def _scalar(a, dtype):
+    """An array as it is, and any other number as one of the dtype of the arrays that it meets."""
+    return a if isinstance(a, jax.Array) else jnp.asarray(a, dtype)
 
 
 def _wide(a):

@@ -131,7 +131,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
     n, h, v, e = size["n"], size["h"], size["v"], size["e"]
-    dloss = jnp.asarray(dloss, emb.dtype)
+    dloss = _scalar(dloss, emb.dtype)
     dtype = dloss.dtype
     dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, W1, gamma, W2 = (
         _wide(dloss),
@@ -234,6 +234,11 @@ def _max(a, axis=None, keepdims=False):
     if a.size:
         return jnp.max(a, axis=axis, keepdims=keepdims)
     return jnp.sum(a, axis=axis, keepdims=keepdims) - math.inf
+
+
+def _scalar(a, dtype):
+    """An array as it is, and any other number as one of the dtype of the arrays that it meets."""
+    return a if isinstance(a, jax.Array) else jnp.asarray(a, dtype)
 
 
 def _wide(a):

@@ -63,7 +63,7 @@ def softmax_cross_entropy_backward(dloss, p, t):
     size = _lengths("p[n, c]; t[n] in c", p, t)
     t = _labels("t", t, size["c"])
     n = size["n"]
-    dloss = jnp.asarray(dloss, p.dtype)
+    dloss = _scalar(dloss, p.dtype)
     dtype = dloss.dtype
     dloss, p = _wide(dloss), _wide(p)
 
@@ -135,6 +135,11 @@ def _max(a, axis=None, keepdims=False):
     if a.size:
         return jnp.max(a, axis=axis, keepdims=keepdims)
     return jnp.sum(a, axis=axis, keepdims=keepdims) - math.inf
+
+
+def _scalar(a, dtype):
+    """An array as it is, and any other number as one of the dtype of the arrays that it meets."""
+    return a if isinstance(a, jax.Array) else jnp.asarray(a, dtype)
 
 
 def _wide(a):

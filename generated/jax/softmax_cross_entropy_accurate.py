@@ -65,7 +65,7 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     size = _lengths("p[n, c]; others[n]; t[n] in c", p, others, t)
     t = _labels("t", t, size["c"])
     n = size["n"]
-    dloss = jnp.asarray(dloss, p.dtype)
+    dloss = _scalar(dloss, p.dtype)
     dtype = dloss.dtype
     dloss, p, others = _widest(dloss), _widest(p), _widest(others)
 
@@ -137,6 +137,11 @@ def _max(a, axis=None, keepdims=False):
     if a.size:
         return jnp.max(a, axis=axis, keepdims=keepdims)
     return jnp.sum(a, axis=axis, keepdims=keepdims) - math.inf
+
+
+def _scalar(a, dtype):
+    """An array as it is, and any other number as one of the dtype of the arrays that it meets."""
+    return a if isinstance(a, jax.Array) else jnp.asarray(a, dtype)
 
 
 def _widest(a):

@@ -15,8 +15,11 @@ class JaxLayout(Layout):
 
     def scalars(self) -> list[str]:
         like = next((a.name for a in self.floating() if a.axes), None)
-        dtype = f", {like}.dtype" if like else ""
-        return [f"{a.name} = jnp.asarray({a.name}{dtype})" for a in self.floating() if not a.axes]
+        scalars = [a.name for a in self.floating() if not a.axes]
+        if like is None:
+            return [f"{name} = jnp.asarray({name})" for name in scalars]
+        self.helpers |= {"_scalar"} if scalars else set()
+        return [f"{name} = _scalar({name}, {like}.dtype)" for name in scalars]
 
     def widens(self) -> bool:
         return True
