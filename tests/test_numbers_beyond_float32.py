@@ -55,9 +55,11 @@ def test_value_and_gradient_are_those_of_exact_arithmetic(right: str, backend: s
     x = torch.tensor(X, dtype=torch.float32)
     if power == 2:  # squares that no rounding takes out of the range
         x = x[x.abs() < 1e18]
+    flushed = np.finfo(np.float32).tiny if backend == "jax" else 0.0  # to XLA what is below the normal numbers is 0
+    x = x[(x.abs() >= flushed) | (x == 0)]
     outputs, found = run_kernel(kernel, load(kernel, backend), backend, {"x": x}, [torch.ones_like(x)], {})
     factor, inputs = number(text), [mpmath.mpf(v) for v in x.tolist()]
     wanted = [[rounded(factor * v**power) for v in inputs], [rounded(factor * power * v ** (power - 1)) for v in inputs]]
     for got, want in zip([*outputs, *found], wanted, strict=True):
         assert got.dtype == torch.float32
-        np.testing.assert_allclose(got.numpy(), np.array(want), rtol=3e-7, atol=1.5e-45)
+        np.testing.assert_allclose(got.numpy(), np.array(want), rtol=3e-7, atol=max(flushed, 1.5e-45))

@@ -102,7 +102,7 @@ def _forward(full: Derivation, source: ChainSource) -> Cells:
         f"manual = {{{upstream}}}  # the gradients of the outputs, and then those found here",
         f"torch.autograd.backward([{heads}], list(manual.values()))",
         "gradients = {n: v.grad for n, v in tensors.items() if v.requires_grad}",
-        "autograd = {st.adjoint_name(n): torch.zeros_like(tensors[n]) if g is None else g for n, g in gradients.items()}",
+        'autograd = {f"d{n}": torch.zeros_like(tensors[n]) if g is None else g for n, g in gradients.items()}',
         *shared,
         "values = {n: v.detach() for n, v in tensors.items()} | constants",
         "{n: tuple(v.shape) for n, v in tensors.items()}",
