@@ -56,7 +56,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 # KaTeX, at the versions of the lock; nothing that a package would run at its installation.
-$(NODE_READY): codegen/atlas/package.json codegen/atlas/package-lock.json
+$(NODE_READY): codegen/tools/atlas/package.json codegen/tools/atlas/package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "error: node and npm were not found; the atlas needs Node.js (on Debian: apt-get install nodejs npm)" >&2; exit 1; }
 	@rm -rf $(NODE) && mkdir $(NODE) && cp $^ $(NODE)
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
