@@ -192,6 +192,7 @@ def test_tabs_follow_the_mouse_and_the_arrows(site: Path, tab: Tab) -> None:
     assert (tab.run(shown), tab.run(chosen)) == ("torch", "torch")
     tab.run('document.querySelector("#tab-torch").focus()')
     for key, code, expected in (
+        ("ArrowRight", 39, "jax"),
         ("ArrowRight", 39, "native"),
         ("ArrowRight", 39, "numpy"),
         ("ArrowLeft", 37, "native"),
