@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -45,8 +47,7 @@ class NativeBackend(Backend):
         return Shown(f"native/{op}.c", "c", f"NAME({op}_forward)(")
 
     def missing(self) -> str:
-        """Asked each time, for the compiler is what ``CC`` names."""
-        return "no C compiler" if load_native("_build", runtime_files()).compiler() is None else ""
+        return "" if _compiles(os.environ.get("CC", ""), os.environ.get("PATH", "")) else "no C compiler"
 
     def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
         return load_native(name, files)
@@ -59,6 +60,12 @@ class NativeBackend(Backend):
 
     def back(self, result: Any) -> Any:
         return np.asarray(result)
+
+
+@cache
+def _compiles(named: str, path: str) -> bool:
+    """Whether the runtime finds a C compiler where these are ``CC`` and ``PATH``; to find out, it compiles something."""
+    return load_native("_build", runtime_files()).compiler() is not None
 
 
 BACKEND = NativeBackend()
