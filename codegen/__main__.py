@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from codegen.backends.arrays.discovery import array_backends
+from codegen.backends.arrays.discovery import array_backends, first
 from codegen.backends.discovery import discovered
 from codegen.backends.native.describe import describe
 from codegen.build import COMMAND, Built, build_catalogue, package_files, with_compiled
@@ -109,7 +109,7 @@ def _add_exercise(commands: Any) -> None:
     one.add_argument("--out", type=Path, help="where the file goes (default: OP_exercise.py)")
     one.add_argument(
         "--backend",
-        default=next(iter(array_backends())),
+        default=first().name,
         choices=tuple(array_backends()),
         help="what to write it in (default: %(default)s)",
     )

@@ -30,7 +30,7 @@ def by_name(name: str) -> Backend:
 
 
 def chosen(names: Iterable[str]) -> tuple[Backend, ...]:
-    """The backends of these names, and those whose files they need, in the order of lists.
+    """The backends of these names, in the order of lists.
 
     ValueError for a name that there is not, or for no name at all.
     """

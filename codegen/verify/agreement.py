@@ -98,9 +98,7 @@ def run_kernel(
     found = by_name(backend)
     with found.running():
         outputs, gradients = _run(kernel, module, found, inputs, upstream, constants)
-        tensors = [
-            [v if isinstance(v, torch.Tensor) else torch.as_tensor(found.back(v)) for v in r] for r in (outputs, gradients)
-        ]
+        tensors = [[v if isinstance(v, torch.Tensor) else torch.tensor(found.back(v)) for v in r] for r in (outputs, gradients)]
     return tensors[0], tensors[1]
 
 

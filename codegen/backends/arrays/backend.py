@@ -8,6 +8,8 @@ from dataclasses import fields
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from codegen.backends.arrays.layout import Layout, lay_out
 from codegen.backends.arrays.library import Library
 from codegen.backends.arrays.printer import ArrayPrinter
@@ -70,6 +72,13 @@ class ArrayBackend(Backend):
 
     def running(self) -> AbstractContextManager[Any]:
         return self.arrays.running()
+
+    def to(self, array: Any) -> Any:
+        """A tensor of the reference's stays what it is where it is one of the library's; anything else is copied."""
+        return array if self.arrays.owns(array) else self.arrays.array(np.asarray(array).copy(), np.shape(array))
+
+    def back(self, result: Any) -> Any:
+        return self.arrays.numbers(result)
 
     def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
         return load_source(f"{name}_{self.name}", files[f"{self.name}/{name}.py"])

@@ -13,7 +13,7 @@ from derive import syntax as st
 from derive.errors import OpError
 
 
-class Backend:
+class Operations:
     """Spells the expressions of one program; collects the axis lengths and helpers that the source needs."""
 
     functions: dict[str, str] = {}
@@ -74,10 +74,14 @@ class Backend:
     # ---- names and lengths -----------------------------------------------------------------------------------------
 
     def function(self, head: str) -> str:
+        """The spelling of a function; one that begins with an underscore is a helper of the file."""
         if head not in self.functions:
             where = f"{type(self).__name__}.functions"
             raise OpError(f"'{head}' has no spelling here; add it to {where}", op=self.program.name)
-        return self.functions[head]
+        name = self.functions[head]
+        if name.startswith("_"):
+            self.helpers[name] = None
+        return name
 
     def length(self, index: str) -> str:
         """The length of an index' axis; of a ``*s`` that was not collapsed, the tuple of its lengths."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.backends.arrays.axes import Text, Value, merge
-from codegen.backends.arrays.operations import Backend
+from codegen.backends.arrays.operations import Operations
 from codegen.backends.arrays.spelling import compared, item
 from derive import syntax as st
 from derive.errors import OpError
@@ -13,7 +13,7 @@ from derive.errors import OpError
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Reads(Backend):
+class Reads(Operations):
     """Spells reads and conditions on indices."""
 
     def read(self, tree: st.Read, order: Sequence[str]) -> Value:

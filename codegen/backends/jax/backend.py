@@ -7,8 +7,6 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.jax.differentiable import custom_vjp
 from codegen.backends.jax.layout import JaxLayout
@@ -42,31 +40,18 @@ class JaxBackend(ArrayBackend):
 
         return jax.jit(function)
 
-    def to(self, array: Any) -> Any:
-        import jax.numpy as jnp
-
-        return jnp.asarray(np.asarray(array))
-
-    def back(self, result: Any) -> Any:
-        return np.array(result)  # JAX's own memory is not to be written to
-
     def gradients(self, kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        import jax
-
         op = kernel.op
-        wanted = [t.name for t in op.differentiable]
+        moving = {t.name: values[t.name] for t in op.differentiable}
         fixed = {t.name: values[t.name] for t in op.inputs if t.integer} | {c.name: values[c.name] for c in op.constants}
 
-        def function(*floating: Any) -> Any:
-            return getattr(module, op.name)(**dict(zip(wanted, floating, strict=True)), **fixed)
+        def pulled(arrays: dict[str, Any], adjoints: list[Any]) -> dict[str, Any]:
+            _, pull = self.arrays.differentiated(lambda found: getattr(module, op.name)(**found, **fixed), arrays)
+            return pull(adjoints)
 
-        def pulled(floating: list[Any], adjoints: list[Any]) -> Any:
-            _, pull = jax.vjp(function, *floating)
-            return pull(adjoints[0] if len(adjoints) == 1 else tuple(adjoints))
-
-        if wanted:
-            found = jax.jit(pulled)([values[n] for n in wanted], [values[adjoint_name(t.name)] for t in op.outputs])
-            yield from zip([adjoint_name(n) for n in wanted], found, strict=True)
+        if moving:
+            found = self.called(pulled)(moving, [values[adjoint_name(t.name)] for t in op.outputs])
+            yield from ((adjoint_name(n), found[n]) for n in moving)
 
 
 BACKEND = JaxBackend()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegen.backends.arrays.signature import listed, shapes, signature, tupled
 from codegen.names import local
 from codegen.program import Kernel
 from codegen.source import Code
@@ -46,37 +47,28 @@ def custom_vjp(kernel: Kernel) -> CustomVjp:
     own = [n for n in arguments if n not in adjoints and n not in saved]
     single = len(outputs) == 1
     gradients = [st.adjoint_name(n) if st.adjoint_name(n) in backward.results else "None" for n in inputs]
-    kept, names = _tuple(own), ", ".join(own)
+    kept, names = tupled(own), listed(own) if own else ""
     if saved:
-        kept = f"({saved_name}, {names})" if own else saved_name
-        names = f"{_tuple(saved)}, {names}" if own else _tuple(saved)
-    taken = [f"{names}{',' * (len(own) == 1 and not saved)} = {residuals}"] if saved or own else []
+        kept = f"({', '.join([saved_name, *own])})" if own else saved_name
+        names = ", ".join([tupled(saved), *own])
+    taken = [f"{names} = {residuals}"] if saved or own else []
     taken += [] if single else [f"{', '.join(adjoints)} = {given}"]
     return CustomVjp(
         name=op.name,
-        signature=Code(", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])),
+        signature=Code(signature(op)),
         doc=(
             f"Differentiable {op.name}: a custom_vjp, right under jit, vmap, grad and grad of grad.",
             "",
-            f"Shapes: {', '.join(_shaped(op, t) for t in op.inputs)}."
-            + (f" No gradient flows to {' and '.join(constants)}." if constants else ""),
+            f"Shapes: {shapes(op)}." + (f" No gradient flows to {' and '.join(constants)}." if constants else ""),
         ),
         arguments=Code(", ".join([*inputs, *constants])),
         call=Code(f"{op.name}_forward({forward})"),
-        made=Code(f"{outputs[0] if single else _tuple(outputs)}, {saved_name if saved else '_'}"),
-        outputs=Code(outputs[0] if single else _tuple(outputs)),
+        made=Code(f"{outputs[0] if single else tupled(outputs)}, {saved_name if saved else '_'}"),
+        outputs=Code(outputs[0] if single else tupled(outputs)),
         kept=Code(kept),
         kept_name=residuals if saved or own else "_",
         given=adjoints[0] if single else given,
         taken=tuple(map(Code, taken)),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
-        returned=Code(_tuple([*gradients, *["None"] * len(constants)])),
+        returned=Code(tupled([*gradients, *["None"] * len(constants)])),
     )
-
-
-def _tuple(names: list[str]) -> str:
-    return f"({', '.join(names)}{',' * (len(names) == 1)})"
-
-
-def _shaped(op: st.Op, t: st.Tensor) -> str:
-    return f"{t.name}[{', '.join(f'*{a}' if a in op.stars else a for a in t.axes)}]" if t.axes else t.name

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from codegen.backends.arrays.axes import Text, Value
-from codegen.backends.arrays.printer import ArrayPrinter
-from codegen.backends.arrays.spelling import ATOM, call, method, negated, quotient
+from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
+from codegen.backends.arrays.spelling import call, method, negated
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 
 
-class JaxPrinter(ArrayPrinter):
-    functions = {
-        "exp": "jnp.exp",
-        "log": "jnp.log",
-        "tanh": "jnp.tanh",
-        "sinh": "jnp.sinh",
-        "cosh": "jnp.cosh",
-        "sin": "jnp.sin",
-        "cos": "jnp.cos",
-        "atan": "jnp.arctan",
-        "erf": "jax.scipy.special.erf",
-        "erfcx": "jax.scipy.special.erfcx",
-        "expm1": "jnp.expm1",
-        "log1p": "jnp.log1p",
-        "finite": "_finite",
-        "floor": "jnp.floor",
-        "abs": "jnp.abs",
-        "sign": "jnp.sign",
-        "where": "jnp.where",
-    }
+class JaxPrinter(NumpyNames):
+    module = "jnp"
+    functions = elementwise(module) | {f: f"jax.scipy.special.{f}" for f in ("erf", "erfcx")}
 
     def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
         super().__init__(program, copies, kernel)
         self.numbers = {}  # a constant may be traced, so it is an array without axes
         #: What is computed from constants alone, which is a Python number where they are not traced.
         self.untyped = {c.name for c in program.constants}
-
-    def function(self, head: str) -> str:
-        name = super().function(head)
-        if name.startswith("_"):
-            self.helpers[name] = None
-        return name
 
     def statement(self, s: Statement) -> list[str]:
         if not s.index and self.untyped.issuperset(st.reads(s.tree)):
@@ -60,9 +35,7 @@ class JaxPrinter(ArrayPrinter):
         return call(f"_{kind}", body.text, *place)
 
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:
-        # Counted from the end where a leading *s stands for any number of axes.
-        axis = position - len(tree.index) if self.star in tree.index[:position] else position
-        return call("jnp.take", Text(tree.name), labels, f"axis={axis}")
+        return call("jnp.take", Text(tree.name), labels, f"axis={self.axis(tree, position)}")
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         order = tuple(i for i in s.index if i != hot.target)
@@ -86,31 +59,6 @@ class JaxPrinter(ArrayPrinter):
     def copied(self, text: Text) -> Text:
         return text  # nothing is ever written to
 
-    def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
-        if self.star in axes:
-            source = [axes.index(i) - len(axes) for i in want if i != self.star]
-            places = [k - len(source) for k in range(len(source))]
-            return call("jnp.moveaxis", text, f"({', '.join(map(str, source))})", f"({', '.join(map(str, places))})")
-        if len(axes) == 2:
-            return Text(f"{text.within(ATOM)}.T")
-        return call("jnp.transpose", text, f"({', '.join(str(axes.index(i)) for i in want)})")
-
-    def swapped(self, text: Text, two: bool) -> Text:
-        return Text(f"{text.within(ATOM)}.T") if two else call("jnp.swapaxes", text, "-1", "-2")
-
-    def root(self, v: Value, positive: bool) -> Value:
-        root = call("jnp.sqrt", v.text)
-        return Value(root if positive else quotient(Text("1"), root), v.axes)
-
-    def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
-        return self.called(f"jnp.{head}", [a, b], order)
-
-    def arange(self, axis: str) -> str:
-        return f"jnp.arange({self.length(axis)})"
-
-    def as_number(self, text: Text) -> Text:
-        return method(Text(f"({text.code})"), "astype", self.dtype())
-
     def typed(self, number: Value) -> Text:
         return call("jnp.asarray", number.text, *([self.dtype()] if self.like() else []))
 
@@ -119,6 +67,3 @@ class JaxPrinter(ArrayPrinter):
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("jnp.einsum", f'"{spec}"', *operands)
-
-    def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
-        return call("jnp.tensordot", a, b, f"axes=({where[0]}, {where[1]})")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.numpy.layout import NumpyLayout
 from codegen.backends.numpy.library import NumpyLibrary
@@ -26,12 +22,6 @@ class NumpyBackend(ArrayBackend):
 
     def scalar(self, name: str, like: str) -> str:
         return f"{name} = np.asarray({name}, dtype={like}.dtype)"
-
-    def to(self, array: Any) -> Any:
-        return np.asarray(array)
-
-    def back(self, result: Any) -> Any:
-        return np.asarray(result)
 
 
 BACKEND = NumpyBackend()

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TypeGuard
 
 from codegen.backends.arrays.axes import Text, Value, natural_order
-from codegen.backends.arrays.printer import ArrayPrinter, is_far
+from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
+from codegen.backends.arrays.printer import is_far
 from codegen.backends.arrays.spelling import ATOM, call, item, matmul, method, negated, quotient
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
@@ -16,26 +17,9 @@ from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 
 
-class NumpyPrinter(ArrayPrinter):
-    functions = {
-        "exp": "np.exp",
-        "log": "np.log",
-        "tanh": "np.tanh",
-        "sinh": "np.sinh",
-        "cosh": "np.cosh",
-        "sin": "np.sin",
-        "cos": "np.cos",
-        "atan": "np.arctan",
-        "erf": "_erf",
-        "erfcx": "_erfcx",
-        "expm1": "np.expm1",
-        "log1p": "np.log1p",
-        "finite": "_finite",
-        "floor": "np.floor",
-        "abs": "np.abs",
-        "sign": "np.sign",
-        "where": "np.where",
-    }
+class NumpyPrinter(NumpyNames):
+    module = "np"
+    functions = elementwise(module) | {"erf": "_erf", "erfcx": "_erfcx"}
 
     def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
         super().__init__(program, copies, kernel)
@@ -44,16 +28,12 @@ class NumpyPrinter(ArrayPrinter):
 
     def function(self, head: str) -> str:
         name = super().function(head)
-        if name.startswith("_"):
-            self.helpers[name] = None
-            if name in ("_erf", "_erfcx"):
-                self.helpers["_polynomial"] = None
+        if name in ("_erf", "_erfcx"):
+            self.helpers["_polynomial"] = None
         return name
 
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:
-        # Counted from the end where a leading *s stands for any number of axes.
-        axis = position - len(tree.index) if self.star in tree.index[:position] else position
-        return method(Text(tree.name), "take", labels, f"axis={axis}")
+        return method(Text(tree.name), "take", labels, f"axis={self.axis(tree, position)}")
 
     # ---- reductions and products -----------------------------------------------------------------------------------
 
@@ -124,31 +104,6 @@ class NumpyPrinter(ArrayPrinter):
     def copied(self, text: Text) -> Text:
         return method(text, "copy")
 
-    def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
-        if self.star in axes:
-            source = [axes.index(i) - len(axes) for i in want if i != self.star]
-            places = [k - len(source) for k in range(len(source))]
-            return call("np.moveaxis", text, f"({', '.join(map(str, source))})", f"({', '.join(map(str, places))})")
-        if len(axes) == 2:
-            return Text(f"{text.within(ATOM)}.T")
-        return call("np.transpose", text, f"({', '.join(str(axes.index(i)) for i in want)})")
-
-    def swapped(self, text: Text, two: bool) -> Text:
-        return Text(f"{text.within(ATOM)}.T") if two else call("np.swapaxes", text, "-1", "-2")
-
-    def root(self, v: Value, positive: bool) -> Value:
-        root = call("np.sqrt", v.text)
-        return Value(root if positive else quotient(Text("1"), root), v.axes)
-
-    def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
-        return self.called(f"np.{head}", [a, b], order)
-
-    def arange(self, axis: str) -> str:
-        return f"np.arange({self.length(axis)})"
-
-    def as_number(self, text: Text) -> Text:
-        return method(Text(f"({text.code})"), "astype", self.dtype())
-
     def typed(self, number: Value) -> Text:
         return call(f"{self.dtype()}.type" if self.like() else "np.float64", number.text)
 
@@ -157,9 +112,6 @@ class NumpyPrinter(ArrayPrinter):
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("np.einsum", f'"{spec}"', *operands, *["optimize=True"] * (len(operands) > 1))
-
-    def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
-        return call("np.tensordot", a, b, f"axes=({where[0]}, {where[1]})")
 
     # ---- in place --------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.torch.differentiable import differentiable
 from codegen.backends.torch.layout import TorchLayout
@@ -35,14 +33,6 @@ class TorchBackend(ArrayBackend):
 
     def exports(self, op: str) -> tuple[str, ...]:
         return (op, *super().exports(op))
-
-    def to(self, array: Any) -> Any:
-        import torch
-
-        return array if isinstance(array, torch.Tensor) else torch.from_numpy(np.array(array))
-
-    def back(self, result: Any) -> Any:
-        return np.asarray(result.detach())
 
     def gradients(self, kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """The gradients that autograd gets; those of an output that does not depend on an input are 0."""

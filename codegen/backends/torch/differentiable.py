@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codegen.backends.arrays.memory import alias_of, borrowed
+from codegen.backends.arrays.signature import listed, shapes, signature, tupled
 from codegen.backends.torch.context import on_context
 from codegen.backends.torch.printer import TorchPrinter
 from codegen.names import local
@@ -27,25 +28,25 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     held = [n for n in constants if n in wanted]
     results = [*outputs, *extra]
     context, given, made = (local(kernel, n) for n in ("ctx", "inputs", "output"))
-    setup = [f"{_listed([n if n in wanted else '_' for n in (*inputs, *constants)])} = {given}"] if wanted else []
+    setup = [f"{listed([n if n in wanted else '_' for n in (*inputs, *constants)])} = {given}"] if wanted else []
     setup += [f"{', '.join(results)} = {made}"] if saved else []
     setup += [f"{context}.save_for_backward({', '.join(kept)})"] if kept else []
     setup += [f"{context}.{on_context(n)} = {n}" for n in held]
-    prepare = [f"{_listed(kept)} = {context}.saved_tensors"] if kept else []
+    prepare = [f"{listed(kept)} = {context}.saved_tensors"] if kept else []
     gradients = [st.adjoint_name(n) if st.adjoint_name(n) in backward.results else "None" for n in inputs]
     arguments = [a.name for a in backward.arguments] + [f"{c.name}" for c in backward.constants]
     single = len(outputs) == 1
     return DifferentiableSource(
         name=op.name,
         class_name="_" + "".join(w.capitalize() for w in op.name.split("_")),
-        signature=Code(", ".join([*inputs, *(f"{c.name}={c.default}" if c.default else c.name for c in op.constants)])),
+        signature=Code(signature(op)),
         doc=(
             f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
             "",
-            f"Shapes: {', '.join(_shaped(op, t) for t in op.inputs)}.",
+            f"Shapes: {shapes(op)}.",
         ),
         arguments=Code(", ".join([*inputs, *constants])),
-        forward=Code(f"{outputs[0] if single else _tuple(outputs)}, {_unpacked(saved, extra)} = {forward}"),
+        forward=Code(f"{outputs[0] if single else tupled(outputs)}, {_unpacked(saved, extra)} = {forward}"),
         result=Code(", ".join(results)),
         apart=Code(", ".join([*(f"{n}{_apart(kernel, n)}" for n in outputs), *extra])),
         context=context,
@@ -54,7 +55,7 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         setup=code(setup or ["pass"]),
         upstream=Code(", ".join([st.adjoint_name(o) for o in outputs] + ["*_"] * bool(extra))),
         prepare=code(prepare + [f"{n} = {context}.{on_context(n)}" for n in held]),
-        recompute=Code(f"_, {_tuple(saved)} = {forward}" if extra else ""),
+        recompute=Code(f"_, {tupled(saved)} = {forward}" if extra else ""),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
         returned=Code(", ".join([*gradients, *["None"] * len(constants)])),
         picked=Code("" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]"),
@@ -63,20 +64,7 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
 
 def _unpacked(saved: list[str], extra: list[str]) -> str:
     """The tuple of what a forward saved; of an output, what is saved may be another tensor, of higher precision."""
-    return _tuple([n if n in extra else "_" for n in saved]) if extra else "_"
-
-
-def _tuple(names: list[str]) -> str:
-    return f"({_listed(names)})"
-
-
-def _listed(names: list[str]) -> str:
-    """Names on the left of an assignment from a tuple."""
-    return f"{names[0]}," if len(names) == 1 else ", ".join(names)
-
-
-def _shaped(op: st.Op, t: st.Tensor) -> str:
-    return f"{t.name}[{', '.join(f'*{a}' if a in op.stars else a for a in t.axes)}]" if t.axes else t.name
+    return tupled([n if n in extra else "_" for n in saved]) if extra else "_"
 
 
 def _apart(kernel: Kernel, name: str) -> str:

@@ -35,12 +35,6 @@ class TorchPrinter(ArrayPrinter):
         "where": "torch.where",
     }
 
-    def function(self, head: str) -> str:
-        name = super().function(head)
-        if name.startswith("_"):
-            self.helpers[name] = None
-        return name
-
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"dim={axis}"]
         place += ["keepdim=True"] if keep else []

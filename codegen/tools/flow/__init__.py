@@ -11,7 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from codegen.backends.arrays.discovery import array_backends
+from codegen.backends.arrays.discovery import first
 from codegen.chain import render_chain
 from codegen.names import spelling
 from codegen.tools.flow.load import load_package, load_source
@@ -42,7 +42,7 @@ def flow(
 
 @cache
 def _modules(op: Op) -> tuple[ModuleType, ModuleType]:
-    chain, table = render_chain(op, next(iter(array_backends().values())), "in memory"), render_flow(op, "in memory")
+    chain, table = render_chain(op, first(), "in memory"), render_flow(op, "in memory")
     return load_source(f"{op.name}_chain", chain), load_source(f"{op.name}_flow", table)
 
 

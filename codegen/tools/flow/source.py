@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from codegen.backends.arrays.discovery import array_backends
+from codegen.backends.arrays.discovery import first
 from codegen.chain import Chain
 from codegen.names import named_op
 from codegen.program import Statement
@@ -116,7 +116,7 @@ class _Lines(Chain):
     """The lines of one derivation; their functions go to ``work``, by what they compute, so that equal ones are shared."""
 
     def __init__(self, derivation: Derivation, form: str, work: dict[str, FunctionSource]):
-        super().__init__(derivation, next(iter(array_backends().values())))
+        super().__init__(derivation, first())
         self.form, self.work = form, work
         integer = {t.name for t in self.op.inputs if t.integer}
         self.floating = (set(self.inputs) | set(self.forward)) - integer
