@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from derive import syntax as st
+from derive.rules import Rule
 from derive.strain.verdict import Loss
 from derive.terms.definitions import Definition
 from derive.terms.sums import Sum
@@ -18,12 +19,17 @@ class Step:
     forward equation.
     """
 
-    rule: str
+    rule: Rule
     name: str
     index: tuple[str, ...]
     before: Sum
     after: Sum
     using: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What readers see of it beside the result."""
+        return self.rule.said(self.using)
 
 
 @dataclass(frozen=True)

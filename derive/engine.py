@@ -18,6 +18,7 @@ from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.language.identifiers import check_names
 from derive.rounding import rounded
+from derive.rules import STABILISE
 from derive.simplify.budget import Budget
 from derive.simplify.simplify import Simplifier
 from derive.stabilise.log_scale import log_relations
@@ -42,7 +43,7 @@ def derive(op: st.Op) -> Derivation:
     simplifier = Simplifier(op, forward, chain, set(names.constants), style_of(op, forward), relations, Budget(op.name))
     lines, work = simplifier.run(), simplifier.work
     author = {e.name for e in op.equations}
-    steps = [Step("stabilise", s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]
+    steps = [Step(STABILISE, s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]
     index = {d.name: d.index for d in chain}
     computed, lines, last = rounded(op, names, forward, lines, index)
     check_coefficients(op.name, [*((d.name, d.body) for d in computed), *lines.items()])

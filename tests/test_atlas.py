@@ -40,6 +40,7 @@ from derive import derive, load, parse_formula
 from derive.derivation import Derivation
 from derive.language.unicode import text
 from derive.ops import names, variants
+from derive.rules import STABILISE
 from derive.show.latex import LatexPrinter
 from derive.show.show import adjoint_names, sections
 from derive.show.trees import of_derivation
@@ -337,7 +338,7 @@ def test_a_page_shows_every_step_and_every_closed_line(name: str) -> None:
     assert len(equations.written) == len(derivation.op.equations)
     assert [g.anchor for g in equations.closed] == [f"closed-{line.name}" for line in derivation.lines]
     rules = {rule for group in steps_of(page).groups for row in group.rows for rule in row.rules.split(", ")}
-    assert {s.rule for s in derivation.steps if s.rule != "stabilise"} <= rules
+    assert {s.title for s in derivation.steps if s.rule != STABILISE} <= rules
     assert {s.anchor for s in page.sections} == set("equations graph derivation chain-rule source work certificate".split())
 
 

@@ -16,6 +16,8 @@ from codegen.plan import plan
 from derive import adjoint, engine, rounding
 from derive import syntax as st
 from derive.certify import Certificate, certify
+from derive.rounding import log1p
+from derive.rules import Rule
 from derive.show import show
 from derive.simplify import folding, work
 from derive.stabilise import stabilise
@@ -160,19 +162,19 @@ def test_a_name_that_is_not_printed(monkeypatch: Patch) -> None:
     assert "is read, and is not printed" in certificate.failures[0].reason
 
 
-@pytest.mark.parametrize("rule", sorted(rounding.ACCURATE))
-def test_rounding(rule: str, monkeypatch: Patch) -> None:
+@pytest.mark.parametrize("rule", [log1p.RULE, *rounding.ACCURATE], ids=lambda rule: rule.title)
+def test_rounding(rule: Rule, monkeypatch: Patch) -> None:
     op = {
         "no cancellation": "tanh",
         "other shares": "sigmoid",
         "log1p": "softplus",
         "halve the exponent": "silu",
         "split the square": "gelu",
-    }[rule]
+    }[rule.title]
     right = rounding.Work.change
 
-    def wrong(self: Any, name: str, line: str, after: Sum, *rest: Any) -> None:
-        right(self, name, line, rescaled(after) if name == rule else after, *rest)
+    def wrong(self: Any, applied: Rule, line: str, after: Sum, *rest: Any) -> None:
+        right(self, applied, line, rescaled(after) if applied == rule else after, *rest)
 
     monkeypatch.setattr(rounding.Work, "change", wrong)
     if op == "softplus":
@@ -180,7 +182,7 @@ def test_rounding(rule: str, monkeypatch: Patch) -> None:
         derivation = derive.derive(accurate)
     else:
         derivation = derive.derive(derive.load(f"{op}_accurate"))
-    assert first(certify(derivation)) == rule
+    assert first(certify(derivation)) == rule.title
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from derive import Derivation, OpError
 from derive.certify import certify
 from derive.language.unicode import language
 from derive.ops import names
+from derive.rules import CHAIN_RULE, STABILISE
 from derive.show.trees import as_written, of_derivation
 from derive.simplify.cost import Model
 from derive.simplify.ledger import Ledger
@@ -305,7 +306,7 @@ def test_a_line_never_reads_a_line_that_comes_later() -> None:
 
 def shifts(derivation: Derivation) -> list[str]:
     tree = of_derivation(derivation)
-    return [language(tree(s.after, s.index)) for s in derivation.steps if s.rule == "stabilise"]
+    return [language(tree(s.after, s.index)) for s in derivation.steps if s.rule == STABILISE]
 
 
 def test_a_naive_softmax_is_shifted_by_its_maximum() -> None:
@@ -485,11 +486,11 @@ def test_no_step_changes_nothing_and_each_starts_where_the_last_one_ended(name: 
     stable = {d.name: d.body for d in derivation.stable}  # what the rounding of a forward equation starts from
     before, after = as_written(derivation), of_derivation(derivation)
     for step in derivation.steps:
-        if step.rule == "stabilise":  # the engine's names are others before it
+        if step.rule == STABILISE:  # the engine's names are others before it
             assert before(step.before, step.index) != after(step.after, step.index)
         else:
             assert step.before != step.after
-        if step.rule in ("chain rule", "stabilise"):
+        if step.rule in (CHAIN_RULE, STABILISE):
             assert step.name not in state
         else:
             assert step.before == (state[step.name] if step.name in state else stable[step.name])
@@ -520,7 +521,7 @@ from derive.language.unicode import text
 for name in ("softmax_cross_entropy", "batchnorm", "attention", "mlp"):
     derivation = derive.derive(derive.load(name))
     for step in derivation.steps:
-        print(step.rule, step.name, step.index, list(step.before), list(step.after), step.using)
+        print(step.title, step.name, step.index, list(step.before), list(step.after), step.using)
     for line in derivation.lines:
         print(line.name, line.index, text(line.tree))
     for definition in (*derivation.forward, *derivation.chain):

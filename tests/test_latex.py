@@ -36,5 +36,5 @@ def test_numbers_every_step_and_boxes_every_gradient(name: str) -> None:
     text = (ROOT / "generated/latex" / f"{name}.tex").read_text(encoding="utf-8")
     derivation = derive.derive(derive.load(name))
     assert text.count(r"\boxed") == len(derivation.lines)
-    for rule in {step.rule.split()[0] for step in derivation.steps}:
+    for rule in {step.rule.title for step in derivation.steps}:
         assert rule in text

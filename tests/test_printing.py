@@ -15,6 +15,7 @@ from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.language.parse import parse
 from derive.language.unicode import language, text
+from derive.rules import CHAIN_RULE, FOLD, INLINE, UNFOLD
 from derive.show import show
 from derive.show.latex import equation_lines, escape, latex, left_side, width
 from derive.syntax import (
@@ -270,7 +271,7 @@ def sample() -> tuple[Derivation, Trees]:
     dy, g, u = Read("dy", ("n", "s")), Read("g", ("n",)), Read("u1", ("n",))
     steps = [trees.body(t) for t in (Read("dx", ("n", "s")), Mul((dy, u)), Mul((dy, u)), Mul((g, dy)), _LONG)]
     made = Definition("u1", ("n",), trees.body(g))
-    rules = ["chain rule", "inline u2", "fold g_n", "unfold u1"]
+    rules = [(CHAIN_RULE, ""), (INLINE, "u2"), (FOLD, "g_n"), (UNFOLD, "u1")]
     line = Line("dx", ("n", "s"), steps[-1], _LONG)
     derivation = Derivation(
         op=op,
@@ -278,7 +279,7 @@ def sample() -> tuple[Derivation, Trees]:
         stable=(),
         forward=(made,),
         chain=(Definition("dx", ("n", "s"), steps[1]),),
-        steps=tuple(Step(r, "dx", ("n", "s"), p, q) for r, p, q in zip(rules, steps[:-1], steps[1:], strict=True)),
+        steps=tuple(Step(r, "dx", ("n", "s"), p, q, (u,)) for (r, u), p, q in zip(rules, steps[:-1], steps[1:], strict=True)),
         lines=(line,),
         gradients=("dx",),
     )

@@ -28,7 +28,7 @@ from derive.certify.condition import worse
 from derive.language.parse import parse_formula
 from derive.language.unicode import language
 from derive.ops import variants
-from derive.rounding import ACCURATE, identities
+from derive.rounding import ACCURATE, no_cancellation
 
 BACKENDS = ("numpy", "torch", "native")
 README = Path(__file__).parent.parent / "README.md"
@@ -70,11 +70,11 @@ def value(tree: syntax.Tree, u: float, digits: int = 400) -> mpmath.mpf:
     return found[()]
 
 
-@pytest.mark.parametrize("number", range(len(identities.IDENTITIES)))
+@pytest.mark.parametrize("number", range(len(no_cancellation.IDENTITIES)))
 @settings(max_examples=60)
 @given(u=st.floats(-12, 12))
 def test_an_identity_holds_for_every_real_number(number: int, u: float) -> None:
-    left, right = identities.IDENTITIES[number]
+    left, right = no_cancellation.IDENTITIES[number]
     sides = [value(parse_formula(f"w = {side}").equations[0].rhs, u) for side in (left, right)]
     assert abs(sides[0] - sides[1]) <= mpmath.mpf(10) ** -300
 
@@ -168,18 +168,18 @@ def test_the_smaller_exponential_of_an_infinite_argument_is_zero() -> None:
 
 def test_a_wrong_identity_does_not_certify(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = (("1 - tanh(u)**2", "2*exp(-2*abs(u))/(1 + exp(-2*abs(u)))**2"),)
-    monkeypatch.setattr(identities, "IDENTITIES", wrong)
-    identities.identities.cache_clear()
+    monkeypatch.setattr(no_cancellation, "IDENTITIES", wrong)
+    no_cancellation.identities.cache_clear()
     try:
         certificate = certify(accurate("tanh"))
     finally:
-        identities.identities.cache_clear()
+        no_cancellation.identities.cache_clear()
     assert not certificate.passed and "'no cancellation' on dx" in certificate.summary()
 
 
 def test_a_step_that_loses_digits_is_noticed() -> None:
     derivation = accurate("tanh")
-    step = next(s for s in derivation.steps if s.rule == "no cancellation")
+    step = next(s for s in derivation.steps if s.rule == no_cancellation.RULE)
     at = point(derivation.op, 0)
     at.tables["x"] = [10 + v for v in at.tables["x"]]
     stage = Stage(derivation.op, at)

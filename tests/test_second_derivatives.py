@@ -20,7 +20,7 @@ import derive
 from codegen.plan import plan
 from derive import syntax as st
 from derive.ops import names, variants
-from derive.rounding.identities import IDENTITIES
+from derive.rounding.no_cancellation import IDENTITIES
 from tests.jets import hessian
 from tests.systems.check import load
 

@@ -23,6 +23,7 @@ from derive.derivation import Derivation, Line, Step
 from derive.engine import style_of
 from derive.language.unicode import language
 from derive.rounding import ACCURATE
+from derive.rules import CHAIN_RULE, STABILISE
 from derive.show.show import Row
 from derive.syntax import Tree, adjoint_name, reads
 from derive.terms.factor import to_tree
@@ -88,14 +89,14 @@ class Checker:
     def steps(self) -> Iterator[Check]:
         sender = Sender(self.stage, self.derivation, self.values)
         for step in self.derivation.steps:
-            sent = self.reason(partial(sender.missing, step.name, self.seed)) if step.rule == "chain rule" else ""
+            sent = self.reason(partial(sender.missing, step.name, self.seed)) if step.rule == CHAIN_RULE else ""
             reason = sent or self.differ(step)
-            check = Check(step.rule, step.name, not reason, reason)
+            check = Check(step.title, step.name, not reason, reason)
             yield replace(check, before=self.text(step.before, step), after=self.text(step.after, step)) if reason else check
 
     def differ(self, step: Step) -> str:
         """Why the two sides of a step are not equal, or nothing."""
-        start = self.written if step.rule == "stabilise" else self.values
+        start = self.written if step.rule == STABILISE else self.values
 
         def both() -> str:
             before, after = start.sum(step.before, step.index), self.values.sum(step.after, step.index)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from derive import syntax as st
 from derive.derivation import Step
+from derive.rules import Rule
 from derive.simplify.signs import Signs
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.names import Names
@@ -69,7 +70,7 @@ class Work:
         definitions = self.definitions
         return not any(is_reduction(definitions[n]) for n in self.closure([name]) if n in definitions)
 
-    def change(self, rule: str, name: str, after: Sum, using: tuple[str, ...] = ()) -> None:
+    def change(self, rule: Rule, name: str, after: Sum, using: tuple[str, ...] = ()) -> None:
         """Give a name another right side; what it was is recorded."""
         if name in self.lines:
             before, index = self.lines[name], self.index[name]

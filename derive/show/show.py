@@ -6,22 +6,26 @@ the printed expression, because they concern only names that the engine made and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 from derive.derivation import Derivation, Step
 from derive.language.unicode import language, text
+from derive.rules import CHAIN_RULE, STABILISE
 from derive.show.latex import equation_lines, escape, left_side, width
 from derive.show.trees import as_written
 from derive.syntax import Op, Read, Tensor, Tree, adjoint_name, reads
 from derive.terms.sums import Sum
 
 __all__ = [
+    "Part",
     "Row",
     "Section",
     "adjoint_names",
     "assumptions",
     "latex_document",
+    "latex_parts",
     "sections",
     "show_latex",
     "show_text",
@@ -45,11 +49,20 @@ class Row:
     rules: list[str] = field(default_factory=list)
 
 
+class Part(Enum):
+    """The parts of a derivation as shown, each with its title."""
+
+    FORWARD = "forward"
+    CHAIN_RULE = "chain rule"
+    DERIVATION = "derivation"
+    CLOSED_FORM = "closed form"
+
+
 @dataclass
 class Section:
-    """A titled part of a derivation as shown: groups of rows."""
+    """One part of a derivation as shown: groups of rows."""
 
-    title: str
+    part: Part
     groups: list[list[Row]]
 
 
@@ -60,7 +73,7 @@ def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, wi
     """
     out = [signature(derivation.op), *assumptions(derivation.op)]
     for section in sections(derivation, tree_of=tree_of, full=full):
-        out += ["", section.title, "-" * len(section.title)]
+        out += ["", section.part.value, "-" * len(section.part.value)]
         for number, group in enumerate(section.groups):
             if number and (len(group) > 1 or len(section.groups[number - 1]) > 1):
                 out.append("")
@@ -76,16 +89,21 @@ def show_latex(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -
 
     Wide equations are broken for the landscape page of :func:`latex_document`.
     """
-    adjoints = adjoint_names(derivation)
     out = [r"\begingroup", r"\allowdisplaybreaks"]
-    for section in sections(derivation, tree_of=tree_of, full=full):
-        out.append(rf"\subsection*{{{section.title.capitalize()}}}")
-        rows = [row for group in section.groups for row in group]
-        if section.title == "closed form":
-            out += _gather([_boxed(row, adjoints) for row in rows])
-        else:
-            out += _align(section.groups, adjoints)
+    for title, lines in latex_parts(derivation, tree_of=tree_of, full=full):
+        out += [rf"\subsection*{{{title}}}", *lines]
     return "\n".join([*out, r"\endgroup"]) + "\n"
+
+
+def latex_parts(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """The same part by part: the title of each, and its lines of LaTeX."""
+    adjoints = adjoint_names(derivation)
+    for section in sections(derivation, tree_of=tree_of, full=full):
+        if section.part is Part.CLOSED_FORM:
+            lines = _gather([_boxed(row, adjoints) for group in section.groups for row in group])
+        else:
+            lines = _align(section.groups, adjoints)
+        yield section.part.value.capitalize(), lines
 
 
 def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
@@ -140,20 +158,20 @@ def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> 
     A group holds the rows of one name. Steps that end in the text they began with are rules of the row before.
     """
     op = derivation.op
-    stable = _step_groups((s for s in derivation.steps if s.rule == "stabilise"), derivation, tree_of)
+    stable = _step_groups((s for s in derivation.steps if s.rule == STABILISE), derivation, tree_of)
     if full:
-        rows = [Row(d.name, d.index, tree_of(d.body, d.index), True, ["chain rule"]) for d in derivation.chain]
-        middle = Section("chain rule", [[row] for row in rows])
+        rows = [Row(d.name, d.index, tree_of(d.body, d.index), True, [CHAIN_RULE.title]) for d in derivation.chain]
+        middle = Section(Part.CHAIN_RULE, [[row] for row in rows])
     else:
-        backward = (s for s in derivation.steps if s.rule != "stabilise")
-        middle = Section("derivation", _step_groups(backward, derivation, tree_of))
+        backward = (s for s in derivation.steps if s.rule != STABILISE)
+        middle = Section(Part.DERIVATION, _step_groups(backward, derivation, tree_of))
     # Not line.tree: that one is for code, and reads names that are inlined here.
     closed = [[Row(line.name, line.index, tree_of(line.body, line.index), True)] for line in derivation.lines]
     shown = [row for group in [*stable, *middle.groups, *closed] for row in group]
     written = [[Row(e.name, e.index, e.rhs, True)] for e in op.equations]
-    parts = [Section("forward", [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
+    parts = [Section(Part.FORWARD, [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
     simplified = {d.name: d.body for d in derivation.chain} != {line.name: line.body for line in derivation.lines}
-    return [*parts, Section("closed form", closed)] if simplified or not full else parts
+    return [*parts, Section(Part.CLOSED_FORM, closed)] if simplified or not full else parts
 
 
 def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> list[list[Row]]:
@@ -176,12 +194,12 @@ def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf)
     groups: dict[str, list[Row]] = {}
     for step in steps:
         rows = groups.setdefault(step.name, [])
-        after = Row(step.name, step.index, tree_of(step.after, step.index), False, [step.rule])
+        after = Row(step.name, step.index, tree_of(step.after, step.index), False, [step.title])
         before = start(step)
         # A first step may begin at the name itself, which is not worth a line.
         starts = bool(step.before) and before != Read(step.name, step.index)
         if starts and not _alike(before, after.tree) and not (rows and _alike(rows[-1].tree, before)):
-            known = ["chain rule"] if chain.get(step.name) == step.before else []
+            known = [CHAIN_RULE.title] if chain.get(step.name) == step.before else []
             rows.append(Row(step.name, step.index, before, True, known))
         if rows and _alike(rows[-1].tree, after.tree):
             rows[-1].rules += [r for r in after.rules if r not in rows[-1].rules]
@@ -202,7 +220,7 @@ def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:
     written = as_written(derivation)
 
     def start(step: Step) -> Tree:
-        if step.rule != "stabilise":
+        if step.rule != STABILISE:
             return tree_of(step.before, step.index)
         return author.get(step.name) or written(step.before, step.index)
 

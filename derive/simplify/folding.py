@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from derive.rules import FOLD
 from derive.simplify.budget import Budget
 from derive.simplify.rewrite import apply_rewriting, fold_patterns, fold_product
 from derive.simplify.tables import Tables
@@ -54,7 +55,7 @@ class Folding:
         if change is not None:
             return change
         after, using = fold_patterns(expr, self.tables.patterns, self.computed_before(own, unfolded))
-        return Change(f"fold {using}", after, using) if using else None
+        return Change(FOLD, after, using) if using else None
 
     def elimination(self, expr: Sum, own: str = "") -> Change | None:
         """The first elimination that applies in the line ``own``, names near the inputs first."""
@@ -66,7 +67,7 @@ class Folding:
                 continue
             after = apply_rewriting(expr, rule)
             if after != expr:
-                return Change(f"fold {rule.using}", after, rule.using)
+                return Change(FOLD, after, rule.using)
         return None
 
     def product(self, expr: Sum, own: str) -> Change | None:
@@ -76,7 +77,7 @@ class Folding:
                 continue
             after = fold_product(expr, product)
             if after != expr and self.no_dearer(own, expr, after):
-                return Change(f"fold {product.using}", after, product.using)
+                return Change(FOLD, after, product.using)
         return None
 
     def no_dearer(self, own: str, before: Sum, after: Sum) -> bool:

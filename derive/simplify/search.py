@@ -12,6 +12,7 @@ from itertools import count
 from math import inf
 from typing import NamedTuple
 
+from derive.rules import FOLD, SOLVE, UNFOLD
 from derive.simplify.budget import Budget
 from derive.simplify.cost import Model
 from derive.simplify.folding import Folding
@@ -183,15 +184,13 @@ class Search:
 
     def successors(self, state: Sum, trail: list[Change], wanted: Wanted) -> Iterator[list[Change]]:
         """The trail continued by each name that may be unfolded, and folded again."""
-        if sum(c.rule.startswith("unfold") for c in trail) >= DEPTH:
+        if len(_unfolded(trail)) >= DEPTH:
             return
         for rule in self.unfoldings(state, wanted):
             changed = apply_rewriting(state, rule)
             if changed != state:
-                verb = "unfold" if rule.using == rule.name else "solve"
-                steps = [*trail, Change(f"{verb} {rule.using}", changed, rule.using)]
-                unfolded = {c.using for c in steps if c.rule.startswith("unfold")}
-                yield steps + self.folding.folded(changed, wanted.own, unfolded)
+                steps = [*trail, Change(UNFOLD if rule.using == rule.name else SOLVE, changed, rule.using)]
+                yield steps + self.folding.folded(changed, wanted.own, _unfolded(steps))
         yield from self.totals(state, trail, wanted.own)
 
     def totals(self, state: Sum, trail: list[Change], own: str) -> Iterator[list[Change]]:
@@ -200,8 +199,8 @@ class Search:
         for rule in self.tables.totals.among(sum_reads(state)) if len(state) > 1 else ():
             changed = fold_total(state, rule) if known(rule.using) and rule.using != own else state
             if changed != state:
-                steps = [*trail, Change(f"fold {rule.using}", changed, rule.using)]
-                yield steps + self.folding.folded(changed, own, {c.using for c in steps if c.rule.startswith("unfold")})
+                steps = [*trail, Change(FOLD, changed, rule.using)]
+                yield steps + self.folding.folded(changed, own, _unfolded(steps))
 
     def unfoldings(self, expr: Sum, wanted: Wanted) -> list[Rewriting]:
         """What may be unfolded: names inside a reduction, adjoints anywhere, and terms that a sum determines.
@@ -244,3 +243,8 @@ class Search:
                     return None
                 body = replace_reads(body, other, self.tables.definitions[other].index, inner)
         return None if any(isinstance(a, Read) and a.name == name for m in body.terms for a, _ in m.factors) else body
+
+
+def _unfolded(steps: list[Change]) -> list[str]:
+    """The names that steps unfolded, one for each step."""
+    return [c.using for c in steps if c.rule == UNFOLD]

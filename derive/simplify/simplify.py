@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from derive import syntax as st
+from derive.rules import CHAIN_RULE, FOLD
 from derive.simplify.budget import Budget
 from derive.simplify.cost import Model
 from derive.simplify.folding import Folding
@@ -77,11 +78,11 @@ class Simplifier:
     def take(self, d: Definition) -> None:
         """Enter one adjoint as the chain rule gives it, simplified with what is known so far."""
         work = self.work
-        work.record("chain rule", d.name, atom_sum(Read(d.name, d.index)), d.body, ())
+        work.record(CHAIN_RULE, d.name, atom_sum(Read(d.name, d.index)), d.body, ())
         work.lines[d.name] = d.body
         self.judge.define(d)
         for rule in self.renamed:
-            work.apply(d.name, [Change(f"fold {rule.using}", apply_rewriting(work.lines[d.name], rule), rule.using)])
+            work.apply(d.name, [Change(FOLD, apply_rewriting(work.lines[d.name], rule), rule.using)])
         for name in [n for n in work.lines if n != d.name and n not in work.gradients]:
             if name in sum_reads(work.lines[d.name]) and self.trivial(work.lines[name]):
                 work.inline(name, d.name)
@@ -105,7 +106,7 @@ class Simplifier:
         self.renamed.append(rule)
         for user in work.users(old):
             if user != name:
-                work.apply(user, [Change(f"fold {name}", apply_rewriting(work.lines[user], rule), name)])
+                work.apply(user, [Change(FOLD, apply_rewriting(work.lines[user], rule), name)])
         work.lines = {n: b for n, b in work.lines.items() if n not in (old, name)} | {name: work.lines[name]}
 
     def improve(self, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from derive import syntax as st
 from derive.derivation import Step
+from derive.rules import INLINE, Rule
 from derive.simplify.cost import Model
 from derive.simplify.ledger import Ledger
 from derive.simplify.rewrite import replace_reads
@@ -18,9 +19,9 @@ __all__ = ["Change", "Work", "contraction", "in_contraction"]
 
 
 class Change(NamedTuple):
-    """One application of a rule: what it is called, the result, and whose definition it used."""
+    """One application of a rule: the result, and the name whose definition it used."""
 
-    rule: str
+    rule: Rule
     after: Sum
     using: str
 
@@ -60,10 +61,10 @@ class Work:
         if name not in sum_reads(self.lines[into]):
             return
         after = replace_reads(self.lines[into], name, self.index[name], self.lines[name])
-        self.record(f"inline {name}", into, self.lines[into], after, (name,))
+        self.record(INLINE, into, self.lines[into], after, (name,))
         self.lines[into] = after
 
-    def record(self, rule: str, name: str, before: Sum, after: Sum, using: tuple[str, ...]) -> None:
+    def record(self, rule: Rule, name: str, before: Sum, after: Sum, using: tuple[str, ...]) -> None:
         self.steps.append(Step(rule, name, self.index[name], before, after, using))
 
     def state(self) -> State:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from derive import syntax as st
-from derive.rounding.shares import two_shares
+from derive.rounding.other_shares import RULE, two_shares
 from derive.rounding.work import Work
 from derive.terms.definitions import Definition
 from derive.terms.names import Names
@@ -23,5 +23,5 @@ def complements(op: st.Op, definitions: Sequence[Definition], names: Names) -> t
         body = d.body
         while (found := two_shares(work, body)) is not None and len(found[0]) < len(body):
             body = found[0]
-            work.change("other shares", d.name, body, (found[1],))
+            work.change(RULE, d.name, body, (found[1],))
     return work.ordered()

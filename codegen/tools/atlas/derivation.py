@@ -55,20 +55,20 @@ def equation_sections(derivation: Derivation) -> tuple[Section, ...]:
     """The equations with the closed form, the steps that lead there, and the chain rule that they start from."""
     adjoints = show.adjoint_names(derivation)
     tree_of = of_derivation(derivation)
-    forward, middle, *closed = show.sections(derivation, tree_of=tree_of)
-    _, chain, *_ = show.sections(derivation, tree_of=tree_of, full=True)
+    parts = {s.part: s.groups for full in (True, False) for s in show.sections(derivation, tree_of=tree_of, full=full)}
+    forward = parts[show.Part.FORWARD]
     count, author = len(derivation.op.equations), {e.name for e in derivation.op.equations}
-    made = [g for g in forward.groups[count:] if g[0].name not in author]
-    rewritten = [g for g in forward.groups[count:] if g[0].name in author]
+    made = [g for g in forward[count:] if g[0].name not in author]
+    rewritten = [g for g in forward[count:] if g[0].name in author]
     equations = Equations(
-        _groups(forward.groups[:count], adjoints, "equation", PAGE),
-        _groups(closed[0].groups, adjoints, "closed", PAGE),
+        _groups(forward[:count], adjoints, "equation", PAGE),
+        _groups(parts[show.Part.CLOSED_FORM], adjoints, "closed", PAGE),
         (*_groups(made, adjoints, "equation", BESIDE), *_groups(rewritten, adjoints, "stable", BESIDE)),
     )
-    groups = _groups(middle.groups, adjoints, "step", BESIDE)
+    groups = _groups(parts[show.Part.DERIVATION], adjoints, "step", BESIDE)
     rows = sum(len(g.rows) for g in groups)
     steps = Steps(f"{_counted(rows, 'line')} for {_counted(len(groups), 'adjoint')}", groups, opened=True, marked=True)
-    full = _groups(chain.groups, adjoints, "chain", PAGE, ruled=False)
+    chain = _groups(parts[show.Part.CHAIN_RULE], adjoints, "chain", PAGE, ruled=False)
     return (
         Section("equations", "Equations", "equations.html.j2", equations),
         Section("derivation", "Derivation", "steps.html.j2", steps, prose("From the chain rule to the closed form.")),
@@ -76,7 +76,7 @@ def equation_sections(derivation: Derivation) -> tuple[Section, ...]:
             "chain-rule",
             "Chain rule",
             "steps.html.j2",
-            Steps(f"The adjoints of {_counted(len(full), 'equation')}, nothing simplified", full, opened=False, marked=False),
+            Steps(f"The adjoints of {_counted(len(chain), 'equation')}, nothing simplified", chain, opened=False, marked=False),
         ),
     )
 

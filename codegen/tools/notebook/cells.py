@@ -12,9 +12,10 @@ from codegen.source import FunctionSource
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.show.latex import latex, left_side
-from derive.show.show import adjoint_names
+from derive.show.show import adjoint_names, latex_parts
+from derive.show.trees import TreeOf
 
-__all__ = ["Cells", "aligned", "chain", "comparison", "for_markdown", "listed", "notebook_of"]
+__all__ = ["Cells", "aligned", "chain", "comparison", "derived", "listed", "notebook_of"]
 
 Cells = list[tuple[str, str]]  # "markdown" or "code", and the text
 
@@ -81,15 +82,7 @@ def aligned(equations: list[tuple[str, tuple[str, ...], st.Tree]], adjoints: fro
     return "\n".join(["$$", r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}", "$$"])
 
 
-def for_markdown(fragment: str) -> str:
-    """A fragment of LaTeX with the commands that belong to the page, and not to mathematics, left out."""
-    out: list[str] = []
-    for line in fragment.splitlines():
-        if line in (r"\begingroup", r"\endgroup", r"\allowdisplaybreaks"):
-            continue
-        if line.startswith(r"\subsection*{"):
-            title = line.partition("{")[2].removesuffix("}")
-            out += ["", f"**{title}**", ""]
-        else:
-            out.append(line)
-    return "\n".join(out).strip()
+def derived(derivation: Derivation, tree_of: TreeOf) -> str:
+    """The derivation as Markdown, each part under its title."""
+    parts = latex_parts(derivation, tree_of=tree_of)
+    return "\n\n".join("\n".join([f"**{title}**", "", *lines]) for title, lines in parts)

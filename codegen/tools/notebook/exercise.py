@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from codegen.escape import markdown
-from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, for_markdown, listed, notebook_of
+from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, listed, notebook_of
 from derive import derive, derive_full, load
 from derive.derivation import Derivation
-from derive.show.show import show_latex
 from derive.show.trees import tree_of
 
 __all__ = ["build"]
@@ -85,8 +84,8 @@ def _closed() -> Cells:
         else:
             seen.add(op)
             derivation = derive(load(op))
-            fragment = show_latex(derivation, tree_of=tree_of(derivation.op, derivation.forward))
-            cells.append(("markdown", f"{title}\n\n{for_markdown(fragment)}"))
+            shown = derived(derivation, tree_of(derivation.op, derivation.forward))
+            cells.append(("markdown", f"{title}\n\n{shown}"))
             cells.append(("code", f"from generated.torch import {function}\n\nprint(inspect.getsource({function}))"))
         lines = [f"{', '.join(gradients)} = {function}{call}"]
         same = [comparison(g, f'{g}.view_as(autograd["{g}"])' if g in FLAT else g) for g in gradients]

@@ -14,12 +14,11 @@ from codegen.plan import plan
 from codegen.program import Argument, Kernel, Program
 from codegen.render import render
 from codegen.source import Code, FunctionSource
-from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, for_markdown, listed, notebook_of
+from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, listed, notebook_of
 from derive import derive, derive_full
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.language.axes import equal_axes
-from derive.show.show import show_latex
 from derive.show.trees import of_derivation
 
 __all__ = ["build_op", "lengths"]
@@ -129,11 +128,10 @@ def _closed(op: st.Op) -> Cells:
     derivation = derive(op)
     kernel = plan(derivation)
     file = arrays("torch").source(kernel, "")
-    fragment = show_latex(derivation, tree_of=of_derivation(derivation))
     helpers = [render(f"torch/helpers/{name}.py.j2").strip() for name in file.helpers]
     text = "The same gradients simplified; the kernels below are printed from where the derivation ends."
     return [
-        ("markdown", f"## The closed forms\n\n{text}\n\n{for_markdown(fragment)}"),
+        ("markdown", f"## The closed forms\n\n{text}\n\n{derived(derivation, of_derivation(derivation))}"),
         ("code", "\n\n\n".join([_source(file.forward), _source(file.backward), *helpers])),
         ("code", _called(kernel)),
     ]

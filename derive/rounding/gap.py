@@ -8,12 +8,15 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derive.rounding.work import Work
+from derive.rules import Rule
 from derive.terms.sums import Argument, Atom, Function, Read, Sum, atom_sum, number, rename_free
 
-__all__ = ["gaps", "larger_of"]
+__all__ = ["RULE", "gaps", "larger_of"]
+
+RULE = Rule("gap")
 
 
-def gaps(work: Work, rule: str) -> None:
+def gaps(work: Work) -> None:
     """Rewrite every such difference among the definitions."""
     for name, index, body in work.expressions():
         for mono, c in body.terms.items():
@@ -24,7 +27,7 @@ def gaps(work: Work, rule: str) -> None:
             rest = body - Sum({mono: c})
             for f, g in (larger, larger[::-1]):
                 if rest == f and name in work.definitions:
-                    work.change(rule, name, -_larger(work, g - f, index), (str(atom.name),) if isinstance(atom, Read) else ())
+                    work.change(RULE, name, -_larger(work, g - f, index), (str(atom.name),) if isinstance(atom, Read) else ())
                     break
 
 

@@ -10,26 +10,29 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from derive.rounding.work import Work
+from derive.rules import UNFOLD, Rule
 from derive.simplify.rewrite import replace_reads, term_open
 from derive.syntax import adjoint_name
 from derive.terms.sums import Atom, Condition, Exponent, Function, Mono, Read, Sum, atom_sum, negated, term, times
 
-__all__ = ["halved_tails"]
+__all__ = ["RULE", "halved_tails"]
+
+RULE = Rule("halve the exponent")
 
 Case = frozenset[Condition]
 Terms = dict[Mono, Fraction]
 
 
-def halved_tails(work: Work, rule: str) -> None:
+def halved_tails(work: Work) -> None:
     """Halve the exponentials of every definition and line in which they multiply an input."""
     tails = {n: exponent for n in work.definitions if (exponent := _decaying(work, n)) is not None}
     found = [(n, index, _unfolded(work, body, n, tails)) for n, index, body in work.expressions() if n not in tails]
     for name, index, body in found:
-        halved = _halved(work, rule, body, index, tails)
+        halved = _halved(work, body, index, tails)
         if halved is not None or name in work.lines:
-            work.change("unfold", name, body)
+            work.change(UNFOLD, name, body)
         if halved is not None:
-            work.change(rule, name, halved)
+            work.change(RULE, name, halved)
 
 
 def _decaying(work: Work, name: str) -> Read | None:
@@ -60,7 +63,7 @@ def _holds(work: Work, name: str, tails: Mapping[str, Read]) -> bool:
     return any(n in tails or _holds(work, n, tails) for n in factors)
 
 
-def _halved(work: Work, rule: str, body: Sum, index: tuple[str, ...], tails: Mapping[str, Read]) -> Sum | None:
+def _halved(work: Work, body: Sum, index: tuple[str, ...], tails: Mapping[str, Read]) -> Sum | None:
     """The expression with the exponentials of each case in halves, or None where no case has one beside an input."""
     out, found = Sum(), False
     for case, terms in _cases(body).items():
@@ -70,7 +73,7 @@ def _halved(work: Work, rule: str, body: Sum, index: tuple[str, ...], tails: Map
             out = out + Sum(terms)
             continue
         found = True
-        half = _half(work, rule, tail, tails[tail.name])
+        half = _half(work, tail, tails[tail.name])
         outside = [a for a in common if _given(work, a)]
         part = work.names.read(_inside(terms, {tail, *outside}, case) * half, index, "part", kept=True)
         out = out + term({part: 1, **dict.fromkeys(outside, 1), **dict.fromkeys(case, 1)}) * half
@@ -107,12 +110,12 @@ def _inside(terms: Terms, without: set[Atom], case: Case) -> Sum:
     return out
 
 
-def _half(work: Work, rule: str, tail: Read, exponent: Read) -> Sum:
+def _half(work: Work, tail: Read, exponent: Read) -> Sum:
     """``h = exp(f/2)`` where ``exp(f)`` is read; the definition of the latter becomes ``h**2``."""
     d = work.definitions[tail.name]
     f = work.names.read(work.names.alias(exponent).scaled(Fraction(1, 2)), d.index)
     half = work.names.read(atom_sum(Function("exp", (f,))), d.index, "h")
-    work.change(rule, d.name, term({half: 2}))
+    work.change(RULE, d.name, term({half: 2}))
     return atom_sum(Read(half.name, tuple(dict(zip(d.index, tail.index, strict=True))[str(i)] for i in half.index)))
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.rounding.gaps import larger_of
+from derive.rounding.gap import larger_of
 from derive.rounding.work import Work
+from derive.rules import Rule
 from derive.terms.definitions import Definition
 from derive.terms.sums import ONE, Function, Read, Sum, atom_sum, number, rename_free
 
-__all__ = ["logarithms_near_one"]
+__all__ = ["RULE", "logarithms_near_one"]
+
+RULE = Rule("log1p")
 
 
-def logarithms_near_one(work: Work, rule: str) -> None:
+def logarithms_near_one(work: Work) -> None:
     """Rewrite the logarithms among the definitions."""
     for name, index, _ in work.expressions():
         argument = work.function(name, "log") if name in work.definitions else None
@@ -28,7 +31,7 @@ def logarithms_near_one(work: Work, rule: str) -> None:
         if rest:
             atom = rest.atom
             read = atom if isinstance(atom, Read) else work.names.read(rest, index)
-            work.change(rule, name, atom_sum(Function("log1p", (read,))), (argument.name,))
+            work.change(RULE, name, atom_sum(Function("log1p", (read,))), (argument.name,))
 
 
 def _smaller(work: Work, body: Sum, index: tuple[str, ...]) -> Sum:

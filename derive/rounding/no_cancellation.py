@@ -14,6 +14,7 @@ from functools import cache
 from derive import syntax as st
 from derive.language.parse import parse_formula
 from derive.rounding.work import Work
+from derive.rules import UNFOLD, Rule
 from derive.simplify.rewrite import replace_reads, term_open
 from derive.terms.flatten import bind, flat_tree, flatten
 from derive.terms.reads import with_arguments
@@ -33,7 +34,9 @@ from derive.terms.sums import (
     times,
 )
 
-__all__ = ["IDENTITIES", "Identity", "identities", "without_cancellation"]
+__all__ = ["RULE", "IDENTITIES", "Identity", "identities", "without_cancellation"]
+
+RULE = Rule("no cancellation")
 
 #: On the left a number and a power of a function of ``u``. Beside a condition, ``abs(u)`` is written by that condition: at the
 #: tie both sides then have the slope of the same side, and so has their product where it is differentiated once more.
@@ -75,19 +78,19 @@ def _identity(left: str, right: str) -> Identity:
     return Identity(body.terms[ONE], slope, function.head, power, parse_formula(f"w = {right}").equations[0].rhs)
 
 
-def without_cancellation(work: Work, rule: str) -> None:
+def without_cancellation(work: Work) -> None:
     """Apply the identities to every definition and line until none applies."""
     for name, _, body in work.expressions():
         for identity in identities():
             while True:
                 found = _applied(work, body, identity)
                 if found is None and (unfolded := _unfolded(work, body, identity)) is not None:
-                    work.change("unfold", name, unfolded)
+                    work.change(UNFOLD, name, unfolded)
                     found = _applied(work, unfolded, identity)
                 if found is None:
                     break
                 body, using = found
-                work.change(rule, name, body, (using,))
+                work.change(RULE, name, body, (using,))
 
 
 def _unfolded(work: Work, body: Sum, identity: Identity) -> Sum | None:

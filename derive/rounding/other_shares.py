@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from derive.rounding.work import Work
+from derive.rules import Rule
 from derive.simplify.rewrite import term_open
 from derive.terms.definitions import Definition
 from derive.terms.flatten import bind
@@ -34,7 +35,9 @@ from derive.terms.sums import (
     times,
 )
 
-__all__ = ["other_shares", "two_shares"]
+__all__ = ["RULE", "other_shares", "two_shares"]
+
+RULE = Rule("other shares")
 
 
 class Share(NamedTuple):
@@ -45,12 +48,12 @@ class Share(NamedTuple):
     at: tuple[Index, ...]
 
 
-def other_shares(work: Work, rule: str) -> None:
+def other_shares(work: Work) -> None:
     """Apply both forms to every definition and line until neither applies."""
     for name, index, body in work.expressions():
         while (found := two_shares(work, body) or _looked_up(work, body, index) or _one_hot(work, body, index)) is not None:
             body, using = found
-            work.change(rule, name, body, (using,))
+            work.change(RULE, name, body, (using,))
 
 
 def share_of(work: Work, name: str) -> Share | None:

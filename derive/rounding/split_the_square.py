@@ -12,11 +12,14 @@ from fractions import Fraction
 from derive import syntax as st
 from derive.language.parse import parse_formula
 from derive.rounding.work import Work
+from derive.rules import Rule
 from derive.terms.flatten import flat_tree
 from derive.terms.reads import with_arguments
 from derive.terms.sums import Read, Sum
 
-__all__ = ["split_squares"]
+__all__ = ["RULE", "split_squares"]
+
+RULE = Rule("split the square")
 
 #: ``exp(-UNDERFLOW)`` is 0 in float64.
 UNDERFLOW = 750
@@ -24,7 +27,7 @@ UNDERFLOW = 750
 LEFT = 0.5
 
 
-def split_squares(work: Work, rule: str) -> None:
+def split_squares(work: Work) -> None:
     """Split every such exponential among the definitions."""
     for name, index, _ in work.expressions():
         exponent = work.function(name, "exp") if name in work.definitions else None
@@ -35,7 +38,7 @@ def split_squares(work: Work, rule: str) -> None:
         leading = flat_tree(with_arguments(_leading_bits(k), u=u), work.op, work.names, list(index))
         v = work.names.read(leading, index, "v", kept=True)
         parts = parse_formula(f"w = exp(-{k}*v**2)*exp(-{k}*(abs(u) - v)*(abs(u) + v))").equations[0].rhs
-        work.change(rule, name, flat_tree(with_arguments(parts, u=u, v=v), work.op, work.names, list(index)))
+        work.change(RULE, name, flat_tree(with_arguments(parts, u=u, v=v), work.op, work.names, list(index)))
         work.keep(name)
 
 
