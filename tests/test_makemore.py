@@ -22,7 +22,7 @@ makemore = pytest.importorskip("generated.makemore", reason="make derive has not
 torch = pytest.importorskip("torch")
 
 ROOT = Path(__file__).resolve().parent.parent
-BACKENDS = ("numpy", "torch", "native")
+BACKENDS = ("numpy", "torch", "jax", "native")
 SHORT = makemore.Settings(steps=30, hidden=16)
 #: The exercise's gradients, of all the names that it takes apart.
 GRADIENTS = (
@@ -207,7 +207,7 @@ def test_no_words_are_refused(words) -> None:
         (dict(steps=0), "steps must be at least 1, not 0"),
         (dict(batch=1), "batch must be at least 2"),
         (dict(seed=-1), "seed must not be negative"),
-        (dict(backend="jax"), "backend must be numpy, torch or native"),
+        (dict(backend="fortran"), "backend must be numpy, torch, jax or native"),
     ],
 )
 def test_settings_are_checked(change, message) -> None:
@@ -240,7 +240,7 @@ def test_the_command_trains_and_reports(tmp_path, capsys) -> None:
         (["--steps", "0"], "steps must be at least 1, not 0"),
         (["--steps", "many"], "invalid int value: 'many'"),
         (["--seed", "-1"], "seed must not be negative"),
-        (["--backend", "jax"], "invalid choice: 'jax'"),
+        (["--backend", "fortran"], "invalid choice: 'fortran'"),
         (["--plot", "loss.txt2"], "must end in one of"),
         (["--plot", "nowhere/loss.png"], "there is no folder"),
     ],
@@ -257,7 +257,12 @@ def test_what_the_command_cannot_do_it_says(arguments, message, tmp_path, monkey
 
 @pytest.mark.parametrize(
     ("arguments", "module"),
-    [(["--plot", "a.png"], "matplotlib"), (["--backend", "torch"], "torch"), (["--gradients"], "torch")],
+    [
+        (["--plot", "a.png"], "matplotlib"),
+        (["--backend", "torch"], "torch"),
+        (["--backend", "jax"], "jax"),
+        (["--gradients"], "torch"),
+    ],
 )
 def test_a_missing_package_is_named(arguments, module, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, module, None)
