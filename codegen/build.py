@@ -23,6 +23,7 @@ from codegen.pool import all_cores
 from codegen.program import Kernel
 from codegen.verify.judge import judge
 from derive import derive, load
+from derive.called import program
 from derive.certify import certify
 from derive.errors import OpError
 from derive.ops import names, variants
@@ -30,7 +31,7 @@ from derive.show.show import latex_document
 from derive.show.trees import of_derivation
 from derive.syntax import Op
 
-COMMAND = "python -m codegen derive"
+COMMAND = f"{program('codegen')} derive"
 
 
 @dataclass(frozen=True)

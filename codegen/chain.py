@@ -6,7 +6,6 @@ function is one line of the ``full`` derivation, and takes what that line reads.
 
 from __future__ import annotations
 
-import importlib
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
 from derive.language.unicode import language
-from derive.ops import names
+from derive.ops import asks, names
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
@@ -49,7 +48,7 @@ class ChainSource:
 
 def chain_ops() -> tuple[str, ...]:
     """The ops of the catalogue that ask for a chain file."""
-    return tuple(n for n in names() if getattr(importlib.import_module(f"derive.ops.{n}"), "CHAIN", False))
+    return tuple(n for n in names() if asks(n, "CHAIN"))
 
 
 def render_chain(op: st.Op, backend: ArrayBackend, command: str) -> str:

@@ -10,6 +10,7 @@ from codegen.build import Built, build, runtime_files, with_compiled
 from codegen.format import format_c, format_python
 from codegen.write import case_twin, write_files
 from derive import parse
+from derive.called import program
 from derive.errors import OpError
 from derive.syntax import Op
 
@@ -25,7 +26,7 @@ def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] | None = None
     wanted = [b.name for b in with_needed(chosen(discovered() if backends is None else backends))]
     op = (parse(op) if isinstance(op, str) else op).as_variant(variant)
     flag = f" --variant {variant}" if variant else ""
-    built = build(op, backends=wanted, command=f"python -m codegen emit {op.base}.txt{flag}")
+    built = build(op, backends=wanted, command=f"{program('codegen')} emit {op.base}.txt{flag}")
     if not built.certified:
         raise OpError(f"the derivation does not certify: {built.certificate}", op=op.name)
     files = built.files | runtime_files(wanted)

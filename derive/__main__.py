@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from derive import Derivation, Op, command, derive, derive_full, load, parse, parse_formula
+from derive.called import program
 from derive.certify import certify
 from derive.ops import names
 from derive.show.show import show_latex, show_text, signature
@@ -15,13 +17,15 @@ from derive.syntax import VARIANTS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    """Run one command; returns its exit status."""
+    top = argparse.ArgumentParser(prog=program("derive"), description="Derive gradients, and show every step.")
+    add_commands(top.add_subparsers(required=True, metavar="COMMAND"))
+    options = top.parse_args(arguments)
     return command.run(lambda: int(options.run(options)))
 
 
-def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m derive", description="Derive gradients, and show every step.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+def add_commands(commands: Any) -> None:
+    """Add every command to the subparsers of a parser."""
     commands.add_parser("list", help="the ops of the catalogue").set_defaults(run=_list)
     show = commands.add_parser("show", help="the derivation of an op, a file of equations or a formula")
     show.add_argument("what", help="an op's name, a file, or a formula such as 'y[i] = exp(-x[i]**2)'")
@@ -30,7 +34,6 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--certify", action="store_true", help="check every step at 50 digits and say what was checked")
     show.add_argument("--variant", choices=VARIANTS, default="", help="accurate: rewritten so that nothing cancels")
     show.set_defaults(run=_show)
-    return top
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from codegen.__main__ import ROOT as GENERATED
 from codegen.backends.discovery import discovered
+from codegen.commands.places import GENERATED
 from codegen.plan import plan
 from codegen.tools.accuracy import Report, accuracy
 from codegen.tools.atlas import typeset as typesetting

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from codegen.__main__ import NODE, main
-from codegen.__main__ import ROOT as GENERATED
+from codegen.__main__ import main
+from codegen.commands.places import GENERATED, NODE
 from codegen.tools.accuracy.sweep import elementwise
 from codegen.tools.atlas.page import Formula
 from codegen.tools.atlas.typeset import typeset

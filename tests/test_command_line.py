@@ -108,14 +108,14 @@ def test_ctrl_c_is_one_line_and_status_130(monkeypatch: pytest.MonkeyPatch, caps
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
-    for module, name, arguments in (
-        (codegen.__main__, "run_derive", ("derive",)),
-        (codegen.__main__, "run_audit", ("audit", "mine.py", "--op", "tanh")),
-        (codegen.__main__, "run_notebook", ("notebook",)),
-        (derive.__main__, "_show", ("show", "tanh")),
+    for main, module, name, arguments in (
+        (codegen_main, codegen.commands.derive, "run_derive", ("derive",)),
+        (codegen_main, codegen.commands.audit, "run", ("audit", "mine.py", "--op", "tanh")),
+        (codegen_main, codegen.commands.notebook, "run", ("notebook",)),
+        (derive_main, derive.__main__, "_show", ("show", "tanh")),
     ):
         monkeypatch.setattr(module, name, interrupted)
-        assert module.main(list(arguments)) == command.INTERRUPTED == 130
+        assert main(*arguments) == command.INTERRUPTED == 130
         printed = capsys.readouterr()
         assert (printed.out, printed.err) == ("", "interrupted\n")
 

@@ -11,7 +11,8 @@ import pytest
 
 import derive
 from codegen import build, write
-from codegen.__main__ import generate, main
+from codegen.__main__ import main
+from codegen.commands.derive import generate
 from codegen.emit import emit
 from derive.__main__ import main as derive_main
 from derive.ops import names
@@ -115,8 +116,8 @@ def test_a_failing_op_leaves_generated_as_it_was(monkeypatch: pytest.MonkeyPatch
     def refuse(*_: object) -> None:
         raise AssertionError("something was written")
 
-    monkeypatch.setattr("codegen.__main__.build_catalogue", broken)
-    monkeypatch.setattr("codegen.__main__.write_owned", refuse)
+    monkeypatch.setattr("codegen.commands.derive.build_catalogue", broken)
+    monkeypatch.setattr("codegen.commands.derive.write_owned", refuse)
     assert main(["derive"]) == 1
     assert "tanh" in capsys.readouterr().err
 

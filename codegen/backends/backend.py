@@ -45,6 +45,8 @@ class Backend(ABC):
     reserved: frozenset[str] = frozenset()
     #: Modules, headers and functions that a file or a function of an op of that name, beside them, would hide.
     modules: frozenset[str] = frozenset()
+    #: Whether :meth:`schedule` has something to say.
+    scheduled: bool = False
     #: The backends without whose files those of this one do not run.
     needs: tuple[str, ...] = ()
 
@@ -76,6 +78,10 @@ class Backend(ABC):
     @abstractmethod
     def shown(self, op: str) -> Shown:
         """What is looked at first."""
+
+    def schedule(self, kernel: Kernel) -> str:
+        """The loops of the kernel's functions and the bytes that they move, for people; "" where a library has the loops."""
+        return ""
 
     # ---- running ---------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The catalogue: one file per op, found by its name.
 
-A file gives ``TEXT``, and may give ``SIZES``, ``SOURCE``, ``NOTES``, and in ``VARIANTS`` what is emitted beside the op. A
+A file gives ``TEXT``, and may give ``SIZES``, ``SOURCE``, ``NOTES``, in ``VARIANTS`` what is emitted beside the op, and
+flags that ask for files of other kinds. A
 variant is found by the op's name with its own behind it: ``tanh_accurate``.
 """
 
@@ -31,6 +32,11 @@ def variants() -> tuple[str, ...]:
 def reference(op: Op) -> Callable[..., Any]:
     """What torch itself computes in the place of an op or a variant: a function of torch, the inputs and the constants."""
     return _module(op.base).reference
+
+
+def asks(op: str, what: str) -> bool:
+    """Whether the file of an op sets a flag, such as ``CHAIN``; False for what is no op of the catalogue."""
+    return op in names() and bool(getattr(_module(op), what, False))
 
 
 def _module(name: str) -> ModuleType:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from codegen.backends.backend import Backend, Files, Shown
+from codegen.backends.native.describe import describe
 from codegen.backends.native.differentiable import torch_files, torch_package
 from codegen.backends.native.files import exports, op_files, runtime_files
 from codegen.backends.native.package import load_native, load_natives
@@ -22,7 +23,7 @@ __all__ = ["BACKEND"]
 
 class NativeBackend(Backend):
     name, title, position = "native", "native C", 50
-    compiled = True
+    compiled = scheduled = True
     reserved = frozenset({"np", "numpy", "out", "self"})
     modules = frozenset("immintrin in_torch omp stdatomic stdint stdlib string tgmath".split())
     needs = ("numpy",)
@@ -45,6 +46,9 @@ class NativeBackend(Backend):
 
     def shown(self, op: str) -> Shown:
         return Shown(f"native/{op}.c", "c", f"NAME({op}_forward)(")
+
+    def schedule(self, kernel: Kernel) -> str:
+        return describe(kernel)
 
     def missing(self) -> str:
         return "" if _compiles(os.environ.get("CC", ""), os.environ.get("PATH", "")) else "no C compiler"

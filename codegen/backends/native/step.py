@@ -6,13 +6,12 @@ the loss and the new parameters, which may be written over the old ones.
 
 from __future__ import annotations
 
-import importlib
 from fractions import Fraction
 
 from codegen.backends.native.fused import forward_backward
 from codegen.program import Kernel, Program, Statement
 from derive import syntax as st
-from derive.ops import names
+from derive.ops import asks
 
 #: The constant by which a gradient is multiplied before it is taken away.
 RATE = "rate"
@@ -20,7 +19,7 @@ RATE = "rate"
 
 def has_step(op: str) -> bool:
     """Whether an op of the catalogue asks for a training step."""
-    return op in names() and getattr(importlib.import_module(f"derive.ops.{op}"), "STEP", False)
+    return asks(op, "STEP")
 
 
 def step(kernel: Kernel) -> Program:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from codegen.tools.notebook.exercise import build
 from codegen.tools.notebook.op import build_op
-from codegen.tools.notebook.run import ROOT, execute, save
+from codegen.tools.notebook.run import execute, save
+from derive.called import HOME
 from derive.syntax import Op
 
 __all__ = ["build", "build_op", "execute", "main"]
 
 #: Where notebooks go; they are not tracked.
-FOLDER = ROOT / "out"
+FOLDER = HOME / "out"
 
 
 def main(op: Op | None = None, path: Path | None = None) -> int:

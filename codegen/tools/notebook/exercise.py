@@ -10,6 +10,7 @@ from typing import Any
 from codegen.escape import markdown
 from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, listed, notebook_of
 from derive import derive, derive_full, load
+from derive.called import KERNELS
 from derive.derivation import Derivation
 from derive.show.trees import tree_of
 
@@ -17,16 +18,16 @@ __all__ = ["build"]
 
 STEPS = 5000
 
-SETUP = """\
+SETUP = f"""\
 import inspect
 
 import torch
 
-from generated.makemore import Settings, library_words, smoothed, train
-from generated.makemore_gradients import problem
+from {KERNELS}.makemore import Settings, library_words, smoothed, train
+from {KERNELS}.makemore_gradients import problem
 
 values, autograd = problem()  # one batch: every value of the forward pass, and every gradient that autograd finds
-manual = {"dloss": torch.ones(())}  # the gradients found here"""
+manual = {{"dloss": torch.ones(())}}  # the gradients found here"""
 
 #: The network's layers from the loss back: op, how its backward is called, and the gradients that it gives.
 LAYERS = (
@@ -86,7 +87,7 @@ def _closed() -> Cells:
             derivation = derive(load(op))
             shown = derived(derivation, tree_of(derivation.op, derivation.forward))
             cells.append(("markdown", f"{title}\n\n{shown}"))
-            cells.append(("code", f"from generated.torch import {function}\n\nprint(inspect.getsource({function}))"))
+            cells.append(("code", f"from {KERNELS}.torch import {function}\n\nprint(inspect.getsource({function}))"))
         lines = [f"{', '.join(gradients)} = {function}{call}"]
         same = [comparison(g, f'{g}.view_as(autograd["{g}"])' if g in FLAT else g) for g in gradients]
         lines.append(same[0] if len(same) == 1 else listed(same))

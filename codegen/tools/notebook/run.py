@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-__all__ = ["execute", "save"]
+from derive.called import HOME
 
-ROOT = Path(__file__).resolve().parents[3]
+__all__ = ["execute", "save"]
 
 
 def save(build: Callable[[], Any], path: Path) -> int:
@@ -48,10 +48,10 @@ def save(build: Callable[[], Any], path: Path) -> int:
 
 
 def execute(notebook: Any) -> None:
-    """Run every cell in a kernel of this environment, in the repository's folder (CellExecutionError if one fails)."""
+    """Run every cell in a kernel of this environment, in the toolkit's folder (CellExecutionError if one fails)."""
     from nbclient import NotebookClient
 
-    where = {"metadata": {"path": str(ROOT)}}
+    where = {"metadata": {"path": str(HOME.resolve())}}
     quiet = ["--log-level=ERROR"]
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, extra_arguments=quiet)
     _interruptible(client)

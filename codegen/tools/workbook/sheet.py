@@ -10,6 +10,7 @@ from codegen.render import render
 from codegen.source import Code, code
 from codegen.tools.workbook.blanks import Blank, Exercise
 from derive import syntax as st
+from derive.called import program
 from derive.language.unicode import language
 
 __all__ = ["function_name", "sheet"]
@@ -35,6 +36,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         "workbook/exercise.py.j2",
         op=op.name,
         title=op.title.partition("\n")[0],
+        program=program("codegen"),
         command=command or op.name,
         file=shlex.quote(file),
         count=len(blanks),

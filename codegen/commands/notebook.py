@@ -1,0 +1,22 @@
+"""``notebook``: an op's derivation, or the exercise, as an executed notebook."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from codegen.commands.ops import OP, meant_op
+
+
+def add(commands: Any) -> None:
+    notebook = commands.add_parser("notebook", help="write and execute an op's derivation, or the exercise, as a notebook")
+    notebook.add_argument("op", nargs="?", help=f"{OP} (default: the exercise)")
+    notebook.add_argument("--out", type=Path, metavar="FILE", help="where it goes (default: below out/)")
+    notebook.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from codegen.tools.notebook import main as notebook
+
+    return notebook(meant_op(options.op) if options.op else None, options.out)

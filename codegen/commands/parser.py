@@ -1,0 +1,32 @@
+"""The parser of the commands, whose help ends in what is looked up only when somebody asks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from codegen.backends.discovery import discovered
+
+__all__ = ["Parser", "backend_names", "offered"]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser with an end of its help that takes time to find out."""
+
+    ending: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        if self.ending is not None:
+            self.epilog = self.ending()
+        return super().format_help()
+
+
+def backend_names() -> str:
+    """The names of all backends as ``--backend`` takes them."""
+    return ",".join(discovered())
+
+
+def offered() -> str:
+    """A sentence on the backends: their names, and what is missing to run the kernels of some of them here."""
+    said = [f"{b.name} ({reason})" if (reason := b.missing()) else b.name for b in discovered().values()]
+    return f"Backends: {', '.join(said)}."
