@@ -3,7 +3,7 @@
 
     python -m generated.makemore                                 NumPy, words of the Python documentation
     python -m generated.makemore --words names.txt --steps 200000 --plot loss.png
-    python -m generated.makemore --backend torch
+    python -m generated.makemore --backend torch                 or jax
     python -m generated.makemore --backend native                a step is one function in C
     python -m generated.makemore --gradients                     the exercise's gradients beside autograd's
     python -m generated.makemore --flow --plot flow.png          where gradients vanish or explode, and by which factor
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,8 +33,8 @@ __all__ = ["Data", "Parameters", "Result", "Settings", "initialise", "loss_and_g
 EPS = 1e-5
 ROWS = 8192  # rows at a time where a whole set goes through the network
 FLOW_STEPS = 100  # that --flow takes where none are asked for
-BACKENDS = ("numpy", "torch", "native")
-Array = Any  # numpy.ndarray, or torch.Tensor in the torch backend
+BACKENDS = ("numpy", "torch", "jax", "native")
+Array = Any  # numpy.ndarray, torch.Tensor or jax.Array, as the backend has them
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def initialise(settings: Settings, letters: int, rng: np.random.Generator) -> Pa
 
 
 def loss_and_gradients(kernels: ModuleType, p: Parameters, x: Array, t: Array, one: Array) -> tuple[Array, Parameters]:
-    """The loss of a batch and its gradients, by the kernels of ``generated.numpy`` or ``generated.torch``.
+    """The loss of a batch and its gradients, by the kernels of one backend.
 
     ``one`` is the gradient of the loss with respect to itself, as a scalar of the backend.
     """
@@ -222,7 +223,7 @@ def train(
     rng = np.random.default_rng(settings.seed)
     start = initialise(settings, len(data.alphabet) + 1, rng)
     flat, start = _side_by_side(start)
-    parameters, descend = _descent(settings.backend, start, flat)
+    descend = _descent(settings.backend, start, flat)
     result = Result(settings, data, start, [], interrupted=False)
     began = time.perf_counter()
     try:
@@ -235,7 +236,6 @@ def train(
     except KeyboardInterrupt:
         result.interrupted = True
     result.seconds = time.perf_counter() - began
-    result.parameters = parameters.map(np.asarray)
     _evaluate(result)
     return result
 
@@ -243,28 +243,40 @@ def train(
 Descent = Callable[[np.ndarray, np.ndarray, float], float]
 
 
-def _descent(backend: str, start: Parameters, flat: np.ndarray) -> tuple[Parameters, Descent]:
-    """The parameters as the backend has them, in the memory of ``flat``, and the function that takes one step from a batch.
+def _descent(backend: str, start: Parameters, flat: np.ndarray) -> Descent:
+    """The function that takes one step from a batch. The parameters lie in the memory of ``flat``.
 
-    It changes the parameters in place and returns the loss of the batch before the step.
+    It changes them in place and returns the loss of the batch before the step.
     """
     if backend == "native":
-        return start, _native_step(start)
-    kernels = importlib.import_module(f"generated.{backend}")
-    array: Callable[[np.ndarray], Array] = np.asarray if backend == "numpy" else importlib.import_module("torch").from_numpy
-    parameters, one = start.map(array), array(np.ones((), dtype=np.float32))
+        return _native_step(start)
+    kernels = importlib.import_module(f".{backend}", __package__)
+    array, compiled = _library(backend)
+    step, one = compiled(partial(loss_and_gradients, kernels)), array(np.ones((), dtype=np.float32))
 
     def descend(x: np.ndarray, t: np.ndarray, rate: float) -> float:
-        loss, gradients = loss_and_gradients(kernels, parameters, array(x), array(t), one)
+        loss, gradients = step(start.map(array), array(x), array(t), one)
         _descend(flat, gradients, rate)
         return float(loss)
 
-    return parameters, descend
+    return descend
+
+
+@cache
+def _library(backend: str) -> tuple[Callable[[np.ndarray], Array], Callable[[Callable[..., Any]], Callable[..., Any]]]:
+    """How an array of NumPy's becomes one of the backend's, and what compiles a function of such arrays, if anything does."""
+    if backend == "numpy":
+        return np.asarray, lambda function: function
+    library = importlib.import_module(backend)
+    if backend == "torch":
+        return library.from_numpy, lambda function: function
+    library.tree_util.register_dataclass(Parameters, list(Parameters.__dataclass_fields__), [])
+    return library.numpy.array, library.jit  # a copy: the memory changes at each step
 
 
 def _native_step(p: Parameters) -> Descent:
     """Forward, backward and descent in one call, which writes the new parameters over the old ones."""
-    kernels = importlib.import_module("generated.native")
+    kernels = importlib.import_module(".native", __package__)
     wide = p.C.shape[1]
     held = (p.C, p.W1.reshape(-1, wide, p.W1.shape[1]), p.b1, p.gamma, p.beta, p.W2, p.b2)
 
@@ -314,7 +326,7 @@ def _progress(result: Result, shown: bool) -> Iterable[int]:
 
 def _evaluate(result: Result) -> None:
     """Calibrate batchnorm on the training set, then take the losses of both sets. In NumPy, whatever trained it."""
-    kernels, p = importlib.import_module("generated.numpy"), result.parameters
+    kernels, p = importlib.import_module(".numpy", __package__), result.parameters
     x, _ = result.data.train
     total = sum(_hprebn(kernels, p, part).sum(axis=0, dtype=np.float64) for part in _parts(x))
     mean = total / len(x)
@@ -330,7 +342,7 @@ def _parts(x: np.ndarray) -> Iterable[np.ndarray]:
 
 
 def _loss_of(result: Result, examples: tuple[np.ndarray, np.ndarray]) -> float:
-    kernels = importlib.import_module("generated.numpy")
+    kernels = importlib.import_module(".numpy", __package__)
     total = 0.0
     for x, t in zip(*map(_parts, examples), strict=True):
         logits = _logits(kernels, result.parameters, x, result.mean, result.var)
@@ -339,7 +351,7 @@ def _loss_of(result: Result, examples: tuple[np.ndarray, np.ndarray]) -> float:
 
 
 def _sampled(result: Result, rng: np.random.Generator, longest: int) -> str:
-    kernels = importlib.import_module("generated.numpy")
+    kernels = importlib.import_module(".numpy", __package__)
     context, word = [0] * result.settings.block, ""
     while len(word) < longest:
         logits = _logits(kernels, result.parameters, np.array([context]), result.mean, result.var)
@@ -407,9 +419,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.gradients:
         _require(parser, "torch", "--gradients", "torch")
-        return importlib.import_module("generated.makemore_gradients").main(options.seed)
-    if options.backend == "torch":
-        _require(parser, "torch", "--backend torch", "torch")
+        return importlib.import_module(".makemore_gradients", __package__).main(options.seed)
+    if options.backend in ("torch", "jax"):
+        _require(parser, options.backend, f"--backend {options.backend}", options.backend)
     if options.plot is not None:
         _require(parser, "matplotlib", "--plot", "dev")
         _check_picture(parser, options.plot)
@@ -422,7 +434,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings(steps=steps, backend=options.backend, seed=options.seed)
         words = words_of(options.words) if options.words else library_words()
         if options.flow:
-            return int(importlib.import_module("generated.makemore_flow").main(words, settings, options.every, options.plot))
+            return int(
+                importlib.import_module(".makemore_flow", __package__).main(words, settings, options.every, options.plot)
+            )
     except ValueError as error:
         parser.error(str(error))
     print(f"{len(words)} words, {settings.steps} steps, {settings.backend}, seed {settings.seed}")
@@ -439,7 +453,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m generated.makemore",
+        prog=f"python -m {__package__}.makemore",
         description="Train the character-level MLP of the makemore exercise with the generated kernels.",
     )
     default = asdict(Settings())
