@@ -13,10 +13,11 @@ import pytest
 import derive
 from derive.certify import Stage
 from derive.certify.duals import Dual, Duals
-from derive.certify.numbers import FUNCTIONS, MP, REAL, of_mp, slope, to_mp
+from derive.certify.numbers import REAL, slope
 from derive.certify.residues import Residues, random_prime
 from derive.points import Point
 
+MP = REAL.mp
 TINY = Point({"i": 2}, {"x": [Fraction(2), Fraction(-1)], "w": [Fraction(1, 2), Fraction(3)], "dy": [Fraction(5)]})
 HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
 
@@ -26,7 +27,7 @@ def stage(text: str, at: Point = TINY) -> Stage:
 
 
 def near(found: Sequence[Any], expected: Sequence[Any], digits: int = 100) -> bool:
-    pairs = zip(map(to_mp, found), expected, strict=True)
+    pairs = zip(map(REAL.to_mp, found), expected, strict=True)
     return all(
         abs(a - (MP.mpf(b.numerator) / b.denominator if isinstance(b, Fraction) else b)) < MP.mpf(10) ** -digits
         for a, b in pairs
@@ -51,14 +52,14 @@ def test_functions_are_differentiated() -> None:
     assert near(truth["dw"], [5 * MP.exp(2), 5 * MP.exp(-1) * 6])
 
 
-@pytest.mark.parametrize("head", sorted(FUNCTIONS))
+@pytest.mark.parametrize("head", sorted(REAL.functions))
 def test_the_table_of_derivatives_is_that_of_the_functions(head: str) -> None:
     """A central difference of mpmath's own function."""
     x = Decimal("0.37")
     (found,) = slope(REAL, head, [x], REAL.call(head, [x]))
     h = MP.mpf(10) ** -40
-    ends = [to_mp(FUNCTIONS[head](of_mp(to_mp(x) + s))) for s in (h, -h)]
-    assert abs(to_mp(found) - (ends[0] - ends[1]) / (2 * h)) < MP.mpf(10) ** -70
+    ends = [REAL.to_mp(REAL.functions[head](REAL.of_mp(REAL.to_mp(x) + s))) for s in (h, -h)]
+    assert abs(REAL.to_mp(found) - (ends[0] - ends[1]) / (2 * h)) < MP.mpf(10) ** -70
 
 
 KINKS = {

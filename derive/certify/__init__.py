@@ -30,7 +30,7 @@ from derive.certify.certificate import DIGITS, Certificate, Check, Exact, merged
 from derive.certify.checks import Checker
 from derive.certify.exact import exact_checks, residue_stage
 from derive.certify.shown import printed
-from derive.certify.stage import NoPoint, Stage, point, stage_of, tied_point
+from derive.certify.stage import NoPoint, Stage, point, precise, stage_of, tied_point
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
 from derive.points import sizes_of
@@ -86,7 +86,8 @@ def _tied(derivation: Derivation, seeds: tuple[int, ...], full: Derivation, rows
     checks: list[Check] = []
     for seed in seeds:
         if (at := tied_point(derivation.op, seed)) is not None:
-            checks = merged(checks, list(Checker(derivation, full, rows, Stage(derivation.op, at), seed).tied()))
+            tied = Stage(derivation.op, at)
+            checks = merged(checks, list(Checker(derivation, full, rows, precise(tied) or tied, seed).tied()))
     return checks
 
 

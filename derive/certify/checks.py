@@ -18,7 +18,7 @@ from derive.certify.differences import differences
 from derive.certify.flat import Values
 from derive.certify.sent import Sender
 from derive.certify.shown import shown
-from derive.certify.stage import Stage, guarded, reason_of
+from derive.certify.stage import Stage, guarded, precise, reason_of
 from derive.derivation import Derivation, Line, Step
 from derive.engine import style_of
 from derive.language.unicode import language
@@ -110,7 +110,8 @@ class Checker:
         """The steps that were taken for the sake of accuracy alone."""
         steps = [s for s in self.derivation.steps if s.rule in ACCURATE]
         if steps:
-            stage = Stage(self.op, harder(self.derivation, self.stage.at))
+            hard = Stage(self.op, harder(self.derivation, self.stage.at))
+            stage = precise(hard) or hard
             values = stage.values([*self.derivation.stable, *self.made, *self.derivation.chain])
             for step in steps:
                 reason = self.reason(partial(worse, step, values, stage))

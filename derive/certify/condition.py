@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from derive.certify.flat import Values
-from derive.certify.numbers import CONTEXT
+from derive.certify.numbers import REAL
 from derive.certify.stage import Stage
 from derive.derivation import Derivation, Step
 from derive.points import Point
@@ -37,11 +37,12 @@ def worse(step: Step, values: Values, stage: Stage) -> str:
     """Where the right side of a step is conditioned worse than its left side and than ``LIMIT``, or nothing."""
     before, after = (_conditions(values, body, step.index) for body in (step.before, step.after))
     for k, (a, b) in enumerate(zip(after, before, strict=True)):
-        if a > CONTEXT.multiply(max(Decimal(LIMIT), b), SLACK):
+        if a > REAL.context.multiply(max(Decimal(LIMIT), b), SLACK):
             return f"the condition rises from {float(b):.3g} to {float(a):.3g}{stage.where(step.index, k)}"
     return ""
 
 
 def _conditions(values: Values, body: Sum, index: tuple[str, ...]) -> list[Decimal]:
     pairs = zip(values.sum(body, index), values.magnitudes().sum(body, index), strict=True)
-    return [CONTEXT.divide(s, v.copy_abs()) if v and v.is_finite() and s.is_finite() else Decimal(1) for v, s in pairs]
+    divide = REAL.context.divide
+    return [divide(s, v.copy_abs()) if v and v.is_finite() and s.is_finite() else Decimal(1) for v, s in pairs]

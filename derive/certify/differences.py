@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from derive.certify.numbers import CONTEXT, Numbers
+from derive.certify.numbers import REAL, Numbers
 from derive.certify.stage import Stage
 from derive.points import Point, random_of
 from derive.syntax import adjoint_name
@@ -37,7 +37,7 @@ def differences(stage: Stage, names: Sequence[str], seed: int) -> str:
     if not (numbers.finite(ahead) and numbers.finite(behind)):
         return ""
     bend = numbers.plus([ahead], numbers.negated([behind]))[0]
-    if bend.copy_abs() > CONTEXT.multiply(SMOOTH, CONTEXT.add(1, ahead.copy_abs())):
+    if bend.copy_abs() > REAL.context.multiply(SMOOTH, REAL.context.add(1, ahead.copy_abs())):
         return ""
     slope = numbers.scaled(numbers.plus([ahead], [behind]), numbers.number(Fraction(1, 2)))[0]
     parts = [p for n in names for p in numbers.times(stage.truth[adjoint_name(n)], [numbers.number(v) for v in r[n]])]

@@ -17,17 +17,13 @@ import mpmath
 from derive.functions.records import RECORDS
 from derive.language.assumptions import HOLDS
 
-__all__ = ["DIGITS", "MP", "REAL", "Numbers", "Real", "holds", "slope"]
+__all__ = ["DIGITS", "REAL", "Numbers", "Real", "holds", "real", "slope"]
 
 #: What is carried of every number. The step of a central difference leaves an error of its square, 1e-80, and rounding
 #: adds 1e-130/1e-40.
 DIGITS = 130
-#: A context of our own, so that nobody else's precision changes.
-MP = mpmath.mp.clone()
-MP.dps = DIGITS
-#: The standard library's decimals are an order of magnitude faster than mpmath's numbers. Nothing is trapped: what is
-#: undefined is NaN.
-CONTEXT = Context(prec=DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+#: As many of them at the end may be lost to rounding in a whole evaluation.
+SPARE = 30
 #: Numbers nearer than this are taken to be equal when a formula compares them: both may be rounded.
 SAME = Decimal(10) ** -100
 #: Two sides agree within this part of the sum of absolute values of their terms, and within what is nothing but rounding
@@ -102,36 +98,51 @@ def holds(rel: str, sign: int | None) -> bool:
 
 
 class Real(Numbers):
-    """Floating point of 130 digits. What is undefined, such as the logarithm of a negative number, is NaN."""
+    """Floating point of so many digits. What is undefined, such as the logarithm of a negative number, is NaN."""
 
     zero, one, nan = Decimal(0), Decimal(1), Decimal("NaN")
 
+    def __init__(self, digits: int = DIGITS):
+        self.digits = digits
+        #: The standard library's decimals are an order of magnitude faster than mpmath's numbers. Nothing is trapped: what is
+        #: undefined is NaN.
+        self.context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+        #: A context of our own, so that nobody else's precision changes.
+        self.mp = mpmath.mp.clone()
+        self.mp.dps = digits
+        self.functions: dict[str, Callable[[Decimal], Decimal]] = {
+            **{name: self.by_mp(partial(f.value, self.mp)) for name, f in RECORDS.items()},
+            "finite": lambda x: x,
+            "abs": lambda x: x.copy_abs(),
+            "sign": lambda x: Decimal((x > 0) - (x < 0)),
+        }
+
     def number(self, value: Fraction) -> Decimal:
-        return CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
+        return self.context.divide(Decimal(value.numerator), Decimal(value.denominator))
 
     def constant(self, name: str) -> Decimal:
-        return of_mp(+MP.pi) if name == "pi" else Decimal(int(name))
+        return self.of_mp(+self.mp.pi) if name == "pi" else Decimal(int(name))
 
     def plus(self, a: Numbers_, b: Numbers_) -> Numbers_:
-        return list(map(CONTEXT.add, a, b))
+        return list(map(self.context.add, a, b))
 
     def negated(self, a: Numbers_) -> Numbers_:
         return [v.copy_negate() for v in a]
 
     def times(self, a: Numbers_, b: Numbers_) -> Numbers_:
-        out = list(map(CONTEXT.multiply, a, b))
+        out = list(map(self.context.multiply, a, b))
         if any(v.is_nan() for v in out):
             return [v if x and y else self.zero for v, x, y in zip(out, a, b, strict=True)]
         return out
 
     def scaled(self, a: Numbers_, by: Decimal) -> Numbers_:
-        return [CONTEXT.multiply(v, by) for v in a]
+        return [self.context.multiply(v, by) for v in a]
 
     def total(self, a: Iterable[Decimal]) -> Decimal:
-        return reduce(CONTEXT.add, a, self.zero)
+        return reduce(self.context.add, a, self.zero)
 
     def over(self, a: Numbers_, b: Numbers_) -> Numbers_:
-        return [CONTEXT.divide(x, y) if y else self.nan for x, y in zip(a, b, strict=True)]
+        return [self.context.divide(x, y) if y else self.nan for x, y in zip(a, b, strict=True)]
 
     def power(self, a: Numbers_, e: Fraction) -> Numbers_:
         return [self.one_power(v, e) for v in a]
@@ -140,13 +151,13 @@ class Real(Numbers):
         if base.is_nan() or (not base and e < 0) or (base < 0 and e.denominator != 1):
             return self.nan
         if e.denominator == 2:
-            base, e = CONTEXT.sqrt(base), Fraction(e.numerator)
+            base, e = self.context.sqrt(base), Fraction(e.numerator)
         if e.denominator != 1:
-            return of_mp(MP.root(to_mp(base), e.denominator) ** e.numerator)
-        return CONTEXT.power(base, e.numerator) if base or e else self.one
+            return self.of_mp(self.mp.root(self.to_mp(base), e.denominator) ** e.numerator)
+        return self.context.power(base, e.numerator) if base or e else self.one
 
     def call(self, head: str, a: Numbers_) -> Numbers_:
-        function = FUNCTIONS[head]
+        function = self.functions[head]
         return [v if v.is_nan() else function(v) for v in a]
 
     def sign(self, a: Decimal, b: Decimal) -> int | None:
@@ -154,18 +165,19 @@ class Real(Numbers):
             return None
         if a.is_infinite() or b.is_infinite():
             return (a > b) - (a < b)
-        near = CONTEXT.multiply(SAME, CONTEXT.add(1, CONTEXT.add(a.copy_abs(), b.copy_abs())))
-        gap = CONTEXT.subtract(a, b)
+        add = self.context.add
+        near = self.context.multiply(SAME, add(1, add(a.copy_abs(), b.copy_abs())))
+        gap = self.context.subtract(a, b)
         return 0 if gap.copy_abs() <= near else 1 if gap > 0 else -1
 
     def near(self, a: Decimal, b: Decimal, terms: Terms = None) -> bool:
         if not (a.is_finite() and b.is_finite()):
             return bool(a == b or (a.is_nan() and b.is_nan()))
-        gap = CONTEXT.subtract(a, b).copy_abs()
+        gap = self.context.subtract(a, b).copy_abs()
         if gap <= NOISE or terms is None:
             return bool(gap <= NOISE)
         size = self.total(t.copy_abs() for t in terms if t.is_finite())
-        return bool(gap <= CONTEXT.add(CONTEXT.multiply(PART, size), NOISE))
+        return bool(gap <= self.context.add(self.context.multiply(PART, size), NOISE))
 
     def finite(self, a: Decimal) -> bool:
         return a.is_finite()
@@ -175,50 +187,44 @@ class Real(Numbers):
             return self.nan
         return max(a) if kind == "max" else min(a)
 
+    def rounding(self, largest: Decimal) -> Decimal:
+        """What may be left of parts of this size where they cancel."""
+        return self.context.multiply(largest, self.context.power(Decimal(10), SPARE - self.digits))
 
-REAL = Real()
+    # ---- mpmath ----------------------------------------------------------------------------------------------------
 
+    def to_mp(self, value: Decimal) -> Any:
+        """The same number in mpmath."""
+        mp = self.mp
+        if value.is_nan():
+            return mp.nan
+        if value.is_infinite():
+            return mp.inf if value > 0 else -mp.inf
+        shift = self.digits - 1 - value.adjusted() if value else 0
+        return mp.mpf(int(value.scaleb(shift, self.context))) / mp.mpf(10) ** shift
 
-def to_mp(value: Decimal) -> Any:
-    """The same number in mpmath."""
-    if value.is_nan():
-        return MP.nan
-    if value.is_infinite():
-        return MP.inf if value > 0 else -MP.inf
-    shift = DIGITS - 1 - value.adjusted() if value else 0
-    return MP.mpf(int(value.scaleb(shift, CONTEXT))) / MP.mpf(10) ** shift
+    def of_mp(self, value: Any) -> Decimal:
+        """The same number as a decimal."""
+        if not self.mp.isfinite(value):
+            return Decimal("NaN") if self.mp.isnan(value) else Decimal("Infinity") if value > 0 else Decimal("-Infinity")
+        sign, man, exponent, _ = value._mpf_
+        scaled = self.context.multiply(Decimal(int(man)), self.context.power(Decimal(2), int(exponent)))
+        return scaled.copy_negate() if sign else scaled
 
+    def by_mp(self, function: Callable[[Any], Any]) -> Callable[[Decimal], Decimal]:
+        """A function of mpmath's; the same argument comes up in the equations, the steps and the lines. A pole is no value."""
 
-def of_mp(value: Any) -> Decimal:
-    """The same number as a decimal."""
-    if not MP.isfinite(value):
-        return Decimal("NaN") if MP.isnan(value) else Decimal("Infinity") if value > 0 else Decimal("-Infinity")
-    sign, man, exponent, _ = value._mpf_
-    scaled = CONTEXT.multiply(Decimal(int(man)), CONTEXT.power(Decimal(2), int(exponent)))
-    return scaled.copy_negate() if sign else scaled
+        @lru_cache(maxsize=1 << 14)
+        def value(x: Decimal) -> Decimal:
+            found = function(self.to_mp(x))
+            return self.nan if self.mp.isinf(found) and x.is_finite() else self.of_mp(found)
 
-
-def _mp(function: Callable[[Any], Any]) -> Callable[[Decimal], Decimal]:
-    """A function of mpmath's; the same argument comes up in the equations, the steps and the lines. A pole is no value."""
-
-    @lru_cache(maxsize=1 << 14)
-    def value(x: Decimal) -> Decimal:
-        found = function(to_mp(x))
-        return REAL.nan if MP.isinf(found) and x.is_finite() else of_mp(found)
-
-    return value
-
-
-def _sign(x: Decimal) -> Decimal:
-    return Decimal((x > 0) - (x < 0))
+        return value
 
 
-FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
-    **{name: _mp(partial(f.value, MP)) for name, f in RECORDS.items()},
-    "finite": lambda x: x,
-    "abs": lambda x: x.copy_abs(),
-    "sign": _sign,
-}
+#: Numbers of so many digits, with the values of functions that were found before.
+real = lru_cache(maxsize=4)(Real)
+REAL = real(DIGITS)
 
 
 def slope(numbers: Numbers, head: str, x: Numbers_, value: Numbers_) -> Numbers_:

@@ -9,7 +9,7 @@ from itertools import chain
 
 from derive import syntax as st
 from derive.certify.flat import Values
-from derive.certify.numbers import CONTEXT, PART
+from derive.certify.numbers import PART, Real
 from derive.certify.stage import Stage
 from derive.certify.trees import Trees
 from derive.derivation import Derivation
@@ -74,4 +74,6 @@ def _rounding(trees: Trees, tree: st.Tree, count: int) -> list[Decimal]:
     """What arithmetic of so many digits loses where large parts of a tree, or of what it reads, cancel."""
     known = (v for node in trees.nodes.values() for v in node.array.values)  # an adjoint is known: what it is made of was large
     parts = [v.copy_abs() for v in chain(trees.parts(tree), known) if isinstance(v, Decimal) and v.is_finite()]
-    return [CONTEXT.multiply(max(parts), PART)] * count
+    numbers = trees.numbers
+    assert isinstance(numbers, Real)
+    return [numbers.context.divide(numbers.rounding(max(parts)), PART)] * count

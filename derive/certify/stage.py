@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
@@ -10,15 +11,18 @@ from typing import Any, TypeVar
 from derive import syntax as st
 from derive.certify.arrays import Frame
 from derive.certify.flat import Bound, Values
-from derive.certify.numbers import REAL, Numbers
+from derive.certify.numbers import DIGITS, REAL, Numbers, real
 from derive.certify.swayed import Swayed
-from derive.certify.trees import Trees
+from derive.certify.trees import Trees, in_order
 from derive.points import Point, draw_point, draw_tied_point, has_kinks, sizes_of
 
-__all__ = ["NoPoint", "Stage", "guarded", "point", "reason_of", "stage_of", "tied_point"]
+__all__ = ["NoPoint", "Stage", "guarded", "point", "precise", "reason_of", "stage_of", "tied_point"]
 
 T = TypeVar("T")
 ATTEMPTS = 40
+#: Values up to this power of ten leave enough of the usual digits where they cancel. So many digits at the most are carried
+#: where there are larger ones.
+MODERATE, MOST = 20, 2000
 
 
 class NoPoint(ArithmeticError):
@@ -78,6 +82,11 @@ class Stage:
         """Whether every equation has a value; what comes after one without is not looked at."""
         return all(v == v for values in self.equations() for v in values)
 
+    def reach(self) -> int:
+        """The power of ten of the largest value of the equations and of their gradients, if that is a large one."""
+        columns = [*(node.array.values for node in in_order(list(self.author.nodes.values()))), *self.truth.values()]
+        return max(0, *(v.adjusted() for values in columns for v in values if isinstance(v, Decimal) and v.is_finite() and v))
+
     def difference(
         self, one: list[Any], other: list[Any], index: tuple[str, ...], sizes: Callable[[], Sequence[Any]] | None = None
     ) -> str:
@@ -109,12 +118,28 @@ def point(op: st.Op, seed: int) -> Point:
 @lru_cache(maxsize=4)
 def stage_of(op: st.Op, seed: int) -> Stage:
     """The op at a random point at which every output is finite (NoPoint if none is found)."""
-    sizes = sizes_of(op, seed)
+    sizes, finite = sizes_of(op, seed), None
     for attempt in range(ATTEMPTS):
         stage = Stage(op, draw_point(op, seed, sizes, attempt, ATTEMPTS))
         if stage.finite():
-            return stage
-    raise NoPoint(f"{op.name}: no random point gives finite outputs; state what the inputs satisfy, such as x > 0")
+            if found := precise(stage):
+                return found
+            finite = finite or stage
+    if finite is None:
+        raise NoPoint(f"{op.name}: no random point gives finite outputs; state what the inputs satisfy, such as x > 0")
+    return finite
+
+
+def precise(stage: Stage) -> Stage | None:
+    """The same with as many digits as its point takes, so that large values may cancel; None where that is too many.
+
+    A value and what it is multiplied by, in a gradient, are both as large as the largest at the most.
+    """
+    reach = stage.reach()
+    digits = DIGITS + 2 * reach
+    if reach <= MODERATE:
+        return stage
+    return Stage(stage.op, stage.at, real(digits)) if digits <= MOST else None
 
 
 def tied_point(op: st.Op, seed: int) -> Point | None:

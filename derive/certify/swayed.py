@@ -13,7 +13,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from derive.certify.numbers import CONTEXT, Real
+from derive.certify.numbers import REAL, Real
 
 __all__ = ["SWAY", "Swayed"]
 
@@ -34,13 +34,15 @@ class Swayed(Real):
     """
 
     def __init__(self, seed: int, sign: int):
+        super().__init__()
+        self.functions = REAL.functions  # with the values that they have found
         self.random, self.direction = Random(seed), sign
 
     def off(self, value: Decimal) -> Decimal:
         if not (value and value.is_finite()):
             return value
         part = Decimal(self.direction * self.random.choice((1, -1)) * self.random.uniform(SWAY / 2, SWAY))
-        return CONTEXT.multiply(value, CONTEXT.add(self.one, part))
+        return self.context.multiply(value, self.context.add(self.one, part))
 
     def kept(self, values: Iterable[Decimal]) -> Column:
         """Values that are exact where they lie on the grid."""
@@ -56,7 +58,7 @@ class Swayed(Real):
         return self.kept(super().plus(a, b))
 
     def times(self, a: Column, b: Column) -> Column:
-        return self.kept(map(CONTEXT.multiply, a, b))
+        return self.kept(map(self.context.multiply, a, b))
 
     def scaled(self, a: Column, by: Decimal) -> Column:
         return self.times(a, [by] * len(a))
@@ -70,7 +72,7 @@ class Swayed(Real):
 
     def _quotients(self, found: Column, b: Column) -> Iterator[Decimal]:
         for v, below in zip(found, b, strict=True):
-            exact = on_grid(v) and below and on_grid(CONTEXT.divide(self.one, below))
+            exact = on_grid(v) and below and on_grid(REAL.context.divide(self.one, below))
             yield v if exact else self.off(v)
 
     def power(self, a: Column, e: Fraction) -> Column:
@@ -86,5 +88,5 @@ def on_grid(value: Decimal) -> bool:
     """Whether a number is a small multiple of 1/1024."""
     if not value.is_finite() or abs(value) >= REACH:
         return False
-    scaled = CONTEXT.multiply(value, Decimal(GRID))
+    scaled = REAL.context.multiply(value, Decimal(GRID))
     return scaled == scaled.to_integral_value()

@@ -18,7 +18,7 @@ from derive import syntax as st
 from derive.certify.arrays import Array, Frame, pick, rows
 from derive.certify.numbers import Numbers, slope
 
-__all__ = ["Node", "Trees"]
+__all__ = ["Node", "Trees", "in_order"]
 
 Column = list[Any]
 #: What an operation sends back to each of its operands, given what comes back to itself.
@@ -68,7 +68,7 @@ class Trees:
 
     def parts(self, tree: st.Tree) -> list[Any]:
         """The values of an expression and of everything that it is computed from: what its rounding is relative to."""
-        return [v for node in _in_order([self.value(tree)]) for v in node.array.values]
+        return [v for node in in_order([self.value(tree)]) for v in node.array.values]
 
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ class Trees:
         """The derivatives of ``sum(upstream * value)`` over all named values, by the elements of the tensors wanted."""
         numbers = self.numbers
         back: dict[int, list[Any]] = {}
-        order = _in_order([self.nodes[name] for name in upstream])
+        order = in_order([self.nodes[name] for name in upstream])
         for name, values in upstream.items():
             node = self.nodes[name]
             before = back.get(id(node))
@@ -316,7 +316,7 @@ class Trees:
         return Node(Array(over, out), [a, b], back)
 
 
-def _in_order(roots: Sequence[Node]) -> list[Node]:
+def in_order(roots: Sequence[Node]) -> list[Node]:
     """The nodes that some are made from, each after its operands."""
     order: list[Node] = []
     seen: set[int] = set()

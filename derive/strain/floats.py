@@ -7,8 +7,9 @@ from array import array
 from collections.abc import Callable
 from fractions import Fraction
 from operator import mul, truediv
+from random import Random
 
-__all__ = ["Round", "double", "extreme", "number", "power", "powers", "quotients", "single"]
+__all__ = ["Round", "double", "extreme", "number", "power", "powers", "quotients", "randomly", "single"]
 
 INF, NAN = math.inf, math.nan
 #: Rounds the entries of an array to the working precision.
@@ -23,6 +24,19 @@ def single(values: list[float]) -> list[float]:
 def double(values: list[float]) -> list[float]:
     """The values as they are."""
     return values
+
+
+def randomly(working: Round, rng: Random) -> Round:
+    """Rounds to a neighbour of what is nearest, or to that, by chance.
+
+    Source: Parker, Monte Carlo Arithmetic, UCLA technical report CSD-970002 (1997).
+    """
+    part = 2.0**-23 if working is single else 2.0**-52
+
+    def rounded(values: list[float]) -> list[float]:
+        return working([v * (1 + part * rng.choice((-1, 0, 1))) for v in working(values)])
+
+    return rounded
 
 
 def number(value: Fraction) -> float:

@@ -70,6 +70,14 @@ class Strained:
     tables: Mapping[str, Table]
     kinds: tuple[str, ...]
 
+    def at(self, points: Sequence[int]) -> Strained:
+        """Some of the points, by number."""
+        tables = {}
+        for name, (index, entries) in self.tables.items():
+            count = self.grid.count(index)
+            tables[name] = Table(index, [v for p in points for v in entries[p * count : (p + 1) * count]])
+        return Strained(Grid(self.grid.sizes, len(points)), tables, tuple(self.kinds[p] for p in points))
+
     def all_finite(self, entries: list[float], among: list[bool]) -> list[bool]:
         """The points at which every entry of a tensor is finite, among some."""
         count = max(len(entries) // len(self.kinds), 1)

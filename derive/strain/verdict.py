@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from random import Random
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.strain.floats import Round, double, single
+from derive.strain.floats import Round, double, randomly, single
 from derive.strain.grid import Evaluation
 from derive.strain.judge import UNIT, Emptied, Judge, changed
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
@@ -20,6 +21,8 @@ __all__ = ["LOST", "Loss", "losses", "without_value"]
 
 #: An error that counts as lost digits: six of the 24 bits of float32, at one element in ten or more.
 LOST = 64 * UNIT
+#: How often the chain rule is rounded in other ways where it alone has a value.
+ROUNDINGS = 64
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Named(NamedTuple):
     name: str
     axes: tuple[str, ...]
     tree: st.Tree
+
+
+#: The forward names and the lines of a derivation.
+Form = tuple[Sequence[Named], Sequence[Named]]
 
 
 def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definition], style: Style) -> tuple[Loss, ...]:
@@ -67,28 +74,19 @@ def without_value(
 ) -> dict[str, str]:
     """For each gradient the kinds of strain under which it has no finite value where the chain rule's has one, in words.
 
-    Both are computed in float32 and in float64. Where an axis is empty another value counts as well, in float64, if all outputs
-    have values there.
+    Both are computed in float32 and in float64, the chain rule in other roundings too where they differ. Where an axis is empty
+    another value counts as well, in float64, if all outputs have values there.
     """
-    forms = (_trees(stable, style), _trees(chain, style)), (_trees(computed, style), _trees(lines, style))
+    chained, closed = ((_trees(f, style), _trees(rest, style)) for f, rest in ((stable, chain), (computed, lines)))
     strained, out = strained_points(op), dict[str, str]()
     gradients = [st.adjoint_name(t.name) for t in op.differentiable]
     for working in (single, double):
-        reference, own = (_finite(strained, *form, working, gradients) for form in forms)
-        for name in [n for n in gradients if n in own]:
-            each = max(len(own[name]) // len(strained.kinds), 1)
-            kinds = dict.fromkeys(
-                strained.kinds[k // each]
-                for k, (a, b) in enumerate(zip(reference[name], own[name], strict=True))
-                if a and not b
-            )
-            out[name] = out.get(name) or ", ".join(kinds)
+        found = _missing(strained, chained, closed, working, gradients)
+        out = {name: out.get(name) or ", ".join(kinds) for name, kinds in found.items()}
     outputs = [t.name for t in op.outputs]
-    pairs = [p for p in zip(*(_emptied(op, *form) for form in forms), strict=True) if p[0].has_values(outputs)]
+    pairs = [p for p in zip(_emptied(op, *chained), _emptied(op, *closed), strict=True) if p[0].has_values(outputs)]
     for name in out:
-        kinds = dict.fromkeys(
-            chained.kind for chained, closed in pairs if changed(chained.values.tables[name], closed.values.tables[name])
-        )
+        kinds = dict.fromkeys(one.kind for one, other in pairs if changed(one.values.tables[name], other.values.tables[name]))
         out[name] = out[name] or ", ".join(kinds)
     return out
 
@@ -104,6 +102,32 @@ def _emptied(op: st.Op, forward: Iterable[Named], lines: Iterable[Named]) -> lis
         for e in emptied:
             e.define(*named)
     return emptied
+
+
+def _missing(
+    strained: Strained, chained: Form, closed: Form, working: Round, gradients: Sequence[str]
+) -> dict[str, dict[str, None]]:
+    """The kinds of strain under which each gradient has no value where the chain rule has one however it is rounded.
+
+    What is nothing but rounding may be large enough to overflow, or by luck not.
+    """
+    own, reference = (_finite(strained, *form, working, gradients) for form in (closed, chained))
+    everywhere = range(len(strained.kinds))
+    lost = {name: _places(reference[name], everywhere) - _places(own[name], everywhere) for name in own}
+    rng = Random(0)
+    for _ in range(ROUNDINGS):
+        points = sorted({point for those in lost.values() for point, _ in those})
+        if not points:
+            break
+        other = _finite(strained.at(points), *chained, randomly(working, rng), gradients)
+        lost = {name: those & _places(other[name], points) for name, those in lost.items()}
+    return {name: dict.fromkeys(strained.kinds[point] for point, _ in sorted(those)) for name, those in lost.items()}
+
+
+def _places(there: Sequence[bool], points: Sequence[int]) -> set[tuple[int, int]]:
+    """The points, and the places at each, at which there is a value."""
+    each = max(len(there) // len(points), 1)
+    return {(points[k // each], k % each) for k, value in enumerate(there) if value}
 
 
 def _finite(
