@@ -7,10 +7,13 @@ import pytest
 import derive
 from codegen.backends.native.describe import describe
 from codegen.backends.native.files import op_files
-from codegen.backends.native.fused import forward_backward
 from codegen.backends.native.layout import programs
-from codegen.backends.native.logistic import with_logistics
-from codegen.backends.native.schedule import Loop, Schedule, flats_in, schedule
+from codegen.backends.native.machine import scheduled
+from codegen.loops.fused import forward_backward
+from codegen.loops.logistic import with_logistics
+from codegen.loops.loop import Loop, assignments_in
+from codegen.loops.schedule import Schedule
+from codegen.loops.storage import Array
 from codegen.plan import plan
 from codegen.program import Kernel, Program
 from derive.language.unicode import language
@@ -48,27 +51,27 @@ def test_other_ratios_stay_as_they_are(equation: str) -> None:
 
 def nests(found: Schedule) -> list[set[str]]:
     """The names that each nest computes."""
-    return [{f.name for f, _ in flats_in((item,))} for item in found.body if isinstance(item, Loop)]
+    return [{f.name for f, _ in assignments_in((item,))} for item in found.body if isinstance(item, Loop)]
 
 
 def test_a_sum_waits_for_the_pass_that_reads_its_operand_anyway() -> None:
     """dbeta could be summed in the first pass over x, which would read dy for nothing else."""
-    found = nests(schedule(forward_backward(kernels.kernel("batchnorm"))))
+    found = nests(scheduled(forward_backward(kernels.kernel("batchnorm"))))
     assert any({"dgamma", "dbeta"} <= nest for nest in found)
     assert not any({"mu", "dbeta"} <= nest for nest in found)
 
 
 def test_attention_is_one_batch_and_its_buffers_are_of_one_element() -> None:
-    found = schedule(forward_backward(kernels.kernel("attention")))
+    found = scheduled(forward_backward(kernels.kernel("attention")))
     assert found.batch == "s" and len(found.body) == 1
-    assert all("s" not in p.axes for p in found.places.values() if p.kind == "array")
-    large = [n for n, p in found.places.items() if p.kind == "array" and not p.over and p.axes == ("i", "j")]
+    assert all("s" not in p.axes for p in found.storage.values() if isinstance(p, Array))
+    large = [n for n, p in found.storage.items() if isinstance(p, Array) and not p.over and p.axes == ("i", "j")]
     assert len(large) == 2, large  # P, and dP that becomes dS
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp", "softmax", "batchnorm"])
 def test_what_mixes_rows_is_no_batch(name: str) -> None:
-    assert all(schedule(p).batch == "" for p in programs(kernels.kernel(name)))
+    assert all(scheduled(p).batch == "" for p in programs(kernels.kernel(name)))
 
 
 def test_a_sum_over_the_batch_axis_is_no_batch() -> None:
@@ -78,7 +81,7 @@ def test_a_sum_over_the_batch_axis_is_no_batch() -> None:
         H[s, i, d] = sum[j](G[s, i, j]*c[s, j, d])
         loss       = sum[s, i, d](H[s, i, d]**2)
     """
-    assert all(schedule(p).batch == "" for p in programs(planned(text)) if "loss" in p.results)
+    assert all(scheduled(p).batch == "" for p in programs(planned(text)) if "loss" in p.results)
 
 
 @pytest.mark.parametrize("name", kernels.OPS)

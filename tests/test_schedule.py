@@ -16,10 +16,23 @@ import torch
 
 import derive
 from codegen.backends.native.files import op_files
-from codegen.backends.native.flat import Flat, flatten, without_star
-from codegen.backends.native.fused import forward_backward
-from codegen.backends.native.hoist import hoist
-from codegen.backends.native.schedule import Item, Loop, Schedule, flats_in, schedule
+from codegen.backends.native.machine import scheduled
+from codegen.loops.assignment import (
+    Assignment,
+    Elementwise,
+    EntryUpdate,
+    Fold,
+    MatrixProduct,
+    Reduction,
+    ScatterAdd,
+)
+from codegen.loops.flatten import flatten
+from codegen.loops.fused import forward_backward
+from codegen.loops.hoist import hoist
+from codegen.loops.loop import Item, Loop, assignments_in
+from codegen.loops.schedule import Schedule
+from codegen.loops.star import without_star
+from codegen.loops.storage import Array, Recomputed, Result, Row, Storage, Variable
 from codegen.plan import plan
 from codegen.program import Kernel, Program
 from codegen.verify.agreement import constants_of, load_kernel
@@ -41,7 +54,7 @@ def kernel_of(text: str) -> Kernel:
 
 def planned(program: Program, rows: bool = False) -> Schedule:
     """The schedule of a program; ``rows`` for callers without any axis in place of a star."""
-    return schedule(without_star(program, program.star) if rows else program)
+    return scheduled(without_star(program, program.star) if rows else program)
 
 
 def shown(body: Sequence[Item]) -> list[Any]:
@@ -49,19 +62,19 @@ def shown(body: Sequence[Item]) -> list[Any]:
     return [(i.axis, shown(i.body)) if isinstance(i, Loop) else i.name for i in body]
 
 
-def kinds(plan: Schedule) -> dict[str, str]:
-    return {name: place.kind for name, place in plan.places.items()}
+def kinds(plan: Schedule) -> dict[str, type[Storage]]:
+    return {name: type(place) for name, place in plan.storage.items()}
 
 
 def arrays(plan: Schedule) -> dict[str, tuple[str, ...]]:
     """The arrays that have memory of their own."""
-    return {n: p.axes for n, p in plan.places.items() if p.kind == "array" and not p.over}
+    return {n: p.axes for n, p in plan.storage.items() if isinstance(p, Array) and not p.over}
 
 
 def test_the_backward_of_batchnorm_is_two_nests_with_both_sums_in_the_first() -> None:
     plan = planned(kernels.kernel("batchnorm").backward)
     assert shown(plan.body) == [("n", [("d", [("s", ["dgamma", "dbeta"])])]), ("n", [("d", [("s", ["dx"])])])]
-    assert set(kinds(plan).values()) == {"result"}
+    assert set(kinds(plan).values()) == {Result}
     assert plan.overwritable == (("dx", "dy"), ("dx", "xhat"))
 
 
@@ -70,7 +83,7 @@ def test_the_backward_of_batchnorm_without_axes_takes_what_no_row_changes_out_of
     assert [i.axis for i in plan.body if isinstance(i, Loop) and i.innermost] == ["d"] * 2
     nests = [shown([i]) for i in plan.body if isinstance(i, Loop) and not i.innermost]
     assert nests == [[("n", [("d", ["dgamma", "dbeta"])])], [("n", [("d", ["dx"])])]]
-    kept = [f for f, _ in flats_in(plan.body) if f.kept]
+    kept = [f for f, _ in assignments_in(plan.body) if f.kept]
     assert {f.name for f in kept} == {"gamma_rstd", "dbeta_scaled", "dgamma_ddof"} and all(f.index == ("d",) for f in kept)
     assert arrays(plan) == {f.name: ("d",) for f in kept}
 
@@ -78,7 +91,7 @@ def test_the_backward_of_batchnorm_without_axes_takes_what_no_row_changes_out_of
 def test_the_forward_of_batchnorm_computes_the_centred_rows_again() -> None:
     for rows in (False, True):
         plan = planned(kernels.kernel("batchnorm").forward, rows)
-        assert kinds(plan)["c"] == "again" and kinds(plan)["var"] == "local"
+        assert kinds(plan)["c"] is Recomputed and kinds(plan)["var"] is Variable
         assert arrays(plan) == {"mu": ("d",), "sum_c2": ("d",)}
         assert plan.overwritable == (("y", "x"), ("xhat", "x"))
 
@@ -87,20 +100,20 @@ def test_the_backward_of_layernorm_is_one_nest_of_two_sweeps() -> None:
     plan = planned(kernels.kernel("layernorm").backward)
     first, second = ("dgamma", "dbeta", "dxhat", "mean_dxhat", "mean_dxhat_xhat"), ("dx",)
     assert shown(plan.body) == [("s", [("d", list(first)), ("d", list(second))])]
-    assert kinds(plan)["dxhat"] == "again"
-    assert kinds(plan)["mean_dxhat"] == kinds(plan)["mean_dxhat_xhat"] == "local"
+    assert kinds(plan)["dxhat"] is Recomputed
+    assert kinds(plan)["mean_dxhat"] is kinds(plan)["mean_dxhat_xhat"] is Variable
     assert not arrays(plan)
 
 
 def test_cross_entropy_with_its_gradient_is_one_nest_of_three_sweeps() -> None:
     plan = planned(forward_backward(kernels.kernel("softmax_cross_entropy")))
     nest, *rest = plan.body
-    assert isinstance(nest, Loop) and rest and all(isinstance(i, Flat) for i in rest)
+    assert isinstance(nest, Loop) and rest and all(isinstance(i, Assignment) for i in rest)
     sweeps = [shown(i.body) for i in nest.body if isinstance(i, Loop)]
     assert sweeps == [["m"], ["e", "total"], ["p", "dz"]]
     places = kinds(plan)
-    assert places["e"] == "row" and plan.places["e"].axes == ("c",)
-    assert places["p"] == places["m"] == places["total"] == "local"
+    assert plan.storage["e"] == Row(("c",))
+    assert places["p"] is places["m"] is places["total"] is Variable
     assert not arrays(plan)
     assert plan.overwritable == (("dz", "z"),)
 
@@ -114,7 +127,7 @@ def test_attention_has_two_arrays_over_pairs_at_most() -> None:
     ]
     assert [len(p) for p in pairs] == [0, 1, 2]
     backward = planned(k.backward)
-    assert backward.places["dP"].over == "dS" and not backward.places["dS"].over
+    assert backward.storage["dP"] == Array(("i", "j"), "dS") and backward.storage["dS"] == Array(("i", "j"))
 
 
 def test_reductions_inside_an_expression_become_statements_and_equal_ones_one() -> None:
@@ -122,25 +135,25 @@ def test_reductions_inside_an_expression_become_statements_and_equal_ones_one() 
     (equation,) = op.equations
     program = kernel_of("y[n, d] = f(x[n, d])\ny[n, d] = x[n, d]").forward
     program = replace(program, statements=(replace(program.statements[0], tree=equation.rhs),))
-    flats = flatten(program)
-    assert [(f.name, f.kind, f.reduced, f.index) for f in flats] == [
-        ("sum_x2", "sum", ("d",), ("n",)),
-        ("y_max", "max", ("n",), ("d",)),
-        ("y", "map", (), ("n", "d")),
+    found = flatten(program)
+    assert [(f.name, f.kind, f.index) for f in found] == [
+        ("sum_x2", Reduction(Fold.SUM, ("d",)), ("n",)),
+        ("y_max", Reduction(Fold.MAX, ("n",)), ("d",)),
+        ("y", Elementwise(), ("n", "d")),
     ]
-    assert not any(isinstance(node, st.Reduce) for f in flats for node in st.walk(f.body))
+    assert not any(isinstance(node, st.Reduce) for f in found for node in st.walk(f.body))
 
 
 def test_a_contraction_is_a_product_and_a_row_sum_is_none() -> None:
-    flats = flatten(
+    found = flatten(
         kernel_of("y[n, m], r[n] = f(a[n, d], b[d, m])\ny[n, m] = sum[d](a[n, d]*b[d, m])\nr[n] = sum[d](a[n, d]**2)").forward
     )
-    assert {f.name: f.kind for f in flats if f.name in "yr"} == {"y": "product", "r": "sum"}
+    assert {f.name: type(f.kind) for f in found if f.name in "yr"} == {"y": MatrixProduct, "r": Reduction}
 
 
 def test_a_gather_becomes_a_scatter_and_a_label_a_correction() -> None:
-    assert [f.kind for f in flatten(kernels.kernel("embedding").backward)] == ["scatter"]
-    assert [f.kind for f in flatten(kernels.kernel("softmax_cross_entropy").backward)] == ["map", "point"]
+    assert [type(f.kind) for f in flatten(kernels.kernel("embedding").backward)] == [ScatterAdd]
+    assert [type(f.kind) for f in flatten(kernels.kernel("softmax_cross_entropy").backward)] == [Elementwise, EntryUpdate]
 
 
 def test_what_lacks_the_inner_axis_is_not_hoisted_into_a_row() -> None:
@@ -153,7 +166,7 @@ def test_what_lacks_the_inner_axis_is_not_hoisted_into_a_row() -> None:
 
 def test_a_value_read_at_another_row_is_complete_before_it_is_read() -> None:
     plan = planned(kernel_of("y[n] = f(x[n, d], t[n])\nt[n] in n\nr[n] = sum[d](x[n, d]**2)\ny[n] = r[t[n]]*r[n]").forward)
-    nests = [{f.name for f, _ in flats_in((i,))} for i in plan.body if isinstance(i, Loop)]
+    nests = [{f.name for f, _ in assignments_in((i,))} for i in plan.body if isinstance(i, Loop)]
     assert len(nests) == 2 and "y" in nests[1] and "y" not in nests[0]
 
 

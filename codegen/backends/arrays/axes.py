@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from codegen.backends.arrays.spelling import ADD, ATOM, COMPARE, MUL, NEG, POW, Text, item
-from derive import syntax as st
-from derive.syntax import Index, axis_of, index_names
 
 
 class Kept(NamedTuple):
@@ -34,34 +32,6 @@ class Value(NamedTuple):
     @property
     def code(self) -> str:
         return self.text.code
-
-
-def merge(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """One order of all axes that keeps to the order of each sequence, the earlier sequences first where they disagree."""
-    rows = [list(s) for s in sequences if s]
-    names = list(dict.fromkeys(n for row in rows for n in row))
-    out: list[str] = []
-    while names:
-        ready = [n for n in names if not any(n in r and any(m in names for m in r[: r.index(n)]) for r in rows)]
-        pick = ready[0] if ready else names[0]
-        out.append(pick)
-        names.remove(pick)
-    return tuple(out)
-
-
-def tensor_axes(index: tuple[Index, ...]) -> tuple[str, ...]:
-    """The axes of a read: a lookup contributes those of its labels in its place."""
-    out: list[str] = []
-    for i in index:
-        out.extend(n for n in index_names(i) if n not in out)
-    return tuple(out)
-
-
-def natural_order(tree: st.Tree, first: Sequence[str] = ()) -> tuple[str, ...]:
-    """The axes of an expression in the order in which its widest tensors hold them, after ``first``."""
-    rows = [tensor_axes(n.index) for n in st.walk(tree) if isinstance(n, st.Read)]
-    rows += [tuple(n for i in (m.left, m.right) for n in index_names(i)) for m in st.walk(tree) if isinstance(m, st.Match)]
-    return merge([*sorted(rows, key=len, reverse=True), tuple(first)])
 
 
 def star_first(axes: Iterable[str], star: str) -> tuple[str, ...]:
@@ -106,10 +76,6 @@ __all__ = [
     "Text",
     "Value",
     "aligned",
-    "axis_of",
-    "merge",
-    "natural_order",
     "positions",
     "star_first",
-    "tensor_axes",
 ]

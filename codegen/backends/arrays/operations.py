@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from codegen.backends.arrays.axes import Kept, Text, Value, aligned, merge, star_first
+from codegen.axes import merge
+from codegen.backends.arrays.axes import Kept, Text, Value, aligned, star_first
 from codegen.backends.arrays.spelling import call
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot

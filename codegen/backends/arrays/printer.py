@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from codegen.backends.arrays.axes import Kept, Text, Value, natural_order, positions, star_first
+from codegen.axes import natural_order
+from codegen.backends.arrays.axes import Kept, Text, Value, positions, star_first
 from codegen.backends.arrays.numerals import MATH, double, is_count, is_literal, known_number, literal_value, number
 from codegen.backends.arrays.products import Products
 from codegen.backends.arrays.spelling import call, compared, negated, power, quotient, total

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.backends.arrays.axes import Text, Value, merge, natural_order, star_first
+from codegen.axes import merge, natural_order
+from codegen.backends.arrays.axes import Text, Value, star_first
 from codegen.backends.arrays.reads import Reads
 from codegen.backends.arrays.spelling import matmul
 from codegen.recognise.contraction import Contraction

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.backends.arrays.axes import Text, Value, merge
+from codegen.axes import merge
+from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.operations import Operations
 from codegen.backends.arrays.spelling import compared, item
 from derive import syntax as st

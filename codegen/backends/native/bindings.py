@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.backends.native.layout import axes_of, programs
-from codegen.backends.native.schedule import schedule
+from codegen.backends.native.machine import scheduled
 from codegen.backends.native.step import RATE
 from codegen.escape import docstring
 from codegen.program import Kernel, Program
@@ -75,7 +75,7 @@ def _binding(
     scalars = [a.name for a in program.arguments if a.role == "upstream" and not a.axes] if composed else []
     used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
     same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
-    over = [(r, a) for r, a in schedule(program).overwritable if r in results]
+    over = [(r, a) for r, a in scheduled(program).overwritable if r in results]
     fallback = f"_{program.name}" if composed else f"numpy.{program.name}"
     fields = [
         f'source="{op.name}"',

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
-from codegen.backends.native.flat import Flat
 from codegen.backends.native.layout import programs
-from codegen.backends.native.schedule import Item, Loop, Schedule, flats_in, schedule
+from codegen.backends.native.machine import scheduled
+from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
+from codegen.loops.loop import Item, Loop, assignments_in
+from codegen.loops.schedule import Schedule
+from codegen.loops.storage import Array, Recomputed, Result, Row
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.language.unicode import text
@@ -43,9 +47,9 @@ def traffic(kernel: Kernel, program: Program) -> Traffic:
 class _Description:
     def __init__(self, kernel: Kernel, program: Program):
         self.program = program
-        self.plan: Schedule = schedule(program)
+        self.plan: Schedule = scheduled(program)
         self.sizes = dict(kernel.op.sizes)
-        self.axes = {a.name: a.axes for a in program.arguments} | {f.name: f.index for f in self.plan.flats}
+        self.axes = {a.name: a.axes for a in program.arguments} | {f.name: f.index for f in self.plan.assignments}
 
     def lines(self) -> Iterator[str]:
         yield self.program.name
@@ -64,7 +68,7 @@ class _Description:
 
     def item(self, item: Item, depth: int, top: bool = False) -> Iterator[str]:
         indent = "  " * depth
-        if isinstance(item, Flat):
+        if isinstance(item, Assignment):
             yield indent + self.statement(item)
             return
         inner = [self.item(i, depth + 1) for i in item.body]
@@ -73,34 +77,35 @@ class _Description:
         for lines in inner:
             yield from lines
 
-    def statement(self, f: Flat) -> str:
+    def statement(self, f: Assignment) -> str:
         left = f"{f.name}[{','.join(f.index)}]" if f.index else f.name
-        note = {"product": "  (matrix product)", "scatter": "  (scatter-add)", "point": "  (one entry of each row)"}.get(
-            f.kind, ""
-        )
-        if f.kind == "point":
-            assert f.labels is not None
-            return (
-                f"{left} {'=' if f.replaces else '-='} {text(f.body)} in the one entry of each row that {f.labels.name} names"
-            )
-        tree = f.equation.tree if f.kind == "scatter" else f.body
-        if f.reduces or f.kind == "product":
-            tree = st.Reduce("sum" if f.kind == "product" else f.kind, f.reduced, f.body)
-        again = "  (computed again where it is used)" if self.plan.places[f.name].kind == "again" else ""
-        return f"{left} = {text(tree)}{note}{again}"
+        again = "  (computed again where it is used)" if isinstance(self.plan.storage[f.name], Recomputed) else ""
+        match f.kind:
+            case EntryUpdate(labels, replaces):
+                sign = "=" if replaces else "-="
+                return f"{left} {sign} {text(f.body)} in the one entry of each row that {labels.name} names"
+            case ScatterAdd():
+                return f"{left} = {text(f.equation.tree)}  (scatter-add)"
+            case MatrixProduct():
+                return f"{left} = {text(st.Reduce('sum', f.kind.over, f.body))}  (matrix product)"
+            case Reduction(fold, over):
+                return f"{left} = {text(st.Reduce(fold.value, over, f.body))}"
+            case Elementwise():
+                return f"{left} = {text(f.body)}{again}"
+        assert_never(f.kind)
 
     def temporaries(self) -> Iterator[str]:
-        for name, place in self.plan.places.items():
-            if place.kind == "row":
-                yield f"  {name}: a row [{','.join(place.axes)}] of each thread"
-            elif place.kind == "array":
-                where = f", in the memory of {place.over}" if place.over else ""
-                yield f"  {name}: an array [{','.join(place.axes)}]{where}"
+        for name, place in self.plan.storage.items():
+            match place:
+                case Row(axes):
+                    yield f"  {name}: a row [{','.join(axes)}] of each thread"
+                case Array(axes, over):
+                    yield f"  {name}: an array [{','.join(axes)}]" + (f", in the memory of {over}" if over else "")
 
     # ---- bytes ---------------------------------------------------------------------------------------------------------
 
     def widest(self) -> tuple[str, ...]:
-        return max((*(a.axes for a in self.program.arguments), *(f.index for f in self.plan.flats)), key=self.count)
+        return max((*(a.axes for a in self.program.arguments), *(f.index for f in self.plan.assignments)), key=self.count)
 
     def count(self, axes: tuple[str, ...]) -> int:
         n = 1
@@ -124,25 +129,25 @@ class _Description:
             read += sum(self.count(self.axes[n]) for n in came)
             written += sum(self.count(self.axes[n]) for n in went)
         results = set(self.program.results)
-        used = {n for f in self.plan.flats for n in self.through(f)}  # an argument may be there for its lengths alone
+        used = {n for f in self.plan.assignments for n in self.through(f)}  # an argument may be there for its lengths alone
         floor = sum(self.count(a.axes) for a in self.program.arguments if a.name in used)
         floor += sum(self.count(self.axes[r]) for r in results)
         return Traffic(BYTES * read, BYTES * written, BYTES * floor)
 
     def touched(self, item: Item) -> tuple[set[str], set[str]]:
         """The arrays that a nest reads from memory, and those that it writes."""
-        flats = [f for f, _ in flats_in((item,))]
-        made = {f.name for f in flats if f.kind != "point"}
-        stored = {n for n, p in self.plan.places.items() if p.kind in ("result", "array")} | {
+        assignments = [f for f, _ in assignments_in((item,))]
+        made = {f.name for f in assignments if not f.updates}
+        stored = {n for n, p in self.plan.storage.items() if isinstance(p, Result | Array)} | {
             a.name for a in self.program.arguments
         }
-        used = {n for f in flats for n in self.through(f)}
+        used = {n for f in assignments for n in self.through(f)}
         return (used & stored) - made, {n for n in made if n in stored}
 
-    def through(self, f: Flat) -> set[str]:
+    def through(self, f: Assignment) -> set[str]:
         """What a statement reads, through what is computed again for it; labels are counted as read."""
-        again = {g.name: g for g in self.plan.flats if self.plan.places[g.name].kind == "again"}
-        found = set(f.needs) | ({f.labels.name} if f.labels else set())
+        again = {g.name: g for g in self.plan.assignments if isinstance(self.plan.storage[g.name], Recomputed)}
+        found = set(f.needs) | ({f.kind.labels.name} if isinstance(f.kind, EntryUpdate | ScatterAdd) else set())
         todo = [name for name in found if again.get(name, f) is not f]
         for name in todo:
             new = set(again[name].needs) - found

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from codegen.backends.native.flat import Flat
 from codegen.backends.native.names import Names
 from codegen.backends.native.printer import CExpressions
-from codegen.backends.native.schedule import Item, Loop, Schedule, flats_in
-from codegen.backends.native.shifted import shifted_sums
+from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, fold_of
+from codegen.loops.loop import Item, Loop, assignments_in
+from codegen.loops.schedule import Schedule
+from codegen.loops.shifted import shifted_sums
+from codegen.loops.storage import Array, Recomputed, Result, Row, Variable
 from codegen.program import Argument
 from derive import syntax as st
 
@@ -45,11 +47,11 @@ class CElements:
     ):
         self.plan, self.root, self.strided, self.names = plan, root, strided, names
         self.arguments = {a.name: a for a in plan.program.arguments}
-        self.flats = plan.flats
-        self.by_name = {f.name: f for f in reversed(self.flats)}
+        self.assignments = plan.assignments
+        self.by_name = {f.name: f for f in reversed(self.assignments)}
         self.spell = CExpressions(plan.program.name, self.value, self.size, self.index)
         self.spell.accurate = plan.program.accurate
-        self.spell.invertible = shifted_sums(plan.flats)
+        self.spell.invertible = shifted_sums(plan.assignments)
         self.constants = frozenset(c.name for c in plan.program.constants)
         self.spell.constants = self.constants | self.numbers()
         self.lines: list[str] = []
@@ -63,7 +65,7 @@ class CElements:
         self.accumulators: dict[str, str] = {}
         self.strides: dict[tuple[str, str], str] = {}
         #: Results of the nest being printed that are written beside their memory and then streamed into it.
-        self.streamed: tuple[Flat, ...] = ()
+        self.streamed: tuple[Assignment, ...] = ()
 
     def emit(self, line: str) -> None:
         self.lines.append(line)
@@ -123,24 +125,26 @@ class CElements:
 
     def again(self, name: str) -> bool:
         """Whether a value is computed where it is used."""
-        return name in self.by_name and self.plan.places[name].kind == "again"
+        return name in self.by_name and isinstance(self.plan.storage[name], Recomputed)
 
-    def define(self, f: Flat) -> None:
+    def define(self, f: Assignment) -> None:
         """Compute a value into a variable."""
         raise NotImplementedError
 
     def numbers(self) -> frozenset[str]:
         """The values that depend on constants only, and live in variables: these have double precision."""
         found = set(self.constants)
-        for f in self.flats:
-            plain = f.kind == "map" and not f.index and self.plan.places[f.name].kind in ("local", "again")
+        for f in self.assignments:
+            plain = (
+                isinstance(f.kind, Elementwise) and not f.index and isinstance(self.plan.storage[f.name], Variable | Recomputed)
+            )
             inside = [n for n in st.walk(f.body) if isinstance(n, st.Read | st.Match | st.Reduce)]
             if plain and all(isinstance(n, st.Read) and n.name in found for n in inside):
                 found.add(f.name)
         return frozenset(found)
 
-    def in_memory(self, f: Flat) -> bool:
-        return self.plan.places[f.name].kind in ("result", "row", "array")
+    def in_memory(self, f: Assignment) -> bool:
+        return isinstance(self.plan.storage[f.name], Result | Row | Array)
 
     def axes(self, name: str) -> tuple[str, ...]:
         return self.arguments[name].axes if name in self.arguments else self.by_name[name].index
@@ -149,12 +153,13 @@ class CElements:
         """The pointer to a tensor's memory, and the axes of what it points to."""
         if name in self.arguments:
             return self.names.tensor(name), self.arguments[name].axes
-        place = self.plan.places[name]
-        if place.kind == "row":
+        place = self.plan.storage[name]
+        if isinstance(place, Row):
             return self.names.part(name, "row"), place.axes
-        while place.over:
+        while isinstance(place, Array) and place.over:
             name = place.over
-            place = self.plan.places[name]
+            place = self.plan.storage[name]
+        assert isinstance(place, Result | Array)
         return self.names.tensor(name), place.axes
 
     def inside(self, name: str, index: Indices) -> Indices:
@@ -194,7 +199,7 @@ class CElements:
 
     def prepare(self, item: Item) -> None:
         """Load what does not change inside an item, and point to the rows that it runs along, as soon as both are known."""
-        inner = list(flats_in(item.body, (item,))) if isinstance(item, Loop) else [(item, ())]
+        inner = list(assignments_in(item.body, (item,))) if isinstance(item, Loop) else [(item, ())]
         made = {f.name for f, _ in inner}
         for f, path in inner:
             if f.opaque:
@@ -217,7 +222,7 @@ class CElements:
         elif len(at) == 1 and self.by_name.get(name) in self.streamed and not self.known(at):
             self.point(name, ())
 
-    def accesses(self, f: Flat, through: set[str] | None = None) -> Iterator[tuple[str, Indices]]:
+    def accesses(self, f: Assignment, through: set[str] | None = None) -> Iterator[tuple[str, Indices]]:
         """Every element that a statement reads or writes, through what is computed again as well, but each of that once."""
         through = set() if through is None else through
         for node in st.walk(f.body):
@@ -226,14 +231,14 @@ class CElements:
                     if node.name not in through:
                         through.add(node.name)
                         yield from self.accesses(self.by_name[node.name], through)
-                elif not (node.name in self.by_name and self.plan.places[node.name].kind == "local"):
+                elif not (node.name in self.by_name and isinstance(self.plan.storage[node.name], Variable)):
                     yield node.name, node.index
             elif isinstance(node, st.Match):
                 yield from ((i.name, i.index) for i in (node.left, node.right) if isinstance(i, st.Lookup))
-        if f.kind == "point" or (not f.reduces and self.in_memory(f)):
+        if f.updates or (not fold_of(f) and self.in_memory(f)):
             yield f.name, f.index
-        if f.kind == "point" and f.labels is not None:
-            yield f.labels.name, f.labels.index
+        if isinstance(f.kind, EntryUpdate):
+            yield f.kind.labels.name, f.kind.labels.index
 
     def known(self, index: Indices) -> bool:
         return all(i in self.path for slot in index for i in st.index_names(slot))

@@ -9,13 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codegen.backends.native.elements import argument_strides, by_value
-from codegen.backends.native.flat import matrix_axes, without_star
-from codegen.backends.native.fused import forward_backward
 from codegen.backends.native.library import DOUBLES, FUNCTIONS, HELPERS, ordered
+from codegen.backends.native.machine import scheduled
 from codegen.backends.native.names import Names
 from codegen.backends.native.nests import CBody
-from codegen.backends.native.schedule import Schedule, flats_in, schedule
 from codegen.backends.native.step import has_step, step
+from codegen.loops.assignment import Fold, MatrixProduct, fold_of
+from codegen.loops.fused import forward_backward
+from codegen.loops.loop import assignments_in
+from codegen.loops.schedule import Schedule
+from codegen.loops.star import without_star
+from codegen.loops.storage import Array
 from codegen.program import Argument, Kernel, Program
 from codegen.source import Code, code, equations
 from derive import syntax as st
@@ -110,15 +114,11 @@ def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
 def strided_arguments(program: Program, plan: Schedule) -> frozenset[str]:
     """The arguments that need not be contiguous: not those of which a matrix product takes several axes as one."""
     together: set[str] = set()
-    for f, _ in flats_in(plan.body):
-        if f.kind == "product":
-            assert isinstance(f.body, st.Mul)
-            left, right = f.body.args
-            assert isinstance(left, st.Read) and isinstance(right, st.Read)
-            roles = matrix_axes(left, right, f.index, f.reduced)
-            assert roles is not None
+    for f, _ in assignments_in(plan.body):
+        if isinstance(f.kind, MatrixProduct):
+            roles = f.kind.axes
             wide = {a for g in (roles.rows, roles.columns, roles.inner) if len(g) > 1 for a in g}
-            together |= {r.name for r in (left, right) if wide & {str(i) for i in r.index}}
+            together |= {r.name for r in (f.kind.left, f.kind.right) if wide & {str(i) for i in r.index}}
     return frozenset(a.name for a in program.arguments if argument_strides(a) and a.name not in together)
 
 
@@ -140,7 +140,7 @@ class Function:
     def __init__(self, op: st.Op, program: Program):
         self.op, self.program = op, program
         self.root = equal_axes(op)
-        self.plan = schedule(self.program)
+        self.plan = scheduled(self.program)
         self.strided = strided_arguments(self.program, self.plan)
         self.rows = f"{self.program.name}_rows"
         self.names = Names(program, [self.rows])
@@ -216,7 +216,7 @@ class Function:
 
     def variant(self) -> CVariant:
         program = without_star(self.program, self.program.star)
-        body = self.body(program, schedule(program), self.without_star())
+        body = self.body(program, scheduled(program), self.without_star())
         comment = f"The same for a length of 1 of axis {self.star()}."
         return CVariant(self.rows, comment, Code(_declared(self.without_star(), "real")), code(body))
 
@@ -278,11 +278,11 @@ class Function:
         text = "\n".join(printed.lines)
         if "threads" in text or plan.batch:
             self.helpers.add("thread_count")
-            loops = [f.index if f.kind == "product" else f.loops for f, _ in flats_in(plan.body)]
+            loops = [f.index if isinstance(f.kind, MatrixProduct) else f.loops for f, _ in assignments_in(plan.body)]
             widest = max(loops, key=self.elements)
             lines += _thread_lines(printed, widest, plan.batch)
         if printed.streams:
-            sizes = [f for f, _ in flats_in(plan.body) if f.name in program.results]
+            sizes = [f for f, _ in assignments_in(plan.body) if f.name in program.results]
             widest_result = max(sizes, key=lambda f: self.elements(f.index))
             size = f"sizeof(real) * (size_t)({printed.count(widest_result.index)})"
             lines.append(f"const int streaming = {size} > STREAM_ABOVE{self.apart(printed)};")
@@ -301,7 +301,7 @@ class Function:
     def memory(self, plan: Schedule, printed: CBody) -> list[str]:
         """One piece of scratch memory: totals of sums over rows, arrays, and what each thread has of rows and blocks."""
         totals = [(name, f"threads * padded({count})") for name, count in printed.totals]
-        places = [(n, p.axes) for n, p in plan.places.items() if p.kind == "array" and not p.over and p.axes]
+        places = [(n, p.axes) for n, p in plan.storage.items() if isinstance(p, Array) and not p.over and p.axes]
         times = "batch_threads * " if plan.batch else ""
         name_of = (lambda n: printed.names.part(n, "parts")) if plan.batch else printed.names.tensor
         pieces = [(name_of(n), f"{times}padded({printed.count(axes)})") for n, axes in places]
@@ -325,10 +325,10 @@ class Function:
     def started(self, plan: Schedule, printed: CBody) -> list[str]:
         """The totals of extrema start at the other end of the line."""
         lines = []
-        for f, _ in flats_in(plan.body):
+        for f, _ in assignments_in(plan.body):
             totals = printed.names.part(f.name, "totals")
-            if f.kind in ("max", "min") and any(n == totals for n, _ in printed.totals):
-                sign = "-" if f.kind == "max" else ""
+            if fold_of(f) in (Fold.MAX, Fold.MIN) and any(n == totals for n, _ in printed.totals):
+                sign = "-" if fold_of(f) is Fold.MAX else ""
                 count = f"threads * padded({printed.count(f.index)})"
                 lines.append(f"for (int64_t k = 0; k < {count}; ++k) {totals}[k] = {sign}INFINITY;")
         return lines

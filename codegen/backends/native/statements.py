@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from codegen.backends.native.elements import CElements, Indices
-from codegen.backends.native.flat import Flat, matrix_axes
-from codegen.backends.native.schedule import Item, Loop, flats_in
+from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, Fold, MatrixProduct, Reduction, ScatterAdd
+from codegen.loops.loop import Item, Loop, assignments_in
+from codegen.loops.storage import Recomputed, Variable
 from derive import syntax as st
 from derive.language.unicode import language
 
@@ -15,44 +18,47 @@ class CStatements(CElements):
     #: The body around the statement being printed.
     body: tuple[Item, ...] = ()
 
-    def flat(self, f: Flat) -> None:
+    def flat(self, f: Assignment) -> None:
         """Print one statement."""
-        if f.kind == "product":
-            self.product(f)
-        elif f.kind == "scatter":
-            self.scatter(f)
-        elif f.kind == "point":
-            self.correct(f)
-        elif f.reduces:
-            self.accumulate(f)
-        else:
-            self.map(f)
+        match f.kind:
+            case MatrixProduct():
+                self.product(f, f.kind)
+            case ScatterAdd():
+                self.scatter(f, f.kind)
+            case EntryUpdate():
+                self.correct(f, f.kind)
+            case Reduction():
+                self.accumulate(f, f.kind.fold)
+            case Elementwise():
+                self.map(f)
+            case _:
+                assert_never(f.kind)
 
     # ---- values ------------------------------------------------------------------------------------------------------
 
-    def local(self, f: Flat) -> str:
+    def local(self, f: Assignment) -> str:
         """The variable of a computed value: its own name, unless its memory or an argument is called that here."""
         in_use = self.in_memory(f) and self.pointer(f) == self.names.tensor(f.name)
         return self.at(f.name, f.index, "value") if in_use or f.name in self.arguments else self.names.tensor(f.name)
 
-    def pointer(self, f: Flat) -> str:
+    def pointer(self, f: Assignment) -> str:
         """What the element of a value is reached by: the pointer to its chunk or row, if one is known, or to its memory."""
         at = self.inside(f.name, f.index)
         row = self.rows.get((f.name, at[:-1])) if at else None
         return self.in_chunk.get(f.name) or row or self.stored(f.name)[0]
 
-    def define(self, f: Flat) -> None:
+    def define(self, f: Assignment) -> None:
         number = f.name in self.spell.constants
         code = self.spell.numbers.double(f.body) if number else self.spell.show(f.body)
         local = self.local(f)
         self.emit(f"const {'double' if number else 'real'} {local} = {code};")
         self.values[f.name, f.index] = local
 
-    def map(self, f: Flat) -> None:
-        place = self.plan.places[f.name].kind
-        if place == "local":
+    def map(self, f: Assignment) -> None:
+        place = self.plan.storage[f.name]
+        if isinstance(place, Variable):
             self.define(f)
-        elif place != "again":
+        elif not isinstance(place, Recomputed):
             element = self.element(f.name, f.index)
             if self.used_here(f):
                 self.define(f)
@@ -60,53 +66,48 @@ class CStatements(CElements):
             else:
                 self.emit(f"{element} = {self.spell.show(f.body)};")
 
-    def used_here(self, f: Flat) -> bool:
+    def used_here(self, f: Assignment) -> bool:
         """Whether another statement of the body, or an inner loop, reads the value."""
-        return any(f.name in g.needs for g, _ in flats_in(self.body) if g is not f)
+        return any(f.name in g.needs for g, _ in assignments_in(self.body) if g is not f)
 
-    def correct(self, f: Flat) -> None:
+    def correct(self, f: Assignment, kind: EntryUpdate) -> None:
         """Take the value away from the one entry that the labels name, or put it there."""
-        assert f.labels is not None
-        target = next(i for i in f.index if i not in f.labels.index)
-        index = tuple(f.labels if i == target else i for i in f.index)
-        self.emit(f"{self.element(f.name, index)} {'=' if f.replaces else '-='} {self.spell.show(f.body)};")
+        target = next(i for i in f.index if i not in kind.labels.index)
+        index = tuple(kind.labels if i == target else i for i in f.index)
+        self.emit(f"{self.element(f.name, index)} {'=' if kind.replaces else '-='} {self.spell.show(f.body)};")
 
-    def accumulate(self, f: Flat) -> None:
+    def accumulate(self, f: Assignment, fold: Fold) -> None:
         """Take one more term into a reduction."""
         into, code = self.accumulators[f.name], self.spell.show(f.body)
         if f"{f.name} rest" in self.accumulators:
             self.add_exactly(f, into, code)
-        elif f.kind in ("sum", "mean"):
+        elif fold.adds:
             self.emit(f"{into} += {code};")
         elif f"{f.name} is nan" in self.accumulators:
-            sign, term = ">" if f.kind == "max" else "<", self.names.part(f.name, "term")
+            sign, term = ">" if fold is Fold.MAX else "<", self.names.part(f.name, "term")
             self.emit(f"const real {term} = {code};")
             self.emit(f"{into} = {term} {sign} {into} ? {term} : {into};")
             self.emit(f"{self.accumulators[f'{f.name} is nan']} |= {term} != {term};")
         else:
-            self.emit(f"{into} = {self.extreme(f)}({into}, {code});")
+            self.emit(f"{into} = {self.extreme(fold)}({into}, {code});")
 
-    def add_exactly(self, f: Flat, into: str, code: str) -> None:
+    def add_exactly(self, f: Assignment, into: str, code: str) -> None:
         """Add a term, and what rounding takes from the sum to the rest of it. Source: Knuth, TAOCP volume 2, section 4.2.2."""
         term, next_, back = (self.names.part(f.name, kind) for kind in ("term", "next", "back"))
         self.emit(f"const real {term} = {code}, {next_} = {into} + {term}, {back} = {next_} - {into};")
         self.emit(f"{self.accumulators[f'{f.name} rest']} += ({into} - ({next_} - {back})) + ({term} - {back});")
         self.emit(f"{into} = {next_};")
 
-    def extreme(self, f: Flat) -> str:
-        name = "larger" if f.kind == "max" else "smaller"
+    def extreme(self, fold: Fold) -> str:
+        name = "larger" if fold is Fold.MAX else "smaller"
         self.helper(name)
         return name
 
     # ---- matrix products -----------------------------------------------------------------------------------------------
 
-    def product(self, f: Flat) -> None:
+    def product(self, f: Assignment, kind: MatrixProduct) -> None:
         """A contraction as a matrix product for each element of the batch axes."""
-        assert isinstance(f.body, st.Mul)
-        left, right = f.body.args
-        assert isinstance(left, st.Read) and isinstance(right, st.Read)
-        roles = matrix_axes(left, right, f.index, f.reduced)
-        assert roles is not None
+        left, right, roles = kind.left, kind.right, kind.axes
         if roles.swapped:
             left, right = right, left
         self.helper("matmul")
@@ -131,9 +132,8 @@ class CStatements(CElements):
 
     # ---- scatter-adds ----------------------------------------------------------------------------------------------------
 
-    def scatter(self, f: Flat) -> None:
+    def scatter(self, f: Assignment, kind: ScatterAdd) -> None:
         """A scatter-add: every thread owns a range of the target's rows, so that sums are in the same order always."""
-        assert f.labels is not None
         target, rest = f.index[0], f.index[1:]
         into, size, width = self.stored(f.name)[0], self.size(target), self.factor(rest)
         self.helper("thread_number")
@@ -145,16 +145,16 @@ class CStatements(CElements):
         outer = f.loops[: len(f.loops) - len(rest)]
         with self.scope(*outer):
             self.lines += [f"{self.head(a)} {{" for a in outer]
-            self.load_label(f.labels)
-            label = self.labels[f.labels]
+            self.load_label(kind.labels)
+            label = self.labels[kind.labels]
             self.emit(f"if ({label} < first || {label} >= last) continue;")
-            row = self.at(f.name, (f.labels,), "row of the target")
+            row = self.at(f.name, (kind.labels,), "row of the target")
             self.emit(f"real *const {row} = {into} + {label} * {width};")
             self.add_row(f, row, rest)
             self.lines.extend("}" for _ in outer)
         self.emit("}")
 
-    def add_row(self, f: Flat, row: str, axes: tuple[str, ...]) -> None:
+    def add_row(self, f: Assignment, row: str, axes: tuple[str, ...]) -> None:
         """Add one row of terms to the row that its label names."""
         for name, index in dict.fromkeys(self.accesses(f)):
             at = self.inside(name, index)
@@ -169,16 +169,16 @@ class CStatements(CElements):
     # ---- comments --------------------------------------------------------------------------------------------------------
 
     def comment(self, loop: Loop) -> str:
-        return self.equations([f for f in loop.body if isinstance(f, Flat)])
+        return self.equations([f for f in loop.body if isinstance(f, Assignment)])
 
-    def equations(self, flats: list[Flat]) -> str:
+    def equations(self, flats: list[Assignment]) -> str:
         """A comment with what the statements compute."""
-        corrected = {f.name for f in self.flats if f.kind == "point"}
+        corrected = {f.name for f in self.assignments if f.updates}
         shown = dict.fromkeys(f"{_named(f)} = {_described(f, f.name in corrected)}" for f in flats)
         return f"/* {'; '.join(shown)} */"
 
 
-def _named(f: Flat) -> str:
+def _named(f: Assignment) -> str:
     return f"{f.name}[{', '.join(map(_written, f.index))}]" if f.index else f.name
 
 
@@ -188,8 +188,17 @@ def _written(index: str) -> str:
     return axis if axis == index else f"{axis}{len(index) - len(axis) + 1}"
 
 
-def _described(f: Flat, whole: bool) -> str:
+def _described(f: Assignment, whole: bool) -> str:
     """The right side as the language has it; that of the equation itself where the statement is part of it only."""
-    if whole or f.kind == "scatter":
+    if whole:
         return language(f.equation.tree)
-    return language(f.body if f.kind == "map" else st.Reduce("sum" if f.opaque else f.kind, f.reduced, f.body))
+    match f.kind:
+        case ScatterAdd():
+            return language(f.equation.tree)
+        case MatrixProduct():
+            return language(st.Reduce("sum", f.kind.over, f.body))
+        case Reduction(fold, over):
+            return language(st.Reduce(fold.value, over, f.body))
+        case Elementwise() | EntryUpdate():
+            return language(f.body)
+    assert_never(f.kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from codegen.backends.native.fused import forward_backward
+from codegen.loops.fused import forward_backward
 from codegen.program import Kernel, Program, Statement
 from derive import syntax as st
 from derive.ops import asks

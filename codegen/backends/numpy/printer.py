@@ -7,7 +7,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TypeGuard
 
-from codegen.backends.arrays.axes import Text, Value, natural_order
+from codegen.axes import natural_order
+from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
 from codegen.backends.arrays.printer import is_far
 from codegen.backends.arrays.spelling import ATOM, call, item, matmul, method, negated, quotient

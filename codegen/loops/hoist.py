@@ -9,25 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from codegen.backends.native.flat import Flat, operations
+from codegen.loops.assignment import Assignment, Elementwise
+from codegen.loops.cost import operations
 from derive import syntax as st
 
 
-def hoist(flats: tuple[Flat, ...], taken: Iterable[str] = ()) -> tuple[Flat, ...]:
+def hoist(assignments: tuple[Assignment, ...], taken: Iterable[str] = ()) -> tuple[Assignment, ...]:
     """The statements with such parts as statements of their own before them, under names that are not taken."""
-    out: list[Flat] = []
+    out: list[Assignment] = []
     known: dict[st.Tree, str] = {}
-    taken = set(taken) | {f.name for f in flats}
-    for f in flats:
-        if len(f.loops) < 2 or f.opaque or f.kind == "point":
+    taken = set(taken) | {f.name for f in assignments}
+    for f in assignments:
+        if len(f.loops) < 2 or f.opaque or f.updates:
             out.append(f)
             continue
 
-        def lift(part: st.Tree, f: Flat = f) -> st.Tree:
+        def lift(part: st.Tree, f: Assignment = f) -> st.Tree:
             index = tuple(i for i in f.loops if i in st.free_indices(part))
             if part not in known:
                 known[part] = _fresh(part, taken)
-                out.append(Flat(known[part], index, "map", part, "temporary", (), index, f.equation, kept=True))
+                out.append(Assignment(known[part], index, Elementwise(), part, False, index, f.equation, kept=True))
             return st.Read(known[part], index)
 
         body = _hoisted(f.body, f.loops, lift)

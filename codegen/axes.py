@@ -1,0 +1,35 @@
+"""In which order expressions and loops have their axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from derive import syntax as st
+
+
+def merge(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """One order of all axes that keeps to the order of each sequence, the earlier sequences first where they disagree."""
+    rows = [list(s) for s in sequences if s]
+    names = list(dict.fromkeys(n for row in rows for n in row))
+    out: list[str] = []
+    while names:
+        ready = [n for n in names if not any(n in r and any(m in names for m in r[: r.index(n)]) for r in rows)]
+        pick = ready[0] if ready else names[0]
+        out.append(pick)
+        names.remove(pick)
+    return tuple(out)
+
+
+def tensor_axes(index: tuple[st.Index, ...]) -> tuple[str, ...]:
+    """The axes of a read: a lookup contributes those of its labels in its place."""
+    out: list[str] = []
+    for i in index:
+        out.extend(n for n in st.index_names(i) if n not in out)
+    return tuple(out)
+
+
+def natural_order(tree: st.Tree, first: Sequence[str] = ()) -> tuple[str, ...]:
+    """The axes of an expression in the order in which its widest tensors hold them, after ``first``."""
+    rows = [tensor_axes(n.index) for n in st.walk(tree) if isinstance(n, st.Read)]
+    rows += [tuple(n for i in (m.left, m.right) for n in st.index_names(i)) for m in st.walk(tree) if isinstance(m, st.Match)]
+    return merge([*sorted(rows, key=len, reverse=True), tuple(first)])

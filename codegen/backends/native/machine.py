@@ -1,0 +1,14 @@
+"""The processors that the C code is planned for."""
+
+from __future__ import annotations
+
+from codegen.loops.machine import Machine
+from codegen.loops.schedule import Schedule, schedule
+from codegen.program import Program
+
+CPU = Machine(recomputed=3, cached=True)
+
+
+def scheduled(program: Program) -> Schedule:
+    """The loop nests of a program on these."""
+    return schedule(program, CPU)

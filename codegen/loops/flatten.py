@@ -1,0 +1,188 @@
+"""A program's statements taken apart for loops: no reduction inside an expression, one-hot rows as corrections.
+
+Every reduction becomes a statement of its own, named after what it reduces; equal ones are computed once. A sum over a
+product of which no factor carries the whole loop is a contraction and becomes a matrix product; a sum that picks the rows
+of a label becomes a scatter-add.
+"""
+
+from __future__ import annotations
+
+from codegen.axes import merge, natural_order
+from codegen.loops.assignment import (
+    Assignment,
+    Elementwise,
+    EntryUpdate,
+    Fold,
+    Kind,
+    MatrixProduct,
+    Reduction,
+    ScatterAdd,
+)
+from codegen.loops.matrix import matrix_axes
+from codegen.loops.trees import product
+from codegen.program import Program, Statement
+from codegen.recognise.contraction import Contraction
+from codegen.recognise.one_hot import OneHot
+from derive import syntax as st
+
+
+def flatten(program: Program) -> tuple[Assignment, ...]:
+    """The program's statements in loop form, in an order in which each comes after those that it reads."""
+    flattening = _Flattening(program)
+    for s in program.statements:
+        flattening.statement(s)
+    return tuple(flattening.out)
+
+
+def taken(program: Program) -> set[str]:
+    """The names that a program has already: of tensors, constants and axes."""
+    axes = {i for a in program.arguments for i in a.axes} | {i for s in program.statements for i in s.index}
+    tensors = {a.name for a in program.arguments} | {s.name for s in program.statements}
+    return tensors | {c.name for c in program.constants} | axes
+
+
+class _Flattening:
+    def __init__(self, program: Program):
+        rows = [a.axes for a in program.arguments] + [s.index for s in program.statements]
+        self.order = merge(sorted(rows, key=len, reverse=True))
+        self.out: list[Assignment] = []
+        self.taken = taken(program)
+        self.known: dict[tuple[str, tuple[str, ...], st.Tree], Assignment] = {}
+
+    # ---- statements ------------------------------------------------------------------------------------------------
+
+    def statement(self, s: Statement) -> None:
+        hot = OneHot.of(s.tree, s.index)
+        if hot is not None:
+            self.one_hot(hot, s)
+        elif isinstance(s.tree, st.Reduce) and s.tree.index:
+            self.reduction(s.tree, s, s.name, s.index)
+        else:
+            self.add(s.name, s.index, Elementwise(), self.lifted(s.tree, s), s)
+
+    def one_hot(self, hot: OneHot, s: Statement) -> None:
+        """The value without the one entry, and then that entry."""
+        self.add(s.name, s.index, Elementwise(), self.lifted(product((*hot.factors, hot.rest)), s), s)
+        amount = product((*hot.factors, *hot.amount))
+        body = self.lifted(st.Neg(amount) if hot.replaces else amount, s)
+        rows = tuple(i for i in s.index if i != hot.target)
+        self.add(s.name, s.index, EntryUpdate(hot.labels, hot.replaces), body, s, rows)
+
+    def add(
+        self,
+        name: str,
+        index: tuple[str, ...],
+        kind: Kind,
+        body: st.Tree,
+        s: Statement,
+        loops: tuple[str, ...] | None = None,
+    ) -> Assignment:
+        """One more statement; where its loops are not given, they are all indices that it has."""
+        reduced = kind.over if isinstance(kind, Reduction) else ()
+        inside = self.sorted({*index, *reduced, *st.free_indices(body)}) if loops is None else loops
+        made = Assignment(name, index, kind, body, s.fate != "temporary" and name == s.name, inside, s)
+        self.out.append(made)
+        return made
+
+    def sorted(self, indices: set[str]) -> tuple[str, ...]:
+        """Indices in the one order of all loops: that in which the widest tensors hold their axes."""
+        place = {a: k for k, a in enumerate(self.order)}
+        return tuple(sorted(indices, key=lambda i: (place.get(i, place.get(st.axis_of(i), -1)), i)))
+
+    # ---- reductions ------------------------------------------------------------------------------------------------
+
+    def lifted(self, tree: st.Tree, s: Statement) -> st.Tree:
+        """The expression with each reduction in it computed by a statement before."""
+        if isinstance(tree, st.Reduce) and not tree.index:
+            return self.lifted(tree.body, s)  # the extremum of a single element
+        if isinstance(tree, st.Reduce):
+            tree = _unprimed(tree)
+            index = self.sorted(set(st.free_indices(tree)))
+            key = (tree.kind, tree.index, tree.body)
+            if key not in self.known:
+                self.known[key] = self.reduction(tree, s, self.named(tree, s), index)
+            return st.Read(self.known[key].name, index)
+        return st.rebuild(tree, lambda child: self.lifted(child, s))
+
+    def reduction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment:
+        return (
+            self.scatter(tree, s, name, index)
+            or self.contraction(tree, s, name, index)
+            or self.add(name, index, Reduction(Fold(tree.kind), self.sorted(set(tree.index))), self.lifted(tree.body, s), s)
+        )
+
+    def contraction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
+        """A matrix product; None if the sum is something else, or its axes are not those of matrices."""
+        found = Contraction.of(tree)
+        if found is None:
+            return None
+        left, right = (self.operand(t, s) for t in (found.left, found.right))
+        axes = matrix_axes(left, right, index, tree.index)
+        if axes is None:
+            return None
+        return self.add(name, index, MatrixProduct(left, right, tree.index, axes), st.Mul((left, right)), s, ())
+
+    def operand(self, tree: st.Tree, s: Statement) -> st.Read:
+        """A factor of a contraction as a plain read, computed before where it is more."""
+        tree = self.lifted(tree, s)
+        if (
+            isinstance(tree, st.Read)
+            and all(isinstance(i, str) for i in tree.index)
+            and len(set(tree.index)) == len(tree.index)
+        ):
+            return tree
+        index = natural_order(tree)
+        made = self.add(self.fresh(_spelled(tree) or f"{s.name}_factor"), index, Elementwise(), tree, s)
+        return st.Read(made.name, index)
+
+    def scatter(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
+        """``dtable[v, d] = sum[s](dy[s, d]*[v = t[s]])``; None if the sum is something else."""
+        factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
+        for f in factors if tree.kind == "sum" else ():
+            if not (isinstance(f, st.Indicator) and isinstance(f.cond, st.Match) and f.cond.equal):
+                continue
+            target, labels = f.cond.left, f.cond.right
+            if isinstance(target, st.Lookup):
+                target, labels = labels, target
+            if isinstance(target, str) and isinstance(labels, st.Lookup) and index and index[0] == target:
+                body = self.lifted(product(tuple(g for g in factors if g is not f)), s)
+                if target in st.free_indices(body) or not set(st.index_names(labels)) <= set(tree.index):
+                    return None
+                loops = (*self.sorted(set(tree.index)), *index[1:])
+                return self.add(name, index, ScatterAdd(labels, tree.index), body, s, loops)
+        return None
+
+    # ---- names -----------------------------------------------------------------------------------------------------
+
+    def named(self, tree: st.Reduce, s: Statement) -> str:
+        """``mean_dxhat_xhat`` for a mean of ``dxhat*xhat``, ``var_sum`` where the body is more than a product of names."""
+        spelled = _spelled(tree.body)
+        return self.fresh(f"{tree.kind}_{spelled}" if spelled else f"{s.name}_{tree.kind}")
+
+    def fresh(self, name: str) -> str:
+        found, count = name, 1
+        while found in self.taken:
+            count += 1
+            found = f"{name}{count}"
+        self.taken.add(found)
+        return found
+
+
+def _unprimed(tree: st.Reduce) -> st.Reduce:
+    """The reduction over its own axes where no free index is of that name: alone, it shadows nothing."""
+    free = set(st.free_indices(tree))
+    to: dict[str, st.Index] = {i: st.axis_of(i) for i in tree.index if st.axis_of(i) not in free | set(tree.index)}
+    return st.Reduce(tree.kind, tuple(str(to.get(i, i)) for i in tree.index), st.rename(tree.body, to))
+
+
+def _spelled(tree: st.Tree) -> str:
+    """The names of a product of at most three reads, joined; "" for anything else."""
+    match tree:
+        case st.Read(name, _):
+            return name
+        case st.Pow(st.Read(name, _), st.Num(e)) if e == 2:
+            return f"{name}2"
+        case st.Mul(args) if len(args) <= 3:
+            parts = [_spelled(a) for a in args]
+            return "_".join(parts) if all(parts) else ""
+    return ""

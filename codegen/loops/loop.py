@@ -1,0 +1,34 @@
+"""Loops and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codegen.loops.assignment import Assignment
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop over one axis; ``key`` is its place in the tree, which no other loop has."""
+
+    axis: str
+    body: tuple[Item, ...]
+    key: tuple[int, ...]
+
+    @property
+    def innermost(self) -> bool:
+        return all(isinstance(item, Assignment) for item in self.body)
+
+
+Item = Loop | Assignment
+Path = tuple[Loop, ...]
+
+
+def assignments_in(body: tuple[Item, ...], path: Path = ()) -> Iterator[tuple[Assignment, Path]]:
+    """Every statement in order of execution, with the loops around it."""
+    for item in body:
+        if isinstance(item, Loop):
+            yield from assignments_in(item.body, (*path, item))
+        else:
+            yield item, path

@@ -1,0 +1,44 @@
+"""Which axes of a contraction are the rows, the columns and the inner dimension of a matrix product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive import syntax as st
+
+
+@dataclass(frozen=True)
+class MatrixAxes:
+    """The axes of a product ``out[batch, rows, columns] = sum[inner](left*right)``; ``swapped`` if ``left`` has the columns."""
+
+    batch: tuple[str, ...]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    inner: tuple[str, ...]
+    swapped: bool
+
+
+def matrix_axes(left: st.Read, right: st.Read, index: tuple[str, ...], reduced: tuple[str, ...]) -> MatrixAxes | None:
+    """The roles of the axes, or None where a group of axes is not adjacent in some tensor that carries it."""
+    a, b = (tuple(str(i) for i in r.index) for r in (left, right))
+    batch = tuple(i for i in index if i in a and i in b)
+    first, second = tuple(i for i in index if i in a and i not in b), tuple(i for i in index if i in b and i not in a)
+    inner = tuple(i for i in a if i in reduced)
+    if {*a, *b} != {*index, *reduced} or index[: len(batch)] != batch or not inner:
+        return None
+    swapped = index == (*batch, *second, *first) and index != (*batch, *first, *second)
+    if not swapped and index != (*batch, *first, *second):
+        return None
+    groups = {a: (batch, first, inner), b: (batch, second, inner)}
+    for axes, parts in groups.items():
+        if axes[: len(batch)] != batch or not all(_adjacent(p, axes) for p in parts[1:]):
+            return None
+    rows, columns = (second, first) if swapped else (first, second)
+    return MatrixAxes(batch, rows, columns, inner, swapped)
+
+
+def _adjacent(group: tuple[str, ...], axes: tuple[str, ...]) -> bool:
+    if not group:
+        return True
+    start = axes.index(group[0])
+    return axes[start : start + len(group)] == group
