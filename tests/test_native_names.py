@@ -18,7 +18,8 @@ import pytest
 
 import codegen
 from codegen.backends.native.files import rendered
-from codegen.backends.native.layout import Function, file_of
+from codegen.backends.native.function import function
+from codegen.backends.native.layout import file_of
 from codegen.backends.native.names import Names
 from codegen.backends.native.taken import FILE, KEYWORDS, MACROS, OWN, is_taken
 from codegen.program import Argument, Program, Statement
@@ -114,7 +115,7 @@ def every_word() -> tuple[str, str]:
     groups[-1] += [f"word{k}" for k in range(10 - len(groups[-1]))]
     programs = [program_of(*(groups[(k + shift) % len(groups)] for shift in range(4)), f"word_{k}") for k in range(len(groups))]
     op = kernel_of("y[a] = word(x[a])\ny[a] = x[a]").op
-    functions = [Function(op, p) for p in programs]
+    functions = [function(op, p) for p in programs]
     return rendered(file_of(op, "a test", functions))
 
 

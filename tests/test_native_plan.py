@@ -7,8 +7,8 @@ import pytest
 import derive
 from codegen.backends.native.describe import describe
 from codegen.backends.native.files import op_files
-from codegen.backends.native.layout import programs
 from codegen.backends.native.machine import scheduled
+from codegen.backends.native.programs import programs
 from codegen.loops.fused import forward_backward
 from codegen.loops.logistic import with_logistics
 from codegen.loops.loop import Loop, assignments_in

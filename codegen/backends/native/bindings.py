@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.backends.native.layout import axes_of, programs
 from codegen.backends.native.machine import scheduled
+from codegen.backends.native.programs import axes_of, programs
 from codegen.backends.native.step import RATE
 from codegen.escape import docstring
 from codegen.program import Kernel, Program

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
-from codegen.backends.native.layout import programs
 from codegen.backends.native.machine import scheduled
+from codegen.backends.native.programs import programs
 from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
 from codegen.loops.loop import Item, Loop, assignments_in
 from codegen.loops.schedule import Schedule

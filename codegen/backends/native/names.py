@@ -15,12 +15,16 @@ from derive import syntax as st
 
 
 class Names:
-    """The names given so far. A thing is known by a tuple that says what it is; asked for again, it has the same name."""
+    """The names given so far. A thing is known by a tuple that says what it is; asked for again, it has the same name.
+
+    ``used`` are the names that were asked for, which is what code does where it writes them.
+    """
 
     def __init__(self, program: Program, functions: Iterable[str] = ()):
         """``functions`` are those of the file that the function calls beside the helpers."""
         self.given: dict[tuple[Hashable, ...], str] = {}
         self.taken = set(functions)
+        self.used: set[str] = set()
         written = [*(a.name for a in program.arguments), *(c.name for c in program.constants), *program.results]
         axes = dict.fromkeys(
             i for own in (*(a.axes for a in program.arguments), *(s.index for s in program.statements)) for i in own
@@ -39,6 +43,7 @@ class Names:
                 wanted += "_"
             self.taken.add(wanted)
             self.given[thing] = wanted
+        self.used.add(self.given[thing])
         return self.given[thing]
 
     def tensor(self, name: str) -> str:
@@ -65,5 +70,5 @@ class Names:
     def inner(self) -> Names:
         """The same names so far, for a function of the same parameters that goes on by itself."""
         copy = object.__new__(Names)
-        copy.given, copy.taken = dict(self.given), set(self.taken)
+        copy.given, copy.taken, copy.used = dict(self.given), set(self.taken), set()
         return copy

@@ -8,9 +8,11 @@ multiplies two integers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 
 from codegen.backends.arrays.axes import ADD, ATOM, COMPARE, MUL, NEG
+from codegen.backends.native.needs import Needs
 from derive import syntax as st
 from derive.errors import OpError
 from derive.language.literals import constant_value
@@ -67,15 +69,17 @@ def literal(value: Fraction) -> Code:
     return repr(nearest), level
 
 
+@dataclass(frozen=True)
 class CNumbers:
     """Spells expressions of numbers, lengths of axes and constants of the op.
 
-    ``length`` spells the length of an axis, ``constant`` a constant; ``functions`` collects those that the source must define.
+    ``length`` spells the length of an axis, ``constant`` a constant; ``needs`` takes the functions that the source must define.
     """
 
-    def __init__(self, op: str, length: Callable[[str], str], constant: Callable[[st.Read], str]):
-        self.op, self.length, self.constant = op, length, constant
-        self.functions: dict[str, None] = {}
+    op: str
+    length: Callable[[str], str]
+    constant: Callable[[st.Read], str]
+    needs: Needs
 
     def at(self, tree: st.Tree, level: int) -> str:
         """The expression, in brackets where it binds less than ``level``."""
@@ -145,7 +149,7 @@ class CNumbers:
 
     def function(self, head: str) -> str:
         if head in DEFINED:
-            self.functions[head] = None
+            self.needs.doubles.add(head)
             return f"double_{head}"
         if head not in LIBRARY:
             raise OpError(f"'{head}' has no spelling in C; add it to codegen/backends/native/numbers.py", op=self.op)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from codegen.backends.arrays.axes import ADD, ATOM, COMPARE, MUL, NEG
 from codegen.backends.arrays.numerals import known_number
+from codegen.backends.native.needs import Needs
 from codegen.backends.native.numbers import CNumbers, Code, folded, is_bare, literal, out_of_range, unsigned
 from derive import syntax as st
 from derive.errors import OpError
@@ -25,26 +28,33 @@ LARGEST = Fraction(2**128 - 2**104)
 EXACT = 2**24
 
 
+@dataclass(frozen=True)
 class CExpressions:
-    """Spells an expression whose reads ``read`` spells; collects the functions and helpers that the source needs.
+    """Spells an expression whose reads ``read`` spells; ``needs`` takes functions and helpers that the source must define.
 
-    ``length`` spells the length of an axis and ``index`` an index as an integer. What reads no tensor is computed in double
-    precision and rounded once.
+    ``length`` spells the length of an axis and ``index`` an index as an integer. ``constants`` are the names of numbers in
+    double precision: constants of the op, and what depends on them only. What reads no tensor is computed in double precision
+    and rounded once.
+
+    ``inner`` is the index of the innermost loop, "" outside of it. Dividing by an ``invertible`` value, which has an inverse
+    whatever it is, is multiplying by its inverse where it does not have that index. Where ``accurate``, a quotient is rounded
+    once, at the cost of a division for every element.
     """
 
-    def __init__(self, op: str, read: Callable[[st.Read], str], length: Callable[[str], str], index: Callable[[st.Index], str]):
-        self.op, self.read, self.index = op, read, index
-        #: The names of numbers in double precision: constants, and what depends on them only.
-        self.constants: frozenset[str] = frozenset()
-        self.functions: dict[str, None] = {}
-        self.helpers: dict[str, None] = {}
-        self.numbers = CNumbers(op, length, read)
-        #: The index of the innermost loop, "" outside of it, and the names of values that have an inverse whatever they are:
-        #: dividing by one that does not have the index is multiplying by its inverse.
-        self.inner = ""
-        self.invertible: frozenset[str] = frozenset()
-        #: Whether a quotient is rounded once, at the cost of a division for every element.
-        self.accurate = False
+    op: str
+    read: Callable[[st.Read], str]
+    length: Callable[[str], str]
+    index: Callable[[st.Index], str]
+    needs: Needs
+    constants: frozenset[str]
+    invertible: frozenset[str]
+    inner: str
+    accurate: bool
+
+    @cached_property
+    def numbers(self) -> CNumbers:
+        """The spelling of what reads no tensor."""
+        return CNumbers(self.op, self.length, self.read, self.needs)
 
     def show(self, tree: st.Tree) -> str:
         """The expression as C source that ``real`` may be assigned."""
@@ -171,7 +181,7 @@ class CExpressions:
 
     def power(self, a: st.Tree, e: Fraction) -> Code:
         if e.denominator == 1 and abs(e) in POWERS:
-            self.helpers[POWERS[abs(int(e))]] = None
+            self.needs.helpers.add(POWERS[abs(int(e))])
             whole = f"{POWERS[abs(int(e))]}({self.show(a)})"
         elif abs(e) == 1:
             whole = self.at(a, NEG)
@@ -183,10 +193,10 @@ class CExpressions:
 
     def function(self, head: str) -> str:
         if head in INLINED:
-            self.functions[head] = None
+            self.needs.functions.add(head)
             return f"real_{head}"
         if head in HELPERS:
-            self.helpers[HELPERS[head]] = None
+            self.needs.helpers.add(HELPERS[head])
             return HELPERS[head]
         if head not in LIBRARY:
             raise OpError(f"'{head}' has no spelling in C; add it to codegen/backends/native/printer.py", op=self.op)

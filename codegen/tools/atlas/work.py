@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.backends.native.describe import describe, traffic
-from codegen.backends.native.layout import programs
+from codegen.backends.native.programs import programs
 from codegen.program import Argument, Kernel, Program
 from codegen.tools.atlas.costs import FLOAT, LABEL, elements, operations, sizes_of
 from codegen.tools.atlas.page import Formula, Section, prose

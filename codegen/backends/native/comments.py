@@ -1,0 +1,44 @@
+"""The comments over loops: the equations that they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from codegen.backends.native.writer import Context
+from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
+from derive import syntax as st
+from derive.language.unicode import language
+
+
+def equations(c: Context, assignments: Iterable[Assignment]) -> str:
+    """A comment with what the statements compute."""
+    updated = {f.name for f in c.plan.assignments if f.updates}
+    shown = dict.fromkeys(f"{_named(f)} = {_described(f, f.name in updated)}" for f in assignments)
+    return f"/* {'; '.join(shown)} */"
+
+
+def _named(f: Assignment) -> str:
+    return f"{f.name}[{', '.join(map(_written, f.index))}]" if f.index else f.name
+
+
+def _written(index: str) -> str:
+    """An index as :func:`language` writes it: ``n2`` for a second one of axis ``n``."""
+    axis = st.axis_of(index)
+    return axis if axis == index else f"{axis}{len(index) - len(axis) + 1}"
+
+
+def _described(f: Assignment, whole: bool) -> str:
+    """The right side as the language has it; that of the equation itself where the statement is part of it only."""
+    if whole:
+        return language(f.equation.tree)
+    match f.kind:
+        case ScatterAdd():
+            return language(f.equation.tree)
+        case MatrixProduct(over=over):
+            return language(st.Reduce("sum", over, f.body))
+        case Reduction(fold, over):
+            return language(st.Reduce(fold.value, over, f.body))
+        case Elementwise() | EntryUpdate():
+            return language(f.body)
+    assert_never(f.kind)

@@ -1,0 +1,150 @@
+"""One program as a C function: its comment, its checks, the case of an axis of length 1, and its body."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codegen.backends.native.body import Body, body
+from codegen.backends.native.machine import scheduled
+from codegen.backends.native.signature import Signature, declared, packed, scattered, signature
+from codegen.loops.star import without_star
+from codegen.program import Argument, Program
+from codegen.source import Code, code
+from derive import syntax as st
+from derive.language.unicode import language
+
+WIDTH = 110
+
+
+@dataclass(frozen=True)
+class CVariant:
+    """A static function for a case that has a loop nest of its own."""
+
+    name: str
+    comment: str
+    parameters: Code
+    body: tuple[Code, ...]
+
+
+@dataclass(frozen=True)
+class CFunction:
+    """One function: the comment above it, its name and parameters, its lines, and the call with arguments in arrays.
+
+    ``declared`` are the parameters in each precision, for the header; ``contiguous`` is the condition under which an argument
+    that must be contiguous is not. ``helpers``, ``functions`` and ``doubles`` are what the file has to define for it.
+    """
+
+    name: str
+    comment: tuple[str, ...]
+    parameters: Code
+    declared: tuple[Code, Code]
+    contiguous: Code
+    variants: tuple[CVariant, ...]
+    body: tuple[Code, ...]
+    packed: Code
+    helpers: frozenset[str]
+    functions: frozenset[str]
+    doubles: frozenset[str]
+
+
+def function(op: st.Op, program: Program) -> CFunction:
+    """The function of one of an op's programs."""
+    s = signature(op, program)
+    whole, bodies = body(s, program, s.parameters), []
+    variants: tuple[CVariant, ...] = ()
+    choice: list[str] = []
+    if _has_inner_star(program):
+        rows = body(s, without_star(program, program.star), s.without_star())
+        variants, choice, bodies = (_variant(s, rows),), _choice(s), [rows]
+    bodies.append(whole)
+    checks = _checks(s)
+    return CFunction(
+        name=program.name,
+        comment=tuple(_comment(s)),
+        parameters=Code(declared(s.parameters, "real")),
+        declared=(Code(declared(s.parameters, "float")), Code(declared(s.parameters, "double"))),
+        contiguous=Code(scattered(s)),
+        variants=variants,
+        body=code([*_fixed(s), *checks, *choice, *whole.lines]),
+        packed=Code(packed(s)),
+        helpers=frozenset(h for b in bodies for h in b.needs.helpers) | ({"labels_in_range"} if checks else frozenset()),
+        functions=frozenset(f for b in bodies for f in b.needs.functions),
+        doubles=frozenset(d for b in bodies for d in b.needs.doubles),
+    )
+
+
+# ---- an axis of length 1 ---------------------------------------------------------------------------------------------
+
+
+def _has_inner_star(program: Program) -> bool:
+    return bool(program.star) and any(len(a.axes) > 1 and a.axes[-1] == program.star for a in program.arguments)
+
+
+def _variant(s: Signature, rows: Body) -> CVariant:
+    comment = f"The same for a length of 1 of axis {s.star}."
+    return CVariant(s.rows, comment, Code(declared(s.without_star(), "real")), code(rows.lines))
+
+
+def _choice(s: Signature) -> list[str]:
+    """The call of the variant where the star is an axis of length 1, and what is before it has no gaps."""
+    tests = [f"{s.names.length(s.star)} == 1"]
+    for a in s.program.arguments:
+        if a.name in s.strided and a.axes[-1] == s.program.star:
+            strides = s.names.strides(a.name)
+            tests.append(f"(!{strides} || {strides}[{len(a.axes) - 2}] == 1)")
+    call = ", ".join(p.name for p in s.without_star())
+    return [f"if ({' && '.join(tests)}) {{", f"return {s.rows}({call});", "}"]
+
+
+# ---- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _fixed(s: Signature) -> list[str]:
+    """Lengths that may be constants of the compilation, for the one kind of function that is called with few of them."""
+    if not any(statement.over for statement in s.program.statements):
+        return []
+    lines = []
+    for a in s.axes:
+        size = s.names.length(a)
+        lines += [f"#ifdef FIXED_{a}", f"if ({size} != FIXED_{a}) return NOT_FIXED;", f"{size} = FIXED_{a};", "#endif"]
+    return lines
+
+
+def _checks(s: Signature) -> list[str]:
+    """Labels that are out of range are refused before anything is written."""
+    lines = []
+    for a in s.program.arguments:
+        if a.labels and s.root.get(a.labels, a.labels) in s.axes:
+            count = " * ".join(s.names.length(s.root.get(x, x)) for x in a.axes) or "1"
+            length, labels = s.names.length(s.root.get(a.labels, a.labels)), s.names.tensor(a.name)
+            lines += [f"if (!labels_in_range({labels}, {count}, {length})) {{", "return LABEL_OUT_OF_RANGE;", "}"]
+    return lines
+
+
+# ---- the comment -----------------------------------------------------------------------------------------------------
+
+
+def _comment(s: Signature) -> Iterator[str]:
+    kind = s.program.name.removeprefix(f"{s.op.name}_").replace("_", " and ")
+    yield from (f"{kind.capitalize()} of {s.op.name}.", "")
+    for statement in s.program.statements:
+        left = f"{statement.name}[{', '.join(statement.index)}]" if statement.index else statement.name
+        yield from textwrap.wrap(f"    {left} = {language(statement.tree)}", WIDTH, subsequent_indent=" " * 8)
+    index = {statement.name: statement.index for statement in reversed(s.program.statements)}
+    results = ", ".join(f"{r}[{', '.join(index[r])}]" if index[r] else r for r in s.results)
+    yield ""
+    yield from _wrapped(f"Takes {', '.join(map(_shape, s.program.arguments))}.")
+    yield from _wrapped(f"Writes {results}.")
+    over = [f"{r} over {a}" for r, a in scheduled(s.program).overwritable]
+    if over:
+        yield from _wrapped(f"May write {' or '.join(over)}.")
+
+
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(sentence, WIDTH, subsequent_indent="    ")
+
+
+def _shape(a: Argument) -> str:
+    return f"{a.name}[{', '.join(a.axes)}]" if a.axes else f"the scalar {a.name}"

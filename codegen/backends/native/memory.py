@@ -1,0 +1,80 @@
+"""Scratch memory of a call, borrowed in one piece: totals of sums over rows, arrays, and what each thread has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codegen.backends.native.nests import arrays
+from codegen.backends.native.private import pieces
+from codegen.backends.native.streams import streamed
+from codegen.backends.native.writer import Writer
+from codegen.loops.assignment import Fold
+from codegen.loops.nest import FlatNest, Nests, RowNest, Total
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What has a place in the scratch memory: its name and its length in C, of totals in double precision and of the others."""
+
+    totals: tuple[tuple[str, str], ...]
+    reals: tuple[tuple[str, str], ...]
+    threads: bool
+
+    @property
+    def empty(self) -> bool:
+        return not (self.totals or self.reals)
+
+
+def memory_of(w: Writer, nests: Nests) -> Memory:
+    """The scratch memory that a body needs; ``threads`` says whether it depends on their number."""
+    totals = tuple((w.names.part(t.assignment.name, "totals"), _of_threads(w, t)) for t in _totals(nests))
+    times = "batch_threads * " if nests.batch else ""
+    of_call = {
+        (w.names.part(n, "parts") if nests.batch else w.names.tensor(n)): f"{times}padded({w.count(axes)})"
+        for n, axes in arrays(w.context)
+    }
+    of_threads: dict[str, str] = {}
+    for nest in nests.parts:
+        if isinstance(nest, RowNest):
+            for p in pieces(w, nest, streamed(w.context.plan, nests, nest)):
+                name = w.names.part(p.assignment.name, f"{p.kind}s")
+                of_threads.setdefault(name, f"{times}threads * padded({p.count})")
+    return Memory(totals, (*of_call.items(), *of_threads.items()), bool(totals or of_threads))
+
+
+def _totals(nests: Nests) -> Iterator[Total]:
+    for nest in nests.parts:
+        if isinstance(nest, RowNest | FlatNest):
+            yield from nest.totals
+
+
+def _of_threads(w: Writer, t: Total) -> str:
+    return f"threads * padded({w.count(t.assignment.index)})"
+
+
+def borrowed(w: Writer, nests: Nests, memory: Memory) -> list[str]:
+    """The lines that borrow the memory, and point to what lies in it."""
+    if memory.empty:
+        return []
+    w.helper("padded", "borrow")
+    parts = (("double", memory.totals), ("real", memory.reals))
+    sizes = {kind: " + ".join(count for _, count in own) for kind, own in parts}
+    size = " + ".join(f"sizeof({kind}) * (size_t)({count})" for kind, count in sizes.items() if count)
+    lines = [f"void *const memory = borrow({size});", "if (!memory) return OUT_OF_MEMORY;"]
+    before = ""
+    for kind, own in parts:
+        for k, (name, count) in enumerate(own):
+            start = "memory" if not before else f"({kind} *)({before})" if k == 0 else before
+            lines.append(f"{kind} *const {name} = {start};")
+            before = f"{name} + {count}"
+    if memory.totals:
+        lines.append(f"memset(memory, 0, sizeof(double) * (size_t)({sizes['double']}));")
+    return [*lines, *(line for t in _totals(nests) for line in _started(w, t))]
+
+
+def _started(w: Writer, t: Total) -> Iterator[str]:
+    """The totals of extrema start at the other end of the line."""
+    if not t.fold.adds:
+        sign, name = "-" if t.fold is Fold.MAX else "", w.names.part(t.assignment.name, "totals")
+        yield f"for (int64_t k = 0; k < {_of_threads(w, t)}; ++k) {name}[k] = {sign}INFINITY;"

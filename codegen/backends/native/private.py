@@ -1,0 +1,109 @@
+"""What each thread has of its own while threads share the rows of a nest, and how its totals come together.
+
+Sums over the rows go to a block of each thread in working precision, at most 32 rows long, and from there to a total in double
+precision; the totals of the threads are added in their order, so that a result is the same from run to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from codegen.backends.native.elements import base, stored
+from codegen.backends.native.scope import InPlace
+from codegen.backends.native.writer import Writer
+from codegen.loops.assignment import Assignment, Fold
+from codegen.loops.nest import RowNest, Total
+from codegen.loops.storage import Result
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A ``row``, a ``buffer`` or a ``block`` that each thread has of a value; ``count`` is its length in C."""
+
+    assignment: Assignment
+    kind: str
+    count: str
+
+
+def blocked(nest: RowNest) -> tuple[Total, ...]:
+    """The totals with axes of their own, which go through a block."""
+    return tuple(t for t in nest.totals if t.assignment.index)
+
+
+def pieces(w: Writer, nest: RowNest, streamed: tuple[Assignment, ...]) -> Iterator[Piece]:
+    """What a thread has of rows, of results that are written past the cache, and of sums over the rows."""
+    for f, axes in nest.rows:
+        yield Piece(f, "row", w.count(axes))
+    for f in streamed:
+        yield Piece(f, "buffer", f"streaming ? {w.size(f.index[-1])} : 0")
+    for t in blocked(nest):
+        yield Piece(t.assignment, "block", w.count(t.assignment.index))
+
+
+def point_to_pieces(w: Writer, nest: RowNest, batch: bool) -> None:
+    """Point to what the thread has of its own."""
+    found = list(pieces(w, nest, w.scope.streamed))
+    if not (found or nest.totals):
+        return
+    w.emit(f"const int thread = {'batch_thread + ' if batch else ''}thread_number();")
+    w.helper("thread_number", "padded")
+    blocks = {p.assignment.name: p for p in found if p.kind == "block"}
+    for p in found:
+        if p.kind != "block":
+            _point_to_piece(w, p)
+    for t in nest.totals:
+        f = t.assignment
+        point_to_total(w, t)
+        if f.name in blocks:
+            block = _point_to_piece(w, blocks[f.name])
+            w.scope = w.scope.with_sum(f.name, InPlace(f"{block}[{w.flat_index(f.index)}]"))
+
+
+def _point_to_piece(w: Writer, p: Piece) -> str:
+    name, of_all = w.names.part(p.assignment.name, p.kind), w.names.part(p.assignment.name, f"{p.kind}s")
+    w.emit(f"real *const {name} = {of_all} + thread * padded({p.count});")
+    return name
+
+
+def point_to_total(w: Writer, t: Total) -> InPlace:
+    """Point to the thread's total of a sum over the rows, which takes what is added up."""
+    f = t.assignment
+    total, totals = w.names.part(f.name, "total"), w.names.part(f.name, "totals")
+    w.emit(f"double *const {total} = {totals} + thread * padded({w.count(f.index)});")
+    into = InPlace(f"*{total}")
+    w.scope = w.scope.with_sum(f.name, into)
+    return into
+
+
+# ---- totals ----------------------------------------------------------------------------------------------------------
+
+
+def combined(fold: Fold) -> str:
+    """How parts of a reduction are brought together, as the helpers are called."""
+    match fold:
+        case Fold.SUM | Fold.MEAN:
+            return "sum"
+        case Fold.MAX:
+            return "max"
+        case Fold.MIN:
+            return "min"
+    assert_never(fold)
+
+
+def gather(w: Writer, t: Total) -> None:
+    """Bring the totals of all threads together."""
+    f, how = t.assignment, combined(t.fold)
+    w.helper(f"{how}_threads")
+    if f.index or isinstance(w.context.plan.storage[f.name], Result):
+        place = base(w, stored(w.context, f.name))
+    else:
+        value = w.names.tensor(f.name)
+        w.emit(f"real {value};")
+        w.hold(f.name, (), value)
+        place = f"&{value}"
+    terms = f"(double){w.factor(f.reduced)}" if t.fold is Fold.MEAN else "1"
+    divisor = f", {terms}" if t.fold.adds else ""
+    totals = w.names.part(f.name, "totals")
+    w.emit(f"{how}_threads({place}, {totals}, threads, {w.count(f.index)}{divisor});")

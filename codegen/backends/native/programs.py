@@ -1,0 +1,21 @@
+"""Which programs of an op have a native kernel, and which lengths each takes."""
+
+from __future__ import annotations
+
+from codegen.backends.native.step import has_step, step
+from codegen.loops.fused import forward_backward
+from codegen.program import Kernel, Program
+from derive import syntax as st
+from derive.language.axes import equal_axes
+
+
+def programs(kernel: Kernel) -> tuple[Program, ...]:
+    """The programs that have a native kernel."""
+    steps = (step(kernel),) if has_step(kernel.op.name) else ()
+    return kernel.forward, kernel.backward, forward_backward(kernel), *steps
+
+
+def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
+    """The axes whose lengths a function takes, in order; axes of equal length once."""
+    root = equal_axes(op)
+    return tuple(dict.fromkeys(root.get(a, a) for argument in program.arguments for a in argument.axes))

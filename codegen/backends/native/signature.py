@@ -1,0 +1,118 @@
+"""The parameters of a C function, and its call with arguments in arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from codegen.backends.native.machine import scheduled
+from codegen.backends.native.names import Names
+from codegen.backends.native.programs import axes_of
+from codegen.backends.native.writer import by_value
+from codegen.loops.assignment import MatrixProduct
+from codegen.loops.loop import assignments_in
+from codegen.loops.schedule import Schedule
+from codegen.program import Argument, Program
+from derive import syntax as st
+from derive.language.axes import equal_axes
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a function: its type, in which ``{real}`` stands for the precision, and its name."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a function takes.
+
+    ``axes`` are those whose lengths it takes, ``root`` has the one of them for all of equal length. The rows of ``strided``
+    arguments may lie apart. ``rows`` is the name of the function for callers without an axis in place of the star.
+    """
+
+    op: st.Op
+    program: Program
+    root: Mapping[str, str]
+    axes: tuple[str, ...]
+    strided: frozenset[str]
+    rows: str
+    names: Names
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def star(self) -> str:
+        """The axis whose length a star has."""
+        return self.root.get(self.program.star, self.program.star)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What it writes, each once."""
+        return tuple(dict.fromkeys(self.program.results))
+
+    def without_star(self) -> tuple[Parameter, ...]:
+        """The parameters without the length of the star."""
+        return tuple(p for p in self.parameters if p.name != self.names.length(self.star))
+
+
+def signature(op: st.Op, program: Program) -> Signature:
+    """The parameters of the function of a program."""
+    rows = f"{program.name}_rows"
+    axes, strided, names = axes_of(op, program), _strided(program, scheduled(program)), Names(program, [rows])
+    parameters = tuple(_parameters(program, axes, strided, names))
+    return Signature(op, program, equal_axes(op), axes, strided, rows, names, parameters)
+
+
+def _strided(program: Program, plan: Schedule) -> frozenset[str]:
+    """The arguments that need not be contiguous: not those of which a matrix product takes several axes as one."""
+    together: set[str] = set()
+    for f, _ in assignments_in(plan.body):
+        if isinstance(f.kind, MatrixProduct):
+            roles = f.kind.axes
+            wide = {a for g in (roles.rows, roles.columns, roles.inner) if len(g) > 1 for a in g}
+            together |= {r.name for r in (f.kind.left, f.kind.right) if wide & {str(i) for i in r.index}}
+    return frozenset(a.name for a in program.arguments if _has_rows(a) and a.name not in together)
+
+
+def _has_rows(a: Argument) -> bool:
+    """Whether an argument has rows that may lie apart: a floating-point one of two axes or more."""
+    return a.labels is None and len(a.axes) > 1
+
+
+def _parameters(program: Program, axes: tuple[str, ...], strided: frozenset[str], names: Names) -> Iterator[Parameter]:
+    """The parameters in order: lengths, arguments with their strides, constants, results."""
+    for axis in axes:
+        yield Parameter("int64_t ", names.length(axis))
+    for a in program.arguments:
+        yield Parameter("const int64_t *" if a.labels else "{real} " if by_value(a) else "const {real} *", names.tensor(a.name))
+        if a.name in strided:
+            yield Parameter("const int64_t *", names.strides(a.name))
+    for c in program.constants:
+        yield Parameter("double ", names.tensor(c.name))
+    for r in dict.fromkeys(program.results):
+        yield Parameter("{real} *", names.tensor(r))
+
+
+def declared(parameters: tuple[Parameter, ...], real: str) -> str:
+    """The parameters as C declares them, in one precision."""
+    return ", ".join(p.kind.replace("{real}", real) + p.name for p in parameters)
+
+
+def packed(s: Signature) -> str:
+    """The arguments of a call that takes them from arrays."""
+    parts = [f"size[{k}]" for k in range(len(s.axes))]
+    for k, a in enumerate(s.program.arguments):
+        parts.append(f"*(const real *)data[{k}]" if by_value(a) else f"data[{k}]")
+        parts += [f"strides[{k}]"] * (a.name in s.strided)
+    parts += [f"constants[{k}]" for k in range(len(s.program.constants))]
+    first = len(s.program.arguments)
+    parts += [f"data[{first + k}]" for k in range(len(s.results))]
+    return ", ".join(parts)
+
+
+def scattered(s: Signature) -> str:
+    """The condition under which an argument that must be contiguous is not."""
+    dense = (k for k, a in enumerate(s.program.arguments) if len(a.axes) > 1 and a.name not in s.strided)
+    return " || ".join(f"strides[{k}]" for k in dense)

@@ -1,0 +1,54 @@
+"""Results larger than the cache are written past it: a row is computed beside its place and copied there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from codegen.backends.native.writer import Writer
+from codegen.loops.assignment import Assignment
+from codegen.loops.nest import FlatNest, InnerLoop, Nests, Node, RowNest, Step, Store, Update, VectorLoop
+from codegen.loops.schedule import Schedule
+from codegen.loops.storage import Result
+
+#: So many results of a nest bypass the cache at most: a core combines the writes to few lines at a time, and each result has a
+#: buffer, for a chunk on the stack.
+MOST_STREAMED = 8
+
+_Around = InnerLoop | VectorLoop | None
+
+
+def streamed(plan: Schedule, nests: Nests, nest: FlatNest | RowNest) -> tuple[Assignment, ...]:
+    """The results that a nest writes along their last axis and does not read again, if they are few."""
+    outside = (nests.batch,) if nests.batch else ()
+    if isinstance(nest, FlatNest):
+        sites = list(_sites((nest.loop,), outside, None))
+    else:
+        sites = list(_sites(nest.body, (*outside, *nest.axes), None))
+    found = []
+    for step, path, loop in sites:
+        f = step.assignment
+        result = isinstance(step, Store) and isinstance(plan.storage[f.name], Result)
+        along = isinstance(loop, VectorLoop) and path == f.index
+        if result and along and not any(_rereads(other, f) for other, _, around in sites if around is not loop):
+            found.append(f)
+    return tuple(found) if len(found) <= MOST_STREAMED else ()
+
+
+def _sites(nodes: tuple[Node, ...], path: tuple[str, ...], around: _Around) -> Iterator[tuple[Step, tuple[str, ...], _Around]]:
+    """Every statement with the axes of the loops around it, and the innermost of these loops."""
+    for node in nodes:
+        if isinstance(node, InnerLoop | VectorLoop):
+            yield from _sites(node.body, (*path, node.axis), node)
+        else:
+            yield node, path, around
+
+
+def _rereads(step: Step, f: Assignment) -> bool:
+    """Whether a statement of other loops reads a value."""
+    return step.assignment is not f and f.name in step.assignment.needs and not isinstance(step, Update)
+
+
+def stream(w: Writer, f: Assignment, to: str, count: str) -> None:
+    """Copy what was written beside a result into it."""
+    w.helper("stream")
+    w.emit(f"if (streaming) stream({to}, {w.names.part(f.name, 'buffer')}, {count});")

@@ -1,0 +1,186 @@
+"""A schedule as the parts of a kernel: which loops workers share, and where each reduction adds up."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import assert_never
+
+from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
+from codegen.loops.loop import Item, Loop, Path, assignments_in
+from codegen.loops.nest import (
+    Accumulate,
+    Begun,
+    Define,
+    FlatNest,
+    InMemory,
+    InnerLoop,
+    InVariable,
+    Nests,
+    Node,
+    Once,
+    Part,
+    PartialSum,
+    Product,
+    Recompute,
+    RowNest,
+    Scatter,
+    SmallLoop,
+    Step,
+    Store,
+    Total,
+    Update,
+    VectorLoop,
+)
+from codegen.loops.schedule import Schedule
+from codegen.loops.storage import Array, Recomputed, Result, Row, Variable
+
+#: A reduction, what it is, and the loops around it.
+_Reduced = tuple[Assignment, Reduction, Path]
+
+
+def nests(plan: Schedule) -> Nests:
+    """The parts of a kernel."""
+    body = plan.body
+    if plan.batch:
+        (loop,) = plan.body
+        assert isinstance(loop, Loop)
+        body = loop.body
+    return Nests(tuple(_part(plan, item) for item in body), plan.batch)
+
+
+def _part(plan: Schedule, item: Item) -> Part:
+    if isinstance(item, Loop):
+        return _nest(plan, item) if _worth_sharing(plan, item) else SmallLoop(_vector(plan, item, _around(plan), frozenset()))
+    match item.kind:
+        case MatrixProduct():
+            return Product(item, item.kind)
+        case ScatterAdd():
+            return Scatter(item, item.kind)
+        case _:
+            return Once(_step(plan, (), item))
+
+
+def _around(plan: Schedule) -> tuple[str, ...]:
+    """The axes of the loops around all parts."""
+    return (plan.batch,) if plan.batch else ()
+
+
+def _worth_sharing(plan: Schedule, loop: Loop) -> bool:
+    """Whether a nest is more than a loop over one axis of larger tensors."""
+    return not loop.innermost or (not plan.batch and all(len(a.axes) < 2 for a in plan.program.arguments))
+
+
+def _nest(plan: Schedule, loop: Loop) -> FlatNest | RowNest:
+    path = _around(plan)
+    summed = [(f, kind) for f, kind, around in _reductions(loop) if _first_reduced(kind, path, around) is loop]
+    totals = tuple(Total(f, kind.fold) for f, kind in summed)
+    if loop.innermost:
+        return FlatNest(VectorLoop(loop.axis, (), (), _steps(plan, loop)), totals)
+    chain = [loop] if totals else _chain(loop, path)
+    axes = tuple(l.axis for l in chain)
+    inside = {f.name: f for f, _ in assignments_in((loop,))}
+    stored = [(f, plan.storage[f.name]) for f in inside.values()]
+    rows = tuple((f, place.axes) for f, place in stored if isinstance(place, Row))
+    body = chain[-1].body
+    nodes = tuple(_node(plan, body, item, (*path, *axes), frozenset()) for item in body)
+    return RowNest(axes, nodes, totals, rows)
+
+
+def _chain(loop: Loop, path: tuple[str, ...]) -> list[Loop]:
+    """The outer loops with nothing between them, which workers share as one."""
+    chain = [loop]
+    while len(chain[-1].body) == 1:
+        inner = chain[-1].body[0]
+        if not isinstance(inner, Loop) or inner.innermost:
+            break
+        around = (*path, *(l.axis for l in chain))
+        if any(_first_reduced(kind, around, site) is inner for _, kind, site in _reductions(inner)):
+            break
+        chain.append(inner)
+    return chain
+
+
+# ---- loops inside a nest -------------------------------------------------------------------------------------------------
+
+
+def _node(plan: Schedule, body: tuple[Item, ...], item: Item, path: tuple[str, ...], held: frozenset[str]) -> Node:
+    """One item of a body; ``held`` are the reductions that a variable outside adds up."""
+    if not isinstance(item, Loop):
+        return _step(plan, body, item)
+    if item.innermost:
+        return _vector(plan, item, path, held)
+    begun, sums = _begun(item, path), _partial(item, path, held)
+    held |= {b.assignment.name for b in (*begun, *sums) if not isinstance(b, InMemory)}
+    nodes = tuple(_node(plan, item.body, i, (*path, item.axis), held) for i in item.body)
+    return InnerLoop(item.axis, begun, sums, nodes)
+
+
+def _vector(plan: Schedule, loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> VectorLoop:
+    return VectorLoop(loop.axis, _begun(loop, path), _partial(loop, path, held), _steps(plan, loop))
+
+
+def _begun(loop: Loop, path: tuple[str, ...]) -> tuple[Begun, ...]:
+    """The reductions that a loop is the outermost of."""
+    found: list[Begun] = []
+    for f, kind, around in _reductions(loop):
+        if _first_reduced(kind, path, around) is loop:
+            own = tuple(i for i in f.index if i not in path)
+            found.append(InMemory(f, kind.fold, own) if own else InVariable(f, kind.fold))
+    return tuple(found)
+
+
+def _partial(loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> tuple[PartialSum, ...]:
+    """The reductions that memory adds up, and of which a loop is the outermost of the innermost loops: a single number."""
+    here = {b.assignment.name for b in _begun(loop, path) if isinstance(b, InVariable)}
+    return tuple(
+        PartialSum(f, kind.fold)
+        for f, kind, around in _reductions(loop)
+        if f.name not in here | held and all(l.axis in kind.over for l in around)
+    )
+
+
+def _reductions(loop: Loop) -> list[_Reduced]:
+    """The reductions inside a loop, with the loops around each from this one on."""
+    return [(f, f.kind, path) for f, path in assignments_in(loop.body, (loop,)) if isinstance(f.kind, Reduction)]
+
+
+def _first_reduced(kind: Reduction, outside: tuple[str, ...], path: Path) -> Loop | None:
+    """The outermost loop that a reduction runs over, if it is among ``path`` and not outside."""
+    if any(axis in kind.over for axis in outside):
+        return None
+    return next((loop for loop in path if loop.axis in kind.over), None)
+
+
+# ---- statements ----------------------------------------------------------------------------------------------------------
+
+
+def _steps(plan: Schedule, loop: Loop) -> tuple[Step, ...]:
+    """The statements of an innermost loop."""
+    items = [item for item in loop.body if isinstance(item, Assignment)]
+    return tuple(map(partial(_step, plan, loop.body), items))
+
+
+def _step(plan: Schedule, body: tuple[Item, ...], f: Assignment) -> Step:
+    """What a statement of a body does."""
+    match f.kind:
+        case Reduction(fold, _):
+            return Accumulate(f, fold)
+        case EntryUpdate():
+            return Update(f, f.kind)
+        case Elementwise():
+            return _value(plan, body, f)
+        case MatrixProduct() | ScatterAdd():
+            raise AssertionError(f"{f.name} has loops of its own")
+    assert_never(f.kind)
+
+
+def _value(plan: Schedule, body: tuple[Item, ...], f: Assignment) -> Define | Store | Recompute:
+    place = plan.storage[f.name]
+    match place:
+        case Variable():
+            return Define(f)
+        case Recomputed():
+            return Recompute(f)
+        case Result() | Row() | Array():
+            return Store(f, any(f.name in g.needs for g, _ in assignments_in(body) if g is not f))
+    assert_never(place)
