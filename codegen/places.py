@@ -2,7 +2,7 @@
 
 No template can forget to escape, for none has to say it. Jinja marks each value that it prints (:func:`marked`); then the
 source is read as its language reads it, and a value in a docstring, a comment or a literal is escaped for there. Where code
-stands, only :class:`codegen.source.Code` and plain names and numbers may be printed.
+stands, and in an f-string, only :class:`codegen.source.Code` and plain names and numbers may be printed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ class Place:
     """A part of a source that is no code: the signs that open and close it, and what escapes text inside.
 
     A ``comment`` is escaped as a whole, so that no sign arises where two values meet; in a literal the backslash escapes, and
-    the template's own part of it is written as it should stand.
+    the template's own part of it is written as it should stand. Where ``code`` may be printed it is printed as it is.
     """
 
     opening: str
     closing: str
     escape: Callable[[str], str]
     comment: bool = False
+    code: bool = False
     inside: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,12 +57,12 @@ class Language:
 
 
 def _refused(text: str) -> str:
-    raise TypeError(f"a template prints a value inside an f-string or single quotes: {text!r}")
+    raise TypeError(f"a template prints text inside an f-string or single quotes: {text!r}")
 
 
 _PYTHON = Language.of(
     Place('"""', '"""', docstring),
-    Place('f"', '"', _refused),
+    Place('f"', '"', _refused, code=True),
     Place('"', '"', python_string),
     Place("'", "'", _refused),
     Place("#", "\n", python_comment, comment=True),
@@ -126,6 +127,7 @@ class _Filling:
             if found[1] is None:
                 out.append(found[0])
             else:
-                out.append(self.value(found) if place.comment else place.escape(self.value(found)))
+                value, whole = self.value(found), place.comment or (place.code and found[1] == "c")
+                out.append(value if whole else place.escape(value))
         content = place.escape("".join(out)) if place.comment else "".join(out)
         return [content, found[0] if found else ""]

@@ -8,6 +8,8 @@ from pathlib import Path, PurePath
 from jinja2 import BaseLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from codegen.places import LANGUAGES, filled, marked
+from codegen.source import Code
+from derive.syntax import adjoint_name
 
 
 def templates() -> BaseLoader:
@@ -16,9 +18,20 @@ def templates() -> BaseLoader:
     return PrefixLoader({folder.parent.name: FileSystemLoader(folder, "utf-8") for folder in sorted(found)})
 
 
+def adjoint(name: str) -> Code:
+    """What an adjoint is called, in a template: ``name`` may stand for many, as ``{name}`` does in an f-string."""
+    return Code(adjoint_name(name))
+
+
+def primal(adjoint: str) -> Code:
+    """The expression for the name whose adjoint has the name that an expression gives."""
+    prefix, _, _ = adjoint_name(" ").partition(" ")
+    return Code(f"{adjoint}[{len(prefix)}:]")
+
+
 @cache
 def environment() -> Environment:
-    return Environment(
+    found = Environment(
         loader=templates(),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -27,6 +40,8 @@ def environment() -> Environment:
         autoescape=False,
         finalize=marked,
     )
+    found.globals |= {"adjoint": adjoint, "primal": primal}
+    return found
 
 
 def render(template: str, **data: object) -> str:

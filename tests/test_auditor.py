@@ -17,10 +17,11 @@ import torch.nn.functional as F
 
 import codegen
 from codegen.backends.arrays.discovery import arrays
+from codegen.load import load_source
 from codegen.testing import assert_backward
 from codegen.tools.auditor import Report, load_file
 from codegen.tools.auditor.report import BUT, CHOICE, CORRECT, WRONG
-from codegen.verify.agreement import agreement, load_source
+from codegen.verify.agreement import agreement
 from derive import OpError
 from tests import kernels
 from tests.mutants import Mutant, mutants

@@ -189,24 +189,51 @@ def test_nothing_imports_the_tools_but_what_a_user_calls() -> None:
     assert users == {"codegen", "codegen/commands", "codegen/testing"}
 
 
-#: Tools that are about a library, and not about what is emitted: autograd in a notebook, the argument of the catalogue's
-#: references, and the exercise of the course.
-ABOUT = {"notebook/cells.py", "notebook/op.py", "accuracy/implementations.py", "workbook/blanks.py"}
+#: What is about a library, and not about what is emitted for a backend, below ``codegen/``; and why.
+ABOUT = {
+    "__main__.py": "accuracy is shown beside torch's own op",
+    "tools/accuracy/implementations.py": "the same",
+    "tools/accuracy/remarks.py": "the remarks say where torch's own op is closer",
+    "tools/flow/templates": "the report is computed in NumPy, whatever the network is trained in",
+    "tools/makemore/templates": "the exercise as the course has it: NumPy's kernels, and autograd to compare with",
+    "tools/notebook": "the cells compare what is found by hand with autograd",
+}
+#: Templates hold code, and so does Python: words in text that is made of them are looked for in both.
+WRITTEN = [*MODULES.values(), *(p for folder in ("derive", "codegen") for p in sorted((ROOT / folder).rglob("*.j2")))]
 
 
-def words(path: Path) -> set[str]:
-    """The strings of a file."""
-    return {
-        n.value
-        for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(n, ast.Constant) and isinstance(n.value, str)
-    }
+def strings(path: Path) -> Iterator[str]:
+    """The strings of a file but for its documentation; of a template, its text."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        yield text
+        return
+    tree = ast.parse(text)
+    documentation = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in documentation:
+            yield n.value
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES.values() if "backends" not in p.parts], ids=label)
+def backends_in(path: Path) -> set[str]:
+    """The backends that the strings of a file name."""
+    return set(re.findall(rf"\b(?:{'|'.join(discovered())})\b", "\n".join(strings(path))))
+
+
+def about(path: Path) -> str:
+    """What makes a file one that is about a library, "" for any other."""
+    below = path.relative_to(ROOT).as_posix().removeprefix("codegen/")
+    return next((entry for entry in ABOUT if below == entry or below.startswith(f"{entry}/")), "")
+
+
+@pytest.mark.parametrize("path", [p for p in WRITTEN if "backends" not in p.parts and not about(p)], ids=label)
 def test_no_backend_is_named_outside_the_backends(path: Path) -> None:
-    if path.relative_to(ROOT).as_posix().removeprefix("codegen/tools/") not in ABOUT:
-        assert not words(path) & set(discovered())
+    assert not backends_in(path)
+
+
+def test_what_is_about_a_library_names_it() -> None:
+    """An entry that nothing needs goes."""
+    assert {entry for p in WRITTEN if (entry := about(p)) and backends_in(p)} == set(ABOUT)
 
 
 @pytest.mark.parametrize("path", list(MODULES.values()), ids=label)

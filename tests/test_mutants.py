@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from codegen.backends.arrays.discovery import arrays
-from codegen.verify.agreement import agreement, load_source
+from codegen.load import load_source
+from codegen.verify.agreement import agreement
 from tests import kernels
 from tests.kernels import OPS
 

@@ -12,7 +12,6 @@ import torch
 
 from codegen.backends.backend import Backend
 from codegen.backends.discovery import by_name, load_kernel
-from codegen.load import load_source
 from codegen.program import Kernel
 from codegen.verify.reference import evaluate
 from derive import syntax as st
@@ -24,7 +23,6 @@ __all__ = [
     "autograd",
     "constants_of",
     "load_kernel",
-    "load_source",
     "relative_difference",
     "run_kernel",
     "sample",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from types import ModuleType
@@ -18,6 +18,7 @@ from codegen.load import load_source
 from codegen.program import Kernel
 from codegen.render import render
 from codegen.source import Code, FileSource
+from derive.syntax import adjoint_name
 
 __all__ = ["ArrayBackend"]
 
@@ -82,3 +83,16 @@ class ArrayBackend(Backend):
 
     def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
         return load_source(f"{name}_{self.name}", files[f"{self.name}/{name}.py"])
+
+    def gradients(self, kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        op = kernel.op
+        moving = {t.name: values[t.name] for t in op.differentiable}
+        fixed = {n: values[n] for n in (*(t.name for t in op.inputs if t.integer), *(c.name for c in op.constants))}
+
+        def pulled(arrays: Mapping[str, Any], adjoints: Sequence[Any]) -> dict[str, Any]:
+            _, pull = self.arrays.differentiated(lambda found: getattr(module, op.name)(**found, **fixed), arrays)
+            return pull(adjoints)
+
+        if moving and op.name in self.exports(op.name):
+            found = self.called(pulled)(moving, [values[adjoint_name(t.name)] for t in op.outputs])
+            yield from ((adjoint_name(n), found[n]) for n in moving)

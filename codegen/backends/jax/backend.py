@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 from codegen.backends.arrays.backend import ArrayBackend
@@ -14,7 +13,6 @@ from codegen.backends.jax.library import JaxLibrary
 from codegen.backends.jax.printer import JaxPrinter
 from codegen.program import Kernel
 from codegen.source import Code
-from derive.syntax import adjoint_name
 
 __all__ = ["BACKEND"]
 
@@ -39,19 +37,6 @@ class JaxBackend(ArrayBackend):
         import jax
 
         return jax.jit(function)
-
-    def gradients(self, kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        op = kernel.op
-        moving = {t.name: values[t.name] for t in op.differentiable}
-        fixed = {t.name: values[t.name] for t in op.inputs if t.integer} | {c.name: values[c.name] for c in op.constants}
-
-        def pulled(arrays: dict[str, Any], adjoints: list[Any]) -> dict[str, Any]:
-            _, pull = self.arrays.differentiated(lambda found: getattr(module, op.name)(**found, **fixed), arrays)
-            return pull(adjoints)
-
-        if moving:
-            found = self.called(pulled)(moving, [values[adjoint_name(t.name)] for t in op.outputs])
-            yield from ((adjoint_name(n), found[n]) for n in moving)
 
 
 BACKEND = JaxBackend()

@@ -66,13 +66,13 @@ class TorchLibrary(Library):
         """By autograd; of what does not depend on an array the gradient is 0."""
         import torch
 
-        leaves = {n: a.requires_grad_() for n, a in arrays.items()}
+        leaves = {n: a.detach().requires_grad_() for n, a in arrays.items()}
         outputs = single(function(leaves))
 
         def pull(upstream: Sequence[Any]) -> dict[str, Any]:
-            given = [u.to(o.dtype) for o, u in zip(outputs, upstream, strict=True)]
-            found = torch.autograd.grad(outputs, list(leaves.values()), given, allow_unused=True)
-            pairs = zip(leaves.items(), found, strict=True)
-            return {n: torch.zeros_like(leaf) if g is None else g for (n, leaf), g in pairs}
+            given = [(o, u.to(o.dtype)) for o, u in zip(outputs, upstream, strict=True) if o.requires_grad]
+            moving, adjoints = ([pair[k] for pair in given] for k in (0, 1))
+            found = torch.autograd.grad(moving, list(leaves.values()), adjoints, allow_unused=True, materialize_grads=True)
+            return dict(zip(leaves, found, strict=True))
 
         return outputs, pull

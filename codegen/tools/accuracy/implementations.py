@@ -69,7 +69,7 @@ def torch_itself(op: st.Op) -> Implementation:
 
 def _reference(op: st.Op) -> Callable[[Tensors, dict[str, float]], list[torch.Tensor]]:
     function = reference(op)
-    wanted = [p for p in inspect.signature(function).parameters if p != "torch"]
+    _, *wanted = inspect.signature(function).parameters  # the first is the library
 
     def run(inputs: Tensors, constants: dict[str, float]) -> list[torch.Tensor]:
         found = function(torch, *({**inputs, **constants}[p] for p in wanted))

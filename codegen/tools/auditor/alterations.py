@@ -68,7 +68,7 @@ def alterations(equation: st.Equation, scope: Scope) -> Iterator[Alteration]:
 
 def unread(equation: st.Equation) -> Alteration:
     """The alteration by which the gradient of a name is taken to be zero: the name is treated as constant."""
-    name = equation.name.removeprefix("d")
+    name = st.primal_name(equation.name)
     sentence = f"{name} is treated as a constant: what flows back through it is missing"
     return Alteration("missing path", sentence, st.Equation(equation.name, equation.index, st.Num(Fraction(0))))
 

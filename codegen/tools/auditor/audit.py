@@ -97,7 +97,7 @@ def _layouts(op: st.Op, closed: System, chain: System, texts: Iterable[str]) -> 
     """The layouts that were declared."""
     inputs = {t.name: t.axes for t in op.inputs}
     axes = {n: e.index for s in (chain, closed) for n, e in s.equations.items()} | inputs
-    axes |= {f"d{t.name}": t.axes for t in op.outputs}
+    axes |= {st.adjoint_name(t.name): t.axes for t in op.outputs}
     return with_gradients(dict(declared(text, axes) for text in texts))
 
 
@@ -106,8 +106,8 @@ def _submissions(
 ) -> Iterable[Submission]:
     if not is_backward(function, op, names):
         return differentiable_submissions(function, op, names)
-    upstream = {f"d{t.name}" for t in op.outputs}
+    upstream = {st.adjoint_name(t.name) for t in op.outputs}
     inputs, constants = {t.name for t in op.inputs}, {c.name for c in op.constants}
     known = {*inputs, *constants, *upstream, *closed.equations, *chain.equations}
-    gradients = {n for n in (*closed.equations, *chain.equations) if n[:1] == "d" and n[1:] in {*inputs, *chain.equations}}
-    return [backward_submission(function, op, known - {f"d{n}" for n in inputs}, gradients, names)]
+    gradients = {n for n in (*closed.equations, *chain.equations) if st.primal_name(n) in {*inputs, *chain.equations}}
+    return [backward_submission(function, op, known - {st.adjoint_name(n) for n in inputs}, gradients, names)]

@@ -62,7 +62,7 @@ def _candidates(gradient: str, trial: Trial) -> Iterator[tuple[System, Alteratio
             continue
         behind = list(system.behind(gradient, _given(trial)))
         if system is bench.chain:
-            yield from ((system, unread(system.equations[n])) for n in behind[1:] if n[1:] in system.equations)
+            yield from ((system, unread(system.equations[n])) for n in behind[1:] if st.primal_name(n) in system.equations)
         for name in behind:
             equation = system.equations[name]
             yield from ((system, a) for a in alterations(equation, _scope(system, equation)))
@@ -74,7 +74,7 @@ def _candidates(gradient: str, trial: Trial) -> Iterator[tuple[System, Alteratio
 def _scope(system: System, equation: st.Equation) -> Scope:
     """The names that could be meant in an equation: those before it, and the constants' defaults."""
     op = system.op
-    tensors = {t.name: t.axes for t in op.inputs if not t.integer} | {f"d{t.name}": t.axes for t in op.outputs}
+    tensors = {t.name: t.axes for t in op.inputs if not t.integer} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
     for e in system.equations.values():
         if e.name == equation.name:
             break

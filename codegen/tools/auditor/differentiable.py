@@ -96,7 +96,7 @@ def _accepts(function: Callable[..., Any], name: str, op: st.Op) -> None:
     try:
         signature.bind(*inputs)
     except TypeError:
-        upstream = " or ".join(f"d{t.name}" for t in op.outputs)
+        upstream = " or ".join(st.adjoint_name(t.name) for t in op.outputs)
         raise ValueError(
             f"{name}{signature} is neither a backward of {op.name}, which takes {upstream},"
             f" nor {op.name} itself, which takes {', '.join(inputs)}; --name PARAMETER=NAME says what a parameter is"
@@ -161,16 +161,16 @@ def _submission(
         fixed = {n: values[n] for n in (*inputs, *passed) if n not in moving}
         library = next(a for a in within if all(map(a.owns, moving.values())))
         outputs, pull = library.differentiated(lambda found: forward({**fixed, **found}), moving)
-        upstream = [values[f"d{t.name}"] for t in op.outputs]
+        upstream = [values[st.adjoint_name(t.name)] for t in op.outputs]
         if len(outputs) != len(upstream):
             raise ValueError(f"{name} returned {len(outputs)} outputs, and {op.name} has {len(upstream)}")
         given = {t.name: o for t, o in zip(op.outputs, outputs, strict=True)}
         if any(o.shape != u.shape for o, u in zip(outputs, upstream, strict=True)):
             return given  # there is no gradient then, and the outputs are what is wrong
-        return given | {f"d{n}": g for n, g in pull(upstream).items()}
+        return given | {st.adjoint_name(n): g for n, g in pull(upstream).items()}
 
-    gradients = tuple(f"d{t.name}" for t in op.differentiable)
-    upstream = tuple(f"d{t.name}" for t in op.outputs)
+    gradients = tuple(st.adjoint_name(t.name) for t in op.differentiable)
+    upstream = tuple(st.adjoint_name(t.name) for t in op.outputs)
     return Submission(
         name,
         (*inputs, *passed, *upstream),

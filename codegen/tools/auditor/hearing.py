@@ -161,9 +161,9 @@ def _conventions(bench: Bench) -> list[Bench]:
 
 def _kept(bench: Bench) -> dict[str, Layout]:
     """The layouts with kept axes of the names of the forward, and of their gradients."""
-    inputs = {t.name for t in bench.op.inputs}
     forward: dict[str, st.Equation] = {e.name: e for e in bench.op.equations}
-    forward |= {n: e for n, e in bench.closed.equations.items() if n not in forward and n[1:] not in {*forward, *inputs}}
+    known = {*forward, *(t.name for t in bench.op.inputs)}
+    forward |= {n: e for n, e in bench.closed.equations.items() if not {n, st.primal_name(n)} & known}
     return with_gradients(kept(bench.op, forward.values()))
 
 

@@ -92,7 +92,7 @@ def declared(text: str, axes: Mapping[str, tuple[str, ...]]) -> tuple[str, Layou
 
 def with_gradients(layouts: Mapping[str, Layout]) -> dict[str, Layout]:
     """The layouts, and the same for the gradients: each lies as what it is the gradient of."""
-    return {f"d{n}": x for n, x in layouts.items()} | dict(layouts)
+    return {st.adjoint_name(n): x for n, x in layouts.items()} | dict(layouts)
 
 
 def kept(op: st.Op, equations: Iterable[st.Equation]) -> dict[str, Layout]:

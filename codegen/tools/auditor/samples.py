@@ -160,7 +160,7 @@ def lengths(op: st.Op, free: Free, turn: int) -> dict[str, int]:
 
 
 def upstream(op: st.Op) -> list[st.Tensor]:
-    return [st.Tensor(f"d{t.name}", t.axes) for t in op.outputs]
+    return [st.Tensor(st.adjoint_name(t.name), t.axes) for t in op.outputs]
 
 
 def _whole(

@@ -15,6 +15,7 @@ from codegen.tools.auditor.hearing import Hearing
 from codegen.tools.auditor.report import BUT, Finding
 from codegen.tools.auditor.samples import Strain, small_samples, strained, strains
 from codegen.tools.auditor.trial import Bench, Trial
+from derive.syntax import adjoint_name
 
 __all__ = ["strain"]
 
@@ -119,7 +120,7 @@ def _exact(name: str, trial: Trial) -> np.ndarray:
 
 def _nothing(trial: Trial) -> float:
     """What is nothing beside the upstream gradients: where all saturates, nobody asks for the digits of what is left."""
-    largest = max(float(np.abs(trial.sample.tensors[f"d{t.name}"]).max(initial=0.0)) for t in trial.bench.op.outputs)
+    largest = max(float(np.abs(trial.sample.tensors[adjoint_name(t.name)]).max(initial=0.0)) for t in trial.bench.op.outputs)
     return UNITS * float(np.finfo(trial.bench.dtype).eps) * largest
 
 

@@ -48,7 +48,7 @@ def is_backward(function: Callable[..., Any], op: st.Op, names: Mapping[str, str
     """Whether a callable takes an upstream gradient of the op; otherwise it is a forward to be differentiated."""
     if applied(function) or model(function):
         return False
-    upstream = {f"d{t.name}" for t in op.outputs}
+    upstream = {st.adjoint_name(t.name) for t in op.outputs}
     try:
         taken = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -80,7 +80,7 @@ def backward_submission(
     name = getattr(function, "__name__", type(function).__name__)
     parameters = parameters_of(function, op.name, known, names)
     returned = gradient_names(function, gradients, names)
-    expected = returned or tuple(f"d{t.name}" for t in op.differentiable)
+    expected = returned or tuple(st.adjoint_name(t.name) for t in op.differentiable)
 
     def call(values: Mapping[str, Any]) -> dict[str, Any]:
         found = function(

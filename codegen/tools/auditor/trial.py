@@ -69,7 +69,7 @@ class Bench:
 
     def axes(self, name: str) -> tuple[str, ...]:
         op = self.op
-        tensors = {t.name: t.axes for t in (*op.inputs, *(st.Tensor(f"d{t.name}", t.axes) for t in op.outputs))}
+        tensors = {t.name: t.axes for t in (*op.inputs, *(st.Tensor(st.adjoint_name(t.name), t.axes) for t in op.outputs))}
         return tensors[name] if name in tensors else self.system_of(name).equations[name].index
 
     def layout(self, name: str) -> Layout:

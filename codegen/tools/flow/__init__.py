@@ -13,8 +13,8 @@ from typing import Any
 
 from codegen.backends.arrays.discovery import first
 from codegen.chain import render_chain
+from codegen.load import load_package, load_source
 from codegen.names import spelling
-from codegen.tools.flow.load import load_package, load_source
 from codegen.tools.flow.source import render_flow, render_runtime
 from derive.syntax import Op
 

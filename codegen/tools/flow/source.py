@@ -80,7 +80,7 @@ class FlowSource:
 
 def render_flow(op: st.Op, command: str) -> str:
     """The unformatted text of ``generated/numpy/OP_flow.py`` (ValueError for an op with axes written ``*s``)."""
-    return render("flow/flow.py.j2", **vars(flow_source(op, command)))
+    return render("flow/flow.py.j2", backend=first().name, **vars(flow_source(op, command)))
 
 
 def render_runtime(command: str) -> dict[str, str]:

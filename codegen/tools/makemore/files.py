@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen.backends.arrays.discovery import array_backends
+from codegen.backends.arrays.discovery import array_backends, first
 from codegen.chain import chain_ops, render_chain
 from codegen.render import render
 from codegen.tools.flow.source import render_flow, render_runtime
@@ -16,7 +16,7 @@ def exercise_files(command: str) -> dict[str, str]:
     files = {"makemore.py": render_makemore(command), "makemore_gradients.py": render_gradients(command)}
     files |= {"makemore_flow.py": render("makemore/flow.py.j2", command=command)} | render_runtime(command)
     for name in chain_ops():
-        files[f"numpy/{name}_flow.py"] = render_flow(load(name), command)
+        files[f"{first().name}/{name}_flow.py"] = render_flow(load(name), command)
         for backend in array_backends().values():
             files[f"{backend.name}/{name}_chain.py"] = render_chain(load(name), backend, command)
     return files

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.arrays.discovery import arrays
 from codegen.chain import chain_source, chain_statements
 from codegen.program import Statement
+from codegen.render import render
 from codegen.source import FunctionSource
 from derive import syntax as st
 from derive.derivation import Derivation
@@ -15,9 +17,19 @@ from derive.show.latex import latex, left_side
 from derive.show.show import adjoint_names, latex_parts
 from derive.show.trees import TreeOf
 
-__all__ = ["Cells", "aligned", "chain", "comparison", "derived", "listed", "notebook_of"]
+__all__ = ["Cells", "aligned", "chain", "comparison", "derived", "helper", "listed", "notebook_of", "torch"]
 
 Cells = list[tuple[str, str]]  # "markdown" or "code", and the text
+
+
+def torch() -> ArrayBackend:
+    """The backend whose code the cells hold: what is found by hand is compared with autograd."""
+    return arrays("torch")
+
+
+def helper(name: str) -> str:
+    """A helper function that code of the cells calls."""
+    return render("arrays/helper.py.j2", backend=torch().name, name=name).strip()
 
 
 def notebook_of(cells: Cells) -> Any:
@@ -39,7 +51,7 @@ def chain(full: Derivation, atol: float) -> Cells:
     adjoints = adjoint_names(full) | {d.name for d in full.chain}
     statements = chain_statements(full)
     cells: Cells = [("markdown", "## The chain rule\n\nOne gradient for every name, from the loss back.")]
-    for function in chain_source(full.op, arrays("torch"), "").adjoints:
+    for function in chain_source(full.op, torch(), "").adjoints:
         cells.append(("markdown", _adjoint(full, function.name, statements[function.name], adjoints)))
         cells.append(("code", _definition(function, adjoints, atol)))
     return cells

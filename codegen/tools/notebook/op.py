@@ -6,17 +6,16 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-from codegen.backends.arrays.discovery import arrays
 from codegen.chain import ChainSource, chain_source
 from codegen.escape import docstring, markdown
 from codegen.names import NOTEBOOK, named_op
 from codegen.plan import plan
 from codegen.program import Argument, Kernel, Program
-from codegen.render import render
 from codegen.source import Code, FunctionSource
-from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, listed, notebook_of
+from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, helper, listed, notebook_of, torch
 from derive import derive, derive_full
 from derive import syntax as st
+from derive.adjoint import whole_adjoint
 from derive.derivation import Derivation
 from derive.language.axes import equal_axes
 from derive.show.trees import of_derivation
@@ -32,7 +31,7 @@ def build_op(op: st.Op) -> Any:
     """The notebook of an op, not yet executed; each of its ``*s`` is one plain axis. OpError if it cannot be derived."""
     plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
     full = derive_full(plain)
-    source = chain_source(plain, arrays("torch"), "")
+    source = chain_source(plain, torch(), "")
     return notebook_of([*_opening(full), *_data(plain), *_forward(full, source), *chain(full, ATOL), *_closed(plain)])
 
 
@@ -85,12 +84,14 @@ def _random(t: st.Tensor, size: dict[str, int], sign: str) -> str:
 def _forward(full: Derivation, source: ChainSource) -> Cells:
     """The equations as code, and autograd through it: the gradient of every name."""
     op, adjoints = full.op, {d.name for d in full.chain}
-    helpers = [render(f"torch/helpers/{name}.py.j2").strip() for name in source.helpers]
+    helpers = [helper(name) for name in source.helpers]
     outputs = [t.name for t in op.outputs]
-    shared = [f'autograd["d{o}_total"] = autograd["d{o}"]' for o in outputs if f"d{o}_total" in adjoints]
+    adjoint, known = st.adjoint_name("{n}"), {t.name for t in op.inputs} | {d.name for d in full.forward}
+    whole = {whole_adjoint(o, known): st.adjoint_name(o) for o in outputs}
+    shared = [f'autograd["{w}"] = autograd["{given}"]' for w, given in whole.items() if w in adjoints]
     result = "{" + ", ".join(f'"{n}": {n}' for n in source.names) + "}"
     heads = ", ".join(f'tensors["{o}"]' for o in outputs)
-    upstream = ", ".join(f'"d{o}": torch.randn_like(tensors["{o}"])' for o in outputs)
+    upstream = ", ".join(f'"{st.adjoint_name(o)}": torch.randn_like(tensors["{o}"])' for o in outputs)
     values = _source(replace(source.values, returned=Code(result)))
     run = [
         "leaves = {n: v.clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}",
@@ -101,7 +102,7 @@ def _forward(full: Derivation, source: ChainSource) -> Cells:
         f"manual = {{{upstream}}}  # the gradients of the outputs, and then those found here",
         f"torch.autograd.backward([{heads}], list(manual.values()))",
         "gradients = {n: v.grad for n, v in tensors.items() if v.requires_grad}",
-        'autograd = {f"d{n}": torch.zeros_like(tensors[n]) if g is None else g for n, g in gradients.items()}',
+        f'autograd = {{f"{adjoint}": torch.zeros_like(tensors[n]) if g is None else g for n, g in gradients.items()}}',
         *shared,
         "values = {n: v.detach() for n, v in tensors.items()} | constants",
         "{n: tuple(v.shape) for n, v in tensors.items()}",
@@ -127,8 +128,8 @@ def _closed(op: st.Op) -> Cells:
     """The derivation of the closed forms, the kernels that it ends in, and their results."""
     derivation = derive(op)
     kernel = plan(derivation)
-    file = arrays("torch").source(kernel, "")
-    helpers = [render(f"torch/helpers/{name}.py.j2").strip() for name in file.helpers]
+    file = torch().source(kernel, "")
+    helpers = [helper(name) for name in file.helpers]
     text = "The same gradients simplified; the kernels below are printed from where the derivation ends."
     return [
         ("markdown", f"## The closed forms\n\n{text}\n\n{derived(derivation, of_derivation(derivation))}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from codegen.backends.arrays.discovery import arrays
+from codegen.backends.arrays.discovery import arrays, first
 from codegen.chain import chain_source, chain_statements
 from codegen.names import named_op
 from codegen.source import FunctionSource
@@ -48,17 +48,18 @@ class Exercise:
         raise ValueError(f"no gradient '{name}' in {self.op.name}; there are: {', '.join(b.name for b in self.blanks)}")
 
 
-def exercise(op: st.Op, backend: str = "numpy") -> Exercise:
-    """The exercise of an op in one array backend."""
+def exercise(op: st.Op, backend: str = "") -> Exercise:
+    """The exercise of an op in one array backend, by default the one that needs least."""
+    spelt = arrays(backend) if backend else first()
     op = named_op(replace(op, stars=frozenset()))
     statements = chain_statements(derive_full(op))
-    source = chain_source(op, arrays(backend), "", plain=True)
+    source = chain_source(op, spelt, "", plain=True)
     blanks = []
     for function in source.adjoints:
         lines = tuple(st.Equation(s.name, s.index, s.tree) for s in statements[function.name])
         readers = tuple(e for e in op.equations if st.primal_name(function.name) in set(st.reads(e.rhs)))
         blanks.append(Blank(function.name, lines[-1].index, readers, lines, function))
-    return Exercise(op, backend, tuple(blanks), source.helpers)
+    return Exercise(op, spelt.name, tuple(blanks), source.helpers)
 
 
 def equation_text(equation: st.Equation) -> str:

@@ -19,6 +19,7 @@ from codegen.tools.auditor.trial import Bench, Trial, right_values
 from codegen.tools.workbook.blanks import Exercise
 from codegen.tools.workbook.stepper import Filled, Stepped
 from derive import derive_full
+from derive.syntax import adjoint_name
 
 __all__ = ["Grade", "grade"]
 
@@ -65,7 +66,7 @@ class _Grader:
         asked = arrays(exercise.backend).arrays
         found = libraries_of(function) or (asked,)
         self.library = asked if asked in found else found[0]
-        upstream = tuple(f"d{t.name}" for t in self.op.outputs)
+        upstream = tuple(adjoint_name(t.name) for t in self.op.outputs)
         inputs = (*(t.name for t in self.op.inputs), *(c.name for c in self.op.constants))
         self.parameters = (*inputs, *upstream, *self.system.equations)
         submission = Submission(function.__name__, self.parameters, self.names, lambda values: {}, (self.library,))
