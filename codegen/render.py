@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path, PurePath
 
@@ -29,17 +30,23 @@ def primal(adjoint: str) -> Code:
     return Code(f"{adjoint}[{len(prefix)}:]")
 
 
-@cache
-def environment() -> Environment:
-    found = Environment(
+def strict(finalize: Callable[[object], object], autoescape: bool) -> Environment:
+    """An environment of all templates in which what is missing is an error; ``finalize`` is what becomes of a printed value."""
+    return Environment(
         loader=templates(),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
-        finalize=marked,
+        autoescape=autoescape,
+        finalize=finalize,
     )
+
+
+@cache
+def environment() -> Environment:
+    """That of source code."""
+    found = strict(marked, autoescape=False)
     found.globals |= {"adjoint": adjoint, "primal": primal}
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codegen.backends.discovery import discovered
 from codegen.build import Built
+from codegen.columns import columns
 
 HEAD = ("op", "gradients", "steps", "time", "certificate", "largest error")
 
@@ -15,11 +16,9 @@ def table(built: list[Built]) -> str:
     """
     compiled = [b.name for b in discovered().values() if b.compiled]
     rows = [(*HEAD, *compiled), *(_row(b, compiled) for b in built)]
-    widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     missing = {name: reason for b in built for name, reason in b.missing.items() if name not in compiled}
     notes = [f"\nnot run: {name} ({reason})" for name, reason in missing.items()]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:], *notes])
+    return "\n".join([*columns(rows), *notes])
 
 
 def _row(b: Built, compiled: list[str]) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ def function_of(tree: st.Tree, index: tuple[str, ...], backend: str) -> tuple[An
     lines += [f"y = {printer.typed(Value(Text('y'), number=True)).code}"] if "y" in printer.numbers else []
     lengths = [f"{axis} = {length}" for axis, length in trees.LENGTH.items()]
     names = ", ".join([*trees.TENSORS, *trees.LABELS, *trees.CONSTANTS])
-    helpers = [environment().get_template(f"{backend}/helpers/{h}.py.j2").render() for h in printer.helpers]
+    helpers = [environment().get_template("arrays/helper.py.j2").render(backend=backend, name=h) for h in printer.helpers]
     body = "\n    ".join([*lengths, *lines, "return y"])
     source = "\n".join(["import math", "import numpy as np", "import torch", f"def test({names}):\n    {body}", *helpers])
     return load_source("test", source).test, "\n".join(lines)

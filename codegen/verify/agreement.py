@@ -80,8 +80,7 @@ def autograd(
     values = evaluate(op, leaves, constants)
     outputs = [values[t.name] for t in op.outputs]
     wanted = [leaves[t.name] for t in op.differentiable]
-    found = torch.autograd.grad(outputs, wanted, upstream, allow_unused=True)
-    return [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, found, strict=True)]
+    return list(torch.autograd.grad(outputs, wanted, upstream, allow_unused=True, materialize_grads=True))
 
 
 def run_kernel(

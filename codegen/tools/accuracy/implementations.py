@@ -60,9 +60,8 @@ def torch_itself(op: st.Op) -> Implementation:
         leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}
         outputs = function(leaves, constants)
         wanted = [leaves[t.name] for t in op.differentiable]
-        found = torch.autograd.grad(outputs, wanted, upstream, allow_unused=True)
-        gradients = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, found, strict=True)]
-        return [o.detach() for o in outputs], gradients
+        gradients = torch.autograd.grad(outputs, wanted, upstream, allow_unused=True, materialize_grads=True)
+        return [o.detach() for o in outputs], list(gradients)
 
     return Implementation("torch's own" if known else "autograd", run)
 

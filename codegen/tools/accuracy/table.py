@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
 
+from codegen.columns import columns
 from codegen.tools.accuracy.figures import Figures, Table
 
 __all__ = ["table_text"]
@@ -23,12 +23,5 @@ def _columns(table: Table) -> str:
     """Rows in columns, the names flush left, with a line below the head."""
     head = (*table.heads, *(text for c in table.columns for text in (c.heading, *c.parts[1:])))
     rows = [head, *((*row.names, *row.figures) for block in table.blocks for row in block)]
-    widths = [max(len(r[k]) for r in rows) for k in range(len(head))]
-    side: list[Callable[[str, int], str]] = [str.ljust if k < len(table.heads) else str.rjust for k in range(len(widths))]
-    lines = [_line(r, widths, side) for r in rows]
     notes = ["", *(w for r in table.remarks for w in textwrap.wrap(f"{r}.", WIDTH))] if table.remarks else []
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:], *notes])
-
-
-def _line(row: Sequence[str], widths: Sequence[int], side: Sequence[Callable[[str, int], str]]) -> str:
-    return "  ".join(f(c, w) for f, c, w in zip(side, row, widths, strict=True)).rstrip()
+    return "\n".join([*columns(rows, len(table.heads)), *notes])

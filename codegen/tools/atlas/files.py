@@ -7,10 +7,10 @@ from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from codegen.render import templates
+from codegen.render import strict
 from codegen.tools.atlas.page import Formula, Page, Section, formulas
 from codegen.tools.atlas.typeset import katex_files, typeset
 from derive.visible import visible
@@ -73,15 +73,7 @@ def _source(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=templates(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-        finalize=_shown,
-    )
+    return strict(_shown, autoescape=True)
 
 
 def _shown(value: object) -> object:
