@@ -14,9 +14,9 @@ import torch
 
 import derive
 from codegen.backends.arrays.discovery import arrays
+from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.verify.agreement import load_source
 from codegen.verify.reference import evaluate
 from derive import syntax as st
 from derive.certify.stage import Stage

@@ -14,10 +14,10 @@ import derive
 from codegen.backends.arrays.axes import Value
 from codegen.backends.arrays.discovery import arrays
 from codegen.backends.arrays.spelling import Text
+from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Argument, Program, Statement
 from codegen.render import environment
-from codegen.verify.agreement import load_source
 from derive import syntax as st
 from tests import trees
 

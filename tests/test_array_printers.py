@@ -11,9 +11,10 @@ import torch
 
 import derive
 from codegen.backends.arrays.discovery import arrays
+from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.verify.agreement import agreement, load_source
+from codegen.verify.agreement import agreement
 from tests import kernels
 
 

@@ -14,8 +14,8 @@ import torch
 
 import derive
 from codegen.backends.arrays.discovery import arrays
+from codegen.load import load_source
 from codegen.plan import plan
-from codegen.verify.agreement import load_source
 from derive.language.unicode import language
 from derive.ops import names
 from derive.show.trees import of_derivation

@@ -316,7 +316,7 @@ def test_terms_are_the_line(name) -> None:
     from dataclasses import replace
 
     from codegen.chain import render_chain
-    from codegen.tools.flow.load import load_source
+    from codegen.load import load_source
 
     op = replace(load(name), stars=frozenset())
     data = _sample(op)

@@ -8,8 +8,9 @@ import torch
 import derive
 from codegen.backends.arrays.discovery import arrays
 from codegen.format import format_python
+from codegen.load import load_source
 from codegen.plan import plan
-from codegen.verify.agreement import agreement, load_kernel, load_source
+from codegen.verify.agreement import agreement, load_kernel
 from derive.certify import certify
 
 SYSTEMS = {
