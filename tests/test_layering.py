@@ -191,8 +191,7 @@ def test_nothing_imports_the_tools_but_what_a_user_calls() -> None:
 
 #: What is about a library, and not about what is emitted for a backend, below ``codegen/``; and why.
 ABOUT = {
-    "__main__.py": "accuracy is shown beside torch's own op",
-    "tools/accuracy/implementations.py": "the same",
+    "tools/accuracy/implementations.py": "what is measured is set beside torch's own op",
     "tools/accuracy/remarks.py": "the remarks say where torch's own op is closer",
     "tools/flow/templates": "the report is computed in NumPy, whatever the network is trained in",
     "tools/makemore/templates": "the exercise as the course has it: NumPy's kernels, and autograd to compare with",
