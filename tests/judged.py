@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -11,12 +11,11 @@ import numpy as np
 import torch
 
 import derive
+from codegen.backends.discovery import by_name
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify.agreement import load_kernel, run_kernel
-
-#: The backends whose kernels are judged.
-BACKENDS = ("numpy", "torch")
+from derive.syntax import adjoint_name
 
 Reference = Callable[..., Any]
 
@@ -53,15 +52,28 @@ def judge(text: str, backend: str, reference: Reference, inputs: Sequence[torch.
     gradients = gradients_of(wanted, leaves, upstream)
     named = {t.name: v for t, v in zip(made.op.inputs, inputs, strict=True)}
     outputs, found = run_kernel(made, module(text, backend), backend, named, upstream, given)
-    names = [*(t.name for t in made.op.outputs), *(f"d{t.name}" for t in made.op.differentiable)]
+    names = [*(t.name for t in made.op.outputs), *(adjoint_name(t.name) for t in made.op.differentiable)]
     for name, ours, theirs in zip(names, [*outputs, *found], [*wanted, *gradients], strict=True):
         assert_same(f"{backend}: {name}", ours, theirs.detach())
-    if backend == "torch":
-        op = getattr(module(text, backend), made.op.name)
-        leaves = [v.detach().clone().requires_grad_(v.is_floating_point()) for v in inputs]
-        results = _tuple(op(*leaves, **given))
-        for name, ours, theirs in zip(names[len(wanted) :], gradients_of(results, leaves, upstream), gradients, strict=True):
-            assert_same(f"the differentiable op: {name}", ours, theirs)
+    by_itself = dict(zip(names[len(wanted) :], gradients, strict=True))
+    for name, ours in differentiated(made, module(text, backend), backend, named, upstream, given).items():
+        assert_same(f"the differentiable op in {backend}: {name}", ours, by_itself[name].detach())
+
+
+def differentiated(
+    made: Kernel,
+    module: ModuleType,
+    backend: str,
+    inputs: Mapping[str, Any],
+    upstream: Sequence[Any],
+    given: Mapping[str, float],
+) -> dict[str, torch.Tensor]:
+    """The gradients that the framework's own differentiation gets through the differentiable op, if there is one."""
+    found = by_name(backend)
+    with found.running():
+        values = {n: found.to(v) for n, v in inputs.items()} | dict(given)
+        values |= {adjoint_name(t.name): found.to(u) for t, u in zip(made.op.outputs, upstream, strict=True)}
+        return {name: torch.tensor(found.back(g)) for name, g in found.gradients(made, module, values)}
 
 
 def gradients_of(results: Sequence[Any], leaves: Sequence[Any], upstream: Sequence[Any]) -> list[torch.Tensor]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import derive
+from codegen.backends.discovery import by_name
 from codegen.evaluate.trees import Magnitudes
 from codegen.plan import plan
 from codegen.program import Kernel, Program
@@ -20,6 +21,7 @@ from codegen.verify.reference import Torch
 from derive import syntax
 from derive.ops import names, variants
 from derive.ops import reference as reference_of
+from tests.backends import given as passed
 
 OPS = tuple(sorted((*names(), *variants())))
 
@@ -90,9 +92,13 @@ def expected(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor 
 
 def run(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
     """Output and gradients of the generated forward and backward."""
-    output, env = _forward(name, backend, values, upstream, given)
-    found = _backward(name, backend, env, given)()
-    gradients = [found] if len(kernel(name).backward.results) == 1 else list(found)
+    with by_name(backend).running():
+        output, env = _forward(name, backend, values, upstream, given)
+        found = _backward(name, backend, env, given)()
+        gradients = [found] if len(kernel(name).backward.results) == 1 else list(found)
+        output, *gradients = (
+            g if isinstance(g, torch.Tensor) else by_name(backend).back(g).copy() for g in (output, *gradients)
+        )
     return torch.as_tensor(output), [torch.as_tensor(g) for g in gradients]
 
 
@@ -106,21 +112,19 @@ def prepared_backward(
 
 def _forward(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
     k = kernel(name)
-
-    def to(t: torch.Tensor) -> Any:
-        return t if backend == "torch" else t.numpy()
-
-    env: dict[str, Any] = {n: to(v) for n, v in values.items()}
-    output, saved = getattr(module(name, backend), k.forward.name)(*_arguments(k.forward, env), **_given(k.forward, given))
+    env: dict[str, Any] = {n: passed(backend, v) for n, v in values.items()}
+    forward = by_name(backend).called(getattr(module(name, backend), k.forward.name))
+    output, saved = forward(*_arguments(k.forward, env), **_given(k.forward, given))
     env |= dict(zip([t.name for t in k.saved], saved, strict=True))
-    env[f"d{k.op.outputs[0].name}"] = to(upstream)
+    env[syntax.adjoint_name(k.op.outputs[0].name)] = passed(backend, upstream)
     return output, env
 
 
 def _backward(name: str, backend: str, env: dict[str, Any], given: dict[str, float]) -> Any:
     program = kernel(name).backward
     arguments, constants = _arguments(program, env), _given(program, given)
-    return lambda: getattr(module(name, backend), program.name)(*arguments, **constants)
+    function = by_name(backend).called(getattr(module(name, backend), program.name))
+    return lambda: function(*arguments, **constants)
 
 
 def _arguments(program: Program, env: dict[str, Any]) -> list[Any]:

@@ -14,14 +14,14 @@ import derive
 from codegen.backends.arrays.axes import Value
 from codegen.backends.arrays.discovery import arrays
 from codegen.backends.arrays.spelling import Text
+from codegen.backends.discovery import by_name
 from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Argument, Program, Statement
 from codegen.render import environment
 from derive import syntax as st
 from tests import trees
-
-BACKENDS = ("numpy", "torch")
+from tests.backends import RUNNING_ARRAYS, each_array_backend
 
 # ---- read back ------------------------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ def is_number(tree: st.Tree) -> bool:
     return not any(st.reads(tree))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 def test_printed_expressions_read_back_as_their_trees(backend: str) -> None:
     program = Program("test", tuple(Argument(n, ("i", "k"), "input") for n in "xyz"), (), (), (), "", False)
     matrices = 0
@@ -160,21 +160,26 @@ def function_of(tree: st.Tree, index: tuple[str, ...], backend: str) -> tuple[An
     program = Program("test", tuple(arguments), constants, (statement,), ("y",), "", False)
     printer = arrays(backend).printer(program, kernel=True)
     lines = printer.statement(statement)
+    lines = [
+        *(f"{c} = {printer.typed(Value(Text(c), number=True)).code}" for c in trees.CONSTANTS if c not in printer.numbers),
+        *lines,
+    ]
     lines += [f"y = {printer.typed(Value(Text('y'), number=True)).code}"] if "y" in printer.numbers else []
     lengths = [f"{axis} = {length}" for axis, length in trees.LENGTH.items()]
     names = ", ".join([*trees.TENSORS, *trees.LABELS, *trees.CONSTANTS])
     helpers = [environment().get_template("arrays/helper.py.j2").render(backend=backend, name=h) for h in printer.helpers]
     body = "\n    ".join([*lengths, *lines, "return y"])
-    source = "\n".join(["import math", "import numpy as np", "import torch", f"def test({names}):\n    {body}", *helpers])
+    source = "\n".join(["import math", *arrays(backend).library, f"def test({names}):\n    {body}", *helpers])
     return load_source("test", source).test, "\n".join(lines)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize("block", range(4))
 def test_printed_expressions_have_the_values_of_their_trees(backend: str, block: int) -> None:
     """Entry by entry, in float64; and float32 stays float32."""
     given = trees.values()
-    for seed in range(100 * block, 100 * (block + 1)):
+    every = 5 if backend == "jax" else 1  # JAX compiles each operation
+    for seed in range(100 * block, 100 * (block + 1), every):
         generator = trees.Generator(seed)
         tree = generator.tree(2 + seed % 3)
         index = list(st.free_indices(tree))
@@ -184,7 +189,8 @@ def test_printed_expressions_have_the_values_of_their_trees(backend: str, block:
         function, source = function_of(tree, tuple(index), backend)
         with np.errstate(all="ignore"):
             for dtype in ("float32", "float64"):
-                found = function(**{n: converted(v, dtype, backend) for n, v in given.items()})
+                with by_name(backend).running():
+                    found = function(**{n: converted(v, dtype, backend) for n, v in given.items()})
                 assert str(found.dtype).endswith(dtype), f"seed {seed}: {found.dtype} from {dtype} in\n{source}"
                 assert tuple(found.shape) == wanted.shape, f"seed {seed}: {tuple(found.shape)} in\n{source}"
             np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-9, atol=1e-9, err_msg=f"seed {seed}:\n{source}")
@@ -194,7 +200,7 @@ def converted(value: Any, dtype: str, backend: str) -> Any:
     if isinstance(value, float):
         return value
     value = np.asarray(value, dtype=dtype if value.dtype.kind == "f" else value.dtype)
-    return torch.from_numpy(value) if backend == "torch" else value
+    return by_name(backend).to(value)
 
 
 # ---- whole systems --------------------------------------------------------------------------------------------------------
@@ -203,7 +209,7 @@ def converted(value: Any, dtype: str, backend: str) -> Any:
 def modules(text: str) -> dict[str, Any]:
     op = derive.parse(text)
     kernel = plan(derive.derive(op))
-    return {b: load_source(op.name, arrays(b).text(kernel, "a test")) for b in BACKENDS}
+    return {b: load_source(op.name, arrays(b).text(kernel, "a test")) for b in RUNNING_ARRAYS}
 
 
 @pytest.mark.parametrize("also", ["", " + h[n, o]"])

@@ -14,6 +14,7 @@ import torch
 
 import derive
 from codegen.backends.arrays.discovery import arrays
+from codegen.backends.discovery import by_name
 from codegen.load import load_source
 from codegen.plan import plan
 from derive.language.unicode import language
@@ -22,6 +23,7 @@ from derive.show.trees import of_derivation
 from derive.strain import Judge
 from derive.terms.style import DEFAULT
 from derive.terms.sums import Read
+from tests.backends import arguments, each_array_backend
 from tests.conditioning import worse
 from tests.test_invented_systems import SYSTEMS as INVENTED
 
@@ -124,24 +126,25 @@ def gradients(module: ModuleType, name: str, inputs: dict[str, Any], dy: Any) ->
     return [float(g[0]) for g in backward(dy, *(values[p] for p in wanted[1:]))]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@each_array_backend
 def test_a_gate_that_underflows_is_not_divided_by(backend: str) -> None:
     """sigmoid(-110) is 0 in float32: autograd gives 0, and y**2/g would be NaN."""
-    make = (lambda v: np.array([v], np.float32)) if backend == "numpy" else (lambda v: torch.tensor([v]))
-    found = gradients(compiled(SYSTEMS["gate"], backend), "gate", {"a": make(0.5), "b": make(-110.0)}, make(1.0))
+    with by_name(backend).running():
+        a, b, dy = (by_name(backend).to(np.array([v], np.float32)) for v in (0.5, -110.0, 1.0))
+        found = gradients(compiled(SYSTEMS["gate"], backend), "gate", {"a": a, "b": b}, dy)
     assert found == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@each_array_backend
 @pytest.mark.parametrize("x", [[-math.inf, -math.inf], [math.inf, 0.0], [math.inf, -math.inf], [-math.inf, 1.0], [3.0, 3.0]])
 def test_log_sum_exp_of_infinities_is_one(backend: str, x: list[float]) -> None:
     wanted = float(torch.logsumexp(torch.tensor(x, dtype=torch.float64), 0))
     row = compiled(SYSTEMS["log-sum-exp"], backend)
     pair = compiled(SYSTEMS["logaddexp"], backend)
-    make = (lambda v: np.array(v, np.float64)) if backend == "numpy" else (lambda v: torch.tensor(v, dtype=torch.float64))
-    with np.errstate(all="ignore"):
-        y, _ = row.lse_forward(make([x]))
-        z, _ = pair.logaddexp_forward(make(x[:1]), make(x[1:]))
+    with by_name(backend).running(), np.errstate(all="ignore"):
+        whole, left, right = arguments(backend, np.array([x]), np.array(x[:1]), np.array(x[1:]))
+        y, _ = row.lse_forward(whole)
+        z, _ = pair.logaddexp_forward(left, right)
     for found in (y, z):
         assert float(found[0]) == pytest.approx(wanted, rel=1e-15)
 

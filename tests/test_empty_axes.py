@@ -11,7 +11,8 @@ import torch
 import derive
 from derive.certify import certify
 from derive.strain.judge import Judge
-from tests.judged import BACKENDS, judge, lines
+from tests.backends import each_array_backend
+from tests.judged import judge, lines
 
 #: Systems with the length of an axis or an extremum over it as a factor, and what they compute.
 CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
@@ -115,7 +116,7 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
 }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize("empty", ["", "n", "b", "k", "bk"])
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_where_an_axis_is_empty(name: str, empty: str, backend: str) -> None:

@@ -11,7 +11,8 @@ import torch
 
 from codegen.backends.arrays.discovery import arrays
 from codegen.verify.agreement import run_kernel
-from tests.judged import BACKENDS, gradients_of, kernel, module
+from tests.backends import each_array_backend
+from tests.judged import differentiated, gradients_of, kernel, module
 
 X = [0.0, 1e-30, -1.0, 2.5, 1e30]
 Reference = Callable[[torch.Tensor], torch.Tensor]
@@ -49,17 +50,15 @@ def wanted(reference: Reference, upstream: torch.Tensor) -> list[torch.Tensor]:
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize(("right", "reference"), CASES, ids=[c[0] for c in CASES])
 def test_kernels_in_float32(right: str, reference: Reference, backend: str) -> None:
     made, upstream = kernel(f"y[n] = {right}"), torch.tensor([1.0, -0.5, 2.0, 0.25, 1.0])
     want = wanted(reference, upstream)
     outputs, found = run_kernel(made, module(f"y[n] = {right}", backend), backend, given(), [upstream], {})
     results = [[*outputs, *found]]
-    if backend == "torch":
-        x = torch.tensor(X, requires_grad=True)
-        y = module(f"y[n] = {right}", backend).y(x)
-        results.append([y, *gradients_of([y], [x], [upstream])])
+    by_itself = differentiated(made, module(f"y[n] = {right}", backend), backend, given(), [upstream], {})
+    results += [[outputs[0], *by_itself.values()]] if by_itself else []
     for got in results:
         for value, w in zip(got, want, strict=True):
             assert value.dtype == torch.float32
@@ -88,7 +87,7 @@ def test_an_output_that_is_another_output_may_be_a_number() -> None:
         assert float(r) == float(q) == 2 and s.tolist() == [2.0, 2.0, 2.0], backend
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 def test_the_docstring_says_such_a_number_in_few_digits(backend: str) -> None:
     source = arrays(backend).text(kernel("y[n] = maximum(x[n], -1e308)*x[n]"), "a test")
     assert max(map(len, source.splitlines())) < 140 and "0000000000" not in source

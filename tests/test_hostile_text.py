@@ -43,6 +43,7 @@ from derive.show.show import latex_document
 from derive.show.trees import of_derivation
 from derive.visible import lines_of, visible
 from generated.native import _build
+from tests.backends import ARRAYS
 
 EQUATIONS = """\
 loss = hostile(x[n, d], t[n], eps=1e-5){0}
@@ -131,14 +132,14 @@ def files_of(op: Op) -> dict[str, str]:
     """The files of an op's kernels, not formatted."""
     own = replace(derivation(), op=op)
     kernel = plan(own)
-    texts = {f"{b}/hostile.py": arrays(b).text(kernel, op.source) for b in ("numpy", "torch")}
+    texts = {f"{b}/hostile.py": arrays(b).text(kernel, op.source) for b in ARRAYS}
     native = op_files(kernel, op.source) | torch_files(kernel, op.source)
     return texts | {path: source for path, source in native.items() if not path.endswith("_native.py")}
 
 
 def other_files(op: Op) -> dict[str, str]:
     """The other files that have words of an author in them, or the command that made them."""
-    chains = {f"{b}/hostile_chain.py": render_chain(op, arrays(b), op.source) for b in ("numpy", "torch")}
+    chains = {f"{b}/hostile_chain.py": render_chain(op, arrays(b), op.source) for b in ARRAYS}
     package = render("backends/package.py.j2", backend="numpy", command=op.source, ops=[("hostile", ("hostile_forward",))])
     return chains | render_runtime(op.source) | {"numpy/hostile_flow.py": render_flow(op, op.source), "__init__.py": package}
 

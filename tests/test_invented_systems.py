@@ -12,6 +12,7 @@ from codegen.load import load_source
 from codegen.plan import plan
 from codegen.verify.agreement import agreement, load_kernel
 from derive.certify import certify
+from tests.backends import RUNNING_ARRAYS
 
 SYSTEMS = {
     "cosine similarity": """
@@ -112,7 +113,7 @@ def test_derives_certifies_and_matches_autograd(name: str) -> None:
     certificate = certify(derivation)
     assert certificate.passed, certificate.summary()
     kernel = plan(derivation)
-    for backend in ("numpy", "torch"):
+    for backend in RUNNING_ARRAYS:
         source = arrays(backend).text(kernel, "a test")
         text = format_python({"op.py": source})["op.py"]
         module = load_source(kernel.op.name, text)

@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import derive
+from codegen.backends.discovery import by_name
 from codegen.plan import plan
 from codegen.verify.agreement import load_kernel, run_kernel
 from tests import kernels
+from tests.backends import each_backend
+from tests.backends import given as passed
 from tests.kernels import OPS
 
-BACKENDS = ("numpy", "torch", "native")
-both = pytest.mark.parametrize("backend", BACKENDS)
+#: With shapes drawn at random; JAX compiles for each, and has drawn ones in ``test_jax.py``.
+both = pytest.mark.parametrize("backend", ["numpy", "torch", "native"])
 every = pytest.mark.parametrize("name", OPS)
 
 
@@ -59,7 +62,7 @@ def test_gradients_equal_autograd(name: str, backend: str, seed: int, power: int
 
 @pytest.mark.parametrize("shape", [(5, 3), (4, 3, 7), (3, 2, 4, 5)])
 @pytest.mark.parametrize("ddof", [0, 1])
-@both
+@each_backend
 def test_batchnorm_takes_any_number_of_axes(backend: str, ddof: int, shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(len(shape))
     values = {
@@ -75,7 +78,7 @@ def test_batchnorm_takes_any_number_of_axes(backend: str, ddof: int, shape: tupl
         close(got, want, 1e-12)
 
 
-@both
+@each_backend
 @every
 def test_float32_stays_float32_and_is_as_close_as_torch(name: str, backend: str) -> None:
     """Against float64 on the same numbers, at most four times torch's own error, or a few roundings of the largest entry."""
@@ -108,7 +111,7 @@ def test_half_precision_accumulates_in_float32(name: str, dtype: torch.dtype) ->
         close(got, want, 4 * step, magnitude(name, wide, upstream) * 1e-2)
 
 
-@both
+@each_backend
 @every
 def test_strided_input(name: str, backend: str) -> None:
     """Every second element of larger arrays gives what contiguous copies give."""
@@ -128,7 +131,7 @@ def test_strided_input(name: str, backend: str) -> None:
         close(got, want, 1e-12, 1e-6)
 
 
-@both
+@each_backend
 @every
 def test_arguments_are_left_as_they_were(name: str, backend: str) -> None:
     values = kernels.inputs(name, np.random.default_rng(13))
@@ -141,7 +144,7 @@ def test_arguments_are_left_as_they_were(name: str, backend: str) -> None:
     assert all(torch.equal(values[n], before[n]) for n in values)
 
 
-@both
+@each_backend
 @pytest.mark.parametrize("name", [n for n in OPS if n not in ("mlp", "makemore", "softmax_cross_entropy")])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_an_empty_batch_gives_empty_gradients(name: str, backend: str) -> None:
@@ -161,7 +164,7 @@ def test_an_empty_batch_gives_empty_gradients(name: str, backend: str) -> None:
         assert torch.equal(torch.nan_to_num(got), torch.nan_to_num(want))
 
 
-@both
+@each_backend
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_softmax_over_no_class_is_empty(name: str, backend: str) -> None:
     values = {"z": torch.zeros(3, 0, dtype=torch.float64)}
@@ -169,7 +172,7 @@ def test_softmax_over_no_class_is_empty(name: str, backend: str) -> None:
     assert found.shape == computed[0].shape == (3, 0)
 
 
-@both
+@each_backend
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_softmax_of_a_row_of_minus_infinity_is_nan(backend: str) -> None:
     values = {"z": torch.tensor([[-torch.inf, -torch.inf], [0.0, 1.0]], dtype=torch.float64)}
@@ -178,7 +181,7 @@ def test_softmax_of_a_row_of_minus_infinity_is_nan(backend: str) -> None:
     assert found[1].isfinite().all() and computed[0][1].isfinite().all()
 
 
-@both
+@each_backend
 def test_large_logits_are_finite_and_no_worse_than_torch(backend: str) -> None:
     """float32 logits up to 1e4 against float64."""
     rng = np.random.default_rng(19)
@@ -194,7 +197,7 @@ def test_large_logits_are_finite_and_no_worse_than_torch(backend: str) -> None:
         assert float((got.double() - want).abs().max()) <= max(worst, rounding), k
 
 
-@both
+@each_backend
 def test_a_long_batch_with_a_large_mean_is_no_worse_than_torch(backend: str) -> None:
     """float32 batch normalization of 65,536 rows with mean 1e4 against float64."""
     rng = np.random.default_rng(23)
@@ -216,7 +219,7 @@ def test_a_long_batch_with_a_large_mean_is_no_worse_than_torch(backend: str) -> 
         assert float((got.double() - want).abs().max()) <= max(worst, rounding)
 
 
-@both
+@each_backend
 @every
 def test_a_wrong_rank_is_a_value_error_naming_the_argument(name: str, backend: str) -> None:
     values = kernels.inputs(name, np.random.default_rng(29))
@@ -247,7 +250,7 @@ def shared_axes(name: str) -> list[tuple[str, int]]:
     ]
 
 
-@both
+@each_backend
 @pytest.mark.parametrize("name", [n for n in OPS if shared_axes(n)])
 def test_a_wrong_length_is_a_value_error_not_a_broadcast(name: str, backend: str) -> None:
     """Length 1 where another input has more would broadcast silently; so would nothing else."""
@@ -258,7 +261,7 @@ def test_a_wrong_length_is_a_value_error_not_a_broadcast(name: str, backend: str
                 _forward(name, backend, {**values, argument: wrong.contiguous()})
 
 
-@both
+@each_backend
 @every
 def test_a_wrong_dtype_is_a_type_error_naming_the_argument(name: str, backend: str) -> None:
     values = kernels.inputs(name, np.random.default_rng(37))
@@ -271,7 +274,7 @@ def test_a_wrong_dtype_is_a_type_error_naming_the_argument(name: str, backend: s
             _forward(name, backend, values, **{t.name: [1.0, 2.0]})
 
 
-@both
+@each_backend
 @pytest.mark.parametrize("wrong", [-1, 1000])
 @pytest.mark.parametrize("name", [n for n in OPS if any(t.labels for t in kernels.kernel(n).op.inputs)])
 def test_a_label_out_of_range_is_an_index_error_naming_the_argument(name: str, backend: str, wrong: int) -> None:
@@ -286,8 +289,9 @@ def test_a_label_out_of_range_is_an_index_error_naming_the_argument(name: str, b
 
 def _forward(name: str, backend: str, values: dict[str, torch.Tensor], **replaced: object) -> None:
     k = kernels.kernel(name)
-    env = {n: v if backend == "torch" else v.numpy() for n, v in values.items()} | replaced
-    getattr(kernels.module(name, backend), k.forward.name)(*(env[a.name] for a in k.forward.arguments))
+    with by_name(backend).running():
+        env = {n: passed(backend, v) for n, v in values.items()} | replaced
+        getattr(kernels.module(name, backend), k.forward.name)(*(env[a.name] for a in k.forward.arguments))
 
 
 def test_the_error_function_is_within_two_ulp_of_float64() -> None:
@@ -312,7 +316,7 @@ def test_the_error_function_is_within_two_ulp_of_float64() -> None:
     ],
     ids=["naive", "shifted by the author", "log-sum-exp", "through the probabilities"],
 )
-@both
+@each_backend
 def test_cross_entropy_is_stable_however_it_is_written(backend: str, equations: str) -> None:
     """The emitted code neither overflows nor takes the logarithm of an underflow, for logits up to 1e4."""
     op = derive.parse(f"loss = ce(z[n, c], t[n])\nt[n] in c\n{equations}")

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from codegen.backends.arrays.discovery import arrays
+from codegen.backends.discovery import by_name
 from codegen.backends.native.bindings import bindings
 from codegen.backends.native.differentiable import torch_files, torch_package
 from codegen.backends.native.files import runtime_files
@@ -34,7 +35,8 @@ from codegen.tools.notebook import build_op
 from codegen.tools.workbook import exercise, sheet
 from codegen.verify.agreement import run_kernel
 from derive import Derivation, Op, OpError, derive, load, parse
-from derive.syntax import Tensor
+from derive.syntax import Tensor, adjoint_name
+from tests.backends import ARRAYS, RUNNING, RUNNING_ARRAYS
 
 # Without a compiler the functions of the native package fall back on NumPy, and say so.
 pytestmark = pytest.mark.filterwarnings("ignore:generated.native")
@@ -148,6 +150,17 @@ def torch_results(op: Op) -> list[np.ndarray]:
     return ran(kernel, module, "torch") + differentiated(kernel, getattr(module, op.name))
 
 
+def jax_results(op: Op) -> list[np.ndarray]:
+    kernel, jax = kernel_of(op), by_name("jax")
+    module = load_source("jax", array_file(kernel, "jax"))
+    inputs, upstream = values_of(kernel.op)
+    with jax.running():
+        values = {n: jax.to(v) for n, v in inputs.items()} | {c.name: 0.25 for c in kernel.op.constants}
+        values |= {adjoint_name(t.name): jax.to(u) for t, u in zip(kernel.op.outputs, upstream, strict=True)}
+        gradients = [jax.back(g) for _, g in jax.gradients(kernel, module, values)]
+    return ran(kernel, module, "jax") + gradients
+
+
 def native_python(kernel: Kernel) -> dict[str, str]:
     """The Python files of the native backend for one op."""
     found = bindings(kernel, "a test")
@@ -173,14 +186,14 @@ def native_results(op: Op) -> list[np.ndarray]:
 
 def chained(op: Op, backend: str) -> dict[str, Any]:
     """The values and adjoints of a chain file, and its arguments."""
-    module = load_source("chain", render_chain(op, arrays(backend), "a test"))
+    module, to = load_source("chain", render_chain(op, arrays(backend), "a test")), by_name(backend).to
     inputs, upstream = values_of(op)
-    to = (lambda t: t) if backend == "torch" else (lambda t: t.numpy())
-    known: dict[str, Any] = {n: to(v) for n, v in inputs.items()} | {c.name: 0.25 for c in op.constants}
-    known |= getattr(module, f"{op.name}_values")(**known)
-    known |= {f"d{t.name}": to(u) for t, u in zip(op.outputs, upstream, strict=True)}
-    for adjoint in module.ADJOINTS:
-        known[adjoint.__name__] = adjoint(**{p: known[p] for p in inspect.signature(adjoint).parameters})
+    with by_name(backend).running():
+        known: dict[str, Any] = {n: to(v) for n, v in inputs.items()} | {c.name: 0.25 for c in op.constants}
+        known |= getattr(module, f"{op.name}_values")(**known)
+        known |= {adjoint_name(t.name): to(u) for t, u in zip(op.outputs, upstream, strict=True)}
+        for adjoint in module.ADJOINTS:
+            known[adjoint.__name__] = adjoint(**{p: known[p] for p in inspect.signature(adjoint).parameters})
     return known
 
 
@@ -192,7 +205,7 @@ def plain(op: Op) -> Op:
 def chain_results(op: Op) -> list[np.ndarray]:
     op = plain(op)
     wanted = [*(e.name for e in op.equations), *(f"d{t.name}" for t in op.differentiable)]
-    return [np.asarray(known[n]) for b in ("numpy", "torch") for known in [chained(op, b)] for n in wanted]
+    return [np.asarray(known[n]) for b in RUNNING_ARRAYS for known in [chained(op, b)] for n in wanted]
 
 
 def exercise_results(op: Op) -> list[np.ndarray]:
@@ -223,12 +236,13 @@ def notebook_results(op: Op) -> list[np.ndarray]:
 
 
 #: The kinds that the name of an op enters by itself, and not only before ``_values`` or ``_backward``.
-PUBLIC = ("numpy", "torch", "native")
+PUBLIC = ("numpy", "torch", *(["jax"] if "jax" in RUNNING else []), "native")
 KINDS = {
     "numpy": Kind(lambda op: [array_file(kernel_of(op), "numpy")], numpy_results),
     "torch": Kind(lambda op: [array_file(kernel_of(op), "torch")], torch_results),
+    "jax": Kind(lambda op: [array_file(kernel_of(op), "jax")], jax_results),
     "native": Kind(lambda op: list(native_python(kernel_of(op)).values()), native_results),
-    "chain": Kind(lambda op: [render_chain(plain(op), arrays(b), "a test") for b in ("numpy", "torch")], chain_results),
+    "chain": Kind(lambda op: [render_chain(plain(op), arrays(b), "a test") for b in ARRAYS], chain_results),
     "exercise": Kind(lambda op: [sheet(exercise(op), "a.py", solved=True)], exercise_results),
     "notebook": Kind(lambda op: ["\n".join(cells(op))], notebook_results),
 }
@@ -319,7 +333,7 @@ def test_every_identifier_of_a_file_may_be_a_name_of_the_op(kinds: tuple[str, ..
 def test_every_identifier_of_a_file_may_be_the_name_of_the_op() -> None:
     for word in sorted({w for kind in PUBLIC for w in used(kind)}):
         try:
-            for kind in PUBLIC if word not in WORDS else ("numpy", "torch"):
+            for kind in PUBLIC if word not in WORDS else RUNNING_ARRAYS:
                 assert_right(kind, op_called(word), word, small=True)
         except OpError as error:
             assert f"'{word}'" in str(error) and "\n" not in str(error)
@@ -341,7 +355,7 @@ def test_what_is_called_by_keyword_keeps_its_name_where_it_can() -> None:
     )
     kernel = plan(derive(op))
     assert [a.name for a in kernel.forward.arguments] == ["size_", "dtype", "shape", "inputs", "output", "ctx", "np_"]
-    for kind in ("numpy", "torch", "native"):
+    for kind in PUBLIC:
         source = KINDS[kind].sources(op)[0]
         assert "np[n], data=1)" in (ast.get_docstring(ast.parse(source)) or "")
 
@@ -401,7 +415,7 @@ def globals_of(function: ast.FunctionDef) -> set[str]:
     return {n.id for n in names} - own - {n.id for n in names if not isinstance(n.ctx, ast.Load)}
 
 
-@pytest.mark.parametrize("folder", ["numpy", "torch", "native", "native/torch"])
+@pytest.mark.parametrize("folder", ["numpy", "torch", "jax", "native", "native/torch"])
 def test_what_functions_of_the_catalogue_refer_to_is_known_to_be_taken(folder: str) -> None:
     seen: set[str] = set()
     for path in sorted((ROOT / "generated" / folder).glob("[a-z]*.py")):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import derive
+from codegen.backends.discovery import by_name
 from codegen.evaluate.arithmetic import Mpmath
 from codegen.plan import plan
 from codegen.program import Kernel
@@ -22,6 +23,7 @@ from derive.certify.arrays import Frame
 from derive.certify.flat import Values
 from derive.certify.numbers import REAL
 from derive.points import Point
+from tests.backends import each_backend
 
 NAN, INF = np.nan, np.inf
 ROW = np.array([NAN, 0.0, -0.0, 1.0, -1.0, NAN, 2.0, INF, -INF])
@@ -66,7 +68,7 @@ def module(name: str, backend: str) -> ModuleType:
 
 
 @every
-@pytest.mark.parametrize("backend", ["numpy", "torch", "native"])
+@each_backend
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_values_and_gradients_are_torchs(name: str, backend: str, dtype: type) -> None:
@@ -77,16 +79,15 @@ def test_values_and_gradients_are_torchs(name: str, backend: str, dtype: type) -
     dy = torch.linspace(0.5, 1.5, y.numel(), dtype=y.dtype).reshape(y.shape)
     wanted = [y.detach(), *torch.autograd.grad(y, leaves, dy)]
 
-    def given(a: np.ndarray) -> object:
-        return torch.from_numpy(a.copy()) if backend == "torch" else a.copy()
-
-    env = {t.name: given(a) for t, a in zip(k.op.inputs, arrays, strict=True)}
-    forward, backward = (getattr(module(name, backend), p.name) for p in (k.forward, k.backward))
-    output, saved = forward(*(env[a.name] for a in k.forward.arguments))
-    env |= dict(zip([t.name for t in k.saved], saved, strict=True)) | {"dy": given(dy.numpy())}
-    gradients = backward(*(env[a.name] for a in k.backward.arguments))
-    found = [output, *(gradients if len(wanted) > 2 else [gradients])]
-    for got, want in zip(found, wanted, strict=True):
+    found = by_name(backend)
+    with found.running():
+        env = {t.name: found.to(a) for t, a in zip(k.op.inputs, arrays, strict=True)} | {"dy": found.to(dy.numpy())}
+        forward, backward = (getattr(module(name, backend), p.name) for p in (k.forward, k.backward))
+        output, saved = forward(*(env[a.name] for a in k.forward.arguments))
+        env |= dict(zip([t.name for t in k.saved], saved, strict=True))
+        gradients = backward(*(env[a.name] for a in k.backward.arguments))
+    results = [output, *(gradients if len(wanted) > 2 else [gradients])]
+    for got, want in zip(results, wanted, strict=True):
         np.testing.assert_array_equal(np.asarray(got), want.numpy())
 
 

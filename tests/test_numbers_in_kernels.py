@@ -15,7 +15,8 @@ from codegen.backends.arrays.discovery import arrays
 from codegen.backends.arrays.numerals import number
 from codegen.program import Argument, Program
 from derive import syntax as st
-from tests.judged import BACKENDS, judge, kernel, module, normal
+from tests.backends import each_array_backend
+from tests.judged import judge, kernel, module, normal
 
 # ---- literals -------------------------------------------------------------------------------------------------------------
 
@@ -52,7 +53,7 @@ def test_every_number_written_is_the_nearest_double() -> None:
 GELU = "y[n] = 0.5*x[n]*(1 + tanh(0.7978845608028654*(x[n] + 0.044715*x[n]**3)))"
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize(
     ("text", "reference"),
     [
@@ -71,7 +72,7 @@ def test_literals_of_any_length(text: str, reference: Any, backend: str) -> None
     judge(text, backend, reference, normal((5,)))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 def test_no_literal_is_an_integer_that_int64_does_not_hold(backend: str) -> None:
     text = GELU.replace("0.044715", "0.333333333333**2")
     source = arrays(backend).text(kernel(text), "a test")
@@ -82,7 +83,7 @@ def test_no_literal_is_an_integer_that_int64_does_not_hold(backend: str) -> None
 # ---- functions of numbers -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize(
     ("right", "reference"),
     [
@@ -100,7 +101,7 @@ def test_functions_of_numbers(right: str, reference: Any, backend: str) -> None:
     judge(f"y[n] = {right}", backend, reference or (lambda x: x * total), normal((5,)))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize(
     ("tree", "code"),
     [
@@ -122,7 +123,7 @@ def tensor(x: torch.Tensor, value: float) -> torch.Tensor:
     return x.new_full((), value)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize("k", [0.5, -0.5, 0.0])
 @pytest.mark.parametrize(
     ("right", "reference"),
@@ -156,7 +157,7 @@ def test_functions_of_constants(right: str, reference: Any, k: float, backend: s
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 def test_numbers_decide_no_dtype(backend: str, dtype: torch.dtype) -> None:
     text = """
         y[n], z, c[n] = f(x[n], w, k=0.3)
@@ -191,7 +192,7 @@ def scalars(a: torch.Tensor, b: torch.Tensor, k: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 def test_all_inputs_may_be_scalars(backend: str, dtype: torch.dtype) -> None:
     for seed in range(3):
         judge(SCALARS, backend, scalars, normal((), (), seed=seed, dtype=dtype))
@@ -206,7 +207,7 @@ def test_numpy_takes_pythons_numbers_for_scalars() -> None:
     assert forward(np.float32(0.5), 2)[0].dtype == np.float32
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize("n", [0, 1, 4])
 def test_lengths_may_be_divided_by_whatever_they_are(n: int, backend: str) -> None:
     text = """

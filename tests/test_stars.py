@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from tests.judged import BACKENDS, judge, kernel, module, normal
+from tests.backends import arguments, each_array_backend
+from tests.judged import judge, kernel, module, normal
 
 #: The lengths of the axes in the place of ``*s``.
 RANKS = ((), (3,), (2, 3), (2, 1, 3), (2, 0, 3), (0,))
@@ -218,7 +219,7 @@ SYSTEMS = {
 }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_star_anywhere_stands_for_any_number_of_axes(name: str, backend: str) -> None:
     system = SYSTEMS[name]
@@ -231,10 +232,9 @@ def test_a_star_anywhere_stands_for_any_number_of_axes(name: str, backend: str) 
         judge(system.text, backend, system.reference, inputs)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 def test_arguments_whose_star_axes_differ_are_refused_though_their_entries_are_as_many(backend: str) -> None:
     text = "y[c, *s] = f(w[c, *s], x[*s])\ny[c, *s] = w[c, *s]*x[*s]"
     w, x = normal((C, 2, 3), (3, 2))
-    arrays = (w, x) if backend == "torch" else (w.numpy(), x.numpy())
     with pytest.raises(ValueError, match=r"x has length .* on axis \*s"):
-        module(text, backend).f_forward(*arrays)
+        module(text, backend).f_forward(*arguments(backend, w, x))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.judged import BACKENDS, judge
+from tests.backends import each_array_backend
+from tests.judged import judge
 
 V = torch.tensor([1.0, -2.0, -2.0, 3.0, 3.0], dtype=torch.float64)
 G = torch.tensor([0.5, 2.0], dtype=torch.float64)
@@ -21,7 +22,7 @@ CASES: list[tuple[str, Callable[..., Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_array_backend
 @pytest.mark.parametrize(("text", "reference", "count"), CASES, ids=[c[0].splitlines()[-1] for c in CASES])
 def test_ties_share_the_gradient(text: str, reference: Callable[..., Any], count: int, backend: str) -> None:
     judge(text, backend, reference, [V, G][:count])

@@ -57,13 +57,13 @@ def assert_refused(file: Path, backends: str, who: str, capsys: pytest.CaptureFi
     assert message.count("\n") == 1 and f"the {who} kernels differ from the equations" in message
 
 
-@pytest.mark.parametrize("backends", ["numpy", "torch", "native", "numpy,torch,native"])
+@pytest.mark.parametrize("backends", ["numpy", "torch", "jax", "native", "numpy,torch,native"])
 def test_wrong_brackets_are_not_written(
     file: Path, backends: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``a * b @ c``: the fault of a printer, in what was asked for and in what is written beside it."""
     monkeypatch.setattr(spelling.Text, "within", lambda text, level: text.code)
-    assert_refused(file, backends, "torch" if backends == "torch" else "numpy", capsys)
+    assert_refused(file, backends, backends if backends in ("torch", "jax") else "numpy", capsys)
 
 
 def test_a_wrong_native_kernel_is_not_written(
@@ -128,7 +128,7 @@ JUDGED = {
 }
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])  # the judge is the same for all
 @pytest.mark.parametrize("name", JUDGED)
 def test_every_mutant_is_refused(name: str, backend: str) -> None:
     """What a slip would make of the emitted source, on every line of it."""

@@ -15,6 +15,7 @@ import derive
 from codegen.tools.auditor import load_file
 from codegen.tools.workbook import Grade, exercise, grade, hint, sheet
 from tests import kernels
+from tests.backends import each_array_backend
 
 
 def filled(tmp_path: Path, name: str, backend: str = "numpy", **lines: str) -> tuple[Grade, ...]:
@@ -35,7 +36,7 @@ def only(grades: tuple[Grade, ...], name: str) -> Grade:
     return next(g for g in grades if g.name == name)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@each_array_backend
 @pytest.mark.parametrize("name", kernels.OPS)
 def test_the_solution_of_every_exercise_is_right(tmp_path: Path, name: str, backend: str) -> None:
     grades = filled(tmp_path, name, backend)

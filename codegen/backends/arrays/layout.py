@@ -98,7 +98,7 @@ class Layout:
                 check = f'_labels("{a.name}", {a.name}, {self.label_length(a)})'
                 lines.append(self.labels(a.name, check))
         lines += self.unpacked(needs)
-        lines += self.scalars() + self.widened() + self.reshaped()
+        lines += self.scalars() + self.widened() + self.constants() + self.reshaped()
         return lines
 
     def labels(self, name: str, check: str) -> str:
@@ -107,6 +107,10 @@ class Layout:
 
     def scalars(self) -> list[str]:
         """What keeps a scalar argument from deciding the dtype of the arrays that it meets."""
+        return []
+
+    def constants(self) -> list[str]:
+        """What makes a constant of the caller one that the body computes with."""
         return []
 
     def check(self) -> str:

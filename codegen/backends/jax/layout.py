@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.layout import Layout
 from codegen.backends.jax.printer import JaxPrinter
 
@@ -14,12 +15,15 @@ class JaxLayout(Layout):
     array = "array"
 
     def scalars(self) -> list[str]:
-        like = next((a.name for a in self.floating() if a.axes), None)
         scalars = [a.name for a in self.floating() if not a.axes]
-        if like is None:
-            return [f"{name} = jnp.asarray({name})" for name in scalars]
+        like = [f"{a.name}.dtype" for a in self.floating() if a.axes][:1]
         self.helpers |= {"_scalar"} if scalars else set()
-        return [f"{name} = _scalar({name}, {like}.dtype)" for name in scalars]
+        return [f"{name} = _scalar({', '.join((f'{name!r}', name, *like))})".replace("'", '"') for name in scalars]
+
+    def constants(self) -> list[str]:
+        """Arrays without axes: they may be traced, and what Python refuses to compute with numbers has a value."""
+        names = [c.name for c in self.program.constants]
+        return [f"{name} = {self.printer.typed(Value(Text(name), number=True)).code}" for name in names]
 
     def widens(self) -> bool:
         return True

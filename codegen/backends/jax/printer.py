@@ -17,9 +17,9 @@ class JaxPrinter(NumpyNames):
 
     def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
         super().__init__(program, copies, kernel)
-        self.numbers = {}  # a constant may be traced, so it is an array without axes
-        #: What is computed from constants alone, which is a Python number where they are not traced.
-        self.untyped = {c.name for c in program.constants}
+        self.numbers = {}  # the layout makes every constant an array
+        #: What is computed from written numbers alone, which decide no dtype.
+        self.untyped: set[str] = set()
 
     def statement(self, s: Statement) -> list[str]:
         if not s.index and self.untyped.issuperset(st.reads(s.tree)):
