@@ -47,6 +47,8 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     s = math.prod(size["*s"])
     dtype = x.dtype
     x, gamma, beta = _wide(x), _wide(gamma), _wide(beta)
+    eps = jnp.asarray(eps, x.dtype)
+    ddof = jnp.asarray(ddof, x.dtype)
     x = x.reshape(n, d, s)
 
     mu = jnp.mean(x, axis=(0, 2))
@@ -75,6 +77,7 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     s = math.prod(size["*s"])
     dtype = dy.dtype
     dy, xhat, rstd, gamma = _wide(dy), _wide(xhat), _wide(rstd), _wide(gamma)
+    ddof = jnp.asarray(ddof, dy.dtype)
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 

@@ -43,6 +43,7 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
     _lengths("x[*s, d]; gamma[d]; beta[d]", x, gamma, beta)
     dtype = x.dtype
     x, gamma, beta = _wide(x), _wide(gamma), _wide(beta)
+    eps = jnp.asarray(eps, x.dtype)
 
     mu = jnp.mean(x, axis=-1)
     c = x - mu[..., None]

@@ -44,6 +44,7 @@ def layernorm_accurate_forward(x, gamma, beta, eps=1e-5):
     _lengths("x[*s, d]; gamma[d]; beta[d]", x, gamma, beta)
     dtype = x.dtype
     x, gamma, beta = _widest(x), _widest(gamma), _widest(beta)
+    eps = jnp.asarray(eps, x.dtype)
 
     mu = jnp.mean(x, axis=-1)
     c = x - mu[..., None]

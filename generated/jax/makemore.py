@@ -92,6 +92,7 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     n = size["n"]
     dtype = C.dtype
     C, W1, b1, bngain, bnbias, W2, b2 = _wide(C), _wide(W1), _wide(b1), _wide(bngain), _wide(bnbias), _wide(W2), _wide(b2)
+    eps = jnp.asarray(eps, C.dtype)
 
     emb = jnp.take(C, x, axis=0)
     embcat = emb
@@ -156,7 +157,7 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngai
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
     n, u, v, e = size["n"], size["u"], size["v"], size["e"]
-    dloss = _scalar(dloss, embcat.dtype)
+    dloss = _scalar("dloss", dloss, embcat.dtype)
     dtype = dloss.dtype
     dloss, embcat, bnraw, h, probs, bnvar_inv, W1, bngain, W2 = (
         _wide(dloss),
@@ -266,9 +267,14 @@ def _ratio(a, b):
     return a / b if b else a * math.inf
 
 
-def _scalar(a, dtype):
-    """An array as it is, and any other number as one of the dtype of the arrays that it meets."""
-    return a if isinstance(a, jax.Array) else jnp.asarray(a, dtype)
+def _scalar(name, a, dtype=None):
+    """An array without axes as it is, and any other number as one of the dtype of the arrays that it meets."""
+    a = a if isinstance(a, jax.Array) else jnp.asarray(a, dtype or getattr(a, "dtype", float))
+    if a.ndim:
+        raise ValueError(f"{name} must be a scalar, not an array of shape {a.shape}")
+    if not jnp.issubdtype(a.dtype, jnp.floating):
+        raise TypeError(f"{name} has dtype {a.dtype}; expected a floating-point one")
+    return a
 
 
 def _wide(a):

@@ -72,6 +72,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     n = size["n"]
     dtype = C.dtype
     C, W1, b1, gamma, beta, W2, b2 = _wide(C), _wide(W1), _wide(b1), _wide(gamma), _wide(beta), _wide(W2), _wide(b2)
+    eps = jnp.asarray(eps, C.dtype)
 
     emb = jnp.take(C, x, axis=0)
     hpre = jnp.tensordot(emb, W1, axes=([1, 2], [0, 1])) + b1
@@ -131,7 +132,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
     n, h, v, e = size["n"], size["h"], size["v"], size["e"]
-    dloss = _scalar(dloss, emb.dtype)
+    dloss = _scalar("dloss", dloss, emb.dtype)
     dtype = dloss.dtype
     dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, W1, gamma, W2 = (
         _wide(dloss),
@@ -236,9 +237,14 @@ def _max(a, axis=None, keepdims=False):
     return jnp.sum(a, axis=axis, keepdims=keepdims) - math.inf
 
 
-def _scalar(a, dtype):
-    """An array as it is, and any other number as one of the dtype of the arrays that it meets."""
-    return a if isinstance(a, jax.Array) else jnp.asarray(a, dtype)
+def _scalar(name, a, dtype=None):
+    """An array without axes as it is, and any other number as one of the dtype of the arrays that it meets."""
+    a = a if isinstance(a, jax.Array) else jnp.asarray(a, dtype or getattr(a, "dtype", float))
+    if a.ndim:
+        raise ValueError(f"{name} must be a scalar, not an array of shape {a.shape}")
+    if not jnp.issubdtype(a.dtype, jnp.floating):
+        raise TypeError(f"{name} has dtype {a.dtype}; expected a floating-point one")
+    return a
 
 
 def _wide(a):

@@ -37,6 +37,7 @@ def rmsnorm_forward(x, gamma, eps=1e-6):
     _lengths("x[*s, d]; gamma[d]", x, gamma)
     dtype = x.dtype
     x, gamma = _wide(x), _wide(gamma)
+    eps = jnp.asarray(eps, x.dtype)
 
     rstd = 1 / jnp.sqrt(jnp.mean(x**2, axis=-1) + eps)
     xhat = x * rstd[..., None]

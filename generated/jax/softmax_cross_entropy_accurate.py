@@ -65,7 +65,7 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     size = _lengths("p[n, c]; others[n]; t[n] in c", p, others, t)
     t = _labels("t", t, size["c"])
     n = size["n"]
-    dloss = _scalar(dloss, p.dtype)
+    dloss = _scalar("dloss", dloss, p.dtype)
     dtype = dloss.dtype
     dloss, p, others = _widest(dloss), _widest(p), _widest(others)
 
@@ -139,9 +139,14 @@ def _max(a, axis=None, keepdims=False):
     return jnp.sum(a, axis=axis, keepdims=keepdims) - math.inf
 
 
-def _scalar(a, dtype):
-    """An array as it is, and any other number as one of the dtype of the arrays that it meets."""
-    return a if isinstance(a, jax.Array) else jnp.asarray(a, dtype)
+def _scalar(name, a, dtype=None):
+    """An array without axes as it is, and any other number as one of the dtype of the arrays that it meets."""
+    a = a if isinstance(a, jax.Array) else jnp.asarray(a, dtype or getattr(a, "dtype", float))
+    if a.ndim:
+        raise ValueError(f"{name} must be a scalar, not an array of shape {a.shape}")
+    if not jnp.issubdtype(a.dtype, jnp.floating):
+        raise TypeError(f"{name} has dtype {a.dtype}; expected a floating-point one")
+    return a
 
 
 def _widest(a):
