@@ -186,15 +186,6 @@ DERIVATIONS = {
         malloc[*s] = erfcx(sum[batch](score[batch])*REAL[*s]*REAL[s])**2
         g[s] = malloc[*s] - min[batch](score[batch]) - malloc[*s]
     """,
-    "rounding that is taken beyond float32": """
-        w[h, k] = forward_(x[k], g[a2, h, k])
-        x[k] > 0
-        bias[h] = sum[k](x[k])
-        r[h] = bias[h]*bias[h]
-        a[h] = r[h]**2/(2*exp(2*tanh(bias[h]))) + bias[h] + log(pi)
-        W[h] = mean[h](a[h])
-        w[h, k] = W[h]*a[h]*layernorm(W[h], r[h], W[h])
-    """,
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 
