@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from codegen.depth import shallow
 from codegen.names import named
+from codegen.parts import Parts
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.derivation import Derivation
@@ -52,6 +53,7 @@ class _Planner:
             *(st.adjoint_name(n) for n in self.outputs),
         }
         self.style = style_of(self.op, list(derivation.forward))
+        self.parts = Parts(derivation)
 
     def kernel(self) -> Kernel:
         saved, recomputed = self.split()
@@ -147,10 +149,11 @@ class _Planner:
         own = next((w for w in self.d.written if w.name == d.name), None)
         needed = self.unfolded(d, inlined)
         engine = {n for n in needed if n in self.definitions and not self.definitions[n].author}
+        same = own is not None and own.body == d.body and not engine
+        tree = d.tree if d.tree is not None and same else self.parts.named(d, engine)
         # What cancels in the author's form is a name that the program need not have.
-        whole = d.tree is not None and set(st.reads(d.tree)) <= needed | self.inputs.keys() | self.constants.keys()
-        if d.tree is not None and own is not None and own.body == d.body and not engine and whole:
-            return d.tree
+        if tree is not None and set(st.reads(tree)) <= needed | self.inputs.keys() | self.constants.keys():
+            return tree
         return to_tree(d.body, d.index, self.inlining(inlined))
 
     def unfolded(self, d: Definition, inlined: set[str]) -> set[str]:

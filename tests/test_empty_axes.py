@@ -76,6 +76,29 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
         lambda x, w: ((x / w.sum()).sum(1), w.sum()),
         [("n", "k"), ("b",)],
     ),
+    "a factor that is the logarithm of nothing": (
+        """
+        y[n] = f(x[n, k], w[b])
+        t = sum[b](w[b]**2)
+        y[n] = sum[k](x[n, k]*log(t))
+        """,
+        lambda x, w: (x * torch.log((w**2).sum())).sum(1),
+        [("n", "k"), ("b",)],
+    ),
+    "sums within a product, of factors that are nothing's": (
+        """
+        y[n], z[n] = f(x[n, k], w[b], u[n])
+        s = sum[b](w[b]**2)
+        m = max[b](w[b])
+        y[n] = u[n]*sum[k](x[n, k]*log(s))
+        z[n] = u[n]*sum[k](x[n, k]*exp(-m)) + u[n]*sum[k](x[n, k]/s)
+        """,
+        lambda x, w, u: (
+            u * (x * torch.log((w**2).sum())).sum(1),
+            u * (x * torch.exp(-(w.amax() if len(w) else w.new_full((), -torch.inf)))).sum(1) + u * (x / (w**2).sum()).sum(1),
+        ),
+        [("n", "k"), ("b",), ("n",)],
+    ),
     "a factor that is the mean of nothing": (
         """
         y[k], q = f(x[n, k], w[b])

@@ -121,13 +121,18 @@ def strained_points(op: st.Op) -> Strained:
 
 
 def emptied_points(op: st.Op) -> Iterator[Strained]:
-    """For each axis points at which it has no entries, unless there are labels that would have none to name."""
+    """Points at which one axis has no entries, and for each output those at which no axis but its own has any.
+
+    Where labels would have no entry to name there are none.
+    """
     classes = equal_axes(op)
-    for empty in dict.fromkeys(classes.values()):
-        sizes = {axis: 0 if root == empty else LEAST for axis, root in classes.items()}
+    roots = list(dict.fromkeys(classes.values()))
+    alone = [tuple(r for r in roots if r not in {classes[a] for a in t.axes}) for t in op.outputs]
+    for empty in dict.fromkeys([*((r,) for r in roots), *filter(None, alone)]):
+        sizes = {axis: 0 if root in empty else LEAST for axis, root in classes.items()}
         grid = Grid(sizes, 1)
         if all(t.labels is None or grid.length(t.labels) or not grid.count(t.axes) for t in op.inputs):
-            yield _drawn(op, [Scheme(f"no {empty}", _moderate, frozenset())], sizes, 2)
+            yield _drawn(op, [Scheme(f"no {', '.join(empty)}", _moderate, frozenset())], sizes, 2)
 
 
 def _drawn(op: st.Op, schemes: Sequence[Scheme], sizes: Mapping[str, int], repeats: int) -> Strained:

@@ -61,6 +61,11 @@ def flat_tree(tree: st.Tree, op: st.Op, names: Names, scope: list[str]) -> Sum:
     return _Flattener(op, names, scope).sum(tree)
 
 
+def flat_body(tree: st.Tree, op: st.Op, names: Names, scope: list[str]) -> Sum:
+    """A whole right side in flat terms: a function or an extremum may stand at its top."""
+    return _Flattener(op, names, scope).value(tree)
+
+
 def flat_power(base: Sum, exponent: Exponent, op: st.Op, names: Names, scope: Iterable[str]) -> Sum:
     """A power in flat terms; where it does not distribute over the base, the base is named."""
     return _Flattener(op, names, list(scope)).power(base, exponent)

@@ -1,0 +1,70 @@
+"""The author's own right sides in the names that a program keeps: ``x*log(t)`` is ``x*l`` where ``l`` is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from derive import syntax as st
+from derive.derivation import Derivation
+from derive.terms.definitions import Definition
+from derive.terms.flatten import flat_body, flat_tree
+from derive.terms.names import Names
+from derive.terms.reads import syntax_index
+from derive.terms.sums import Read, Sum
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """Finds the parts of trees that have a name."""
+
+    def __init__(self, derivation: Derivation):
+        self.op, self.names = derivation.op, Names(derivation.op)
+        for d in derivation.forward:
+            self.names.register(d)
+            self.names.taken.add(d.name)
+            if self.names.is_constant(d.body):
+                self.names.constants.add(d.name)
+        self.reductions = {name: tree for e in derivation.op.equations for name, tree in self.inside(e.rhs, e.index)}
+
+    def named(self, d: Definition, kept: Collection[str]) -> st.Tree | None:
+        """The tree of a definition with a read of a kept name in the place of each part that it stands for.
+
+        None where the tree is not what the definition computes, as where exponentials have been shifted.
+        """
+        tree = d.tree or self.reductions.get(d.name)
+        if tree is None:
+            return None
+        if kept:
+            tree = self.below(tree, kept, d.index)
+        return tree if flat_body(tree, self.op, self.names, list(d.index)) == d.body else None
+
+    def inside(self, tree: st.Tree, scope: tuple[str, ...]) -> Iterator[tuple[str, st.Tree]]:
+        """The reductions inside an equation that have a name of the engine's, over the indices of that."""
+        if isinstance(tree, st.Reduce):
+            body, inner = flat_tree(tree, self.op, self.names, list(scope)), (*scope, *tree.index)
+            if (read := self.read(body, scope)) is not None and all(isinstance(i, str) for i in read.index):
+                own = next(d for d in self.names.definitions if d.name == read.name).index
+                yield read.name, st.rename(tree, dict(zip(map(str, read.index), own, strict=True)))
+        else:
+            inner = scope
+        for child in st.children(tree):
+            yield from self.inside(child, inner)
+
+    def part(self, tree: st.Tree, kept: Collection[str], scope: tuple[str, ...]) -> st.Tree:
+        if isinstance(tree, (st.Read, st.Num)):
+            return tree
+        if not isinstance(tree, (st.Compare, st.Match)):
+            read = self.read(flat_tree(tree, self.op, self.names, list(scope)), scope)
+            if read is not None and read.name in kept:
+                return st.Read(read.name, tuple(map(syntax_index, read.index)))
+        return self.below(tree, kept, scope)
+
+    def below(self, tree: st.Tree, kept: Collection[str], scope: tuple[str, ...]) -> st.Tree:
+        inner = (*scope, *tree.index) if isinstance(tree, st.Reduce) else scope
+        return st.rebuild(tree, lambda part: self.part(part, kept, inner))
+
+    def read(self, body: Sum, scope: tuple[str, ...]) -> Read | None:
+        """The read that an expression is, or that of its name."""
+        atom = body.atom
+        return atom if isinstance(atom, Read) else self.names.find(body, scope)
