@@ -179,7 +179,7 @@ def test_numbers_beside_tensors(dtype: type, at: float) -> None:
 @pytest.mark.parametrize("value", [*RATIONAL.values(), Fraction(10**400), -Fraction(10**400), Fraction(1, 10**400)])
 def test_a_literal_is_the_double_next_to_the_number(value: Fraction) -> None:
     """Evaluated as C does: a quotient of two doubles, or the one that is written. No integer of more than 31 bits."""
-    text, _ = literal(value)
+    text = literal(value).code
     number = eval(text.replace("INFINITY", "float('inf')"), {"__builtins__": {"float": float}})
     nearest = mp.mpf(value.numerator) / value.denominator
     assert number == float(nearest)

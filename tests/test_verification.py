@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from codegen.backends.arrays import spelling
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.arrays.discovery import arrays
 from codegen.backends.native.printer import CExpressions
+from codegen.backends.native.text import CText
 from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify.judge import judge
+from derive import syntax as st
 from tests.mutants import mutants
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,7 +73,12 @@ def test_a_wrong_native_kernel_is_not_written(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added = CExpressions.added
-    monkeypatch.setattr(CExpressions, "added", lambda self, args: added(self, args).replace(" + ", " - "))
+
+    def wrong(spell: CExpressions, args: tuple[st.Tree, ...]) -> CText:
+        right = added(spell, args)
+        return replace(right, code=right.code.replace(" + ", " - "))
+
+    monkeypatch.setattr(CExpressions, "added", wrong)
     assert_refused(file, "native", "native", capsys)
 
 

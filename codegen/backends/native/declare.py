@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from codegen.backends.native.elements import accesses, base, element, inside, named, place, stored
+from codegen.backends.native.own import Own
 from codegen.backends.native.scope import Indices
 from codegen.backends.native.writer import Writer
 from codegen.loops.nest import InnerLoop, Node, Step, VectorLoop, steps_in
@@ -69,7 +70,7 @@ def declare_pointer(w: Writer, name: str, pointer: str, to: str) -> str:
     const = "const " if argument else ""
     kind = "int64_t" if argument and argument.labels else "real"
     if _is_streamed(w, name):
-        to = f"streaming ? {w.names.part(name, 'buffer')} : {to}"
+        to = f"streaming ? {Own.BUFFER.of_thread(w, name)} : {to}"
     w.emit(f"{const}{kind} *const {pointer} = {to};")
     return pointer
 

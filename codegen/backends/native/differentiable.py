@@ -88,18 +88,27 @@ def _operator(op: st.Op, program: Program, results: Iterable[str]) -> OperatorSo
 
 def _shape(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> str:
     """The shape of a result as an expression: that of an argument with the same axes, or else put together from runs."""
-    runs = []
+    runs: list[_Run] = []
     while index:
-        run, width = _longest(op, arguments, index)
-        runs.append(run)
-        index = index[width:]
-    if len(runs) == 1 and runs[0].startswith("*"):
-        return runs[0][1:]
-    return f"({', '.join(runs)}{',' * (len(runs) == 1)})"
+        runs.append(_longest(op, arguments, index))
+        index = index[runs[-1].width :]
+    if len(runs) == 1 and not runs[0].single:
+        return runs[0].shape
+    elements = ", ".join(r.shape if r.single else f"*{r.shape}" for r in runs)
+    return f"({elements}{',' * (len(runs) == 1)})"
 
 
-def _longest(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> tuple[str, int]:
-    """The most leading axes that an argument has in one run, as elements of a tuple, and how many they are."""
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring axes of an argument: their lengths as an expression, which is a number where it is a ``single`` one."""
+
+    shape: str
+    width: int
+    single: bool = False
+
+
+def _longest(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> _Run:
+    """The most leading axes that an argument has in one run."""
     root = equal_axes(op)
     wanted = [root.get(i, i) for i in index]
     for width in reversed(range(1, len(index) + 1)):
@@ -108,18 +117,18 @@ def _longest(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -
             axes = [root.get(x, x) for x in a.axes]
             for k in range(len(axes) - width + 1):
                 if axes[k : k + width] == wanted[:width]:
-                    return _run(op, a, k, width), width
+                    return _run(op, a, k, width)
     raise AssertionError(f"no argument has the axis {index[0]}")
 
 
-def _run(op: st.Op, a: Argument, k: int, width: int) -> str:
-    """``width`` axes of an argument from number ``k`` on, as elements of a tuple."""
+def _run(op: st.Op, a: Argument, k: int, width: int) -> _Run:
+    """``width`` axes of an argument from number ``k`` on."""
     stop = k + width
     if width == 1 and len(a.axes) > 1 and a.axes[k] not in op.stars:
-        return f"{a.name}.shape[{_position(op, a.axes, k)}]"
+        return _Run(f"{a.name}.shape[{_position(op, a.axes, k)}]", width, single=True)
     start = _position(op, a.axes, k) if k else ""
     end = _position(op, a.axes, stop) if stop < len(a.axes) else ""
-    return f"*{a.name}.shape" + (f"[{start}:{end}]" if start or end else "")
+    return _Run(f"{a.name}.shape" + (f"[{start}:{end}]" if start or end else ""), width)
 
 
 def _position(op: st.Op, axes: tuple[str, ...], k: int) -> str:

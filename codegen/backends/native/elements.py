@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
+from codegen.backends.native.own import Own
 from codegen.backends.native.printer import CExpressions
 from codegen.backends.native.scope import Access, Indices
 from codegen.backends.native.writer import Context, Writer
@@ -48,7 +49,7 @@ def in_memory(c: Context, name: str) -> bool:
 
 def base(w: Writer, memory: Stored) -> str:
     """The pointer to the memory of a tensor."""
-    return w.names.part(memory.owner, "row") if memory.row else w.names.tensor(memory.owner)
+    return Own.ROW.of_thread(w, memory.owner) if memory.row else w.names.tensor(memory.owner)
 
 
 def inside(c: Context, name: str, index: Indices) -> Indices:

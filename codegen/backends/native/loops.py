@@ -12,15 +12,13 @@ from typing import assert_never
 from codegen.backends.native.comments import equations
 from codegen.backends.native.declare import declare
 from codegen.backends.native.elements import element, in_memory, place
+from codegen.backends.native.folds import FOLDS
 from codegen.backends.native.scope import Held, InPlace
 from codegen.backends.native.statements import combine, local, write_step
 from codegen.backends.native.streams import stream
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment, Fold
 from codegen.loops.nest import Accumulate, Begun, InMemory, InnerLoop, InVariable, Node, PartialSum, VectorLoop, steps_in
-
-#: What a reduction of no term is.
-START = {Fold.SUM: "0", Fold.MEAN: "0", Fold.MAX: "-INFINITY", Fold.MIN: "INFINITY"}
 
 
 def nodes(w: Writer, body: tuple[Node, ...]) -> None:
@@ -65,8 +63,8 @@ def inner_loop(w: Writer, loop: InnerLoop | VectorLoop) -> None:
 
 def vector_loop(w: Writer, loop: VectorLoop, count: str = "") -> None:
     """An innermost loop, over ``count`` elements if that is not the length of its axis."""
-    steps = [step for step in loop.body]
-    w.emit(_simd(w, loop), equations(w.context, [step.assignment for step in steps]), f"{w.head(loop.axis, count)} {{")
+    computed = equations(w.context, [step.assignment for step in loop.body])
+    w.emit(_simd(w, loop), computed, f"{w.head(loop.axis, count)} {{")
     with w.inside(loop.axis):
         w.scope = replace(w.scope, vector=loop.axis)
         nodes(w, loop.body)
@@ -78,9 +76,8 @@ def _simd(w: Writer, loop: VectorLoop) -> str:
     for step in loop.body:
         into = w.scope.sums.get(step.assignment.name)
         if isinstance(step, Accumulate) and isinstance(into, Held):
-            clauses.setdefault("+" if step.fold.adds else step.fold.value, []).append(into.name)
-            if into.rest:
-                clauses["+"].append(into.rest)
+            names = clauses.setdefault(FOLDS[step.fold].clause, [])
+            names += [into.name, *([into.rest] if into.rest else [])]
             if into.is_nan:
                 clauses.setdefault("|", []).append(into.is_nan)
     return "#pragma omp simd" + "".join(f" reduction({sign} : {', '.join(names)})" for sign, names in clauses.items())
@@ -94,7 +91,7 @@ def _begin(w: Writer, begun: Begun) -> None:
     match begun:
         case InMemory(_, fold, axes):
             at = element(w, f.name, f.index)
-            w.emit(*map(w.head, axes), f"{at} = {START[fold]};")
+            w.emit(*map(w.head, axes), f"{at} = {FOLDS[fold].start};")
             w.scope = w.scope.with_sum(f.name, InPlace(at))
         case InVariable(_, fold):
             variable = local(w, f)
@@ -104,7 +101,7 @@ def _begin(w: Writer, begun: Begun) -> None:
 
 
 def _begin_variable(w: Writer, f: Assignment, fold: Fold, name: str) -> None:
-    w.emit(f"real {name} = {START[fold]};")
+    w.emit(f"real {name} = {FOLDS[fold].start};")
     rest = is_nan = ""
     if fold.adds and w.context.plan.program.accurate:
         rest = w.names.of(f"{name}_rest", "rest", name)

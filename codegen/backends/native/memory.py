@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codegen.backends.native.folds import FOLDS
 from codegen.backends.native.nests import arrays
 from codegen.backends.native.private import pieces
 from codegen.backends.native.streams import streamed
 from codegen.backends.native.writer import Writer
-from codegen.loops.assignment import Fold
 from codegen.loops.nest import FlatNest, Nests, RowNest, Total
 
 
@@ -38,8 +38,7 @@ def memory_of(w: Writer, nests: Nests) -> Memory:
     for nest in nests.parts:
         if isinstance(nest, RowNest):
             for p in pieces(w, nest, streamed(w.context.plan, nests, nest)):
-                name = w.names.part(p.assignment.name, f"{p.kind}s")
-                of_threads.setdefault(name, f"{times}threads * padded({p.count})")
+                of_threads.setdefault(p.own.of_all(w, p.assignment.name), f"{times}threads * padded({p.count})")
     return Memory(totals, (*of_call.items(), *of_threads.items()), bool(totals or of_threads))
 
 
@@ -76,5 +75,5 @@ def borrowed(w: Writer, nests: Nests, memory: Memory) -> list[str]:
 def _started(w: Writer, t: Total) -> Iterator[str]:
     """The totals of extrema start at the other end of the line."""
     if not t.fold.adds:
-        sign, name = "-" if t.fold is Fold.MAX else "", w.names.part(t.assignment.name, "totals")
-        yield f"for (int64_t k = 0; k < {_of_threads(w, t)}; ++k) {name}[k] = {sign}INFINITY;"
+        name = w.names.part(t.assignment.name, "totals")
+        yield f"for (int64_t k = 0; k < {_of_threads(w, t)}; ++k) {name}[k] = {FOLDS[t.fold].start};"

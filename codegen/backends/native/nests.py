@@ -7,9 +7,11 @@ from typing import assert_never
 
 from codegen.backends.native.declare import declare, point_to_chunk
 from codegen.backends.native.elements import accesses, base, stored
-from codegen.backends.native.loops import START, begin_partial, end_partial, inner_loop, nodes, vector_loop
+from codegen.backends.native.folds import FOLDS
+from codegen.backends.native.loops import begin_partial, end_partial, inner_loop, nodes, vector_loop
 from codegen.backends.native.opaque import product, scatter
-from codegen.backends.native.private import blocked, combined, gather, point_to_pieces, point_to_total
+from codegen.backends.native.own import Own
+from codegen.backends.native.private import blocked, gather, point_to_pieces, point_to_total
 from codegen.backends.native.scope import Chunk
 from codegen.backends.native.statements import write_step
 from codegen.backends.native.streams import stream, streamed
@@ -106,16 +108,16 @@ def _begin_blocks(w: Writer, nests: Nests, nest: RowNest) -> None:
     point_to_pieces(w, nest, bool(nests.batch))
     for t in blocked(nest):
         f = t.assignment
-        w.emit(f"fill({w.names.part(f.name, 'block')}, {w.count(f.index)}, {START[t.fold]});")
+        w.emit(f"fill({Own.BLOCK.of_thread(w, f.name)}, {w.count(f.index)}, {FOLDS[t.fold].start});")
     w.emit(f"for (int64_t {axis} = first; {axis} < last; ++{axis}) {{")
 
 
 def _end_blocks(w: Writer, nest: RowNest) -> None:
     w.emit("}")
     for t in blocked(nest):
-        f, how = t.assignment, combined(t.fold)
+        f, how = t.assignment, FOLDS[t.fold].helpers
         w.helper(f"{how}_block")
-        total, block = w.names.part(f.name, "total"), w.names.part(f.name, "block")
+        total, block = w.names.part(f.name, "total"), Own.BLOCK.of_thread(w, f.name)
         w.emit(f"{how}_block({total}, {block}, {w.count(f.index)});")
     w.emit("}")
 
@@ -152,7 +154,7 @@ def _flat_nest(w: Writer, nests: Nests, nest: FlatNest) -> None:
 
 def _chunk(w: Writer, loop: VectorLoop, past: tuple[Assignment, ...]) -> None:
     """The loop over a chunk, with pointers to the chunk of everything that it runs along."""
-    w.emit(*(f"real {w.names.part(f.name, 'buffer')}[CHUNK];" for f in past))
+    w.emit(*(f"real {Own.BUFFER.of_thread(w, f.name)}[CHUNK];" for f in past))
     with w.inside():
         chunk = Chunk(loop.axis)
         along = (a for step in loop.body for a in accesses(w.context, step.assignment) if a[1] == (loop.axis,))

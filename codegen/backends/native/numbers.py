@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from codegen.backends.arrays.axes import ADD, ATOM, COMPARE, MUL, NEG
+from codegen.backends.arrays.spelling import ADD, ATOM, COMPARE, MUL, NEG
 from codegen.backends.native.needs import Needs
+from codegen.backends.native.text import CText, signed_sum
 from derive import syntax as st
 from derive.errors import OpError
 from derive.language.literals import constant_value
-
-Code = tuple[str, int]
 
 #: Functions of a double: those of the C library, and those that templates/native/doubles defines.
 LIBRARY = {h: h for h in ("exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "expm1", "log1p")}
@@ -38,11 +37,6 @@ def is_bare(tree: st.Tree) -> bool:
     return isinstance(tree, st.Num) and tree.value.denominator == 1 and abs(tree.value) < SMALL
 
 
-def unsigned(text: str) -> str:
-    """The text in brackets if it begins with a minus sign: two of them in a row are another operator in C."""
-    return f"({text})" if text.startswith("-") else text
-
-
 def out_of_range(value: Fraction) -> bool:
     """Whether a number is no double but its inverse is one."""
     return value != 0 and _nearest(value) is None and bool(_nearest(1 / value))
@@ -56,17 +50,18 @@ def _nearest(value: Fraction) -> float | None:
         return None
 
 
-def literal(value: Fraction) -> Code:
+def literal(value: Fraction) -> CText:
     """A rational number as a double, rounded correctly; an integer that is an ``int`` as that."""
-    level = ATOM if value >= 0 else NEG
+    minus = value < 0
+    level = NEG if minus else ATOM
     if value.denominator == 1 and abs(value) < SMALL:
-        return str(value.numerator), level
+        return CText(str(value.numerator), level, minus)
     nearest = _nearest(value)
     if nearest is None:
-        return ("INFINITY", ATOM) if value > 0 else ("-INFINITY", NEG)
+        return CText("-INFINITY" if minus else "INFINITY", level, minus)
     if Fraction(repr(nearest)) != value and abs(value.numerator) < EXACT and value.denominator < SMALL:
-        return f"{value.numerator}.0 / {value.denominator}", MUL
-    return repr(nearest), level
+        return CText(f"{value.numerator}.0 / {value.denominator}", MUL, minus)
+    return CText(repr(nearest), level, minus)
 
 
 @dataclass(frozen=True)
@@ -81,65 +76,64 @@ class CNumbers:
     constant: Callable[[st.Read], str]
     needs: Needs
 
-    def at(self, tree: st.Tree, level: int) -> str:
+    def at(self, tree: st.Tree, level: int) -> CText:
         """The expression, in brackets where it binds less than ``level``."""
-        text, own = self.code(tree)
-        return text if own >= level else f"({text})"
+        return self.code(tree).within(level)
 
-    def double(self, tree: st.Tree, level: int = 0) -> str:
+    def double(self, tree: st.Tree, level: int = 0) -> CText:
         """The same where nothing else makes it a double."""
         tree = folded(tree)
-        return f"{self.at(tree, NEG)}.0" if is_bare(tree) else self.at(tree, level)
+        text = self.at(tree, NEG if is_bare(tree) else level)
+        return CText(f"{text}.0", text.level, text.minus) if is_bare(tree) else text
 
-    def code(self, tree: st.Tree) -> Code:
+    def code(self, tree: st.Tree) -> CText:
         """The expression: a double, or a bare integer."""
         match folded(tree):
             case st.Num(v):
                 return literal(v)
             case st.Const("pi"):
-                return "3.141592653589793", ATOM
+                return CText("3.141592653589793")
             case st.Size(axis):
-                return f"(double){self.length(axis)}", NEG
+                return CText(f"(double){self.length(axis)}", NEG)
             case st.Read() as read:
-                return self.constant(read), ATOM
+                return CText(self.constant(read))
             case st.Neg(a):
-                return f"-{unsigned(self.at(a, MUL))}", NEG
+                return CText(f"-{self.at(a, MUL).unsigned()}", NEG, minus=True)
             case st.Add(args):
-                return self.added(args), ADD
+                return self.added(args)
             case st.Mul(args):
-                return self.multiplied(args), MUL
+                return self.multiplied(args)
             case st.Div(a, b):
-                return f"{self.double(a, MUL)} / {self.at(b, NEG)}", MUL
+                top = self.double(a, MUL)
+                return CText(f"{top} / {self.at(b, NEG)}", MUL, top.minus)
             case st.Pow(a, e):
                 return self.power(a, e)
             case st.Call("where", (c, a, b)):
-                return f"({self.condition(c)} ? {self.double(a)} : {self.at(b, 0)})", ATOM
+                return CText(f"({self.condition(c)} ? {self.double(a)} : {self.at(b, 0)})")
             case st.Indicator(c):
-                return f"(double)({self.condition(c)})", NEG
+                return CText(f"(double)({self.condition(c)})", NEG)
             case st.Call(head, args):
-                return f"{self.function(head)}({', '.join(map(self.double, args))})", ATOM
+                return CText(f"{self.function(head)}({', '.join(str(self.double(a)) for a in args)})")
         raise OpError(f"{type(tree).__name__} has no spelling in C as a number; add a case to CNumbers.code", op=self.op)
 
-    def added(self, args: tuple[st.Tree, ...]) -> str:
-        out = ""
-        for a, minus in map(_signed, args):
-            # The first two terms are added first, so one of them has to be a double.
-            first = not out and is_bare(a) and is_bare(_signed(args[1])[0])
-            text = unsigned(self.double(a, MUL) if first else self.at(a, MUL))
-            out = f"{out} {'-' if minus else '+'} {text}" if out else f"-{text}" if minus else text
-        return out
+    def added(self, args: tuple[st.Tree, ...]) -> CText:
+        terms = [_signed(a) for a in args]
+        # The first two terms are added first, so one of them has to be a double.
+        bare = is_bare(terms[0][0]) and is_bare(terms[1][0])
+        texts = [(self.double(a, MUL) if k == 0 and bare else self.at(a, MUL), minus) for k, (a, minus) in enumerate(terms)]
+        return CText(signed_sum(texts), ADD, terms[0][1])
 
-    def multiplied(self, args: tuple[st.Tree, ...]) -> str:
+    def multiplied(self, args: tuple[st.Tree, ...]) -> CText:
         first, *rest = map(folded, args)
         left = self.double(first, MUL) if is_bare(first) and is_bare(rest[0]) else self.at(first, MUL)
-        return " * ".join([left, *(self.at(a, NEG) for a in rest)])
+        return CText(" * ".join(map(str, [left, *(self.at(a, NEG) for a in rest)])), MUL, left.minus)
 
-    def power(self, a: st.Tree, e: st.Tree) -> Code:
+    def power(self, a: st.Tree, e: st.Tree) -> CText:
         e = folded(e)
         if isinstance(e, st.Num) and abs(e.value) == Fraction(1, 2):
             root = f"sqrt({self.double(a)})"
-            return (root, ATOM) if e.value > 0 else (f"1 / {root}", MUL)
-        return f"pow({self.double(a)}, {self.double(e)})", ATOM
+            return CText(root) if e.value > 0 else CText(f"1 / {root}", MUL)
+        return CText(f"pow({self.double(a)}, {self.double(e)})")
 
     def condition(self, tree: st.Tree) -> str:
         match tree:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from codegen.backends.arrays.axes import ADD, ATOM, COMPARE, MUL, NEG
 from codegen.backends.arrays.numerals import known_number
+from codegen.backends.arrays.spelling import ADD, COMPARE, MUL, NEG
 from codegen.backends.native.needs import Needs
-from codegen.backends.native.numbers import CNumbers, Code, folded, is_bare, literal, out_of_range, unsigned
+from codegen.backends.native.numbers import CNumbers, folded, is_bare, literal, out_of_range
+from codegen.backends.native.text import CText, signed_sum
 from derive import syntax as st
 from derive.errors import OpError
 
@@ -58,33 +59,34 @@ class CExpressions:
 
     def show(self, tree: st.Tree) -> str:
         """The expression as C source that ``real`` may be assigned."""
-        return self.code(tree)[0]
+        return self.code(tree).code
 
-    def code(self, tree: st.Tree) -> Code:
+    def code(self, tree: st.Tree) -> CText:
         tree = self.gathered(folded(tree))
         if self.is_number(tree):
             return self.number(tree)
         if isinstance(tree, st.Mul | st.Div) and (wide := self.wide(tree)):
-            return f"(real)({wide})", NEG
+            return CText(f"(real)({wide})", NEG)
         match tree:
             case st.Read():
-                return self.read(tree), ATOM
+                return CText(self.read(tree))
             case st.Neg(a):
-                return f"-{unsigned(self.at(a, MUL))}", NEG
+                return CText(f"-{self.at(a, MUL).unsigned()}", NEG, minus=True)
             case st.Add(args):
-                return self.added(args), ADD
-            case st.Mul(args):
-                return " * ".join(self.at(a, MUL if k == 0 else MUL + 1) for k, a in enumerate(args)), MUL
+                return self.added(args)
+            case st.Mul((first, *rest)):
+                left = self.at(first, MUL)
+                return CText(" * ".join(map(str, [left, *(self.at(a, MUL + 1) for a in rest)])), MUL, left.minus)
             case st.Div(a, b):
                 return self.quotient(a, folded(b))
             case st.Pow(a, st.Num(e)):
                 return self.power(a, e)
             case st.Call("where", (c, a, b)):
-                return f"({self.condition(c)} ? {self.chosen(a, b)} : {self.show(b)})", ATOM
+                return CText(f"({self.condition(c)} ? {self.chosen(a, b)} : {self.show(b)})")
             case st.Call(head, args):
-                return f"{self.function(head)}({', '.join(self.show(a) for a in args)})", ATOM
+                return CText(f"{self.function(head)}({', '.join(self.show(a) for a in args)})")
             case st.Indicator(cond):
-                return f"(real)({self.condition(cond)})", NEG
+                return CText(f"(real)({self.condition(cond)})", NEG)
         raise OpError(f"{type(tree).__name__} has no spelling in C; add a case to CExpressions.code", op=self.op)
 
     def condition(self, tree: st.Tree) -> str:
@@ -100,9 +102,9 @@ class CExpressions:
         text = self.show(a)
         return f"(real){text}" if is_bare(folded(a)) and is_bare(folded(b)) else text
 
-    def at(self, tree: st.Tree, level: int) -> str:
-        text, own = self.code(tree)
-        return text if own >= level else f"({text})"
+    def at(self, tree: st.Tree, level: int) -> CText:
+        """The expression, in brackets where it binds less than ``level``."""
+        return self.code(tree).within(level)
 
     def gathered(self, tree: st.Tree) -> st.Tree:
         """A product or quotient of tensors with its numbers as a single one in front, unless small integers are all it has."""
@@ -131,9 +133,10 @@ class CExpressions:
         if not any(v and not TINY <= abs(v) <= LARGEST for v in map(known_number, (*over, *under))):
             return ""
         left, right = ([t for t in part if not self.is_number(t)] for part in (above, below))
-        first = [self.numbers.double(t, MUL) for t in over] or ["1.0"]
-        top = " * ".join([*first, *(self.at(t, MUL + 1) for t in left)])
-        return " / ".join([top, *(self.numbers.double(t, MUL + 1) for t in under), *(self.at(t, MUL + 1) for t in right)])
+        first = [self.numbers.double(t, MUL) for t in over] or [CText("1.0")]
+        top = " * ".join(map(str, [*first, *(self.at(t, MUL + 1) for t in left)]))
+        bottom = [*(self.numbers.double(t, MUL + 1) for t in under), *(self.at(t, MUL + 1) for t in right)]
+        return " / ".join(map(str, [top, *bottom]))
 
     def exact(self, tree: st.Tree) -> bool:
         """Whether a number is one of either precision, or is to be divided by as it is."""
@@ -156,40 +159,43 @@ class CExpressions:
                 return [*above, *over], [*below, *under]
         return [tree], []
 
-    def added(self, args: tuple[st.Tree, ...]) -> str:
-        out = ""
+    def added(self, args: tuple[st.Tree, ...]) -> CText:
+        """The sum, of which the numbers in front are one term."""
         count = next((k for k, a in enumerate(args) if not self.is_number(a)), len(args))
-        for a in (st.Add(args[:count]), *args[count:]) if count > 1 else args:
-            negative = isinstance(a, st.Neg)
-            text = unsigned(self.at(a.arg if isinstance(a, st.Neg) else a, MUL))
-            out += (f" - {text}" if out else f"-{text}") if negative else (f" + {text}" if out else text)
-        return out
+        terms = (st.Add(args[:count]), *args[count:]) if count > 1 else args
+        texts = [(self.at(a.arg, MUL), True) if isinstance(a, st.Neg) else (self.at(a, MUL), False) for a in terms]
+        return CText(signed_sum(texts), ADD, texts[0][1])
 
-    def quotient(self, a: st.Tree, b: st.Tree) -> Code:
+    def quotient(self, a: st.Tree, b: st.Tree) -> CText:
         if isinstance(b, st.Num):
             exact = b.value.numerator & (b.value.numerator - 1) == 0 and b.value and TINY <= abs(1 / b.value) <= HUGE
-            return (f"{self.at(a, MUL)} * {self.number(st.Num(1 / b.value))[0]}", MUL) if exact else self.divided(a, b)
+            return self.multiplied(a, str(self.number(st.Num(1 / b.value)))) if exact else self.divided(a, b)
         if self.is_number(b) and not self.accurate:
-            return f"{self.at(a, MUL)} * (real)(1 / {self.numbers.at(b, NEG)})", MUL
+            return self.multiplied(a, f"(real)(1 / {self.numbers.at(b, NEG)})")
         invertible = isinstance(b, st.Read) and b.name in self.invertible and self.inner not in st.free_indices(b)
         if invertible and self.inner in st.free_indices(a) and not self.accurate:
-            return f"{self.at(a, MUL)} * (1 / {self.at(b, NEG)})", MUL
+            return self.multiplied(a, f"(1 / {self.at(b, NEG)})")
         return self.divided(a, b)
 
-    def divided(self, a: st.Tree, b: st.Tree) -> Code:
-        return f"{self.at(a, MUL)} / {self.at(b, MUL + 1)}", MUL
+    def multiplied(self, a: st.Tree, by: str) -> CText:
+        left = self.at(a, MUL)
+        return CText(f"{left} * {by}", MUL, left.minus)
 
-    def power(self, a: st.Tree, e: Fraction) -> Code:
+    def divided(self, a: st.Tree, b: st.Tree) -> CText:
+        top = self.at(a, MUL)
+        return CText(f"{top} / {self.at(b, MUL + 1)}", MUL, top.minus)
+
+    def power(self, a: st.Tree, e: Fraction) -> CText:
         if e.denominator == 1 and abs(e) in POWERS:
             self.needs.helpers.add(POWERS[abs(int(e))])
-            whole = f"{POWERS[abs(int(e))]}({self.show(a)})"
+            whole = CText(f"{POWERS[abs(int(e))]}({self.show(a)})")
         elif abs(e) == 1:
             whole = self.at(a, NEG)
         elif abs(e) == Fraction(1, 2):
-            whole = f"sqrt({self.show(a)})"
+            whole = CText(f"sqrt({self.show(a)})")
         else:
-            return f"pow({self.show(a)}, (real){self.numbers.at(st.Num(e), NEG)})", ATOM
-        return (whole, ATOM) if e > 0 else (f"1 / {whole}", MUL)
+            return CText(f"pow({self.show(a)}, (real){self.numbers.at(st.Num(e), NEG)})")
+        return whole if e > 0 else CText(f"1 / {whole}", MUL)
 
     def function(self, head: str) -> str:
         if head in INLINED:
@@ -209,12 +215,12 @@ class CExpressions:
         inside = [n for n in st.walk(tree) if isinstance(n, st.Read | st.Match | st.Reduce)]
         return all(isinstance(n, st.Read) and n.name in self.constants for n in inside)
 
-    def number(self, tree: st.Tree) -> Code:
+    def number(self, tree: st.Tree) -> CText:
         """A number as a ``real``; a small integer needs no cast beside one."""
         tree = folded(tree)
-        return (
-            literal(tree.value) if is_bare(tree) and isinstance(tree, st.Num) else (f"(real){self.numbers.at(tree, NEG)}", NEG)
-        )
+        if is_bare(tree) and isinstance(tree, st.Num):
+            return literal(tree.value)
+        return CText(f"(real){self.numbers.at(tree, NEG)}", NEG)
 
 
 def _quotient(above: list[st.Tree], below: list[st.Tree]) -> st.Tree:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
 from codegen.backends.native.elements import base, stored
+from codegen.backends.native.folds import FOLDS
+from codegen.backends.native.own import Own
 from codegen.backends.native.scope import InPlace
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment, Fold
@@ -20,10 +21,10 @@ from codegen.loops.storage import Result
 
 @dataclass(frozen=True)
 class Piece:
-    """A ``row``, a ``buffer`` or a ``block`` that each thread has of a value; ``count`` is its length in C."""
+    """What each thread has of a value, and its length in C."""
 
     assignment: Assignment
-    kind: str
+    own: Own
     count: str
 
 
@@ -35,11 +36,11 @@ def blocked(nest: RowNest) -> tuple[Total, ...]:
 def pieces(w: Writer, nest: RowNest, streamed: tuple[Assignment, ...]) -> Iterator[Piece]:
     """What a thread has of rows, of results that are written past the cache, and of sums over the rows."""
     for f, axes in nest.rows:
-        yield Piece(f, "row", w.count(axes))
+        yield Piece(f, Own.ROW, w.count(axes))
     for f in streamed:
-        yield Piece(f, "buffer", f"streaming ? {w.size(f.index[-1])} : 0")
+        yield Piece(f, Own.BUFFER, f"streaming ? {w.size(f.index[-1])} : 0")
     for t in blocked(nest):
-        yield Piece(t.assignment, "block", w.count(t.assignment.index))
+        yield Piece(t.assignment, Own.BLOCK, w.count(t.assignment.index))
 
 
 def point_to_pieces(w: Writer, nest: RowNest, batch: bool) -> None:
@@ -49,9 +50,9 @@ def point_to_pieces(w: Writer, nest: RowNest, batch: bool) -> None:
         return
     w.emit(f"const int thread = {'batch_thread + ' if batch else ''}thread_number();")
     w.helper("thread_number", "padded")
-    blocks = {p.assignment.name: p for p in found if p.kind == "block"}
+    blocks = {p.assignment.name: p for p in found if p.own is Own.BLOCK}
     for p in found:
-        if p.kind != "block":
+        if p.own is not Own.BLOCK:
             _point_to_piece(w, p)
     for t in nest.totals:
         f = t.assignment
@@ -62,7 +63,7 @@ def point_to_pieces(w: Writer, nest: RowNest, batch: bool) -> None:
 
 
 def _point_to_piece(w: Writer, p: Piece) -> str:
-    name, of_all = w.names.part(p.assignment.name, p.kind), w.names.part(p.assignment.name, f"{p.kind}s")
+    name, of_all = p.own.of_thread(w, p.assignment.name), p.own.of_all(w, p.assignment.name)
     w.emit(f"real *const {name} = {of_all} + thread * padded({p.count});")
     return name
 
@@ -80,21 +81,9 @@ def point_to_total(w: Writer, t: Total) -> InPlace:
 # ---- totals ----------------------------------------------------------------------------------------------------------
 
 
-def combined(fold: Fold) -> str:
-    """How parts of a reduction are brought together, as the helpers are called."""
-    match fold:
-        case Fold.SUM | Fold.MEAN:
-            return "sum"
-        case Fold.MAX:
-            return "max"
-        case Fold.MIN:
-            return "min"
-    assert_never(fold)
-
-
 def gather(w: Writer, t: Total) -> None:
     """Bring the totals of all threads together."""
-    f, how = t.assignment, combined(t.fold)
+    f, how = t.assignment, FOLDS[t.fold].helpers
     w.helper(f"{how}_threads")
     if f.index or isinstance(w.context.plan.storage[f.name], Result):
         place = base(w, stored(w.context, f.name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from codegen.backends.native.elements import element, in_memory, inside, named, spelled, stored
+from codegen.backends.native.folds import FOLDS
 from codegen.backends.native.scope import Held, InPlace
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment, EntryUpdate, Fold
@@ -105,22 +106,18 @@ def accumulate(w: Writer, f: Assignment, fold: Fold) -> None:
 
 def combine(w: Writer, fold: Fold, into: str, term: str) -> None:
     """Add a term to what is there, or keep the larger or the smaller of both."""
-    match fold:
-        case Fold.SUM | Fold.MEAN:
-            w.emit(f"{into} += {term};")
-        case Fold.MAX | Fold.MIN:
-            name = "larger" if fold is Fold.MAX else "smaller"
-            w.helper(name)
-            w.emit(f"{into} = {name}({into}, {term});")
-        case _:
-            assert_never(fold)
+    if fold.adds:
+        w.emit(f"{into} += {term};")
+    else:
+        w.helper(FOLDS[fold].pick)
+        w.emit(f"{into} = {FOLDS[fold].pick}({into}, {term});")
 
 
 def _compare(w: Writer, f: Assignment, fold: Fold, into: str, is_nan: str, code: str) -> None:
     """Keep an extremum; a vector maximum passes over NaN, which is looked for beside it."""
-    sign, term = ">" if fold is Fold.MAX else "<", w.names.part(f.name, "term")
+    term = w.names.part(f.name, "term")
     w.emit(f"const real {term} = {code};")
-    w.emit(f"{into} = {term} {sign} {into} ? {term} : {into};")
+    w.emit(f"{into} = {term} {FOLDS[fold].better} {into} ? {term} : {into};")
     w.emit(f"{is_nan} |= {term} != {term};")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from codegen.backends.native.own import Own
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment
 from codegen.loops.nest import FlatNest, InnerLoop, Nests, Node, RowNest, Step, Store, Update, VectorLoop
@@ -51,4 +52,4 @@ def _rereads(step: Step, f: Assignment) -> bool:
 def stream(w: Writer, f: Assignment, to: str, count: str) -> None:
     """Copy what was written beside a result into it."""
     w.helper("stream")
-    w.emit(f"if (streaming) stream({to}, {w.names.part(f.name, 'buffer')}, {count});")
+    w.emit(f"if (streaming) stream({to}, {Own.BUFFER.of_thread(w, f.name)}, {count});")
