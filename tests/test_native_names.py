@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import codegen
-from codegen.backends.native.files import rendered
+from codegen.backends.native.files import op_files, rendered
 from codegen.backends.native.function import function
 from codegen.backends.native.layout import file_of
 from codegen.backends.native.names import Names
@@ -217,3 +217,22 @@ def test_values_are_right_under_any_names(system: int) -> None:
         for name, want in reference(system, names, given, k + 0.5).items():
             assert np.allclose(apart[name], want, rtol=1e-12, atol=1e-12), (names, name)
             assert np.allclose(together[name], want, rtol=1e-12, atol=1e-12), (names, name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y[n] = spread(omp[n, m], u[n])\ny[n] = u[n]*size(m)",
+        "y[n] = spread(simd[n, m], u[n])\ny[n] = u[n]*size(m)",
+        "y[n] = squared(threads[n])\ny[n] = threads[n]**2",
+    ],
+)
+@pytest.mark.parametrize("option", ["-fopenmp", "-Wno-unknown-pragmas"])
+def test_what_only_a_directive_or_a_comment_names_is_not_used(text: str, option: str) -> None:
+    """C is told of a parameter that only says a length, and without OpenMP of a number of threads, that they are unused."""
+    assert COMPILER is not None
+    kernel = kernel_of(text)
+    source = op_files(kernel, "a test")[f"native/{kernel.op.name}.c"]
+    command = [*COMPILER.command, "-std=c11", option, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "-"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr

@@ -82,7 +82,7 @@ def _after(given: Assignment, level: int, f: Assignment, axis: str, depth: int) 
     """The first level at which ``f`` may use a value that is computed at ``level``."""
     if level % 2 == 0:
         return level
-    shared = axis == _next_axis(given, depth) and axis in given.index and axis not in given.reduced
+    shared = axis == _next_axis(given, depth) and axis in given.index
     return level if shared and all(same_slot(given, r, axis) for r in f.reads.get(given.name, ())) else level + 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.backends.native.machine import scheduled
-from codegen.backends.native.programs import axes_of, programs
+from codegen.backends.native.programs import axes_of, programs, title
 from codegen.backends.native.step import RATE
 from codegen.escape import docstring
 from codegen.program import Kernel, Program
@@ -114,7 +114,6 @@ def _dict(pairs: dict[str, str]) -> str:
 
 
 def _doc(op: st.Op, program: Program, saved: tuple[str, ...] | None) -> str:
-    kind = program.name.removeprefix(f"{op.name}_").replace("_", " and ").capitalize()
     shapes = ", ".join(_shape(op, a.name, a.axes) for a in program.arguments)
     listed = dict.fromkeys(program.results)
     if saved is None:
@@ -122,7 +121,7 @@ def _doc(op: st.Op, program: Program, saved: tuple[str, ...] | None) -> str:
     else:
         outputs = ", ".join(t.name for t in op.outputs)
         returns = f"{outputs}, and the tuple of what the backward needs: ({', '.join(saved)}{',' * (len(saved) == 1)})"
-    return f"{kind} of {op.name}.\n\nShapes: {shapes}.\nReturns {returns}.\n"
+    return f"{title(op, program)}.\n\nShapes: {shapes}.\nReturns {returns}.\n"
 
 
 def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:

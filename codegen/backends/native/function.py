@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codegen.backends.native.body import Body, body
 from codegen.backends.native.machine import scheduled
+from codegen.backends.native.programs import title
 from codegen.backends.native.signature import Signature, declared, packed, scattered, signature
 from codegen.loops.star import without_star
 from codegen.program import Argument, Program
@@ -127,8 +128,7 @@ def _checks(s: Signature) -> list[str]:
 
 
 def _comment(s: Signature) -> Iterator[str]:
-    kind = s.program.name.removeprefix(f"{s.op.name}_").replace("_", " and ")
-    yield from (f"{kind.capitalize()} of {s.op.name}.", "")
+    yield from (f"{title(s.op, s.program)}.", "")
     for statement in s.program.statements:
         left = f"{statement.name}[{', '.join(statement.index)}]" if statement.index else statement.name
         yield from textwrap.wrap(f"    {left} = {language(statement.tree)}", WIDTH, subsequent_indent=" " * 8)

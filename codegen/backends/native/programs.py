@@ -1,4 +1,4 @@
-"""Which programs of an op have a native kernel, and which lengths each takes."""
+"""Which programs of an op have a native kernel, what each does, and which lengths it takes."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
     """The axes whose lengths a function takes, in order; axes of equal length once."""
     root = equal_axes(op)
     return tuple(dict.fromkeys(root.get(a, a) for argument in program.arguments for a in argument.axes))
+
+
+def title(op: st.Op, program: Program) -> str:
+    """What a program does, in words: ``Forward and backward of tanh``."""
+    kind = program.name.removeprefix(f"{op.name}_").replace("_", " and ")
+    return f"{kind.capitalize()} of {op.name}"
