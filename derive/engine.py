@@ -27,8 +27,9 @@ from derive.strain.verdict import losses
 from derive.terms.coefficients import check_coefficients
 from derive.terms.definitions import Definition
 from derive.terms.factor import to_tree
+from derive.terms.factoring import DEFAULT_SIZE
 from derive.terms.flatten import flatten
-from derive.terms.style import DEFAULT_SIZE, Style
+from derive.terms.style import Style
 
 
 def derive(op: st.Op) -> Derivation:

@@ -1,10 +1,10 @@
-"""Sums and products of trees, put so that what has few axes meets what has many last."""
+"""Sums and products of trees."""
 
 from __future__ import annotations
 
 from derive import syntax as st
 
-__all__ = ["added", "arranged", "multiplied"]
+__all__ = ["added", "multiplied", "readable"]
 
 
 def added(parts: list[st.Tree]) -> st.Tree:
@@ -21,20 +21,7 @@ def multiplied(parts: list[st.Tree]) -> st.Tree:
     return flat[0] if len(flat) == 1 else st.Mul(tuple(flat))
 
 
-def arranged(
-    groups: list[tuple[frozenset[str], list[st.Tree]]], numbers: list[st.Tree], divisors: list[tuple[frozenset[str], st.Tree]]
-) -> st.Tree:
-    """Multiply and divide so that what has few axes is combined before it meets what has many."""
-    groups = groups or [(frozenset(), [])]
-    left, parts = list(divisors), []
-    covered: frozenset[str] = frozenset()
-    for k, (axes, factors) in enumerate(groups):
-        covered |= axes
-        last = k == len(groups) - 1
-        here = [t for a, t in left if last or a <= covered]
-        left = [d for d in left if not (last or d[0] <= covered)]
-        tree = multiplied([*numbers, *factors] if k == 0 else factors)
-        parts.append(st.Div(tree, multiplied(here)) if here else tree)
-    if len(parts) == 2 and isinstance(parts[0], (st.Div, st.Reduce)) and isinstance(parts[1], (st.Read, st.Pow)):
-        parts.reverse()
-    return multiplied(parts)
+def readable(parts: list[st.Tree]) -> list[st.Tree]:
+    """The parts of a product as one reads them: a name before a quotient or a sum."""
+    turned = len(parts) == 2 and isinstance(parts[0], (st.Div, st.Reduce)) and isinstance(parts[1], (st.Read, st.Pow))
+    return parts[::-1] if turned else parts

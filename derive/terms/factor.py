@@ -1,35 +1,20 @@
-"""Flat terms back to trees: common factors pulled out, sums in their best order, what depends on fewer axes first.
+"""Flat terms back to trees: factored as :mod:`derive.terms.factoring` and :mod:`derive.terms.products` say, put for readers.
 
 ``gamma*rstd*dy - gamma*rstd*sum(dy)/N - ...`` becomes ``gamma*rstd*(dy - sum(dy)/N - ...)``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from derive import syntax as st
-from derive.terms.arranged import added, arranged, multiplied
-from derive.terms.factors import (
-    Factor,
-    Inner,
-    Powers,
-    Term,
-    as_means,
-    common_factors,
-    factor_indices,
-    factor_order,
-    loop_of,
-    ratio_of,
-    roots_down,
-    shared_factors,
-    sign_of,
-    split,
-    without,
-)
+from derive.terms.arranged import added, multiplied, readable
+from derive.terms.factoring import Choice, Factoring, ProductOfSums, Unequal, conditions
+from derive.terms.factors import Factor, Inner, Powers, Term, as_means, factor_indices, factor_order, loop_of, split
+from derive.terms.products import Bracket, Part, Piece, Power, Quotient, Root, product
 from derive.terms.reads import syntax_index
 from derive.terms.style import DEFAULT, Style
 from derive.terms.summation import best_order
@@ -49,15 +34,9 @@ from derive.terms.sums import (
     Size,
     Sum,
     atom_indices,
-    axis_of,
-    negated,
     open_mono,
-    times,
 )
 from derive.terms.tidy import tidy
-
-#: A coefficient with a larger numerator or denominator is one number, not a multiplication and a division.
-LARGEST_PART = 10_000
 
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
@@ -65,7 +44,7 @@ def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
     return _tree(body, tuple(index), style)
 
 
-@lru_cache(maxsize=4096)  # a line is priced, judged, certified and printed
+@lru_cache(maxsize=4096)  # a line is judged, certified and printed
 def _tree(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
     tree = _Builder(style, index).sum([(dict(split(mono)), c) for mono, c in body], ())
     return tree if style.read is DEFAULT.read else tidy(tree)
@@ -74,6 +53,11 @@ def _tree(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
 class _Builder:
     def __init__(self, style: Style, scope: tuple[str, ...]):
         self.style, self.scope = style, scope
+        self.factoring = Factoring(style.size, self.order)
+
+    def order(self, factor: Factor) -> Order:
+        """Names as the author introduces them."""
+        return (self.rank(factor), factor_order(factor))
 
     # ---- sums ------------------------------------------------------------------------------------------------------
 
@@ -81,58 +65,27 @@ class _Builder:
         """A sum of terms: what all have in common times the rest; a common condition guards the whole."""
         if not terms:
             return st.Num(Fraction(0))
-        common, coefficient, rest = self.pulled(terms)
-        conditions, counts = self.guards(common)
-        plain: Powers = {a: e for a, e in common.items() if a not in conditions and a not in counts}
+        common, coefficient, rest = self.factoring.pulled(terms)
+        guarding, counts = self.guards(common)
+        plain: Powers = {a: e for a, e in common.items() if a not in guarding and a not in counts}
         inner = None if rest == [({}, Fraction(1))] else self.added(rest, scope)
-        return self.guarded(self.product(plain, coefficient, inner, scope), conditions, counts)
-
-    def pulled(self, terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
-        """The common factors, the number, and what is left of each term.
-
-        A factor of few axes stays inside where every term has another such factor to multiply it first: taking it out
-        would cost one multiplication over all axes.
-        """
-        common, coefficient, rest = common_factors(terms)
-        loop = frozenset().union(*(factor_indices(f) for powers, _ in terms for f in powers))
-        narrow = {f: e for f, e in common.items() if factor_indices(f) < loop and not isinstance(f, (Condition, Delta))}
-        if len(rest) < 2 or not narrow or not all(self.has_narrow(powers, c, loop) for powers, c in rest):
-            return common, coefficient, rest
-        for powers, _ in rest:
-            for f, e in narrow.items():
-                times(powers, f, e)
-        return {f: e for f, e in common.items() if f not in narrow}, coefficient, rest
-
-    def has_narrow(self, powers: Powers, coefficient: Fraction, loop: frozenset[str]) -> bool:
-        return any(factor_indices(f) < loop for f in powers) or abs(coefficient) != 1
+        return self.guarded(self.product(plain, coefficient, inner, scope), guarding, counts)
 
     def added(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
-        """A sum without a common factor: two sides of a condition, then the factor most worth sharing, then term by term."""
-        branches = self.branches(terms, scope) or self.unequal(terms) or self.merged(terms, scope)
-        if branches is not None:
-            return branches
-        if (product := self.product_of_sums(terms, scope)) is not None:
-            return product
-        shared = self.most_shared(terms)
-        if shared is None:
-            parts = [(self.sum([t], scope), t) for t in terms]
-        else:
-            with_it = [t for t in terms if t[0].get(shared[0]) and sign_of(t[0][shared[0]]) == shared[1]]
-            parts = [(self.sum(with_it, scope), with_it[0]), *((self.sum([t], scope), t) for t in terms if t not in with_it)]
+        """A sum without a common factor."""
+        match self.factoring.exclusive(terms):
+            case Choice(c, yes, no, rest):
+                choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
+                return added([choice, self.sum(rest, scope)]) if rest else choice
+            case Unequal(equal):
+                return st.Indicator(st.Match(syntax_index(equal.left), syntax_index(equal.right), False))
+        if (merged := self.merged(terms, scope)) is not None:
+            return merged
+        form = self.factoring.shared(terms)
+        if isinstance(form, ProductOfSums):
+            return multiplied([self.sum(form.one, scope), self.sum(form.other, scope)])
+        parts = [(self.sum(part, scope), part[0]) for part in form.parts]
         return added([p for p, _ in sorted(parts, key=lambda p: self.term_order(p[0], p[1]))])
-
-    def branches(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
-        """The two sides of one condition as a single choice, if there are terms of both."""
-        for c in [f for powers, _ in terms for f in powers if isinstance(f, Condition)]:
-            if not any(negated(c) in powers for powers, _ in terms):
-                continue
-            c, other = (c, negated(c)) if c.holds else (negated(c), c)
-            yes = [(without(p, c), k) for p, k in terms if c in p]
-            no = [(without(p, other), k) for p, k in terms if other in p]
-            rest = [t for t in terms if c not in t[0] and other not in t[0]]
-            choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
-            return added([choice, self.sum(rest, scope)]) if rest else choice
-        return None
 
     def merged(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
         """``sum(u) - sum(v)`` as ``sum(u - v)``, where both are over the same loop: what is close to each other meets first."""
@@ -152,59 +105,6 @@ class _Builder:
         tree = self.product(dict(key.outside), Fraction(1), st.Reduce(key.kind, tuple(names.values()), body), scope)
         rest = [t for t, loop in zip(terms, loops, strict=True) if loop != key]
         return added([tree, self.sum(rest, scope)]) if rest else tree
-
-    def unequal(self, terms: list[Term]) -> st.Tree | None:
-        """``1 - [c = j]`` as ``[c != j]``."""
-        if len(terms) != 2 or ({}, Fraction(1)) not in terms:
-            return None
-        ((powers, c),) = [t for t in terms if t != ({}, Fraction(1))]
-        hot = next(iter(powers))
-        if c != -1 or len(powers) != 1 or not isinstance(hot, Delta):
-            return None
-        return st.Indicator(st.Match(syntax_index(hot.left), syntax_index(hot.right), False))
-
-    def product_of_sums(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
-        """``u + v + k*u*b + k*v*b`` as ``(1 + k*b)*(u + v)``, so that differences stay differences."""
-        if len(terms) < 4 or len(terms) % 2:
-            return None
-        counts = Counter(fe for powers, _ in terms for fe in powers.items())
-        halves = [fe for fe, n in counts.items() if n == len(terms) // 2]
-        for factor, e in sorted(halves, key=lambda fe: (factor_order(fe[0]), fe[1])):
-            held = [(without(p, factor), c) for p, c in terms if p.get(factor) == e]
-            rest = [(p, c) for p, c in terms if factor not in p]
-            ratio = ratio_of(held, rest) if len(held) == len(rest) == len(terms) // 2 else None
-            if ratio is not None:
-                return multiplied([self.sum([({}, Fraction(1)), ({factor: e}, ratio)], scope), self.sum(rest, scope)])
-        return None
-
-    def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
-        """The factor, with its sign, that most terms share; None if sharing saves no multiplication.
-
-        A factor with fewer axes than its terms is left where it is: there it multiplies what has few axes too.
-        """
-        if len(terms) < 3:
-            return None
-        counts: dict[tuple[Factor, int], int] = {}
-        axes: dict[tuple[Factor, int], frozenset[str]] = {}
-        for powers, _ in terms:
-            loop = frozenset().union(*map(factor_indices, powers))
-            for f, e in powers.items():
-                key = (f, sign_of(e))
-                counts[key] = counts.get(key, 0) + 1
-                axes[key] = axes.get(key, frozenset()) | loop
-        worth = [k for k, n in counts.items() if 1 < n < len(terms) and factor_indices(k[0]) >= axes[k]]
-        return max(worth, key=lambda k: (self.saved(k, terms), self.rank(k[0]), factor_order(k[0])), default=None)
-
-    def saved(self, key: tuple[Factor, int], terms: list[Term]) -> int:
-        """The multiplications that sharing a factor saves, with all else that the terms which hold it have in common."""
-        held = [t for t in terms if t[0].get(key[0]) and sign_of(t[0][key[0]]) == key[1]]
-        return (len(held) - 1) * sum(self.elements(f) for f in shared_factors(held))
-
-    def elements(self, factor: Factor) -> int:
-        n = 1
-        for i in factor_indices(factor):
-            n *= self.style.size(axis_of(i))
-        return n
 
     def rank(self, factor: Factor) -> int:
         return self.style.rank(factor.name) if isinstance(factor, Read) else 10**6
@@ -226,70 +126,31 @@ class _Builder:
     # ---- products --------------------------------------------------------------------------------------------------
 
     def product(self, powers: Powers, coefficient: Fraction, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
-        """Numerators from few axes to many, each group over the divisors that have no more axes than it."""
-        powers, coefficient = roots_down(powers, coefficient)
-        powers = as_means(powers)
-        groups: list[tuple[frozenset[str], list[st.Tree]]] = []
-        if root := self.root_of_quotient(powers):
-            powers = {f: e for f, e in powers.items() if not isinstance(f, Irrational)}
-            groups.append((frozenset(), [root]))
-        powers, quotients = self.powers_of_quotients(powers, scope)
-        groups += quotients
-        num = [(f, e) for f, e in powers.items() if e > 0]
-        for f, e in sorted(num, key=lambda fe: (len(factor_indices(fe[0])), self.rank(fe[0]), factor_order(fe[0]))):
-            axes = factor_indices(f)
-            if groups and groups[-1][0] == axes:
-                groups[-1][1].append(self.power(f, e, scope))
-            else:
-                groups.append((axes, [self.power(f, e, scope)]))
-        if inner is not None:
-            groups.append((frozenset(st.free_indices(inner)), [inner]))
-        numbers: list[st.Tree] = []
-        numerator, denominator = abs(coefficient.numerator), coefficient.denominator
-        if max(numerator, denominator) > LARGEST_PART:
-            numbers, denominator = [st.Num(Fraction(numerator, denominator))], 1
-        elif numerator != 1 or not groups:
-            numbers = [st.Num(Fraction(numerator))]
-        tree = arranged(groups, numbers, self.divisors(powers, denominator, scope))
-        return st.Neg(tree) if coefficient < 0 else tree
+        """A product, with the sum that it multiplies if there is one."""
+        bracket = None if inner is None else Bracket(frozenset(st.free_indices(inner)))
+        found = product(as_means(powers), coefficient, bracket, self.order)
+        tree = multiplied(readable([self.part(p, inner, scope) for p in found.parts]))
+        return st.Neg(tree) if found.negative else tree
 
-    def root_of_quotient(self, powers: Powers) -> st.Tree | None:
-        """``sqrt(2)/sqrt(pi)`` as ``sqrt(2/pi)``, where a product has no other roots of numbers."""
-        numbers = [f for f in powers if isinstance(f, Irrational)]
-        if len(numbers) != 2:
-            return None
-        roots, half = {powers[f]: f for f in numbers}, Fraction(1, 2)
-        if roots.keys() != {half, -half}:
-            return None
-        return st.Pow(st.Div(self.atom(roots[half]), self.atom(roots[-half])), st.Num(half))
+    def part(self, part: Part, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
+        above, below = (multiplied([self.piece(p, inner, scope) for p in ps]) if ps else None for ps in part)
+        assert above is not None
+        return above if below is None else st.Div(above, below)
 
-    def powers_of_quotients(
-        self, powers: Powers, scope: tuple[str, ...]
-    ) -> tuple[Powers, list[tuple[frozenset[str], list[st.Tree]]]]:
-        """``u**2/v**2`` as ``(u/v)**2``, which costs a multiplication less and overflows only where the quotient does."""
-        above, below = ([f for f, e in powers.items() if e.denominator == 1 and sign * e > 1] for sign in (1, -1))
-        if len(above) != 1 or len(below) != 1:
-            return powers, []
-        (u,), (v,) = above, below
-        axes, e = factor_indices(u), powers[u]
-        if factor_indices(v) != axes or e != -powers[v]:
-            return powers, []
-        quotient = st.Pow(st.Div(self.power(u, 1, scope), self.power(v, 1, scope)), st.Num(Fraction(e)))
-        return {f: k for f, k in powers.items() if f not in (u, v)}, [(axes, [quotient])]
-
-    def divisors(self, powers: Powers, denominator: int, scope: tuple[str, ...]) -> list[tuple[frozenset[str], st.Tree]]:
-        """What is divided by, each with its axes: the number, roots of numbers as one, then few axes to many."""
-        den = [(f, -e) for f, e in powers.items() if e < 0]
-        den.sort(key=lambda fe: (len(factor_indices(fe[0])), factor_order(fe[0])))
-        out: list[tuple[frozenset[str], st.Tree]] = []
-        if denominator != 1:
-            out.append((frozenset(), st.Num(Fraction(denominator))))
-        half = Fraction(1, 2)
-        roots = [f for f, e in den if isinstance(f, Irrational) and e == half]
-        if len(roots) > 1:  # sqrt(2)*sqrt(pi) reads better as sqrt(2*pi)
-            out.append((frozenset(), st.Pow(st.Mul(tuple(map(self.atom, roots))), st.Num(half))))
-            den = [(f, e) for f, e in den if f not in roots]
-        return out + [(factor_indices(f), self.power(f, e, scope)) for f, e in den]
+    def piece(self, piece: Piece, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
+        match piece:
+            case Fraction():
+                return st.Num(piece)
+            case Power(factor, e):
+                return self.power(factor, e, scope)
+            case Quotient(u, v, e):
+                return st.Pow(st.Div(self.power(u, 1, scope), self.power(v, 1, scope)), st.Num(Fraction(e)))
+            case Root(above, below):
+                whole = multiplied(list(map(self.atom, above)))
+                return st.Pow(whole if below is None else st.Div(whole, self.atom(below)), st.Num(Fraction(1, 2)))
+            case Bracket():
+                assert inner is not None
+                return inner
 
     def power(self, factor: Factor, e: Exponent, scope: tuple[str, ...]) -> st.Tree:
         tree = self.inner(factor, scope) if isinstance(factor, Inner) else self.atom(factor)
@@ -329,14 +190,14 @@ class _Builder:
 
     def factors(self, factors: dict[Atom, Exponent], trees: list[st.Tree], scope: tuple[str, ...]) -> st.Tree:
         """The product of factors and of trees already built; conditions guard it."""
-        conditions, counts = self.guards(factors)
-        plain: Powers = {a: e for a, e in factors.items() if a not in conditions and a not in counts}
+        guarding, counts = self.guards(factors)
+        plain: Powers = {a: e for a, e in factors.items() if a not in guarding and a not in counts}
         tree = self.product(plain, Fraction(1), None, scope) if plain or not trees else None
         parts = ([tree] if tree is not None else []) + trees
         body = multiplied(parts)
-        if len(conditions) == 1 and not counts and body == st.Num(Fraction(1)):
-            return self.atom(conditions[0])
-        return self.guarded(body, conditions, counts)
+        if len(guarding) == 1 and not counts and body == st.Num(Fraction(1)):
+            return self.atom(guarding[0])
+        return self.guarded(body, guarding, counts)
 
     # ---- atoms -----------------------------------------------------------------------------------------------------
 
@@ -374,13 +235,13 @@ class _Builder:
 
     def guards(self, powers: Mapping[Any, Exponent]) -> tuple[list[Condition], dict[Read, Exponent]]:
         """The conditions in a product, and the counts among its divisors that stay outside them."""
-        conditions = sorted((a for a in powers if isinstance(a, Condition)), key=factor_order)
+        found = conditions(powers)
         counts = {a: -e for a, e in powers.items() if isinstance(a, Read) and a.name in self.style.counts and e < 0}
-        return conditions, counts if conditions else {}
+        return found, counts if found else {}
 
-    def guarded(self, tree: st.Tree, conditions: Iterable[Condition], counts: Mapping[Read, Exponent]) -> st.Tree:
+    def guarded(self, tree: st.Tree, guarding: Iterable[Condition], counts: Mapping[Read, Exponent]) -> st.Tree:
         """The tree where the conditions are 1, else 0, over the counts: 0/0 beside NaN, as torch has it."""
-        for c in conditions:
+        for c in guarding:
             sides = (tree, st.Num(Fraction(0)))
             tree = st.Call("where", (self.condition(c), *(sides if c.holds else sides[::-1])))
         for count, e in counts.items():

@@ -15,6 +15,7 @@ from derive.terms.sums import (
     Irrational,
     Mono,
     Order,
+    Read,
     Size,
     Sum,
     atom_indices,
@@ -80,6 +81,11 @@ def factor_order(factor: Factor) -> Order:
     if isinstance(factor, Inner):
         return ("z", len(factor.mono.bound), tuple(atom_order(a) for a, _ in factor.mono.factors))
     return ("a", 0, atom_order(factor))
+
+
+def names_first(factor: Factor) -> Order:
+    """Names before what is computed from them: a comparison or a function that several terms need is better shared."""
+    return (not isinstance(factor, Read), factor_order(factor))
 
 
 Term = tuple[Powers, Fraction]

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from derive import syntax as st
+from derive.terms.factoring import DEFAULT_SIZE
 from derive.terms.sums import Read
 
-__all__ = ["DEFAULT", "DEFAULT_SIZE", "Style"]
-
-#: The length that an axis is taken to have where the op states none.
-DEFAULT_SIZE = 512
+__all__ = ["DEFAULT", "Style"]
 
 
 @dataclass(frozen=True)

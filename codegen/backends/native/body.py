@@ -19,7 +19,7 @@ from codegen.loops.lower import nests as lowered
 from codegen.loops.nest import FlatNest, Nests, RowNest, Scatter
 from codegen.program import Program
 from derive import syntax as st
-from derive.terms.style import DEFAULT_SIZE
+from derive.terms.factoring import DEFAULT_SIZE
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from codegen.loops.storage import Array, Recomputed, Result, Row
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.language.unicode import text
-from derive.terms.style import DEFAULT_SIZE
+from derive.terms.factoring import DEFAULT_SIZE
 
 BYTES = 4
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from codegen.program import Argument, Kernel, Program
-from derive.simplify.cost import Model
-from derive.terms.style import DEFAULT_SIZE
+from codegen.tools.atlas.operations import operations as of_tree
+from derive.terms.factoring import DEFAULT_SIZE
 
 __all__ = ["FLOAT", "LABEL", "elements", "kept", "operations", "sizes_of"]
 
@@ -34,7 +34,6 @@ def kept(kernel: Kernel) -> int:
 
 
 def operations(kernel: Kernel, program: Program) -> int:
-    """Floating-point operations, a function of one number counted as the tens that it takes."""
-    # Reads of memory are another cost.
-    model = Model(dict(kernel.op.sizes), {}, frozenset())
-    return sum(model.operations(s.tree) for s in program.statements)
+    """Floating-point operations; reads of memory are another cost."""
+    sizes = dict(kernel.op.sizes)
+    return sum(of_tree(s.tree, sizes) for s in program.statements)

@@ -1,0 +1,51 @@
+"""Floating-point operations of an expression as it is written, each done over no more axes than it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from derive import syntax as st
+from derive.functions import words
+from derive.terms.factoring import DEFAULT_SIZE
+
+__all__ = ["operations"]
+
+Axes = frozenset[str]
+
+
+def operations(tree: st.Tree, sizes: Mapping[str, int]) -> int:
+    """The operations at the lengths of the axes; a function of one number is counted as the tens that it takes."""
+    return _measured(tree, sizes)[0]
+
+
+def _measured(tree: st.Tree, sizes: Mapping[str, int]) -> tuple[int, Axes]:
+    """The operations of an expression and its free indices, in one walk."""
+    parts = [_measured(child, sizes) for child in st.children(tree)]
+    inside = sum(ops for ops, _ in parts)
+    free = frozenset(st.own_indices(tree)).union(*(f for _, f in parts))
+    match tree:
+        case st.Mul():  # from left to right: each factor meets what the factors before it depend on
+            met = [frozenset[str]().union(*(f for _, f in parts[: k + 1])) for k in range(1, len(parts))]
+            return inside + sum(_elements(axes, sizes) for axes in met), free
+        case st.Reduce(_, index, _):
+            return inside + _elements(free | set(index), sizes), free - set(index)
+    return inside + _own(tree) * _elements(free, sizes), free
+
+
+def _own(tree: st.Tree) -> int:
+    """Operations per element of the node itself."""
+    match tree:
+        case st.Add(args):
+            return len(args) - 1
+        case st.Div() | st.Compare():
+            return 1
+        case st.Pow(_, st.Num(e)):
+            return min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4
+        case st.Call(head, _):
+            return words.cost(head)
+    return 0
+
+
+def _elements(axes: Axes, sizes: Mapping[str, int]) -> int:
+    return prod(sizes.get(st.axis_of(i), DEFAULT_SIZE) for i in axes)

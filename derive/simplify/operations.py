@@ -1,0 +1,227 @@
+"""Floating-point operations of flat terms, as factored to have few of them, each done over no more axes than it depends on.
+
+Nothing here knows how an expression is written or read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from derive.functions import words
+from derive.syntax import fresh_index
+from derive.terms.factoring import Choice, Factoring, ProductOfSums, Unequal, conditions
+from derive.terms.factors import Inner, Powers, Term, factor_indices, split
+from derive.terms.products import Bracket, Part, Piece, Power, Quotient, Root, product
+from derive.terms.summation import best_order
+from derive.terms.sums import (
+    Argument,
+    Atom,
+    Condition,
+    Exponent,
+    Extremum,
+    Function,
+    Hole,
+    Mono,
+    Sum,
+    atom_indices,
+    open_mono,
+)
+
+__all__ = ["Operations"]
+
+Axes = frozenset[str]
+
+
+class Count(NamedTuple):
+    """The operations of an expression, and the axes over which it is computed.
+
+    A product that may get more ``factors``, and a sum that may get more ``addends``, does not count its own last operation yet.
+    """
+
+    done: int
+    axes: Axes
+    factors: tuple[Axes, ...] = ()
+    addends: int = 0
+
+
+NUMBER = Count(0, frozenset())
+
+
+class Operations:
+    """Counts at the ``size`` of each axis."""
+
+    def __init__(self, size: Callable[[str], int]):
+        self.size, self.factoring = size, Factoring(size)
+
+    def of(self, body: Sum) -> int:
+        """The operations of an expression without reductions, over its free indices."""
+        return self.whole(self.sum([(dict(split(mono)), c) for mono, c in body])).done
+
+    def reduction(self, inner: Inner) -> int:
+        """The operations of one reduction in its best order."""
+        return self.whole(self.summed(inner.mono)).done
+
+    # ---- sums ------------------------------------------------------------------------------------------------------
+
+    def sum(self, terms: list[Term]) -> Count:
+        if not terms:
+            return NUMBER
+        common, coefficient, rest = self.factoring.pulled(terms)
+        guarding, plain = _guards(common)
+        inner = None if rest == [({}, Fraction(1))] else self.apart(rest)
+        return self.guarded(guarding, self.product(plain, coefficient, inner))
+
+    def apart(self, terms: list[Term]) -> Count:
+        """A sum without a common factor."""
+        match self.factoring.apart(terms):
+            case Choice(condition, yes, no, rest):
+                chosen = self.chosen(condition, self.sum(yes), self.sum(no))
+                return self.added([chosen, self.sum(rest)]) if rest else chosen
+            case Unequal(equal):
+                return Count(0, factor_indices(equal))
+            case ProductOfSums(one, other):
+                return self.multiplied([self.sum(one), self.sum(other)])
+            case found:
+                return self.added([self.sum(part) for part in found.parts])
+
+    # ---- products --------------------------------------------------------------------------------------------------
+
+    def product(self, powers: Powers, coefficient: Fraction, inner: Count | None) -> Count:
+        found = product(powers, coefficient, None if inner is None else Bracket(inner.axes))
+        count = self.multiplied([self.part(p, inner) for p in found.parts])
+        return self.whole(count) if found.negative else count
+
+    def part(self, part: Part, inner: Count | None) -> Count:
+        above = self.multiplied([self.piece(p, inner) for p in part.pieces])
+        if not part.divisors:
+            return above
+        return self.each(1, above, self.multiplied([self.piece(p, inner) for p in part.divisors]))
+
+    def piece(self, piece: Piece, inner: Count | None) -> Count:
+        match piece:
+            case Power(factor, e):
+                return self.power(self.factor(factor), e)
+            case Quotient(u, v, e):
+                return self.power(self.each(1, self.factor(u), self.factor(v)), e)
+            case Root(above, below):
+                numbers = [NUMBER, *(NUMBER for _ in above[1:])]
+                return self.power(self.each(0 if below is None else 1, self.multiplied(numbers)), Fraction(1, 2))
+            case Bracket() if inner is not None:
+                return inner
+        return NUMBER
+
+    def power(self, base: Count, e: Exponent) -> Count:
+        if e == 1:
+            return base
+        return self.each(min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4, base)
+
+    # ---- reductions ------------------------------------------------------------------------------------------------
+
+    def summed(self, mono: Mono) -> Count:
+        """The nested sums of a term, each over no more factors than carry its indices."""
+        taken = {i for a, _ in mono.factors for i in factor_indices(a)}
+
+        def name(axis: str) -> str:
+            i = fresh_index(axis, taken)
+            taken.add(i)
+            return i
+
+        factors, bound = open_mono(mono, name)
+        pending: list[Count] = []
+        for group in best_order(factors, bound, self.size):
+            indices = frozenset(group)
+            touched = {a: e for a, e in factors.items() if atom_indices(a) & indices}
+            factors = {a: e for a, e in factors.items() if a not in touched}
+            body = self.whole(self.times(touched, [p for p in pending if p.axes & indices]))
+            pending = [p for p in pending if not p.axes & indices]
+            pending.append(Count(body.done + self.elements(body.axes | indices), body.axes - indices))
+        return self.times(factors, pending) if factors or len(pending) != 1 else pending[0]
+
+    def times(self, factors: Mapping[Atom, Exponent], inner: Sequence[Count]) -> Count:
+        """The product of factors and of sums over others of them."""
+        guarding, plain = _guards(factors)
+        if len(guarding) == 1 and not plain and not inner:
+            return self.factor(guarding[0])
+        own = [self.product(plain, Fraction(1), None)] if plain or not inner else []
+        return self.guarded(guarding, self.multiplied([*own, *inner]))
+
+    # ---- atoms -----------------------------------------------------------------------------------------------------
+
+    def factor(self, factor: Atom | Inner) -> Count:
+        match factor:
+            case Inner(mono):
+                return self.summed(mono)
+            case Function(head, args):
+                return self.each(words.cost(head), *map(self.argument, args))
+            case Condition():
+                return self.comparison(factor) if factor.holds else self.chosen(factor, NUMBER, NUMBER)
+            case Extremum(_, of):
+                axes = factor_indices(factor)
+                n = self.elements(axes)
+                for hole in of.index:
+                    n *= self.size(hole.axis) if isinstance(hole, Hole) else 1
+                return Count(n, axes)
+        return Count(0, factor_indices(factor))
+
+    def argument(self, argument: Argument) -> Count:
+        return NUMBER if isinstance(argument, Fraction) else self.factor(argument)
+
+    def comparison(self, c: Condition) -> Count:
+        return self.each(1, self.argument(c.left), self.argument(c.right))
+
+    def chosen(self, c: Condition, yes: Count, no: Count) -> Count:
+        return self.each(words.cost("where"), self.comparison(c), yes, no)
+
+    def guarded(self, guarding: Sequence[Condition], product: Count) -> Count:
+        """A product that is chosen where its conditions hold."""
+        for c in guarding:
+            product = self.chosen(c, product, NUMBER)
+        return product
+
+    # ---- counting --------------------------------------------------------------------------------------------------
+
+    def each(self, operations: int, *parts: Count) -> Count:
+        """So many operations for each element of what depends on all parts."""
+        parts = tuple(map(self.whole, parts))
+        axes: Axes = frozenset().union(*(p.axes for p in parts))
+        return Count(sum(p.done for p in parts) + operations * self.elements(axes), axes)
+
+    def added(self, parts: Sequence[Count]) -> Count:
+        if len(parts) == 1:
+            return parts[0]
+        parts = [p if p.addends else self.whole(p) for p in parts]
+        axes: Axes = frozenset().union(*(p.axes for p in parts))
+        return Count(sum(p.done for p in parts), axes, addends=sum(max(p.addends, 1) for p in parts))
+
+    def multiplied(self, parts: Sequence[Count]) -> Count:
+        """A product from left to right."""
+        if len(parts) == 1:
+            return parts[0]
+        parts = [p if p.factors else self.whole(p) for p in parts]
+        factors = tuple(axes for p in parts for axes in (p.factors or (p.axes,)))
+        return Count(sum(p.done for p in parts), frozenset().union(*factors), factors)
+
+    def whole(self, count: Count) -> Count:
+        """The same with all of its operations done."""
+        if count.addends:
+            return Count(count.done + (count.addends - 1) * self.elements(count.axes), count.axes)
+        return Count(count.done + self.multiplications(count.factors), count.axes) if count.factors else count
+
+    def multiplications(self, factors: Sequence[Axes]) -> int:
+        """Each factor meets what the factors before it depend on."""
+        seen, cost = factors[0], 0
+        for axes in factors[1:]:
+            seen |= axes
+            cost += self.elements(seen)
+        return cost
+
+    def elements(self, axes: Axes) -> int:
+        return self.factoring.elements(axes)
+
+
+def _guards(powers: Mapping[Atom, Exponent] | Powers) -> tuple[list[Condition], Powers]:
+    """The conditions of a product, and its other factors."""
+    guarding = conditions(powers)
+    return guarding, {f: e for f, e in powers.items() if f not in guarding}

@@ -1,0 +1,180 @@
+"""What a sum has in common, pulled out so that fewer operations are left: the forms in which sums are computed.
+
+Operations are counted at the sizes of axes and nothing else is asked for; of forms that save as much, ``prefer`` picks one.
+Each form says how a sum is put together from smaller ones, which are given as terms.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from derive.terms.factors import (
+    Factor,
+    Powers,
+    Term,
+    common_factors,
+    factor_indices,
+    factor_order,
+    names_first,
+    ratio_of,
+    shared_factors,
+    sign_of,
+    without,
+)
+from derive.terms.sums import Condition, Delta, Order, axis_of, negated, times
+
+__all__ = ["DEFAULT_SIZE", "Choice", "Factoring", "Addends", "ProductOfSums", "Unequal", "conditions"]
+
+#: The length that an axis is taken to have where the op states none.
+DEFAULT_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``yes`` where the condition holds, ``no`` where it does not, and ``rest`` added to either."""
+
+    condition: Condition
+    yes: list[Term]
+    no: list[Term]
+    rest: list[Term]
+
+
+@dataclass(frozen=True)
+class Unequal:
+    """``1 - [c = j]``."""
+
+    equal: Delta
+
+
+@dataclass(frozen=True)
+class ProductOfSums:
+    """The product of two sums."""
+
+    one: list[Term]
+    other: list[Term]
+
+
+@dataclass(frozen=True)
+class Addends:
+    """Smaller sums added up; the terms of each have something in common."""
+
+    parts: list[list[Term]]
+
+
+class Factoring:
+    """Factors sums at the ``size`` of each axis."""
+
+    def __init__(self, size: Callable[[str], int], prefer: Callable[[Factor], Order] = names_first):
+        self.size, self.prefer = size, prefer
+
+    def pulled(self, terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
+        """The common factors, the number, and what is left of each term.
+
+        A factor of few axes stays inside where every term has another such factor to multiply it first: taking it out
+        would cost one multiplication over all axes.
+        """
+        common, coefficient, rest = common_factors(terms)
+        loop = frozenset().union(*(factor_indices(f) for powers, _ in terms for f in powers))
+        narrow = {f: e for f, e in common.items() if factor_indices(f) < loop and not isinstance(f, (Condition, Delta))}
+        if len(rest) < 2 or not narrow or not all(_has_narrow(powers, c, loop) for powers, c in rest):
+            return common, coefficient, rest
+        for powers, _ in rest:
+            for f, e in narrow.items():
+                times(powers, f, e)
+        return {f: e for f, e in common.items() if f not in narrow}, coefficient, rest
+
+    def apart(self, terms: list[Term]) -> Choice | Unequal | ProductOfSums | Addends:
+        """A sum without a common factor: two sides of a condition, then the factor most worth sharing, then term by term."""
+        return self.exclusive(terms) or self.shared(terms)
+
+    def exclusive(self, terms: list[Term]) -> Choice | Unequal | None:
+        """A sum of which conditions say where which terms are 0, if it has both sides of one."""
+        return _choice(terms) or _unequal(terms)
+
+    def shared(self, terms: list[Term]) -> ProductOfSums | Addends:
+        """A sum by what its terms share."""
+        if (product := _product_of_sums(terms)) is not None:
+            return product
+        shared = self.most_shared(terms)
+        if shared is None:
+            return Addends([[t] for t in terms])
+        with_it = [t for t in terms if t[0].get(shared[0]) and sign_of(t[0][shared[0]]) == shared[1]]
+        return Addends([with_it, *([t] for t in terms if t not in with_it)])
+
+    def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
+        """The factor, with its sign, that most terms share; None if sharing saves no multiplication.
+
+        A factor with fewer axes than its terms is left where it is: there it multiplies what has few axes too.
+        """
+        if len(terms) < 3:
+            return None
+        counts: dict[tuple[Factor, int], int] = {}
+        axes: dict[tuple[Factor, int], frozenset[str]] = {}
+        for powers, _ in terms:
+            loop = frozenset().union(*map(factor_indices, powers))
+            for f, e in powers.items():
+                key = (f, sign_of(e))
+                counts[key] = counts.get(key, 0) + 1
+                axes[key] = axes.get(key, frozenset()) | loop
+        worth = [k for k, n in counts.items() if 1 < n < len(terms) and factor_indices(k[0]) >= axes[k]]
+        return max(worth, key=lambda k: (self.saved(k, terms), self.prefer(k[0])), default=None)
+
+    def saved(self, key: tuple[Factor, int], terms: list[Term]) -> int:
+        """The multiplications that sharing a factor saves, with all else that the terms which hold it have in common."""
+        held = [t for t in terms if t[0].get(key[0]) and sign_of(t[0][key[0]]) == key[1]]
+        return (len(held) - 1) * sum(self.elements(factor_indices(f)) for f in shared_factors(held))
+
+    def elements(self, indices: frozenset[str]) -> int:
+        """How often what has these indices is computed."""
+        n = 1
+        for i in indices:
+            n *= self.size(axis_of(i))
+        return n
+
+
+def conditions(powers: Iterable[Factor]) -> list[Condition]:
+    """The conditions in a product: it is 0 where one of them does not hold, whatever the rest is."""
+    return sorted((a for a in powers if isinstance(a, Condition)), key=factor_order)
+
+
+def _has_narrow(powers: Powers, coefficient: Fraction, loop: frozenset[str]) -> bool:
+    return any(factor_indices(f) < loop for f in powers) or abs(coefficient) != 1
+
+
+def _choice(terms: list[Term]) -> Choice | None:
+    """The two sides of one condition as a single choice, if there are terms of both."""
+    for c in [f for powers, _ in terms for f in powers if isinstance(f, Condition)]:
+        if not any(negated(c) in powers for powers, _ in terms):
+            continue
+        c, other = (c, negated(c)) if c.holds else (negated(c), c)
+        yes = [(without(p, c), k) for p, k in terms if c in p]
+        no = [(without(p, other), k) for p, k in terms if other in p]
+        return Choice(c, yes, no, [t for t in terms if c not in t[0] and other not in t[0]])
+    return None
+
+
+def _unequal(terms: list[Term]) -> Unequal | None:
+    """``1 - [c = j]`` as ``[c != j]``."""
+    if len(terms) != 2 or ({}, Fraction(1)) not in terms:
+        return None
+    ((powers, c),) = [t for t in terms if t != ({}, Fraction(1))]
+    hot = next(iter(powers))
+    return Unequal(hot) if c == -1 and len(powers) == 1 and isinstance(hot, Delta) else None
+
+
+def _product_of_sums(terms: list[Term]) -> ProductOfSums | None:
+    """``u + v + k*u*b + k*v*b`` as ``(1 + k*b)*(u + v)``, so that differences stay differences."""
+    if len(terms) < 4 or len(terms) % 2:
+        return None
+    counts = Counter(fe for powers, _ in terms for fe in powers.items())
+    halves = [fe for fe, n in counts.items() if n == len(terms) // 2]
+    for factor, e in sorted(halves, key=lambda fe: (factor_order(fe[0]), fe[1])):
+        held = [(without(p, factor), c) for p, c in terms if p.get(factor) == e]
+        rest = [(p, c) for p, c in terms if factor not in p]
+        ratio = ratio_of(held, rest) if len(held) == len(rest) == len(terms) // 2 else None
+        if ratio is not None:
+            return ProductOfSums([({}, Fraction(1)), ({factor: e}, ratio)], rest)
+    return None
