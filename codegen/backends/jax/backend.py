@@ -20,7 +20,7 @@ __all__ = ["BACKEND"]
 class JaxBackend(ArrayBackend):
     name, title, position = "jax", "JAX", 20
     reserved = frozenset({"jax", "jnp", "math"})
-    modules = frozenset({"functools", "jax", "math"})
+    modules = frozenset({"functools", "jax", "jnp", "math"})
     library = (Code("import jax"), Code("import jax.numpy as jnp"))
     printer, plain, layout = JaxPrinter, JaxPrinter, JaxLayout
     arrays = JaxLibrary()
