@@ -1,25 +1,20 @@
-"""A backend is one object: a toy one, defined here, goes through everything that the others go through."""
+"""A backend is one object: that of the recipe goes through everything that the others go through."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
 import codegen
 from codegen.__main__ import main
-from codegen.backends.backend import Backend, Files, Shown
 from codegen.backends.discovery import by_name, discovered, load_kernel
 from codegen.build import build
-from codegen.evaluate.arithmetic import Numpy
-from codegen.evaluate.trees import Evaluation
 from codegen.plan import plan
-from codegen.program import Kernel, Program
+from codegen.program import Kernel
 from codegen.table import table
 from codegen.tools.accuracy import accuracy
 from codegen.tools.atlas.sources import sources_section
@@ -28,16 +23,19 @@ from codegen.verify.judge import judge
 from codegen.write import owned
 from derive import derive, parse
 from derive.errors import OpError
-from derive.language.unicode import language
-from derive.syntax import Read
+from tests.recipes import RECIPES
 
 TEXT = "y[n, d] = gate(x[n, d], w[d], k=0.5)\nm[n] = mean[d](x[n, d])\ny[n, d] = k*tanh(w[d]*(x[n, d] - m[n]))\n"
 
 
-class Toy(Backend):
+#: What the recipe for a backend defines.
+SCOPE: dict[str, Any] = {"__name__": "text_backend"}
+exec(compile(RECIPES["A backend"].files["codegen/backends/text/backend.py"], "codegen/README.md", "exec"), SCOPE)
+
+
+class Toy(SCOPE["TextBackend"]):  # type: ignore[misc]
     """Spells each program as equations in the language, which its modules read and evaluate."""
 
-    name, title, position = "toy", "Toy", 90
     refused = ""
     absent = ""
 
@@ -46,62 +44,6 @@ class Toy(Backend):
 
     def missing(self) -> str:
         return self.absent
-
-    def files(self, kernel: Kernel, command: str, beside: Collection[str] = ()) -> Files:
-        return {f"toy/{kernel.op.name}.txt": "\n====\n".join(map(spelled, (kernel.forward, kernel.backward)))}
-
-    def exports(self, op: str) -> tuple[str, ...]:
-        return (op,)
-
-    def package(self, ops: Iterable[str], command: str, beside: Collection[str] = ()) -> Files:
-        return {"toy/index.txt": "\n".join(ops)}
-
-    def shown(self, op: str) -> Shown:
-        return Shown(f"toy/{op}.txt", "python", f"{op}_forward(")
-
-    def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
-        module = ModuleType(name)
-        forward, backward = map(function, files[f"toy/{name}.txt"].split("\n====\n"))
-
-        def with_saved(*given: Any, **constants: Any) -> Any:
-            y, *saved = forward(*given, **constants)
-            return y, tuple(saved)
-
-        setattr(module, f"{name}_forward", with_saved)
-        setattr(module, f"{name}_backward", backward)
-        return module
-
-    def to(self, array: Any) -> Any:
-        return np.asarray(array)
-
-    def back(self, result: Any) -> Any:
-        return np.array(result)
-
-
-def spelled(program: Program) -> str:
-    """The program as an op's text, each ``*s`` a single axis."""
-    index = {s.name: s.index for s in program.statements}
-    arguments = [language(Read(a.name, a.axes)) for a in program.arguments] + [c.name for c in program.constants]
-    results = [language(Read(r, index[r])) for r in program.results]
-    head = f"{', '.join(results)} = {program.name}({', '.join(arguments)})"
-    text = "\n".join([head, *(f"{language(Read(s.name, s.index))} = {language(s.tree)}" for s in program.statements)])
-    # In the language a name may not be called like the adjoint of another.
-    return re.sub(r"\bd(\w+)", r"grad_\1", text)
-
-
-def function(text: str) -> Callable[..., Any]:
-    op = parse(text)
-    inputs, constants = [t.name for t in op.inputs], [c.name for c in op.constants]
-
-    def call(*given: Any, **named: Any) -> Any:
-        values = dict(zip([*inputs, *constants], given, strict=False)) | named
-        own = {n: np.asarray(values[n]) for n in inputs}
-        dtype = next(v.dtype for v in own.values())
-        found = Evaluation(op, own, {n: values[n] for n in constants}, Numpy(dtype)).run()
-        results = tuple(np.array(found[t.name], dtype=dtype) for t in op.outputs)
-        return results if len(results) > 1 else results[0]
-
-    return call
 
 
 @pytest.fixture
@@ -116,9 +58,9 @@ def kernel() -> Kernel:
 
 
 def test_it_is_built_and_judged(toy: Toy) -> None:
-    built = build(parse(TEXT), backends=["toy"])
-    assert set(built.errors) == {"toy"} and built.errors["toy"] < 1e-14
-    assert "gate_forward(x[n, d], w[d], k)" in built.files["toy/gate.txt"]
+    built = build(parse(TEXT), backends=["text"])
+    assert set(built.errors) == {"text"} and built.errors["text"] < 1e-14
+    assert "gate_forward(x[n, d], w[d], k)" in built.files["text/gate.txt"]
     assert f"{built.errors['toy']:.1e}" in table([built])
 
 
@@ -127,25 +69,25 @@ def test_a_wrong_kernel_of_it_is_not_written(toy: Toy, tmp_path: Path, capsys: p
     toy.files = lambda *given: {p: t.replace("tanh", "sinh") for p, t in own(*given).items()}  # type: ignore[method-assign]
     file = tmp_path / "gate.txt"
     file.write_text(TEXT)
-    assert main(["emit", str(file), "--out", str(tmp_path / "out"), "--backend", "toy"]) == 1
-    assert "the toy kernels differ from the equations" in capsys.readouterr().err
+    assert main(["emit", str(file), "--out", str(tmp_path / "out"), "--backend", "text"]) == 1
+    assert "the text kernels differ from the equations" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_it_is_emitted_by_the_command(toy: Toy, tmp_path: Path) -> None:
     file = tmp_path / "gate.txt"
     file.write_text(TEXT)
-    assert main(["emit", str(file), "--out", str(tmp_path / "out"), "--backend", "toy"]) == 0
-    assert (tmp_path / "out/toy/gate.txt").is_file()
+    assert main(["emit", str(file), "--out", str(tmp_path / "out"), "--backend", "text"]) == 0
+    assert (tmp_path / "out/text/gate.txt").is_file()
     assert not (tmp_path / "out/numpy").exists()
-    assert "toy/gate.txt" in owned(tmp_path / "out")
+    assert "text/gate.txt" in owned(tmp_path / "out")
 
 
 def test_its_module_is_verified_audited_and_measured(toy: Toy) -> None:
     made = kernel()
-    module = load_kernel(made, "toy")
-    assert not judge(made, module, "toy").fault
-    assert agreement(made, module, "toy").largest < 1e-12
+    module = load_kernel(made, "text")
+    assert not judge(made, module, "text").fault
+    assert agreement(made, module, "text").largest < 1e-12
 
     def backward(dy: Any, x: Any, w: Any, k: float = 0.5) -> Any:
         given = {"dy": dy, "x": x, "w": w, "k": k}
@@ -155,32 +97,32 @@ def test_its_module_is_verified_audited_and_measured(toy: Toy) -> None:
         return module.gate_backward(*(given[a.name] for a in program.arguments), *(given[c.name] for c in program.constants))
 
     assert codegen.audit(backward, TEXT).correct
-    assert "toy" in str(accuracy(parse(TEXT), ("float64",), ("toy",), quick=True))
+    assert "text" in str(accuracy(parse(TEXT), ("float64",), ("text",), quick=True))
 
 
 def test_it_has_a_tab_of_the_atlas(toy: Toy) -> None:
     files = {b.shown("gate").path: f"\n{b.shown('gate').first})\n" for b in discovered().values()}
     tabs = sources_section("gate", files).content.tabs  # type: ignore[attr-defined]
-    assert [t.title for t in tabs] == [b.title for b in discovered().values()] and tabs[-1].title == "Toy"
+    assert [t.title for t in tabs] == [b.title for b in discovered().values()] and tabs[-1].title == "Text"
 
 
 def test_what_it_refuses_is_refused_by_name_with_the_reason(toy: Toy) -> None:
     toy.refused = "it has no gates"
-    with pytest.raises(OpError, match="there are no Toy kernels of it: it has no gates"):
-        build(parse(TEXT), backends=["toy"])
+    with pytest.raises(OpError, match="there are no Text kernels of it: it has no gates"):
+        build(parse(TEXT), backends=["text"])
 
 
 def test_what_is_missing_is_said_where_results_would_stand(toy: Toy) -> None:
     toy.absent = "no toys here"
-    built = build(parse(TEXT), backends=["toy"])
-    assert not built.errors and "not run: toy (no toys here)" in table([built])
-    assert "not measured: toy (no toys here)" in str(accuracy(parse(TEXT), ("float64",), ("numpy", "toy"), quick=True))
+    built = build(parse(TEXT), backends=["text"])
+    assert not built.errors and "not run: text (no toys here)" in table([built])
+    assert "not measured: text (no toys here)" in str(accuracy(parse(TEXT), ("float64",), ("numpy", "text"), quick=True))
 
 
 def test_an_unknown_backend_is_refused_with_those_that_there_are(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=re.escape("unknown backend 'cobol'; known: numpy, torch")) as refused:
         by_name("cobol")
-    assert str(refused.value).endswith("toy")
+    assert str(refused.value).endswith("text")
 
 
 @pytest.mark.parametrize("name", list(discovered()))
