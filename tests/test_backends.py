@@ -61,7 +61,7 @@ def test_it_is_built_and_judged(toy: Toy) -> None:
     built = build(parse(TEXT), backends=["text"])
     assert set(built.errors) == {"text"} and built.errors["text"] < 1e-14
     assert "gate_forward(x[n, d], w[d], k)" in built.files["text/gate.txt"]
-    assert f"{built.errors['toy']:.1e}" in table([built])
+    assert f"{built.errors['text']:.1e}" in table([built])
 
 
 def test_a_wrong_kernel_of_it_is_not_written(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
