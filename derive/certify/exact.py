@@ -138,7 +138,9 @@ class _Modular:
 
         A closed line may have a name instead of the root of its even power, which takes that it is positive.
         """
-        if not all(self.stage.numbers.sign(v, 0) == 1 for name in self.rooted() for v in self.plain.table(name)):
+        sign = self.stage.numbers.sign
+        rooted = [v for name in self.rooted() for values in (self.plain, self.chain) for v in values.table(name)]
+        if not all(sign(v, 0) == 1 for v in rooted):
             return False
         written = self.stage.values(self.full.forward)
         tables = [(written, self.full.forward), (self.plain, self.derivation.stable), (self.chain, self.derivation.stable)]

@@ -181,6 +181,7 @@ DERIVATIONS = {
         K[out_, l, axis0] = W[m[l, axis0], l, axis0]*x[m[l, axis0]]*mass[m[l, axis0], axis0]
         h[axis0] = expm1(sum[out_, l](K[out_, l, axis0]))
     """,
+    "a root in the place of a largest share": "y, z[c] = f(V[c])\nz[c] = softmax(V[c])\ny = max[c](z[c])**2",
     "large values that cancel": """
         g[*s] = value(REAL[*s], score[batch])
         malloc[*s] = erfcx(sum[batch](score[batch])*REAL[*s]*REAL[s])**2
