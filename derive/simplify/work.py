@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from derive import syntax as st
@@ -115,6 +116,7 @@ def in_contraction(body: Sum, name: str) -> bool:
     return any(_contracts(mono) and any(isinstance(a, Read) and a.name == name for a, _ in mono.factors) for mono in body.terms)
 
 
+@lru_cache(maxsize=1 << 14)
 def _contracts(mono: Mono) -> bool:
     """Whether no factor carries every axis of the term's loop."""
     if not mono.bound:

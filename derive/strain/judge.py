@@ -15,6 +15,7 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 200
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from math import inf, isfinite, isnan
 from operator import and_, gt
 from typing import NamedTuple
@@ -103,10 +104,12 @@ class Judge:
         self.valid = [True] * len(self.kinds)
         for table in self.rounded.tables.values():
             self.valid = strained.all_finite(table.entries, self.valid)
-        self.valid_points: dict[str, list[int]] = {}
-        for k, kind in enumerate(self.kinds):
-            if self.valid[k]:
-                self.valid_points.setdefault(kind, []).append(k)
+        #: The valid points of each kind, as runs of points that follow each other.
+        self.runs: dict[str, list[tuple[int, int]]] = {}
+        for kind, group in groupby(range(len(self.kinds)), lambda k: self.kinds[k] if self.valid[k] else ""):
+            points = list(group)
+            if kind:
+                self.runs.setdefault(kind, []).append((points[0], points[-1] + 1))
 
     def define(self, d: Definition, *, data: bool = False) -> None:
         """Take up a name, in order: as it is computed from exact and from rounded names. What is ``data`` is given rounded."""
@@ -174,9 +177,14 @@ class Judge:
         """The quantiles of the relative errors by kind; elements without a finite value in exact arithmetic do not count."""
         count = max(len(found) // len(self.kinds), 1)
         out: dict[str, tuple[float, ...]] = {}
-        for kind, points in self.valid_points.items():
-            pairs = ((found[k], wanted[k]) for p in points for k in range(p * count, p * count + count))
-            errors = [0.0 if a == b else _relative(a, b) for a, b in pairs if isfinite(b)]
+        for kind, runs in self.runs.items():
+            errors: list[float] = []
+            for start, stop in runs:
+                one, other = found[start * count : stop * count], wanted[start * count : stop * count]
+                if one == other:
+                    errors += [0.0] * sum(map(isfinite, other))
+                else:
+                    errors += [0.0 if a == b else _relative(a, b) for a, b in zip(one, other, strict=True) if isfinite(b)]
             if errors:
                 out[kind] = _quantiles(errors)
         return out
