@@ -25,6 +25,7 @@ from codegen.verify.judge import judge
 from derive import derive, load
 from derive.called import program
 from derive.certify import certify
+from derive.deep import deeply
 from derive.errors import OpError
 from derive.ops import names, variants
 from derive.show.show import latex_document
@@ -54,6 +55,7 @@ class Built:
     missing: dict[str, str]
 
 
+@deeply
 def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMAND, check: bool = True) -> Built:
     """Derive, certify and emit one op in these backends, or in all, and run its kernels.
 

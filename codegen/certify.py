@@ -15,6 +15,7 @@ from codegen.program import Kernel, Program
 from derive.certify import Check, NoPoint, Stage, merged, residue_stage, stage_of
 from derive.certify.flat import Values
 from derive.certify.stage import guarded, reason_of
+from derive.deep import deeply
 from derive.derivation import Derivation
 
 __all__ = ["program_checks"]
@@ -22,6 +23,7 @@ __all__ = ["program_checks"]
 Tables = Mapping[str, list[Any]]
 
 
+@deeply
 def program_checks(derivation: Derivation, kernel: Kernel, seeds: tuple[int, ...] = (0, 1)) -> tuple[Check, ...]:
     """The checks of both programs at the points of a certificate; none where there is no such point."""
     plain: list[Check] = []

@@ -17,6 +17,7 @@ from codegen.names import named
 from codegen.parts import Parts
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
+from derive.deep import deeply
 from derive.derivation import Derivation
 from derive.engine import style_of
 from derive.terms.definitions import Definition, is_reduction
@@ -26,11 +27,13 @@ from derive.terms.style import Style
 from derive.terms.sums import Lookup, Read, atom_reads, sum_reads
 
 
+@deeply
 def plan(derivation: Derivation) -> Kernel:
     """The forward and backward programs of a derivation, in names that its files can have (OpError for an op's that cannot)."""
     return named(planned(derivation))
 
 
+@deeply
 def planned(derivation: Derivation) -> Kernel:
     """The same in the author's names."""
     return _Planner(derivation).kernel()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from derive import syntax as st
 from derive.adjoint import adjoints, tie_counts
+from derive.deep import deeply
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.language.identifiers import check_names
@@ -32,6 +33,7 @@ from derive.terms.flatten import flatten
 from derive.terms.style import Style
 
 
+@deeply
 def derive(op: st.Op) -> Derivation:
     """Derive the closed vector-Jacobian product of an op, or of a variant (OpError if it has nothing to differentiate)."""
     _check(op)
@@ -63,6 +65,7 @@ def derive(op: st.Op) -> Derivation:
     )
 
 
+@deeply
 def derive_full(op: st.Op) -> Derivation:
     """The adjoint of every equation as written, as the chain rule gives it: nothing stabilised, folded or inlined."""
     _check(op)

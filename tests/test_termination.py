@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import derive
+from codegen.certify import program_checks
+from codegen.plan import planned
 from derive.certify import certify
+from derive.deep import deeply
 from derive.errors import OpError
 
 ENDS = {
@@ -65,3 +70,21 @@ def test_chains_deeper_than_the_stack() -> None:
     lines += [f"a{k}[n] = a{k - 1}[n]*w[n] + x[n]" for k in range(1, 1100)]
     derivation = derive.derive(derive.parse("\n".join([*lines, "y[n] = a1099[n]*w[n]"])))
     assert {"dx", "dw"} <= {line.name for line in derivation.lines}
+
+
+def test_trees_deeper_than_python_calls_are_planned() -> None:
+    """A polynomial of degree 200, whose form of fewest operations is nested 200 times: planned, checked and given back."""
+    before = sys.getrecursionlimit()
+    text = "y[i] = f(x[i])\ny[i] = " + " + ".join(f"x[i]**{k}" for k in range(1, 201))
+    derivation = derive.derive(derive.parse(text))
+    assert not [check for check in program_checks(derivation, planned(derivation)) if not check.passed]
+    assert sys.getrecursionlimit() == before
+
+
+def test_what_is_deeper_still_is_refused_by_name() -> None:
+    @deeply
+    def endless(n: int) -> int:
+        return endless.__wrapped__(n + 1)  # type: ignore[attr-defined, no-any-return]
+
+    with pytest.raises(OpError, match="nested too deep; give parts of them names"):
+        endless(0)

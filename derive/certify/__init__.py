@@ -31,6 +31,7 @@ from derive.certify.checks import Checker
 from derive.certify.exact import exact_checks, residue_stage
 from derive.certify.shown import printed
 from derive.certify.stage import NoPoint, Stage, point, precise, stage_of, tied_point
+from derive.deep import deeply
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
 from derive.points import sizes_of
@@ -54,6 +55,7 @@ __all__ = [
 ]
 
 
+@deeply
 def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
     """Check a derivation at one random point for every seed. Failures are reported in the certificate, never raised."""
     op = derivation.op
