@@ -156,6 +156,11 @@ def test_a_gather_becomes_a_scatter_and_a_label_a_correction() -> None:
     assert [type(f.kind) for f in flatten(kernels.kernel("softmax_cross_entropy").backward)] == [Elementwise, EntryUpdate]
 
 
+def test_labels_that_are_read_at_labels_are_scattered_to_as_well() -> None:
+    kernel = kernel_of("y[n] = f(w[v], t[m], u[n])\nt[m] in v\nu[n] in m\ny[n] = w[t[u[n]]]")
+    assert [type(f.kind) for f in flatten(kernel.backward)] == [ScatterAdd]
+
+
 def test_what_lacks_the_inner_axis_is_not_hoisted_into_a_row() -> None:
     program = kernel_of("y[n, d] = f(x[n, d], u[n], w[d], v[d])\ny[n, d] = x[n, d]*exp(u[n])*tanh(w[d])*v[d]").forward
     found = hoist(flatten(program))

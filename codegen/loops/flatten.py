@@ -23,6 +23,7 @@ from codegen.loops.trees import product
 from codegen.program import Program, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
+from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 
 
@@ -137,20 +138,11 @@ class _Flattening:
 
     def scatter(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
         """``dtable[v, d] = sum[s](dy[s, d]*[v = t[s]])``; None if the sum is something else."""
-        factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
-        for f in factors if tree.kind == "sum" else ():
-            if not (isinstance(f, st.Indicator) and isinstance(f.cond, st.Match) and f.cond.equal):
-                continue
-            target, labels = f.cond.left, f.cond.right
-            if isinstance(target, st.Lookup):
-                target, labels = labels, target
-            if isinstance(target, str) and isinstance(labels, st.Lookup) and index and index[0] == target:
-                body = self.lifted(product(tuple(g for g in factors if g is not f)), s)
-                if target in st.free_indices(body) or not set(st.index_names(labels)) <= set(tree.index):
-                    return None
-                loops = (*self.sorted(set(tree.index)), *index[1:])
-                return self.add(name, index, ScatterAdd(labels, tree.index), body, s, loops)
-        return None
+        found = Scatter.of(tree, nested=True)
+        if found is None or index[:1] != (found.target,):
+            return None
+        loops = (*self.sorted(set(tree.index)), *index[1:])
+        return self.add(name, index, ScatterAdd(found.labels, tree.index), self.lifted(found.terms, s), s, loops)
 
     # ---- names -----------------------------------------------------------------------------------------------------
 

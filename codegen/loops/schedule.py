@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,7 +30,7 @@ class Schedule:
     program: Program
     assignments: tuple[Assignment, ...]
     body: tuple[Item, ...]
-    storage: dict[str, Storage]
+    storage: Mapping[str, Storage]
     overwritable: tuple[tuple[str, str], ...]
     batch: str = ""
 
@@ -67,7 +68,7 @@ def _batch(assignments: tuple[Assignment, ...]) -> str:
     return axis if len(products) > 1 and axis and all(map(independent, assignments)) else ""
 
 
-def _pruned(body: tuple[Item, ...], storage: dict[str, Storage]) -> tuple[Item, ...]:
+def _pruned(body: tuple[Item, ...], storage: Mapping[str, Storage]) -> tuple[Item, ...]:
     """The body without loops in which nothing is left: what they held is computed elsewhere."""
     kept: list[Item] = []
     for item in body:

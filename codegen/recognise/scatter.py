@@ -10,31 +10,41 @@ from derive import syntax as st
 
 @dataclass(frozen=True)
 class Scatter:
-    """The sum over the labels' axes of the body, where the target is the label."""
+    """The sum of the terms over the labels' axes and ``others``, where the target is the label."""
 
     target: str
     labels: st.Lookup
-    body: st.Tree
+    terms: st.Tree
+    others: tuple[str, ...]
+
+    @property
+    def body(self) -> st.Tree:
+        """What goes to the row that a label names: the terms, summed over the other axes."""
+        return st.Reduce("sum", self.others, self.terms) if self.others else self.terms
 
     @staticmethod
-    def of(tree: st.Reduce) -> Scatter | None:
-        """The parts, or None where the sum is something else. What is summed besides is summed in the body."""
+    def of(tree: st.Reduce, nested: bool = False) -> Scatter | None:
+        """The parts, or None where the sum is something else.
+
+        Labels that are read at labels, or at one index twice, are no array to index with: only where they may be ``nested``.
+        """
         factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
         for f in factors if tree.kind == "sum" else ():
-            found = _labelled(f)
+            found = _labelled(f, nested)
             rest = tuple(g for g in factors if g is not f)
             if found is None or found[0] in tree.index or any(found[0] in st.free_indices(g) for g in rest):
                 continue
             target, labels = found
-            others = tuple(i for i in tree.index if i not in labels.index)
-            body = product(rest)
-            if set(labels.index) <= set(tree.index) and set(others) <= set(st.free_indices(body)):
-                return Scatter(target, labels, st.Reduce("sum", others, body) if others else body)
+            own = set(st.index_names(labels))
+            others = tuple(i for i in tree.index if i not in own)
+            terms = product(rest)
+            if own <= set(tree.index) and set(others) <= set(st.free_indices(terms)):
+                return Scatter(target, labels, terms, others)
         return None
 
 
-def _labelled(factor: st.Tree) -> tuple[str, st.Lookup] | None:
-    """The index and the labels that a condition says are equal, where the labels are read as they stand."""
+def _labelled(factor: st.Tree, nested: bool) -> tuple[str, st.Lookup] | None:
+    """The index and the labels that a condition says are equal, where the labels are read as they stand or may be nested."""
     if not (isinstance(factor, st.Indicator) and isinstance(factor.cond, st.Match) and factor.cond.equal):
         return None
     target, labels = factor.cond.left, factor.cond.right
@@ -43,4 +53,4 @@ def _labelled(factor: st.Tree) -> tuple[str, st.Lookup] | None:
     if not isinstance(target, str) or isinstance(labels, str):
         return None
     plain = all(isinstance(i, str) for i in labels.index) and len(set(labels.index)) == len(labels.index)
-    return (target, labels) if plain and target not in labels.index else None
+    return (target, labels) if (plain or nested) and target not in st.index_names(labels) else None

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codegen.backends.native.context import context_of
 from codegen.backends.native.machine import scheduled
 from codegen.backends.native.memory import Memory, borrowed, memory_of
 from codegen.backends.native.needs import Needs
 from codegen.backends.native.nests import write
 from codegen.backends.native.signature import Parameter, Signature
 from codegen.backends.native.streams import streamed
-from codegen.backends.native.writer import Writer, context_of
+from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import MatrixProduct
 from codegen.loops.loop import assignments_in
 from codegen.loops.lower import nests as lowered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from codegen.backends.native.writer import Context
+from codegen.backends.native.context import Context
 from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
 from derive import syntax as st
 from derive.language.unicode import language

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
+from codegen.backends.native.context import Context
 from codegen.backends.native.own import Own
 from codegen.backends.native.printer import CExpressions
 from codegen.backends.native.scope import Access, Indices
-from codegen.backends.native.writer import Context, Writer
+from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
 from codegen.loops.storage import Array, Result, Row, Variable
 from derive import syntax as st

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
+from codegen.backends.native.context import Context
 from codegen.backends.native.declare import declare, point_to_chunk
 from codegen.backends.native.elements import accesses, base, stored
 from codegen.backends.native.folds import FOLDS
@@ -15,7 +16,7 @@ from codegen.backends.native.private import blocked, gather, point_to_pieces, po
 from codegen.backends.native.scope import Chunk
 from codegen.backends.native.statements import write_step
 from codegen.backends.native.streams import stream, streamed
-from codegen.backends.native.writer import Context, Writer
+from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment
 from codegen.loops.nest import FlatNest, Nests, Once, Part, PartialSum, Product, RowNest, Scatter, SmallLoop, VectorLoop
 from codegen.loops.storage import Array

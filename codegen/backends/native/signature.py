@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from codegen.backends.native.context import by_value
 from codegen.backends.native.machine import scheduled
 from codegen.backends.native.names import Names
 from codegen.backends.native.programs import axes_of
-from codegen.backends.native.writer import by_value
 from codegen.loops.assignment import MatrixProduct
 from codegen.loops.loop import assignments_in
 from codegen.loops.schedule import Schedule

@@ -2,78 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from codegen.backends.native.context import Context
 from codegen.backends.native.names import Names
 from codegen.backends.native.needs import Needs
 from codegen.backends.native.scope import Scope
-from codegen.loops.assignment import Assignment, Elementwise
-from codegen.loops.schedule import Schedule
-from codegen.loops.shifted import shifted_sums
-from codegen.loops.storage import Recomputed, Variable
-from codegen.program import Argument
 from derive import syntax as st
-
-
-def by_value(a: Argument) -> bool:
-    """Whether a kernel takes an argument as a number and not as a pointer."""
-    return not a.axes and a.labels is None
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the body of a function is written from.
-
-    ``root`` has the one axis of all those of equal length. ``numbers`` are the parameters that come by value: constants, and
-    arguments without axes. The rows of ``strided`` arguments may lie apart. ``doubles`` are in double precision: constants, and
-    what depends on them only. ``invertible`` values have an inverse whatever they are.
-    """
-
-    plan: Schedule
-    root: Mapping[str, str]
-    numbers: frozenset[str]
-    strided: frozenset[str]
-    arguments: Mapping[str, Argument]
-    assignments: Mapping[str, Assignment]
-    doubles: frozenset[str]
-    invertible: frozenset[str]
-
-    def recomputed(self, name: str) -> bool:
-        """Whether a value is computed where it is used."""
-        return isinstance(self.plan.storage.get(name), Recomputed)
-
-    def axes(self, name: str) -> tuple[str, ...]:
-        """The axes of an argument or a value."""
-        return self.arguments[name].axes if name in self.arguments else self.assignments[name].index
-
-
-def context_of(plan: Schedule, root: Mapping[str, str], taken: tuple[Argument, ...], strided: frozenset[str]) -> Context:
-    """``taken`` are the arguments as the function takes them, which may have more axes than the schedule knows of."""
-    constants = frozenset(c.name for c in plan.program.constants)
-    return Context(
-        plan=plan,
-        root=root,
-        numbers=constants | {a.name for a in taken if by_value(a)},
-        strided=strided,
-        arguments={a.name: a for a in plan.program.arguments},
-        assignments={f.name: f for f in reversed(plan.assignments)},
-        doubles=_doubles(plan, constants),
-        invertible=shifted_sums(plan.assignments),
-    )
-
-
-def _doubles(plan: Schedule, constants: frozenset[str]) -> frozenset[str]:
-    """The constants, and the values that depend on them only and live in variables."""
-    found = set(constants)
-    for f in plan.assignments:
-        held = isinstance(plan.storage[f.name], Variable | Recomputed)
-        plain = held and isinstance(f.kind, Elementwise) and not f.index
-        inside = [n for n in st.walk(f.body) if isinstance(n, st.Read | st.Match | st.Reduce)]
-        if plain and all(isinstance(n, st.Read) and n.name in found for n in inside):
-            found.add(f.name)
-    return frozenset(found)
 
 
 @dataclass
