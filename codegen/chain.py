@@ -15,7 +15,7 @@ from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.arrays.layout import WIDTH
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.names import named_op
-from codegen.program import Argument, Program, Statement
+from codegen.program import Argument, Program, Role, Statement
 from codegen.render import render
 from codegen.source import Code, FunctionSource, code, equations
 from derive import syntax as st
@@ -92,7 +92,7 @@ class ChainLines:
 
     def statements(self, d: Definition) -> list[Statement]:
         """One line of the chain rule; engine-made reductions that it reads come before it as lines of their own."""
-        return [*self.locals(d), Statement(d.name, d.index, self.tree(d), "output")]
+        return [*self.locals(d), Statement(d.name, d.index, self.tree(d), Role.OUTPUT)]
 
     def locals(self, d: Definition) -> list[Statement]:
         """The engine-made names that a definition still reads once the others are inlined, each after what it reads."""
@@ -101,7 +101,7 @@ class ChainLines:
             if n in self.made:
                 inner = self.made[n]
                 out |= {s.name: s for s in self.locals(inner)}
-                out[n] = Statement(n, inner.index, self.tree(inner), "temporary")
+                out[n] = Statement(n, inner.index, self.tree(inner), Role.TEMPORARY)
         return list(out.values())
 
     def tree(self, d: Definition) -> st.Tree:
@@ -146,7 +146,7 @@ class Chain(ChainLines):
 
     def values(self) -> FunctionSource:
         """Every equation as the author wrote it."""
-        statements = [Statement(e.name, e.index, e.rhs, "output") for e in self.op.equations]
+        statements = [Statement(e.name, e.index, e.rhs, Role.OUTPUT) for e in self.op.equations]
         names = [t.name for t in self.op.inputs]
         return self.function(f"{self.op.name}_values", statements, names, ())
 
@@ -186,8 +186,8 @@ class Chain(ChainLines):
         return FunctionSource(name, Code(signature), tuple(self.doc(statements)), code(prologue), code(body), Code(returned))
 
     def printed(self, name: str, statements: list[Statement], names: list[str]) -> tuple[ArrayPrinter, list[str]]:
-        arguments = tuple(Argument(n, self.axes(n), "input", self.labels(n)) for n in names)
-        results = tuple(s.name for s in statements if s.fate == "output")
+        arguments = tuple(Argument(n, self.axes(n), Role.INPUT, self.labels(n)) for n in names)
+        results = tuple(s.name for s in statements if s.role is Role.OUTPUT)
         program = Program(name, arguments, self.op.constants, tuple(statements), results, "", False)
         printer = self.printer(program)
         return printer, [line for s in statements for line in printer.statement(s)]

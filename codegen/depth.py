@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codegen.program import Statement
+from codegen.program import Role, Statement
 from derive import syntax as st
 
 __all__ = ["shallow"]
@@ -24,7 +24,7 @@ def shallow(statements: Iterable[Statement], taken: Iterable[str]) -> list[State
         parts = _Parts(s, names)
         tree, _ = parts.cut(s.tree)
         out += parts.made
-        out.append(s if tree is s.tree else Statement(s.name, s.index, tree, s.fate, s.over))
+        out.append(s if tree is s.tree else Statement(s.name, s.index, tree, s.role, s.over))
     return out
 
 
@@ -47,7 +47,7 @@ class _Parts:
         index = tuple(i for i in self.s.index if i in st.free_indices(tree))
         if height < HEIGHT or set(st.free_indices(tree)) - set(index) or isinstance(tree, (st.Compare, st.Match)):
             return tree, height
-        self.made.append(Statement(self.name(), index, tree, "temporary"))
+        self.made.append(Statement(self.name(), index, tree, Role.TEMPORARY))
         return st.Read(self.made[-1].name, index), 0
 
     def name(self) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from codegen.depth import shallow
 from codegen.names import named
 from codegen.parts import Parts
-from codegen.program import Argument, Kernel, Program, Statement
+from codegen.program import Argument, Kernel, Program, Role, Statement
 from derive import syntax as st
 from derive.deep import deeply
 from derive.derivation import Derivation
@@ -123,13 +123,13 @@ class _Planner:
         needed = self.closure([*self.outputs, *saved])
         definitions = [d for d in self.d.forward if d.name in needed]
         inlined = self.inlined(definitions, {*self.outputs, *saved})
-        fate = {n: "saved" for n in saved} | {n: "output" for n in self.outputs}
+        role = {n: Role.SAVED for n in saved} | {n: Role.OUTPUT for n in self.outputs}
         statements = [
-            Statement(d.name, d.index, self.forward_tree(d, inlined), fate.get(d.name, "temporary"))
+            Statement(d.name, d.index, self.forward_tree(d, inlined), role.get(d.name, Role.TEMPORARY))
             for d in definitions
             if d.name not in inlined
         ]
-        arguments = tuple(Argument(t.name, t.axes, "input", t.labels) for t in self.op.inputs)
+        arguments = tuple(Argument(t.name, t.axes, Role.INPUT, t.labels) for t in self.op.inputs)
         results = (*self.outputs, *saved)
         return self.program("forward", arguments, statements, results)
 
@@ -183,20 +183,18 @@ class _Planner:
         inlined = {n for n in recomputed if self.may_inline(self.definitions[n], uses[n])}
         style = self.inlining(inlined)
         statements = [
-            Statement(
-                n, self.definitions[n].index, to_tree(self.definitions[n].body, self.definitions[n].index, style), "temporary"
-            )
-            for n in recomputed
-            if n not in inlined
+            Statement(d.name, d.index, to_tree(d.body, d.index, style), Role.TEMPORARY)
+            for d in map(self.definitions.__getitem__, recomputed)
+            if d.name not in inlined
         ]
         index = {line.name: line.index for line in self.d.lines}
         for name, body in self.lines.items():
-            fate = "output" if name in self.d.gradients else "temporary"
-            statements.append(Statement(name, index[name], to_tree(body, index[name], style), fate))
-        upstream = tuple(Argument(st.adjoint_name(t.name), t.axes, "upstream") for t in self.op.outputs)
-        kept = tuple(Argument(n, self.definitions[n].index, "saved") for n in saved)
+            role = Role.OUTPUT if name in self.d.gradients else Role.TEMPORARY
+            statements.append(Statement(name, index[name], to_tree(body, index[name], style), role))
+        upstream = tuple(Argument(st.adjoint_name(t.name), t.axes, Role.UPSTREAM) for t in self.op.outputs)
+        kept = tuple(Argument(n, self.definitions[n].index, Role.SAVED) for n in saved)
         needed = self.shape_givers(statements, reads, saved)
-        inputs = tuple(Argument(t.name, t.axes, "input", t.labels) for t in self.op.inputs if t.name in needed)
+        inputs = tuple(Argument(t.name, t.axes, Role.INPUT, t.labels) for t in self.op.inputs if t.name in needed)
         return self.program("backward", (*upstream, *kept, *inputs), statements, self.d.gradients)
 
     def shape_givers(self, statements: list[Statement], reads: set[str], saved: list[str]) -> set[str]:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from derive import syntax as st
 from derive.strain.verdict import Loss
+
+
+class Role(Enum):
+    """What a tensor is to a kernel. What is temporary is gone when it returns."""
+
+    INPUT = "input"
+    UPSTREAM = "upstream"
+    SAVED = "saved"
+    OUTPUT = "output"
+    TEMPORARY = "temporary"
 
 
 @dataclass(frozen=True)
@@ -14,13 +25,13 @@ class Argument:
 
     name: str
     axes: tuple[str, ...]
-    role: str  # "input", "upstream", "saved"
+    role: Role
     labels: str | None = None
 
 
 @dataclass(frozen=True)
 class Statement:
-    """``name[index] = tree``. ``fate`` says what becomes of the value: "output", "saved" or "temporary".
+    """``name[index] = tree``. ``role`` says whether the value is an output, saved for the backward, or temporary.
 
     ``over`` is an argument whose memory the value may take, so it is computed after everything else that reads it.
     """
@@ -28,7 +39,7 @@ class Statement:
     name: str
     index: tuple[str, ...]
     tree: st.Tree
-    fate: str
+    role: Role
     over: str = ""
 
 

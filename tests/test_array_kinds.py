@@ -13,7 +13,7 @@ import torch
 from codegen.backends.arrays.discovery import arrays
 from codegen.backends.discovery import by_name
 from codegen.depth import shallow
-from codegen.program import Argument, Program, Statement
+from codegen.program import Argument, Program, Role, Statement
 from codegen.verify.agreement import run_kernel
 from derive import syntax as st
 from derive.errors import OpError
@@ -206,8 +206,8 @@ def test_a_contraction_of_more_axes_than_the_alphabet_has(backend: str, n: int) 
     """n axes of each operand alone, one in both and one summed, in an order that no matrix product has."""
     a, b = [f"a{k}" for k in range(n)], [f"b{k}" for k in range(n)]
     x, w = st.Read("x", ("c", *a, "k")), st.Read("w", (*b, "k", "c"))
-    s = Statement("y", ("c", *b, *a), st.Reduce("sum", ("k",), st.Mul((x, w))), "output")
-    arguments = tuple(Argument(r.name, tuple(map(str, r.index)), "input") for r in (x, w))
+    s = Statement("y", ("c", *b, *a), st.Reduce("sum", ("k",), st.Mul((x, w))), Role.OUTPUT)
+    arguments = tuple(Argument(r.name, tuple(map(str, r.index)), Role.INPUT) for r in (x, w))
     printer = arrays(backend).printer(Program("f", arguments, (), (s,), ("y",), "", False))
     if 2 * n + 2 > 52:
         with pytest.raises(OpError, match="an einsum has letters for 52 axes, not for 62"):
@@ -226,9 +226,9 @@ def test_a_polynomial_of_high_degree_is_nested_no_deeper_than_python_reads(backe
     tree: st.Tree = st.Num(Fraction(1))
     for k in range(220):
         tree = st.Add((st.Num(Fraction(k % 7 - 3, 2)), st.Mul((x, tree))))
-    statements = shallow([Statement("y", ("n",), tree, "output")], {"x", "y", "y_inner2"})
+    statements = shallow([Statement("y", ("n",), tree, Role.OUTPUT)], {"x", "y", "y_inner2"})
     assert len({s.name for s in statements} - {"x", "y_inner2"}) == len(statements) > 5
-    program = Program("f", (Argument("x", ("n",), "input"),), (), tuple(statements), ("y",), "", False)
+    program = Program("f", (Argument("x", ("n",), Role.INPUT),), (), tuple(statements), ("y",), "", False)
     printer = arrays(backend).printer(program)
     (given,) = normal((5,))
     given = given / 2

@@ -17,7 +17,7 @@ from codegen.backends.arrays.spelling import Text
 from codegen.backends.discovery import by_name
 from codegen.load import load_source
 from codegen.plan import plan
-from codegen.program import Argument, Program, Statement
+from codegen.program import Argument, Program, Role, Statement
 from codegen.render import environment
 from derive import syntax as st
 from tests import trees
@@ -136,7 +136,7 @@ def is_number(tree: st.Tree) -> bool:
 
 @each_array_backend
 def test_printed_expressions_read_back_as_their_trees(backend: str) -> None:
-    program = Program("test", tuple(Argument(n, ("i", "k"), "input") for n in "xyz"), (), (), (), "", False)
+    program = Program("test", tuple(Argument(n, ("i", "k"), Role.INPUT) for n in "xyz"), (), (), (), "", False)
     matrices = 0
     for seed in range(1500):
         tree = Elementwise(seed).tree(1 + seed % 4)
@@ -153,10 +153,10 @@ def test_printed_expressions_read_back_as_their_trees(backend: str) -> None:
 
 def function_of(tree: st.Tree, index: tuple[str, ...], backend: str) -> tuple[Any, str]:
     """A function of all tensors, labels and constants that computes one statement, and its source."""
-    arguments = [Argument(n, axes, "input") for n, axes in trees.TENSORS.items()]
-    arguments += [Argument(n, axes, "input", into) for n, (axes, into) in trees.LABELS.items()]
+    arguments = [Argument(n, axes, Role.INPUT) for n, axes in trees.TENSORS.items()]
+    arguments += [Argument(n, axes, Role.INPUT, into) for n, (axes, into) in trees.LABELS.items()]
     constants = tuple(st.Constant(n, None) for n in trees.CONSTANTS)
-    statement = Statement("y", index, tree, "output")
+    statement = Statement("y", index, tree, Role.OUTPUT)
     program = Program("test", tuple(arguments), constants, (statement,), ("y",), "", False)
     printer = arrays(backend).printer(program, kernel=True)
     lines = printer.statement(statement)

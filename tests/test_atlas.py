@@ -30,7 +30,7 @@ from codegen.tools.atlas.difference import difference, distinct
 from codegen.tools.atlas.drawing import HEIGHT, Drawing, drawing
 from codegen.tools.atlas.files import section_html
 from codegen.tools.atlas.formula import MarkedPrinter, equation
-from codegen.tools.atlas.graph import Graph, graph
+from codegen.tools.atlas.graph import Fate, Graph, Place, graph
 from codegen.tools.atlas.highlight import highlight
 from codegen.tools.atlas.layers import GAP, Layout, lay_out
 from codegen.tools.atlas.page import Formula, Page, Section, formulas, prose
@@ -216,12 +216,12 @@ def test_a_graph_says_what_becomes_of_every_adjoint(name: str) -> None:
     derivation, found = derivation_of(name), graph_of(name)
     kernel = plan(derivation)
     fates = {v.adjoint: v.fate for v in found.vertices if v.adjoint}
-    assert {a for a, fate in fates.items() if fate == "gradient"} == set(derivation.gradients)
-    assert {a for a, fate in fates.items() if fate == "upstream"} == {f"d{t.name}" for t in derivation.op.outputs}
-    assert {a for a, fate in fates.items() if fate in ("gradient", "line")} == {line.name for line in derivation.lines}
-    assert {v.name for v in found.vertices if v.role == "output"} == {t.name for t in derivation.op.outputs}
+    assert {a for a, fate in fates.items() if fate is Fate.GRADIENT} == set(derivation.gradients)
+    assert {a for a, fate in fates.items() if fate is Fate.UPSTREAM} == {f"d{t.name}" for t in derivation.op.outputs}
+    assert {a for a, fate in fates.items() if fate in (Fate.GRADIENT, Fate.LINE)} == {line.name for line in derivation.lines}
+    assert {v.name for v in found.vertices if v.place is Place.OUTPUT} == {t.name for t in derivation.op.outputs}
     saved = {t.name for t in kernel.saved} - {t.name for t in derivation.op.outputs}
-    assert {v.name for v in found.vertices if v.role == "saved"} == saved
+    assert {v.name for v in found.vertices if v.place is Place.SAVED} == saved
     assert {t.name for t in derivation.op.inputs} <= {v.name for v in found.vertices}
 
 

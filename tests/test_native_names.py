@@ -22,7 +22,7 @@ from codegen.backends.native.function import function
 from codegen.backends.native.layout import file_of
 from codegen.backends.native.names import Names
 from codegen.backends.native.taken import FILE, KEYWORDS, MACROS, OWN, is_taken
-from codegen.program import Argument, Program, Statement
+from codegen.program import Argument, Program, Role, Statement
 from derive import syntax as st
 from tests.native_ops import COMPILER, compiled, kernel_of, plainly
 
@@ -91,15 +91,15 @@ def program_of(
     statements: list[Statement] = []
     for k, (x, a, c, v) in enumerate(zip(tensors, axes, constants, values, strict=True)):
         read = st.Read(x, (a,))
-        statements.append(Statement(v, (), st.Reduce("sum", (a,), st.Call("exp", (read,))), "temporary"))
+        statements.append(Statement(v, (), st.Reduce("sum", (a,), st.Call("exp", (read,))), Role.TEMPORARY))
         tree = st.Add((st.Mul((read, st.Read(v))), st.Div(st.Read(c), st.Size(a))))
-        statements.append(Statement(f"out of {k}".replace(" ", "__"), (a,), tree, "output"))
+        statements.append(Statement(f"out of {k}".replace(" ", "__"), (a,), tree, Role.OUTPUT))
     return Program(
         name=f"{name}_forward",
-        arguments=tuple(Argument(x, (a,), "input") for x, a in zip(tensors, axes, strict=True)),
+        arguments=tuple(Argument(x, (a,), Role.INPUT) for x, a in zip(tensors, axes, strict=True)),
         constants=tuple(st.Constant(c, None) for c in constants),
         statements=tuple(statements),
-        results=tuple(s.name for s in statements if s.fate == "output"),
+        results=tuple(s.name for s in statements if s.role is Role.OUTPUT),
         star="",
         collapsed=False,
     )

@@ -13,7 +13,7 @@ import torch
 
 from codegen.backends.arrays.discovery import arrays
 from codegen.backends.arrays.numerals import number
-from codegen.program import Argument, Program
+from codegen.program import Argument, Program, Role
 from derive import syntax as st
 from tests.backends import each_array_backend
 from tests.judged import judge, kernel, module, normal
@@ -115,7 +115,7 @@ def test_functions_of_numbers(right: str, reference: Any, backend: str) -> None:
     ],
 )
 def test_numbers_that_python_refuses_are_written_as_floating_point_has_them(tree: st.Tree, code: str, backend: str) -> None:
-    program = Program("f", (Argument("x", ("n",), "input"),), (), (), (), "", False)
+    program = Program("f", (Argument("x", ("n",), Role.INPUT),), (), (), (), "", False)
     assert arrays(backend).printer(program).value(tree, ()).code == code
 
 

@@ -20,7 +20,7 @@ from codegen.loops.assignment import (
 )
 from codegen.loops.matrix import matrix_axes
 from codegen.loops.trees import product
-from codegen.program import Program, Statement
+from codegen.program import Program, Role, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
@@ -81,7 +81,7 @@ class _Flattening:
         """One more statement; where its loops are not given, they are all indices that it has."""
         reduced = kind.over if isinstance(kind, Reduction) else ()
         inside = self.sorted({*index, *reduced, *st.free_indices(body)}) if loops is None else loops
-        made = Assignment(name, index, kind, body, s.fate != "temporary" and name == s.name, inside, s)
+        made = Assignment(name, index, kind, body, s.role is not Role.TEMPORARY and name == s.name, inside, s)
         self.out.append(made)
         return made
 

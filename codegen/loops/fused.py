@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codegen.program import Argument, Kernel, Program, Statement
+from codegen.program import Argument, Kernel, Program, Role, Statement
 
 
 def forward_backward(kernel: Kernel) -> Program:
@@ -13,9 +13,9 @@ def forward_backward(kernel: Kernel) -> Program:
     results = (*(t.name for t in kernel.op.outputs), *backward.results)
     statements: dict[str, Statement] = {}
     for s in (*forward.statements, *backward.statements):
-        statements.setdefault(s.name, replace(s, fate="output" if s.name in results else "temporary"))
-    upstream = tuple(a for a in backward.arguments if a.role == "upstream")
-    inputs = tuple(Argument(t.name, t.axes, "input", t.labels) for t in kernel.op.inputs)
+        statements.setdefault(s.name, replace(s, role=Role.OUTPUT if s.name in results else Role.TEMPORARY))
+    upstream = tuple(a for a in backward.arguments if a.role is Role.UPSTREAM)
+    inputs = tuple(Argument(t.name, t.axes, Role.INPUT, t.labels) for t in kernel.op.inputs)
     used = {c.name for c in (*forward.constants, *backward.constants)}
     return Program(
         name=f"{kernel.op.name}_forward_backward",

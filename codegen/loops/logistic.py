@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeGuard
 
-from codegen.program import Program, Statement
+from codegen.program import Program, Role, Statement
 from derive import syntax as st
 
 
@@ -91,7 +91,7 @@ def _needed(statements: Iterable[Statement]) -> list[Statement]:
     kept: list[Statement] = []
     wanted: set[str] = set()
     for s in reversed(list(statements)):
-        if s.fate != "temporary" or s.name in wanted:
+        if s.role is not Role.TEMPORARY or s.name in wanted:
             kept.insert(0, s)
             wanted |= set(st.reads(s.tree))
     return kept

@@ -72,9 +72,6 @@ class Duals(Numbers):
         x, dx = self.parts(list(a))
         return self.base.total(x) if dx is None else Dual(self.base.total(x), self.base.total(dx))
 
-    def over(self, a: Column, b: Column) -> Column:
-        return self.times(a, self.power(b, Fraction(-1)))
-
     def power(self, a: Column, e: Fraction) -> Column:
         x, dx = self.parts(a)
         if dx is None or not e:

@@ -76,9 +76,6 @@ class Residues(Numbers):
     def total(self, a: Iterable[int]) -> int:
         return sum(a) % self.p
 
-    def over(self, a: Column, b: Column) -> Column:
-        return self.times(a, self.power(b, Fraction(-1)))
-
     def power(self, a: Column, e: Fraction) -> Column:
         return [self.one_power(v, e) for v in a]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derive.language.printer import LinePrinter, Prec, Printed, long_decimal
-from derive.syntax import Compare, Index, Match, Num, Tree, axis_of, free_indices
+from derive.syntax import Compare, Equation, Index, Match, Num, Read, Tree, axis_of, free_indices
 
-__all__ = ["language", "text"]
+__all__ = ["equation_text", "language", "text"]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _HALF = Num(Fraction(1, 2))
@@ -17,6 +17,11 @@ _GREEK_CONSTANTS = {"pi": "π"}
 def text(tree: Tree) -> str:
     """The expression for a terminal, with the author's names: ``gamma[d]·rstd[d]³·sum[n](dy[n,d])``."""
     return _Terminal().show(tree)
+
+
+def equation_text(equation: Equation) -> str:
+    """An equation for a terminal, on one line."""
+    return f"{text(Read(equation.name, equation.index))} = {text(equation.rhs)}"
 
 
 def language(tree: Tree, *, stars: frozenset[str] = frozenset()) -> str:

@@ -9,7 +9,7 @@ from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM
 from codegen.names import local
-from codegen.program import Argument, Kernel, Program
+from codegen.program import Argument, Kernel, Program, Role
 from codegen.source import Code, FileSource, FunctionSource, code, equations
 from derive import syntax as st
 from derive.language.axes import equal_axes
@@ -134,7 +134,8 @@ class Layout:
     @property
     def sizes_named(self) -> bool:
         """Whether a result takes the lengths of its ``*s`` from those of the arguments."""
-        return self.collapsed and any(self.op.stars & set(s.index) for s in self.program.statements if s.fate != "temporary")
+        kept = [s for s in self.program.statements if s.role is not Role.TEMPORARY]
+        return self.collapsed and any(self.op.stars & set(s.index) for s in kept)
 
     def checks_labels(self, a: Argument) -> bool:
         return self.label_length(a) != ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen.program import Program
+from codegen.program import Program, Role
 from derive import syntax as st
 
 __all__ = ["alias_of", "borrowed"]
@@ -18,7 +18,7 @@ def borrowed(program: Program) -> frozenset[str]:
     taken, found = set(origin), set()
     for s in program.statements:
         origin[s.name] = origin.get(alias_of(s.tree), s.name)
-        if s.fate != "temporary":
+        if s.role is not Role.TEMPORARY:
             if origin[s.name] in taken:
                 found.add(s.name)
                 origin[s.name] = s.name

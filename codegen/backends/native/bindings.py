@@ -8,7 +8,7 @@ from codegen.backends.native.machine import scheduled
 from codegen.backends.native.programs import axes_of, programs, title
 from codegen.backends.native.step import RATE
 from codegen.escape import docstring
-from codegen.program import Kernel, Program
+from codegen.program import Kernel, Program, Role
 from codegen.source import Code, code, equations
 from derive import syntax as st
 from derive.language.axes import equal_axes
@@ -72,7 +72,7 @@ def _binding(
     index = {s.name: s.index for s in program.statements}
     results = tuple(dict.fromkeys(program.results))
     labels = {a.name: a.labels for a in program.arguments if a.labels}
-    scalars = [a.name for a in program.arguments if a.role == "upstream" and not a.axes] if composed else []
+    scalars = [a.name for a in program.arguments if a.role is Role.UPSTREAM and not a.axes] if composed else []
     used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
     same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
     over = [(r, a) for r, a in scheduled(program).overwritable if r in results]
@@ -136,7 +136,7 @@ def _signature(program: Program) -> Code:
     parts: list[str] = []
     defaulted = True
     constants = [(c.name, c.default) for c in program.constants]
-    scalars = [(a.name, "1.0" if a.role == "upstream" and not a.axes else None) for a in program.arguments]
+    scalars = [(a.name, "1.0" if a.role is Role.UPSTREAM and not a.axes else None) for a in program.arguments]
     for name, default in reversed([*scalars, *constants]):
         defaulted = defaulted and bool(default)
         parts.append(f"{name}={default}" if defaulted else name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from codegen.loops.fused import forward_backward
-from codegen.program import Kernel, Program, Statement
+from codegen.program import Kernel, Program, Role, Statement
 from derive import syntax as st
 from derive.ops import asks
 
@@ -31,7 +31,7 @@ def step(kernel: Kernel) -> Program:
     updates = [_update(t) for t in op.differentiable]
     return Program(
         name=f"{op.name}_step",
-        arguments=tuple(a for a in both.arguments if a.role == "input"),
+        arguments=tuple(a for a in both.arguments if a.role is Role.INPUT),
         constants=(st.Constant(RATE, None), *both.constants),
         statements=(*statements, *updates),
         results=(loss.name, *(u.name for u in updates)),
@@ -46,10 +46,10 @@ def _replaced(s: Statement, one: dict[str, st.Tree], loss: str) -> Statement:
     def tree(node: st.Tree) -> st.Tree:
         return one[node.name] if isinstance(node, st.Read) and node.name in one else st.rebuild(node, tree)
 
-    return Statement(s.name, s.index, tree(s.tree), "output" if s.name == loss else "temporary")
+    return Statement(s.name, s.index, tree(s.tree), Role.OUTPUT if s.name == loss else Role.TEMPORARY)
 
 
 def _update(t: st.Tensor) -> Statement:
     new, gradient = st.Read(t.name, t.axes), st.Read(st.adjoint_name(t.name), t.axes)
     tree = st.Add((new, st.Neg(st.Mul((st.Read(RATE), gradient)))))
-    return Statement(f"{t.name}_next", t.axes, tree, "output", over=t.name)
+    return Statement(f"{t.name}_next", t.axes, tree, Role.OUTPUT, over=t.name)

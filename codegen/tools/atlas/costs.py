@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from codegen.program import Argument, Kernel, Program
+from codegen.program import Argument, Kernel, Program, Role
 from codegen.tools.atlas.operations import operations as of_tree
 from derive.terms.factoring import DEFAULT_SIZE
 
@@ -29,7 +29,7 @@ def elements(argument: Argument, sizes: dict[str, int]) -> int:
 def kept(kernel: Kernel) -> int:
     """The bytes, in float32, of what the backward takes beyond the upstream gradients: saved tensors, outputs and inputs."""
     sizes = sizes_of(kernel)
-    taken = [a for a in kernel.backward.arguments if a.role != "upstream"]
+    taken = [a for a in kernel.backward.arguments if a.role is not Role.UPSTREAM]
     return sum(elements(a, sizes) * (LABEL if a.labels else FLOAT) for a in taken)
 
 

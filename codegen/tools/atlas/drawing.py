@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.tools.atlas.graph import Graph, Vertex
+from codegen.tools.atlas.graph import Fate, Graph, Place, Vertex
 from codegen.tools.atlas.layers import Box, Layout, Sides, lay_out
 
 __all__ = ["Cell", "Drawing", "Line", "drawing"]
@@ -69,12 +69,18 @@ def drawing(graph: Graph) -> Drawing:
     return Drawing(_short(layout.width + 2 * MARGIN), _short(height), label, cells, tuple(lines))
 
 
-_ROLES = {"input": "input", "labels": "integer input", "output": "output", "saved": "saved for backward", "value": "value"}
+_PLACES = {
+    Place.INPUT: "input",
+    Place.LABELS: "integer input",
+    Place.OUTPUT: "output",
+    Place.SAVED: "saved for backward",
+    Place.VALUE: "value",
+}
 _FATES = {
-    "upstream": "upstream gradient",
-    "gradient": "gradient",
-    "line": "kept in the closed form",
-    "inlined": "inlined on the way to the closed form",
+    Fate.UPSTREAM: "upstream gradient",
+    Fate.GRADIENT: "gradient",
+    Fate.LINE: "kept in the closed form",
+    Fate.INLINED: "inlined on the way to the closed form",
 }
 
 
@@ -82,12 +88,12 @@ def _cells(v: Vertex, box: Box) -> tuple[Cell, ...]:
     own, beside = _widths(v)
     x, y = box.x - _sides(v)[0] + MARGIN, _top(box)
     axes = f"[{','.join(v.axes)}]" if v.axes else ""
-    link = f"#equation-{v.name}" if v.role not in ("input", "labels") else ""
-    cells = [Cell(_short(x), y, own, HEIGHT, v.name, axes, v.role, f"{v.name}{axes}: {_ROLES[v.role]}", link)]
-    if v.adjoint:
+    link = "" if v.place in (Place.INPUT, Place.LABELS) else f"#equation-{v.name}"
+    cells = [Cell(_short(x), y, own, HEIGHT, v.name, axes, v.place.value, f"{v.name}{axes}: {_PLACES[v.place]}", link)]
+    if v.fate is not None:
         title = f"{v.adjoint}{axes}: {_FATES[v.fate]}"
-        link = "" if v.fate == "upstream" else f"#step-{v.adjoint}"
-        cells.append(Cell(_short(x + own), y, beside, HEIGHT, v.adjoint, "", v.fate, title, link))
+        link = "" if v.fate is Fate.UPSTREAM else f"#step-{v.adjoint}"
+        cells.append(Cell(_short(x + own), y, beside, HEIGHT, v.adjoint, "", v.fate.value, title, link))
     return tuple(cells)
 
 

@@ -7,27 +7,43 @@ definition reads, backward edges what the chain rule's adjoint reads.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from derive.derivation import Derivation
 from derive.show.trees import of_derivation
 from derive.syntax import Tree, adjoint_name, primal_name, reads
 
-__all__ = ["Graph", "Vertex", "graph"]
+__all__ = ["Fate", "Graph", "Place", "Vertex", "graph"]
+
+
+class Place(Enum):
+    """What a name is to its op."""
+
+    INPUT = "input"
+    LABELS = "labels"
+    OUTPUT = "output"
+    SAVED = "saved"
+    VALUE = "value"
+
+
+class Fate(Enum):
+    """What becomes of an adjoint: it is given, a result, kept in the closed form, or inlined on the way there."""
+
+    UPSTREAM = "upstream"
+    GRADIENT = "gradient"
+    LINE = "line"
+    INLINED = "inlined"
 
 
 @dataclass(frozen=True)
 class Vertex:
-    """A name with its axes. ``role`` is "input", "labels", "output", "saved" or "value".
-
-    ``adjoint`` is its name or "". ``fate`` says what becomes of it: "upstream" (given), "gradient" (a result), "line" (kept
-    in the closed form) or "inlined".
-    """
+    """A name with its axes, and its adjoint, "" where it has none."""
 
     name: str
     axes: tuple[str, ...]
-    role: str
+    place: Place
     adjoint: str = ""
-    fate: str = ""
+    fate: Fate | None = None
 
 
 @dataclass(frozen=True)
@@ -49,20 +65,20 @@ def graph(derivation: Derivation, saved: frozenset[str]) -> Graph:
     axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in derivation.forward if d.name in wanted}
     kept = {line.name for line in derivation.lines}
 
-    def role(name: str) -> str:
+    def place(name: str) -> Place:
         labels = any(t.name == name and t.integer for t in op.inputs)
         if labels or name not in trees:
-            return "labels" if labels else "input"
-        return "output" if name in outputs else "saved" if name in saved else "value"
+            return Place.LABELS if labels else Place.INPUT
+        return Place.OUTPUT if name in outputs else Place.SAVED if name in saved else Place.VALUE
 
     def vertex(name: str) -> Vertex:
         adjoint = adjoint_name(name)
         if name in outputs and adjoint not in adjoints:
-            return Vertex(name, axes[name], role(name), adjoint, "upstream")
+            return Vertex(name, axes[name], place(name), adjoint, Fate.UPSTREAM)
         if adjoint not in adjoints:
-            return Vertex(name, axes[name], role(name))
-        fate = "gradient" if adjoint in derivation.gradients else "line" if adjoint in kept else "inlined"
-        return Vertex(name, axes[name], role(name), adjoint, fate)
+            return Vertex(name, axes[name], place(name))
+        result, line = adjoint in derivation.gradients, adjoint in kept
+        return Vertex(name, axes[name], place(name), adjoint, Fate.GRADIENT if result else Fate.LINE if line else Fate.INLINED)
 
     forward = {(read, name) for name, tree in trees.items() if name in axes for read in reads(tree) if read in axes}
     backward = {

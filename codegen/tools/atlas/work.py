@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from codegen.backends.native.describe import describe, traffic
 from codegen.backends.native.programs import programs
-from codegen.program import Argument, Kernel, Program
+from codegen.program import Argument, Kernel, Program, Role
 from codegen.tools.atlas.costs import FLOAT, LABEL, elements, operations, sizes_of
 from codegen.tools.atlas.page import Formula, Section, prose
 from derive.show.latex import LatexPrinter
@@ -61,10 +61,12 @@ def work_section(kernel: Kernel, adjoints: frozenset[str]) -> Section:
     return Section("work", "Memory and work", "work.html.j2", content, prose(f"Counted in float32{at}; nothing is measured."))
 
 
+_ROLES = {Role.UPSTREAM: "upstream gradient", Role.SAVED: "saved by the forward", Role.INPUT: "input"}
+
+
 def _taken(argument: Argument, kernel: Kernel, sizes: dict[str, int], adjoints: frozenset[str]) -> Taken:
     outputs = {t.name for t in kernel.op.outputs}
-    roles = {"upstream": "upstream gradient", "saved": "saved by the forward", "input": "input"}
-    role = "output, kept" if argument.name in outputs else "integer input" if argument.labels else roles[argument.role]
+    role = "output, kept" if argument.name in outputs else "integer input" if argument.labels else _ROLES[argument.role]
     count = elements(argument, sizes)
     tensor = LatexPrinter(adjoints).read(argument.name, argument.axes)[0]
     return Taken(Formula(tensor, display=False), role, f"{count:,}", _bytes(count * (LABEL if argument.labels else FLOAT)))

@@ -15,7 +15,7 @@ from codegen.tools.auditor.report import Diagnosis
 from codegen.tools.auditor.system import System, Values
 from codegen.tools.auditor.trial import Trial
 from derive import syntax as st
-from derive.language.unicode import text
+from derive.language.unicode import equation_text
 
 __all__ = ["diagnose"]
 
@@ -84,8 +84,7 @@ def _scope(system: System, equation: st.Equation) -> Scope:
 
 def _diagnosis(alteration: Alteration, system: System) -> Diagnosis:
     equation = system.equations[alteration.equation.name]
-    formula = f"{text(st.Read(equation.name, equation.index))} = {text(equation.rhs)}"
-    return Diagnosis(alteration.kind, alteration.text, equation.name, formula)
+    return Diagnosis(alteration.kind, alteration.text, equation.name, equation_text(equation))
 
 
 def _explains(alteration: Alteration, gradient: str, trial: Trial, system: System) -> bool:

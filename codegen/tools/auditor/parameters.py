@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,28 +16,40 @@ from derive.command import meant
 __all__ = ["Parameter", "gradient_names", "parameters_of"]
 
 
+class Held(Enum):
+    """How a parameter holds several values."""
+
+    TUPLE = "tuple"
+    DICT = "dict"
+    ATTRIBUTES = "attributes"
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A parameter and the names of the op that it stands for; None among them for what the function never looks at.
 
-    ``kind`` is "name" where it is the one itself, else what holds them: "tuple", "dict" or "attributes" by ``keys``.
+    ``held`` says what holds them, None where the parameter is the one itself; ``keys`` are the parts' own names there.
     """
 
     name: str
     names: tuple[str | None, ...]
-    kind: str = "name"
+    held: Held | None = None
     keys: tuple[str, ...] = ()
     positional: bool = False
 
     def of(self, values: Mapping[str, Any]) -> Any:
         """What is passed."""
         found = [None if n is None else values[n] for n in self.names]
-        if self.kind == "name":
-            return found[0]
-        if self.kind == "tuple":
-            return tuple(found)
-        inside = dict(zip(self.keys, found, strict=True))
-        return inside if self.kind == "dict" else SimpleNamespace(**inside)
+        inside = dict(zip(self.keys, found, strict=False))
+        match self.held:
+            case None:
+                return found[0]
+            case Held.TUPLE:
+                return tuple(found)
+            case Held.DICT:
+                return inside
+            case Held.ATTRIBUTES:
+                return SimpleNamespace(**inside)
 
 
 def parameters_of(
@@ -69,7 +82,7 @@ def parameters_of(
 
 def _parameter(
     name: str, body: ast.AST | None, known: Collection[str], names: Mapping[str, str]
-) -> tuple[tuple[str | None, ...], str, tuple[str, ...]] | None:
+) -> tuple[tuple[str | None, ...], Held | None, tuple[str, ...]] | None:
     if name in names:
         meaning = [n.strip() for n in names[name].split(",")]
         for n in meaning:
@@ -77,34 +90,35 @@ def _parameter(
                 raise ValueError(
                     f"{name}={names[name]}: there is no '{n}'{meant(n, known)}; there are: {', '.join(sorted(known))}"
                 )
-        return tuple(meaning), "tuple" if len(meaning) > 1 else "name", tuple(meaning) if len(meaning) > 1 else ()
+        several = len(meaning) > 1
+        return tuple(meaning), Held.TUPLE if several else None, tuple(meaning) if several else ()
     if name in known:
-        return (name,), "name", ()
-    for kind, keys in _parts(name, body):
+        return (name,), None, ()
+    for held, keys in _parts(name, body):
         read = _read(body)
-        resolved = [names.get(k, k if k in known else "?" if k in read or kind != "tuple" else None) for k in keys]
-        return tuple(resolved), kind, tuple(keys)
+        resolved = [names.get(k, k if k in known else "?" if k in read or held is not Held.TUPLE else None) for k in keys]
+        return tuple(resolved), held, tuple(keys)
     return None
 
 
-def _parts(name: str, body: ast.AST | None) -> Iterator[tuple[str, list[str]]]:
+def _parts(name: str, body: ast.AST | None) -> Iterator[tuple[Held, list[str]]]:
     """How a function takes a parameter apart: as what, and the names that it gives the parts."""
     nodes = list(ast.walk(body)) if body is not None else []
     for node in nodes:
         if isinstance(node, ast.Assign) and _is(node.value, name) and isinstance(node.targets[0], ast.Tuple | ast.List):
             targets = node.targets[0].elts
             if all(isinstance(t, ast.Name) for t in targets):
-                yield "tuple", [t.id for t in targets if isinstance(t, ast.Name)]
+                yield Held.TUPLE, [t.id for t in targets if isinstance(t, ast.Name)]
     keys = [
         n.slice.value
         for n in nodes
         if isinstance(n, ast.Subscript) and _is(n.value, name) and isinstance(n.slice, ast.Constant)
     ]
     if keys and all(isinstance(k, str) for k in keys):
-        yield "dict", list(dict.fromkeys(map(str, keys)))
+        yield Held.DICT, list(dict.fromkeys(map(str, keys)))
     attributes = [n.attr for n in nodes if isinstance(n, ast.Attribute) and _is(n.value, name)]
     if attributes and not {"shape", "dtype", "ndim", "size"} & set(attributes):
-        yield "attributes", list(dict.fromkeys(attributes))
+        yield Held.ATTRIBUTES, list(dict.fromkeys(attributes))
 
 
 def _is(node: ast.AST, name: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from codegen.backends.arrays.discovery import first
 from codegen.chain import Chain
 from codegen.names import named_op
-from codegen.program import Statement
+from codegen.program import Role, Statement
 from codegen.render import render
 from codegen.source import FunctionSource
 from codegen.tools.flow.bounds import greatest
@@ -161,7 +161,7 @@ class _Lines(Chain):
         key = f"{language(tree)} over {' '.join(axes)}"
         if key not in self.work:
             name = f"factor_{len(self.work) + 1}"
-            statements = [*self.needed(tree), Statement(name, axes, tree, "output")]
+            statements = [*self.needed(tree), Statement(name, axes, tree, Role.OUTPUT)]
             local = {s.name for s in statements}
             reads = dict.fromkeys(n for s in statements for n in st.reads(s.tree))
             arguments = [n for n in reads if n not in local and n not in self.constants]
@@ -177,5 +177,5 @@ class _Lines(Chain):
             if name in self.made:
                 inner = self.whole(self.made[name])
                 out |= {s.name: s for s in self.needed(inner)}
-                out[name] = Statement(name, self.made[name].index, inner, "temporary")
+                out[name] = Statement(name, self.made[name].index, inner, Role.TEMPORARY)
         return list(out.values())

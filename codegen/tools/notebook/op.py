@@ -10,7 +10,7 @@ from codegen.chain import ChainSource, chain_source
 from codegen.escape import docstring, markdown
 from codegen.names import NOTEBOOK, named_op
 from codegen.plan import plan
-from codegen.program import Argument, Kernel, Program
+from codegen.program import Argument, Kernel, Program, Role
 from codegen.source import Code, FunctionSource
 from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, helper, listed, notebook_of, torch
 from derive import derive, derive_full
@@ -163,9 +163,9 @@ def _call(program: Program, saved: list[str]) -> str:
 
 
 def _argument(a: Argument, saved: list[str]) -> str:
-    if a.role == "upstream":
+    if a.role is Role.UPSTREAM:
         return f'manual["{a.name}"]'
-    return a.name if a.name in saved and a.role == "saved" else f'values["{a.name}"]'
+    return a.name if a.name in saved and a.role is Role.SAVED else f'values["{a.name}"]'
 
 
 def _tuple(names: list[str]) -> str:

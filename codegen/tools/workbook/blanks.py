@@ -10,9 +10,8 @@ from codegen.names import named_op
 from codegen.source import FunctionSource
 from derive import derive_full
 from derive import syntax as st
-from derive.language.unicode import text
 
-__all__ = ["Blank", "Exercise", "equation_text", "exercise"]
+__all__ = ["Blank", "Exercise", "exercise"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,3 @@ def exercise(op: st.Op, backend: str = "") -> Exercise:
         readers = tuple(e for e in op.equations if st.primal_name(function.name) in set(st.reads(e.rhs)))
         blanks.append(Blank(function.name, lines[-1].index, readers, lines, function))
     return Exercise(op, spelt.name, tuple(blanks), source.helpers)
-
-
-def equation_text(equation: st.Equation) -> str:
-    """An equation on one line."""
-    return f"{text(st.Read(equation.name, equation.index))} = {text(equation.rhs)}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from codegen.tools.workbook.blanks import Blank, equation_text
+from codegen.tools.workbook.blanks import Blank
 from derive import syntax as st
-from derive.language.unicode import text
+from derive.language.unicode import equation_text, text
 
 __all__ = ["hint"]
 
