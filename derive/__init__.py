@@ -1,4 +1,4 @@
-"""Text to certified derivation and its printing. Knows SymPy and mpmath, and no backend."""
+"""From text to a certified derivation, and the printing of derivations. Knows SymPy and mpmath, and no backend."""
 
 from derive import starting  # noqa: F401 (before what takes long to import)
 from derive.derivation import Derivation, Line, Step
@@ -26,10 +26,10 @@ __all__ = [
 
 
 def parse(text: str, **options: object) -> Op:
-    """Read an op from its equations; they may call the ops of the catalogue. See :func:`derive.language.parse.parse`."""
+    """Read an op from its equations, which may call ops of the catalogue. See :func:`derive.language.parse.parse`."""
     return _parse(text, catalogue=find, known_ops=names, **options)  # type: ignore[arg-type]
 
 
 def parse_formula(text: str) -> Op:
-    """Read a single equation whose unassigned names are its inputs. See :func:`derive.language.parse.parse_formula`."""
+    """Read one equation. Its inputs are the names that it reads. See :func:`derive.language.parse.parse_formula`."""
     return _parse_formula(text, catalogue=find, known_ops=names)

@@ -1,11 +1,12 @@
-"""The one adjoint statement.
+"""The chain rule of every definition, as a single statement.
 
 For ``v[I] = sum_R body``, each read ``u[J]`` in the body contributes to ``du[K]``
 
-    sum over I and R of  dv[I] * d(body)/d(u[J]) * product over slots of delta(K_k, J_k)
+    sum over I and R of  dv[I] * d(body)/d(u[J]) * product over slots k of delta(K_k, J_k)
 
-and collapsing the deltas does the rest: elementwise, broadcast, reduction, contraction, gather and diagonal reads are not
-cases. The derivative of a function of one argument is SymPy's; a maximum sends the adjoint to the maximizers in equal shares.
+The deltas then collapse (:func:`derive.terms.sums.close`). So elementwise operations, broadcasts, reductions, contractions,
+gathers and diagonals need no cases of their own. The derivative of a function of one argument is SymPy's. A maximum sends
+its adjoint to the elements that attain the maximum, in equal shares.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from derive.terms.sums import (
 
 
 def active_names(op: st.Op, definitions: Sequence[Definition]) -> set[str]:
-    """The names through which a differentiable input reaches an output."""
+    """The names on a path from a differentiable input to an output: only these have an adjoint."""
     reached = {t.name for t in op.differentiable}
     for d in definitions:
         if sum_reads(d.body) & reached:
@@ -57,10 +58,10 @@ def active_names(op: st.Op, definitions: Sequence[Definition]) -> set[str]:
 
 
 def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list[Definition]:
-    """``du[K] = ...`` for every active name, from the loss back to the inputs.
+    """``du[K] = ...`` for every active name, from the outputs back to the inputs.
 
-    The upstream gradient of an output ``y`` is the name ``dy``. Where other equations read ``y`` too, what they send is
-    added to it under the name ``dy_total`` (see :func:`whole_adjoint`).
+    ``dy`` is the upstream gradient of an output ``y``, which callers pass in. Where other equations read ``y``, the adjoint
+    of ``y`` is ``dy`` and their contributions. That adjoint is called ``dy_total`` (see :func:`whole_adjoint`).
     """
     active = active_names(op, definitions)
     contributions: dict[str, Sum] = {}
@@ -89,7 +90,7 @@ def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list
 
 
 def whole_adjoint(output: str, known: Collection[str]) -> str:
-    """The name of an output's whole adjoint, which differs from the upstream gradient where other equations read it."""
+    """The name of the whole adjoint of an output that other equations read: the upstream gradient and their contributions."""
     k, whole = 1, f"{output}_total"
     while whole in known:  # the adjoint of that name would be called the same
         k += 1
@@ -100,7 +101,7 @@ def whole_adjoint(output: str, known: Collection[str]) -> str:
 def _contributions(
     op: st.Op, d: Definition, name: str, active: set[str], index_of: dict[str, tuple[str, ...]], names: Names
 ) -> Iterator[tuple[str, Sum]]:
-    """What one definition sends to each read in its body."""
+    """The contributions of one definition to the adjoints of what its body reads, each with the name that was read."""
     for mono, coefficient in d.body:
         opened = open_mono(mono)
         for atom, e in opened.factors.items():
@@ -115,7 +116,7 @@ def _contributions(
 
 
 def _send(body: Sum, read: Read, index: tuple[str, ...], bound: tuple[str, ...], target: tuple[str, ...]) -> Sum:
-    """Sum over ``I`` and ``R``, with the deltas that tie the read's indices ``J`` to the target's ``K``."""
+    """Sum over ``I`` and ``R``, with deltas between the read's indices ``J`` and the target's indices ``K``."""
     apart: dict[str, Index] = {i: fresh(i) for i in index}
     body = rename_free(body, apart)
     moved = rename_free(atom_sum(read), apart).atom
@@ -129,7 +130,7 @@ def _send(body: Sum, read: Read, index: tuple[str, ...], bound: tuple[str, ...],
 def _slopes(
     op: st.Op, d: Definition, atom: Atom, e: Exponent, names: Names, scope: tuple[str, ...]
 ) -> Iterator[tuple[Read, Sum]]:
-    """The reads in one factor ``atom**e``, each with the factor's derivative by it."""
+    """The reads in one factor ``atom**e``, and the factor's derivative with respect to each read."""
     if isinstance(atom, Read):
         yield atom, term({atom: e - 1}, (), Fraction(e))
     elif isinstance(atom, Function):
@@ -146,7 +147,10 @@ def _slopes(
 
 
 def _chosen(a: Argument, b: Argument, rel: str) -> Iterator[tuple[Read, Sum]]:
-    """``maximum(a, b)`` sends all to the larger argument, one half each at a tie and all to both at NaN, as torch does."""
+    """The derivative of ``maximum(a, b)`` or ``minimum(a, b)`` with respect to ``a``, if ``a`` is a read.
+
+    The derivative is 0 where ``a rel b``, 1 elsewhere, and 1/2 at a tie. So beside NaN it is 1 for both arguments, as in torch.
+    """
     if isinstance(a, Read):
         yield a, atom_sum(Condition(rel, a, b, holds=False)) + atom_sum(_equal(a, b)).scaled(Fraction(1, 2))
 
@@ -157,13 +161,13 @@ def _equal(a: Argument, b: Argument) -> Condition:
 
 
 def _function_slope(op: st.Op, head: str, argument: Read, names: Names, scope: tuple[str, ...]) -> Sum:
-    """The derivative of a function at its argument; what SymPy writes with new functions gets names of their own."""
+    """The derivative of a function at its argument. A function that only the derivative calls gets a name of its own."""
     free = {i for i in atom_indices(argument) if isinstance(i, str)}
     return flat_tree(with_arguments(derivative(head), u=argument), op, names, [i for i in scope if i in free])
 
 
 def tie_counts(definitions: Iterable[Definition]) -> frozenset[str]:
-    """The names by which :func:`_maximizers` divides: sums of ``[u = v]`` with ``v`` an extremum of ``u``."""
+    """The names by which :func:`_maximizers` divides: ``sum([u = v])`` where ``v`` is an extremum of ``u``."""
     definitions = list(definitions)
     extrema = {frozenset((d.name, d.body.atom.of.name)) for d in definitions if isinstance(d.body.atom, Extremum)}
     found = set()
@@ -175,7 +179,7 @@ def tie_counts(definitions: Iterable[Definition]) -> frozenset[str]:
 
 
 def _maximizers(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]:
-    """Ties share the adjoint equally: ``[u = v] / sum([u = v])``."""
+    """The derivative of an extremum ``v`` of ``u``: ``[u = v] / sum([u = v])``, so that ties share the adjoint equally."""
     inner = tuple(fresh(i.axis) if isinstance(i, Hole) else i for i in atom.of.index)
     read = Read(atom.of.name, inner)
     value = Read(d.name, d.index)

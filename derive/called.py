@@ -1,7 +1,8 @@
-"""Under which names the toolkit is imported and run: its own folders in a checkout, one name where it is installed.
+"""The names under which the toolkit is imported and run.
 
-An installed package has one name of its own, so that it stands beside other people's without a word taken from them. Texts
-that tell a reader what to type ask here.
+A checkout has the packages ``derive``, ``codegen`` and ``generated``. An installed toolkit is a single package, so that its
+folders' names cannot collide with other people's packages. Every text that tells a reader what to type takes the name from
+here.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ __all__ = ["HOME", "INSTALLED", "KERNELS", "program"]
 
 #: The name of the distribution as a module.
 NAME = "backprop_ninja"
-#: Whether this was imported from below that name.
+#: Whether this module is part of the installed package.
 INSTALLED = __name__.partition(".")[0] == NAME
-#: The package that holds the catalogue's kernels, a package for each backend in it.
+#: The package of the catalogue's kernels. It has a subpackage for each backend.
 KERNELS = NAME if INSTALLED else "generated"
-#: The checkout; where the toolkit is installed, the folder one works in.
+#: The root of the checkout. Where the toolkit is installed, it is the current folder.
 HOME = Path() if INSTALLED else Path(__file__).resolve().parents[1]
 
 
 def program(package: str) -> str:
-    """What starts the command line that ``python -m package`` starts in a checkout."""
+    """The command that does what ``python -m package`` does in a checkout."""
     return "backprop-ninja" if INSTALLED else f"python -m {package}"

@@ -1,4 +1,4 @@
-"""How deep trees may be: a polynomial in Horner's form is nested as deep as its degree, far deeper than anybody writes."""
+"""How deep trees may be nested. In Horner's form a polynomial is nested as deep as its degree, deeper than Python allows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["deeply"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: Calls within calls, of which a level of a tree takes some three. The stack of a thread has room for more.
+#: The recursion limit. A level of a tree takes about three nested calls. The stack of a thread has room for more.
 DEEPEST = 6000
 
 
 def deeply(function: Callable[P, T]) -> Callable[P, T]:
-    """The function with trees walked as deep as that; OpError where they are deeper."""
+    """The function, run under the recursion limit ``DEEPEST`` (OpError where its recursion is deeper)."""
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""What the engine hands on: the ordered steps of a derivation and the lines it ends in."""
+"""The result of the engine: the closed lines of a derivation, and the steps that led to these lines, in order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from derive.terms.sums import Sum
 class Step:
     """One application of a rule to the right side of ``name[index]``.
 
-    ``using`` are the names whose definitions the rule used. ``of`` is the name whose adjoint this is, or "" for a
-    forward equation.
+    ``before`` and ``after`` are that right side in flat terms. ``using`` are the names whose definitions the rule used.
     """
 
     rule: Rule
@@ -28,13 +27,13 @@ class Step:
 
     @property
     def title(self) -> str:
-        """What readers see of it beside the result."""
+        """The rule as readers see it beside the result, with the names used where the rule tells them."""
         return self.rule.said(self.using)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the result: ``name[index] = tree``; ``body`` is the same in flat terms."""
+    """One line of the result: ``name[index] = tree``. ``body`` is the right side in flat terms."""
 
     name: str
     index: tuple[str, ...]
@@ -46,11 +45,13 @@ class Line:
 class Derivation:
     """The derivation of an op's vector-Jacobian product.
 
-    ``written`` are the flat definitions of the author's equations, ``stable`` the same after stabilisation (with what the
-    backward needs beyond them), ``chain`` the adjoint of every one of them as the chain rule gives it, and ``forward`` the
-    definitions as they are computed, rewritten where that rounds better. ``lines`` are the closed forms, each after those
-    it reads: ``gradients`` names those that are the op's results, in input order. Of an accurate variant, ``losses`` are
-    the results in which terms still cancel.
+    * ``written``: the flat definitions of the author's equations.
+    * ``stable``: these definitions after stabilisation, and the further names that the backward pass needs.
+    * ``forward``: the ``stable`` definitions as they are computed, rewritten where another form rounds better.
+    * ``chain``: the adjoint of each active ``stable`` definition and input, as the chain rule gives it.
+    * ``lines``: the closed forms. A line stands after the lines that it reads.
+    * ``gradients``: the names of the lines that are the op's results, in input order.
+    * ``losses``: the results of an accurate variant in which terms still cancel.
     """
 
     op: st.Op

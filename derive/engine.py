@@ -1,11 +1,11 @@
-"""Op in, derivation out, in six stages.
+"""An op becomes a derivation in six stages.
 
-* flatten: equations to flat definitions;
-* stabilise: the same with scaled exponentials;
-* adjoints: one for each definition, as the chain rule gives it;
-* simplify: closed lines, every step recorded;
-* rounded: what changes only how values are rounded;
-* factor: flat lines to trees for printing and code.
+* flatten: equations become flat definitions.
+* stabilise: exponentials in the definitions are scaled, so that none overflows.
+* adjoints: the chain rule gives the adjoint of each definition.
+* simplify: adjoints become closed lines, and every step is recorded.
+* rounded: forms change where another form of the same value loses fewer digits.
+* factor: flat lines become trees, from which formulas and code are written.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ from derive.terms.style import Style
 
 @deeply
 def derive(op: st.Op) -> Derivation:
-    """Derive the closed vector-Jacobian product of an op, or of a variant (OpError if it has nothing to differentiate)."""
+    """Derive the closed vector-Jacobian product of an op or of its variant.
+
+    OpError: no input is floating-point, or a stage refuses the op.
+    """
     _check(op)
     written, names = flatten(op)
     check_coefficients(op.name, ((d.name, d.body) for d in written))
@@ -67,7 +70,10 @@ def derive(op: st.Op) -> Derivation:
 
 @deeply
 def derive_full(op: st.Op) -> Derivation:
-    """The adjoint of every equation as written, as the chain rule gives it: nothing stabilised, folded or inlined."""
+    """The adjoint of every equation as the chain rule gives it, with nothing stabilised, folded or inlined.
+
+    OpError: no input is floating-point, or the op cannot be flattened.
+    """
     _check(op)
     written, names = flatten(op)
     chain = tuple(adjoints(op, written, names))
@@ -80,7 +86,10 @@ def derive_full(op: st.Op) -> Derivation:
 
 
 def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int] | None = None) -> Style:
-    """Products list inputs and names in the order in which the op introduces them, after the upstream gradient."""
+    """A style whose products begin with the upstream gradient, then list names in the order in which the op introduces them.
+
+    ``size`` maps an axis to its length; by default the lengths are those that the op states.
+    """
     names = [*(t.name for t in op.inputs), *(d.name for d in forward), *(c.name for c in op.constants)]
     order = {name: k for k, name in enumerate(names)}
     sizes = dict(op.sizes)

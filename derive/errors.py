@@ -8,7 +8,8 @@ from derive.visible import visible
 class OpError(ValueError):
     """An operation that cannot be understood or derived.
 
-    The message starts with the op and, where they are known, the line and the column (both from 1).
+    The message starts with the op's name. Where the line is known, the line and the column follow, both counted from 1. The
+    argument ``column`` is counted from 0.
     """
 
     def __init__(self, message: str, *, op: str = "?", line: int | None = None, column: int | None = None):

@@ -1,7 +1,8 @@
-"""Ctrl-C while a command starts, which takes a second for SymPy alone, is one line too.
+"""Ctrl-C ends a command with one line even while its modules are imported. The import of SymPy alone takes a second.
 
-To import this module is all that is needed, before anything that takes long. It changes nothing but for ``python -m``: while
-Python looks for the module to run, ``sys.argv[0]`` is ``-m``. Source: Python documentation, Command line and environment.
+The import of this module installs a signal handler, so it must come before imports that take long. Only ``python -m`` is
+affected: ``sys.argv[0]`` is ``-m`` while Python looks for the module to run.
+Source: Python documentation, Command line and environment.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def _end(*_: object) -> None:
 
 
 def started() -> None:
-    """From here on Ctrl-C raises KeyboardInterrupt again."""
+    """Let Ctrl-C raise KeyboardInterrupt again: the imports are done."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

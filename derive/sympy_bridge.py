@@ -1,4 +1,4 @@
-"""Trees and SymPy's expressions: each as the other, and derivatives, which are SymPy's."""
+"""Trees to SymPy expressions and back, and the derivatives of functions, which SymPy computes."""
 
 from __future__ import annotations
 
@@ -37,13 +37,16 @@ _RELATION_CLASSES = {">": sympy.Gt, ">=": sympy.Ge, "<": sympy.Lt, "<=": sympy.L
 
 
 def length_of(lower: sympy.Expr, upper: sympy.Expr) -> sympy.Expr:
-    """How many whole numbers lie between two bounds, both included."""
+    """The number of integers from ``lower`` to ``upper``, both included."""
     return upper - lower + 1
 
 
 @cache
 def derivative(head: str) -> Tree:
-    """The derivative of a function of one argument at ``Read("u")``, as a tree. It is 0 for ``floor`` and for ``abs`` at 0."""
+    """The derivative of a function of one argument at ``Read("u")``, as a tree.
+
+    The derivative of ``floor`` is 0 everywhere, that of ``abs`` is 0 at 0.
+    """
     u = sympy.Symbol("u", real=True)
     slope = sympy.diff(RECORDS[head].symbol(u), u).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
     slope = slope.replace(sympy.Subs, lambda *_: sympy.Integer(0)).replace(sympy.Derivative, lambda *_: sympy.Integer(0))
@@ -51,7 +54,7 @@ def derivative(head: str) -> Tree:
 
 
 def from_sympy(expr: sympy.Basic) -> Tree:
-    """The tree of a SymPy expression (OpError where the language has no such node)."""
+    """The tree of a SymPy expression (OpError where the language cannot express it)."""
     match expr:
         case sympy.Rational():
             return Num(Fraction(int(expr.p), int(expr.q)))
@@ -86,7 +89,7 @@ def from_sympy(expr: sympy.Basic) -> Tree:
 
 
 def _called(expr: sympy.Basic) -> Tree:
-    """The tree of a function of SymPy's (OpError where the language has no such function)."""
+    """The tree of a call of a SymPy function (OpError where the language has no such function)."""
     if isinstance(expr, (sympy.Max, sympy.Min)):
         head, args = _HEADS[type(expr).__name__], [from_sympy(a) for a in expr.args]
         tree = args[0]
@@ -103,7 +106,7 @@ def _called(expr: sympy.Basic) -> Tree:
 
 
 def index_of(expr: sympy.Basic) -> Index:
-    """An index, or the entry of a tensor of labels that stands for one (OpError for anything else)."""
+    """A symbol as an index, an entry of an integer tensor as a lookup (OpError for anything else)."""
     if isinstance(expr, Indexed):
         return Lookup(str(expr.base.label), tuple(index_of(i) for i in expr.indices))
     if isinstance(expr, (Idx, sympy.Symbol)):
@@ -143,7 +146,10 @@ def _piecewise(expr: Piecewise) -> Tree:
 
 
 def to_sympy(tree: Tree) -> sympy.Expr:
-    """The SymPy expression of a tree; a mean is a sum over its sizes, ``size(n)`` the symbol ``N_n``."""
+    """The SymPy expression of a tree. A mean becomes a sum divided by lengths, ``size(n)`` the symbol ``N_n``.
+
+    A maximum or minimum over axes becomes an undefined function, such as ``max_n``. TypeError for a bare condition.
+    """
     match tree:
         case Num(value):
             return sympy.Rational(value.numerator, value.denominator)

@@ -1,8 +1,8 @@
 """Expressions as their author wrote them, and the op they belong to.
 
-An expression is a tree of the frozen dataclasses below. The tree keeps the author's order of terms, which SymPy and the
-engine's flat terms (:mod:`derive.terms.sums`) do not; derived formulas are turned back into the same trees for printing and
-code, so there is one printer per backend and not one per stage.
+An expression is a tree of the frozen dataclasses below. Trees keep the author's order of terms. SymPy and the engine's flat
+terms (:mod:`derive.terms.sums`) do not keep that order. Derived formulas are turned back into trees, so that a backend needs
+a single printer and not a printer for every stage.
 
 An index is the name of its axis, with primes where one axis is used twice: ``n``, ``n'``.
 """
@@ -112,7 +112,7 @@ class Pow:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An elementwise function of SymPy's; ``where(condition, a, b)`` and ``maximum(a, b)`` are among them."""
+    """An elementwise function, such as ``exp(a)``, ``where(condition, a, b)`` or ``maximum(a, b)``."""
 
     head: str
     args: tuple[Tree, ...]
@@ -120,7 +120,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
-    """``sum``, ``mean``, ``max`` or ``min`` of the body over the named indices, which are local to it."""
+    """``sum``, ``mean``, ``max`` or ``min`` of the body over bound indices: ``index`` has no meaning outside the body."""
 
     kind: str
     index: tuple[str, ...]
@@ -149,7 +149,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """1 where the condition holds and 0 elsewhere (Iverson's bracket)."""
+    """1 where the condition holds and 0 elsewhere (Iverson bracket)."""
 
     cond: Compare | Match
 
@@ -169,7 +169,7 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor's name and axes; ``labels`` is the axis that the values of an integer tensor index."""
+    """A tensor's name and axes. The values of an integer tensor index the axis ``labels``; None for a floating-point tensor."""
 
     name: str
     axes: tuple[str, ...]
@@ -182,23 +182,23 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A constant of the op with its default as written (None: it must be given)."""
+    """A constant of the op. ``default`` is written as in the text; None means that callers must give a value."""
 
     name: str
     default: str | None
 
 
-#: How an op may be derived: at the least cost, or so that nothing cancels.
+#: How an op may be derived: "" at the least cost, "accurate" so that no terms cancel.
 VARIANTS = ("", "accurate")
 
 
 @dataclass(frozen=True)
 class Op:
-    """An operation: its signature, what it assumes, and its equations in order.
+    """An operation: its signature, its assumptions, and its equations in order.
 
-    ``stars`` are the axes written ``*s``, which stand for zero or more axes of the caller's tensors. ``sizes`` are the
-    axis lengths at which costs are compared. ``text`` is the source that it was parsed from, if it was. ``variant`` is "" or
-    "accurate"; a variant computes the same and has the name of the op with its own behind it.
+    ``stars`` are the axes written ``*s``: each stands for zero or more axes of the caller's tensors. ``sizes`` are the
+    axis lengths at which costs are compared. ``text`` is the source that the op was parsed from, "" where there is none.
+    ``variant`` is one of VARIANTS. A variant computes the same values, and is called ``OP_VARIANT``.
     """
 
     name: str
@@ -217,11 +217,11 @@ class Op:
 
     @property
     def base(self) -> str:
-        """The name of the op that this is, or is a variant of."""
+        """The op's name without its variant."""
         return self.name.removesuffix(f"_{self.variant}") if self.variant else self.name
 
     def as_variant(self, variant: str) -> Op:
-        """The op of another variant (ValueError if there is none of that name)."""
+        """The same op in another variant (ValueError for an unknown variant)."""
         if variant not in VARIANTS:
             raise ValueError(f"there is no variant '{variant}'; expected one of {', '.join(map(repr, VARIANTS))}")
         return replace(self, name=f"{self.base}_{variant}" if variant else self.base, variant=variant)
@@ -231,7 +231,7 @@ class Op:
         return tuple(t for t in self.inputs if not t.integer)
 
     def tensor(self, name: str) -> Tensor:
-        """The input or equation of that name (KeyError if there is none)."""
+        """The input or the left side of the equation that has the name (KeyError if there is none)."""
         for t in self.inputs:
             if t.name == name:
                 return t
@@ -242,12 +242,12 @@ class Op:
 
 
 def adjoint_name(name: str) -> str:
-    """What the gradient of the loss with respect to a name is called."""
+    """The name of a name's adjoint."""
     return f"d{name}"
 
 
 def primal_name(name: str) -> str:
-    """The name whose adjoint would be called so, "" where none would."""
+    """The inverse of :func:`adjoint_name`; "" for what is no adjoint's name."""
     return name[1:] if name.startswith("d") else ""
 
 
@@ -265,7 +265,7 @@ def fresh_index(index: str, taken: set[str]) -> str:
 
 def children(node: Tree) -> tuple[Tree, ...]:
     match node:
-        case Read() | Num():  # most nodes are
+        case Read() | Num():  # first, as most nodes are reads or numbers
             return ()
         case Neg(a):
             return (a,)
@@ -305,9 +305,9 @@ def rebuild(node: Tree, change: Callable[[Tree], Tree]) -> Tree:
 
 
 def walk(node: Tree) -> Iterator[Tree]:
-    """The node and all below it, each before its children."""
+    """The node and all nodes below it in preorder."""
     waiting = [node]
-    while waiting:  # no recursion: a generator within a generator costs its depth for every node
+    while waiting:  # no recursion: nested generators would pass every node through all levels above it
         node = waiting.pop()
         yield node
         waiting += reversed(children(node))
@@ -322,7 +322,7 @@ def index_names(index: Index) -> Iterator[str]:
 
 
 def own_indices(node: Tree) -> Iterator[str]:
-    """The indices that the node itself mentions, not those of its children."""
+    """The indices that the node itself mentions. Indices of its children are left out."""
     slots: tuple[Index, ...] = ()
     if isinstance(node, Read):
         slots = node.index
@@ -350,7 +350,7 @@ def free_indices(node: Tree) -> tuple[str, ...]:
 
 
 def reads(node: Tree) -> Iterator[str]:
-    """Every tensor name that the expression reads, integer tensors in index position included."""
+    """The name of every tensor that the expression reads, also of integer tensors inside indices."""
 
     def names(index: Index) -> Iterator[str]:
         if isinstance(index, Lookup):
@@ -376,7 +376,7 @@ def rename_index(index: Index, to: dict[str, Index]) -> Index:
 
 
 def rename(node: Tree, to: dict[str, Index]) -> Tree:
-    """Substitute free indices, renaming bound ones apart where they would capture."""
+    """Substitute free indices. A bound index that would capture a substituted name gets a fresh name."""
     match node:
         case Read(name, index):
             return Read(name, tuple(rename_index(i, to) for i in index))

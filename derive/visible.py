@@ -1,4 +1,4 @@
-"""Text made visible: what no terminal, editor or compiler may act on is spelled out."""
+"""Text made visible: characters that a terminal, an editor or a compiler would act on are shown as escapes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 
 __all__ = ["escaped", "lines_of", "visible"]
 
-#: Where the language's own grammar ends a line; other separators (form feed, U+2028) are characters within one.
+#: The line ends of the language's grammar. Other separators (form feed, U+2028) are characters within a line.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    r"""The text with each character that does not print as its escape: ``\x1b``, ``\u202e``, a lone surrogate's ``\ud800``.
+    r"""The text with an escape for each character that is not printable: ``\x1b``, ``\u202e``, ``\ud800`` (a lone surrogate).
 
-    Controls, separators and marks that reorder or hide text are such. Line ends are among them unless ``lines`` keeps them, as
-    ``\n``; a tab is four blanks.
+    Controls, separators and marks that reorder or hide text are not printable. A tab becomes four blanks. Line ends become
+    ``\n``, escaped unless ``lines`` is set.
     """
     shown = _LINE_END.sub("\n", text).replace("\t", "    ")
     if shown.isprintable():
@@ -23,10 +23,10 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 
 def escaped(character: str) -> str:
-    r"""A character as Python escapes it: ``\n``, ``\x1b``, ``\u2028``."""
+    r"""The escape of a character in Python's notation: ``\n``, ``\x1b``, ``\u2028``."""
     return character.encode("unicode_escape").decode("ascii")
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """The lines of a text in the language, without blank ones at its ends."""
+    """The lines of a text in the language, without blank lines at its start and end."""
     return tuple(_LINE_END.sub("\n", text).strip().split("\n")) if text.strip() else ()
