@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import derive
+from codegen.build import build
 from derive.certify import Certificate, certify, stage_of
 from derive.certify import stage as stages
 from derive.derivation import Derivation
@@ -47,12 +48,19 @@ def test_large_values_may_cancel(name: str) -> None:
 
 @pytest.mark.parametrize("name", CANCELLING)
 def test_with_the_usual_digits_nothing_would_be_left(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "MODERATE", stages.MOST)
+    monkeypatch.setattr(stages, "MODERATE", stages.RANGE)
     stage_of.cache_clear()
     try:
         assert not certified(CANCELLING[name]).passed
     finally:
         stage_of.cache_clear()
+
+
+@pytest.mark.parametrize("name", CANCELLING)
+def test_kernels_are_not_blamed_for_what_cancels_in_the_equations(name: str) -> None:
+    """Float64 has no digit left there, and no number at all for some of the values: that is no fault of a kernel."""
+    built = build(parsed(CANCELLING[name]), backends=("numpy", "torch"))
+    assert built.certified
 
 
 def changed(derivation: Derivation, name: str, change: Callable[[Any], Any]) -> Derivation:

@@ -26,6 +26,7 @@ from codegen.evaluate.trees import Magnitudes
 from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.certify import NoPoint, Stage, point, tied_point
+from derive.certify.stage import precise
 from derive.certify.swayed import Swayed
 from derive.points import Point
 
@@ -114,12 +115,13 @@ def _trials(op: st.Op, seeds: tuple[int, ...]) -> Iterator[Trial]:
 
 
 def _trial(op: st.Op, drawn: Point) -> Iterator[Trial]:
-    """The point rounded to doubles, if the outputs are finite there."""
+    """The point rounded to doubles, if the outputs are finite there and nothing on the way is beyond what doubles hold."""
     labels = {t.name for t in op.inputs if t.integer}
     tables = {n: v if n in labels else [Fraction(float(x)) for x in v] for n, v in drawn.tables.items()}
     drawn = replace(drawn, tables=tables)
-    stage = Stage(op, drawn)
-    if not stage.finite():
+    plain = Stage(op, drawn)
+    stage = precise(plain) if plain.finite() else None
+    if stage is None:
         return
     axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in (*op.inputs, *op.outputs)}
     axes |= {t.name: t.axes for t in op.outputs}

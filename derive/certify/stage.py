@@ -20,9 +20,9 @@ __all__ = ["NoPoint", "Stage", "guarded", "point", "precise", "reason_of", "stag
 
 T = TypeVar("T")
 ATTEMPTS = 40
-#: Values up to this power of ten leave enough of the usual digits where they cancel. So many digits at the most are carried
-#: where there are larger ones.
-MODERATE, MOST = 20, 2000
+#: Values up to the first power of ten leave enough of the usual digits where they cancel; those beyond the second, which
+#: float64 does not hold, are avoided.
+MODERATE, RANGE = 20, 300
 
 
 class NoPoint(ArithmeticError):
@@ -131,15 +131,14 @@ def stage_of(op: st.Op, seed: int) -> Stage:
 
 
 def precise(stage: Stage) -> Stage | None:
-    """The same with as many digits as its point takes, so that large values may cancel; None where that is too many.
+    """The same with as many digits as its point takes, so that large values may cancel; None where they are too large.
 
     A value and what it is multiplied by, in a gradient, are both as large as the largest at the most.
     """
     reach = stage.reach()
-    digits = DIGITS + 2 * reach
     if reach <= MODERATE:
         return stage
-    return Stage(stage.op, stage.at, real(digits)) if digits <= MOST else None
+    return Stage(stage.op, stage.at, real(DIGITS + 2 * reach)) if reach <= RANGE else None
 
 
 def tied_point(op: st.Op, seed: int) -> Point | None:
@@ -152,7 +151,9 @@ def tied_point(op: st.Op, seed: int) -> Point | None:
     for attempt in range(ATTEMPTS):
         found = draw_tied_point(op, seed, attempt, ATTEMPTS)
         strict = Stage(op, found, Swayed(seed, 1))
-        if strict.finite() and all(v.is_finite() for values in strict.truth.values() for v in values):
+        if not (strict.finite() and all(v.is_finite() for values in strict.truth.values() for v in values)):
+            continue
+        if strict.reach() <= RANGE:
             return found
     return None
 
