@@ -3,7 +3,7 @@
 Mathematics and documents keep the author's names. In code a name gets an underscore where its file has another use for it:
 where a function with that parameter refers to a module (``np``), to another function of its file (``OP_forward``) or a builtin,
 or where Python has a word for it or for its adjoint (``el``, whose adjoint is ``del``). What a function merely calls something
-of its own (``size``, ``dtype``) gives way instead (:func:`local`).
+of its own (``size``, ``dtype``) gives way instead (:func:`codegen.locals.local`).
 
 An op's own name becomes that of files and functions, which others import: one that would hide what they need is refused.
 """
@@ -17,12 +17,13 @@ from dataclasses import replace
 from functools import cache
 
 from codegen.backends.discovery import discovered
+from codegen.locals import axes_of, names_in
 from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.errors import OpError
 from derive.functions.words import is_function
 
-__all__ = ["NOTEBOOK", "local", "named", "named_op", "spelling", "taken"]
+__all__ = ["NOTEBOOK", "named", "named_op", "spelling", "taken"]
 
 #: The functions of an op's files, by what stands behind its name.
 FUNCTIONS = ("forward", "backward", "forward_backward", "step", "values")
@@ -46,7 +47,7 @@ def modules() -> frozenset[str]:
 
 def named(kernel: Kernel) -> Kernel:
     """The kernel in the names of its code (OpError for an op whose own name cannot be one)."""
-    to = spelling(kernel.op, _names_in(kernel))
+    to = spelling(kernel.op, names_in(kernel))
     if not to:
         return kernel
     forward, backward = (_program(p, to) for p in (kernel.forward, kernel.backward))
@@ -60,28 +61,6 @@ def named_op(op: st.Op, also: Collection[str] = ()) -> st.Op:
     return _op(op, spelling(op, (), also))
 
 
-def local(kernel: Kernel, wanted: str) -> str:
-    """A name for something of the file's own in functions that have the kernel's names."""
-    op = kernel.op
-    held = {*_names_in(kernel), *(t.name for t in op.inputs), *(c.name for c in op.constants), *_axes_of(op)}
-    while wanted in held:
-        wanted += "_"
-    return wanted
-
-
-def _names_in(kernel: Kernel) -> list[str]:
-    """The tensors of both programs."""
-    programs = (kernel.forward, kernel.backward)
-    return [n for p in programs for n in (*(a.name for a in p.arguments), *(s.name for s in p.statements))]
-
-
-def _axes_of(op: st.Op) -> set[str]:
-    """The axes of all tensors, which are those of reductions too."""
-    slots = [i for index in (*(t.axes for t in op.inputs), *(e.index for e in op.equations)) for i in index]
-    reduced = [i for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Reduce) for i in n.index]
-    return {st.axis_of(i) for i in (*slots, *reduced)}
-
-
 def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) -> dict[str, str]:
     """Each name of an op, and of those that its kernels have beside, that is not spelled as it is; the adjoint goes with it."""
     # Where a file system takes no account of case, Math.py is math.py.
@@ -91,7 +70,7 @@ def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) ->
     tensors = dict.fromkeys([*(t.name for t in op.inputs), *(e.name for e in op.equations), *made])
     tensors = {n: None for n in tensors if st.primal_name(n) not in tensors}
     constants = [c.name for c in op.constants]
-    axes = sorted(_axes_of(op))
+    axes = sorted(axes_of(op))
     known = {*tensors, *(st.adjoint_name(n) for n in tensors), *constants, *axes}
     to: dict[str, str] = {}
     for name in (*tensors, *constants, *axes):

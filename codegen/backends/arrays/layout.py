@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM
-from codegen.names import local
+from codegen.locals import local
 from codegen.program import Argument, Kernel, Program, Role
 from codegen.source import Code, FileSource, FunctionSource, code, equations
 from derive import syntax as st

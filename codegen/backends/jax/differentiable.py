@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.backends.arrays.signature import listed, shapes, signature, tupled
-from codegen.names import local
+from codegen.locals import local
 from codegen.program import Kernel
 from codegen.source import Code
 from derive import syntax as st

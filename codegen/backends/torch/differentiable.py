@@ -6,7 +6,7 @@ from codegen.backends.arrays.memory import alias_of, borrowed
 from codegen.backends.arrays.signature import listed, shapes, signature, tupled
 from codegen.backends.torch.context import on_context
 from codegen.backends.torch.printer import TorchPrinter
-from codegen.names import local
+from codegen.locals import local
 from codegen.program import Kernel
 from codegen.source import Code, DifferentiableSource, code
 from derive import syntax as st
