@@ -14,6 +14,7 @@ from codegen.loops.lower import nests
 from codegen.loops.machine import Machine as Costs
 from codegen.loops.nest import FlatNest, InMemory, InVariable, Once, Part, Product, RowNest, Scatter, SmallLoop, VectorLoop
 from codegen.loops.schedule import schedule
+from codegen.loops.storage import Recomputed, Row
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify.agreement import constants_of
@@ -150,6 +151,12 @@ def test_contractions_and_gathers_have_parts_of_their_own() -> None:
 def test_what_is_small_or_single_is_not_shared() -> None:
     found = parts(kernel_of("y[n, d] = f(x[n, d], w[d])\nv[d] = exp(w[d])\ny[n, d] = x[n, d]*v[d]/(1 + sum[d](v[d]))"))
     assert {SmallLoop, Once, RowNest} >= {type(p) for p in found} > {RowNest}
+
+
+def test_what_a_machine_finds_cheap_is_computed_again_and_else_kept_in_a_row() -> None:
+    program = kernels.kernel("layernorm").backward
+    assert schedule(program, Costs(recomputed=3, cached=True)).storage["dxhat"] == Recomputed()
+    assert schedule(program, Costs(recomputed=0, cached=True)).storage["dxhat"] == Row(("d",))
 
 
 def test_a_batch_of_products_has_a_loop_around_it_where_what_was_written_is_cached() -> None:

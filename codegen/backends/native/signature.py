@@ -21,7 +21,7 @@ from derive.language.axes import equal_axes
 class Parameter:
     """A parameter of a function: its type, in which ``{real}`` stands for the precision, and its name."""
 
-    kind: str
+    type: str
     name: str
 
 
@@ -97,7 +97,7 @@ def _parameters(program: Program, axes: tuple[str, ...], strided: frozenset[str]
 
 def declared(parameters: tuple[Parameter, ...], real: str) -> str:
     """The parameters as C declares them, in one precision."""
-    return ", ".join(p.kind.replace("{real}", real) + p.name for p in parameters)
+    return ", ".join(p.type.replace("{real}", real) + p.name for p in parameters)
 
 
 def packed(s: Signature) -> str:
