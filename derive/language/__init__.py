@@ -1,1 +1,1 @@
-"""The language of equations: its text to an op, and trees back to text."""
+"""The language of equations: from text to an op, and from trees back to text."""

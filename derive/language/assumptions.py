@@ -1,4 +1,4 @@
-"""Whether assumptions can hold together."""
+"""Whether the assumptions about a name contradict each other or the name's default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from derive.syntax import Compare, Num, Read
 
-#: Whether two numbers stand to each other as a comparison says; with NaN none but ``!=`` does.
+#: The truth of each comparison of two numbers. With NaN only ``!=`` is true.
 HOLDS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -21,7 +21,7 @@ HOLDS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def contradiction(name: str, default: str | None, assumptions: Iterable[Compare]) -> str | None:
-    """What is wrong with the assumptions about a name: that its default breaks one, or that no number meets all."""
+    """A message if the default of a name breaks an assumption, or if no number meets all assumptions; else None."""
     bounds = [(a.rel, a.right.value) for a in assumptions if a.left == Read(name) and isinstance(a.right, Num)]
     for rel, bound in bounds:
         if default is not None and not HOLDS[rel](Fraction(default), bound):
@@ -33,7 +33,10 @@ def contradiction(name: str, default: str | None, assumptions: Iterable[Compare]
 
 
 def _candidates(bounds: list[Fraction]) -> list[Fraction]:
-    """The bounds, one number between each two neighbours, and one beyond either end: comparisons tell no others apart."""
+    """Numbers to test: the bounds, one number between any two neighbouring bounds, and one beyond either end.
+
+    Comparisons with the bounds cannot tell any other number from all of these.
+    """
     ordered = sorted(set(bounds))
     between = [(a + b) / 2 for a, b in zip(ordered, ordered[1:], strict=False)]
     return [ordered[0] - 1, *ordered, *between, ordered[-1] + 1]

@@ -1,4 +1,4 @@
-"""Calls of the catalogue's ops inside equations: their arguments, and the equations that they bring."""
+"""Calls of the catalogue's ops inside equations: the arguments of a call, and the callee's equations that it includes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CallReader(ExpressionReader):
     """Reads expressions that may call ops."""
 
     def call_op(self, node: ast.Call, head: str, left: Tensor | None) -> Tree:
-        """Include the equations of an op; returns the read of its result, which is ``left`` itself if that is given."""
+        """Include the equations of an op. Returns a read of the op's result, which is a read of ``left`` if that is given."""
         callee = None if head == self.name else self.catalogue(head)
         if callee is None:
             raise self.error(node, self.uncallable(head))
@@ -36,14 +36,14 @@ class CallReader(ExpressionReader):
         for e in equations:
             self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
         for a in assumptions:
-            # What is computed has the signs that its equation gives it; only what is given can be assumed.
+            # Assumptions are about inputs and constants only: the signs of any other name follow from its equation.
             given = isinstance(a.left, Read) and a.left.name in {**self.inputs, **self.constants}
             if given:
                 self.assume(a, node)
         return result
 
     def uncallable(self, head: str) -> str:
-        """Why a name in call position is neither a function nor an op."""
+        """The message for a name in call position that is neither a function nor an op."""
         if head in {**self.inputs, **self.constants, **self.equations}:
             axes = ", ".join(self.spelled().get(head, ()))
             return (
@@ -54,7 +54,7 @@ class CallReader(ExpressionReader):
         return hints.unknown_function(head, (*RECORDS, *SUGAR, *NARY, *REDUCTIONS, *self.known_ops()))
 
     def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
-        """The call's arguments. Their indices stand for axes, so they need not be on the left: ``linear(x[n, k], ...)``."""
+        """The call's arguments. Their indices name axes, and need not be indices of the left side: ``linear(x[n, k], ...)``."""
         scope, known = self.scope, {*self.scope, *self.bound, *self.tensors()}  # a tensor in index position is a scalar label
         self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in known))
         try:
@@ -69,14 +69,14 @@ class CallReader(ExpressionReader):
         return Arguments(positional, keywords, left, frozenset(self.constants), self.words)
 
     def argument(self, node: ast.expr) -> Tree:
-        """An argument: an expression, or labels as they are."""
+        """An argument: an expression, or a read of an integer tensor."""
         name = node.value if isinstance(node, ast.Subscript) else node
         if isinstance(name, ast.Name) and name.id in self.inputs and self.inputs[name.id].integer:
             return self.read(node, name.id, slots_of(node) if isinstance(node, ast.Subscript) else [])
         return self.value(node)
 
     def prefix(self, head: str) -> str:
-        """The op's name, numbered from the second call on."""
+        """The prefix of the names that a call includes: the op's name, with a number from the second call on."""
         taken = {*self.inputs, *self.outputs, *self.constants, *self.equations, *self.words}
         prefix, count = head, 1
         while any(name.startswith(prefix + "_") for name in taken):
@@ -90,7 +90,7 @@ class CallReader(ExpressionReader):
 
 
 def _written_indices(args: list[ast.expr]) -> list[str]:
-    """The names that stand as plain indices in the arguments and that no reduction there binds, in order."""
+    """The plain indices in the arguments that no reduction there binds, in order of appearance."""
     found: dict[str, None] = {}
     local: set[str] = set()
     for arg in args:

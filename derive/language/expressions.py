@@ -1,4 +1,4 @@
-"""The right sides of equations: one ``ast`` node to one tree, with a whitelist and no evaluation."""
+"""The right sides of equations: from an ``ast`` node to a tree, by a whitelist of nodes. Nothing is evaluated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from derive.syntax import (
     fresh_index,
 )
 
-#: How deeply an expression may be nested; far below what exhausts the interpreter's stack in a later stage.
+#: The deepest nesting of an expression. No later stage exhausts the interpreter's stack at this depth.
 DEEPEST = 64
 COMPARISON = "a comparison is only meaningful as the first argument of 'where'; write where(condition, 1, 0) for its truth"
 _RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
@@ -104,7 +104,7 @@ class ExpressionReader(NameReader):
     # ---- operators -------------------------------------------------------------------------------------------------
 
     def chain(self, node: ast.BinOp) -> Tree:
-        """Operators from left to right, without recursion: a long sum is a wide tree, not a deep one."""
+        """A chain of operators, read from left to right without recursion: a long sum is a wide tree, and not a deep one."""
         chain: list[ast.BinOp] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp):
@@ -150,7 +150,7 @@ class ExpressionReader(NameReader):
     # ---- reads -----------------------------------------------------------------------------------------------------
 
     def element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
-        """A read as an operand, which labels are not: a number that depends on one is looked up."""
+        """A read as an operand (OpError for a read of an integer tensor, which can only be an index)."""
         read = self.read(node, name, slots)
         if name in self.inputs and self.inputs[name].integer:
             raise self.error(
@@ -165,7 +165,7 @@ class ExpressionReader(NameReader):
         return Read(name, tuple(self.slot(s, tensor, position) for position, s in enumerate(slots)))
 
     def slot(self, node: ast.expr, tensor: Tensor, position: int) -> Index:
-        """One index of a read. A starred axis takes a starred index, written with its ``*`` or without."""
+        """One index of a read. The index of a starred axis may be written with its ``*`` or without."""
         axis = tensor.axes[position]
         inner = node.value if isinstance(node, ast.Starred) else node
         if not isinstance(inner, ast.Name):
@@ -210,7 +210,7 @@ class ExpressionReader(NameReader):
         return Lookup(inner.name, inner.index)
 
     def call_op(self, node: ast.Call, head: str, left: Tensor | None) -> Tree:
-        """Include the equations of an op; returns the read of its result."""
+        """Include the equations of an op. Returns a read of the op's result."""
         raise NotImplementedError
 
     # ---- calls -----------------------------------------------------------------------------------------------------
@@ -287,12 +287,12 @@ class ExpressionReader(NameReader):
 
 
 def slots_of(node: ast.Subscript) -> list[ast.expr]:
-    """What stands between the brackets, one node per axis."""
+    """The nodes between the brackets of a subscript, one for each axis."""
     return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
 def _depth(tree: Tree) -> int:
-    """The number of levels, found without recursion."""
+    """The number of levels of a tree, counted without recursion."""
     deepest, stack = 0, [(tree, 1)]
     while stack:
         node, level = stack.pop()

@@ -1,4 +1,4 @@
-"""The inputs that a formula on the command line leaves undeclared."""
+"""The inputs of a formula on the command line, which declares none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from derive.syntax import Tensor
 def infer_inputs(
     node: ast.Assign, declared: Callable[[ast.expr], Tensor], error: Callable[[ast.AST, str], OpError]
 ) -> tuple[list[Tensor], dict[str, ast.AST]]:
-    """Every name that the right side reads, with the axes of its first plain read, and where each was first written.
+    """The tensors that the right side reads, and the node where each name was first written.
 
-    A plain read names every axis once. A tensor that is read on diagonals alone, as in ``x[i, i]``, has axes of its own there.
+    A tensor has the axes of its first plain read, which is a read that names every axis once. A tensor that is read only on
+    diagonals, as in ``x[i, i]``, gets a new axis for every repeated index.
 
-    A tensor in index position is an integer tensor, whose values index the axis of the slot it stands in. ``declared``
-    reads a tensor with plain axes, and ``error`` makes the OpError raised where the axes of a looked-up tensor cannot be told.
+    A tensor in index position is an integer tensor: its values index the axis in whose place it stands. ``declared`` makes a
+    tensor of a node with plain axes. ``error`` makes the OpError for a tensor whose axes no read shows.
     """
     reads = _in_order(node.value)
     heads = {id(c.func) for c in reads if isinstance(c, ast.Call)}
@@ -65,7 +66,7 @@ def _repeated(sub: ast.Subscript) -> bool:
 
 
 def _told_apart(sub: ast.Subscript, node: ast.Assign) -> ast.Subscript:
-    """The read with a new name for every axis that it has named before: ``x[i, i2]`` for ``x[i, i]``."""
+    """The read with a new name for every repeated index: ``x[i, i2]`` for ``x[i, i]``."""
     taken = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     slots, before = list[ast.expr](), set[str]()
     for slot in slots_of(sub):
@@ -81,7 +82,7 @@ def _told_apart(sub: ast.Subscript, node: ast.Assign) -> ast.Subscript:
 
 
 def _scalars(node: ast.Assign, reads: list[ast.expr], heads: set[int], subscripts: list[ast.Subscript]) -> list[ast.Name]:
-    """The bare names that are neither a function, an index nor the name before a bracket."""
+    """The names that are read without brackets: no functions, no indices, no constants of the language."""
     indices = {
         slot.id
         for s in ast.walk(node)
@@ -102,6 +103,6 @@ def _scalars(node: ast.Assign, reads: list[ast.expr], heads: set[int], subscript
 
 
 def _in_order(node: ast.expr) -> list[ast.expr]:
-    """The expressions inside a node, as they are written."""
+    """The expressions inside a node, in the order in which they are written."""
     found = [n for n in ast.walk(node) if isinstance(n, ast.expr)]
     return sorted(found, key=lambda n: (n.lineno, n.col_offset))

@@ -1,4 +1,4 @@
-"""What people write who know another language, and the way out: the second half of an error message."""
+"""Hints for error messages: how the language says what somebody wrote as in another language."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _OPERATORS: dict[type[ast.operator], str] = {
     ast.LShift: "'<<' is no operator here; write a*2**b",
     ast.RShift: "'>>' is no operator here; write a/2**b",
 }
-#: Functions of other libraries, and how the language says it.
+#: Functions of other libraries, and how the language says the same.
 ELSEWHERE = {
     **dict.fromkeys(("ln", "log10", "log2"), "log(a), divided by the logarithm of the base"),
     **dict.fromkeys(("arctan", "arctan2", "atan2"), "atan(a)"),
@@ -96,7 +96,7 @@ ELSEWHERE = {
 
 
 def statement(node: ast.stmt) -> str:
-    """What to say of a statement that is neither an equation nor an assumption."""
+    """The message for a statement that is neither an equation nor an assumption."""
     expected = "expected an equation 'name[axes] = expression' or an assumption such as 'eps > 0'"
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name | ast.Subscript):
         name = brief(node.target).partition("[")[0]
@@ -108,7 +108,7 @@ def statement(node: ast.stmt) -> str:
 
 
 def expression(node: ast.expr) -> str:
-    """What to say of an expression that is not in the whitelist."""
+    """The message for an expression that is not in the whitelist."""
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Subscript):
         return "one pair of square brackets holds all axes: x[n, d]"
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
@@ -119,7 +119,7 @@ def expression(node: ast.expr) -> str:
 
 
 def operator(node: ast.BinOp, tensors: Mapping[str, tuple[str, ...]]) -> str:
-    """What to say of an operator that is not in the whitelist."""
+    """The message for an operator that is not in the whitelist."""
     name = f"the operator '{type(node.op).__name__}' is not part of the language"
     if isinstance(node.op, ast.BitXor):
         return f"'^' is no power here: write {brief(node.left, 'a')}**{brief(node.right, 'b')}"
@@ -137,7 +137,7 @@ def _tensor(node: ast.expr, tensors: Mapping[str, tuple[str, ...]]) -> str | Non
 
 
 def _product(left: str, right: str, tensors: Mapping[str, tuple[str, ...]]) -> str:
-    """The product of two matrices as a sum, in their own names: the last axis of one meets the last but one of the other."""
+    """A matrix product as a sum in the language: over the last axis of ``left`` and the last but one of ``right``."""
     a, b = tensors[left], list(tensors[right])
     axis = a[-1].removeprefix("*")
     b[max(len(b) - 2, 0)] = a[-1]
@@ -145,7 +145,7 @@ def _product(left: str, right: str, tensors: Mapping[str, tuple[str, ...]]) -> s
 
 
 def attribute(node: ast.Attribute, tensors: Mapping[str, tuple[str, ...]]) -> str:
-    """What to say of ``x.T``, ``x.shape``, ``x.sum(0)`` and ``np.exp``."""
+    """The message for attributes such as ``x.T``, ``x.shape``, ``x.sum(0)`` and ``np.exp``."""
     name, owner = node.attr, _tensor(node.value, tensors)
     if owner is None:
         if is_function(name):
@@ -171,7 +171,7 @@ def attribute(node: ast.Attribute, tensors: Mapping[str, tuple[str, ...]]) -> st
 
 
 def mirrored(node: ast.Compare) -> str:
-    """``; write eps > 0`` for ``0 < eps``."""
+    """The hint for a comparison with its name on the right: ``; write eps > 0`` for ``0 < eps``."""
     mirror = {ast.Lt: ">", ast.Gt: "<", ast.LtE: ">=", ast.GtE: "<=", ast.Eq: "==", ast.NotEq: "!="}.get(type(node.ops[0]))
     right = node.comparators[0]
     if mirror and isinstance(node.left, ast.Constant) and isinstance(right, ast.Name | ast.Subscript):
@@ -180,7 +180,7 @@ def mirrored(node: ast.Compare) -> str:
 
 
 def unnamed_reduction(node: ast.Call, kind: str, tensors: Mapping[str, tuple[str, ...]]) -> str:
-    """What to say of ``sum(x)`` and ``max(x, 0)``."""
+    """The message for a reduction without axes: ``sum(x)``, ``max(x, 0)``."""
     must = f"'{kind}' must name its axes: {kind}"
     if kind in ("max", "min") and len(node.args) == 2 and not node.keywords:
         larger, other = ("larger", "maximum") if kind == "max" else ("smaller", "minimum")
@@ -194,7 +194,7 @@ def unnamed_reduction(node: ast.Call, kind: str, tensors: Mapping[str, tuple[str
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?``, or nothing where no name is near."""
+    """``; did you mean 'x'?``, or "" where no known name looks like it."""
     names = list(dict.fromkeys(known))
     same = [n for n in names if n.lower() == name.lower() and n != name]
     near = same or difflib.get_close_matches(name[:64], names, n=1, cutoff=0.6)
@@ -211,13 +211,13 @@ def short(name: str) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """The names, the first twelve of them where there are more."""
+    """The names as a list for a message; only the first twelve if there are more."""
     shown = ", ".join(map(short, names[:12]))
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
 def brief(node: ast.expr, otherwise: str = "...") -> str:
-    """The source of an expression where it is short."""
+    """The source of an expression if it is short, else ``otherwise``."""
     try:
         text = ast.unparse(node)
     except (RecursionError, ValueError):

@@ -1,4 +1,4 @@
-"""What may be a name. Names are printed as they are, in mathematics and in code, so nothing else may stand in their place."""
+"""Which texts may be names. Names are printed into mathematics and code as they are, so every other text is refused."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from derive.functions.words import COMPARISONS, REDUCTIONS, is_function
 __all__ = ["check_names"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-#: A default as it is written in code.
+#: The form of a constant's default.
 _NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?(/\d+)?", re.ASCII)
 
 
 def check_names(op: st.Op) -> None:
-    """Refuse an op, however it was made, that has something else in the place of a name or a default (OpError)."""
+    """Check every name and default of an op, also of an op that was not made from text (OpError for any other text)."""
     for name in (op.name, *_names(op)):
         if not _NAME.fullmatch(name):
             raise OpError(f"'{name}' is no name: expected a letter, then letters, digits and '_' of ASCII", op=op.name)
@@ -49,7 +49,7 @@ def _names(op: st.Op) -> Iterator[str]:
 
 
 def _known(node: st.Tree) -> bool:
-    """Whether the words of a node are words of the language."""
+    """Whether the function, reduction or comparison of a node is one of the language."""
     match node:
         case st.Const(name):
             return name == "pi"

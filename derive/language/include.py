@@ -1,4 +1,4 @@
-"""Include the equations of one op in another: names prefixed, axes renamed to the caller's."""
+"""The inclusion of one op's equations in another op. The callee's names get a prefix; its axes become axes of the caller."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from derive.syntax import (
 
 
 class Misfit(ValueError):
-    """A call that does not fit the signature of the op; the reader knows where."""
+    """A call that does not fit the op's signature. The reader of the text adds line and column."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a call gives an op: expressions by position and by keyword, and the tensor it is assigned to, if any.
+    """The arguments of a call, by position and by keyword, and the tensor ``left`` to which the result is assigned, if any.
 
-    ``constants`` are the names of the caller's constants, ``names`` all that its text uses anywhere.
+    ``constants`` are the names of the caller's constants. ``names`` are all names anywhere in the caller's text.
     """
 
     positional: list[Tree]
@@ -52,9 +52,9 @@ class Arguments:
 def include(
     op: Op, prefix: str, arguments: Arguments, tensors: dict[str, Tensor]
 ) -> tuple[list[Equation], Read, list[Compare]]:
-    """The callee's equations in the caller's names, the read of their result, and what they assume of the caller's names.
+    """The callee's equations in the caller's names, a read of the result, and the callee's assumptions in the caller's names.
 
-    ``tensors`` are those that the caller knows so far. Raises Misfit where the call does not fit the signature.
+    ``tensors`` are the caller's tensors so far. Misfit: the call does not fit the callee's signature.
     """
     call = _Call(op, prefix, arguments, dict(tensors), arguments.left)
     call.bind_constants()
@@ -67,11 +67,11 @@ def include(
 
 @dataclass
 class _Call:
-    """One call while it is being included.
+    """One call while it is included.
 
-    ``slots`` are the caller's indices for each axis of the callee, ``axes`` the caller's axis names (distinct, so that a
-    diagonal argument captures nothing) for each axis of the callee, ``values`` what stands for its inputs and constants.
-    ``left`` is the tensor that the result is, where its axes are those of the left side.
+    For each axis of the callee, ``slots`` has the caller's indices, and ``axes`` the caller's axis names. Axis names are
+    distinct, so that a diagonal argument captures nothing. ``values`` has an expression for each input and constant of the
+    callee. ``left`` is the tensor on the left side, if the result has exactly its axes.
     """
 
     op: Op
@@ -123,7 +123,7 @@ class _Call:
                     raise Misfit(f"'{argument.name}' indexes '{labels}', but '{op.name}' looks up '{', '.join(axis)}' with it")
 
     def named(self, given: Tree, tensor: Tensor) -> Read:
-        """The argument as a read with plain indices; an expression gets an equation of its own first."""
+        """The argument as a read with plain indices. Any other expression gets an equation, and its name is read."""
         if isinstance(given, Read) and given.name in self.tensors:
             plain = [i for i in given.index if isinstance(i, str)]
             if len(plain) == len(given.index) == len(set(plain)):
@@ -138,7 +138,7 @@ class _Call:
         return Read(equation.name, free)
 
     def bind(self, tensor: Tensor, read: Read) -> None:
-        """Match the callee's axes with the caller's indices; ``*s`` takes what the others leave."""
+        """Match the callee's axes with the caller's indices. ``*s`` takes the indices that the other axes leave."""
         stars = [a for a in tensor.axes if a in self.op.stars]
         extra = len(read.index) - len(tensor.axes) + len(stars)
         if extra < 0 or (not stars and extra):
@@ -155,9 +155,10 @@ class _Call:
                 raise Misfit(f"the axis '{axis}' of '{self.op.name}' is both {both}")
 
     def bind_output(self) -> None:
-        """Axes of the output that no input has (the ``j`` of a Gram matrix) are those of the left side.
+        """Match the axes of the output that no input has, such as the ``j`` of a Gram matrix, with axes of the left side.
 
-        A result that is transposed or repeated along further axes is a tensor of its own, which the left side reads.
+        If the left side transposes the result, or repeats it along further axes, the result is a tensor of its own, which
+        the left side reads.
         """
         left, output = self.left, self.op.outputs[0]
         position = 0
@@ -174,10 +175,11 @@ class _Call:
             self.left = None
 
     def choose_axes(self) -> None:
-        """Distinct axis names of the caller's for every axis of the callee, its internal ones included.
+        """Choose distinct axis names of the caller for all axes of the callee, also for axes inside the callee.
 
-        Where the caller gives one axis for two of the callee (``attention(x[n, d], x[n, d], x[n, d])``), the second has a name
-        of its own, and the reads say that their lengths are equal. The axes of the result come first, to keep theirs.
+        The caller may give one axis for two axes of the callee: ``attention(x[n, d], x[n, d], x[n, d])``. The second of these
+        then gets a new name, and the reads tell that both have the same length. The axes of the result choose first, so
+        that the caller's names for them are kept.
         """
         taken = set[str]()
         for axis in dict.fromkeys((*self.op.outputs[0].axes, *self.slots)):
@@ -196,7 +198,7 @@ class _Call:
                     taken.add(self.axes[axis][0])
 
     def axis_for(self, wanted: str, own: str, taken: set[str]) -> str:
-        """The axis ``wanted``; where that is taken, a name made from the callee's ``own`` that no axis and no tensor has."""
+        """The axis ``wanted`` if it is free, else a new name made from the callee's name ``own``."""
         others = self.arguments.constants | set(self.tensors)
         if wanted not in taken | others:
             return wanted
@@ -213,7 +215,7 @@ class _Call:
         return Read(self.name_of(output.name), tuple(i for axis in output.axes for i in self.slots[axis]))
 
     def assumptions(self) -> list[Compare]:
-        """What the callee assumes, said of the caller's inputs and constants; a number is checked instead."""
+        """The callee's assumptions in the caller's names. Assumptions about numbers are checked at once (Misfit)."""
         found = []
         for a in self.op.assumptions:
             assert isinstance(a.left, Read) and isinstance(a.right, Num)
@@ -240,7 +242,7 @@ class _Call:
         return Equation(self.name_of(e.name), tuple(n for i in e.index for n in scope[i]), self.tree(e.rhs, scope), e.line)
 
     def enter(self, index: str, scope: dict[str, tuple[str, ...]]) -> None:
-        """Give an index of the callee names of the caller's axes that nothing in scope has."""
+        """Bring an index of the callee into scope, under names of the caller's axes that nothing in scope has."""
         taken = {name for other, names in scope.items() if other != index for name in names}
         names: list[str] = []
         for axis in self.axes[axis_of(index)]:
@@ -284,7 +286,7 @@ class _Call:
         return rebuild(node, lambda child: self.tree(child, scope))
 
     def sizes(self, axis: str) -> list[Tree]:
-        """The factors of a size; an empty star has none."""
+        """The lengths whose product is the length of a callee's axis: several for a star, none for an empty star."""
         return [Size(axis_of(a)) for a in self.axes[axis]]
 
 

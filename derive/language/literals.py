@@ -1,4 +1,4 @@
-"""Numbers as they are written: exact, of a bounded size, and such as float64 holds."""
+"""Numbers of the text as exact rationals of bounded size, with checks that float64 can hold them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ import mpmath
 from derive.functions.special import scaled_erfc
 from derive.syntax import Add, Call, Const, Div, Mul, Neg, Num, Pow, Tree
 
-#: The largest exponent.
+#: The largest absolute value of an exponent.
 LARGEST = 10**6
-#: The largest denominator of an exponent: that of a decimal with as many digits as float64 has.
+#: The largest denominator of an exponent: enough for every decimal with no more digits than float64 has.
 LARGEST_DENOMINATOR = 10**18
-#: The largest power of two literals, in bits: its exact value must stay cheap.
+#: The largest size in bits of a power of two literals, whose exact value must stay cheap.
 LARGEST_BITS = 4096
 
 MP = mpmath.mp.clone()
 MP.dps = 40
-#: What float64 holds; anything smaller than the least becomes 0.
+#: The largest float64, and the number from which downwards float64 rounds to 0.
 GREATEST, LEAST = Fraction(sys.float_info.max), Fraction(math.ulp(0.0)) / 2
 
 
 class LiteralError(ValueError):
-    """What is wrong with a literal; the reader knows where."""
+    """A literal that is no number, or that float64 cannot hold. The reader of the text adds line and column."""
 
 
 def literal(node: ast.expr, text: str) -> Fraction:
-    """A number of the text, possibly negative, as an exact rational: ``1e-5`` is 1/100000 (LiteralError for anything else)."""
+    """A number of the text, which may have a sign, as an exact rational: ``1e-5`` is 1/100000.
+
+    LiteralError: the node is no number, or a number of more than the bounded size.
+    """
     sign = 1
     while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         sign, node = -sign if isinstance(node.op, ast.USub) else sign, node.operand
-    # type(), for True is an int and has no meaning here.
+    # type() and not isinstance(): True is an int too, and no number of the language.
     if not (isinstance(node, ast.Constant) and type(node.value) in (int, float)):
         raise LiteralError(_no_number(node))
     if isinstance(node.value, int):
@@ -63,7 +66,7 @@ def _no_number(node: ast.expr) -> str:
 
 
 def power(base: Tree, exponent: Tree) -> Pow:
-    """``base**exponent`` with a number for exponent (LiteralError where it is none, or too large)."""
+    """``base**exponent`` (LiteralError if the exponent is no number, or too large)."""
     value = constant_value(exponent)
     if value is None:
         raise LiteralError("an exponent must be a number; write a**b as exp(b*log(a))")
@@ -80,7 +83,7 @@ def power(base: Tree, exponent: Tree) -> Pow:
 
 
 def constant_value(tree: Tree) -> Fraction | None:
-    """The value of an expression of literals, or None where it reads anything or is irrational."""
+    """The rational value of an expression of literals; None if the expression reads a name or is irrational."""
     match tree:
         case Num(value):
             return value
@@ -105,7 +108,7 @@ def constant_value(tree: Tree) -> Fraction | None:
 
 
 def default_text(source: str, value: Fraction) -> str:
-    """A constant's default as its author wrote it, where that text is a number by itself (``0x10`` is not)."""
+    """A constant's default as its author wrote it if that is a plain number, else in plain form (for ``0x10``)."""
     text = source.replace(" ", "")
     try:
         return text if Fraction(text) == value else str(value)
@@ -121,12 +124,12 @@ def _bits(value: Fraction) -> int:
 
 
 def check_number(tree: Tree) -> None:
-    """LiteralError where an expression of numbers has no value that float64 holds: ``log(0)``, ``exp(1000)``, ``1e200**2``."""
+    """Check that float64 holds an expression of numbers (LiteralError for ``log(0)``, ``exp(1000)``, ``1e200**2``)."""
     _held(tree)
 
 
 def _held(tree: Tree) -> mpmath.mpf | None:
-    """The value, every part of which is checked on the way; None where the expression reads anything."""
+    """The value of an expression of numbers, with each of its parts checked; None if the expression reads a name."""
     args = _parts(tree)
     if args is None:
         return None
@@ -136,7 +139,7 @@ def _held(tree: Tree) -> mpmath.mpf | None:
             known.append(held)
         elif not isinstance(tree, Mul):
             return None
-    if isinstance(tree, Mul) and len(known) > 1:  # numbers are multiplied first, whatever else is a factor
+    if isinstance(tree, Mul) and len(known) > 1:  # the numbers among the factors are multiplied first
         _check(MP.fprod(known))
     if len(known) < len(args):
         return None
@@ -158,7 +161,7 @@ def _check(value: mpmath.mpf) -> mpmath.mpf:
 
 
 def _parts(tree: Tree) -> tuple[Tree, ...] | None:
-    """The operands of an expression that may have a value of its own."""
+    """The operands of an expression that may have a constant value; None for any other expression."""
     match tree:
         case Num() | Const():
             return ()
@@ -198,7 +201,7 @@ def _value(tree: Tree, args: list[mpmath.mpf]) -> mpmath.mpf:
         case Call("erfcx"):
             return scaled_erfc(MP, args[0])
         case Call(head):
-            if head in ("exp", "expm1", "sinh", "cosh"):  # the same verdict at no cost
+            if head in ("exp", "expm1", "sinh", "cosh"):  # overflow too, decided without computing the value
                 return getattr(MP, head)(max(min(args[0], 10**4), -(10**4)))
             return getattr(MP, head)(args[0])
     raise TypeError(f"no value for {tree}")

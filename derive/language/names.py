@@ -1,4 +1,4 @@
-"""The names of one op while its text is read: what is known, and what an unknown one may have been meant to be."""
+"""The names of one op while its text is read, and the messages for names that are unknown or read wrongly."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Catalogue = Callable[[str], Op | None]
 
 
 class NameReader:
-    """Knows the names seen so far, and what to say of one that is not among them.
+    """The names read so far, and messages for names that are not among them.
 
-    ``scope`` are the indices of the left side, ``bound`` those of the enclosing reductions, by the name written, with the
-    name that tells them apart. ``words`` are all names in the text, ``lines`` tells where each name has its equation, and
-    ``known_ops`` gives the names of the catalogue, for messages.
+    ``scope`` are the indices of the left side. ``bound`` maps each index of an enclosing reduction, as written, to a distinct
+    name. ``words`` are all names in the text. ``lines`` has the line of each name's equation. ``known_ops`` gives the names
+    of the catalogue, for messages.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -44,7 +44,7 @@ class NameReader:
         return OpError(message, op=self.name, line=getattr(node, "lineno", 1), column=getattr(node, "col_offset", 0))
 
     def checked(self, node: ast.expr, make: Callable[[], T]) -> T:
-        """What ``make`` returns, its LiteralError placed at the node."""
+        """What ``make`` returns. A LiteralError becomes an OpError at the node."""
         try:
             return make()
         except LiteralError as error:
@@ -75,29 +75,29 @@ class NameReader:
         raise self.error(node, f"unknown name '{hints.short(name)}'; known here: {hints.listed(known)}{near}")
 
     def too_early(self, name: str) -> str:
-        """That a name is read before it has its equation."""
+        """The message for a name that is read before its equation."""
         if name == self.left:
             return f"'{name}' is defined by itself"
         return f"'{name}' is read before its equation, which is in line {self.lines[name]}; move that line up"
 
     def loose(self, index: str) -> str:
-        """That an index stands for nothing here."""
+        """The message for an index that is neither on the left side nor bound by a reduction."""
         known = [*self.scope, *self.bound]
         axes = {a for t in self.tensors().values() for a in t.axes}
         way_out = f"; reduce it, sum[{index}](...), or name it on the left" if index in axes else hints.meant(index, known)
         return f"the index '{hints.short(index)}' is neither on the left nor reduced{way_out}"
 
     def starless(self, axis: str) -> str:
-        """That an axis is written with a star that the signature does not give it."""
+        """The message for an axis that has a star here and none in the signature."""
         return f"'*{axis}' stands for one axis here; the signature has no '*{axis}': write {axis}"
 
     def misread(self, tensor: Tensor, slots: int) -> str:
-        """That a tensor is read with another number of axes than it has."""
+        """The message for a read with ``slots`` indices of a tensor that has another number of axes."""
         axes = ", ".join(("*" if a in self.stars else "") + a for a in tensor.axes)
         count = f"{len(tensor.axes)} {'axis' if len(tensor.axes) == 1 else 'axes'}"
         return f"'{tensor.name}' has {count} [{axes}] but is read with {slots}; {self.whole(tensor)}"
 
     def whole(self, tensor: Tensor) -> str:
-        """How a tensor is read."""
+        """A read of the tensor as it should be written, for messages."""
         axes = ", ".join(("*" if a in self.stars else "") + a for a in tensor.axes)
         return f"write {tensor.name}[{axes}]" if axes else f"write {tensor.name}"

@@ -1,4 +1,4 @@
-"""Text to :class:`~derive.syntax.Op`: Python grammar, read with ``ast`` and a whitelist, never evaluated."""
+"""From text to :class:`~derive.syntax.Op`. The text has Python's grammar; ``ast`` parses it, and nothing is evaluated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from derive.syntax import Compare, Constant, Equation, Num, Op, Read, Tensor, ax
 
 __all__ = ["RESERVED", "Catalogue", "parse", "parse_formula"]
 
-#: The words of the language beside its functions. What a backend has another use for, it spells otherwise.
+#: The words of the language other than functions. A backend renames names that are reserved in its own code.
 RESERVED = frozenset({"size", "pi", *REDUCTIONS})
 
 
@@ -36,8 +36,9 @@ def parse(
 ) -> Op:
     """Read an op: its signature, then assumptions and equations.
 
-    ``catalogue`` finds the ops that the equations may call, and ``known_ops`` gives their names. ``sizes`` are the axis lengths
-    at which costs are compared. Raises OpError with the op, the line and the column of what cannot be understood.
+    ``catalogue`` maps a name to the op that equations may call by it, or to None. ``known_ops`` gives the names of these ops
+    for messages. ``sizes`` are the axis lengths at which costs are compared. ``title``, ``source`` and ``notes`` are kept
+    for display. OpError, with the op, the line and the column: the text cannot be understood.
     """
     text = plain(text)
     first, *rest = statements(text)
@@ -50,7 +51,11 @@ def parse(
 
 
 def parse_formula(text: str, *, catalogue: Catalogue = lambda name: None, known_ops: Callable[[], Iterable[str]] = tuple) -> Op:
-    """Read a single equation whose unassigned names are its inputs: ``y[i] = exp(-x[i]**2)``. The op has the output's name."""
+    """Read one equation, such as ``y[i] = exp(-x[i]**2)``. The names that it reads are the op's inputs.
+
+    The op has the output's name.
+    OpError: the text is not a single equation, or cannot be understood.
+    """
     text = plain(text)
     body = statements(text)
     if len(body) != 1:
@@ -71,7 +76,7 @@ class _Reader(CallReader):
         self.formula = False
 
     def look_ahead(self, body: list[ast.stmt]) -> None:
-        """Note every name of the text, with which no name that a call brings may collide, and the line of each equation."""
+        """Note the line of each equation, and every name in the text: names that a call includes must differ from these."""
         self.words = frozenset(n.id for statement in body for n in ast.walk(statement) if isinstance(n, ast.Name))
         for node in body[1:]:
             target = node.targets[0] if isinstance(node, ast.Assign) else None
@@ -144,7 +149,7 @@ class _Reader(CallReader):
         self.places[tensor.name] = node
 
     def declared(self, node: ast.expr, *, signature: bool = False) -> Tensor:
-        """A tensor with plain, distinct axes. Only the signature declares ``*s``; later ``s`` and ``*s`` mean the same."""
+        """A tensor with plain, distinct axes. Only the signature declares ``*s``; after it ``s`` and ``*s`` mean the same."""
         if isinstance(node, ast.Name):
             return Tensor(node.id, ())
         if not (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)):
@@ -168,7 +173,7 @@ class _Reader(CallReader):
         return Tensor(node.value.id, tuple(axes))
 
     def check_stars(self, node: ast.Assign) -> None:
-        """In the signature an axis is starred everywhere or nowhere."""
+        """Check that each axis of the signature has a star everywhere or nowhere (OpError)."""
         for n in ast.walk(node):
             if isinstance(n, ast.Subscript):
                 for slot in slots_of(n):
@@ -203,7 +208,7 @@ class _Reader(CallReader):
         self.assume(Compare(rel, Read(tensor.name), Num(number)), node)
 
     def assume(self, assumption: Compare, node: ast.AST) -> None:
-        """Add an assumption unless it is there; OpError where it contradicts the others or the constant's default."""
+        """Add an assumption, once (OpError if it contradicts the other assumptions or the constant's default)."""
         if assumption in self.assumptions:
             return
         self.assumptions.append(assumption)
@@ -213,7 +218,7 @@ class _Reader(CallReader):
             raise self.error(node, problem)
 
     def no_input(self, tensor: Tensor) -> str:
-        """That an assumption is about something else than an input."""
+        """The message for an assumption about a tensor that is not an input."""
         what = f"'{tensor.name}' with these axes is not an input of the signature"
         if tensor.name in self.inputs:
             return f"{what}; {self.whole(self.inputs[tensor.name])}"
@@ -256,7 +261,7 @@ class _Reader(CallReader):
             self.equations[left.name] = Equation(left.name, left.axes, tree, node.lineno)
 
     def catalogue_op(self, name: str) -> bool:
-        """A function is itself even where the catalogue has an op of that name: ``tanh``."""
+        """Whether a name in call position is an op of the catalogue. A function such as ``tanh`` hides the op of its name."""
         return not is_function(name) and name not in RESERVED
 
     # ---- the whole -------------------------------------------------------------------------------------------------
@@ -292,14 +297,14 @@ class _Reader(CallReader):
         )
 
     def at(self, name: str) -> ast.AST:
-        """Where a name was written; a name that an included op made stands where its line does."""
+        """The node where a name was written. A name that a call included has the place of its equation's line."""
         if name in self.places:
             return self.places[name]
         line = self.equations[name].line if name in self.equations else 1
         return ast.Pass(lineno=line, col_offset=0)
 
     def check_collisions(self) -> None:
-        """No name may mean two things in the derivation or in the code."""
+        """Check that no name means two things in the derivation or in the code (OpError)."""
         tensors = {**self.inputs, **self.equations}
         axes: dict[str, str] = {}
         for t in (*self.inputs.values(), *self.tensors().values()):
@@ -316,7 +321,10 @@ class _Reader(CallReader):
                 raise self.error(later, f"'{axis}' names both an axis and a tensor or constant; rename one")
 
     def check_lengths(self) -> None:
-        """Every axis has a length: an input has it, or it reads a slot whose axis has one (``g[i, j] = x[i]*x[j]``)."""
+        """Check that every axis has a length (OpError).
+
+        An axis of an input has one. An index that reads a tensor has the length of the axis read: ``g[i, j] = x[i]*x[j]``.
+        """
         known = {a for t in self.inputs.values() for a in t.axes}
         tensors = self.tensors()
         read_as: list[tuple[str, str]] = []

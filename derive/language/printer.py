@@ -1,8 +1,8 @@
-"""What the printers of expressions share: which operators there are, and where parentheses are needed.
+"""The common part of all printers of expressions: operators, precedence, signs and parentheses.
 
-A printer says how each kind of node is spelled; this class walks the tree and decides precedence and signs. A sign at the
-front of a product or a quotient is pulled out, so ``a + (-2*b)`` is printed ``a - 2*b``. Parentheses otherwise follow the
-tree: ``a*(b*c)`` keeps the order of evaluation that its author chose.
+A subclass says how each kind of node is spelled. A sign at the front of a product or a quotient is pulled out, so that
+``a + (-2*b)`` is printed ``a - 2*b``. Parentheses otherwise follow the tree: ``a*(b*c)`` keeps the author's order of
+evaluation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from derive.syntax import (
 
 __all__ = ["Prec", "Printed", "Printer", "product_of", "split_sign"]
 
-#: The largest whole number that float64 reaches.
+#: The largest float64 as an integer.
 LARGEST = int(sys.float_info.max)
 
 
@@ -51,7 +51,7 @@ class Prec(IntEnum):
 
 
 Printed = tuple[str, Prec]
-#: Decimals of at most so many digits, and nothing that is rounded to them.
+#: A context of 24 decimal digits, in which a result that would have to be rounded raises Inexact.
 _EXACTLY = Context(prec=24, traps=[Inexact])
 
 
@@ -152,7 +152,7 @@ class Printer(ABC):
         return f"({inner})"
 
     def number(self, value: Fraction) -> Printed:
-        """A rational that is not negative: small denominators as fractions, finite decimals otherwise."""
+        """A non-negative rational: a fraction if its denominator is small, else a decimal if it has a finite one."""
         if value.denominator == 1 and value < 10**6:
             return str(value.numerator), Prec.ATOM
         if (value.denominator == 1 or value.denominator > 9) and (decimal := decimal_of(value)) is not None:
@@ -189,7 +189,7 @@ class Printer(ABC):
 
 
 class LinePrinter(Printer):
-    """What the two printers of plain text share."""
+    """The common part of the two printers of plain text."""
 
     comma = ", "
 
@@ -213,20 +213,20 @@ class LinePrinter(Printer):
 
 
 def long_decimal(value: Fraction) -> str | None:
-    """A rational with a large numerator or denominator as the nearest float64, for the eye; None for any other."""
+    """The nearest float64 of a rational with a large numerator or denominator, for readers; None for any other rational."""
     if max(value.numerator, value.denominator) <= 10**6 or value.denominator == 1:
         return None
     return repr(value.numerator / value.denominator)
 
 
 def decimal_of(value: Fraction) -> str | None:
-    """The shortest decimal that is exactly this rational, or None if there is no short one."""
+    """The shortest decimal that equals the rational exactly; None if there is no short one."""
     decimal = repr(float(value)) if max(value.numerator, value.denominator) <= LARGEST else ""
     return decimal if decimal and Fraction(decimal) == value else _digits_of(value)
 
 
 def _digits_of(value: Fraction) -> str | None:
-    """The decimal where a float64 has too few digits, as it has for a product of an author's decimals; None for a long one."""
+    """The exact decimal of a rational that needs more digits than float64 has, such as a product of decimals; None if long."""
     try:
         exact = _EXACTLY.divide(Decimal(value.numerator), Decimal(value.denominator))
     except Inexact:
@@ -235,6 +235,6 @@ def _digits_of(value: Fraction) -> str | None:
 
 
 def _whole(value: int) -> str:
-    """A whole number, as a decimal with an exponent where that is much shorter."""
+    """An integer, as a decimal with an exponent where that is much shorter."""
     decimal = decimal_of(Fraction(value)) if value >= 10**6 else None
     return decimal if decimal is not None and len(decimal) < len(str(value)) else str(value)

@@ -1,4 +1,7 @@
-"""Text to Python's statements: line ends, indentation and characters first, then the grammar, with messages that help."""
+"""From text to Python's statements: line ends, indentation and characters are settled first, then Python's parser runs.
+
+Syntax errors are explained in the words of the language.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from derive.errors import OpError
 from derive.language.hints import KEYWORDS
 
-#: What to write for a character that looks like one of the language.
+#: What to write in the place of a character that looks like a character of the language.
 INSTEAD = {
     **dict.fromkeys("−–—‐‑‒﹣－", "-"),
     **dict.fromkeys("×·⋅∙∗•✕✖⨯＊", "*"),
@@ -45,7 +48,7 @@ INSTEAD = {
     },
 }
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d[\w.]*(?:(?<=[eE])[+-]\d+)?|\.\d\w*|\*\*|//|[<>=!]=|\S")
-#: The longest name: files and C functions are called after it.
+#: The longest name of an op. Files and C functions are called after the op.
 LONGEST = 100
 _QUOTES = "\"'“”‘’«»`"
 
@@ -66,7 +69,7 @@ class Token:
 
 
 def plain(text: str) -> str:
-    """The text without a byte order mark, with ``\\n`` at the end of lines, and without an indentation that all lines share."""
+    """The text without a byte order mark, with ``\\n`` as line end, and without the indentation that all lines share."""
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first = next((line for line in lines if _code(line).strip()), "")
     margin = first[: len(first) - len(first.lstrip(" \t"))]
@@ -74,7 +77,7 @@ def plain(text: str) -> str:
 
 
 def statements(text: str) -> list[ast.stmt]:
-    """The statements of a text that :func:`plain` has made; OpError where it is not Python's grammar."""
+    """The statements of a text that :func:`plain` has made (OpError where the text breaks Python's grammar)."""
     op = _name_in(text) or "op"
     _check_characters(text, op)
     try:
@@ -93,18 +96,18 @@ def statements(text: str) -> list[ast.stmt]:
 
 
 def _name_in(text: str) -> str | None:
-    """The op's name as far as it can be told from text that may not parse."""
+    """The op's name, guessed from a text that may not parse; None if there is none."""
     found = re.search(r"=[ \t]*([A-Za-z_]\w*)[ \t]*\(", text)
     return found[1] if found and len(found[1]) <= LONGEST else None
 
 
 def _code(line: str) -> str:
-    """A line without its comment: the language has no strings that could hold a ``#``."""
+    """A line without its comment. The language has no strings, so that every ``#`` begins a comment."""
     return line.partition("#")[0]
 
 
 def _check_characters(text: str, op: str) -> None:
-    """OpError at the first character that the language does not have; comments may hold any but control characters."""
+    """Check the characters of a text (OpError at the first that the language lacks). Comments may have any printable ones."""
     for number, line in enumerate(text.split("\n"), 1):
         code = len(_code(line))
         if line.isascii() and line.isprintable():
@@ -142,7 +145,7 @@ def _greek(c: str, name: str) -> str:
 
 
 def _explained(text: str, error: SyntaxError, op: str) -> OpError:
-    """The error of Python's parser in the words of the language, at the place that it is about."""
+    """The error of Python's parser, explained in the words of the language and placed where the mistake is."""
     lines = text.split("\n")
     line, column = error.lineno or 1, max((error.offset or 1) - 1, 0)
     words = (error.msg or "").split("\n")[0]
@@ -186,7 +189,7 @@ def _keyword(here: list[Token], tokens: list[Token], words: str) -> tuple[Token,
 
 
 def _bracket(here: list[Token], tokens: list[Token], words: str) -> tuple[Token, str] | None:
-    """The first bracket that has no partner."""
+    """The first bracket without a partner."""
     partner, opened = {")": "(", "]": "[", "}": "{"}, list[Token]()
     for t in tokens:
         if t.text in partner.values():
@@ -237,7 +240,7 @@ def _odd_character(here: list[Token], tokens: list[Token], words: str) -> tuple[
 
 
 def _assigned(here: list[Token], tokens: list[Token], words: str) -> tuple[Token, str] | None:
-    """A left side that is no name: ``y(n) = ...``, ``2*y = ...``; a constant without a name."""
+    """A left side that is no name, such as ``y(n) = ...`` or ``2*y = ...``, or a constant without a name."""
     if "positional argument follows keyword argument" in words:
         return here[0], "the tensors come before the constants: op(x[n], eps=1e-5)"
     if "cannot assign" not in words and "cannot contain assignment" not in words:

@@ -1,4 +1,4 @@
-"""Expressions as one line of text: compact for a terminal, or in the language itself."""
+"""Expressions as one line of text: in a compact form for terminals, or in the language itself."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def equation_text(equation: Equation) -> str:
 
 
 def language(tree: Tree, *, stars: frozenset[str] = frozenset()) -> str:
-    """The expression in the language, which :func:`derive.language.parse.parse` reads back to an equal expression.
+    """The expression in the language. :func:`derive.language.parse.parse` reads it back to an equal expression.
 
-    ``stars`` are the axes written ``*s``. The language has no primes: a bound ``n'`` is written ``n``, which shadows, or
-    where that would capture, as the further index ``n2``. An indicator is written ``where(x > 0, 1, 0)``; one that
-    compares indices, ``(c == t[n])``, is Python grammar for the reader's eyes but no part of the language.
+    ``stars`` are the axes written ``*s``. The language has no primes. A bound ``n'`` is written ``n``, which then shadows an
+    outer ``n``. Where that would capture a free index, ``n'`` is written as a further index ``n2``. An indicator is written
+    ``where(x > 0, 1, 0)``. A comparison of indices, ``(c == t[n])``, is for readers only: the language does not have it.
     """
     return _Language(stars, {}).show(tree)
 
@@ -78,7 +78,7 @@ class _Language(LinePrinter):
         return f"{self.at(base, Prec.ATOM)}**{self.at(exp, Prec.ATOM)}", Prec.POWER
 
     def render(self, node: Tree) -> Printed:
-        # An index on its own carries no star: only the slots of a tensor do.
+        # Only an index of a tensor is written with a star, not an index in a comparison.
         if isinstance(node, Match):
             left, right = (self.name(i) if isinstance(i, str) else self.index(i) for i in (node.left, node.right))
             return f"{left} {node.rel} {right}", Prec.CONDITION

@@ -1,8 +1,7 @@
-"""The catalogue: one file per op, found by its name.
+"""The catalogue: one file for each op, called as the op is.
 
-A file gives ``TEXT``, and may give ``SIZES``, ``SOURCE``, ``NOTES``, in ``VARIANTS`` what is emitted beside the op, and
-flags that ask for files of other kinds. A
-variant is found by the op's name with its own behind it: ``tanh_accurate``.
+A file has ``TEXT``, and may have ``SIZES``, ``SOURCE``, ``NOTES``, ``VARIANTS`` (the variants that are emitted beside the op),
+and flags that ask for further kinds of files. The variant ``accurate`` of ``tanh`` is found as ``tanh_accurate``.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ def variants() -> tuple[str, ...]:
 
 
 def reference(op: Op) -> Callable[..., Any]:
-    """What torch itself computes in the place of an op or a variant: a function of torch, the inputs and the constants."""
+    """The torch expression that an op or its variant should equal: a function of torch, the inputs and the constants."""
     return _module(op.base).reference
 
 
 def asks(op: str, what: str) -> bool:
-    """Whether the file of an op sets a flag, such as ``CHAIN``; False for what is no op of the catalogue."""
+    """Whether the file of an op sets a flag, such as ``CHAIN``; False if the catalogue has no such op."""
     return op in names() and bool(getattr(_module(op), what, False))
 
 
@@ -45,7 +44,7 @@ def _module(name: str) -> ModuleType:
 
 @cache
 def find(name: str) -> Op | None:
-    """The op or the variant of that name, or None."""
+    """The op or variant of that name; None if there is none."""
     base, _, variant = name.rpartition("_")
     if variant in VARIANTS and base in names():
         return load(base).as_variant(variant)
@@ -63,7 +62,7 @@ def find(name: str) -> Op | None:
 
 
 def load(name: str) -> Op:
-    """The op or the variant of that name (KeyError with the known names if there is none)."""
+    """The op or variant of that name (KeyError, which lists the known names, if there is none)."""
     op = find(name)
     if op is None:
         raise KeyError(f"no op '{name}' in the catalogue{known(name)}")
@@ -71,5 +70,5 @@ def load(name: str) -> Op:
 
 
 def known(word: str) -> str:
-    """What to say beside a name that no op has: which one may have been meant, and all there are."""
+    """The hint for an unknown op: the name that looks most like it, and all names."""
     return f"{meant(word, (*names(), *variants()))}; known: {', '.join(names())}"

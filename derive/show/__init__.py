@@ -1,1 +1,1 @@
-"""A derivation as text and as LaTeX."""
+"""Derivations as text for terminals and as LaTeX."""

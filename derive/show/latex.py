@@ -1,4 +1,4 @@
-"""Expressions as typeset mathematics, in the commands of LaTeX with amsmath."""
+"""Expressions as mathematics in LaTeX with amsmath."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ _GREEK = frozenset(
 )
 _SYMBOLS = {**{g: f"\\{g}" for g in _GREEK}, "eps": r"\varepsilon", "epsilon": r"\varepsilon", "lam": r"\lambda"}
 _ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
-#: The functions whose powers are written as in sin^2(x).
+#: The functions whose powers are typeset as in sin^2(x).
 _FUNCTIONS = tuple(f.name for f in RECORDS.values() if f.powers)
 _OPERATORS = {f.name: f.latex for f in RECORDS.values() if f.latex} | {"maximum": r"\max", "minimum": r"\min"}
 _TALL = ("\\frac", "\\sum", "\\sqrt", "\\begin", "\\left", "\\max_", "\\min_", "^")
-#: What a document may define to mark a part of a formula; it takes no room.
+#: Commands that a document may define to mark a part of a formula. Their names count nothing in a formula's width.
 MARKS = (r"\new", r"\old")
-#: What pdflatex sets with its own fonts: accented letters, dashes and quotation marks among it.
+#: The characters that pdflatex typesets with its own fonts, among them accented letters, dashes and quotation marks.
 _SET = re.compile(r"[ -~¡£§©®°±¶·¿À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿĀ-ďĒ-ĥĨ-ķĹ-ňŌ-ťŨ-ſ–—‘’“”…]")
-#: Arguments up to this width are set as exponents of e.
+#: Arguments of exp up to this width, in letters, are typeset as exponents of e.
 _SHORT = 12.0
 
 
 def latex(tree: Tree, *, adjoints: frozenset[str] = frozenset()) -> str:
-    """The expression in LaTeX's mathematics, without delimiters. ``adjoints`` are the names set as d of another name."""
+    """The expression as LaTeX mathematics without delimiters. Names in ``adjoints`` are typeset as d of another name."""
     return LatexPrinter(adjoints).show(tree)
 
 
 def left_side(name: str, index: tuple[Index, ...], *, adjoints: frozenset[str] = frozenset()) -> str:
-    """The tensor element that an equation defines."""
+    """The left side of an equation as LaTeX mathematics."""
     return LatexPrinter(adjoints).read(name, index)[0]
 
 
 def equation_lines(tree: Tree, limit: float, *, adjoints: frozenset[str] = frozenset()) -> list[str]:
-    """The expression over as many lines as keep each within ``limit`` (in widths of a letter), broken before + and -.
+    """The expression in lines of at most ``limit`` letters' width, broken before + and -.
 
-    A part without a sum in it cannot be broken and may be wider.
+    A line that has no sum cannot be broken, and may be wider.
     """
     return LatexPrinter(adjoints).lines(tree, limit)
 
 
 def escape(text: str) -> str:
-    """Plain text for LaTeX's text mode, on one line; what pdflatex cannot set with its own fonts is spelled out."""
+    """Plain text for LaTeX's text mode, on one line. Characters that pdflatex's own fonts lack are spelled out."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     shown = "".join(c if _SET.match(c) else escaped(c) for c in visible(re.sub(r"\s*\n\s*", " ", text)))
     return re.sub(r"[\\~^#$%&_{}]", lambda m: special.get(m[0], "\\" + m[0]), shown)
 
 
 class LatexPrinter(Printer):
-    """Spells trees in LaTeX; a subclass may mark parts of what is printed with ``MARKS``."""
+    """Spells trees in LaTeX. A subclass may mark parts of a formula with ``MARKS``."""
 
     times = r" \, "
     relations = {"==": "=", "!=": r"\ne", ">=": r"\ge", "<=": r"\le"}
@@ -73,7 +73,7 @@ class LatexPrinter(Printer):
         return self.symbol(base) + "'" * primes
 
     def symbol(self, name: str) -> str:
-        """A name by itself: a Greek letter, a letter with an accent, a letter with a number, or an upright word."""
+        """A name without indices: a Greek letter, a letter with an accent, a letter with a number, or an upright word."""
         if name in _SYMBOLS:
             return _SYMBOLS[name]
         if len(name) == 1:
@@ -99,7 +99,7 @@ class LatexPrinter(Printer):
         if name in self.adjoints and (primal := primal_name(name)):
             return rf"\mathrm{{d}}{self.read(primal, index)[0]}", Prec.POWER
         if numbered := _numbered(name):
-            # The number makes room for the index: W1[k, d] is the (1) above W.
+            # The subscript has the indices, so that the number of a name such as W1 becomes a superscript: W^{(1)}_{k,d}.
             return f"{numbered[0]}^{{({numbered[1]})}}{below}", Prec.POWER
         return self.name(name) + below, Prec.ATOM
 
@@ -132,7 +132,7 @@ class LatexPrinter(Printer):
         return self.join([self.factor(f, last=i == len(factors) - 1) for i, f in enumerate(factors)]), Prec.PRODUCT
 
     def factor(self, node: Tree, *, last: bool) -> str:
-        """A sum sign reaches to the end of its product, so only the last factor may begin with one."""
+        """A factor of a product. A sum gets parentheses unless it is the last factor: its sign governs all that follows."""
         return self.at(node, Prec.PRODUCT if last and isinstance(node, Reduce) else Prec.POWER)
 
     def join(self, factors: list[str]) -> str:
@@ -142,7 +142,7 @@ class LatexPrinter(Printer):
         return out
 
     def between(self, left: str, right: str) -> str:
-        """What stands between two factors: a dot where digits would run together."""
+        """The separator of two factors: a dot where digits would run together."""
         digits = right[0].isdigit() or (right.startswith(r"\frac{") and left[-1:].isdigit())
         return r" \cdot " if digits else self.times
 
@@ -194,7 +194,7 @@ class LatexPrinter(Printer):
     # ---- lines --------------------------------------------------------------------------------------------------------
 
     def lines(self, tree: Tree, limit: float) -> list[str]:
-        """The expression over as many lines as keep each within ``limit``, as far as it can be broken."""
+        """The expression in lines of at most ``limit`` letters' width, as far as it can be broken."""
         lines: list[str] = []
         for piece in self.pieces(tree, limit):
             if lines and width(lines[-1] + piece) <= limit:
@@ -204,7 +204,7 @@ class LatexPrinter(Printer):
         return lines
 
     def pieces(self, node: Tree, limit: float) -> list[str]:
-        """The expression in parts, each of which may begin a line; all but the first begin with a sign."""
+        """The expression in parts that may each begin a line. All but the first begin with a sign."""
         whole = self.show(node)
         if width(whole) <= limit:
             return [whole]
@@ -231,7 +231,7 @@ class LatexPrinter(Printer):
         return [whole]
 
     def product_pieces(self, factors: tuple[Tree, ...], limit: float) -> list[str]:
-        """A product broken inside its widest factor that can be: a sum in parentheses, or a last reduction."""
+        """A product, broken inside the widest factor that can be broken: a sum in parentheses, or a last reduction."""
         last = len(factors) - 1
         shown = [self.factor(f, last=i == last) for i, f in enumerate(factors)]
         breakable = [i for i, f in enumerate(factors) if isinstance(f, Add) or (i == last and isinstance(f, (Reduce, Div)))]
@@ -247,7 +247,7 @@ class LatexPrinter(Printer):
         return inner
 
     def bracketed(self, node: Tree, limit: float) -> list[str]:
-        """The parts of an expression in parentheses that may stand on different lines, so that \\left and \\right cannot."""
+        """The parts of an expression in parentheses. Parts may stand on different lines, where \\left has no \\right."""
         parts = self.pieces(node, limit)
         if len(parts) == 1:
             return [self.parens(parts[0])]
@@ -258,12 +258,12 @@ class LatexPrinter(Printer):
 
 
 def product_factors(args: tuple[Tree, ...]) -> tuple[Tree, ...]:
-    """The factors of a product with nested products opened: juxtaposition needs no parentheses."""
+    """The factors of a product, with nested products flattened: juxtaposed factors need no parentheses."""
     return tuple(f for a in args for f in (product_factors(a.args) if isinstance(a, Mul) else (a,)))
 
 
 def _numbered(name: str) -> tuple[str, str] | None:
-    """A letter (also a Greek one) that is followed by a number, apart: ``W1`` is W and 1."""
+    """The letter and the number of a name such as ``W1`` or ``alpha2``; None for any other name."""
     parts = re.fullmatch(r"([A-Za-z]+?)(\d+)", name)
     if parts is None or not (len(parts[1]) == 1 or parts[1] in _SYMBOLS):
         return None
@@ -287,13 +287,16 @@ _NOTHING = frozenset(r"\mathrm \operatorname \text \hat \bar \tilde \begin \end 
 
 
 def width(source: str) -> float:
-    """A rough width of typeset mathematics, in letters: fractions take their wider part, subscripts are small."""
+    """The approximate width of typeset mathematics, in letters. A fraction has the width of its wider part."""
     tokens = [t for t in _TOKEN.findall(source) if not t.isspace()]
     return _width(tokens, 0)[0]
 
 
 def _width(tokens: list[str], at: int, *, one: bool = False) -> tuple[float, int]:
-    """The width of the tokens from ``at`` to the end of the group (or of one token or group), and where that is."""
+    """The width of the tokens from ``at`` to the end of the group, and the position of that end.
+
+    With ``one``, only the next token or group is measured.
+    """
     total = 0.0
     while at < len(tokens):
         token = tokens[at]

@@ -1,7 +1,7 @@
-"""Derivations for reading: in the terminal, as a fragment of LaTeX, and as a document of its own.
+"""Derivations for readers: as text for terminals, as a fragment of LaTeX, and as a LaTeX document.
 
-What is shown is what was recorded: the steps in order, gathered by the name that they rewrite. Steps that leave no mark on
-the printed expression, because they concern only names that the engine made and inlines, are named beside the line before.
+The recorded steps are shown in order, grouped by the name whose right side they rewrite. A step that concerns only inlined
+names may leave the printed expression unchanged. The rule of such a step is named beside the line before it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ __all__ = [
 
 TreeOf = Callable[[Sum, tuple[str, ...]], Tree]
 
-#: Widths in letters of the text block of :func:`latex_document` and of a side of an equation in it.
+#: The widths, in letters, of the text block of :func:`latex_document` and of the column of rules beside equations.
 PAGE, RULES = 125.0, 30.0
 
 
 @dataclass
 class Row:
-    """One printed line: ``name[index] = tree``, reached by the rules. Only the first of several shows its left side."""
+    """One printed line: ``name[index] = tree``, and the rules that led to it. Only a ``first`` row shows its left side."""
 
     name: str
     index: tuple[str, ...]
@@ -67,9 +67,9 @@ class Section:
 
 
 def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, width: int = 100) -> str:
-    """The derivation as Unicode text; ``tree_of`` turns a body with its index into a tree for printing.
+    """The derivation as Unicode text. ``tree_of`` turns a body and its index into a tree for printing.
 
-    With ``full`` the adjoint of every equation as the chain rule gives it, in place of the steps to the closed form.
+    With ``full``, the chain rule's adjoint of every equation is shown in the place of the steps to the closed form.
     """
     out = [signature(derivation.op), *assumptions(derivation.op)]
     for section in sections(derivation, tree_of=tree_of, full=full):
@@ -85,9 +85,10 @@ def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, wi
 
 
 def show_latex(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> str:
-    """The derivation as a fragment for any document that loads amsmath: one numbered equation per step, closed forms boxed.
+    """The derivation as a fragment for any LaTeX document that loads amsmath.
 
-    Wide equations are broken for the landscape page of :func:`latex_document`.
+    Every step is a numbered equation, and closed forms are boxed. Wide equations are broken to fit the landscape page of
+    :func:`latex_document`.
     """
     out = [r"\begingroup", r"\allowdisplaybreaks"]
     for title, lines in latex_parts(derivation, tree_of=tree_of, full=full):
@@ -96,7 +97,7 @@ def show_latex(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -
 
 
 def latex_parts(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """The same part by part: the title of each, and its lines of LaTeX."""
+    """The fragment of :func:`show_latex` in parts: the title of each part, and its lines of LaTeX."""
     adjoints = adjoint_names(derivation)
     for section in sections(derivation, tree_of=tree_of, full=full):
         if section.part is Part.CLOSED_FORM:
@@ -107,7 +108,7 @@ def latex_parts(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) 
 
 
 def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
-    """A document that pdflatex compiles with amsmath, amssymb and geometry: the derivation of one op."""
+    """The derivation as a document, which pdflatex compiles with amsmath, amssymb and geometry."""
     op = derivation.op
     head = [
         r"\documentclass[10pt]{article}",
@@ -126,7 +127,7 @@ def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
 
 
 def signature(op: Op) -> str:
-    """The op's first line in the language: outputs, name, inputs and constants with their defaults."""
+    """The op's signature in the language: outputs, name, inputs, and constants with their defaults."""
 
     def written(tensor: Tensor) -> str:
         axes = ", ".join(("*" if a in op.stars else "") + a for a in tensor.axes)
@@ -144,7 +145,7 @@ def adjoint_names(derivation: Derivation) -> frozenset[str]:
 
 
 def assumptions(op: Op) -> list[str]:
-    """What the op assumes of its inputs, in the language: the axes that labels index, and its comparisons."""
+    """The op's assumptions in the language: the axes that integer inputs index, and the comparisons."""
     labels = [f"{language(Read(t.name, t.axes), stars=op.stars)} in {t.labels}" for t in op.inputs if t.integer]
     return [*labels, *(language(a, stars=op.stars) for a in op.assumptions)]
 
@@ -153,9 +154,9 @@ def assumptions(op: Op) -> list[str]:
 
 
 def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> list[Section]:
-    """What is shown of a derivation: the forward, the steps (with ``full`` the chain rule), and the closed form.
+    """The sections of a derivation as shown: the forward pass, the steps (with ``full`` the chain rule), the closed form.
 
-    A group holds the rows of one name. Steps that end in the text they began with are rules of the row before.
+    A group has the rows of one name. The rule of a step that leaves the printed text unchanged belongs to the row before.
     """
     op = derivation.op
     stable = _step_groups((s for s in derivation.steps if s.rule == STABILISE), derivation, tree_of)
@@ -165,7 +166,7 @@ def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> 
     else:
         backward = (s for s in derivation.steps if s.rule != STABILISE)
         middle = Section(Part.DERIVATION, _step_groups(backward, derivation, tree_of))
-    # Not line.tree: that one is for code, and reads names that are inlined here.
+    # Not line.tree, which is for code: it reads names that are inlined for readers.
     closed = [[Row(line.name, line.index, tree_of(line.body, line.index), True)] for line in derivation.lines]
     shown = [row for group in [*stable, *middle.groups, *closed] for row in group]
     written = [[Row(e.name, e.index, e.rhs, True)] for e in op.equations]
@@ -175,7 +176,7 @@ def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> 
 
 
 def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> list[list[Row]]:
-    """The definitions of the names that the engine made and that the rows mention, themselves or through their adjoints."""
+    """The definitions of the engine-made names of which a shown row mentions the name or its adjoint."""
     known = {e.name for e in derivation.op.equations}
     used = {name for row in shown for name in (row.name, *reads(row.tree))}
     made: list[list[Row]] = []
@@ -196,7 +197,7 @@ def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf)
         rows = groups.setdefault(step.name, [])
         after = Row(step.name, step.index, tree_of(step.after, step.index), False, [step.title])
         before = start(step)
-        # A first step may begin at the name itself, which is not worth a line.
+        # The first step may start from the name itself: no line for ``dx = dx``.
         starts = bool(step.before) and before != Read(step.name, step.index)
         if starts and not _alike(before, after.tree) and not (rows and _alike(rows[-1].tree, before)):
             known = [CHAIN_RULE.title] if chain.get(step.name) == step.before else []
@@ -210,12 +211,12 @@ def _step_groups(steps: Iterable[Step], derivation: Derivation, tree_of: TreeOf)
 
 
 def _alike(one: Tree, other: Tree) -> bool:
-    """Whether two trees read the same."""
+    """Whether two trees are printed alike."""
     return one == other or text(one) == text(other)
 
 
 def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:
-    """What a step starts from, as a tree; a shift starts from the author's own equation, or from a part of one."""
+    """A function from a step to the tree that it starts from. A shift starts from the author's equation or a part of that."""
     author = {e.name: e.rhs for e in derivation.op.equations}
     written = as_written(derivation)
 
@@ -232,7 +233,7 @@ def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:
 
 def _text_row(row: Row, width: int) -> list[str]:
     left = text(Read(row.name, row.index))
-    # One column to the next "=" for all lines of a name.
+    # The "=" of all lines of a name stand below each other.
     lines = _wrapped(f"{left if row.first else ' ' * len(left)} = {text(row.tree)}", len(left) + 3, width)
     if row.rules:
         note = f"({', '.join(row.rules)})"
@@ -244,7 +245,7 @@ def _text_row(row: Row, width: int) -> list[str]:
 
 
 def _wrapped(line: str, indent: int, width: int) -> list[str]:
-    """The line broken before ``+`` and ``-`` that stand between blanks, at the least nested of those that fit."""
+    """The line, broken before a ``+`` or ``-`` between blanks: the least nested one that fits."""
     lines = []
     while len(line) > width:
         depth, best, at = 0, 0, None
@@ -252,7 +253,7 @@ def _wrapped(line: str, indent: int, width: int) -> list[str]:
             if at is not None and i >= width:
                 break
             depth += (c in "([") - (c in ")]")
-            # A line that was broken off begins with its sign: not there again, or this would not end.
+            # A continued line begins with its sign: a break before that sign again would never end.
             if i > indent + 2 and line[i : i + 3] in (" + ", " - ") and (at is None or depth <= best):
                 best, at = depth, i
         if at is None:

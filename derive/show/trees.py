@@ -1,4 +1,4 @@
-"""Trees for printing: the engine's own names replaced by their definitions, unless they are reductions."""
+"""Trees for readers: engine-made names are inlined, unless they stand for reductions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
 
 
 def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = (), written_out: bool = False) -> TreeOf:
-    """A function from an expression and its free indices to its tree, engine-made names inlined but those to ``keep``.
+    """A function from an expression and its free indices to a tree in which engine-made names are inlined.
 
-    Where they are all ``written_out``, reductions are too.
+    Names in ``keep`` stay names, and so do names of reductions unless ``written_out``.
     """
     definitions = {d.name: d for d in forward}
     kept = set(keep) | {d.name for d in definitions.values() if d.author or not written_out and (d.kept or is_reduction(d))}
@@ -38,15 +38,18 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = (), 
 
 
 def as_written(derivation: Derivation) -> TreeOf:
-    """The same for the equations before stabilisation, whose engine-made names are all written out: later ones differ."""
+    """The function :func:`tree_of` for the equations before stabilisation.
+
+    All engine-made names are inlined, as a name of the same spelling may stand for something else after stabilisation.
+    """
     return tree_of(derivation.op, derivation.written, written_out=True)
 
 
 @lru_cache(maxsize=2)
 def of_derivation(derivation: Derivation) -> TreeOf:
-    """The same for everything in a derivation: a name whose adjoint takes part in it stays a name.
+    """The function :func:`tree_of` for everything in a derivation. A name whose adjoint is in the derivation stays a name.
 
-    The certificate and each form of print ask for the same trees.
+    The certificate and every form of print use this function, and so see the same trees.
     """
     adjoints = {d.name for d in derivation.chain}
     keep = {d.name for d in derivation.forward if st.adjoint_name(d.name) in adjoints}

@@ -1,1 +1,1 @@
-"""Adjoints to closed forms: fold, unfold and keep what is cheaper and rounds no worse."""
+"""From adjoints to closed forms: fold and unfold names, and keep a form that is cheaper and rounds no worse."""

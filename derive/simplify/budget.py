@@ -1,8 +1,8 @@
-"""How much work a derivation may take, counted in terms and not in seconds: the same on every machine.
+"""The work that a derivation may take, counted in units and not in seconds, so that every machine derives the same.
 
-A unit is one factor of a term looked at by a rule. Searching for cheaper forms has a part of its own, and each search ends
-where it has found nothing for a while; where that part is used up lines stay as they are folded. What needs more than the
-whole is refused.
+A unit is one factor of a term that a rule looks at. A derivation that needs more than ``WORK`` units is refused. Searches for
+cheaper forms may together take ``SEARCH`` units; lines are then only folded. A single search ends after ``PATIENCE`` units
+in which it found nothing.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from derive.terms.sums import Sum
 
 __all__ = ["PATIENCE", "SEARCH", "WORK", "Budget"]
 
-#: Units that a derivation may take, that searching may take of them, and that one search may take since it found something.
+#: Units that a derivation may take, that all its searches may take of them, and that a search may take without a find.
 WORK, SEARCH, PATIENCE = 500_000, 30_000, 1_000
-#: Judging how a term is rounded takes as long as rewriting so many.
+#: To judge the rounding of a term takes as long as to rewrite this many terms.
 JUDGED = 4
 
 
 class Budget:
-    """What one derivation has spent."""
+    """The units that one derivation has spent, all together and on searches."""
 
     def __init__(self, op: str):
         self.op, self.spent, self.searched = op, 0, 0
 
     def spend(self, body: Sum, times: int = 1) -> None:
-        """Count what was looked at (OpError if it is too much)."""
+        """Count an expression that a rule looked at ``times`` times (OpError where more than ``WORK`` is spent)."""
         self.spent += times * (1 + sum(1 + len(mono.factors) for mono in body.terms))
         if self.spent > WORK:
             raise OpError(
@@ -37,12 +37,12 @@ class Budget:
             )
 
     def judge(self, body: Sum) -> None:
-        """Count an expression of which the rounding was judged."""
+        """Count an expression whose rounding was judged."""
         self.spend(body, JUDGED)
 
     @contextmanager
     def searching(self) -> Iterator[Purse]:
-        """All that is spent inside is spent on searching."""
+        """A context for one search: what is spent inside counts as spent on searches."""
         before = self.spent
         try:
             yield Purse(self)
@@ -51,17 +51,17 @@ class Budget:
 
 
 class Purse:
-    """What one search may still spend."""
+    """The units that one search may still spend."""
 
     def __init__(self, budget: Budget):
         self.budget, self.left = budget, SEARCH - budget.searched
         self.start = self.last = budget.spent
 
     def empty(self) -> bool:
-        """Whether the search has gone on for too long without finding anything, or all searches together have."""
+        """Whether this search has spent too much since its last find, or all searches together have spent their part."""
         spent = self.budget.spent
         return spent - self.start >= self.left or spent - self.last >= PATIENCE
 
     def refill(self) -> None:
-        """Something was found: what is near it is worth looking at."""
+        """Note a find: the search gets its full patience again, as forms near the find may be cheaper still."""
         self.last = self.budget.spent

@@ -1,7 +1,7 @@
-"""The one objective: floating-point operations in the best order of summation, plus a weight for every element read.
+"""The objective of every choice: floating-point operations in the best order of summation, plus a weight for each element read.
 
-A reduction that several lines need counts once. Sizes are the op's reference sizes, so the order is total; costs are whole
-numbers, so that no order of addition changes them.
+A reduction that several lines need counts once. Axes have the op's reference lengths, so that any two costs can be compared.
+Costs are whole numbers, so that the order in which they are added changes nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from derive.terms.factoring import DEFAULT_SIZE
 from derive.terms.factors import Inner, factor_indices, split
 from derive.terms.sums import Mono, Read, Sum, axis_of, close, sum_reads, total
 
-#: Operations that reading one saved element is worth: what a core computes while the element comes from memory.
+#: The cost of reading one saved element, in operations: a core does about this many while the element comes from memory.
 READ_WEIGHT = 4
 
 
 class Cost(NamedTuple):
-    """``own`` operations, the reductions needed with the cost of each, and the names read."""
+    """The operations outside of reductions (``own``), each reduction with its own cost, and the names read."""
 
     own: int
     reductions: frozenset[tuple[Mono, int]]
@@ -29,7 +29,10 @@ class Cost(NamedTuple):
 
 @dataclass
 class Model:
-    """Costs of expressions at reference sizes; answers are cached."""
+    """Costs of expressions at reference lengths, cached.
+
+    ``sizes`` has the lengths of axes, ``axes`` the axes of names; reading the names in ``free`` costs nothing.
+    """
 
     sizes: dict[str, int]
     axes: dict[str, tuple[str, ...]]
@@ -44,7 +47,7 @@ class Model:
         return self.sizes.get(axis, DEFAULT_SIZE)
 
     def elements(self, name: str) -> int:
-        """How many elements the tensor of that name has."""
+        """The number of elements of the tensor of that name."""
         return prod(self.size(axis_of(i)) for i in self.axes.get(name, ()))
 
     def of(self, body: Sum) -> Cost:
@@ -60,19 +63,19 @@ class Model:
         return Cost(own, frozenset((f.mono, self.reduction(f)) for f in inner), frozenset(sum_reads(body)))
 
     def reduction(self, inner: Inner) -> int:
-        """Operations of one reduction in its best order."""
+        """The operations of one inner sum in its best order of summation."""
         if inner.mono not in self.inner:
             self.inner[inner.mono] = self.operations.reduction(inner)
         return self.inner[inner.mono]
 
     def alone(self, body: Sum) -> int:
-        """The cost of computing one expression, each reduction in it counted once."""
+        """The cost of one expression by itself, with each of its reductions counted once."""
         cost = self.of(body)
         saved = READ_WEIGHT * sum(self.elements(name) for name in cost.reads - self.free)
         return cost.own + sum(r[1] for r in cost.reductions) + saved
 
 
 def _replaced(body: Sum, named: dict[Inner, Read]) -> Sum:
-    """The expression with every inner sum replaced by a read of a stand-in name."""
+    """The expression with every inner sum replaced by the read that stands for it in ``named``."""
     products = ({named[f] if isinstance(f, Inner) else f: e for f, e in split(mono).items()} for mono in body.terms)
     return total(close(p, ()).scaled(c) for p, c in zip(products, body.terms.values(), strict=True))

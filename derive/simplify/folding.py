@@ -1,4 +1,4 @@
-"""Folding: definitions of earlier names into later ones, until none applies."""
+"""Folding: names in the place of their definitions, until no fold applies."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["Folding"]
 
 
 class Folding:
-    """Folds expressions by the tables; ``order`` says how near a name is to the inputs.
+    """Folds expressions by the tables. ``order`` is the position of each name, counted from the inputs.
 
-    ``refused`` are the folds by a name that were found to lose digits in a line.
+    ``refused`` has the pairs of a line and a name whose fold into that line was found to lose digits.
     """
 
     def __init__(self, work: Work, tables: Tables, judge: Judge, budget: Budget, order: Mapping[str, int]):
@@ -26,7 +26,7 @@ class Folding:
         self.refused: set[tuple[str, str]] = set()
 
     def line(self, name: str) -> None:
-        """Fold a line, one name after the other; a fold that loses digits is undone and not tried again in this line."""
+        """Fold a line until no fold applies. A fold that loses digits is undone, and not tried again in this line."""
         work = self.work
         while (change := self.once(work.lines[name], name, ())) is not None:
             self.budget.judge(change.after)
@@ -36,7 +36,10 @@ class Folding:
                 self.refused.add((name, change.using))
 
     def folded(self, expr: Sum, own: str, unfolded: Collection[str] = ()) -> list[Change]:
-        """Every fold that applies to the line ``own``, until none does; a reduction just unfolded stays so."""
+        """The folds of an expression in the line ``own``, one after the other, until none applies.
+
+        Reductions held by the names ``unfolded`` are not folded again.
+        """
         changes: list[Change] = []
         while (change := self.once(expr, own, unfolded)) is not None:
             changes.append(change)
@@ -44,13 +47,13 @@ class Folding:
         return changes
 
     def eliminated(self, expr: Sum) -> Sum:
-        """The expression in the names that folding keeps."""
+        """The expression after every elimination that applies."""
         while (change := self.elimination(expr)) is not None:
             expr = change.after
         return expr
 
     def once(self, expr: Sum, own: str, unfolded: Collection[str]) -> Change | None:
-        """The first fold that applies: eliminations, then products, the latest first, then reductions."""
+        """The first fold that applies: an elimination, else the latest product, else a reduction; None if none applies."""
         change = self.elimination(expr, own) or self.product(expr, own)
         if change is not None:
             return change
@@ -58,7 +61,7 @@ class Folding:
         return Change(FOLD, after, using) if using else None
 
     def elimination(self, expr: Sum, own: str = "") -> Change | None:
-        """The first elimination that applies in the line ``own``, names near the inputs first."""
+        """The first elimination that applies in the line ``own``, tried from the inputs on; None if none applies."""
         self.budget.spend(expr)
         reads = sum_reads(expr)
         for name in sorted(reads & self.tables.eliminations.keys(), key=lambda n: self.order.get(n, 0)):
@@ -71,7 +74,7 @@ class Folding:
         return None
 
     def product(self, expr: Sum, own: str) -> Change | None:
-        """The latest product that applies in the line ``own`` and makes it no dearer."""
+        """The latest product that applies in the line ``own`` without raising the cost; None if none does."""
         for product in reversed(self.tables.products.among(sum_reads(expr))):
             if (own, product.using) in self.refused:
                 continue
@@ -81,13 +84,13 @@ class Folding:
         return None
 
     def no_dearer(self, own: str, before: Sum, after: Sum) -> bool:
-        """Whether a product under one name costs no more where the line ``own`` reads it, what else is read counted."""
+        """Whether all lines together cost no more with ``after`` in the line ``own`` than with ``before``."""
         self.budget.spend(after)
         old, new = self.work.ledger.instead(self.work.lines, own, before, after)
         return new <= old
 
     def computed_before(self, own: str, unfolded: Collection[str]) -> Callable[[str], bool]:
-        """Whether a name's value is there when the line ``own`` is computed, and may be folded to."""
+        """A predicate of names: whether the name is computed before the line ``own``, and a fold to it is allowed there."""
 
         def known(name: str) -> bool:
             refused = name in unfolded or (own, name) in self.refused

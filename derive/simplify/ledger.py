@@ -1,4 +1,4 @@
-"""What the lines of a derivation cost together, kept up to date as they change one by one."""
+"""The cost of all lines of a derivation together, updated as single lines change."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from derive.terms.sums import Mono, Sum
 __all__ = ["Ledger"]
 
 
-#: What several lines may share: a reduction with its cost, or a name that is read.
+#: A part that several lines may share: a reduction with its cost, or a name that is read.
 Part = tuple[Mono, int] | str
 
 
 class Ledger:
-    """The cost of lines in the end: what several lines share counts once."""
+    """The cost of all lines together. A part that several lines share counts once."""
 
     def __init__(self, model: Model):
         self.model = model
@@ -38,7 +38,7 @@ class Ledger:
         return self.total
 
     def instead(self, lines: Mapping[str, Sum], name: str, *bodies: Sum) -> list[int]:
-        """The cost of all lines together if one of them had each of other bodies."""
+        """The cost of all lines together if the line ``name`` had another body, for each of the given bodies."""
         self.cost(lines)
         own, found = self.lines.get(name), []
         if own is not None:
@@ -66,13 +66,13 @@ class Ledger:
                 self.total -= self.price(part)
 
     def price(self, part: Part) -> int:
-        """What a reduction, or reading a name, costs all lines that need it together."""
+        """The cost of a shared part, which all its users pay once."""
         if isinstance(part, str):
             return 0 if part in self.model.free else READ_WEIGHT * self.model.elements(part)
         return part[1]
 
 
 def parts(cost: Cost) -> Iterator[Part]:
-    """What a line needs that others may need too."""
+    """The parts of a line that other lines may share."""
     yield from cost.reductions
     yield from cost.reads

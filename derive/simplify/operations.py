@@ -1,6 +1,7 @@
-"""Floating-point operations of flat terms, as factored to have few of them, each done over no more axes than it depends on.
+"""The number of floating-point operations of flat terms in factored form. Each operation is done only over the axes on which
+its operands depend.
 
-Nothing here knows how an expression is written or read.
+Nothing here knows how an expression is written.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Axes = frozenset[str]
 class Count(NamedTuple):
     """The operations of an expression, and the axes over which it is computed.
 
-    A product that may get more ``factors``, and a sum that may get more ``addends``, does not count its own last operation yet.
+    A product that may get more ``factors``, or a sum that may get more ``addends``, does not yet count its last operation.
     """
 
     done: int
@@ -50,7 +51,7 @@ NUMBER = Count(0, frozenset())
 
 
 class Operations:
-    """Counts at the ``size`` of each axis."""
+    """Counts operations; ``size`` maps an axis to its length."""
 
     def __init__(self, size: Callable[[str], int]):
         self.size, self.factoring = size, Factoring(size)
@@ -60,7 +61,7 @@ class Operations:
         return self.whole(self.sum([(dict(split(mono)), c) for mono, c in body])).done
 
     def reduction(self, inner: Inner) -> int:
-        """The operations of one reduction in its best order."""
+        """The operations of one inner sum in its best order of summation."""
         return self.whole(self.summed(inner.mono)).done
 
     # ---- sums ------------------------------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ class Operations:
     # ---- reductions ------------------------------------------------------------------------------------------------
 
     def summed(self, mono: Mono) -> Count:
-        """The nested sums of a term, each over no more factors than carry its indices."""
+        """The nested sums of a monomial. Each sum holds only the factors that have its indices."""
         taken = {i for a, _ in mono.factors for i in factor_indices(a)}
 
         def name(axis: str) -> str:
@@ -140,7 +141,7 @@ class Operations:
         return self.times(factors, pending) if factors or len(pending) != 1 else pending[0]
 
     def times(self, factors: Mapping[Atom, Exponent], inner: Sequence[Count]) -> Count:
-        """The product of factors and of sums over others of them."""
+        """The product of factors and of inner sums."""
         guarding, plain = _guards(factors)
         if len(guarding) == 1 and not plain and not inner:
             return self.factor(guarding[0])
@@ -175,7 +176,7 @@ class Operations:
         return self.each(words.cost("where"), self.comparison(c), yes, no)
 
     def guarded(self, guarding: Sequence[Condition], product: Count) -> Count:
-        """A product that is chosen where its conditions hold."""
+        """A product guarded by its conditions: it is chosen where they hold, else 0."""
         for c in guarding:
             product = self.chosen(c, product, NUMBER)
         return product
@@ -183,7 +184,7 @@ class Operations:
     # ---- counting --------------------------------------------------------------------------------------------------
 
     def each(self, operations: int, *parts: Count) -> Count:
-        """So many operations for each element of what depends on all parts."""
+        """``operations`` for each element of a result that depends on all parts."""
         parts = tuple(map(self.whole, parts))
         axes: Axes = frozenset().union(*(p.axes for p in parts))
         return Count(sum(p.done for p in parts) + operations * self.elements(axes), axes)
@@ -204,13 +205,13 @@ class Operations:
         return Count(sum(p.done for p in parts), frozenset().union(*factors), factors)
 
     def whole(self, count: Count) -> Count:
-        """The same with all of its operations done."""
+        """The count of a finished expression, its last operation included."""
         if count.addends:
             return Count(count.done + (count.addends - 1) * self.elements(count.axes), count.axes)
         return Count(count.done + self.multiplications(count.factors), count.axes) if count.factors else count
 
     def multiplications(self, factors: Sequence[Axes]) -> int:
-        """Each factor meets what the factors before it depend on."""
+        """The multiplications of factors from left to right, each over the axes of all factors up to it."""
         seen, cost = factors[0], 0
         for axes in factors[1:]:
             seen |= axes

@@ -1,4 +1,4 @@
-"""The rewritings of a flat expression: fold, unfold, inline. Each is a pure function; none divides where it may not."""
+"""The rewritings of flat expressions: fold, unfold, inline. Each is a pure function, and adds no division by a possible 0."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ from derive.terms.sums import (
     whole,
 )
 
-#: Sums are multiplied out to so many terms, and to this power: nothing that is longer can be cheaper.
+#: The most terms, and the largest power, to which sums are multiplied out. A longer form is never cheaper.
 MOST, POWER = 144, 4
 
 
 def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum, roots: bool = False) -> Sum:
-    """Every read of ``name`` under a positive whole exponent replaced by ``body``; sums are multiplied out.
+    """The expression with ``body`` in the place of every read of ``name`` to a positive whole power. Sums are multiplied out.
 
-    A monomial body replaces reads under any whole exponent, and if its ``roots`` may be taken factor by factor, under any.
+    A monomial body also replaces reads to a negative whole power. It replaces reads to a fractional power too if ``roots``
+    says that a root of it is the product of its factors' roots.
     """
     if name not in sum_reads(expr):
         return expr
@@ -49,7 +50,7 @@ def replace_reads(expr: Sum, name: str, index: tuple[str, ...], body: Sum, roots
 
 
 def apply_rewriting(expr: Sum, rule: Rewriting) -> Sum:
-    """Replace every read of the rule's name that the rule may replace."""
+    """The expression with every read of the rule's name replaced, where :func:`replace_reads` can."""
     return replace_reads(expr, rule.name, rule.index, rule.body, rule.roots)
 
 
@@ -70,7 +71,7 @@ def _replaced(mono: Mono, rule: Rewriting) -> Sum:
 
 
 def _power(body: Sum, e: Exponent, roots: bool) -> Sum | None:
-    """``body**e`` in flat terms, or None where it has none."""
+    """``body**e`` in flat terms; None where that would need a name for ``body``, or too many terms."""
     only = body.single
     if only and not only[0].bound:
         if e.denominator != 1 and not (only[1] == 1 and (roots or isinstance(body.atom, Read))):
@@ -86,12 +87,12 @@ def _power(body: Sum, e: Exponent, roots: bool) -> Sum | None:
 
 
 def term_open(factors: Mapping[Atom, Exponent]) -> Sum:
-    """A product whose bound indices still have names: nothing may be collapsed away before they are bound."""
+    """A product as an expression, not in canonical form: its bound indices still have names, and no delta may collapse yet."""
     return Sum({Mono(tuple(factors.items())): Fraction(1)})
 
 
 def fold_product(expr: Sum, rule: Product) -> Sum:
-    """Replace the factors of a monomial definition by its name wherever a term has them all."""
+    """Replace the factors of a monomial definition by its name, once in every term that has all of these factors."""
     if not rule.names <= sum_reads(expr):
         return expr
     out: dict[Mono, Fraction] = {}
@@ -102,7 +103,7 @@ def fold_product(expr: Sum, rule: Product) -> Sum:
 
 
 def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fraction]:
-    """The first place where the factors fit; their indices tell how the definition's map to the term's."""
+    """Fold the rule's factors where a term has them. The factor with most indices maps the definition's to the term's."""
     if not rule.names <= {a.name for a, _ in mono.factors if isinstance(a, Read)}:
         return mono, c
     opened = open_mono(mono)
@@ -128,7 +129,7 @@ def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fractio
 
 
 def fold_total(expr: Sum, rule: Total) -> Sum:
-    """Replace terms that have a total, all times the same factor: ``k*u + k*v`` is ``k*w`` with ``w = u + v``."""
+    """Replace terms whose sum has a name, times a common factor: ``k*u + k*v`` is ``k*w`` where ``w = u + v``."""
     anchor, scale = max(rule.terms, key=lambda t: len(t[0].factors))
     widest = max((a for a, _ in anchor.factors if isinstance(a, Read)), key=lambda a: len(a.index), default=None)
     if widest is None or sorted(map(str, widest.index)) != sorted(rule.index):
@@ -154,12 +155,12 @@ def fold_total(expr: Sum, rule: Total) -> Sum:
 
 
 def _covers(have: Exponent, need: Exponent) -> bool:
-    """Whether a power holds another of the same sign: dividing it out leaves no division that was not there."""
+    """Whether ``u**need`` can be divided out of ``u**have`` without a new division by ``u``."""
     return need <= have if need > 0 else have <= need
 
 
 def fold_patterns(expr: Sum, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]) -> tuple[Sum, str]:
-    """Replace the first reduction that an allowed name already holds; returns the expression and that name, or ""."""
+    """Replace the first reduction that an allowed name holds. Returns the expression and that name, "" if there is none."""
     for mono, c in expr:
         if mono.bound:
             found = _fold_pattern(mono, patterns, allowed)
@@ -178,7 +179,10 @@ def _fold_pattern(mono: Mono, patterns: Mapping[PatternKey, Pattern], allowed: C
 
 
 class _Part(NamedTuple):
-    """A sum over some of a term's bound indices, in canonical form, and what is left of the term without it."""
+    """A sum over some of a monomial's bound indices, by its canonical form, and the rest of the monomial.
+
+    ``free`` are the sum's free indices in canonical order, ``rest`` the other factors, ``left`` the other bound indices.
+    """
 
     key: PatternKey
     free: tuple[str, ...]
@@ -188,7 +192,7 @@ class _Part(NamedTuple):
 
 @lru_cache(maxsize=20_000)
 def _parts(mono: Mono) -> tuple[_Part, ...]:
-    """Every sum over one to three of the bound indices, smaller ones first."""
+    """The sums over each choice of one to three bound indices, fewer indices first."""
     opened = open_mono(mono)
     parts = []
     for width in range(1, min(len(opened.bound), 3) + 1):

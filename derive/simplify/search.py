@@ -1,7 +1,6 @@
-"""Unfold a name, fold again, keep if cheaper.
+"""The search for cheaper forms: unfold a name, fold again, and keep the form if it is cheaper and rounds no worse.
 
-This finds ``sum[n](xhat) = 0``, ``sum[c](p) = 1`` and ``sum[j](P*dP) = sum[d](do*o)``. A form is kept only where it rounds no
-worse.
+This search finds ``sum[n](xhat) = 0``, ``sum[c](p) = 1`` and ``sum[j](P*dP) = sum[d](do*o)``.
 """
 
 from __future__ import annotations
@@ -25,30 +24,31 @@ from derive.terms.sums import Read, Sum, atom_indices, open_mono, sum_reads
 
 __all__ = ["Search", "long", "wide"]
 
-#: A rewriting that only shuffles is not worth a step: candidates must be at least this much cheaper.
+#: A form is taken only below this share of the current cost: a rewriting that hardly saves is not worth a step.
 GAIN = 0.98
-#: What a form that inherits more rounding may cost of one that does not.
+#: A form that inherits rounding errors of the names that it reads is taken only below this share of the cost of one that
+#: does not.
 INHERITED = 0.6
-#: Bounds of the search for a cheaper form.
+#: Bounds of a search: names unfolded on one trail, forms expanded, and how many times dearer than the start a form may be.
 DEPTH, STATES, DETOUR = 4, 24, 10
-#: An expression of more terms, or of a term of more factors, reads better in terms of names.
+#: An expression with more terms, or with a term of more factors, stays in terms of names, as people read it more easily.
 TERMS, FACTORS = 12, 16
 
 
 def long(expr: Sum) -> bool:
-    """Whether an expression is too long to be worth making longer."""
+    """Whether an expression has too many terms or factors to be unfolded further."""
     return len(expr) > TERMS or wide(expr)
 
 
 def wide(expr: Sum) -> bool:
-    """Whether a term of an expression has more factors than anybody reads."""
+    """Whether a term of an expression has more factors than a reader follows."""
     return any(len(mono.factors) > FACTORS for mono in expr.terms)
 
 
 class Wanted(NamedTuple):
-    """What a search is for: expressions of the value of ``truth`` over an index, in the line ``own``.
+    """The goal of a search: forms with the value of ``truth`` over ``index``, for the line ``own``.
 
-    A ``deep`` one also unfolds sums that the author named.
+    A ``deep`` search also unfolds sums that the author named.
     """
 
     truth: Sum
@@ -58,9 +58,10 @@ class Wanted(NamedTuple):
 
 
 class Found:
-    """The cheapest forms that a search has found, from the price of the form that it began with.
+    """The cheapest forms that a search has found. ``price`` is the cost of the form from which the search started.
 
-    A form that inherits the rounding of what it reads is taken only where it is much cheaper than all that do not.
+    The cheapest form that inherits rounding errors of the names that it reads is kept apart from the cheapest form that does
+    not. The former is the result only where it is much cheaper (``INHERITED``).
     """
 
     def __init__(self, price: float):
@@ -69,7 +70,7 @@ class Found:
 
     @property
     def limit(self) -> float:
-        """What a form must cost less than to be of interest."""
+        """The cost from which on no form is taken."""
         return max(self.prices[False], self.prices[True] * INHERITED) * GAIN
 
     def take(self, cost: int, path: list[Change], inherits: bool) -> None:
@@ -82,7 +83,7 @@ class Found:
 
 
 class Search:
-    """Looks for cheaper forms of expressions; the answers are kept until :meth:`forget`."""
+    """Searches for cheaper forms of expressions. Results are cached until :meth:`forget`."""
 
     def __init__(self, work: Work, folding: Folding, tables: Tables, judge: Judge, budget: Budget, model: Model):
         self.work, self.folding, self.tables = work, folding, tables
@@ -90,13 +91,13 @@ class Search:
         self.known: dict[tuple[Sum, tuple[str, ...], str, tuple[str, ...], frozenset[str]], list[Change]] = {}
 
     def forget(self) -> None:
-        """There is a name more, so that every answer may be another."""
+        """Clear the cache: there is a new name, and with it every result may change."""
         self.known.clear()
 
     def improved(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        """Cheaper forms of each reduction in the expression that make the whole cheaper, then of the whole.
+        """The changes that make the expression cheaper: in one of its reductions, as often as that helps, then as a whole.
 
-        So it ends: costs are whole numbers.
+        The recursion ends, as every round lowers the cost, which is a whole number.
         """
         before = self.price(expr)
         for inner in sorted({f for m in expr.terms for f in split(m) if isinstance(f, Inner)}, key=repr):
@@ -109,7 +110,7 @@ class Search:
         return self.cached(expr, index, own)
 
     def within(self, expr: Sum, inner: Inner, path: list[Change]) -> list[Change]:
-        """The changes of a reduction as changes of an expression in which it is a factor."""
+        """Changes of the reduction ``inner`` as changes of the expression in which ``inner`` is a factor."""
         held = [(m, c) for m, c in expr if split(m).get(inner) == 1]
         rest = expr - Sum(dict(held))
         changes = []
@@ -121,19 +122,22 @@ class Search:
         return changes
 
     def cached(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        """The cheapest expression that rounds no worse: the same reductions come up in many lines."""
+        """:meth:`cheapest`, cached: many lines have the same reductions."""
         key = (expr, index, own, tuple(self.work.lines), frozenset(self.work.hidden))
         if key not in self.known:
             self.known[key] = self.cheapest(expr, index, own)
         return self.known[key]
 
     def cheapest(self, expr: Sum, index: tuple[str, ...], own: str) -> list[Change]:
-        """The path to the cheapest expression that rounds no worse, or nothing."""
+        """The changes that lead to the cheapest form that rounds no worse; empty if no cheaper form is found."""
         found = self.explored(expr, Wanted(expr, index, own), Found(self.price(expr)))
         return found.path + self.improved(found.path[-1].after, index, own) if found.path else []
 
     def repaired(self, name: str, chain: Sum) -> bool:
-        """Rewrite a line that rounds worse than ``chain``, of the same value; False if no form is found that does not."""
+        """Rewrite a line if it rounds worse than ``chain``, an expression of the same value.
+
+        Returns False if every form found rounds worse.
+        """
         body, index = self.work.lines[name], self.work.index[name]
         if self.keeps(chain, body, index, name):
             return True
@@ -142,9 +146,9 @@ class Search:
         return bool(found.path)
 
     def explored(self, expr: Sum, wanted: Wanted, found: Found) -> Found:
-        """Best-first search over unfoldings for expressions that round no worse than what is wanted."""
+        """``found`` after a best-first search over unfoldings for cheaper forms that round no worse than ``wanted.truth``."""
         limit = self.price(expr) * DETOUR
-        tick = count()  # of two states with one price the earlier goes first
+        tick = count()  # of two forms with equal cost the earlier is expanded first
         queue: list[tuple[int, int, Sum, list[Change]]] = [(self.price(expr), next(tick), expr, [])]
         seen = {expr}
         expanded = 0
@@ -177,13 +181,13 @@ class Search:
         return self.judge.keeps(before, after, index, own)
 
     def price(self, expr: Sum) -> int:
-        """The cost of an expression on its own."""
+        """The cost of an expression by itself."""
         return self.model.alone(expr)
 
     # ---- where to go -----------------------------------------------------------------------------------------------
 
     def successors(self, state: Sum, trail: list[Change], wanted: Wanted) -> Iterator[list[Change]]:
-        """The trail continued by each name that may be unfolded, and folded again."""
+        """The trail with one more name unfolded, and then folded; one trail for each name that may be unfolded."""
         if len(_unfolded(trail)) >= DEPTH:
             return
         for rule in self.unfoldings(state, wanted):
@@ -194,7 +198,7 @@ class Search:
         yield from self.totals(state, trail, wanted.own)
 
     def totals(self, state: Sum, trail: list[Change], own: str) -> Iterator[list[Change]]:
-        """The trail continued by each sum of terms that has a name, and folded again."""
+        """The trail with one more total folded, and then all else that folds; one trail for each total that applies."""
         known = self.folding.computed_before(own, ())
         for rule in self.tables.totals.among(sum_reads(state)) if len(state) > 1 else ():
             changed = fold_total(state, rule) if known(rule.using) and rule.using != own else state
@@ -203,9 +207,10 @@ class Search:
                 yield steps + self.folding.folded(changed, own, _unfolded(steps))
 
     def unfoldings(self, expr: Sum, wanted: Wanted) -> list[Rewriting]:
-        """What may be unfolded: names inside a reduction, adjoints anywhere, and terms that a sum determines.
+        """The rewritings that unfold a name which the expression reads.
 
-        Outside of reductions sums that the engine named are unfolded, and in a deep search those that the author named too.
+        Inside a reduction every name with a definition is unfolded. Outside of reductions, adjoints and sums that the engine
+        named are unfolded, and in a deep search also sums that the author named. Solutions of sums are tried everywhere.
         """
         inside: set[str] = set()
         outside: set[str] = set()
@@ -225,12 +230,12 @@ class Search:
         return out
 
     def is_sum(self, name: str, author: bool) -> bool:
-        """Whether a name, one of the author's too if asked, stands for a sum of terms, which may meet others of its kind."""
+        """Whether a name stands for a sum of terms without reductions. Names of the author's count only if ``author``."""
         d = self.tables.definitions.get(name)
         return d is not None and (author or not d.author) and len(d.body) > 1 and not any(m.bound for m in d.body.terms)
 
     def expansion(self, name: str) -> Sum | None:
-        """The definition of a name, names that folding would bring back unfolded as well; None if there is none."""
+        """The body of a name, with all names unfolded that folding would turn back into the name; None if it has no body."""
         d = self.tables.definitions.get(name)
         if d is None or d.function is not None:
             return None
@@ -246,5 +251,5 @@ class Search:
 
 
 def _unfolded(steps: list[Change]) -> list[str]:
-    """The names that steps unfolded, one for each step."""
+    """The name that each unfolding among the steps unfolded."""
     return [c.using for c in steps if c.rule == UNFOLD]

@@ -1,4 +1,4 @@
-"""What is positive or never zero, asked of SymPy's assumptions."""
+"""Which names and expressions are positive or never 0, as far as SymPy's assumptions show it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from derive.terms.sums import ONE, Argument, Atom, Condition, Delta, Extremum, I
 
 
 class End(NamedTuple):
-    """A bound of a name, which it does not reach if ``strict``."""
+    """A bound of a name's values. If ``strict``, no value equals the bound."""
 
     value: Fraction
     strict: bool
 
 
 class Signs:
-    """Answers for the names of one op; the answers about a name are cached."""
+    """The signs of the names of one op, cached by name. False means that nothing is known."""
 
     def __init__(self, op: st.Op, definitions: dict[str, Definition]):
         self.op, self.definitions = op, definitions
@@ -42,7 +42,7 @@ class Signs:
         return bool(self.expression(expr).is_positive) or self.bounded_below(expr)
 
     def bounded_below(self, expr: Sum) -> bool:
-        """Whether a number and multiples of names with stated bounds are positive together: ``1 - beta`` with ``beta < 1``."""
+        """Whether stated bounds of names make a linear expression positive: ``1 - beta`` with ``beta < 1``."""
         least = Fraction(0)
         strict = False
         for mono, c in expr.terms.items():
@@ -57,7 +57,7 @@ class Signs:
         return least > 0 or (strict and not least)
 
     def end(self, name: str, upper: bool) -> End | None:
-        """The upper or the lower bound that the assumptions state for a name."""
+        """The upper or lower bound that the assumptions state for a name; None if they state none."""
         found = [
             End(a.right.value, a.rel in ("<", ">"))
             for a in self.op.assumptions
@@ -66,7 +66,7 @@ class Signs:
         return min(found, key=lambda e: e.value if upper else -e.value, default=None)
 
     def symbol(self, name: str) -> sympy.Symbol:
-        """A symbol that carries what is known of every element of the tensor."""
+        """A SymPy symbol whose assumptions hold for every element of the tensor."""
         waiting = [] if name in self.symbols else [name]
         while waiting:  # no recursion: a chain of definitions may be long
             d = None if waiting[-1] in self.assumed else self.definitions.get(waiting[-1])
@@ -79,14 +79,17 @@ class Signs:
         return self.symbols[name]
 
     def made(self, name: str, d: Definition | None) -> sympy.Symbol:
-        """The symbol of a name of which those are known that its definition reads."""
+        """The symbol of a name. The symbols of all names that its definition reads must exist."""
         known = self.assumed.get(name)
         if d is not None:
             known = {"positive": True} if self.bounded_below(d.body) else _signs(self.expression(d.body))
         return sympy.Symbol(name, real=True, **(known or {}))
 
     def expression(self, expr: Sum) -> sympy.Expr:
-        """An expression with the signs of the sum; distinct elements of one tensor stay distinct."""
+        """A SymPy expression with the sign of ``expr``. Each term gets a symbol of its own.
+
+        So reads of one tensor at different indices are never taken to be equal.
+        """
         parts = []
         for mono, coefficient in expr:
             value = sympy.Rational(coefficient.numerator, coefficient.denominator)
@@ -97,7 +100,7 @@ class Signs:
         return sympy.Add(*parts)
 
     def atom(self, atom: Atom, root: bool) -> sympy.Expr:
-        """``root``: the atom stands under a root, so that the definition itself takes it to be positive."""
+        """A SymPy expression for the atom. Under a ``root`` a read is taken to be positive, as the definition requires that."""
         if isinstance(atom, Read):
             return sympy.Symbol(atom.name, positive=True) if root else self.symbol(atom.name)
         if isinstance(atom, Size):
@@ -127,7 +130,7 @@ def _signs(value: sympy.Expr) -> dict[str, bool]:
 
 
 def _implied(rel: str, bound: Fraction) -> dict[str, bool]:
-    """What ``name rel bound`` says about the sign of the name."""
+    """The SymPy assumption about the sign of a name that follows from ``name rel bound``."""
     if rel in (">", ">="):
         if bound > 0 or (bound == 0 and rel == ">"):
             return {"positive": True}

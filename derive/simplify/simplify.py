@@ -1,8 +1,8 @@
-"""From the chain rule's adjoints to closed forms.
+"""From the chain rule's adjoints to closed forms, in three ways:
 
-1. Fold by definition, earlier names into later ones (:mod:`derive.simplify.folding`).
-2. Unfold a name, fold again, keep if cheaper (:mod:`derive.simplify.search`).
-3. Inline a named adjoint into its consumers when that does not raise the cost of the whole, then improve again.
+1. Fold names in the place of their definitions (:mod:`derive.simplify.folding`).
+2. Unfold a name, fold again, and keep the form if it is cheaper (:mod:`derive.simplify.search`).
+3. Inline an adjoint into the lines that read it, if that does not raise the cost of all lines, and repeat 1 and 2 there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from derive.terms.definitions import Definition
 from derive.terms.style import Style
 from derive.terms.sums import Read, Sum, atom_indices, atom_sum, sum_reads
 
-#: A name less is worth this much.
+#: Inlining a name may raise the cost of all lines by this factor.
 SLACK = 1.01
 
 
@@ -63,7 +63,7 @@ class Simplifier:
             self.tables.add_reduction(d, self.folding.eliminated(d.body))
 
     def run(self) -> dict[str, Sum]:
-        """The closed lines by name, in order."""
+        """The closed lines by name, each after the lines that it reads."""
         for d in self.chain:
             self.take(d)
         self.inline_all()
@@ -76,7 +76,7 @@ class Simplifier:
     # ---- one adjoint after the other -------------------------------------------------------------------------------
 
     def take(self, d: Definition) -> None:
-        """Enter one adjoint as the chain rule gives it, simplified with what is known so far."""
+        """Enter one adjoint as the chain rule gives it, and simplify it with the names known so far."""
         work = self.work
         work.record(CHAIN_RULE, d.name, atom_sum(Read(d.name, d.index)), d.body, ())
         work.lines[d.name] = d.body
@@ -92,7 +92,10 @@ class Simplifier:
         self.search.forget()
 
     def take_over(self, name: str) -> None:
-        """Give a name's line to the author's name nearer to the inputs that turns out to be equal to it."""
+        """Drop an earlier adjoint that equals the new one up to the order of its axes, if the author named the new one.
+
+        The line ``name`` must be a single read of that earlier adjoint. Lines that read the earlier adjoint then read ``name``.
+        """
         work = self.work
         atom = work.lines[name].atom
         if name in self.made or not isinstance(atom, Read) or atom.name not in work.lines or atom.name in work.gradients:
@@ -110,14 +113,14 @@ class Simplifier:
         work.lines = {n: b for n, b in work.lines.items() if n not in (old, name)} | {name: work.lines[name]}
 
     def improve(self, name: str) -> None:
-        """Fold a line, then look for a cheaper form of it."""
+        """Fold a line, then search for a cheaper form of it."""
         self.folding.line(name)
         self.work.apply(name, self.search.improved(self.work.lines[name], self.work.index[name], name))
 
     # ---- inlining --------------------------------------------------------------------------------------------------
 
     def trivial(self, body: Sum) -> bool:
-        """Zero, or an adjoint times a number and sizes: a name that says nothing."""
+        """Whether a body is 0, or a single read times numbers, constants and lengths. Such a body needs no name."""
         if not body:
             return True
         only = body.single
@@ -128,7 +131,7 @@ class Simplifier:
         return len(reads) == 1 and not others
 
     def inline_all(self) -> None:
-        """Try every name, and again where what another has gained may make it worth inlining."""
+        """Try to inline every name. A name is tried again after its line or a line that reads it has changed."""
         refused: dict[str, tuple[Sum, ...]] = {}
         count = 0
         while count != len(self.work.lines):
@@ -142,13 +145,16 @@ class Simplifier:
                     refused[name] = seen
 
     def try_inline(self, name: str, users: list[str]) -> bool:
-        """Inline a name everywhere if the whole gets no dearer; never a contraction, never a sum into a contraction."""
+        """Inline a name everywhere if all lines together get no dearer and round no worse; else leave them as they are.
+
+        A contraction is never inlined, nor a sum into a contraction.
+        """
         work = self.work
         body = work.lines[name]
         if not self.trivial(body):
             if contraction(body) or (len(body) > 1 and any(in_contraction(work.lines[u], name) for u in users)):
                 return False
-            if any(long(work.lines[u]) for u in users):  # a line so long reads better in terms of names
+            if any(long(work.lines[u]) for u in users):  # long lines stay in terms of names, for readers
                 return False
         most, state = work.cost() * SLACK, work.state()
         work.hidden.add(name)
@@ -158,7 +164,7 @@ class Simplifier:
         return False
 
     def inlined(self, name: str, users: list[str]) -> bool:
-        """Inline a name into lines and improve them; False where a line gets too long."""
+        """Inline a name into the lines ``users`` and improve these; False if a line gets too long."""
         work = self.work
         for user in users:
             work.inline(name, user)
@@ -169,11 +175,11 @@ class Simplifier:
         return True
 
     def kept(self, users: list[str], before: Mapping[str, Sum]) -> bool:
-        """Whether the lines round no worse than they did, in some form."""
+        """Whether each line rounds no worse than ``before``. A line that does is rewritten if another form is found."""
         return all(self.search.repaired(u, before[u]) for u in users if u in self.work.lines)
 
     def drop_trivial(self, name: str) -> None:
-        """Inline a name that says nothing, whatever that costs."""
+        """Inline a trivial name whatever that costs."""
         work = self.work
         if name not in work.gradients and self.trivial(work.lines[name]):
             for user in work.users(name):

@@ -1,12 +1,12 @@
-"""What the definitions let the engine replace: the raw material of folding and unfolding.
+"""The rules by which names are folded and unfolded, each taken from a definition of the op.
 
-* An *elimination* writes an earlier name by a later one: ``xhat = c*rstd`` gives ``c = xhat/rstd``. It divides only by what is
-  proved nonzero or what the definition itself divides by.
-* A *product* is a monomial definition matched as a sub-multiset of factors, which never divides.
-* A *pattern* is a reduction that some name already holds: ``mu = sum[n](x)/N`` gives ``sum[n](x) = N*mu``.
-* A *total* is a sum of several terms that has a name, or is 1 as the shares ``z = u/w`` and ``q = v/w`` of ``w = u + v`` are
-  together, matched where an expression has all terms times the same factor.
-* A *solution* writes one term of a sum by the sum: ``a = e + f`` gives ``f = a - e``.
+* An *elimination* writes an earlier name in terms of a later one: ``xhat = c*rstd`` gives ``c = xhat/rstd``. It divides only
+  by factors that are proved nonzero, or by which the definition itself divides.
+* A *product* is a monomial definition. It matches a term that has all of its factors, and so never divides.
+* A *pattern* is a reduction that a name holds: ``mu = sum[n](x)/N`` gives ``sum[n](x) = N*mu``.
+* A *total* is a sum of several terms whose value is a name or 1: ``z = u/w`` and ``q = v/w`` of ``w = u + v`` give
+  ``z + q = 1``. It matches an expression that has all of these terms, times a common factor.
+* A *solution* writes one term of a sum in terms of the sum: ``a = e + f`` gives ``f = a - e``.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from derive.terms.sums import (
 
 @dataclass(frozen=True)
 class Rewriting:
-    """``name[index] = body``, a consequence of the definition of ``using``.
+    """``name[index] = body``, which follows from the definition of ``using``.
 
-    ``roots`` says that every factor of the body is positive where the name is, so that a root of it is the product of
-    their roots.
+    ``roots`` says that every factor of the body is positive where the name is positive: a root of the body is then the
+    product of the factors' roots.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Rewriting:
 
 @dataclass(frozen=True)
 class Product:
-    """``coefficient * factors = using[index]``, all over the same index."""
+    """``coefficient * factors = using[index]``; all sides have the same free indices."""
 
     factors: tuple[tuple[Atom, Exponent], ...]
     coefficient: Fraction
@@ -68,13 +68,13 @@ class Product:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The tensors among the factors: where one of them is missing, nothing can match."""
+        """The tensors among the factors. An expression matches only if it reads all of them."""
         return frozenset(a.name for a, _ in self.factors if isinstance(a, Read))
 
 
 @dataclass(frozen=True)
 class Total:
-    """``terms = value``, over ``index``; no term is a reduction."""
+    """``terms = value`` over the free indices ``index``. No term is a reduction."""
 
     terms: tuple[tuple[Mono, Fraction], ...]
     value: Sum
@@ -83,13 +83,13 @@ class Total:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The tensors in the terms: where one of them is missing, nothing can match."""
+        """The tensors in the terms. An expression matches only if it reads all of them."""
         return sum_reads(Sum(dict(self.terms)))
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A reduction in canonical form equals ``value``; ``index`` are its free indices in canonical order."""
+    """The value of a reduction that is given in canonical form; ``index`` are its free indices in canonical order."""
 
     index: tuple[str, ...]
     value: Sum
@@ -100,20 +100,20 @@ Named = TypeVar("Named", Product, Total)
 
 
 class ByName(Generic[Named]):
-    """Rules, found by the tensors that they need."""
+    """Rules, found by the tensors that an expression has to read for them to match."""
 
     def __init__(self) -> None:
         self.rules: dict[str, list[tuple[int, Named]]] = {}
         self.count = 0
 
     def add(self, rule: Named) -> None:
-        """Take up a rule; one that needs no tensor matches nothing."""
+        """Add a rule. A rule that needs no tensor is never found."""
         if rule.names:
             self.rules.setdefault(min(rule.names), []).append((self.count, rule))
             self.count += 1
 
     def among(self, names: frozenset[str]) -> list[Named]:
-        """The rules that need no other tensors, the earliest first."""
+        """The rules that need no tensors but ``names``, in the order in which they were added."""
         found = [pair for name in names for pair in self.rules.get(name, ()) if pair[1].names <= names]
         return [rule for _, rule in sorted(found, key=lambda pair: pair[0])]
 
@@ -122,7 +122,7 @@ PatternKey = tuple[tuple[tuple[Atom, Exponent], ...], tuple[str, ...]]
 
 
 def pattern_key(factors: dict[Atom, Exponent], bound: Iterable[str]) -> tuple[PatternKey, tuple[str, ...]]:
-    """The canonical form of a sum over ``bound``, whatever its free indices are called, and those in order."""
+    """The canonical form of a sum over ``bound``, independent of index names, and the sum's free indices in canonical order."""
     bound = set(bound)
     names = sorted({i for a in factors for i in atom_indices(a) if isinstance(i, str)})
     kind = {n: f"1{axis_of(n)}" if n in bound else "0" for n in names}
@@ -132,9 +132,10 @@ def pattern_key(factors: dict[Atom, Exponent], bound: Iterable[str]) -> tuple[Pa
 
 
 def guarded_names(definitions: Iterable[Definition]) -> set[str]:
-    """The names that may have no value where a condition does without them, so that a root among them proves no sign.
+    """The names from which terms with a condition are made. Where the condition does not hold, a guarded name may be undefined.
 
-    A condition that is itself computed from a name needs its value, and guards nothing: a relu behind a batch norm.
+    So a root of a guarded name does not prove that the name is positive.
+    A name that the condition itself is computed from is not guarded: for a relu after a batch norm, the batch norm is needed.
     """
     sources: dict[str, set[str]] = {}
     guarded: set[str] = set()
@@ -152,7 +153,7 @@ def guarded_names(definitions: Iterable[Definition]) -> set[str]:
 
 
 class Tables:
-    """The rewritings that the definitions of one op allow."""
+    """All rules that follow from the definitions of one op."""
 
     def __init__(
         self,
@@ -172,7 +173,7 @@ class Tables:
         self.patterns: dict[PatternKey, Pattern] = {}
 
     def add_forward(self, d: Definition, body: Sum) -> None:
-        """Take up a forward definition; ``body`` is its right side after the eliminations known so far."""
+        """Add the rules of a forward definition. ``body`` is its right side after the eliminations known so far."""
         self.definitions[d.name] = d
         only = body.single
         if only is not None and not only[0].bound:
@@ -181,7 +182,7 @@ class Tables:
             self.add_solution(d)
 
     def add_reduction(self, d: Definition, body: Sum) -> None:
-        """Remember a definition that is a single reduction; ``body`` is its right side after all eliminations."""
+        """Add the rule of a definition that is a single reduction. ``body`` is its right side after all eliminations."""
         self.definitions[d.name] = d
         only = body.single
         if only is not None and only[0].bound:
@@ -190,7 +191,7 @@ class Tables:
             self.add_total(d, body)
 
     def add_total(self, d: Definition, body: Sum) -> None:
-        """``w = z*w + q*w`` gives ``z + q = 1``, where ``w`` is not zero because ``z`` and ``q`` divide by it."""
+        """Add ``z + q = 1`` for ``w = z*w + q*w``. Here ``w`` is not 0, because ``z`` and ``q`` divide by it."""
         own = Read(d.name, d.index)
         if not all((own, 1) in mono.factors for mono in body.terms):
             self.totals.add(Total(tuple(body), atom_sum(own), d.index, d.name))
@@ -203,7 +204,7 @@ class Tables:
                 self.totals.add(Total(tuple(number(1) - one), other, d.index, d.name))
 
     def add_monomial(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> None:
-        """A product of reads: eliminate one of them, or else match the whole."""
+        """Add the rule of a product of reads: an elimination of one factor if there is one, else the product."""
         if not all(isinstance(a, (Read, Size, Irrational)) for a in factors):
             return
         varying = [a for a in factors if isinstance(a, Read) and a.name not in self.constants]
@@ -218,7 +219,7 @@ class Tables:
             self.products.add(Product(tuple(factors.items()), coefficient, d.index, d.name))
 
     def eliminated(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting | None:
-        """The factor that the new name replaces: the engine's own names first, then the author's, then inputs."""
+        """The elimination of one factor in terms of ``d``, None if no factor can be: engine-made names first, inputs last."""
         candidates = [a for a in factors if isinstance(a, Read) and self.may_eliminate(d, a, factors, coefficient)]
         for f in sorted(candidates, key=lambda a: (a.name in self.inputs, self.author(a.name), a)):
             rule = self.written_by(d, f, factors, coefficient)
@@ -227,7 +228,7 @@ class Tables:
         return None
 
     def written_by(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> Rewriting:
-        """One factor of a product as the product over the others."""
+        """The factor ``f`` of a product in terms of the product ``d`` and the other factors."""
         e = Fraction(factors[f])
         body: dict[Atom, Exponent] = {Read(d.name, d.index): 1 / e}
         for g, k in factors.items():
@@ -239,17 +240,17 @@ class Tables:
         return Rewriting(f.name, index, term({a: whole(k) for a, k in body.items()}, (), scale), d.name, roots)
 
     def may_eliminate(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> bool:
-        """Whether ``f`` may be written by ``d = coefficient * f**e * g**k * ...``: never where that divides by zero.
+        """Whether ``d = coefficient * f**e * g**k * ...`` may be solved for ``f``: without dividing by 0, and for one root.
 
-        With ``e > 0`` it divides by each ``g`` in the numerator; with ``e < 0`` it divides by ``d``, which is zero where such
-        a ``g`` is. What ``d`` itself divides by is not zero. A power has one root if it is of a positive name, and the
-        definition takes what it puts under a root to be positive, unless a condition guards it; the root of a product needs
-        each factor positive.
+        With ``e > 0`` the solution divides by each ``g`` in the numerator. With ``e < 0`` it divides by ``d``, which is 0
+        where such a ``g`` is 0. What ``d`` divides by is not 0. ``f**e`` determines ``f`` if ``f`` is positive. The definition
+        requires what stands under a root to be positive, unless a condition guards the root. The root of a product is taken
+        factor by factor, so that each factor has to be positive.
         """
         e = Fraction(factors[f])
         if f.name in self.constants or sorted(map(str, f.index)) != sorted(d.index):
             return False
-        if any(f.name in atom_reads(g) for g in factors if g != f):  # another element of it would come in its place
+        if any(f.name in atom_reads(g) for g in factors if g != f):  # the solution would read another element of f
             return False
         if not d.author and (f.name in self.inputs or self.author(f.name)):
             return False
@@ -271,7 +272,7 @@ class Tables:
         return isinstance(atom, (Size, Irrational)) or (isinstance(atom, Read) and self.signs.nonzero(atom.name))
 
     def add_pattern(self, d: Definition, body: Sum) -> None:
-        """``d = f * sum(g)`` gives ``sum(g) = d/f``, where ``f`` is not zero or ``d`` divides by it."""
+        """Add ``sum(g) = d/f`` for ``d = f * sum(g)``, where ``f`` is not 0 or ``d`` divides by it."""
         only = body.single
         assert only is not None
         opened = open_mono(only[0])
@@ -289,7 +290,7 @@ class Tables:
         self.patterns.setdefault(key, Pattern(free, value, d.name))
 
     def add_solution(self, d: Definition) -> None:
-        """``d = u + rest`` gives ``u = d - rest`` for the last term that is a lone read over the same index."""
+        """Add ``u = d - rest`` for ``d = u + rest``, where ``u`` is the last term that is a lone read over ``d``'s indices."""
         for mono, c in d.body:
             if mono.bound or len(mono.factors) != 1 or abs(c) != 1:
                 continue

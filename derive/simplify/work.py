@@ -1,4 +1,4 @@
-"""The lines of a derivation while they are simplified, and the steps that led to them."""
+"""The lines of a derivation while they are simplified, and the steps that led to these lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Change", "Work", "contraction", "in_contraction"]
 
 
 class Change(NamedTuple):
-    """One application of a rule: the result, and the name whose definition it used."""
+    """One application of a rule: the whole expression after it, and the name whose definition the rule used."""
 
     rule: Rule
     after: Sum
@@ -28,7 +28,7 @@ class Change(NamedTuple):
 
 
 class State(NamedTuple):
-    """What an attempt may have to go back to."""
+    """The lines and the number of steps before an attempt, for :meth:`Work.back_to`."""
 
     lines: Mapping[str, Sum]
     steps: int
@@ -36,7 +36,7 @@ class State(NamedTuple):
 
 
 class Work:
-    """The lines by name, each with its steps. Lines that are ``hidden`` are being inlined: nothing may fold to them."""
+    """The lines by name, and all steps taken. ``hidden`` lines are being inlined, so that no fold may use their names."""
 
     def __init__(self, op: st.Op, chain: Sequence[Definition], model: Model):
         self.gradients = tuple(st.adjoint_name(t.name) for t in op.differentiable)
@@ -50,7 +50,7 @@ class Work:
     # ---- steps -----------------------------------------------------------------------------------------------------
 
     def apply(self, name: str, changes: Iterable[Change]) -> None:
-        """Carry out changes of one line, each a recorded step; what changes nothing is no step."""
+        """Carry out changes of one line. Each change is recorded as a step, unless it changes nothing."""
         for change in changes:
             if change.after == self.lines[name]:
                 continue
@@ -58,7 +58,7 @@ class Work:
             self.lines[name] = change.after
 
     def inline(self, name: str, into: str) -> None:
-        """Replace an adjoint by its line in the line of another."""
+        """Replace the adjoint ``name`` by its line in the line ``into``."""
         if name not in sum_reads(self.lines[into]):
             return
         after = replace_reads(self.lines[into], name, self.index[name], self.lines[name])
@@ -72,7 +72,7 @@ class Work:
         return State(dict(self.lines), len(self.steps), frozenset(self.hidden))
 
     def back_to(self, state: State) -> None:
-        """Undo all that was done since."""
+        """Undo everything that was done since the state was taken."""
         self.lines, self.hidden = dict(state.lines), set(state.hidden)
         del self.steps[state.steps :]
 
@@ -83,7 +83,7 @@ class Work:
         return [n for n, body in self.lines.items() if n != name and name in sum_reads(body)]
 
     def known_before(self, name: str, own: str) -> bool:
-        """Whether a line is there, and computed before the line ``own`` is."""
+        """Whether the line ``name`` exists, is not hidden, and is computed before the line ``own``."""
         there = name in self.lines and name not in self.hidden
         return there and (own not in self.lines or self.place[name] < self.place[own])
 
@@ -102,12 +102,12 @@ class Work:
         self.lines = {n: b for n, b in self.lines.items() if n in needed}
 
     def in_order(self) -> dict[str, Sum]:
-        """The lines, each after those that it reads."""
+        """The lines, each after the lines that it reads."""
         return {n: self.lines[n] for n in in_order({n: sum_reads(body) for n, body in self.lines.items()})}
 
 
 def contraction(body: Sum) -> bool:
-    """A sum over a product of which no factor carries every axis of the loop, such as a matrix product."""
+    """Whether an expression has a contraction: a sum of a product in which no factor has all of its indices."""
     return any(_contracts(mono) for mono in body.terms)
 
 
@@ -118,7 +118,7 @@ def in_contraction(body: Sum, name: str) -> bool:
 
 @lru_cache(maxsize=1 << 14)
 def _contracts(mono: Mono) -> bool:
-    """Whether no factor carries every axis of the term's loop."""
+    """Whether a monomial is a contraction."""
     if not mono.bound:
         return False
     opened = open_mono(mono)

@@ -1,1 +1,1 @@
-"""Equations with exponentials that overflow, rewritten so that none does."""
+"""The rewriting of equations by log-sum-exp, so that no exponential overflows."""

@@ -1,6 +1,7 @@
-"""1 less a share of two positive parts is the other share: with ``p = u/(u + v)``, ``1 - p`` is ``v/(u + v)``.
+"""The complement of a share: for ``p = u/(u + v)`` with positive ``u`` and ``v``, ``1 - p`` is ``v/(u + v)``.
 
-Nothing is subtracted, and nothing costs more. The logarithm of a logistic's complement is then stabilised as the logistic's is.
+The quotient cancels no digits, and costs no more than the difference. Written as a quotient, the logarithm of a logistic's
+complement is stabilised as that of the logistic is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["complements"]
 
 
 def complements(op: st.Op, definitions: Sequence[Definition], names: Names) -> tuple[Definition, ...]:
-    """The definitions with every such difference written as the other share."""
+    """The definitions with every complement ``1 - p`` of such a share written as the other share."""
     work = Work(op, names, definitions, {}, {})
     for d in definitions:
         body = d.body

@@ -1,6 +1,6 @@
 """Products of exponentials whose logarithm has a name: where ``y = u - log(v)``, ``exp(u)/v`` is ``exp(y)``.
 
-So the backward of a log-softmax reads its output, and neither the exponentials nor their sum.
+So the backward pass of a log-softmax reads only the output of the forward pass, and no exponential or sum of exponentials.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from derive.terms.sums import Function, Read, Sum, atom_sum, rename_free, term
 
 
 def log_relations(names: Names) -> list[Rewriting]:
-    """``exp(u) = exp(y)*v**k`` for every ``e = exp(u)`` and every author's ``y = u - k*log(v)``, with ``k`` 1 or -1.
+    """The rewriting ``e = exp(y)*v**k`` for every ``e = exp(u)`` and every name of the author's ``y = u - k*log(v)``.
 
-    ``exp(y)`` gets a name of its own, defined after everything else.
+    ``k`` is 1 or -1. ``exp(y)`` gets a name of its own, defined after all other names.
     """
     definitions = {d.name: d for d in names.definitions}
     found = []
@@ -31,7 +31,7 @@ def log_relations(names: Names) -> list[Rewriting]:
 
 
 def _factor(difference: Sum, definitions: dict[str, Definition]) -> Sum | None:
-    """``v**k`` where the difference of two exponents is ``-k*log(v)``, else None."""
+    """``v**k`` where ``difference``, of two exponents, is ``-k*log(v)``; None where it is anything else."""
     only = difference.single
     if only is None or abs(only[1]) != 1:
         return None
@@ -44,7 +44,7 @@ def _factor(difference: Sum, definitions: dict[str, Definition]) -> Sum | None:
 
 
 def _argument(d: Definition, head: str) -> Read | None:
-    """The tensor of which a definition is that function, if it is one."""
+    """``u``, if the definition is ``head(u)``; else None."""
     function = d.function
     if function is None or function.head != head or not isinstance(function.args[0], Read):
         return None
@@ -52,7 +52,7 @@ def _argument(d: Definition, head: str) -> Read | None:
 
 
 def _expanded(read: Read, definitions: dict[str, Definition]) -> Sum:
-    """An exponent that the engine named, by its definition."""
+    """An exponent by its definition if the engine named it, else as it is."""
     d = definitions.get(read.name)
     if d is None or d.author or d.function is not None or any(m.bound for m in d.body.terms):
         return atom_sum(read)

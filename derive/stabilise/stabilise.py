@@ -1,8 +1,9 @@
-"""Scaled exponentials: no exponential of the emitted forward overflows, whoever wrote the equations.
+"""Log-sum-exp: no exponential of the emitted forward pass overflows, whoever wrote the equations.
 
-Each name is carried as ``hat * exp(scale)``. A positive sum of exponentials, over an axis or of finitely many terms, is
-``a * exp(m)`` with ``m`` the maximum of the exponents and ``a = sum exp(g - m)``; ratios then cancel ``exp(m)`` and a
-logarithm splits it off. Exponents that the author has already shifted have the maximum 0 and stay as they are.
+A name that holds exponentials is carried in scaled form, ``hat * exp(scale)``. A positive sum of exponentials is
+``a * exp(m)``, where ``m`` is the maximum of the exponents and ``a = sum exp(g - m)``. The sum may be over an axis or of
+several terms. Ratios then cancel ``exp(m)``, and ``log(a * exp(m))`` is ``log(a) + m``. Exponents that the author has already
+shifted have the maximum 0, and stay as they are.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from derive.terms.sums import (
 
 @dataclass(frozen=True)
 class Scaled:
-    """``hat * exp(scale)``, both over the index of the name."""
+    """A name's scaled form ``hat * exp(scale)``. Both parts are over the name's ``index``."""
 
     hat: Sum
     scale: Sum
@@ -50,7 +51,7 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Shift:
-    """``name = before`` was written as ``after``: one application of the rule, or what came of it where it is read."""
+    """A right side ``before`` that became ``after``: because it was shifted, or because a name that it reads was shifted."""
 
     name: str
     index: tuple[str, ...]
@@ -59,7 +60,10 @@ class Shift:
 
 
 def stabilise(op: st.Op, definitions: Sequence[Definition], names: Names) -> tuple[tuple[Definition, ...], list[Shift]]:
-    """The definitions with every positive sum of exponentials shifted by its maximum, and what was shifted."""
+    """The definitions with every positive sum of exponentials shifted by its maximum, and the shifts.
+
+    ``names`` afterwards holds the new definitions.
+    """
     written, definitions = definitions, complements(op, definitions, names)
     work = _Stabiliser(op, definitions, names)
     for definition in definitions:
@@ -77,7 +81,7 @@ def stabilise(op: st.Op, definitions: Sequence[Definition], names: Names) -> tup
 
 
 def _rewritten(before: Sequence[Definition], after: Sequence[Definition], known: set[str]) -> list[Shift]:
-    """The author's definitions that read otherwise than before, whatever the engine's names in them are called."""
+    """The author's definitions that have changed, for another reason than that an engine-made name is called differently."""
     shapes: dict[tuple[Sum, tuple[str, ...]], str] = {}
     was, now = (_shapes(definitions, shapes) for definitions in (before, after))
     bodies = {d.name: d for d in before}
@@ -89,7 +93,10 @@ def _rewritten(before: Sequence[Definition], after: Sequence[Definition], known:
 
 
 def _shapes(definitions: Sequence[Definition], shapes: dict[tuple[Sum, tuple[str, ...]], str]) -> dict[str, Sum]:
-    """The right sides by name; names of the engine's that stand for the same are the same there, through ``shapes``."""
+    """The right sides by name, in which engine-made names with equal definitions have equal names.
+
+    ``shapes`` maps a definition to that name, and has to be the same object for right sides that are to be compared.
+    """
     to: dict[str, str] = {}
     out: dict[str, Sum] = {}
     for d in definitions:
@@ -103,28 +110,28 @@ class _Stabiliser:
     def __init__(self, op: st.Op, definitions: Sequence[Definition], names: Names):
         self.op, self.names = op, names
         self.original = {d.name: d for d in definitions}
-        #: The names whose logarithm is a value of its own: it is infinite where all exponents are, and not undefined.
+        #: The names whose logarithm is taken. That logarithm is -inf, and not NaN, where all exponents are -inf.
         logs = [d.function for d in definitions if d.function and d.function.head == "log"]
         self.logged = {a.name for log in logs for a in log.args if isinstance(a, Read)}
         self.signs = Signs(op, self.original)
         self.scaled: dict[str, Scaled] = {}
-        #: Ratios that are defined as they are; only a logarithm still looks through them.
+        #: The scaled forms of names that are defined in plain form: only a logarithm of such a name uses its scaled form.
         self.defined: dict[str, Scaled] = {}
         self.shifts: list[Shift] = []
-        #: Whether a logarithm was split off, which changes the equations too.
+        #: Whether the logarithm of a scaled form was split into a sum, which changes the equations too.
         self.split = False
-        #: The sums of scaled exponentials, which are positive.
+        #: The names of shifted sums ``a = sum exp(g - m)``, which are positive.
         self.sums: set[str] = set()
         names.restart()
 
     def made(self, name: str) -> Definition | None:
-        """The definition of a name in the new equations, if it is there already."""
+        """The new definition of a name; None if the name has no new definition yet."""
         return next((d for d in self.names.definitions if d.name == name), None)
 
     # ---- one definition after the other ----------------------------------------------------------------------------
 
     def definition(self, d: Definition) -> None:
-        """Take up one definition: carried as a scaled form, or defined."""
+        """Process one definition: its name is carried in scaled form, or gets a new definition."""
         scaled = self.scale(d)
         if scaled is not None and scaled.scale:
             if d.author and d.function is None and self.exponential_exists(scaled):
@@ -140,7 +147,7 @@ class _Stabiliser:
         self.names.register(Definition(d.name, d.index, body, d.tree))
 
     def carry(self, d: Definition, body: Sum) -> None:
-        """Remember the scaled form of a product that is defined as it is, for a logarithm of it."""
+        """Keep the scaled form of a product that is defined in plain form, for a logarithm of the product."""
         only = body.single
         if only is None or only[0].bound or only[1] != 1:
             return
@@ -149,7 +156,7 @@ class _Stabiliser:
             self.defined[d.name] = Scaled(hat, scale, d.index)
 
     def scale(self, d: Definition) -> Scaled | None:
-        """The scaled form of a definition, or None where it has none of its own."""
+        """The scaled form of a definition; None if it is to be defined in plain form."""
         function = d.function
         if function and function.head == "exp" and isinstance(function.args[0], Read):
             self.define_too(function.args[0].name)
@@ -165,7 +172,7 @@ class _Stabiliser:
         return self.sum_of_exponentials(d)
 
     def monomial(self, factors: Iterable[tuple[Atom, Exponent]], carried: Mapping[str, Scaled]) -> tuple[Sum, Sum]:
-        """``(a*exp(f))**e * ... = a**e * ... * exp(e*f + ...)``: the product of the hats, and the sum of the scales."""
+        """The hat and the scale of a product: ``(a*exp(f))**e * ... = a**e * ... * exp(e*f + ...)``."""
         hat, scale = number(1), Sum()
         for atom, e in factors:
             if isinstance(atom, Read) and atom.name in carried:
@@ -174,25 +181,28 @@ class _Stabiliser:
                 hat = hat * flat_power(s.hat, e, self.op, self.names, scope)
                 scale = scale + s.scale.scaled(Fraction(e))
             else:
-                for name in atom_reads(atom):  # a condition compares the value itself
+                for name in atom_reads(atom):  # any other atom needs the plain value: a condition compares it
                     self.define_too(name)
                 hat = hat * term({atom: e})
         return hat, scale
 
     def at(self, scaled: Scaled, index: tuple[Index, ...]) -> Scaled:
-        """The scaled form of a name where it is read at another index."""
+        """A scaled form read at another index. ``hat`` and ``scale`` are then over that index."""
         to = dict(zip(scaled.index, index, strict=True))
         return Scaled(rename_free(scaled.hat, to), rename_free(scaled.scale, to), scaled.index)
 
     def expanded(self, read: Read) -> Sum:
-        """The exponent, an engine-made name replaced by its definition so that it can cancel."""
+        """An exponent, by its definition if the engine named it, so that its terms can cancel."""
         d = self.made(read.name)
         if d is None or d.author or any(m.bound for m in d.body.terms) or d.function:
             return atom_sum(read)
         return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
 
     def logarithm(self, d: Definition, argument: Argument) -> Scaled | None:
-        """``log(hat * exp(scale)) = log(hat) + scale``, and the logarithm of a product of positive names is a sum."""
+        """``log(hat * exp(scale))`` as ``log(hat) + scale``; None where the argument is not known to be positive.
+
+        The logarithm of a product of positive factors is the sum of their logarithms.
+        """
         carried = {**self.scaled, **self.defined}
         if not (isinstance(argument, Read) and argument.name in carried):
             return None
@@ -201,7 +211,7 @@ class _Stabiliser:
         if only is None or not self.signs.sum_positive(self.original[argument.name].body):
             return None
         if only[1] < 0 or not all(self.positive(atom) for atom, _ in only[0].factors):
-            # Two negative factors are positive together: their logarithms would not exist.
+            # A positive product may have negative factors, which have no logarithms: the whole product gets a name.
             only = Mono(((self.names.read(s.hat, d.index), 1),)), Fraction(1)
         out = self.infinite(s.scale)
         if only[1] != 1:
@@ -213,7 +223,7 @@ class _Stabiliser:
         return Scaled(out, Sum(), d.index)
 
     def infinite(self, scale: Sum) -> Sum:
-        """A scale that is a finite shift as the maximum itself: their logarithm is added to it, and may be infinite."""
+        """The scale of a logarithm: the maximum itself for a shift ``finite(maximum)``, as the logarithm may be infinite."""
         read = scale.atom
         d = self.made(read.name) if isinstance(read, Read) else None
         if not isinstance(read, Read) or d is None or d.function is None or d.function.head != "finite":
@@ -230,7 +240,7 @@ class _Stabiliser:
     # ---- the shift -------------------------------------------------------------------------------------------------
 
     def sum_of_exponentials(self, d: Definition) -> Scaled | None:
-        """``sum(exp(g)) = a*exp(m)`` with ``a = sum(exp(g - m))``; None where it may not be positive or ``m`` is 0."""
+        """``sum(exp(g))`` as ``a*exp(m)`` with ``a = sum(exp(g - m))``; None if the sum may not be positive, or ``m`` is 0."""
         if not self.signs.sum_positive(d.body) or any(c <= 0 for c in d.body.terms.values()):
             return None
         parts: list[tuple[Sum, Sum, tuple[str, ...]]] = []
@@ -255,7 +265,7 @@ class _Stabiliser:
         return Scaled(atom_sum(a), m, d.index)
 
     def exponential(self, exponent: Sum, scope: tuple[str, ...]) -> Sum:
-        """A read of the name for ``exp(exponent)``, which is made if there is none; 1 for the exponent 0."""
+        """A read of the name of ``exp(exponent)``, which is made if there is none; 1 for the exponent 0."""
         if not exponent:
             return number(1)
         return atom_sum(self.names.read(atom_sum(Function("exp", (self.argument(exponent, scope),))), scope))
@@ -271,14 +281,14 @@ class _Stabiliser:
         return out
 
     def argument(self, expr: Sum, scope: tuple[str, ...]) -> Argument:
-        """The expression as an argument of a function: a read of it, or 0."""
+        """The expression as an argument of a function: 0, or a read of the name of the expression."""
         if not expr:
             return Fraction(0)
         atom = expr.atom
         return atom if isinstance(atom, Read) else self.names.read(expr, scope)
 
     def over_axes(self, scale: Sum, bound: tuple[str, ...], scope: tuple[str, ...]) -> Sum:
-        """``max(f + g)`` is ``max(f) + g`` where only ``f`` depends on the axes."""
+        """The maximum of an exponent over bound indices: ``max(f) + g`` for ``f + g`` where only ``f`` has these indices."""
         if not bound:
             return scale
         scale = self.unfolded(scale)
@@ -292,7 +302,7 @@ class _Stabiliser:
         return fixed + atom_sum(self.names.read(atom_sum(largest), scope))
 
     def unfolded(self, scale: Sum) -> Sum:
-        """A lone exponent by its definition if that is a sum of terms, so that the author's own shift shows."""
+        """A scale that is a single name by its definition if that is a sum, so that a shift by the author becomes visible."""
         read = scale.atom
         d = self.made(read.name) if isinstance(read, Read) else None
         if not isinstance(read, Read) or d is None or len(d.body) < 2 or any(m.bound for m in d.body.terms):
@@ -302,7 +312,7 @@ class _Stabiliser:
     # ---- names that are defined after all --------------------------------------------------------------------------
 
     def plain_body(self, d: Definition) -> Sum:
-        """The body with every scaled name it reads materialised."""
+        """The body as it is, after every scaled name that it reads got a definition."""
         for mono in d.body.terms:
             for atom, _ in mono.factors:
                 for name in atom_reads(atom):
@@ -310,7 +320,7 @@ class _Stabiliser:
         return d.body
 
     def materialise(self, name: str) -> None:
-        """Define a scaled name after all, as ``hat * exp(scale)``."""
+        """Define a name in plain form, and carry its scaled form no longer."""
         scaled = self.scaled.pop(name, None)
         if scaled is None or self.made(name):
             return
@@ -325,19 +335,19 @@ class _Stabiliser:
         self.names.register(d)
 
     def define_too(self, name: str) -> None:
-        """Define a scaled name, and go on carrying its scaled form."""
+        """Define a name in plain form if it is carried in scaled form, and keep carrying the scaled form."""
         scaled = self.scaled.get(name)
         if scaled is not None:
             self.materialise(name)
             self.scaled[name] = scaled
 
     def exponential_exists(self, scaled: Scaled) -> bool:
-        """Whether ``exp(scale)`` is already there: a ratio to its own sum, such as a softmax, which cannot overflow."""
+        """Whether ``exp(scale)`` already has a name. A ratio such as softmax then has a plain form that cannot overflow."""
         exponent = self.names.find(scaled.scale, scaled.index)
         return exponent is not None and self.names.find(atom_sum(Function("exp", (exponent,))), scaled.index) is not None
 
     def define(self, d: Definition, scaled: Scaled) -> None:
-        """``name = hat * exp(scale)``."""
+        """Add the definition ``name = hat * exp(scale)``."""
         body = scaled.hat * self.exponential(scaled.scale, d.index)
         self.names.register(Definition(d.name, d.index, body, d.tree))
 

@@ -1,1 +1,1 @@
-"""Flat terms: what they are made of, their canonical form, from trees and back to trees."""
+"""Flat terms: atoms, monomials and sums of monomials, their canonical form, and the ways from trees and back to trees."""

@@ -1,4 +1,4 @@
-"""Sums and products of trees."""
+"""Trees combined into sums and products without nesting a sum in a sum, or a product in a product."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def multiplied(parts: list[st.Tree]) -> st.Tree:
 
 
 def readable(parts: list[st.Tree]) -> list[st.Tree]:
-    """The parts of a product as one reads them: a name before a quotient or a sum."""
+    """The factors of a product in reading order: a name or its power before a quotient or a sum."""
     turned = len(parts) == 2 and isinstance(parts[0], (st.Div, st.Reduce)) and isinstance(parts[1], (st.Read, st.Pow))
     return parts[::-1] if turned else parts

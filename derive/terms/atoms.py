@@ -1,7 +1,7 @@
-"""The factors of flat terms, the indices in them, and a total order of both.
+"""Atoms (the factors of flat terms), the indices in atoms, and a total order of atoms and of indices.
 
-Atoms are named tuples because they are hashed and compared more than anything else. Tuples of two classes with the same
-fields would be equal, so each class has a ``tag`` of its own; it is never passed.
+Atoms are named tuples, because hashing and comparing atoms takes most of the engine's time. Tuples of two classes with equal
+fields would be equal, so each class has a ``tag`` as its last field. Callers never pass a tag.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from derive.functions.words import COMPARISONS, ORDERS
 
 Exponent = int | Fraction
-#: A key to sort by; such tuples are only ever compared with others of their kind.
+#: A sort key. Only keys that one function made are comparable.
 Order = tuple[Any, ...]
 
 
 class Lookup(NamedTuple):
-    """An index read from an integer tensor."""
+    """An index that is read from an integer tensor: the ``t[n]`` of ``logp[n, t[n]]``."""
 
     name: str
     index: tuple[Index, ...]  # type: ignore[assignment]  # hides tuple.index, which nothing here calls
@@ -28,7 +28,7 @@ class Lookup(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """The slot of a tensor over which an :class:`Extremum` is taken."""
+    """In the index of a tensor, the place of an axis over which an :class:`Extremum` is taken."""
 
     axis: str
     tag: str = "hole"
@@ -53,7 +53,7 @@ class Size(NamedTuple):
 
 
 class Irrational(NamedTuple):
-    """A number that is no rational: ``pi``, or a small integer under a fractional exponent (2 ** (1/2))."""
+    """The base of an irrational power: ``pi``, or an integer that stands under a fractional exponent (2 ** (1/2))."""
 
     name: str
     tag: str = "irrational"
@@ -68,9 +68,9 @@ class Delta(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """1 where the comparison of two plain arguments holds, or where it does not, else 0.
+    """The indicator ``[left rel right]``, or ``1 - [left rel right]`` unless ``holds``; both sides are plain arguments.
 
-    NaN compares with nothing: ``a <= 0`` that does not hold is more than ``a > 0``.
+    A comparison with NaN is false. So ``a <= 0`` that does not hold is not ``a > 0``: NaN belongs to the first only.
     """
 
     rel: str
@@ -81,7 +81,7 @@ class Condition(NamedTuple):
 
     @property
     def orders(self) -> frozenset[str]:
-        """How the two sides stand to each other where this is 1."""
+        """The possible orders of the two sides (less, equal, greater, unordered) where the condition is 1."""
         return COMPARISONS[self.rel] if self.holds else ORDERS - COMPARISONS[self.rel]
 
 
@@ -94,7 +94,7 @@ class Function(NamedTuple):
 
 
 class Extremum(NamedTuple):
-    """The largest (or smallest) element of a tensor over its :class:`Hole` slots."""
+    """The largest (or smallest) element of a tensor over the axes of its holes (:class:`Hole`)."""
 
     head: str
     of: Read
@@ -111,7 +111,7 @@ _fresh = count()
 
 
 def fresh(axis: str) -> str:
-    """An index of that axis which occurs nowhere else; it never survives :func:`close`."""
+    """A new index of the axis, for a bound index while its term is open. :func:`derive.terms.sums.close` takes it away."""
     return f"{axis_of(axis)}'{next(_fresh)}"
 
 
@@ -121,7 +121,7 @@ def axis_of(index: str) -> str:
 
 
 def map_index(index: Index, to: Callable[[str | int], Index]) -> Index:
-    """The index with every name or number in it changed, inside lookups too."""
+    """The index with ``to`` applied to every name and number in it, also inside lookups."""
     if isinstance(index, (str, int)):
         return to(index)
     if isinstance(index, Lookup):
@@ -130,7 +130,7 @@ def map_index(index: Index, to: Callable[[str | int], Index]) -> Index:
 
 
 def map_atom(atom: Atom, to: Callable[[str | int], Index]) -> Atom:
-    """The atom with every index changed."""
+    """The atom with ``to`` applied to every name and number in its indices."""
     if isinstance(atom, Read):
         return Read(atom.name, tuple(map_index(i, to) for i in atom.index))
     if isinstance(atom, Delta):
@@ -153,18 +153,18 @@ def _map_argument(argument: Argument, to: Callable[[str | int], Index]) -> Argum
 
 
 def delta(left: Index, right: Index) -> Delta:
-    """``[left = right]``; the same atom as ``[right = left]``."""
+    """``[left = right]``, which is the same atom as ``[right = left]``."""
     return Delta(left, right) if index_order(left) <= index_order(right) else Delta(right, left)
 
 
 def negated(condition: Condition) -> Condition:
-    """``[not c]``."""
+    """``1 - c``."""
     other = {"==": "!=", "!=": "=="}.get(condition.rel)
     return condition._replace(rel=other) if other else condition._replace(holds=not condition.holds)
 
 
 def slots(atom: Atom) -> Iterator[Index]:
-    """The indices that the atom mentions at its top level (a lookup counts as one)."""
+    """The indices of the atom, each lookup and each hole as a single index."""
     if isinstance(atom, Read):
         yield from atom.index
     elif isinstance(atom, Delta):
@@ -183,7 +183,7 @@ def slots(atom: Atom) -> Iterator[Index]:
 
 
 def leaves(index: Index) -> Iterator[str | int]:
-    """The names and numbers in an index, those inside lookups too."""
+    """The names and numbers in an index, also inside lookups."""
     if isinstance(index, (str, int)):
         yield index
     elif isinstance(index, Lookup):
@@ -193,12 +193,12 @@ def leaves(index: Index) -> Iterator[str | int]:
 
 @lru_cache(maxsize=200_000)
 def atom_indices(atom: Atom) -> frozenset[str | int]:
-    """Every index in the atom, those inside lookups too."""
+    """The names and numbers of the atom's indices, also inside lookups."""
     return frozenset(leaf for slot in slots(atom) for leaf in leaves(slot))
 
 
 def atom_reads(atom: Atom) -> Iterator[str]:
-    """The names of the tensors that an atom reads."""
+    """The name of every tensor that an atom reads, also inside lookups."""
     if isinstance(atom, Read):
         yield atom.name
     elif isinstance(atom, Function):
@@ -262,12 +262,12 @@ def rename(atom: Atom, to: Mapping[str | int, Index]) -> Atom:
 
 
 def renamed(factors: Mapping[Atom, Exponent], to: Mapping[str | int, Index]) -> dict[Atom, Exponent]:
-    """The product with indices renamed one to one, so that no two factors become equal."""
+    """The product with its indices renamed. ``to`` must be one to one, so that no two factors become equal."""
     return {rename(a, to): e for a, e in factors.items()}
 
 
 def connected(factors: Iterable[Atom], names: Iterable[str]) -> list[set[str]]:
-    """The names in groups that no factor ties together."""
+    """The connected components of the names, where a factor connects all names among its indices."""
     groups: list[set[str]] = [{n} for n in names]
     for atom in factors:
         touched = [g for g in groups if g & atom_indices(atom)]

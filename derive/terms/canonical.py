@@ -1,8 +1,9 @@
-"""A canonical order of indices that have no names: products that differ only in spelling become the same.
+"""A canonical order of bound indices: products that differ only in the names of bound indices become equal.
 
-Indices are told apart by how the factors use them, again and again with what is known by then (colour refinement). Where that
-leaves some alike, each of them in turn is made the first and the rest refined, and the least result is taken; of indices that
-may be exchanged without any change, and of groups of factors that have no index in common, only one order is tried.
+Colour refinement tells indices apart: indices of one colour get different colours where the factors use them differently, and
+the refinement repeats until no colour splits. Where a colour still has several indices, each of these indices in turn is put
+first and the colours are refined again. The least of the resulting orders is canonical. Two cases need no search: indices
+whose exchange leaves the product unchanged, and groups of factors without a common index.
 Source: McKay and Piperno, Practical graph isomorphism II, J. Symbolic Computation 60 (2014), sections 2 and 3.
 """
 
@@ -16,7 +17,7 @@ from derive.terms.atoms import Atom, Exponent, Index, Order, atom_indices, atom_
 
 __all__ = ["canonical_order"]
 
-#: Orders that are compared for one group of factors. Only graphs of an extraordinary symmetry need more.
+#: The most orders that are compared for one group of factors. Only highly symmetric products need more.
 ORDERS = 2_000
 
 Factors = Mapping[Atom, Exponent]
@@ -24,7 +25,7 @@ Classes = list[list[str]]
 
 
 class Ordered(NamedTuple):
-    """An order of names, the factors with names replaced by their positions, and the key by which orders are compared."""
+    """An order of names, the factors with each name replaced by its position, and the key by which orders are compared."""
 
     key: Order
     names: tuple[str, ...]
@@ -34,10 +35,10 @@ class Ordered(NamedTuple):
 def canonical_order(
     factors: Factors, names: Iterable[str], kind: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[tuple[Atom, Exponent], ...]]:
-    """An order of the names that depends on nothing but how the factors use them and on each name's kind.
+    """The names in canonical order, and the factors with each name replaced by its position.
 
-    Returns it with the factors in which the names are replaced by their positions (OpError for a product whose indices are
-    alike in too many ways).
+    The order depends only on the kind of each name and on how the factors use it, not on the names themselves.
+    OpError: more than ``ORDERS`` orders would have to be compared.
     """
     classes = _classes(factors, list(names), kind)
     if any(len(c) > 1 for c in classes):
@@ -47,7 +48,7 @@ def canonical_order(
 
 
 def _merged(factors: Factors, classes: Classes) -> Classes:
-    """The names one by one: groups of factors without a common index are ordered each on its own, and then as wholes."""
+    """Classes of one name each. Groups of factors without a common index are ordered separately, then among each other."""
     parts = []
     for group in connected(factors, [n for c in classes for n in c]):
         own = {a: e for a, e in factors.items() if atom_indices(a) & group}
@@ -64,7 +65,7 @@ def _merged(factors: Factors, classes: Classes) -> Classes:
 
 
 def _least(factors: Factors, classes: Classes) -> Ordered:
-    """The least of the orders that are left when classes of more than one name are split up."""
+    """The least order among those that refine the classes (OpError for more than ``ORDERS`` of them)."""
     best, count = None, 0
     for order in _orders(factors, classes):
         found = _with_positions(factors, order)
@@ -90,18 +91,18 @@ def _orders(factors: Factors, classes: Classes) -> Iterator[list[str]]:
 
 
 def _exchangeable(factors: Factors, a: str, b: str) -> bool:
-    """Whether the product stays the same when two names change places."""
+    """Whether exchanging two names leaves the product unchanged."""
     swap: dict[str | int, Index] = {a: b, b: a}
     return all(factors.get(rename(f, swap)) == e for f, e in factors.items() if atom_indices(f) & {a, b})
 
 
 def _classes(factors: Factors, names: list[str], kind: Mapping[str, str]) -> Classes:
-    """The names in classes, in order, by their kinds and by the places at which factors have them."""
+    """The names in ordered classes: equal kinds, and equal places in the factors."""
     return _split(factors, [names], dict.fromkeys(names, "◦"), kind)
 
 
 def _refined(factors: Factors, classes: Classes) -> Classes:
-    """The classes split up by the classes of what stands beside each name, until nothing more is told apart."""
+    """The classes after colour refinement: split by the classes of neighbouring names until no class splits."""
     while len(classes) < sum(map(len, classes)):
         colours: dict[str, Index] = {n: k for k, c in enumerate(classes) for n in c}
         finer = _split(factors, classes, colours, {})
@@ -112,7 +113,7 @@ def _refined(factors: Factors, classes: Classes) -> Classes:
 
 
 def _split(factors: Factors, classes: Classes, colours: Mapping[str, Index], kind: Mapping[str, str]) -> Classes:
-    """Each class in parts that see the same colours around them, in order."""
+    """One step of refinement: each class split into ordered parts whose names have the same colours in their factors."""
     out: Classes = []
     for names in classes:
         if len(names) == 1:

@@ -1,4 +1,4 @@
-"""Coefficients that float64 holds: the numbers of several equations may come together in one."""
+"""A check that float64 can hold every coefficient. Numbers of several equations may multiply to a single coefficient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from derive.terms.sums import Sum
 
 
 def check_coefficients(op: str, expressions: Iterable[tuple[str, Sum]]) -> None:
-    """OpError with the name whose terms have a coefficient that overflows in float64, or that becomes 0."""
+    """Check every term of the named expressions (OpError where a coefficient overflows in float64, or underflows to 0)."""
     for name, body in expressions:
         for coefficient in body.terms.values():
             if abs(coefficient) > GREATEST:

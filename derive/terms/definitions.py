@@ -23,9 +23,9 @@ __all__ = ["Definition", "is_reduction", "rename_reads"]
 
 @dataclass(frozen=True)
 class Definition:
-    """``name[index] = body``. ``tree`` is the author's own right side; None for a name made by the engine.
+    """``name[index] = body``. ``tree`` is the author's right side; None for a name that the engine made.
 
-    What is ``kept`` is computed on its own, never written out where it is read: the order of its operations matters.
+    A ``kept`` name is computed on its own and never inlined, because the order of its operations matters.
     """
 
     name: str
@@ -40,18 +40,18 @@ class Definition:
 
     @property
     def function(self) -> Function | None:
-        """The function that this name is the value of, if its body is nothing else."""
+        """The body as a function of plain arguments; None if the body is anything else."""
         atom = self.body.atom
         return atom if isinstance(atom, Function) else None
 
 
 def is_reduction(d: Definition) -> bool:
-    """Whether computing the name takes a loop: a sum, a maximum or a minimum."""
+    """Whether the definition sums over an axis, or takes a maximum or minimum over one."""
     return any(m.bound or any(isinstance(a, Extremum) for a, _ in m.factors) for m in d.body.terms)
 
 
 def rename_reads(body: Sum, to: dict[str, str]) -> Sum:
-    """The expression with tensors renamed."""
+    """The expression with its tensors renamed, also inside lookups."""
 
     def read(r: Read) -> Read:
         return Read(to.get(r.name, r.name), r.index)

@@ -1,5 +1,7 @@
-"""Flat terms back to trees: factored as :mod:`derive.terms.factoring` and :mod:`derive.terms.products` say, put for readers.
+"""Flat terms to trees.
 
+:mod:`derive.terms.factoring` and :mod:`derive.terms.products` decide which operations there are. Here the forms are ordered
+for readers:
 ``gamma*rstd*dy - gamma*rstd*sum(dy)/N - ...`` becomes ``gamma*rstd*(dy - sum(dy)/N - ...)``.
 """
 
@@ -44,7 +46,7 @@ def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
     return _tree(body, tuple(index), style)
 
 
-@lru_cache(maxsize=4096)  # a line is judged, certified and printed
+@lru_cache(maxsize=4096)  # judging, certifying and printing a line ask for the same tree
 def _tree(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
     tree = _Builder(style, index).sum([(dict(split(mono)), c) for mono, c in body], ())
     return tree if style.read is DEFAULT.read else tidy(tree)
@@ -56,13 +58,13 @@ class _Builder:
         self.factoring = Factoring(style.size, self.order)
 
     def order(self, factor: Factor) -> Order:
-        """Names as the author introduces them."""
+        """The sort key of a factor: names in the order in which the author introduces them, then all other factors."""
         return (self.rank(factor), factor_order(factor))
 
     # ---- sums ------------------------------------------------------------------------------------------------------
 
     def sum(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
-        """A sum of terms: what all have in common times the rest; a common condition guards the whole."""
+        """A sum as its common factors times the rest. A condition that all terms have guards the whole product."""
         if not terms:
             return st.Num(Fraction(0))
         common, coefficient, rest = self.factoring.pulled(terms)
@@ -88,7 +90,10 @@ class _Builder:
         return added([p for p, _ in sorted(parts, key=lambda p: self.term_order(p[0], p[1]))])
 
     def merged(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
-        """``sum(u) - sum(v)`` as ``sum(u - v)``, where both are over the same loop: what is close to each other meets first."""
+        """``sum(u) - sum(v)`` as ``sum(u - v)``, where both sums have the same loop; None where no loop occurs twice.
+
+        Values that nearly cancel are then subtracted before rounding errors of the sums add up.
+        """
         loops = [loop_of(powers) for powers, _ in terms]
         key = next((k for k in loops if k is not None and loops.count(k) > 1), None)
         if key is None:
@@ -126,7 +131,7 @@ class _Builder:
     # ---- products --------------------------------------------------------------------------------------------------
 
     def product(self, powers: Powers, coefficient: Fraction, inner: st.Tree | None, scope: tuple[str, ...]) -> st.Tree:
-        """A product, with the sum that it multiplies if there is one."""
+        """A product of factors, of a number, and of the sum ``inner`` if there is one."""
         bracket = None if inner is None else Bracket(frozenset(st.free_indices(inner)))
         found = product(as_means(powers), coefficient, bracket, self.order)
         tree = multiplied(readable([self.part(p, inner, scope) for p in found.parts]))
@@ -159,7 +164,7 @@ class _Builder:
     # ---- reductions ------------------------------------------------------------------------------------------------
 
     def inner(self, inner: Inner, scope: tuple[str, ...]) -> st.Tree:
-        """The nested sums of one connected group, in the order that costs least."""
+        """The nested sums of an inner factor, in the order that takes the fewest operations."""
         taken = {*self.scope, *scope, *factor_indices(inner)}
 
         def name(axis: str) -> str:
@@ -174,7 +179,10 @@ class _Builder:
     def eliminate(
         self, kind: str, factors: dict[Atom, Exponent], order: list[tuple[str, ...]], scope: tuple[str, ...]
     ) -> st.Tree:
-        """Sum over one group of indices after the other, each over no more factors than carry it; a mean is a mean of each."""
+        """Reduce over one group of indices after the other; each reduction holds only the factors that have its indices.
+
+        A mean over several groups is a mean of means.
+        """
         pending: list[tuple[frozenset[str], st.Tree]] = []
         for group in order:
             touched = {a: e for a, e in factors.items() if atom_indices(a) & set(group)}
@@ -189,7 +197,7 @@ class _Builder:
         return self.factors(factors, [t for _, t in pending], scope)
 
     def factors(self, factors: dict[Atom, Exponent], trees: list[st.Tree], scope: tuple[str, ...]) -> st.Tree:
-        """The product of factors and of trees already built; conditions guard it."""
+        """The product of factors and of ``trees``, guarded by the conditions among the factors."""
         guarding, counts = self.guards(factors)
         plain: Powers = {a: e for a, e in factors.items() if a not in guarding and a not in counts}
         tree = self.product(plain, Fraction(1), None, scope) if plain or not trees else None
@@ -217,7 +225,7 @@ class _Builder:
         return self.extremum(atom)
 
     def extremum(self, atom: Extremum) -> st.Reduce:
-        """The extremum with a name for each of its slots."""
+        """The extremum as a reduction, with a bound index in the place of each hole."""
         taken = {*self.scope, *(i for i in atom_indices(atom) if isinstance(i, str))}
         names: list[str] = []
         index: list[Index] = []
@@ -234,13 +242,13 @@ class _Builder:
         return self.atom(argument)
 
     def guards(self, powers: Mapping[Any, Exponent]) -> tuple[list[Condition], dict[Read, Exponent]]:
-        """The conditions in a product, and the counts among its divisors that stay outside them."""
+        """The conditions in a product, and the divisors that are counts of ties: these divide outside of the conditions."""
         found = conditions(powers)
         counts = {a: -e for a, e in powers.items() if isinstance(a, Read) and a.name in self.style.counts and e < 0}
         return found, counts if found else {}
 
     def guarded(self, tree: st.Tree, guarding: Iterable[Condition], counts: Mapping[Read, Exponent]) -> st.Tree:
-        """The tree where the conditions are 1, else 0, over the counts: 0/0 beside NaN, as torch has it."""
+        """``where(condition, tree, 0) / counts``. Beside NaN the count of ties is 0, and 0/0 is NaN, as in torch."""
         for c in guarding:
             sides = (tree, st.Num(Fraction(0)))
             tree = st.Call("where", (self.condition(c), *(sides if c.holds else sides[::-1])))

@@ -1,7 +1,7 @@
-"""What a sum has in common, pulled out so that fewer operations are left: the forms in which sums are computed.
+"""The forms in which sums are computed: common factors are pulled out so that fewer operations are left.
 
-Operations are counted at the sizes of axes and nothing else is asked for; of forms that save as much, ``prefer`` picks one.
-Each form says how a sum is put together from smaller ones, which are given as terms.
+The form with the fewest operations at the given axis lengths is taken; ``prefer`` decides between forms that save equally
+much. A form says how a sum is computed from smaller sums. These smaller sums are again lists of terms.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from derive.terms.sums import Condition, Delta, Order, axis_of, negated, times
 
 __all__ = ["DEFAULT_SIZE", "Choice", "Factoring", "Addends", "ProductOfSums", "Unequal", "conditions"]
 
-#: The length that an axis is taken to have where the op states none.
+#: The assumed length of an axis whose length the op does not state.
 DEFAULT_SIZE = 512
 
 
 @dataclass(frozen=True)
 class Choice:
-    """``yes`` where the condition holds, ``no`` where it does not, and ``rest`` added to either."""
+    """``where(condition, yes, no) + rest``."""
 
     condition: Condition
     yes: list[Term]
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Unequal:
-    """``1 - [c = j]``."""
+    """``[c != j]``, from ``1 - [c = j]``; ``equal`` is ``[c = j]``."""
 
     equal: Delta
 
@@ -59,22 +59,23 @@ class ProductOfSums:
 
 @dataclass(frozen=True)
 class Addends:
-    """Smaller sums added up; the terms of each have something in common."""
+    """A sum of smaller sums. The terms of each smaller sum have a common factor, or are a single term."""
 
     parts: list[list[Term]]
 
 
 class Factoring:
-    """Factors sums at the ``size`` of each axis."""
+    """Chooses the form of a sum. ``size`` maps an axis to its length, ``prefer`` a factor to its rank (the largest wins)."""
 
     def __init__(self, size: Callable[[str], int], prefer: Callable[[Factor], Order] = names_first):
         self.size, self.prefer = size, prefer
 
     def pulled(self, terms: list[Term]) -> tuple[Powers, Fraction, list[Term]]:
-        """The common factors, the number, and what is left of each term.
+        """The common factors, the common number, and what is left of each term.
 
-        A factor of few axes stays inside where every term has another such factor to multiply it first: taking it out
-        would cost one multiplication over all axes.
+        A common factor is narrow if it has fewer axes than the sum. A narrow factor stays in the terms where every term has
+        another narrow factor: those two are multiplied first, and pulled out the factor would cost a multiplication over all
+        axes.
         """
         common, coefficient, rest = common_factors(terms)
         loop = frozenset().union(*(factor_indices(f) for powers, _ in terms for f in powers))
@@ -87,15 +88,15 @@ class Factoring:
         return {f: e for f, e in common.items() if f not in narrow}, coefficient, rest
 
     def apart(self, terms: list[Term]) -> Choice | Unequal | ProductOfSums | Addends:
-        """A sum without a common factor: two sides of a condition, then the factor most worth sharing, then term by term."""
+        """The form of a sum without a common factor: by a condition, else by the factor most worth sharing, else by terms."""
         return self.exclusive(terms) or self.shared(terms)
 
     def exclusive(self, terms: list[Term]) -> Choice | Unequal | None:
-        """A sum of which conditions say where which terms are 0, if it has both sides of one."""
+        """The form of a sum that has terms of both sides of a condition, or that is ``1 - [c = j]``; None for other sums."""
         return _choice(terms) or _unequal(terms)
 
     def shared(self, terms: list[Term]) -> ProductOfSums | Addends:
-        """A sum by what its terms share."""
+        """The form of a sum by the factors that its terms share."""
         if (product := _product_of_sums(terms)) is not None:
             return product
         shared = self.most_shared(terms)
@@ -105,9 +106,9 @@ class Factoring:
         return Addends([with_it, *([t] for t in terms if t not in with_it)])
 
     def most_shared(self, terms: list[Term]) -> tuple[Factor, int] | None:
-        """The factor, with its sign, that most terms share; None if sharing saves no multiplication.
+        """The factor whose sharing saves most, with the sign of its exponent; None if sharing saves no multiplication.
 
-        A factor with fewer axes than its terms is left where it is: there it multiplies what has few axes too.
+        A factor with fewer axes than its terms is not shared: inside a term, it multiplies other factors of few axes.
         """
         if len(terms) < 3:
             return None
@@ -123,12 +124,12 @@ class Factoring:
         return max(worth, key=lambda k: (self.saved(k, terms), self.prefer(k[0])), default=None)
 
     def saved(self, key: tuple[Factor, int], terms: list[Term]) -> int:
-        """The multiplications that sharing a factor saves, with all else that the terms which hold it have in common."""
+        """The multiplications saved if the terms with this factor share it and everything else that they have in common."""
         held = [t for t in terms if t[0].get(key[0]) and sign_of(t[0][key[0]]) == key[1]]
         return (len(held) - 1) * sum(self.elements(factor_indices(f)) for f in shared_factors(held))
 
     def elements(self, indices: frozenset[str]) -> int:
-        """How often what has these indices is computed."""
+        """The number of elements of a tensor with these indices."""
         n = 1
         for i in indices:
             n *= self.size(axis_of(i))
@@ -136,7 +137,7 @@ class Factoring:
 
 
 def conditions(powers: Iterable[Factor]) -> list[Condition]:
-    """The conditions in a product: it is 0 where one of them does not hold, whatever the rest is."""
+    """The conditions among the factors of a product. The product is 0 where one of its conditions is 0."""
     return sorted((a for a in powers if isinstance(a, Condition)), key=factor_order)
 
 
@@ -145,7 +146,7 @@ def _has_narrow(powers: Powers, coefficient: Fraction, loop: frozenset[str]) -> 
 
 
 def _choice(terms: list[Term]) -> Choice | None:
-    """The two sides of one condition as a single choice, if there are terms of both."""
+    """A choice by the first condition of which both sides occur; None where there is no such condition."""
     for c in [f for powers, _ in terms for f in powers if isinstance(f, Condition)]:
         if not any(negated(c) in powers for powers, _ in terms):
             continue
@@ -166,7 +167,7 @@ def _unequal(terms: list[Term]) -> Unequal | None:
 
 
 def _product_of_sums(terms: list[Term]) -> ProductOfSums | None:
-    """``u + v + k*u*b + k*v*b`` as ``(1 + k*b)*(u + v)``, so that differences stay differences."""
+    """``u + v + k*u*b + k*v*b`` as ``(1 + k*b)*(u + v)``: if ``u + v`` is a difference, it is taken before multiplying."""
     if len(terms) < 4 or len(terms) % 2:
         return None
     counts = Counter(fe for powers, _ in terms for fe in powers.items())

@@ -1,4 +1,7 @@
-"""Terms as products of factors, a connected group of bound indices one of them, and what several terms have in common."""
+"""Terms as products of factors, and the common factors of several terms.
+
+A factor is an atom, or a sum over a connected group of bound indices (:class:`Inner`).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from derive.terms.sums import (
 
 
 class Inner(NamedTuple):
-    """A sum (or mean) over bound indices that stands as one factor; ``mono`` has no factor outside the sum."""
+    """A sum (or mean) over bound indices as a single factor. Every atom of ``mono`` has one of its bound indices."""
 
     mono: Mono
     kind: str = "sum"
@@ -42,9 +45,9 @@ Powers = dict[Factor, Exponent]
 
 @lru_cache(maxsize=50_000)
 def split(mono: Mono) -> Mapping[Factor, Exponent]:
-    """A term as a product in which every connected group of bound indices is one :class:`Inner` factor."""
+    """A term as a product of atoms and inner sums: an :class:`Inner` for every connected group of bound indices."""
     opened = open_mono(mono)
-    groups = connected(opened.factors, opened.bound)  # the sum over two of them is the product of two sums
+    groups = connected(opened.factors, opened.bound)  # a sum over two groups is the product of two sums
     out: Powers = {}
     taken: set[Atom] = set()
     for group in groups:
@@ -60,7 +63,7 @@ def split(mono: Mono) -> Mapping[Factor, Exponent]:
 
 
 def product_of(powers: Mapping[Factor, Exponent]) -> Sum:
-    """The flat term of a product, its inner sums included."""
+    """The flat form of a product of atoms and inner sums, the reverse of :func:`split`."""
     out = term({f: e for f, e in powers.items() if not isinstance(f, Inner)})
     for f, e in powers.items():
         if isinstance(f, Inner):
@@ -84,7 +87,7 @@ def factor_order(factor: Factor) -> Order:
 
 
 def names_first(factor: Factor) -> Order:
-    """Names before what is computed from them: a comparison or a function that several terms need is better shared."""
+    """A sort key: reads before all other factors. Sharing prefers the last: a comparison or a function costs operations."""
     return (not isinstance(factor, Read), factor_order(factor))
 
 
@@ -125,7 +128,7 @@ def as_means(powers: Powers) -> Powers:
 
 
 class Loop(NamedTuple):
-    """What two sums must have in common to be one: the factors outside, the reduction, and the indices of the loop."""
+    """What two terms must agree in to be merged into one reduction: factors outside, kind, bound axes and free indices."""
 
     outside: frozenset[tuple[Factor, Exponent]]
     kind: str
@@ -134,7 +137,7 @@ class Loop(NamedTuple):
 
 
 def loop_of(powers: Powers) -> Loop | None:
-    """The loop of a term that is a single plain reduction, times what is outside of it; None for any other."""
+    """The loop of a term that has a single inner sum, and that is a reduction; None for any other term."""
     inner = [f for f in powers if isinstance(f, Inner)]
     if len(inner) != 1 or powers[inner[0]] != 1:
         return None
@@ -146,20 +149,20 @@ def loop_of(powers: Powers) -> Loop | None:
 
 
 def _is_plain(mono: Mono) -> bool:
-    """Whether some factor carries every index of the loop: a reduction, not a contraction."""
+    """Whether the monomial is a reduction: one factor has every index, and no factor is a delta."""
     every = frozenset().union(*(atom_indices(a) for a, _ in mono.factors))
     return any(atom_indices(a) == every for a, _ in mono.factors) and not any(isinstance(a, Delta) for a, _ in mono.factors)
 
 
 def ratio_of(one: list[Term], other: list[Term]) -> Fraction | None:
-    """The number by which each term of one sum is that of the other, in whatever order; None if there is none."""
+    """The number ``r`` for which ``one`` is ``r*other``, whatever the order of their terms; None if there is none."""
     known = {frozenset(powers.items()): c for powers, c in other}
     ratios = {c / known[key] if (key := frozenset(powers.items())) in known else None for powers, c in one}
     return ratios.pop() if len(ratios) == 1 else None
 
 
 def shared_factors(terms: list[Term]) -> Powers:
-    """The common monomial: of each factor the power nearest to 0, where all have the same sign."""
+    """The common monomial: every factor of which all terms have a power of one sign, to the power nearest to 0."""
     common = dict(terms[0][0])
     for powers, _ in terms[1:]:
         for f in list(common):

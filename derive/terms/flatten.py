@@ -1,8 +1,7 @@
-"""Equations as the author wrote them to flat definitions.
+"""From the author's equations to flat definitions.
 
-Each definition is a sum of monomials of plain reads, or a single function or extremum of plain arguments; a sum inside a
-product, a power or a function gets a name of its own, and equal subexpressions share one. The names so made are inlined
-again for display.
+The body of a flat definition is a sum of monomials of plain reads, or a single function or extremum of plain arguments. A
+sum inside a product, a power or a function gets a name. Equal subexpressions share a name. The display inlines these names.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from derive.terms.sums import (
 
 
 def flatten(op: st.Op) -> tuple[tuple[Definition, ...], Names]:
-    """The op's flat definitions in order, and the namer that made the engine's own names and holds them all."""
+    """The op's flat definitions in order, and the registry of all names (OpError for what has no flat form)."""
     names = Names(op)
     for equation in op.equations:
         body = _Flattener(op, names, list(equation.index)).value(equation.rhs)
@@ -57,17 +56,17 @@ def flatten(op: st.Op) -> tuple[tuple[Definition, ...], Names]:
 
 
 def flat_tree(tree: st.Tree, op: st.Op, names: Names, scope: list[str]) -> Sum:
-    """One expression in flat terms, the names that it needs made by ``names``."""
+    """An expression in flat terms; ``names`` makes the names for its subexpressions, ``scope`` are the indices it may have."""
     return _Flattener(op, names, scope).sum(tree)
 
 
 def flat_body(tree: st.Tree, op: st.Op, names: Names, scope: list[str]) -> Sum:
-    """A whole right side in flat terms: a function or an extremum may stand at its top."""
+    """The right side of a definition in flat terms: unlike in :func:`flat_tree`, a function or extremum may be the whole."""
     return _Flattener(op, names, scope).value(tree)
 
 
 def flat_power(base: Sum, exponent: Exponent, op: st.Op, names: Names, scope: Iterable[str]) -> Sum:
-    """A power in flat terms; where it does not distribute over the base, the base is named."""
+    """A power in flat terms. The base gets a name where the power does not distribute over it."""
     return _Flattener(op, names, list(scope)).power(base, exponent)
 
 
@@ -82,7 +81,7 @@ class _Flattener:
         self.op, self.names, self.scope = op, names, scope
 
     def sum(self, tree: st.Tree) -> Sum:
-        """The flat form, a function or an extremum under a name of its own."""
+        """The flat form of an expression. A function or an extremum gets a name."""
         value = self.value(tree)
         only = value.single
         if only and any(isinstance(a, (Function, Extremum)) for a, _ in only[0].factors):
@@ -90,7 +89,7 @@ class _Flattener:
         return value
 
     def value(self, tree: st.Tree) -> Sum:
-        """The flat form of a whole right side; a function or an extremum may stand at its top."""
+        """The flat form of a right side. A function or an extremum at its top gets no further name."""
         match tree:
             case st.Num(value):
                 return number(value)
@@ -132,7 +131,7 @@ class _Flattener:
         return hot if cond.equal else number(1) - hot
 
     def product(self, parts: list[Sum]) -> Sum:
-        """Multiply; a sum or a function among several factors is named first, so nothing is multiplied out."""
+        """A product. A sum or a function among several factors gets a name, so that nothing is multiplied out."""
         constants = [p for p in parts if self.names.is_constant(p)]
         rest = [p for p in parts if not self.names.is_constant(p)]
         constants = [self.named(p) if len(p) > 1 else p for p in constants]
@@ -144,17 +143,17 @@ class _Flattener:
         return out
 
     def named(self, part: Sum) -> Sum:
-        """The factor itself if it is a monomial of reads, else a read of a new name."""
+        """A monomial of reads as it is, any other expression as a read of a name for it."""
         only = part.single
         if only and not only[0].bound:
             return part
         return atom_sum(self.names.read(part, self.scope))
 
     def power(self, base: Sum, exponent: Exponent) -> Sum:
-        """The power itself where the exponent distributes over the base, else that of a name for the base."""
+        """A power. The base gets a name where the exponent does not distribute (OpError for a division by a sum that is 0)."""
         if exponent == 1 or (not base and exponent > 0):
             return base
-        if exponent == 0:  # x**0 is 1 everywhere, as it is in arrays
+        if exponent == 0:  # 0**0 is 1 in IEEE arithmetic too
             return number(1)
         if not base:
             raise OpError("division by zero: the terms of a divisor cancel, whatever the inputs are", op=self.op.name)
@@ -169,7 +168,7 @@ class _Flattener:
         return Condition(c.rel, self.plain(left if right else _unscaled(left)), self.plain(right))
 
     def plain(self, expr: Sum) -> Argument:
-        """An argument that is a single read or a number; anything else is named."""
+        """A single read or a number as it is, any other expression as a read of a name for it."""
         if not expr:
             return Fraction(0)
         only, atom = expr.single, expr.atom
@@ -182,7 +181,7 @@ class _Flattener:
         body = self.sum(tree.body)
         if tree.kind in ("max", "min"):
             of = self.plain(body) if set(tree.index) <= sum_indices(body) else None
-            if not isinstance(of, Read):  # over axes on which nothing depends, once terms cancel: an axis may still be empty
+            if not isinstance(of, Read):  # terms cancelled, and the body has fewer axes: repeat it, as an axis may be empty
                 of = self.names.read(body, self.scope, over=tree.index)
             out = atom_sum(extremum(self.names, tree.kind, of, tree.index, self.scope))
         else:
@@ -195,7 +194,7 @@ class _Flattener:
 
 
 def extremum(names: Names, kind: str, read: Read, index: Iterable[str], scope: Iterable[str]) -> Extremum:
-    """The extremum of a read over slots of their own; a diagonal or an index inside a lookup is named first."""
+    """The extremum of a read over ``index``. A read of a diagonal, or of such an index inside a lookup, is named first."""
     index = set(index)
     inside = {leaf for slot in read.index if isinstance(slot, Lookup) for leaf in leaves(slot)}
     if inside & index or any(read.index.count(i) != 1 for i in index):
@@ -220,9 +219,10 @@ def _index(index: st.Index) -> Index:
 
 
 def _may_distribute(mono: Mono, coefficient: Fraction, exponent: Exponent) -> bool:
-    """Whether (a*b)**e is a**e * b**e: for a product and whole e, else for a lone read and for what is positive.
+    """Whether ``(a*b)**e`` may be written ``a**e * b**e``.
 
-    An indicator may be zero, so it has positive powers only.
+    It may for a whole ``e``, unless ``e`` is negative and a factor is an indicator, which may be 0. For another ``e`` the
+    coefficient must not be negative, and at most one factor may be a read, to the power 1 or -1.
     """
     if mono.bound or (exponent < 0 and any(isinstance(a, (Delta, Condition)) for a, _ in mono.factors)):
         return False
@@ -235,7 +235,7 @@ def _may_distribute(mono: Mono, coefficient: Fraction, exponent: Exponent) -> bo
 
 
 def _unscaled(expr: Sum) -> Sum:
-    """A read without the positive number that it is multiplied by, which does not change its sign."""
+    """A positive multiple of a read as the read alone, for comparisons with 0. Any other expression stays as it is."""
     only = expr.single
     if only is None or only[0].bound or only[1] <= 0:
         return expr

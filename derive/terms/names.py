@@ -1,4 +1,4 @@
-"""The registry of names: what an expression is called, the same for equal ones."""
+"""The registry of names: equal expressions get the same name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Names"]
 
 
 class Names:
-    """Hands out names for subexpressions, the same name for the same body."""
+    """The names of an op and their definitions; makes names for subexpressions, one name for equal bodies."""
 
     def __init__(self, op: st.Op):
         axes = {a for t in op.inputs for a in t.axes} | {a for e in op.equations for a in e.index}
@@ -37,7 +37,7 @@ class Names:
         self.constants = {c.name for c in op.constants}
 
     def is_constant(self, expr: Sum) -> bool:
-        """Whether only constants of the op and sizes are read."""
+        """Whether the expression depends on nothing but the op's constants and the lengths of axes."""
         return all(
             isinstance(a, (Size, Irrational)) or (isinstance(a, Read) and a.name in self.constants)
             for mono in expr.terms
@@ -45,7 +45,7 @@ class Names:
         )
 
     def alias(self, read: Read) -> Sum:
-        """The read, or the monomial that an engine-made name stands for: ``u`` made for ``x/2`` is ``x/2`` again."""
+        """A read by its definition where an engine-made name stands for a monomial: ``x/2`` for ``u = x/2``."""
         d = next((d for d in self.definitions if d.name == read.name and not (d.author or d.kept)), None)
         only = d.body.single if d else None
         if d and only and not only[0].bound and all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
@@ -53,7 +53,7 @@ class Names:
         return atom_sum(read)
 
     def fresh(self, stem: str) -> str:
-        """A name that neither it, nor its adjoint, nor what it would be the adjoint of is taken."""
+        """A new name from a stem. Neither the name nor its adjoint is taken, nor a name of which it would be the adjoint."""
         k, name = 1, stem
         while name in self.taken or st.adjoint_name(name) in self.taken or st.primal_name(name) in self.taken:
             k += 1
@@ -62,17 +62,17 @@ class Names:
         return name
 
     def register(self, definition: Definition) -> None:
-        """Let later equal subexpressions read a name that the author gave."""
+        """Add a definition. Later subexpressions that equal its body read its name."""
         self.definitions.append(definition)
         key = _key(definition.body, definition.index)
         self.made.setdefault(key, definition)
 
     def restart(self) -> None:
-        """Forget the definitions, but no name: the next ones are made beside the old."""
+        """Forget the definitions. Their names stay taken, so that new definitions get other names."""
         self.made, self.definitions = {}, []
 
     def tidy(self) -> dict[str, str]:
-        """Number the engine's own names anew, in order; returns the new name of each old one."""
+        """Renumber the engine-made names in order. Returns a mapping from each old name to the new name."""
         self.taken, to = set(self.reserved), {}
         for d in self.definitions:
             to[d.name] = d.name if d.author else self.fresh(_stem(d.body))
@@ -84,17 +84,17 @@ class Names:
         return to
 
     def find(self, body: Sum, index: tuple[str, ...]) -> Read | None:
-        """A read of the name whose definition is ``body``, if there is one."""
+        """A read of the name whose definition is ``body``; None if there is no such name."""
         free = sum_indices(body)
         index = tuple(i for i in index if i in free)
         found = self.made.get(_key(body, index))
         return Read(found.name, index) if found else None
 
     def read(self, body: Sum, scope: Iterable[str], stem: str = "", kept: bool = False, over: Iterable[str] = ()) -> Read:
-        """A read of the name whose definition is ``body``; its axes follow the order of ``scope``.
+        """A read of the name whose definition is ``body``. The axes of the name follow the order of ``scope``.
 
-        A name that has to be made begins with ``stem``, or says what kind of expression it is; it may be ``kept``, and repeat
-        the same entries ``over`` further axes.
+        If there is no such name, it is made. A new name begins with ``stem``, or with a stem that tells its kind of
+        expression; its definition is ``kept`` if asked. The axes ``over``, along which ``body`` is constant, are added.
         """
         free = sum_indices(body) | set(over)
         index = tuple(i for i in dict.fromkeys(scope) if i in free)

@@ -1,4 +1,4 @@
-"""The order of names, each after those that it reads."""
+"""A topological order of names: each name after the names that it reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["in_order"]
 
 
 def in_order(reads: Mapping[str, Collection[str]]) -> list[str]:
-    """The names with what each reads, in their own order where that allows it. Nothing may read itself in the end."""
+    """The names in topological order, as close to the given order as reads allow. ``reads`` must have no cycle."""
     out: dict[str, None] = {}
     for name in reads:
         waiting = [name]

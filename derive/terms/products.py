@@ -1,6 +1,7 @@
-"""A product as it is computed: with few operations, and what has few axes before what has many.
+"""The order in which a product is computed: factors of few axes are combined before they meet factors of many axes.
 
-Which factors meet, and what they are divided by, is settled here; cost counts it, and code and formulas are written from it.
+The order of multiplications and divisions is settled here. The cost model counts the operations of this order, and code and
+formulas are written from it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from derive.terms.sums import Exponent, Irrational, Order
 
 __all__ = ["Bracket", "Part", "Piece", "Power", "Product", "Quotient", "Root", "product"]
 
-#: A coefficient with a larger numerator or denominator is one number, not a multiplication and a division.
+#: A coefficient with a larger numerator or denominator is written as one number, and not as a multiplication and a division.
 LARGEST_PART = 10_000
 
 
@@ -41,7 +42,7 @@ class Root(NamedTuple):
 
 
 class Bracket(NamedTuple):
-    """The sum in brackets that all else is multiplied by."""
+    """The place of the sum that the other factors multiply; ``axes`` are the sum's free indices."""
 
     axes: frozenset[str]
 
@@ -50,14 +51,14 @@ Piece = Fraction | Power | Quotient | Root | Bracket
 
 
 class Part(NamedTuple):
-    """Pieces multiplied from left to right, over the product of the divisors."""
+    """A product of pieces, divided by the product of the divisors, both multiplied from left to right."""
 
     pieces: tuple[Piece, ...]
     divisors: tuple[Piece, ...]
 
 
 class Product(NamedTuple):
-    """Parts multiplied from left to right; ``negative`` says that the opposite is meant."""
+    """A product of parts, multiplied from left to right, with a minus sign if ``negative``."""
 
     negative: bool
     parts: tuple[Part, ...]
@@ -69,9 +70,10 @@ Group = tuple[frozenset[str], list[Piece]]
 def product(
     powers: Powers, coefficient: Fraction, bracket: Bracket | None, order: Callable[[Factor], Order] = names_first
 ) -> Product:
-    """Numerators from few axes to many, each group over the divisors that have no more axes than it.
+    """The product of factors, a number and a sum, ordered so that it takes few operations.
 
-    ``order`` is that of factors of as many axes.
+    Numerators are sorted by their number of axes; ``order`` sorts factors with equally many axes. Each group of numerators
+    is divided by the divisors whose axes it has.
     """
     powers, coefficient = roots_down(powers, coefficient)
     groups: list[Group] = []
@@ -110,7 +112,7 @@ def _root_of_quotient(powers: Powers) -> Root | None:
 
 
 def _power_of_quotient(powers: Powers) -> Quotient | None:
-    """``u**2/v**2`` as ``(u/v)**2``, which costs a multiplication less and overflows only where the quotient does."""
+    """``u**2/v**2`` as ``(u/v)**2``: one multiplication less, and no overflow where ``u**2`` or ``v**2`` alone has one."""
     above, below = ([f for f, e in powers.items() if e.denominator == 1 and sign * e > 1] for sign in (1, -1))
     if len(above) != 1 or len(below) != 1:
         return None
@@ -120,7 +122,7 @@ def _power_of_quotient(powers: Powers) -> Quotient | None:
 
 
 def _divisors(powers: Powers, denominator: int) -> list[tuple[frozenset[str], Piece]]:
-    """What is divided by, each with its axes: the number, roots of numbers as one, then few axes to many."""
+    """The divisors with their axes: the number, the roots of numbers as one root, then factors from few axes to many."""
     den = [(f, -e) for f, e in powers.items() if e < 0]
     den.sort(key=lambda fe: (len(factor_indices(fe[0])), factor_order(fe[0])))
     out: list[tuple[frozenset[str], Piece]] = []
@@ -134,7 +136,7 @@ def _divisors(powers: Powers, denominator: int) -> list[tuple[frozenset[str], Pi
 
 
 def _arranged(groups: list[Group], divisors: list[tuple[frozenset[str], Piece]]) -> tuple[Part, ...]:
-    """Multiply and divide so that what has few axes is combined before it meets what has many."""
+    """The groups of numerators, each over the divisors that belong to it, from few axes to many."""
     left, parts = list(divisors), []
     covered: frozenset[str] = frozenset()
     for k, (axes, pieces) in enumerate(groups):

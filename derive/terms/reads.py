@@ -1,4 +1,4 @@
-"""Indices and reads of flat terms as those of trees."""
+"""Indices and reads of flat terms as indices and reads of trees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["syntax_index", "with_arguments"]
 
 
 def syntax_index(index: Index) -> st.Index:
-    """A named index in the syntax of trees."""
+    """An index of a flat term, in which every bound index has a name, as an index of a tree."""
     assert not isinstance(index, (int, Hole)), "a bound index has no name here"
     if isinstance(index, Lookup):
         return st.Lookup(index.name, tuple(map(syntax_index, index.index)))
@@ -22,7 +22,7 @@ def syntax_index(index: Index) -> st.Index:
 
 
 def with_arguments(tree: st.Tree, **reads: Read) -> st.Tree:
-    """A tree in names without axes, with a read in the place of each."""
+    """The tree with the read ``reads[name]`` in the place of each scalar ``name``. Every name in the tree needs such a read."""
     if isinstance(tree, st.Read):
         return st.Read(reads[tree.name].name, tuple(map(syntax_index, reads[tree.name].index)))
     return st.rebuild(tree, lambda child: with_arguments(child, **reads))

@@ -1,4 +1,4 @@
-"""How trees are made of flat terms."""
+"""The choices that turn flat terms into trees."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["DEFAULT", "Style"]
 
 @dataclass(frozen=True)
 class Style:
-    """How names are ordered and how long axes are taken to be; the tree of a read can be replaced.
+    """``rank`` orders names in products, ``size`` gives the length of an axis, ``read`` may replace a read by a tree.
 
-    ``counts`` are the names that say how many entries share a maximum: at least 1, or 0 beside NaN.
+    ``counts`` are the names whose values count the elements that attain a maximum: at least 1, or 0 beside NaN.
     """
 
     rank: Callable[[str], int] = lambda name: 0

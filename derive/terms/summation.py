@@ -16,7 +16,10 @@ __all__ = ["best_order"]
 
 
 def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Callable[[str], int]) -> list[tuple[str, ...]]:
-    """The order of summation that takes the fewest operations; indices that may go together do."""
+    """The groups of bound indices in the order of summation that takes the fewest operations.
+
+    Indices that the same factors have are summed over in a single step.
+    """
     if len(bound) == 1:
         return [bound]
     sets = [frozenset(i for i in atom_indices(a) if isinstance(i, str)) for a in factors]
@@ -29,11 +32,11 @@ def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Call
             if best is None or found[:2] < best[:2]:
                 best = found
     assert best is not None
-    return [tuple(i for i in bound if i in group) for group in best[2]]  # within one step the order is the term's own
+    return [tuple(i for i in bound if i in group) for group in best[2]]  # within a step, in the order of ``bound``
 
 
 def _grouped(sets: list[frozenset[str]], order: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Sum adjacent indices in one step where the same factors carry them."""
+    """An order in steps: adjacent indices form a step where the same factors have them."""
     steps: list[tuple[str, ...]] = []
     for i in order:
         if steps and _users(sets, i) == _users(sets, steps[-1][0]):
@@ -50,7 +53,7 @@ def _users(sets: list[frozenset[str]], i: str) -> list[bool]:
 
 
 def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], size: Callable[[str], int]) -> int:
-    """Operations of summing in these steps: each loops over all that its factors carry, and leaves the rest behind."""
+    """The operations of summing in these steps. A step loops over all indices of the factors that have its own indices."""
     cost = 0
     for group in steps:
         touched = [s for s in sets if s & set(group)]

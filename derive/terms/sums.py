@@ -1,10 +1,10 @@
-"""Flat terms: the engine's one form of an expression.
+"""Flat terms: the engine's only form of an expression.
 
-An expression is a sum of terms, ``{Mono: coefficient}``; a term is a product of atoms with exponents, summed over the
-indices that it binds. Linearity, sums of sums and products of sums need no rule, and equal expressions are equal objects.
+An expression is a sum of terms, ``{Mono: coefficient}``. A monomial (:class:`Mono`) is a product of atoms to powers, summed
+over its bound indices. So linearity, sums of sums and products of sums need no rule, and equal expressions compare equal.
 
-Bound indices exist only inside stored terms, as integers (locally nameless): :func:`open_mono` gives them names that are
-fresh, :func:`close` takes names away and puts the term in canonical form. Free indices are strings.
+A free index is a string. A bound index is an integer (locally nameless). :func:`open_mono` gives fresh names to the bound
+indices of a monomial; :func:`close` takes these names away, and puts the monomial in canonical form.
 """
 
 from __future__ import annotations
@@ -99,14 +99,14 @@ __all__ = [
 
 
 class Mono(NamedTuple):
-    """A product of atoms with exponents, summed over its bound indices; ``bound`` holds their axes."""
+    """A monomial: a product of atoms to powers, summed over its bound indices. ``bound`` has the axis of each of them."""
 
     factors: tuple[tuple[Atom, Exponent], ...]
     bound: tuple[str, ...] = ()
 
 
 class Opened(NamedTuple):
-    """A term whose bound indices have names."""
+    """A monomial whose bound indices have names."""
 
     factors: dict[Atom, Exponent]
     bound: tuple[str, ...]
@@ -116,7 +116,7 @@ ONE = Mono(())
 
 
 class Sum:
-    """An immutable, hashable sum of terms."""
+    """An immutable, hashable sum of monomials with coefficients."""
 
     __slots__ = ("terms", "_hash", "_reads")
 
@@ -174,12 +174,12 @@ class Sum:
 
     @property
     def single(self) -> tuple[Mono, Fraction] | None:
-        """The only term with its coefficient, if there is just one."""
+        """The only monomial and its coefficient; None for a sum of no or several terms."""
         return next(iter(self.terms.items())) if len(self.terms) == 1 else None
 
     @property
     def atom(self) -> Atom | None:
-        """The atom that the expression is, if it is nothing else."""
+        """The only atom, where the expression is a single atom; None for any other expression."""
         only = self.single
         if only and only[1] == 1 and not only[0].bound and len(only[0].factors) == 1:
             atom, e = only[0].factors[0]
@@ -188,7 +188,7 @@ class Sum:
 
 
 class Closed(NamedTuple):
-    """A term in canonical form with its coefficient; no ``mono`` where the product is zero."""
+    """A coefficient and a monomial in canonical form; ``mono`` is None where the product is 0."""
 
     mono: Mono | None
     coefficient: Fraction
@@ -198,7 +198,7 @@ class Closed(NamedTuple):
 
 
 def total(parts: Iterable[Closed]) -> Sum:
-    """The sum of terms, equal ones collected."""
+    """The sum of terms, with equal monomials collected."""
     out: dict[Mono, Fraction] = {}
     for mono, coefficient in parts:
         if mono is not None:
@@ -207,7 +207,7 @@ def total(parts: Iterable[Closed]) -> Sum:
 
 
 def free_names(mono: Mono) -> frozenset[str]:
-    """The free indices of a term."""
+    """The free indices of a monomial."""
     return frozenset(i for atom, _ in mono.factors for i in atom_indices(atom) if isinstance(i, str))
 
 
@@ -232,7 +232,7 @@ def mono_order(mono: Mono) -> Order:
 
 
 def open_mono(mono: Mono, name: Callable[[str], str] = fresh) -> Opened:
-    """The term with names for its bound indices."""
+    """The monomial with a name for each bound index; ``name`` maps an axis to an index of it."""
     if not mono.bound:
         return Opened(dict(mono.factors), ())
     names = tuple(name(axis) for axis in mono.bound)
@@ -240,7 +240,7 @@ def open_mono(mono: Mono, name: Callable[[str], str] = fresh) -> Opened:
 
 
 def whole(e: Exponent) -> Exponent:
-    """The exponent as an ``int`` where it is one."""
+    """The exponent, as an ``int`` where it is whole."""
     return int(e) if e.denominator == 1 else e
 
 
@@ -248,7 +248,7 @@ _Key = TypeVar("_Key")
 
 
 def times(factors: dict[_Key, Exponent], atom: _Key, exponent: Exponent = 1) -> None:
-    """Multiply a product of factors by one more, in place."""
+    """Multiply a product in place by ``atom**exponent``."""
     e = whole(factors.get(atom, 0) + exponent)
     if e:
         factors[atom] = e
@@ -258,7 +258,7 @@ def times(factors: dict[_Key, Exponent], atom: _Key, exponent: Exponent = 1) -> 
 
 @lru_cache(maxsize=50_000)
 def multiply(a: Mono, b: Mono) -> Closed:
-    """The product of two terms; their bound indices stay apart, for each is opened with fresh names."""
+    """The product of two monomials. Each is opened with fresh names, so that bound indices of the two stay distinct."""
     left, right = open_mono(a), open_mono(b)
     factors = dict(left.factors)
     for atom, e in right.factors.items():
@@ -267,18 +267,18 @@ def multiply(a: Mono, b: Mono) -> Closed:
 
 
 def substitute(factors: dict[Atom, Exponent], to: Mapping[str, Index]) -> dict[Atom, Exponent]:
-    """The product with named indices replaced, all at once; factors that become equal are collected."""
+    """The product with all named indices replaced simultaneously. Factors that become equal are collected."""
     out: dict[Atom, Exponent] = {}
     for atom, e in factors.items():
-        times(out, rename(atom, to), e)  # type: ignore[arg-type]  # a mapping of names alone will do
+        times(out, rename(atom, to), e)  # type: ignore[arg-type]  # its keys are names only
     return out
 
 
 def close(factors: dict[Atom, Exponent], bound: Iterable[str]) -> Closed:
-    """Take the names of the bound indices away: collapse deltas, settle conditions and numbers, order canonically.
+    """A product, summed over the named indices ``bound``, in canonical form. ``factors`` may be changed in place.
 
-    ``sum_k delta(k, j) f(k) = f(j)``; an index that no factor uses sums to its size; ``[c]**2 = [c]``;
-    ``[c][not c] = 0``. Returns no term at all where the product is zero.
+    Deltas collapse: ``sum_k delta(k, j) f(k) = f(j)``. A sum over an index that no factor has becomes the length of its axis.
+    Conditions are settled: ``[c]**2 = [c]`` and ``[c][not c] = 0``. Where the product is 0, the result has no monomial.
     """
     names = list(bound)
     factors, names = _collapse(factors, names)
@@ -304,20 +304,23 @@ def _collapse(factors: dict[Atom, Exponent], names: list[str]) -> tuple[dict[Ato
 
 
 def _determined(factors: dict[Atom, Exponent], names: list[str]) -> tuple[Delta, tuple[str, Index] | None] | None:
-    """A delta that can go: with the bound index that it determines and its value, or None where both sides are the same."""
+    """A delta that can collapse, with the bound index that it determines and that index's value.
+
+    The pair is None where both sides of the delta are the same. The result is None where no delta can collapse.
+    """
     for atom in factors:
         if isinstance(atom, Delta):
             if atom.left == atom.right:
                 return atom, None
             for index, other in ((atom.left, atom.right), (atom.right, atom.left)):
-                # An index inside the other side, as in [k = t[k]], is not determined by it.
+                # [k = t[k]] does not determine k.
                 if isinstance(index, str) and index in names and index not in set(leaves(other)):
                     return atom, (index, other)
     return None
 
 
 def _settle(factors: dict[Atom, Exponent]) -> bool:
-    """``[c]**2 = [c]``, ``[a <= a] = 1``; False where the product is zero: ``[c][not c]``, ``[a < b][a == b]``, ``[a < a]``."""
+    """Apply ``[c]**2 = [c]`` and ``[a <= a] = 1`` in place. False where the product is 0: ``[c][not c]``, ``[a < a]``."""
     for atom in list(factors):
         if isinstance(atom, (Delta, Condition)):
             factors[atom] = 1
@@ -336,7 +339,7 @@ def _exclude(a: Condition, b: Atom) -> bool:
 
 
 def _numbers(factors: dict[Atom, Exponent]) -> Fraction:
-    """Take whole powers of integer roots out of the factors: 2**(3/2) is 2 * 2**(1/2)."""
+    """Take whole powers of integers out of the factors, and return their product: ``2**(3/2)`` is ``2 * 2**(1/2)``."""
     coefficient = Fraction(1)
     for atom in list(factors):
         if isinstance(atom, Irrational) and atom.name.isdigit():
@@ -362,23 +365,23 @@ def _canonical(factors: dict[Atom, Exponent], names: list[str]) -> Mono:
 
 
 def term(factors: Mapping[Atom, Exponent], bound: Iterable[str] = (), coefficient: Fraction | int = 1) -> Sum:
-    """The sum of one term, its bound indices given by name."""
+    """A single term in canonical form; ``bound`` are the names of the indices to sum over."""
     mono, c = close(dict(factors), bound)
     return Sum() if mono is None else Sum({mono: c * coefficient})
 
 
 def atom_sum(atom: Atom) -> Sum:
-    """The expression that is one atom."""
+    """An atom as an expression."""
     return term({atom: 1})
 
 
 def number(value: Fraction | int) -> Sum:
-    """The expression that is one number."""
+    """A number as an expression."""
     return Sum({ONE: Fraction(value)})
 
 
 def rename_free(expr: Sum, to: Mapping[str, Index]) -> Sum:
-    """Substitute free indices; bound ones have no names that could be captured."""
+    """Substitute free indices. Bound indices have no names, so nothing can be captured."""
 
     def one(mono: Mono) -> Closed:
         opened = open_mono(mono)

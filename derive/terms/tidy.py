@@ -1,4 +1,4 @@
-"""Signs of a tree into which names were written out: ``-(a*-(b + c))`` is ``a*(b + c)``."""
+"""Signs of a tree after names in it were inlined: ``-(a*-(b + c))`` is ``a*(b + c)``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["tidy"]
 
 
 def tidy(tree: st.Tree) -> st.Tree:
-    """The tree with the signs of factors pulled out, and two in a row left out. No operation but a sign is moved."""
+    """The tree with the signs of factors pulled out of products, and double signs dropped. Nothing else changes."""
     node = st.rebuild(tree, tidy)
     match node:
         case st.Neg(st.Neg(a)):
