@@ -15,8 +15,8 @@ Names are bound to their definitions: forward names to theirs, adjoints to what 
 * ``full``: the derivation that keeps the adjoint of every equation;
 * ``ties``: each gradient equals the brute-force derivative where values tie and are 0 too: the declared one at kinks.
 
-* ``strained``: a gradient is finite, in float32 and in float64, wherever the chain rule's own is, at offsets, ties, zeros,
-  saturation and many scales, and has the same value where an axis is empty (:mod:`derive.strain`).
+* ``strained``: a gradient is finite, in float32 and in float64, wherever the chain rule's own is however it is rounded, at
+  offsets, ties, zeros, saturation and many scales, and has the same value where axes are empty (:mod:`derive.strain`).
 
 The same in arithmetic modulo random primes (:mod:`derive.certify.exact`), where no rounding hides anything. Nothing here
 knows a rule, so a wrong one shows as the step in which it was applied, and the first check that fails names the stage.
