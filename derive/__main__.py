@@ -17,7 +17,7 @@ from derive.syntax import VARIANTS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit status."""
+    """Run one command and return its exit status."""
     top = argparse.ArgumentParser(prog=program("derive"), description="Derive gradients, and show every step.")
     add_commands(top.add_subparsers(required=True, metavar="COMMAND"))
     options = top.parse_args(arguments)
@@ -54,7 +54,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _certify(derivation: Derivation) -> int:
-    """Print the certificate: what was checked of each name, on which sizes."""
+    """Print the certificate: the checks of each name, and the axis lengths at which they were made. Returns the exit status."""
     certificate = certify(derivation)
     lines = [f"certificate: {certificate.summary()}"]
     for seed, sizes in zip(certificate.seeds, certificate.sizes, strict=True):
@@ -67,7 +67,7 @@ def _certify(derivation: Derivation) -> int:
 
 
 def find(what: str) -> Op:
-    """The op that a command-line argument means: a formula, a file of equations, or a name of the catalogue."""
+    """The op of a command-line argument, which is a formula, a file of equations, or a name of the catalogue."""
     if "=" in what:
         return parse(what) if "\n" in what.strip() else parse_formula(what)
     if command.is_path(what):

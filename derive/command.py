@@ -1,4 +1,4 @@
-"""What every command line does alike: one line for an error, a reader of a pipe that has seen enough, Ctrl-C."""
+"""The common part of all command lines: errors in one line, pipes that are closed early, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from derive.visible import visible
 
 __all__ = ["INTERRUPTED", "is_path", "meant", "read_text", "run", "show"]
 
-#: Far beyond any op, in bytes; a file of this size is something else.
+#: The largest file that is read, in bytes. No op comes near this size.
 LARGEST = 10_000_000
-#: When cycles of garbage are looked for. Terms and trees have none and are many: with Python's own thresholds much of the
-#: time of a long derivation goes into looking at them again and again.
+#: Thresholds of Python's garbage collector, which looks for reference cycles. Terms and trees are many and have no cycles:
+#: with the default thresholds, a long derivation spends much of its time on scanning them.
 COLLECTED = (100_000, 50, 100)
 
 
 def run(command: Callable[[], int]) -> int:
-    """The exit status of a command: its own, 1 with a line for an error of the user's, 130 after Ctrl-C.
+    """Run a command. Returns its own exit status, 1 after a user's error (printed in one line), or 130 after Ctrl-C.
 
-    A pipe that is closed before all was printed, as by ``head``, is no error.
+    A pipe that its reader closes early, as ``head`` does, is no error.
     """
     status = 0
     gc.set_threshold(*COLLECTED)
@@ -46,7 +46,7 @@ def run(command: Callable[[], int]) -> int:
 
 
 def show(*lines: object) -> None:
-    """Print what a command has found. It still returns its own status where the reader of a pipe has seen enough."""
+    """Print lines to standard output. If the reader of a pipe has closed it, nothing is printed and nothing raised."""
     try:
         print(*lines, sep="\n", flush=True)
     except BrokenPipeError:
@@ -54,7 +54,7 @@ def show(*lines: object) -> None:
 
 
 def _print_no_more() -> None:
-    """Let standard output lead nowhere: what is left in its buffer would raise again when the interpreter ends."""
+    """Redirect standard output to nowhere: text left in its buffer would raise again when the interpreter ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -84,7 +84,7 @@ def read_text(path: Path) -> str:
 
 
 def is_path(what: str) -> bool:
-    """Whether an argument means a file: it exists, or it has a folder or an ending, which no op has."""
+    """Whether an argument means a file: the file exists, or the argument has a folder or an ending, as no op's name has."""
     try:
         exists = Path(what).exists()
     except (OSError, ValueError):
@@ -93,6 +93,6 @@ def is_path(what: str) -> bool:
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """What to say to somebody who used an unknown word: the known one that looks most like it, or nothing."""
+    """The hint for an unknown word: the known word that looks most like it; "" if none does."""
     close = difflib.get_close_matches(word, list(known), 1)
     return f" (did you mean '{close[0]}'?)" if close else ""

@@ -1,4 +1,4 @@
-"""Random points: sizes of the axes, exact values of inputs and constants that respect what the op assumes."""
+"""Random points: lengths of the axes, and exact values of inputs and constants that meet the op's assumptions."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from derive.language.axes import equal_axes
 
 __all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "random_of", "sizes_of"]
 
-#: Sizes of the axes, in turn: the first axis often is the one averaged over, and N - 1 must differ from 1.
+#: Lengths of the axes, taken in turn. The first axis often is the one averaged over, and N - 1 must differ from 1.
 SIZES = (3, 4, 2)
-#: The positions of the largest loop of an op at a point are at most so many, however many axes it has.
+#: The most positions of an op's largest loop at a point, however many axes the loop has.
 LARGEST = 400
-#: Lengths of the axes where values tie: the inverse of such a length is exact, and so are means.
+#: Lengths of the axes at points with ties. Their inverses are exact in floating point, and so are means.
 EVEN_SIZES = (4, 2)
-#: What ties; and where it has bounds, at which quarters of the way between them.
+#: The values of inputs at points with ties. For an input with two bounds: the quarters of the way between them.
 TYING, BETWEEN = (Fraction(-1), Fraction(-1, 2), Fraction(0), Fraction(1, 2), Fraction(1), Fraction(2)), (1, 2, 3)
 #: Functions with a kink or a step.
 KINKED = frozenset({"abs", "sign", "floor", "maximum", "minimum", "where"})
-#: Draws of one sign, and within the unit interval, begin at these parts of the attempts.
+#: The shares of the attempts after which all elements of a tensor get one sign, and after which they lie within 1 of 0.
 SIGNED, NARROW = 0.25, 0.5
 
-#: The elements of a tensor, the last axis fastest: fractions, or ``int`` where it holds labels.
+#: The elements of a tensor in row-major order: fractions, or ``int`` in an integer tensor.
 Elements = Sequence[Fraction | int]
 
 
 @dataclass(frozen=True)
 class Point:
-    """Sizes of the axes and exact random values of the inputs, the constants and the upstream gradients ``dy``."""
+    """Lengths of the axes, and exact random values of the inputs, the constants and the upstream gradients ``dy``."""
 
     sizes: dict[str, int]
     tables: dict[str, Elements]
 
 
 def random_of(*what: object) -> Random:
-    """A random source that depends on nothing but the text of its arguments, on any machine and under any hash seed."""
+    """A random source that depends only on the text of its arguments: the same on every machine and for every hash seed."""
     return Random(int.from_bytes(hashlib.sha256("/".join(map(str, what)).encode()).digest()[:8], "big"))
 
 
 def interval(op: st.Op, name: str) -> tuple[Fraction | None, Fraction | None]:
-    """The bounds that the assumptions set."""
+    """The lower and the upper bound that the assumptions state for a name; None where they state none."""
     low: Fraction | None = None
     high: Fraction | None = None
     for a in op.assumptions:
@@ -61,14 +61,14 @@ def interval(op: st.Op, name: str) -> tuple[Fraction | None, Fraction | None]:
 
 
 def sizes_of(op: st.Op, seed: int, choice: Sequence[int] = SIZES) -> dict[str, int]:
-    """Small sizes of the op's axes, equal only where the equations read one axis where another is declared.
+    """Small lengths of the op's axes. Axes that the equations make equal have equal lengths.
 
-    Where an equation has so many axes that its loop would be too long, the last ones are shorter: which are last changes
-    with the seed, and each is as long as the others at some point.
+    If the loop of an equation would be too long, the last axes get shorter. Which axes are last depends on the seed, so that
+    every axis has its full length at some point.
     """
     classes = equal_axes(op)
     roots = list(dict.fromkeys(classes.values()))
-    # Axes as far apart as there are sizes take the same one in one turn, and different ones in the next.
+    # Axes k and k + len(choice) have the same length for seed 0, and different lengths for seed 1.
     length = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
     shorten(length, [{classes[a] for a in loop} for loop in loops(op)], roots[turn:] + roots[:turn], LARGEST)
@@ -76,7 +76,7 @@ def sizes_of(op: st.Op, seed: int, choice: Sequence[int] = SIZES) -> dict[str, i
 
 
 def shorten(length: dict[str, int], spans: Collection[Collection[str]], order: list[str], largest: int) -> None:
-    """Make axes shorter, the last of the order first, until no span has more positions than ``largest``."""
+    """Shorten axes in place, the last of ``order`` first, until no span of axes has more than ``largest`` positions."""
     for least in (2, 1):
         for axis in reversed(order):
             if _longest(length, spans, axis) > largest:
@@ -84,7 +84,7 @@ def shorten(length: dict[str, int], spans: Collection[Collection[str]], order: l
 
 
 def _longest(length: Mapping[str, int], spans: Collection[Collection[str]], axis: str) -> int:
-    """The positions of the longest span that has the axis."""
+    """The number of positions of the longest span that has the axis."""
     longest = 0
     for span in spans:
         if axis in span:
@@ -96,7 +96,7 @@ def _longest(length: Mapping[str, int], spans: Collection[Collection[str]], axis
 
 
 def loops(op: st.Op) -> list[frozenset[str]]:
-    """For each input and equation the axes that computing it loops over."""
+    """For each input and each equation, the axes that its computation loops over."""
     out = [frozenset(t.axes) for t in op.inputs]
     for e in op.equations:
         inside = {i for n in st.walk(e.rhs) if isinstance(n, st.Reduce) for i in n.index}
@@ -108,9 +108,10 @@ def loops(op: st.Op) -> list[frozenset[str]]:
 
 
 def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attempts: int) -> Point:
-    """Random values: of any sign in the first attempts, then of one sign, then within the unit interval.
+    """A point with random values: of both signs in the first attempts, then of one sign, then also within 1 of 0.
 
-    Seed 0 takes the constants' defaults, the others random values of the same sign, so that ``ddof=0`` hides nothing.
+    For seed 0 the constants have their defaults. For other seeds they are random numbers with the default's sign, as a
+    default such as ``ddof=0`` could hide a mistake.
     """
     tables: dict[str, Elements] = {}
     for t in op.inputs:
@@ -134,7 +135,7 @@ def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attemp
 
 
 def has_kinks(op: st.Op) -> bool:
-    """Whether the equations choose among values, so that ties are a case of their own."""
+    """Whether the equations have kinks or steps, where the derivative is a matter of definition."""
     nodes = [n for e in op.equations for n in st.walk(e.rhs)]
     return any(
         (isinstance(n, st.Call) and n.head in KINKED)
@@ -145,9 +146,10 @@ def has_kinks(op: st.Op) -> bool:
 
 
 def draw_tied_point(op: st.Op, seed: int, attempt: int, attempts: int) -> Point:
-    """Inputs that are few small multiples of 1/2, so that they tie and are 0; not in the second half of the attempts.
+    """A point whose inputs have few distinct values, small multiples of 1/2, so that values tie.
 
-    The lengths of the axes are powers of 2. Constants have their defaults. A label may be any.
+    0 is among these values in the first half of the attempts. Lengths of axes are powers of 2. Constants have their defaults,
+    and labels are random.
     """
     sizes = sizes_of(op, seed, EVEN_SIZES)
     tables: dict[str, Elements] = {}
@@ -171,7 +173,7 @@ def draw_tied_point(op: st.Op, seed: int, attempt: int, attempts: int) -> Point:
 
 
 def _tying(low: Fraction | None, high: Fraction | None, zero: bool, rng: Random) -> list[Fraction]:
-    """Three values within the bounds, 0 among them where it is within and asked for."""
+    """A few values within the bounds; 0 is among them if ``zero`` is set and there are no bounds."""
     if low is not None and high is not None:
         return [low + (high - low) * k / 4 for k in BETWEEN]
     if low is not None or high is None:
@@ -188,7 +190,7 @@ def _positions(axes: tuple[str, ...], sizes: Mapping[str, int]) -> Iterator[int]
 
 
 def _draw(rng: Random, low: Fraction | None, high: Fraction | None, sign: int | None, width: int) -> Fraction:
-    """A fraction well inside the bounds; without bounds its size lies between 1/8 and ``width``."""
+    """A random fraction well inside the bounds. Without bounds its absolute value is at least ``width/8``, below ``width``."""
     part = Fraction(rng.randrange(125_000, 975_000), 1_000_003)
     if low is not None and high is not None:
         return low + (high - low) * part

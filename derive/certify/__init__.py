@@ -1,25 +1,24 @@
-"""Certificates: every stage of a derivation, every step and its result, checked in numbers at random points.
+"""Certificates: every stage of a derivation, every step and every result, checked in numbers at random points.
 
-Names are bound to their definitions: forward names to theirs, adjoints to what the chain rule says. Then
+A forward name has the value of its definition, an adjoint the value that the chain rule gives it. The checks are:
 
-* ``flatten``: each equation in flat terms has the value that it has as written;
-* ``differences``: the brute-force derivatives of the equations as written are what their values change by;
-* ``chain rule``: each adjoint collects what the definitions that read its name send to it, by dual numbers;
-* every other rule: both sides of the step are equal;
-* ``condition``: the right side of a rewriting for accuracy loses no digits where the left side does not;
-* ``forward``: each name of the author's, as it is computed, has the value that the equations give it;
+* ``flatten``: each equation in flat terms has the value of the equation as written.
+* ``differences``: the brute-force derivatives of the equations as written equal difference quotients.
+* ``chain rule``: each adjoint is the sum of the contributions of all definitions that read its name, by dual numbers.
+* every other rule: both sides of the step are equal.
+* ``condition``: the right side of a rewriting for accuracy loses no digits where the left side loses none.
+* ``forward``: each name of the author's, as it is computed, has the value that the equations give it.
 * ``closed form``: each line, computed from the other lines alone, equals the chain rule's adjoint, and each gradient equals
-  the brute-force derivative;
-* ``factor``: each line's tree, from which code is made, has the line's value;
-* ``shown``: each line that is printed holds for the forward that is printed, and reads only names that are printed;
-* ``full``: the derivation that keeps the adjoint of every equation;
-* ``ties``: each gradient equals the brute-force derivative where values tie and are 0 too: the declared one at kinks.
+  the brute-force derivative.
+* ``factor``: each line's tree, from which code is made, has the line's value.
+* ``shown``: each printed line holds for the printed forward pass, and reads only printed names.
+* ``full``: the derivation that keeps the adjoint of every equation is right too.
+* ``ties``: where values tie or are 0, each gradient equals the brute-force derivative, which is the declared one at kinks.
+* ``strained``: at strained points a gradient is finite, in float32 and in float64, wherever the chain rule's adjoint is,
+  however that is rounded. Where axes are empty, both have the same value (:mod:`derive.strain`).
 
-* ``strained``: a gradient is finite, in float32 and in float64, wherever the chain rule's own is however it is rounded, at
-  offsets, ties, zeros, saturation and many scales, and has the same value where axes are empty (:mod:`derive.strain`).
-
-The same in arithmetic modulo random primes (:mod:`derive.certify.exact`), where no rounding hides anything. Nothing here
-knows a rule, so a wrong one shows as the step in which it was applied, and the first check that fails names the stage.
+Arithmetic modulo random primes repeats checks of the rational part without rounding (:mod:`derive.certify.exact`). Nothing
+here knows a rule. So a wrong rule shows as the step in which it was applied, and the first check that fails names the stage.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ __all__ = [
 
 @deeply
 def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certificate:
-    """Check a derivation at one random point for every seed. Failures are reported in the certificate, never raised."""
+    """Check a derivation at one random point for every seed. The certificate reports failures; none is raised."""
     op = derivation.op
     full, rows = derive_full(op), printed(derivation)
     sizes: list[tuple[tuple[str, int], ...]] = []
@@ -84,7 +83,7 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1)) -> Certific
 
 
 def _tied(derivation: Derivation, seeds: tuple[int, ...], full: Derivation, rows: Mapping[str, list[Row]]) -> list[Check]:
-    """The gradients at a point with ties for every seed, of an op with kinks."""
+    """The checks of the gradients at a point with ties for every seed; none for an op without kinks."""
     checks: list[Check] = []
     for seed in seeds:
         if (at := tied_point(derivation.op, seed)) is not None:
@@ -94,7 +93,7 @@ def _tied(derivation: Derivation, seeds: tuple[int, ...], full: Derivation, rows
 
 
 def _strained(derivation: Derivation) -> list[Check]:
-    """Whether each gradient has a value at strained points."""
+    """The checks that each gradient has a value at strained points."""
     lines = [Definition(line.name, line.index, line.body) for line in derivation.lines]
     style = style_of(derivation.op, derivation.forward)
     found = without_value(derivation.op, derivation.stable, derivation.chain, derivation.forward, lines, style)

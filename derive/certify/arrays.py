@@ -1,4 +1,4 @@
-"""Arrays over named axes, as lists with the last axis fastest. Nothing here knows an expression."""
+"""Arrays over named axes, as lists in row-major order. Nothing here knows an expression."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Array", "Frame", "axis_of"]
 
 
 class Array(NamedTuple):
-    """Elements at every position of the indices ``over``, which differ from each other."""
+    """The elements at every position of the distinct indices ``over``."""
 
     over: tuple[str, ...]
     values: list[Any]
@@ -23,7 +23,7 @@ def axis_of(index: str) -> str:
 
 
 class Frame:
-    """The lengths of the axes, and where the elements of arrays over some of them lie."""
+    """The lengths of the axes, and the places of elements in arrays over these axes."""
 
     def __init__(self, sizes: Mapping[str, int]):
         self.sizes = dict(sizes)
@@ -33,20 +33,20 @@ class Frame:
         return self.sizes[axis_of(index)]
 
     def count(self, over: Iterable[str]) -> int:
-        """How many positions an array over these indices has."""
+        """The number of elements of an array over these indices."""
         n = 1
         for i in over:
             n *= self.length(i)
         return n
 
     def coordinates(self, index: str, over: tuple[str, ...]) -> list[int]:
-        """The value of one index at every position of several."""
+        """The value of one index at every position of the indices ``over``."""
         after = self.count(over[over.index(index) + 1 :])
         one = [k for k in range(self.length(index)) for _ in range(after)]
         return one * self.count(over[: over.index(index)])
 
     def positions(self, own: tuple[str, ...], over: tuple[str, ...]) -> list[int]:
-        """For every position of ``over``, that of an array over ``own``, which are some of them."""
+        """For every position of ``over``, the position in an array over ``own``, a subset of these indices."""
         key = (own, over)
         if key not in self.places:
             place = [0] * self.count(over)
@@ -57,7 +57,7 @@ class Frame:
         return self.places[key]
 
     def spread(self, array: Array, over: tuple[str, ...]) -> list[Any]:
-        """The elements at every position of ``over`` (KeyError for an index of the array that is not among them)."""
+        """The array's elements, repeated at every position of ``over`` (KeyError if ``over`` lacks an index of the array)."""
         if array.over == over:
             return array.values
         if missing := set(array.over) - set(over):
@@ -67,7 +67,7 @@ class Frame:
         return pick(array.values, self.positions(array.over, over))
 
     def gathered(self, axes: Sequence[str], slots: Sequence[list[int]]) -> list[int]:
-        """The positions in a tensor over ``axes`` that its slots name, each slot given at every position."""
+        """The positions in a tensor over ``axes`` of a read whose indices are ``slots``: lists of the values of each index."""
         place = slots[0]
         for axis, slot in zip(axes[1:], slots[1:], strict=True):
             n = self.length(axis)
@@ -76,12 +76,12 @@ class Frame:
 
 
 def pick(values: Sequence[Any], positions: Sequence[int]) -> list[Any]:
-    """The elements at some positions."""
+    """The elements at the given positions."""
     if len(positions) > 1:
         return list(itemgetter(*positions)(values))
     return [values[p] for p in positions]
 
 
 def rows(values: list[Any], length: int) -> Iterable[list[Any]]:
-    """The elements in runs of a length, which is that of the last axes."""
+    """The elements in runs of ``length``: one run for each position of the first axes."""
     return (values[k : k + length] for k in range(0, len(values), length)) if length else repeat([], 1)

@@ -9,15 +9,15 @@ from derive.certify.numbers import NOISE, PART
 
 __all__ = ["Certificate", "Check", "Exact", "merged"]
 
-#: How the tolerance of the numbers reads: see :mod:`derive.certify.numbers`.
+#: The exponents of the tolerance, for certificates: see :mod:`derive.certify.numbers`.
 DIGITS, FLOOR = -PART.adjusted(), -NOISE.adjusted()
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check at every point: a step of the derivation, or a named value of one of its stages.
+    """One check, made at every point: of a step of the derivation, or of a named value of one of its stages.
 
-    ``before`` and ``after`` are the two sides of a step that failed, ``reason`` what was found.
+    If the check failed, ``reason`` says why, and ``before`` and ``after`` are the two sides of the step.
     """
 
     rule: str
@@ -36,9 +36,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Exact:
-    """One draw of the exact check: the prime, the sizes, and how likely something false is to pass it.
+    """One draw of the exact check: the prime, the lengths of axes, and a bound of the probability that an error passes.
 
-    ``bits`` says that the probability is at most ``2**-bits``. Where the draw found no point, ``skipped`` says why.
+    That probability is at most ``2**-bits``. If the draw found no point, ``skipped`` says why.
     """
 
     prime: int
@@ -49,10 +49,10 @@ class Exact:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was checked of one op, on which sizes and seeds. ``sizes`` holds, for every seed, the lengths of the axes.
+    """The checks of one op. ``sizes`` has the lengths of the axes for every seed.
 
-    ``strained`` are the kinds of inputs at which every accepted rewriting was rounded to float32 and compared with what it
-    replaced, and at which the result was checked to be finite.
+    ``strained`` are the kinds of strained points. At these, every accepted rewriting was compared in float32 with the form
+    that it replaced, and the result was checked to be finite.
     """
 
     op: str
@@ -71,11 +71,11 @@ class Certificate:
         return tuple(c for c in self.checks if not c.passed)
 
     def extended(self, checks: tuple[Check, ...]) -> Certificate:
-        """The certificate with further checks, those of a later stage."""
+        """The certificate with the checks of a later stage added."""
         return replace(self, checks=self.checks + checks)
 
     def to_json(self) -> str:
-        """The certificate as text, the same on every machine: it holds no measured number."""
+        """The certificate as JSON. It has no measured numbers, and so is the same on every machine."""
         head = {
             "op": self.op,
             "passed": self.passed,
@@ -89,7 +89,7 @@ class Certificate:
         return "\n".join(["{", *lines, '  "checks": [', ",\n".join(checks), "  ]", "}", ""])
 
     def summary(self) -> str:
-        """One line: passed with how many checks, or the first rule that failed and on which name."""
+        """One line: the number of checks that passed, or the first rule that failed and the name on which it failed."""
         count = f"{len(self.checks)} checks at {len(self.seeds)} points"
         if self.passed:
             return f"passed: {count}"
@@ -111,9 +111,12 @@ def _draw(exact: Exact) -> dict[str, object]:
 
 
 def merged(checks: list[Check], found: list[Check]) -> list[Check]:
-    """The checks at one point more: each passes where it passes at every point, and its first failure stands."""
+    """The checks, joined with those ``found`` at one more point.
+
+    A check passes if it passes at every point. Its first failure is kept.
+    """
     if not checks:
         return found
-    if [(c.rule, c.name) for c in checks] != [(c.rule, c.name) for c in found]:  # only one of them has a point
+    if [(c.rule, c.name) for c in checks] != [(c.rule, c.name) for c in found]:  # one of them has no point
         return [c for c in [*checks, *found] if not c.passed]
     return [a if not a.passed else b for a, b in zip(checks, found, strict=True)]

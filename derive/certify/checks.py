@@ -1,7 +1,6 @@
 """The checks of one derivation at one point, in floating point of many digits.
 
-Names are bound to their definitions: forward names to theirs, adjoints to what the chain rule says. See the package's text
-for what each check compares.
+:mod:`derive.certify` says what each check compares.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ from derive.terms.sums import Sum
 __all__ = ["Checker"]
 
 Column = list[Any]
-#: Inputs are moved each on its own, or, where there are more of them, in so many groups.
+#: The most groups in which inputs are moved for difference quotients. So few inputs or fewer are moved one by one.
 DIRECTIONS = 8
 
 
 class Checker:
-    """The checks of one derivation, and of the one that keeps the adjoint of every equation, at one point."""
+    """The checks of a derivation, and of the derivation ``full`` that keeps the adjoint of every equation, at one point."""
 
     def __init__(self, derivation: Derivation, full: Derivation, rows: Mapping[str, list[Row]], stage: Stage, seed: int):
-        """``rows`` are the lines as they are printed."""
+        """``rows`` are the printed lines by name."""
         self.derivation, self.full, self.rows, self.stage, self.seed = derivation, full, rows, stage, seed
         self.op = derivation.op
         known = {d.name for d in derivation.stable}
         first = {s.name: s.before for s in reversed(derivation.steps)}
-        #: What rounding made, each name as it was before a later rule changed it.
+        #: The definitions that rules for rounding made, before later rules changed them.
         self.made = [replace(d, body=first.get(d.name, d.body)) for d in derivation.forward if d.name not in known]
         self.written = self.stage.values(derivation.written)
         self.values = self.stage.values([*derivation.stable, *self.made, *derivation.chain])
@@ -53,7 +52,7 @@ class Checker:
         self.whole = self.stage.values([*full.forward, *full.lines])
 
     def run(self) -> list[Check]:
-        """Every check, stage by stage: the first that fails names the stage that is wrong."""
+        """All checks, in the order of the stages: the first check that fails names the stage that is wrong."""
         stages = (
             self.flattened,
             self.differences,
@@ -76,7 +75,7 @@ class Checker:
                 yield self.agreement("flatten", d.name, self.written, d.body, d.index, self.author(d.name))
 
     def forward(self) -> Iterator[Check]:
-        """The author's names that the derivation keeps, as they are computed."""
+        """The author's names as they are computed against the equations, for names that the derivation keeps."""
         for d in self.derivation.forward:
             if d.author:
                 yield self.agreement("forward", d.name, self.computed, d.body, d.index, self.author(d.name))
@@ -95,7 +94,7 @@ class Checker:
             yield replace(check, before=self.text(step.before, step), after=self.text(step.after, step)) if reason else check
 
     def differ(self, step: Step) -> str:
-        """Why the two sides of a step are not equal, or nothing."""
+        """Why the two sides of a step are not equal; "" if they are."""
         start = self.written if step.rule == STABILISE else self.values
 
         def both() -> str:
@@ -107,7 +106,7 @@ class Checker:
         return self.reason(both)
 
     def conditions(self) -> Iterator[Check]:
-        """The steps that were taken for the sake of accuracy alone."""
+        """The conditioning of both sides of the steps that were taken only for accuracy."""
         steps = [s for s in self.derivation.steps if s.rule in ACCURATE]
         if steps:
             hard = Stage(self.op, harder(self.derivation, self.stage.at))
@@ -121,7 +120,7 @@ class Checker:
     # ---- gradients -------------------------------------------------------------------------------------------------
 
     def differences(self) -> Iterator[Check]:
-        """The brute-force derivatives themselves against differences of the equations as written."""
+        """The brute-force derivatives against difference quotients of the equations as written."""
         names = [t.name for t in self.op.differentiable]
         for group in [names[k::DIRECTIONS] for k in range(min(DIRECTIONS, len(names)))]:
             reason = self.reason(partial(differences, self.stage, group, self.seed))
@@ -138,7 +137,7 @@ class Checker:
         yield from (Check("closed form", name, False, "there is no such line") for name in sorted(missing))
 
     def tied(self) -> Iterator[Check]:
-        """The closed gradients and those of the full derivation against brute force, where the point is one of ties."""
+        """The closed gradients, and those of the full derivation, against brute force. The point is one with ties."""
         for name in self.derivation.gradients:
             found = [
                 self.agreement("ties", name, values, line.body, line.index, self.stage.truth[name])
@@ -149,7 +148,7 @@ class Checker:
             yield next((check for check in found if not check.passed), Check("ties", name, True))
 
     def chain_rule(self) -> Iterator[Check]:
-        """The full derivation: every adjoint against the definitions that read its name, the gradients against brute force."""
+        """The full derivation: each adjoint against the contributions to it, and each gradient against brute force."""
         sender = Sender(self.stage, self.full, self.whole)
         for line in self.full.lines:
             check = Check("full", line.name, True)
@@ -162,7 +161,7 @@ class Checker:
     # ---- trees -----------------------------------------------------------------------------------------------------
 
     def factored(self) -> Iterator[Check]:
-        """The trees from which code is made against the flat lines that they stand for."""
+        """The trees from which code is made against the flat lines."""
         if not self.derivation.lines:
             return
         for line in self.derivation.lines:
@@ -177,7 +176,7 @@ class Checker:
         return self.stage.difference(expected, trees.table(line.tree, line.index), line.index, sizes)
 
     def shown(self) -> Iterator[Check]:
-        """Every line of the derivation as it is printed."""
+        """Every printed line of the derivation."""
         for name, check in shown(self.derivation, self.rows, self.stage, self.values):
             reason = self.reason(check)
             yield Check("shown", name, not reason, reason)
@@ -187,7 +186,7 @@ class Checker:
     def agreement(
         self, rule: str, name: str, values: Values, body: Sum, index: tuple[str, ...], expected: Column | None
     ) -> Check:
-        """One expression against its values found in another way."""
+        """An expression against ``expected``, the values found in another way."""
         if expected is None:
             return Check(rule, name, False, "there is no other value to compare it with")
         reason = self.reason(
@@ -199,14 +198,14 @@ class Checker:
         return Check(rule, name, not reason, reason, after=self.text(body, tree) if reason else "")
 
     def reason(self, compute: Callable[[], str]) -> str:
-        """What is wrong and at which seed, or nothing."""
+        """What is wrong and at which seed; "" if nothing is wrong."""
         return reason_of(compute, f"seed {self.seed}")
 
     def text(self, body: Sum, at: Step | Line) -> str:
-        """An expression in the language; its terms as they are stored where it has no such form."""
+        """An expression in the language, or as its stored terms if it cannot be printed."""
         try:
             return language(to_tree(body, at.index, style_of(self.op, list(self.derivation.forward))))
-        except Exception:  # a wrong rule may leave what no printer was made for, and must still be reported
+        except Exception:  # no printer can print every result of a wrong rule, which must still be reported
             return repr(body)
 
 
@@ -218,6 +217,6 @@ def _printed(tree: Tree) -> str:
 
 
 def _larger(one: Values, before: Sum, other: Values, after: Sum, index: tuple[str, ...]) -> list[Decimal]:
-    """The sums of absolute values of both sides of a step, at every position."""
+    """At every position, the sum of the absolute values of both sides' terms, to which rounding errors are relative."""
     sizes = [v.magnitudes().sum(body, index) for v, body in ((one, before), (other, after))]
     return one.numbers.plus(*sizes)

@@ -1,6 +1,6 @@
-"""Whether a rewriting loses digits: the condition of both sides of a step, where the numbers are large.
+"""Whether a rewriting loses digits: the condition numbers of both sides of a step, at points with large inputs.
 
-The condition of a sum is that of its rounding: the absolute values of its terms added up, relative to its value.
+The condition number of a sum is the sum of its terms' absolute values, divided by the absolute value of the sum.
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 2002), section 4.2.
 """
 
@@ -17,16 +17,16 @@ from derive.terms.sums import Sum
 
 __all__ = ["LIMIT", "harder", "worse"]
 
-#: A condition that counts as none: ``1 - v`` with ``v`` at most a half.
+#: Condition numbers up to this count as harmless: ``1 - v`` with ``v`` at most 1/2 has at most 3.
 LIMIT = 3
-#: What is nothing but rounding of the condition itself.
+#: The rounding error of a condition number itself, as a factor.
 SLACK = Decimal(1) + Decimal(10) ** -9
-#: The inputs are so much larger than at the points of the other checks that what saturates is saturated.
+#: Inputs are this many times larger than at the points of the other checks, so that functions that saturate are saturated.
 FACTOR = 10
 
 
 def harder(derivation: Derivation, at: Point) -> Point:
-    """The point with larger inputs; labels, constants and upstream gradients stay."""
+    """The point with its floating-point inputs ``FACTOR`` times larger."""
     tables = dict(at.tables)
     for t in derivation.op.differentiable:
         tables[t.name] = [v * FACTOR for v in at.tables[t.name]]
@@ -34,7 +34,7 @@ def harder(derivation: Derivation, at: Point) -> Point:
 
 
 def worse(step: Step, values: Values, stage: Stage) -> str:
-    """Where the right side of a step is conditioned worse than its left side and than ``LIMIT``, or nothing."""
+    """Where the right side of a step has a larger condition number than its left side and than ``LIMIT``; "" if nowhere."""
     before, after = (_conditions(values, body, step.index) for body in (step.before, step.after))
     for k, (a, b) in enumerate(zip(after, before, strict=True)):
         if a > REAL.context.multiply(max(Decimal(LIMIT), b), SLACK):

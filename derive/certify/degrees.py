@@ -1,7 +1,7 @@
-"""Upper bounds of the degrees of named values, as rational functions of what is drawn at random.
+"""Upper bounds of the degrees of named values, as rational functions of the random values.
 
-Every element of a name is bounded alike: a numerator over divisors that all elements share. A divisor is a name to a power,
-and stands for the product of its elements, each to that power.
+All elements of a name have the same bound: the degree of a numerator, over divisors that all elements share. A divisor is a
+name to a power, and stands for the product of all elements of that name, each to that power.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ __all__ = ["Degree", "Degrees", "false_pass"]
 
 
 class Degree(NamedTuple):
-    """The degree of the numerators, and the divisors by name with their powers."""
+    """The degree of the numerators, and the power of each divisor by name."""
 
     top: int
     below: Mapping[str, int]
 
 
-#: A value that is drawn, or that is the unknown value of a function.
+#: The degrees of a random value (also of an unknown function's value), and of a value that no draw changes.
 DRAWN, FIXED = Degree(1, {}), Degree(0, {})
 
 
 class Degrees:
-    """The bounds of the names that definitions give, in their order; ``axes`` are those of all names."""
+    """The bounds of the names that ``definitions`` define, in this order. ``axes`` has the axes of all names."""
 
     def __init__(self, frame: Frame, axes: Mapping[str, tuple[str, ...]], definitions: Iterable[Bound]):
         self.frame, self.axes = frame, axes
         self.names: dict[str, Degree] = {}
-        #: How many roots are taken, each of a value that has to be a square.
+        #: For each name and denominator of an exponent, the number of roots taken. Each root needs its value to be a square.
         self.roots: dict[tuple[str, int], int] = {}
         for d in definitions:
             self.names[d.name] = self.sum(d.body)
 
     def whole(self, name: str) -> int:
-        """The degree of a name's numerators and divisors together."""
+        """The degree of a name's numerators plus that of its divisors."""
         found = self.names.get(name, DRAWN)
         return found.top + self.divisor(found.below)
 
     def divisor(self, below: Mapping[str, int]) -> int:
-        """The degree of divisors multiplied out."""
+        """The degree of the product of divisors."""
         return sum(self.frame.count(self.axes.get(n, ())) * self.names.get(n, DRAWN).top * e for n, e in below.items())
 
     def sum(self, body: Sum) -> Degree:
@@ -70,14 +70,14 @@ class Degrees:
     def power(self, atom: Atom, e: Fraction) -> Degree:
         degree = self.atom(atom)
         if e.denominator > 1 and isinstance(atom, Read):
-            # The root of u/v is that of u*v over v.
+            # sqrt(u/v) is sqrt(u*v)/v.
             self.roots[atom.name, e.denominator] = self.frame.count(self.axes.get(atom.name, ()))
             degree = Degree(ceil(Fraction(degree.top + self.divisor(degree.below), e.denominator)), degree.below)
             e = Fraction(e.numerator)
         k = abs(int(e))
         if e >= 0 or not isinstance(atom, Read):
             return Degree(degree.top * k, {n: j * k for n, j in degree.below.items()})
-        # 1/u is the product of the other elements over that of all, times what u itself was divided by.
+        # 1/u[i] is the product of all elements but u[i], times the divisors of u, over the product of all elements.
         others = (self.frame.count(self.axes.get(atom.name, ())) - 1) * degree.top
         return Degree((others + self.divisor(degree.below)) * k, {atom.name: k})
 
@@ -93,10 +93,10 @@ class Degrees:
         assert isinstance(atom, Function)
         if atom.head in ("maximum", "minimum", "abs", "sign", "finite"):
             return self.joined(atom.args)
-        return Degree(2, {})  # a square, where it is an exponential
+        return Degree(2, {})  # the value of an exponential is the square of a random value
 
     def joined(self, args: Iterable[Argument]) -> Degree:
-        """The bound of what is one of several."""
+        """The bound of a value that is one of several arguments."""
         found = [self.names.get(a.name, DRAWN) for a in args if isinstance(a, Read)]
         below: dict[str, int] = {}
         for degree in found:
@@ -105,11 +105,11 @@ class Degrees:
 
 
 def false_pass(prime: int, degrees: Degrees, constraints: int) -> int:
-    """How likely something false is to pass: ``2**-bits`` at most.
+    """``bits``, where the probability that something false passes is at most ``2**-bits``.
 
-    Two values that are compared have together at most twice the degree of all that there is. Every root doubles the degree,
-    since what vanishes is a product over both of its signs, and every value that had to be a square was drawn again until it
-    was one, at most half as often each time.
+    The difference of two compared values has at most twice the degree of all names together. Every root doubles the degree:
+    the polynomial that vanishes is a product over both signs of the root. Every value that had to be a square was drawn
+    again until it was a square, which at most doubles the probability.
     """
     degree = 2 * (sum(map(degrees.whole, degrees.names)) + 1)
     roots = sum(n * ceil(log2(e)) for (_, e), n in degrees.roots.items())

@@ -1,4 +1,4 @@
-"""Brute-force derivatives against differences, in which no table of derivatives takes part."""
+"""Brute-force derivatives against difference quotients, which need no table of derivatives."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from derive.syntax import adjoint_name
 
 __all__ = ["differences", "direction"]
 
-#: The step of a difference, and how near the slopes to both sides of a point are where there is a derivative.
+#: The step of a difference quotient, and the largest difference of both one-sided slopes where there is a derivative.
 STEP, SMOOTH = Fraction(1, 10**40), Decimal(10) ** -25
 
 
 def direction(count: int, *what: object) -> list[Fraction]:
-    """A random direction, with no component near 0."""
+    """A random direction without components near 0."""
     rng = random_of(*what, "direction")
     return [Fraction(rng.randrange(125_000, 975_000), 1_000_003) * rng.choice((1, -1)) for _ in range(count)]
 
 
 def differences(stage: Stage, names: Sequence[str], seed: int) -> str:
-    """Why the derivative by some inputs, in a random direction, is not the difference quotient there, or nothing.
+    """Why the derivative along a random direction in some inputs is not the difference quotient; "" if it is.
 
-    Where the slopes to the two sides differ the point lies on a kink: what counts as the derivative there is declared.
+    Where the one-sided slopes differ, the point lies on a kink. Nothing is compared there, as the derivative is declared.
     """
     numbers = stage.numbers
     r = {name: direction(len(stage.at.tables[name]), stage.op.name, seed, name) for name in names}
@@ -46,7 +46,7 @@ def differences(stage: Stage, names: Sequence[str], seed: int) -> str:
 
 
 def _moved(stage: Stage, direction: Mapping[str, Sequence[Fraction]], h: Fraction) -> Any:
-    """``sum(dy*y)`` where some inputs have other values."""
+    """``sum(dy*y)`` at the point with its inputs moved by ``h`` along ``direction``."""
     moved = {n: [a + h * b for a, b in zip(stage.at.tables[n], r, strict=True)] for n, r in direction.items()}
     return _value(stage, Stage(stage.op, Point(stage.at.sizes, {**stage.at.tables, **moved}), stage.numbers))
 

@@ -1,4 +1,4 @@
-"""Dual numbers over any numbers: ``value + slope*h`` with ``h**2 = 0``. Arithmetic on them differentiates exactly.
+"""Dual numbers over any numbers: ``value + slope*h`` with ``h**2 = 0``. Arithmetic on dual numbers differentiates exactly.
 
 At kinks the derivative is the declared one, as in :mod:`derive.certify.trees`.
 """
@@ -22,14 +22,14 @@ class Dual(NamedTuple):
 
 
 class Duals(Numbers):
-    """Numbers of which some are dual; the others do not move."""
+    """Columns in which some numbers are dual. The other numbers are constants."""
 
     def __init__(self, base: Numbers):
         self.base = base
         self.zero, self.one, self.nan = base.zero, base.one, base.nan
 
     def parts(self, a: Column) -> tuple[Column, Column | None]:
-        """The values, and the slopes if anything moves."""
+        """The values, and the slopes; None if no number is dual."""
         if not any(type(v) is Dual for v in a):
             return a, None
         zero = self.base.zero

@@ -1,15 +1,15 @@
 """The exact check: the rational part of a derivation modulo random primes, on random sizes.
 
-* ``exact full``: each adjoint of the equations as written is what the chain rule sends to it, and each gradient the brute-force
-  derivative; functions are unknown ones, each with its derivative by the table;
+* ``exact full``: each adjoint of the equations as written is the sum of the contributions to it, and each gradient is the
+  brute-force derivative. Functions have unknown values; a table gives their derivatives.
 * ``exact``: each closed line equals the chain rule's adjoint and its own tree, and each adjoint of the stabilised equations is
-  what is sent to it. An exponential keeps ``exp(a + b) = exp(a)*exp(b)`` there, and ``exp(log(a)) = a``.
+  the sum of the contributions to it. Exponentials keep the laws ``exp(a + b) = exp(a)*exp(b)`` and ``exp(log(a)) = a``.
 
-Branches and maxima are those of a random order, roots are roots of squares. What changes only how values are rounded is left
-out, and so is what stabilisation does to the equations.
+Branches and maxima follow a random order. Roots are taken of squares only. Two things are left out: rewritings that change
+only rounding, and the equivalence of the equations before and after stabilisation.
 
-What is compared are polynomials, once divisors are cleared. One that is not zero has some degree ``d``, and at a random point
-modulo ``p`` it vanishes with probability ``d/p`` at most (:mod:`derive.certify.degrees`).
+After clearing divisors, polynomials are compared. A polynomial of degree ``d`` that is not 0 vanishes at a random point modulo
+``p`` with probability at most ``d/p`` (:mod:`derive.certify.degrees`).
 Source: Schwartz, Fast probabilistic algorithms for verification of polynomial identities, J. ACM 27 (1980), corollary 1.
 """
 
@@ -37,18 +37,18 @@ from derive.terms.sums import Read, sum_reads
 
 __all__ = ["exact_checks", "residue_stage"]
 
-#: The largest size of an axis, and how many positions the longest loop may have.
+#: The largest length of an axis, and the most positions of a loop.
 LARGEST, POSITIONS = 7, 800
-#: Draws until every root is that of a square, with sizes that become smaller.
+#: The most draws until every root is taken of a square. Axes get shorter from draw to draw.
 ATTEMPTS = 150
-#: Draws that may leave an equation without a value where no output reads it.
+#: The most draws that may leave an equation undefined, if no output reads it.
 GUARDED = 10
 
 Column = list[Any]
 
 
 def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[list[Check], Exact]:
-    """The checks at one random point modulo one random prime, and how likely something false is to pass them."""
+    """The checks at one random point modulo one random prime, and the record of this draw."""
     stages = (s for s in map(_draws(derivation.op, seed).stage, range(ATTEMPTS)) if s.defined())
     modular = next((m for m in (_Modular(derivation, full, stage, seed) for stage in stages) if m.defined()), None)
     if modular is None:
@@ -64,7 +64,7 @@ def exact_checks(derivation: Derivation, full: Derivation, seed: int) -> tuple[l
 
 
 def residue_stage(op: st.Op, seed: int) -> Stage | None:
-    """One at which every equation has a value, or else every output; None if none is found."""
+    """A random point modulo a prime at which every equation has a value, or else every output; None if none is found."""
     draws = _draws(op, seed)
     whole = (s for s in map(draws.stage, range(ATTEMPTS)) if s.defined())
     return next(whole, None) or next((s for s in map(draws.stage, range(GUARDED)) if s.finite()), None)
@@ -74,7 +74,7 @@ def residue_stage(op: st.Op, seed: int) -> Stage | None:
 
 
 class _Draws:
-    """Random points modulo one prime, at sizes that become smaller with the attempt."""
+    """Random points modulo one prime. Axes get shorter from attempt to attempt."""
 
     def __init__(self, op: st.Op, seed: int):
         self.op, self.seed, self.numbers = op, seed, Residues(random_prime(op.name, seed))
@@ -82,7 +82,7 @@ class _Draws:
         self.drawn: dict[int, Stage] = {}
 
     def stage(self, attempt: int) -> Stage:
-        """The op at one of them, always the same for an attempt."""
+        """The op at the point of this attempt, cached."""
         if attempt not in self.drawn:
             self.drawn[attempt] = self.draw(attempt)
         return self.drawn[attempt]
@@ -103,7 +103,7 @@ class _Draws:
         return Stage(op, Point(sizes, tables), self.numbers)
 
     def inside(self, name: str, rng: Any) -> int:
-        """A random residue that lies between the bounds which the op states: the differences from them are squares."""
+        """A random residue between the bounds that the op states for a name: its differences from the bounds are squares."""
         numbers, (low, high) = self.numbers, interval(self.op, name)
         while True:
             v = int(rng.randrange(1, numbers.p))
@@ -116,7 +116,7 @@ _draws = lru_cache(maxsize=4)(_Draws)
 
 
 def _bounded(op: st.Op, at: Point) -> Iterator[Sequence[object]]:
-    """The tensors of which the op states bounds, once for each bound."""
+    """The values of the tensors for which the op states bounds, once for each bound."""
     for name, values in at.tables.items():
         yield from (values for bound in interval(op, name) if bound is not None)
 
@@ -134,9 +134,10 @@ class _Modular:
         self.plain = stage.values([*derivation.stable, *derivation.chain])
 
     def defined(self) -> bool:
-        """Whether every forward value exists, as the equations are written and stabilised: no root is of what is no square.
+        """Whether every forward value exists, before and after stabilisation: every root is taken of a square.
 
-        A closed line may have a name instead of the root of its even power, which takes that it is positive.
+        A closed line may have a name in the place of the root of an even power of that name. Such a name must be a square
+        too, as it is taken to be positive.
         """
         sign = self.stage.numbers.sign
         rooted = [v for name in self.rooted() for values in (self.plain, self.chain) for v in values.table(name)]
@@ -147,7 +148,7 @@ class _Modular:
         return all(v == v for values, definitions in tables for d in definitions for v in values.table(d.name))
 
     def rooted(self) -> Iterator[str]:
-        """The names that were found to be positive: a root of an even power of theirs stands in a closed line."""
+        """The names that the derivation takes to be positive: where it replaced the root of an even power by the name."""
         bodies = {d.name: d.body.single for d in self.derivation.stable}
         for a, e in (f for line in self.derivation.lines for mono in line.body.terms for f in mono.factors):
             if isinstance(a, Read) and Fraction(e).denominator % 2 == 0 and (power := bodies.get(a.name)):
@@ -155,9 +156,12 @@ class _Modular:
 
     @cached_property
     def rounded(self) -> frozenset[str]:
-        """The lines that some rule changed only for the sake of rounding, by an identity of functions, and what reads them."""
+        """The lines that a rule changed only for rounding, and all lines that read these.
+
+        Such a rule is an identity of functions, which does not hold for unknown functions.
+        """
         found = {s.name for s in self.derivation.steps if s.rule in ACCURATE or s.rule in COMMON}
-        for line in self.derivation.lines:  # each after those that it reads
+        for line in self.derivation.lines:  # in topological order
             if sum_reads(line.body) & found:
                 found.add(line.name)
         return frozenset(found)

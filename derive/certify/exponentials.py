@@ -1,7 +1,8 @@
-"""Flat terms in which exponentials keep their laws where numbers are residues: a sum of exponents is a product of exponentials.
+"""Values of flat terms in residues, with exponentials that keep the law ``exp(a + b) = exp(a)*exp(b)``.
 
-``exp(u)``, with the linear definitions behind ``u`` written out, is the product of a random value for each term, to the power
-of its coefficient; a term ``log(v)`` gives ``v``. So the folds that read ``exp(u)/v`` as ``exp(u - log(v))`` can be checked.
+For ``exp(u)``, the linear definitions behind ``u`` are unfolded. Each term of the resulting sum has a random value as its
+exponential, and a term ``log(v)`` has ``v``. ``exp(u)`` is the product of these values, each to the power of its term's
+coefficient. So folds of ``exp(u)/v`` to ``exp(u - log(v))`` can be checked.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from derive.terms.sums import ONE, Argument, Extremum, Function, Mono, Read, Sum
 
 __all__ = ["ExponentialValues"]
 
-#: A name whose definition has more terms than these when it is written out stays a name.
+#: A name whose unfolded definition would have more terms is not unfolded.
 TERMS = 64
 
 
 class ExponentialValues(Values):
-    """The values of flat expressions, exponentials by their terms."""
+    """The values of flat expressions, with exponentials as products over the terms of their exponents."""
 
     def function(self, atom: Function, argument: list[Any], over: tuple[str, ...]) -> list[Any]:
         if atom.head != "exp":
@@ -32,7 +33,7 @@ class ExponentialValues(Values):
         return out
 
     def exponent(self, argument: Argument) -> Sum:
-        """The exponent in terms that are no names for sums."""
+        """The exponent with names of sums unfolded."""
         return Sum({ONE: argument}) if isinstance(argument, Fraction) else self.written_out(argument)
 
     def written_out(self, read: Read) -> Sum:
@@ -43,7 +44,7 @@ class ExponentialValues(Values):
 
     @cached_property
     def linear(self) -> dict[str, Sum]:
-        """The names that stand for sums of terms, with those terms; in the order of the definitions."""
+        """The names that stand for sums of terms, each with its unfolded definition, in the order of the definitions."""
         out: dict[str, Sum] = {}
         wanted = self.behind(self.exponents())
         for d in self.definitions.values():
@@ -63,14 +64,14 @@ class ExponentialValues(Values):
         return rename_free(known[read.name], dict(zip(self.definitions[read.name].index, read.index, strict=True)))
 
     def exponents(self) -> Iterable[str]:
-        """The names of which there is an exponential."""
+        """The names of which an exponential is taken."""
         for d in self.definitions.values():
             atom = d.body.atom
             if isinstance(atom, Function) and atom.head == "exp" and isinstance(atom.args[0], Read):
                 yield atom.args[0].name
 
     def behind(self, names: Iterable[str]) -> set[str]:
-        """The names and those that they are sums of."""
+        """The names, and all names of which they are sums."""
         found, todo = set[str](), list(names)
         while todo:
             name = todo.pop()
@@ -81,7 +82,7 @@ class ExponentialValues(Values):
         return found
 
     def base(self, mono: Mono, over: tuple[str, ...]) -> list[Any]:
-        """What the exponential of one term is: the number of which it is the logarithm, or a random square."""
+        """The exponential of one term: ``v`` for a term ``log(v)``, a random square for any other."""
         read = _lone(mono)
         d = self.definitions.get(read.name) if read else None
         function = d.body.atom if d else None
@@ -92,6 +93,6 @@ class ExponentialValues(Values):
 
 
 def _lone(mono: Mono) -> Read | None:
-    """The read that a term is, if it is nothing else."""
+    """The read that a monomial consists of; None for any other monomial."""
     atom = Sum({mono: 1}).atom
     return atom if isinstance(atom, Read) else None

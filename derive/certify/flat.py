@@ -1,4 +1,4 @@
-"""The values of flat terms at a point, each name bound to its definition and evaluated once, when it is read."""
+"""The values of flat terms at a point. A name is evaluated by its definition, once, when it is first read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Values"]
 
 
 class Bound(Protocol):
-    """A name with its meaning: a definition or a line."""
+    """A name with its index and body: a definition or a line."""
 
     @property
     def name(self) -> str: ...
@@ -46,7 +46,7 @@ class Bound(Protocol):
 class Values:
     """The values of flat expressions.
 
-    ``tables`` are the given tensors, whose ``axes`` are known; ``labels`` those that are indices, as positions.
+    ``tables`` are the elements of the given tensors, and ``axes`` their axes. ``labels`` are the integer tensors, as positions.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class Values:
         return self.tables[name]
 
     def replaced(self, body: Sum, name: str, table: list[Any], numbers: Numbers) -> Values:
-        """Values for ``body`` in other numbers, in which one name has another table and all others stay as they are."""
+        """Values for evaluating ``body`` in other numbers, with another table for one name. All other names keep theirs."""
         held = {n: self.table(n) for n in sum_reads(body)}
         return Values(self.frame, numbers, self.axes, {**held, name: table}, (), self.labels)
 
     def magnitudes(self) -> Values:
-        """The same names, with every term of an expression taken in absolute value, those inside sums too."""
+        """Values of the same names in which every term of an expression counts by its absolute value, also inside sums."""
         return Magnitudes(self)
 
     # ---- sums ------------------------------------------------------------------------------------------------------
 
     def sum(self, body: Sum, index: tuple[str, ...]) -> list[Any]:
-        """The expression at every position of its free indices, which ``index`` holds (KeyError for any other)."""
+        """The expression at every position of ``index`` (KeyError for a free index that is not in ``index``)."""
         key = (body, index)
         if key not in self.sums:
             numbers, out = self.numbers, None
@@ -105,7 +105,7 @@ class Values:
         return self.sums[key]
 
     def term(self, mono: Mono) -> Array:
-        """A product summed over its bound indices, one after the other, the one that the smallest table needs first."""
+        """A monomial, summed over one bound index after the other. The index with the smallest product of factors is first."""
         if mono not in self.terms:
             self.terms[mono] = self.contracted(mono)
         return self.terms[mono]
@@ -120,7 +120,7 @@ class Values:
             i = min(left, key=lambda i: self.frame.count(joint[i]))
             inside = [f for f in factors if i in f.over]
             factors = [f for f in factors if i not in f.over]
-            # What only these factors carry goes with it.
+            # Bound indices that only these factors have are summed over in the same step.
             together = [j for j in left if j in joint[i] and not any(j in f.over for f in factors)]
             rest = tuple(j for j in joint[i] if j not in together)
             left = [j for j in left if j not in together]
@@ -128,7 +128,7 @@ class Values:
         return self.product(factors, tuple(dict.fromkeys(i for f in factors for i in f.over)))
 
     def product(self, factors: list[Array], over: tuple[str, ...]) -> Array:
-        """The product over given indices; the small factors are multiplied first."""
+        """The product of arrays over the given indices. Small arrays are multiplied first."""
         if not factors:
             return Array(over, [self.numbers.one] * self.frame.count(over))
         out, *rest = sorted(factors, key=lambda f: len(f.values))
@@ -138,7 +138,7 @@ class Values:
         return Array(over, self.frame.spread(out, over))
 
     def summed(self, array: Array, count: int) -> Array:
-        """The sums over the last indices."""
+        """The array, summed over its last indices, which have ``count`` positions."""
         over = array.over[: len(array.over) - count]
         length = self.frame.count(array.over[len(over) :])
         return Array(over, [self.numbers.total(row) for row in rows(array.values, length)])
@@ -188,7 +188,7 @@ class Values:
         return Array(over, pick(values, self.places(read.name, index, over)))
 
     def places(self, name: str, index: tuple[Index, ...], over: tuple[str, ...]) -> list[int]:
-        """For every position of ``over``, which element of a tensor the index names."""
+        """For every position of ``over``, the place of the tensor's element at ``index``."""
         return self.frame.gathered(self.axes[name], [self.position(i, over) for i in index])
 
     def position(self, index: Index, over: tuple[str, ...]) -> list[int]:
@@ -214,7 +214,7 @@ def _over(atom: Atom) -> tuple[str, ...]:
 
 
 class Magnitudes(Values):
-    """The sum of the absolute values of an expression's terms: what its rounding is relative to."""
+    """The sums of the absolute values of an expression's terms, to which rounding errors are relative."""
 
     def __init__(self, of: Values):
         super().__init__(of.frame, of.numbers, of.axes, {}, (), of.labels)

@@ -1,6 +1,6 @@
-"""The arithmetic of evaluations, on lists of numbers: floating point of many digits, or any other.
+"""The arithmetic of evaluations on lists of numbers, and its first kind: floating point of many digits.
 
-Zero times anything is zero, undefined things too: what a condition keeps out of a sum does not spoil it.
+0 times anything is 0, even 0 times NaN. So a term that a condition excludes does not make a sum NaN.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from derive.language.assumptions import HOLDS
 
 __all__ = ["DIGITS", "REAL", "Numbers", "Real", "holds", "real", "slope"]
 
-#: What is carried of every number. The step of a central difference leaves an error of its square, 1e-80, and rounding
-#: adds 1e-130/1e-40.
+#: The digits of every number. A central difference with step 1e-40 has a truncation error of 1e-80, and a rounding error of
+#: 1e-130/1e-40.
 DIGITS = 130
-#: As many of them at the end may be lost to rounding in a whole evaluation.
+#: The last digits, which rounding in a whole evaluation may take.
 SPARE = 30
-#: Numbers nearer than this are taken to be equal when a formula compares them: both may be rounded.
+#: Comparisons in a formula take numbers nearer than this to be equal, as both may be rounded.
 SAME = Decimal(10) ** -100
-#: Two sides agree within this part of the sum of absolute values of their terms, and within what is nothing but rounding
-#: and the error of a difference at points where everything is of order 1.
+#: Two sides agree if their difference is at most ``PART`` of the sum of absolute values of their terms, plus ``NOISE``: the
+#: rounding and truncation errors where all values are of order 1.
 PART, NOISE = Decimal(10) ** -50, Decimal(10) ** -70
 
 Number = Any
@@ -36,7 +36,7 @@ Terms = Iterable[Number] | None
 
 
 class Numbers(ABC):
-    """Lists of numbers, element by element. ``nan`` is the undefined number, which differs from itself."""
+    """An arithmetic of lists, element by element. ``nan`` is the undefined number."""
 
     zero: Number
     one: Number
@@ -71,7 +71,7 @@ class Numbers(ABC):
 
     @abstractmethod
     def near(self, a: Number, b: Number, terms: Terms = None) -> bool:
-        """Whether two numbers agree, where they are sums of these terms; what is undefined agrees with what is."""
+        """Whether two numbers, which are sums of ``terms``, agree. Two undefined numbers agree."""
 
     @abstractmethod
     def extreme(self, kind: str, a: list[Number]) -> Number:
@@ -94,21 +94,20 @@ class Numbers(ABC):
 
 
 def holds(rel: str, sign: int | None) -> bool:
-    """Whether a comparison holds of two numbers of which this one is known; none but ``!=`` does where nothing is."""
+    """Whether a comparison holds for two numbers with this ``sign``. For None, which cannot be compared, only ``!=`` holds."""
     return bool(rel == "!=" if sign is None else HOLDS[rel](sign, 0))
 
 
 class Real(Numbers):
-    """Floating point of so many digits. What is undefined, such as the logarithm of a negative number, is NaN."""
+    """Floating point of ``digits`` digits. An undefined value, such as the logarithm of a negative number, is NaN."""
 
     zero, one, nan = Decimal(0), Decimal(1), Decimal("NaN")
 
     def __init__(self, digits: int = DIGITS):
         self.digits = digits
-        #: The standard library's decimals are an order of magnitude faster than mpmath's numbers. Nothing is trapped: what is
-        #: undefined is NaN.
+        #: Decimals are an order of magnitude faster than mpmath's numbers. Without traps, undefined results are NaN.
         self.context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
-        #: A context of our own, so that nobody else's precision changes.
+        #: A context of its own, so that the precision of mpmath's global context stays.
         self.mp = mpmath.mp.clone()
         self.mp.dps = digits
         self.functions: dict[str, Callable[[Decimal], Decimal]] = {
@@ -189,7 +188,7 @@ class Real(Numbers):
         return max(a) if kind == "max" else min(a)
 
     def rounding(self, largest: Decimal) -> Decimal:
-        """What may be left of parts of this size where they cancel."""
+        """The largest rounding error that may be left where parts of this size cancel."""
         return self.context.multiply(largest, self.context.power(Decimal(10), SPARE - self.digits))
 
     # ---- mpmath ----------------------------------------------------------------------------------------------------
@@ -213,7 +212,10 @@ class Real(Numbers):
         return scaled.copy_negate() if sign else scaled
 
     def by_mp(self, function: Callable[[Any], Any]) -> Callable[[Decimal], Decimal]:
-        """A function of mpmath's; the same argument comes up in the equations, the steps and the lines. A pole is no value."""
+        """A function of mpmath as a function of decimals, NaN at poles.
+
+        The values are cached, as equations, steps and lines call it with the same arguments.
+        """
 
         @lru_cache(maxsize=1 << 14)
         def value(x: Decimal) -> Decimal:
@@ -223,15 +225,15 @@ class Real(Numbers):
         return value
 
 
-#: Numbers of so many digits, with the values of functions that were found before.
+#: The arithmetic of ``digits`` digits, cached together with the values of functions found so far.
 real = lru_cache(maxsize=4)(Real)
 REAL = real(DIGITS)
 
 
 def slope(numbers: Numbers, head: str, x: Numbers_, value: Numbers_) -> Numbers_:
-    """The derivative of a function of one argument, as a table of derivatives has it; at a kink as declared: 0.
+    """The derivative of a function of one argument at ``x``, from a table; 0 at a kink, as declared.
 
-    ``value`` is that of the function at ``x``. Source: DLMF 4.20, 4.34, 7.10.
+    ``value`` is the function's value at ``x``. Source: DLMF 4.20, 4.34, 7.10.
     """
     one = [numbers.one] * len(x)
     match head:

@@ -1,9 +1,9 @@
-"""Arithmetic modulo a prime in the place of real numbers, in which a rational identity holds exactly or almost never.
+"""Arithmetic modulo a prime in the place of real numbers. A false rational identity holds there only with small probability.
 
-With a prime of the form ``4*k + 3`` the squares play the part of the positive numbers: of ``a`` and ``-a`` one is a square,
-products of squares are squares, and each square has one root that is a square itself. So ``abs``, ``sign``, ``where`` and
-roots keep the identities that the engine uses. A function that is not rational is an unknown one: each argument has a random
-value of its own, always the same.
+For a prime of the form ``4*k + 3``, squares take the part of positive numbers: exactly one of ``a`` and ``-a`` is a square,
+products of squares are squares, and each square has exactly one root that is a square. So ``abs``, ``sign``, ``where`` and
+roots keep the identities that the engine uses. A function that is not rational is unknown: it has a random value for each
+argument, and always the same for one argument.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from derive.points import random_of
 __all__ = ["BITS", "Residues", "random_prime"]
 
 BITS = 61
-#: Integers that are squares, as positive numbers are, and roots of odd degree that are unique.
+#: Integers that must be squares, as they are positive, and the degrees of roots that must be unique.
 SQUARES, DEGREES = (2, 3, 5, 7), 3 * 5 * 7
 
 Column = list[Any]
 
 
 def random_prime(*what: object) -> int:
-    """A random prime of 61 bits, which depends on nothing but the text of its arguments."""
+    """A random prime of 61 bits, which depends only on the text of the arguments."""
     rng = random_of("prime", *what)
     while True:
         p = rng.randrange(2 ** (BITS - 1) + 3, 2**BITS, 4)
@@ -38,7 +38,7 @@ def random_prime(*what: object) -> int:
 
 
 class Residues(Numbers):
-    """Integers modulo ``p``. What is undefined, such as the root of no square, is NaN."""
+    """Integers modulo ``p``. An undefined value, such as the square root of a number that is no square, is NaN."""
 
     zero, one, nan = 0, 1, nan
 
@@ -51,7 +51,7 @@ class Residues(Numbers):
         return value.numerator * pow(below, -1, self.p) % self.p if below else self.nan
 
     def constant(self, name: str) -> int:
-        """An unknown number for ``pi``, which is positive."""
+        """A random square for ``pi``, as ``pi`` is positive."""
         return self.unknown(name, 0) ** 2 % self.p if name == "pi" else int(name) % self.p
 
     def plus(self, a: Column, b: Column) -> Column:
@@ -100,12 +100,12 @@ class Residues(Numbers):
             if head == "sign":
                 return [self.nan if s is None else s % self.p for s in signs]
             return [v if s is None else v * s % self.p for v, s in zip(a, signs, strict=True)]
-        if head == "finite":  # of numbers, each is itself
+        if head == "finite":  # the identity on numbers
             return a
         return [v if v != v else self.unknown(head, v) for v in a]
 
     def unknown(self, head: str, at: int) -> int:
-        """The value of a function of which nothing is known."""
+        """The random value of an unknown function at one argument."""
         key = (head, at)
         if key not in self.known:
             text = f"{self.p}/{head}/{at}".encode()
@@ -119,11 +119,11 @@ class Residues(Numbers):
         return 0 if not gap else 1 if self.square(gap) else -1
 
     def near(self, a: Any, b: Any, terms: Terms = None) -> bool:
-        """Equality; what is undefined says nothing."""
+        """Whether two residues are equal; True if either is undefined, as there is nothing to compare."""
         return bool(a == b) or a != a or b != b
 
     def extreme(self, kind: str, a: list[Any]) -> Any:
-        """The first or the last of a row in a random order: squares order only two at a time."""
+        """The first or the last number of a row in a random order, as comparison by squares is not transitive."""
         if any(v != v for v in a):
             return self.nan
         key = {v: self.unknown("order", v) for v in a}

@@ -1,4 +1,4 @@
-"""Every line of a derivation as it is printed: it holds for the forward printed above it, and reads only what is printed."""
+"""The check of printed lines: each holds for the forward pass printed above it, and reads only names that are printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["printed", "shown"]
 
 
 def printed(derivation: Derivation) -> dict[str, list[Row]]:
-    """The lines that are printed, by name."""
+    """The printed lines, by name."""
     rows: dict[str, list[Row]] = {}
     for section in sections(derivation, tree_of=of_derivation(derivation), full=False):
         for group in section.groups:
@@ -32,15 +32,15 @@ def printed(derivation: Derivation) -> dict[str, list[Row]]:
 def shown(
     derivation: Derivation, rows: Mapping[str, list[Row]], stage: Stage, values: Values
 ) -> Iterator[tuple[str, Callable[[], str]]]:
-    """For each name that is printed, a function that says what is wrong with its lines, or nothing.
+    """For each printed name, a function that returns what is wrong with its lines, "" if nothing is wrong.
 
-    The names mean what is printed: the author's what the equations give them, the engine's their printed definitions, an
-    adjoint what the chain rule gives. ``values`` knows the adjoints.
+    A name of the author's has the value that the equations give it, an engine-made name that of its printed definition, and
+    an adjoint that of the chain rule, from ``values``.
     """
     trees = stage.trees()
     trees.nodes |= {e.name: stage.author.nodes[e.name] for e in derivation.op.equations}
     adjoints = {d.name: d.index for d in derivation.chain if d.name in rows}
-    for name, mine in rows.items():  # each name of the engine's is printed before what reads it
+    for name, mine in rows.items():  # an engine-made name is printed before the lines that read it
         if name not in adjoints and name not in trees.nodes and not _unknown(trees, mine[0]):
             trees.define(name, mine[0].index, mine[0].tree)
     for name, mine in rows.items():
@@ -48,12 +48,12 @@ def shown(
 
 
 def _unknown(trees: Trees, row: Row) -> list[str]:
-    """The names that a line reads and that have no value so far."""
+    """The names that a line reads and that were not printed before it."""
     return [n for n in st.reads(row.tree) if n not in trees.nodes]
 
 
 def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]], values: Values, stage: Stage) -> str:
-    """Which line of a name does not hold, or nothing."""
+    """Which printed line of a name does not hold; "" if all hold."""
     for row in rows:
         for name in [*_unknown(trees, row), row.name]:
             if name in adjoints:
@@ -62,7 +62,7 @@ def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]
                 return f"{name} is read, and is not printed"
         here = trees.table(st.Read(row.name, row.index), row.index)
         printed = trees.table(row.tree, row.index)
-        # As printed, 0 in front of what does not exist has no value; in flat terms what a condition leaves out is not there.
+        # In a printed tree, 0 times an undefined value is undefined. In flat terms a condition that is 0 excludes its term.
         without = [k for k, v in enumerate(printed) if not stage.numbers.finite(v)]
         printed = [here[k] if k in without else v for k, v in enumerate(printed)]
         if reason := stage.difference(here, printed, row.index, partial(_rounding, trees, row.tree, len(printed))):
@@ -71,8 +71,8 @@ def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]
 
 
 def _rounding(trees: Trees, tree: st.Tree, count: int) -> list[Decimal]:
-    """What arithmetic of so many digits loses where large parts of a tree, or of what it reads, cancel."""
-    known = (v for node in trees.nodes.values() for v in node.array.values)  # an adjoint is known: what it is made of was large
+    """For each element, the size of terms whose tolerance is the rounding error of the largest part or known value."""
+    known = (v for node in trees.nodes.values() for v in node.array.values)  # adjoints too, as they are given
     parts = [v.copy_abs() for v in chain(trees.parts(tree), known) if isinstance(v, Decimal) and v.is_finite()]
     numbers = trees.numbers
     assert isinstance(numbers, Real)

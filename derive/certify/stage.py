@@ -1,4 +1,4 @@
-"""What an op is evaluated from at a point: its given tensors, the author's equations, and the values of flat definitions."""
+"""An op at a point: its given tensors, and evaluators of the author's equations and of flat definitions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["NoPoint", "Stage", "guarded", "point", "precise", "reason_of", "stag
 
 T = TypeVar("T")
 ATTEMPTS = 40
-#: Values up to the first power of ten leave enough of the usual digits where they cancel; those beyond the second, which
-#: float64 does not hold, are avoided.
+#: Values up to 10**MODERATE leave enough of the usual digits where they cancel. Points with values beyond 10**RANGE, about
+#: the range of float64, are avoided.
 MODERATE, RANGE = 20, 300
 
 
@@ -30,7 +30,7 @@ class NoPoint(ArithmeticError):
 
 
 class Stage:
-    """One op at one point, in some kind of numbers."""
+    """One op at one point, in one arithmetic."""
 
     def __init__(self, op: st.Op, at: Point, numbers: Numbers = REAL):
         self.op, self.at, self.numbers = op, at, numbers
@@ -38,15 +38,15 @@ class Stage:
         self.axes = {t.name: t.axes for t in op.inputs} | {c.name: () for c in op.constants}
         self.axes |= {st.adjoint_name(t.name): t.axes for t in op.outputs}
         self.given: dict[str, list[Any]] = {n: [numbers.number(Fraction(v)) for v in t] for n, t in at.tables.items()}
-        #: Labels as the positions that they are; ``given`` holds them as numbers, which equations may read too.
+        #: The integer tensors, as positions. ``given`` has them as numbers too.
         self.labels = {t.name: [int(v) for v in at.tables[t.name]] for t in op.inputs if t.integer}
 
     def trees(self, tables: Mapping[str, list[Any]] = {}, axes: Mapping[str, tuple[str, ...]] = {}) -> Trees:
-        """An evaluator of trees that knows the given tensors, or in their place others."""
+        """An evaluator of trees over the given tensors, or over ``tables`` in their place, which may have further ``axes``."""
         return Trees(self.frame, self.numbers, {**self.axes, **axes}, tables or self.given, self.labels)
 
     def values(self, definitions: Iterable[Bound]) -> Values:
-        """The values of definitions made from the given tensors."""
+        """The values of definitions, computed from the given tensors."""
         return Values(self.frame, self.numbers, self.axes, self.given, definitions, self.labels)
 
     @cached_property
@@ -58,39 +58,39 @@ class Stage:
 
     @cached_property
     def evaluated(self) -> Trees:
-        """As many of the equations as were needed so far."""
+        """The evaluator of the author's equations, with the equations evaluated so far."""
         return self.trees()
 
     def equations(self) -> Iterator[list[Any]]:
-        """The values of the equations, one after the other, each computed when it is asked for."""
+        """The values of the equations in order, each computed when it is asked for."""
         nodes = self.evaluated.nodes
         for e in self.op.equations:
             yield nodes[e.name].array.values if e.name in nodes else self.evaluated.define(e.name, e.index, e.rhs)
 
     @cached_property
     def truth(self) -> dict[str, list[Any]]:
-        """The gradients by brute force: of ``sum(dy*y)``, from the equations as written."""
+        """The brute-force gradients of ``sum(dy*y)``, from the equations as written."""
         upstream = {t.name: self.given[st.adjoint_name(t.name)] for t in self.op.outputs}
         wanted = [t.name for t in self.op.differentiable]
         return {st.adjoint_name(n): v for n, v in self.author.gradients(upstream, wanted).items()}
 
     def finite(self) -> bool:
-        """Whether every output has a value."""
+        """Whether every output is finite."""
         return all(self.numbers.finite(v) for t in self.op.outputs for v in self.author.nodes[t.name].array.values)
 
     def defined(self) -> bool:
-        """Whether every equation has a value; what comes after one without is not looked at."""
+        """Whether no equation has an undefined value. No equation after an undefined one is evaluated."""
         return all(v == v for values in self.equations() for v in values)
 
     def reach(self) -> int:
-        """The power of ten of the largest value of the equations and of their gradients, if that is a large one."""
+        """The exponent of ten of the largest value of the equations, of their parts and of the gradients; at least 0."""
         columns = [*(node.array.values for node in in_order(list(self.author.nodes.values()))), *self.truth.values()]
         return max(0, *(v.adjusted() for values in columns for v in values if isinstance(v, Decimal) and v.is_finite() and v))
 
     def difference(
         self, one: list[Any], other: list[Any], index: tuple[str, ...], sizes: Callable[[], Sequence[Any]] | None = None
     ) -> str:
-        """Where two tensors differ, or nothing; ``sizes`` are the sums of absolute values of an element's terms."""
+        """Where two tensors differ; "" if they agree. ``sizes`` gives, for each element, its terms' sum of absolute values."""
         if len(one) != len(other):
             return "the shapes differ"
         near = self.numbers.near
@@ -131,9 +131,9 @@ def stage_of(op: st.Op, seed: int) -> Stage:
 
 
 def precise(stage: Stage) -> Stage | None:
-    """The same with as many digits as its point takes, so that large values may cancel; None where they are too large.
+    """The stage with enough digits for large values to cancel; None if values exceed 10**RANGE.
 
-    A value and what it is multiplied by, in a gradient, are both as large as the largest at the most.
+    A product in a gradient is at most the square of the largest value.
     """
     reach = stage.reach()
     if reach <= MODERATE:
@@ -142,9 +142,9 @@ def precise(stage: Stage) -> Stage | None:
 
 
 def tied_point(op: st.Op, seed: int) -> Point | None:
-    """A point at which values tie and are 0; None without one, or for an op without kinks.
+    """A point at which values tie or are 0; None if none is found, or for an op without kinks.
 
-    The equations and their gradients are finite there without taking zero times what is undefined for zero.
+    The equations and their gradients are finite there, even if 0 times an undefined value counts as undefined.
     """
     if not has_kinks(op):
         return None
@@ -159,18 +159,18 @@ def tied_point(op: st.Op, seed: int) -> Point | None:
 
 
 def reason_of(compute: Callable[[], str], at: str) -> str:
-    """What is wrong, or why it has no value, and at which point; or nothing."""
+    """What ``compute`` finds wrong, or why it fails, with the point ``at``; "" if nothing is wrong."""
     found, missing = guarded(compute)
     return f"{found or missing} ({at})" if found or missing else ""
 
 
 def guarded(compute: Callable[[], T]) -> tuple[T | None, str]:
-    """The value and nothing, or None and in words why there is no value."""
+    """The value of ``compute`` and "", or None and a message that says why there is no value."""
     try:
         return compute(), ""
     except KeyError as error:
         return None, f"nothing defines {error.args[0]}"
     except ArithmeticError as error:
         return None, f"it has no value: {error}"
-    except (AssertionError, IndexError, TypeError, ValueError) as error:  # what a wrong rule may leave is no expression
+    except (AssertionError, IndexError, TypeError, ValueError) as error:  # a wrong rule may leave a malformed expression
         return None, f"it cannot be evaluated: {error}"

@@ -1,8 +1,8 @@
-"""Arithmetic in which every result that need not be exact is a little off: what rounding may do, to comparisons too.
+"""Arithmetic in which every inexact result has a random relative error, to show what rounding may do to comparisons.
 
-Two values that are equal but for rounding are no longer equal here, so that what hangs on which of them is larger moves by the
-whole of it. What floating point has exactly, in whatever order it is computed, stays: sums, differences, products and squares
-of small multiples of 1/1024, and any function that is 0 there.
+Two values that are equal but for rounding differ here. So a result that depends on which of them is larger changes visibly.
+Results that floating point computes exactly in any order stay exact: sums, differences, products and squares of small
+multiples of 1/1024, and functions whose value is 0.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from derive.certify.numbers import REAL, Real
 
 __all__ = ["SWAY", "Swayed"]
 
-#: How far off a result is, at most and at least half as much, relative to it: more than double precision ever is.
+#: The largest relative error of a result; the smallest is half of it. Both exceed the errors of double precision.
 SWAY = 1e-12
 #: Multiples of 1/1024 below this are exact in float32 too.
 GRID, REACH = 1024, 2**14
-#: What is computed by a choice among numbers or a change of sign.
+#: The functions whose values are a choice among numbers, or a number with its sign changed: these are exact.
 CHOOSING = frozenset({"abs", "sign", "floor", "finite"})
 
 Column = list[Any]
 
 
 class Swayed(Real):
-    """Each result is off by another random amount; with the other ``sign`` by the opposite of it.
+    """Each result has its own random error, which changes its sign with ``sign``.
 
-    Undefined numbers spread: zero times nothing is nothing, as in floating point.
+    As in floating point, 0 times NaN is NaN.
     """
 
     def __init__(self, seed: int, sign: int):
         super().__init__()
-        self.functions = REAL.functions  # with the values that they have found
+        self.functions = REAL.functions  # shared, with their cached values
         self.random, self.direction = Random(seed), sign
 
     def off(self, value: Decimal) -> Decimal:
@@ -45,7 +45,7 @@ class Swayed(Real):
         return self.context.multiply(value, self.context.add(self.one, part))
 
     def kept(self, values: Iterable[Decimal]) -> Column:
-        """Values that are exact where they lie on the grid."""
+        """The values with their errors. Values on the grid stay exact."""
         return [v if on_grid(v) else self.off(v) for v in values]
 
     def number(self, value: Fraction) -> Decimal:
@@ -67,7 +67,7 @@ class Swayed(Real):
         return self.kept([super().total(a)])[0]
 
     def over(self, a: Column, b: Column) -> Column:
-        """Quotients by what has an exact inverse are products."""
+        """Quotients. A division by a number with an exact inverse counts as a multiplication."""
         return list(self._quotients(super().over(a, b), b))
 
     def _quotients(self, found: Column, b: Column) -> Iterator[Decimal]:
@@ -85,7 +85,7 @@ class Swayed(Real):
 
 
 def on_grid(value: Decimal) -> bool:
-    """Whether a number is a small multiple of 1/1024."""
+    """Whether a number is a multiple of ``1/GRID`` below ``REACH``."""
     if not value.is_finite() or abs(value) >= REACH:
         return False
     scaled = REAL.context.multiply(value, Decimal(GRID))

@@ -1,8 +1,8 @@
-"""The values of trees, as an author wrote them or as they are printed, and by the textbook the derivatives of what they give.
+"""The values of trees, as an author wrote them or as they are printed, and their derivatives by reverse accumulation.
 
-Every operation of an evaluation is remembered with what it was applied to, so that a gradient is one walk back over all of
-them (reverse accumulation). Neither flat terms nor the adjoint statement of :mod:`derive.adjoint` take part. At kinks the
-derivative is the declared one: ties of a maximum share equally, ``abs`` and ``sign`` have 0 at 0.
+An evaluation records every operation with its operands. A gradient is one walk back over this record. Neither flat terms nor
+the adjoint statement of :mod:`derive.adjoint` take part. At kinks the derivative is the declared one: ties of a maximum share
+equally, and the derivatives of ``abs`` and ``sign`` at 0 are 0.
 
 Source: Griewank and Walther, Evaluating Derivatives (2nd edition, 2008), section 3.2.
 """
@@ -21,7 +21,7 @@ from derive.certify.numbers import Numbers, slope
 __all__ = ["Node", "Trees", "in_order"]
 
 Column = list[Any]
-#: What an operation sends back to each of its operands, given what comes back to itself.
+#: The vector-Jacobian product of an operation: from the result's adjoint to a contribution for each operand.
 Back = Callable[[Column], Sequence[Column]]
 
 
@@ -30,7 +30,7 @@ def _same(sent: Column) -> Sequence[Column]:
 
 
 class Node:
-    """A value with the operation that led to it: its operands, and what is sent back to them, found when it is asked for."""
+    """A value, the operands of the operation that computed it, and the operation's vector-Jacobian product ``back``."""
 
     __slots__ = ("array", "operands", "back")
 
@@ -39,7 +39,7 @@ class Node:
 
 
 class Trees:
-    """Evaluates equations over named tensors; ``nodes`` holds what is known by name."""
+    """Evaluates equations over named tensors. ``nodes`` has the node of every known name."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Trees:
         tables: Mapping[str, list[Any]],
         labels: Mapping[str, list[int]] = {},
     ):
-        """``tables`` are the given tensors, whose ``axes`` are known; ``labels`` those that are indices, as positions."""
+        """``tables`` are the given tensors, and ``axes`` their axes; ``labels`` are the integer tensors, as positions."""
         self.frame, self.numbers, self.labels = frame, numbers, labels
         self.nodes = {name: Node(Array(axes[name], values)) for name, values in tables.items()}
 
@@ -58,22 +58,22 @@ class Trees:
         self.nodes[name] = Node(Array(index, values))
 
     def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[Any]:
-        """Evaluate an equation and keep its value (KeyError for a name that is not known)."""
+        """Evaluate ``name[index] = tree`` and make the name known (KeyError if the tree reads an unknown name)."""
         self.nodes[name] = self.spread(self.value(tree), index)
         return self.nodes[name].array.values
 
     def table(self, tree: st.Tree, index: tuple[str, ...]) -> list[Any]:
-        """An expression at every position of its free indices, which ``index`` holds."""
+        """An expression at every position of ``index``, which must have all of its free indices."""
         return self.frame.spread(self.value(tree).array, index)
 
     def parts(self, tree: st.Tree) -> list[Any]:
-        """The values of an expression and of everything that it is computed from: what its rounding is relative to."""
+        """The values of an expression and of all its parts, to which rounding errors are relative."""
         return [v for node in in_order([self.value(tree)]) for v in node.array.values]
 
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def gradients(self, upstream: Mapping[str, list[Any]], wanted: Sequence[str]) -> dict[str, list[Any]]:
-        """The derivatives of ``sum(upstream * value)`` over all named values, by the elements of the tensors wanted."""
+        """The derivatives of ``sum(upstream * value)``, over all named values, with respect to the tensors ``wanted``."""
         numbers = self.numbers
         back: dict[int, list[Any]] = {}
         order = in_order([self.nodes[name] for name in upstream])
@@ -97,7 +97,7 @@ class Trees:
     # ---- nodes -----------------------------------------------------------------------------------------------------
 
     def spread(self, node: Node, over: tuple[str, ...]) -> Node:
-        """The node repeated along indices that it lacks, in the order of ``over``."""
+        """The node over the indices ``over``, repeated along the indices that it lacks."""
         own = node.array.over
         if own == over:
             return node
@@ -105,7 +105,7 @@ class Trees:
         return Node(Array(over, values), [node], self.collected(self.frame.positions(own, over), len(node.array.values)))
 
     def collected(self, positions: list[int], count: int) -> Back:
-        """What comes back to elements that were picked: the sum for each of them."""
+        """The vector-Jacobian product of picking elements: each of ``count`` elements gets the sum over its picks."""
 
         def back(sent: Column) -> Sequence[Column]:
             groups: list[Column] = [[] for _ in range(count)]
@@ -116,7 +116,7 @@ class Trees:
         return back
 
     def joined(self, parts: Sequence[Node]) -> tuple[tuple[str, ...], list[Node]]:
-        """The nodes over all of their indices."""
+        """All indices of several nodes, and each node over these indices."""
         over = tuple(dict.fromkeys(i for n in parts for i in n.array.over))
         return over, [self.spread(n, over) for n in parts]
 
@@ -177,7 +177,7 @@ class Trees:
         return Node(Array(over, pick(values, positions)), [node], self.collected(positions, len(values)))
 
     def position(self, index: st.Index, over: tuple[str, ...]) -> list[int]:
-        """An index at every position of several: its own value, or the label that is read."""
+        """The value of an index at every position of ``over``: its position, or for a lookup the label that is read."""
         if isinstance(index, str):
             return self.frame.coordinates(index, over)
         own, labels = self.nodes[index.name].array.over, self.labels[index.name]
@@ -193,7 +193,7 @@ class Trees:
         return Node(Array(over, out), parts, lambda sent: [sent] * len(parts))
 
     def product(self, parts: Sequence[Node]) -> Node:
-        """A product; each factor is sent back the product of those before it and those behind it."""
+        """A product. The derivative by a factor is the product of the factors before it and the factors after it."""
         times = self.numbers.times
         over, parts = self.joined(parts)
         columns = [p.array.values for p in parts]
@@ -244,7 +244,7 @@ class Trees:
     # ---- reductions ------------------------------------------------------------------------------------------------
 
     def reduced(self, kind: str, index: tuple[str, ...], body: Node) -> Node:
-        """A reduction; each entry of a sum is sent the whole, those that share an extremum equal parts of it."""
+        """A reduction. Each entry of a sum has the derivative 1; entries that attain an extremum have equal shares of 1."""
         numbers = self.numbers
         rest = tuple(i for i in body.array.over if i not in index)
         body = self.spread(body, (*rest, *index))
@@ -268,7 +268,7 @@ class Trees:
         return Node(Array(rest, found), [body], back)
 
     def shares(self, chosen: list[bool]) -> list[Any]:
-        """Equal shares of 1 for those that are chosen."""
+        """Equal shares of 1 for the chosen entries, and 0 for all others."""
         part = self.numbers.number(Fraction(1, max(sum(chosen), 1)))
         return [part if c else self.numbers.zero for c in chosen]
 
@@ -286,7 +286,7 @@ class Trees:
         return over, self.numbers.compare(tree.rel, a.array.values, b.array.values)
 
     def choice(self, cond: st.Tree, a: Node, b: Node) -> Node:
-        """``where``; what is not chosen is sent nothing, undefined or not."""
+        """``where(cond, a, b)``. An element that is not chosen gets 0, even if its derivative is undefined."""
         own, where = self.condition(cond)
         over, (_, a, b) = self.joined([Node(Array(own, where)), a, b])
         where = self.frame.spread(Array(own, where), over)
@@ -300,7 +300,7 @@ class Trees:
         return Node(Array(over, out), [a, b], back)
 
     def larger(self, head: str, a: Node, b: Node) -> Node:
-        """The larger or the smaller of two; at a tie each is sent a half."""
+        """The larger or the smaller of two. At a tie both have the derivative 1/2."""
         numbers = self.numbers
         over, (a, b) = self.joined([a, b])
         out = numbers.larger(head, a.array.values, b.array.values)
@@ -317,7 +317,7 @@ class Trees:
 
 
 def in_order(roots: Sequence[Node]) -> list[Node]:
-    """The nodes that some are made from, each after its operands."""
+    """The nodes from which ``roots`` are made, each after its operands."""
     order: list[Node] = []
     seen: set[int] = set()
     stack: list[tuple[Node, bool]] = [(r, False) for r in roots]

@@ -1,1 +1,1 @@
-"""The functions of the language, a record each."""
+"""The functions of the language, one record for each function of one argument."""

@@ -1,4 +1,4 @@
-"""Functions of one double as IEEE 754 has them, where Python raises: infinite where they overflow, NaN where undefined."""
+"""Functions of a double where Python raises: infinite on overflow and NaN where undefined, by IEEE 754."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INF, NAN = math.inf, math.nan
 
 
 def guarded(function: Callable[[float], float], above: float = NAN) -> Callable[[float], float]:
-    """The function with ``above`` where it overflows and NaN where it is undefined."""
+    """The function, with the value ``above`` where it overflows and NaN where it is undefined."""
 
     def value(x: float) -> float:
         try:
@@ -37,7 +37,7 @@ def sinh(x: float) -> float:
 
 
 def erfcx(x: float) -> float:
-    """``exp(x**2)*erfc(x)``, by its continued fraction where the product overflows. Source: DLMF 7.9.1."""
+    """``exp(x**2)*erfc(x)``, by a continued fraction where ``exp(x**2)`` overflows. Source: DLMF 7.9.1."""
     if x != x or x < 20:
         return math.exp(x * x) * math.erfc(x) if x > -26 else INF if x == x else NAN
     fraction = x

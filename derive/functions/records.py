@@ -1,7 +1,7 @@
-"""The elementwise functions of one argument: all that is true of each wherever it is printed or evaluated.
+"""The elementwise functions of one argument, with everything about each function that no backend changes.
 
-A backend adds its spelling in a table of its own. There is no derivative here: :func:`derive.sympy_bridge.derivative` takes it
-from SymPy, and the certificate compares with a table that knows nothing of SymPy (:func:`derive.certify.numbers.slope`).
+Each backend has a table of spellings. Derivatives are not here: :func:`derive.sympy_bridge.derivative` takes them from SymPy,
+and the certificate compares them with a table that is independent of SymPy (:func:`derive.certify.numbers.slope`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ __all__ = ["RECORDS", "Elementwise"]
 
 @dataclass(frozen=True)
 class Elementwise:
-    """One function of one argument, by the ``name`` that the language has for it.
+    """A function of one argument. ``name`` is its name in the language.
 
-    ``symbol`` is its form in SymPy, which answers for its derivative and its signs. ``value`` takes a context of mpmath's and
-    a real number; it is infinite at a pole, and nan where the function is undefined. ``double`` does the same for a float.
-    ``cost`` is that of one evaluation in floating-point operations, a measured order of magnitude on vector units. ``latex`` is
-    the operator, "" for the name in upright letters; ``powers`` says that its powers are set as in sin^2(x). ``stem`` begins
-    the names that the engine gives to values of the function.
+    * ``symbol``: the SymPy function, from which derivatives and signs come.
+    * ``value``: the value, from an mpmath context and a real number; infinite at a pole, NaN where undefined.
+    * ``double``: the same value from a float.
+    * ``cost``: floating-point operations of one evaluation, a measured order of magnitude on vector units.
+    * ``latex``: the operator in LaTeX; "" for the name in upright letters.
+    * ``powers``: whether powers are typeset as in sin^2(x).
+    * ``stem``: how the engine's names for values of the function begin; "" for the first letter of ``name``.
     """
 
     name: str
@@ -75,5 +77,5 @@ _ALL = (
     Elementwise("abs", sympy.Abs, lambda _, x: abs(x), abs, cost=1),
     Elementwise("sign", sympy.sign, _own("sign"), doubles.sign, cost=1),
 )
-#: By name, in the order in which messages list them.
+#: The records by name, in the order in which messages list them.
 RECORDS: dict[str, Elementwise] = {f.name: f for f in _ALL}

@@ -1,4 +1,4 @@
-"""Functions that SymPy or mpmath does not have: as functions of SymPy's, and at the precision of a context of mpmath's."""
+"""Functions that SymPy or mpmath lacks: as SymPy functions, and evaluated at the precision of an mpmath context."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sympy
 
 __all__ = ["erfcx", "finite", "scaled_erfc"]
 
-#: From here on the asymptotic series is used: each term is less than a millionth of the one before.
+#: From this argument on the asymptotic series is used. Each of its terms is less than a millionth of the term before.
 FAR = 1000
 
 
 def scaled_erfc(context: Any, x: Any) -> Any:
-    """``exp(x**2)*erfc(x)`` of a real number of mpmath's. Source: DLMF 7.12.1 for large ``x``."""
+    """``exp(x**2)*erfc(x)`` of a real mpmath number. Source: DLMF 7.12.1 for large ``x``."""
     if x < FAR:
         return context.exp(x * x) * context.erfc(x)
     if context.isinf(x):
@@ -44,9 +44,9 @@ class erfcx(sympy.Function):
 
 
 class finite(sympy.Function):
-    """The identity on the real numbers; 0 in the place of an infinity, which only floating point has.
+    """The identity on real numbers. In floating point, 0 for an infinity.
 
-    A shift by it keeps differences defined: ``-inf - finite(-inf)`` is ``-inf``.
+    So a shift by a maximum that may be infinite keeps differences defined: ``-inf - finite(-inf)`` is ``-inf``.
     """
 
     nargs = 1

@@ -1,4 +1,4 @@
-"""The words of the language: what may be called, reduced and compared."""
+"""The words of the language: its functions, reductions and comparisons."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from derive.functions.records import RECORDS
 
 __all__ = ["COMPARISONS", "NARY", "ORDERS", "REDUCTIONS", "SUGAR", "cost", "is_function"]
 
-#: Functions of one argument that are spelled by other parts of the language: sqrt(a) is a**(1/2).
+#: Functions of one argument that the parser replaces by other expressions: sqrt(a) by a**(1/2).
 SUGAR = frozenset({"sqrt"})
-#: Functions of several arguments, with their number.
+#: Functions of several arguments, with the number of arguments.
 NARY = {"where": 3, "maximum": 2, "minimum": 2}
 REDUCTIONS = ("sum", "mean", "max", "min")
-#: How two numbers may stand to each other, ``?`` where one of them is NaN, and with which of these a comparison holds.
+#: The possible orders of two numbers (``?`` where either is NaN), and for each comparison the orders in which it holds.
 ORDERS = frozenset("<=>?")
 COMPARISONS = {
     rel: frozenset(orders) for rel, orders in {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=", "!=": "<>?"}.items()
@@ -19,10 +19,10 @@ COMPARISONS = {
 
 
 def is_function(name: str) -> bool:
-    """Whether a word may be called with numbers."""
+    """Whether a word is a function of the language."""
     return name in RECORDS or name in SUGAR or name in NARY
 
 
 def cost(head: str) -> int:
-    """Rough cost of one evaluation, in floating-point operations; a choice between two numbers is one."""
+    """The approximate cost of one evaluation in floating-point operations; 1 for a choice between two numbers."""
     return RECORDS[head].cost if head in RECORDS else 1

@@ -1,7 +1,7 @@
-"""Rewritings that change no value, only how it is rounded: the last stage of a derivation.
+"""Rewritings that change no value, only its rounding: the last stage of a derivation.
 
-Each is an identity, applied wherever the flat terms show its left side, whatever the op, and recorded as a step like any
-other. Every derivation gets ``COMMON``, which costs nothing:
+Each rewriting is an identity. It is applied in every op, wherever the left side of the identity stands in flat terms, and is
+recorded as a step. Every derivation gets the rules ``COMMON``, which cost nothing:
 
 * ``gap``: an exponent less the larger of two;
 * ``log1p``: the logarithm of a number near 1.
@@ -29,7 +29,7 @@ from derive.terms.sums import Sum
 
 __all__ = ["ACCURATE", "COMMON", "rounded"]
 
-#: What carries out each rule.
+#: The function that carries out each rule.
 COMMON: dict[Rule, Callable[[Work], None]] = {gap.RULE: gap.gaps, log1p.RULE: log1p.logarithms_near_one}
 ACCURATE: dict[Rule, Callable[[Work], None]] = {
     no_cancellation.RULE: no_cancellation.without_cancellation,
@@ -42,7 +42,7 @@ ACCURATE: dict[Rule, Callable[[Work], None]] = {
 def rounded(
     op: st.Op, names: Names, forward: Sequence[Definition], lines: Mapping[str, Sum], index: Mapping[str, tuple[str, ...]]
 ) -> tuple[tuple[Definition, ...], dict[str, Sum], list[Step]]:
-    """The forward definitions and the lines as they are to be computed, and the steps that led there."""
+    """The forward definitions and the lines as they are to be computed, and the steps that led to them."""
     work = Work(op, names, forward, lines, index)
     for rewrite in (*COMMON.values(), *(ACCURATE.values() if op.variant == "accurate" else ())):
         rewrite(work)

@@ -1,6 +1,7 @@
-"""``f - maximum(f, g)`` is ``-maximum(0, g - f)``, which is no difference of infinities where ``f`` is -inf.
+"""``f - maximum(f, g)`` is ``-maximum(0, g - f)``.
 
-So the smaller of two exponentials is 0 there, and not undefined: a logistic sigmoid of -inf is 0.
+Where ``f`` is inf and ``g`` finite, the left side is a difference of infinities, which is NaN. The right side is 0. So the
+logistic sigmoid of -inf, whose shifted exponentials are then 1 and 0, is 0.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ RULE = Rule("gap")
 
 
 def gaps(work: Work) -> None:
-    """Rewrite every such difference among the definitions."""
+    """Rewrite every definition that is a difference ``f - maximum(f, g)``."""
     for name, index, body in work.expressions():
         for mono, c in body.terms.items():
             atom = Sum({mono: c}).scaled(-1).atom if c == -1 else None
@@ -32,7 +33,7 @@ def gaps(work: Work) -> None:
 
 
 def larger_of(work: Work, atom: Atom | None) -> tuple[Sum, Sum] | None:
-    """The two sides of the maximum that a read stands for, by the engine's names' own definitions."""
+    """``f`` and ``g`` of a read whose definition is ``maximum(f, g)``, with engine-made names unfolded; else None."""
     d = work.definitions.get(atom.name) if isinstance(atom, Read) else None
     if d is None or d.function is None or d.function.head != "maximum" or not isinstance(atom, Read):
         return None

@@ -1,7 +1,7 @@
-"""Exponentials that underflow before their product does, multiplied in two halves.
+"""Exponentials that underflow before the product in which they stand: ``x*exp(-u)`` is ``(x*h)*h`` with ``h = exp(-u/2)``.
 
-``x*exp(-u)`` is ``(x*h)*h`` with ``h = exp(-u/2)``: where ``exp(-u)`` is subnormal it has few digits left, and ``x`` may be
-large. The sides of a condition are looked at each on its own.
+Where ``exp(-u)`` is subnormal it has lost digits, although a large ``x`` may make the product a normal number. The terms of
+each side of a condition are rewritten separately.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Terms = dict[Mono, Fraction]
 
 
 def halved_tails(work: Work) -> None:
-    """Halve the exponentials of every definition and line in which they multiply an input."""
+    """Halve the exponents in every definition and line in which an exponential multiplies an input."""
     tails = {n: exponent for n in work.definitions if (exponent := _decaying(work, n)) is not None}
     found = [(n, index, _unfolded(work, body, n, tails)) for n, index, body in work.expressions() if n not in tails]
     for name, index, body in found:
@@ -36,13 +36,13 @@ def halved_tails(work: Work) -> None:
 
 
 def _decaying(work: Work, name: str) -> Read | None:
-    """The exponent of a name that is the exponential of something never positive."""
+    """``f`` of a name whose definition is ``exp(f)`` with an ``f`` that is never positive; else None."""
     exponent = work.function(name, "exp")
     return exponent if exponent and work.signs.symbol(exponent.name).is_nonpositive else None
 
 
 def _unfolded(work: Work, body: Sum, own: str, tails: Mapping[str, Read]) -> Sum:
-    """The expression with the elementwise names that hold exponentials written out, down to the exponentials."""
+    """The expression with elementwise names that are made from exponentials unfolded, down to the exponentials."""
     if any(m.bound for m in body.terms):
         return body
     while True:
@@ -55,7 +55,7 @@ def _unfolded(work: Work, body: Sum, own: str, tails: Mapping[str, Read]) -> Sum
 
 
 def _holds(work: Work, name: str, tails: Mapping[str, Read]) -> bool:
-    """Whether a name that is no function is made from exponentials, and without a reduction."""
+    """Whether a name is made from exponentials without a reduction, and is not itself a function."""
     d = work.definitions.get(name)
     if d is None or name in tails or d.function is not None or not work.elementwise(name):
         return False
@@ -64,7 +64,7 @@ def _holds(work: Work, name: str, tails: Mapping[str, Read]) -> bool:
 
 
 def _halved(work: Work, body: Sum, index: tuple[str, ...], tails: Mapping[str, Read]) -> Sum | None:
-    """The expression with the exponentials of each case in halves, or None where no case has one beside an input."""
+    """The expression with halved exponents in each case; None if no case has an exponential beside an input."""
     out, found = Sum(), False
     for case, terms in _cases(body).items():
         common = _common(terms)
@@ -81,7 +81,7 @@ def _halved(work: Work, body: Sum, index: tuple[str, ...], tails: Mapping[str, R
 
 
 def _cases(body: Sum) -> dict[Case, Terms]:
-    """The terms by the conditions on them; what has none belongs to both sides of a condition that has two."""
+    """The terms, grouped by their conditions. Terms without a condition join both sides of a condition that has two sides."""
     cases: dict[Case, Terms] = {}
     for mono, c in body:
         case = frozenset(a for a, _ in mono.factors if isinstance(a, Condition))
@@ -94,13 +94,13 @@ def _cases(body: Sum) -> dict[Case, Terms]:
 
 
 def _common(terms: Iterable[Mono]) -> list[Atom]:
-    """The factors that all terms have to a positive power."""
+    """The factors that every term has to the power 1 or more."""
     sets = [{a for a, e in m.factors if e >= 1} for m in terms]
     return [a for a, _ in next(iter(terms)).factors if all(a in s for s in sets)]
 
 
 def _inside(terms: Terms, without: set[Atom], case: Case) -> Sum:
-    """The terms without factors that all of them have, and without their conditions."""
+    """The terms divided by the common factors ``without``, and without the conditions of their case."""
     out = Sum()
     for mono, c in terms.items():
         factors: dict[Atom, Exponent] = {a: e for a, e in mono.factors if a not in case}
@@ -111,7 +111,7 @@ def _inside(terms: Terms, without: set[Atom], case: Case) -> Sum:
 
 
 def _half(work: Work, tail: Read, exponent: Read) -> Sum:
-    """``h = exp(f/2)`` where ``exp(f)`` is read; the definition of the latter becomes ``h**2``."""
+    """A read of ``h = exp(f/2)`` for the read ``tail`` of ``exp(f)``. The definition of ``tail`` becomes ``h**2``."""
     d = work.definitions[tail.name]
     f = work.names.read(work.names.alias(exponent).scaled(Fraction(1, 2)), d.index)
     half = work.names.read(atom_sum(Function("exp", (f,))), d.index, "h")
@@ -125,5 +125,5 @@ def _reads_input(work: Work, terms: Iterable[Mono]) -> bool:
 
 
 def _given(work: Work, atom: Atom) -> bool:
-    """Whether a factor is an upstream gradient, or another adjoint."""
+    """Whether a factor is an adjoint, or an upstream gradient."""
     return isinstance(atom, Read) and (atom.name in work.lines or atom.name in {adjoint_name(t.name) for t in work.op.outputs})

@@ -1,6 +1,6 @@
 """The logarithm of a number near 1: ``log(1 + u)`` is ``log1p(u)``.
 
-Of two exponentials shifted by the larger exponent one is 1, so their sum is 1 and the smaller of them:
+If two exponentials are shifted by the larger exponent, one of them is 1. Their sum is then 1 plus the smaller exponential:
 ``exp(-maximum(0, u)) + exp(-maximum(0, -u))`` is ``1 + exp(-abs(u))``.
 """
 
@@ -20,7 +20,7 @@ RULE = Rule("log1p")
 
 
 def logarithms_near_one(work: Work) -> None:
-    """Rewrite the logarithms among the definitions."""
+    """Rewrite every definition that is the logarithm of such a sum."""
     for name, index, _ in work.expressions():
         argument = work.function(name, "log") if name in work.definitions else None
         d = work.definitions.get(argument.name) if argument else None
@@ -35,7 +35,7 @@ def logarithms_near_one(work: Work) -> None:
 
 
 def _smaller(work: Work, body: Sum, index: tuple[str, ...]) -> Sum:
-    """The smaller of two exponentials of which the larger one is 1; nothing for another sum."""
+    """The smaller of the two exponentials of a sum, if the larger one is 1; 0 for any other sum."""
     reads = [atom for m, c in body if isinstance(atom := Sum({m: c}).atom, Read)]
     exponents = [e for read in reads if (e := _exponent(work, read)) is not None]
     if len(reads) != 2 or len(body) != 2 or len(exponents) != 2:
@@ -49,7 +49,7 @@ def _smaller(work: Work, body: Sum, index: tuple[str, ...]) -> Sum:
 
 
 def _of_gap(work: Work, one: Sum, other: Sum, index: tuple[str, ...]) -> Sum:
-    """``exp(-abs(u))``, of the two exponents' difference or its opposite."""
+    """``exp(-abs(u))``, where ``u`` is one of the two gaps. The gaps are ``u`` and ``-u``; one that is a read is preferred."""
     atom = next((g.atom for g in (one, other) if isinstance(g.atom, Read)), None)
     read = atom if isinstance(atom, Read) else work.names.read(one, index)
     size = work.names.read(atom_sum(Function("abs", (read,))), index)
@@ -58,7 +58,7 @@ def _of_gap(work: Work, one: Sum, other: Sum, index: tuple[str, ...]) -> Sum:
 
 
 def _exponent(work: Work, read: Read) -> Sum | None:
-    """``u`` of a name that is ``exp(u)``."""
+    """``u`` of a read whose definition is ``exp(u)``, with an engine-made ``u`` unfolded; else None."""
     argument = work.function(read.name, "exp")
     d = work.definitions.get(argument.name) if argument else None
     if argument is None:
@@ -82,7 +82,7 @@ def _shifted_by_the_larger(work: Work, exponents: list[Sum]) -> bool:
 
 
 def _unbounded(work: Work, read: Read) -> Read:
-    """The maximum behind a finite shift, or the shift itself."""
+    """``m`` of a read whose definition is ``finite(m)``; any other read as it is."""
     argument = work.function(read.name, "finite")
     d = work.definitions.get(read.name)
     if argument is None or d is None:
@@ -94,7 +94,7 @@ def _unbounded(work: Work, read: Read) -> Read:
 
 
 def _gap(work: Work, exponent: Sum) -> Sum | None:
-    """``u`` of ``-maximum(0, u)``."""
+    """``u`` of an exponent ``-maximum(0, u)``; None for any other exponent."""
     larger = exponent.scaled(-1).atom
     m: Definition | None = work.definitions.get(larger.name) if isinstance(larger, Read) else None
     if m is None or m.function is None or m.function.head != "maximum" or m.function.args[0] != Fraction(0):

@@ -1,7 +1,7 @@
-"""A function beside the number that it cancels, by identities in one variable.
+"""Sums of a number and a power of a function in which both cancel, rewritten by identities in one variable ``u``.
 
-Each holds for every real ``u``. On its right side no terms cancel: sums are of positive terms, but for ``2 - v`` with ``v``
-between 0 and 1.
+Each identity holds for every real ``u``. No terms cancel on its right side, where all sums have positive terms. The only
+exception is ``2 - v`` with ``v`` between 0 and 1, which loses no digits.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ __all__ = ["RULE", "IDENTITIES", "Identity", "identities", "without_cancellation
 
 RULE = Rule("no cancellation")
 
-#: On the left a number and a power of a function of ``u``. Beside a condition, ``abs(u)`` is written by that condition: at the
-#: tie both sides then have the slope of the same side, and so has their product where it is differentiated once more.
+#: Each left side is a number and a power of a function of ``u``. Where the right side has a condition, ``abs(u)`` is written
+#: by that condition too. At the tie both then have the slope of the same side, and so has their product when it is
+#: differentiated again.
 IDENTITIES = (
     ("1 - tanh(u)**2", "4*exp(-2*abs(u))/(1 + exp(-2*abs(u)))**2"),
     ("1 + tanh(u)", "where(u < 0, 2*exp(-2*where(u < 0, -u, u)), 2)/(1 + exp(-2*where(u < 0, -u, u)))"),
@@ -52,7 +53,7 @@ IDENTITIES = (
 
 @dataclass(frozen=True)
 class Identity:
-    """``number + slope*head(u)**power = value``, the right side a tree in ``u``."""
+    """``number + slope*head(u)**power = value``, where ``value`` is a tree in ``u``."""
 
     number: Fraction
     slope: Fraction
@@ -63,7 +64,7 @@ class Identity:
 
 @cache
 def identities() -> tuple[Identity, ...]:
-    """The identities as read from their texts."""
+    """``IDENTITIES``, read from their texts."""
     return tuple(_identity(left, right) for left, right in IDENTITIES)
 
 
@@ -94,7 +95,7 @@ def without_cancellation(work: Work) -> None:
 
 
 def _unfolded(work: Work, body: Sum, identity: Identity) -> Sum | None:
-    """The expression with a product that holds the function written out, if the identity then applies."""
+    """The expression with the name of a product of the function unfolded, if the identity then applies; else None."""
     for name in sorted(sum_reads(body)):
         d = work.definitions.get(name)
         only = d.body.single if d else None
@@ -108,7 +109,7 @@ def _unfolded(work: Work, body: Sum, identity: Identity) -> Sum | None:
 
 
 def _applied(work: Work, body: Sum, identity: Identity) -> tuple[Sum, str] | None:
-    """The expression with the left side replaced at the first place where it stands, and the name of the function there."""
+    """The expression with the first left side replaced, and the name of the function's value there; None if there is none."""
     for mono, c in body:
         for read, rest, bound in _without_power(work, mono, identity):
             partner = close(rest, bound)
@@ -124,7 +125,7 @@ def _applied(work: Work, body: Sum, identity: Identity) -> tuple[Sum, str] | Non
 
 
 def _without_power(work: Work, mono: Mono, identity: Identity) -> Iterator[tuple[Read, dict[Atom, Exponent], tuple[str, ...]]]:
-    """The reads of the function's values under the identity's power, with what is left of the term without each."""
+    """Each read of a value of the function to the identity's power, with the other factors and the bound indices."""
     opened = open_mono(mono)
     for atom, e in opened.factors.items():
         if isinstance(atom, Read) and e == identity.power and work.function(atom.name, identity.head) is not None:
@@ -134,7 +135,7 @@ def _without_power(work: Work, mono: Mono, identity: Identity) -> Iterator[tuple
 
 
 def _value(work: Work, identity: Identity, read: Read) -> Sum:
-    """The right side at the argument of the function that is read."""
+    """The identity's right side, at the argument of the function whose value is read."""
     argument = work.function(read.name, identity.head)
     assert argument is not None
     to = dict(zip(work.definitions[read.name].index, read.index, strict=True))

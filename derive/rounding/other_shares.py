@@ -1,7 +1,7 @@
-"""1 less a share of a positive sum is the sum of the other shares.
+"""1 minus a share of a positive sum is the sum of the other shares, which cancels no digits.
 
-Where ``y = u/a`` and ``a = u + v``, ``1 - y = v/a``. Where ``p[c] = u[c]/a`` and ``a = sum[c](u[c])``, a one-hot row less
-the shares, ``[c = j] - p[c]``, is ``sum[k != j](u[k])/a`` at ``c = j`` and ``-p[c]`` elsewhere. Nothing is subtracted.
+There are two forms. If ``y = u/a`` and ``a = u + v``, then ``1 - y = v/a``. If ``p[c] = u[c]/a`` and ``a = sum[c](u[c])``,
+then ``[c = j] - p[c]`` is ``sum[k != j](u[k])/a`` at ``c = j``, and ``-p[c]`` elsewhere.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def other_shares(work: Work) -> None:
 
 
 def share_of(work: Work, name: str) -> Share | None:
-    """The definition of a name as a share, if it is a product divided by a positive sum."""
+    """The definition of a name as a share, if it is a product divided by a positive sum; else None."""
     d = work.definitions.get(name)
     only = d.body.single if d else None
     if d is None or only is None or only[0].bound:
@@ -73,7 +73,7 @@ def share_of(work: Work, name: str) -> Share | None:
 
 
 def _positive(work: Work, d: Definition) -> bool:
-    """Whether a sum is of positive terms."""
+    """Whether all terms of a definition are positive."""
     return all(c > 0 and work.signs.sum_positive(Sum({m: c})) for m, c in d.body.terms.items())
 
 
@@ -97,7 +97,7 @@ def two_shares(work: Work, body: Sum) -> tuple[Sum, str] | None:
 
 
 def _looked_up(work: Work, body: Sum, index: tuple[str, ...]) -> tuple[Sum, str] | None:
-    """``k - k*p[j]`` as ``k*q`` with ``q`` the sum of the shares of all but ``j``, a label."""
+    """``k - k*p[j]`` with a label ``j`` as ``k*q``, where ``q`` is the sum of all shares but that of ``j``."""
     for mono, c in body:
         for read, rest, bound in _reads(mono):
             partner = close(rest, bound)
@@ -119,7 +119,7 @@ def _looked_up(work: Work, body: Sum, index: tuple[str, ...]) -> tuple[Sum, str]
 
 
 def _one_hot(work: Work, body: Sum, index: tuple[str, ...]) -> tuple[Sum, str] | None:
-    """``k*p[c] - k*[c = j]`` as ``k*p[c]*[c != j] - k*[c = j]*q`` with ``q`` the sum of the shares of all but ``j``."""
+    """``k*p[c] - k*[c = j]`` as ``k*p[c]*[c != j] - k*[c = j]*q``, where ``q`` is the sum of all shares but that of ``j``."""
     for mono, c in body:
         for read, rest, bound in _reads(mono):
             found = None if bound else _axis_of_share(work, read)
@@ -139,7 +139,7 @@ def _one_hot(work: Work, body: Sum, index: tuple[str, ...]) -> tuple[Sum, str] |
 
 
 def _reads(mono: Mono) -> Iterator[tuple[Read, dict[Atom, Exponent], tuple[str, ...]]]:
-    """The reads of a term under a positive whole power, with what is left of it without one of each."""
+    """Each read of a term to a positive whole power, with the term divided by that read, and the bound indices."""
     opened = open_mono(mono)
     for atom, e in opened.factors.items():
         if isinstance(atom, Read) and e >= 1 and e == int(e):
@@ -149,7 +149,7 @@ def _reads(mono: Mono) -> Iterator[tuple[Read, dict[Atom, Exponent], tuple[str, 
 
 
 def _axis_of_share(work: Work, read: Read) -> tuple[Share, str] | None:
-    """The share that is read, and the index over which its parts add up to the whole."""
+    """The share that is read, and the index over which its parts add up to the whole; None for any other read."""
     share = share_of(work, read.name)
     d = work.definitions.get(read.name)
     if share is None or d is None:
@@ -162,13 +162,13 @@ def _axis_of_share(work: Work, read: Read) -> tuple[Share, str] | None:
 
 
 def _label(hot: Delta, c: str) -> Index | None:
-    """``j`` of ``[c = j]``."""
+    """``j`` of ``[c = j]``; None for a delta without ``c``."""
     sides = [(hot.left, hot.right), (hot.right, hot.left)]
     return next((other for side, other in sides if side == c and c not in atom_indices(delta(other, other))), None)
 
 
 def _all_but(work: Work, share: Share, read: Read, c: str, label: Index, index: tuple[str, ...]) -> Sum:
-    """The name of ``sum[k](u[k]*[k != label])/a`` at the slots of a read."""
+    """A read of the name of ``sum[k](u[k]*[k != label])/a``, at the indices of ``read``."""
     d = work.definitions[read.name]
     k = fresh(c)
     at: dict[str, Index] = {own: (k if slot == c else slot) for own, slot in zip(d.index, read.index, strict=True)}

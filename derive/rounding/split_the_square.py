@@ -1,7 +1,8 @@
-"""The exponential of a square: ``exp(-k*u**2)`` amplifies the rounding of ``u**2`` by its size, so the square is split.
+"""The exponential of a square, split so that the rounding of the square does not show.
 
-With ``v`` the leading bits of ``abs(u)``, ``u**2 = v**2 + (abs(u) - v)*(abs(u) + v)``: the square of ``v`` and the difference
-are exact, and the product is small. Source: the computation of erfc in FreeBSD's msun, s_erf.c (Sun Microsystems, 1993).
+The relative error of ``exp(-k*u**2)`` is ``k*u**2`` times the relative error of ``u**2``. Let ``v`` be the leading bits of
+``abs(u)``. Then ``u**2`` is ``v**2 + (abs(u) - v)*(abs(u) + v)``: ``v**2`` and ``abs(u) - v`` are exact, the product is small.
+Source: the computation of erfc in FreeBSD's msun, s_erf.c (Sun Microsystems, 1993).
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ RULE = Rule("split the square")
 
 #: ``exp(-UNDERFLOW)`` is 0 in float64.
 UNDERFLOW = 750
-#: The product that is left is at most this.
+#: The largest value of ``k`` times the product.
 LEFT = 0.5
 
 
 def split_squares(work: Work) -> None:
-    """Split every such exponential among the definitions."""
+    """Split the square in every definition that is such an exponential."""
     for name, index, _ in work.expressions():
         exponent = work.function(name, "exp") if name in work.definitions else None
         found = _square(work.names.alias(exponent)) if exponent else None
@@ -43,7 +44,7 @@ def split_squares(work: Work) -> None:
 
 
 def _square(exponent: Sum) -> tuple[Read, Fraction] | None:
-    """``u`` and ``k`` of ``-k*u**2``."""
+    """``u`` and ``k`` of an exponent ``-k*u**2``; None for any other exponent."""
     only = exponent.single
     if only is None or only[0].bound or len(only[0].factors) != 1 or only[1] >= 0:
         return None
@@ -52,7 +53,7 @@ def _square(exponent: Sum) -> tuple[Read, Fraction] | None:
 
 
 def _leading_bits(k: Fraction) -> st.Tree:
-    """``v``: so many bits of ``abs(u)`` that the product is small, and no more than leave its square exact."""
-    reach = 2 ** math.ceil(math.log2(UNDERFLOW / k) / 2)  # beyond it both exponentials are 0, and v would overflow
+    """``v`` as a tree: enough leading bits of ``abs(u)`` to make the product small, and few enough that ``v**2`` is exact."""
+    reach = 2 ** math.ceil(math.log2(UNDERFLOW / k) / 2)  # beyond ``reach`` both exponentials are 0, and v would overflow
     steps = 2 ** math.ceil(math.log2(2 * math.sqrt(UNDERFLOW * k) / LEFT))
     return parse_formula(f"v = floor({steps}*minimum(abs(u), {reach}))/{steps}").equations[0].rhs

@@ -16,7 +16,7 @@ from derive.terms.sums import Function, Read, Sum, sum_reads
 
 
 class Work:
-    """What the rules share. Every change is recorded with the whole right side before and after it."""
+    """The definitions and lines of one derivation. Every change records the whole right side before and after it."""
 
     def __init__(
         self,
@@ -35,14 +35,14 @@ class Work:
 
     @property
     def definitions(self) -> dict[str, Definition]:
-        """Every definition by name as it stands, those that the rules made included."""
+        """Every current definition by name, also of names that the rules made."""
         made = self.names.definitions
         if len(self.known) != len(made):
             self.known = {d.name: self.changed.get(d.name, d) for d in made}
         return self.known
 
     def expressions(self) -> Iterator[tuple[str, tuple[str, ...], Sum]]:
-        """What the op's results are computed from, by name: definitions in order, then the lines."""
+        """The name, index and body of everything that the op's results need: definitions in order, then the lines."""
         needed = self.needed()
         for name in [n for n in self.definitions if n in needed]:
             yield name, self.definitions[name].index, self.definitions[name].body
@@ -50,11 +50,11 @@ class Work:
             yield name, self.index[name], self.lines[name]
 
     def needed(self) -> set[str]:
-        """The outputs, what the lines read, and all that these are made from."""
+        """The outputs, the names that lines read, and all names from which these are made."""
         return self.closure({t.name for t in self.op.outputs} | {n for body in self.lines.values() for n in sum_reads(body)})
 
     def closure(self, names: Iterable[str]) -> set[str]:
-        """The names and everything that they are made from."""
+        """The names, and all names from which they are made."""
         definitions = self.definitions
         found = set(names)
         todo = list(found)
@@ -71,7 +71,7 @@ class Work:
         return not any(is_reduction(definitions[n]) for n in self.closure([name]) if n in definitions)
 
     def change(self, rule: Rule, name: str, after: Sum, using: tuple[str, ...] = ()) -> None:
-        """Give a name another right side; what it was is recorded."""
+        """Give a name another right side, and record the step."""
         if name in self.lines:
             before, index = self.lines[name], self.index[name]
             self.lines[name] = after
@@ -83,15 +83,15 @@ class Work:
             self.steps.append(Step(rule, name, index, before, after, using))
 
     def keep(self, name: str) -> None:
-        """Let a name be computed on its own, in code and in print: the order of its operations matters."""
+        """Mark a name to be computed on its own, and never inlined: the order of its operations matters."""
         self.put(replace(self.definitions[name], kept=True))
 
     def put(self, d: Definition) -> None:
-        """Let a definition take the place of that of its name."""
+        """Replace the definition of a name."""
         self.definitions[d.name] = self.changed[d.name] = d
 
     def function(self, name: str, head: str) -> Read | None:
-        """The tensor of which a name is that function, if it is."""
+        """``u`` of a name whose definition is ``head(u)``; else None."""
         d = self.definitions.get(name)
         function: Function | None = d.function if d else None
         if function is None or function.head != head or not isinstance(function.args[0], Read):
@@ -99,6 +99,6 @@ class Work:
         return function.args[0]
 
     def ordered(self) -> tuple[Definition, ...]:
-        """The definitions, each after those that it reads."""
+        """The definitions, each after the definitions that it reads."""
         definitions = self.definitions
         return tuple(definitions[n] for n in in_order({n: sum_reads(d.body) for n, d in definitions.items()}))

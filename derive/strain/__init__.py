@@ -1,4 +1,4 @@
-"""Conditioning: what rounding does to a formula where the numbers are hard, measured in the arithmetic of a kernel."""
+"""Conditioning: how much rounding changes the value of a formula at strained points, measured in a kernel's arithmetic."""
 
 from derive.strain.judge import Judge
 

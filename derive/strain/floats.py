@@ -1,4 +1,4 @@
-"""Scalar arithmetic as IEEE 754 has it, where Python raises: a quotient by zero, an overflow, a root of a negative number."""
+"""Scalar arithmetic by IEEE 754 where Python raises: division by 0, overflow, roots of negative numbers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Round = Callable[[list[float]], list[float]]
 
 
 def single(values: list[float]) -> list[float]:
-    """The values rounded to float32; what is too large is infinite."""
+    """The values rounded to float32; values beyond its range become infinite."""
     return array("f", values).tolist()
 
 
 def double(values: list[float]) -> list[float]:
-    """The values as they are."""
+    """The values unchanged: float64 needs no rounding."""
     return values
 
 
 def randomly(working: Round, rng: Random) -> Round:
-    """Rounds to a neighbour of what is nearest, or to that, by chance.
+    """A random rounding: to the nearest number of the working precision, or to one of that number's neighbours.
 
     Source: Parker, Monte Carlo Arithmetic, UCLA technical report CSD-970002 (1997).
     """
@@ -56,7 +56,7 @@ def quotient(a: float, b: float) -> float:
 
 
 def quotients(a: list[float], b: list[float]) -> list[float]:
-    """The quotients of two columns."""
+    """The quotients of two lists, element by element."""
     return list(map(truediv if all(b) else quotient, a, b))
 
 
@@ -72,7 +72,7 @@ def power(base: float, exponent: float) -> float:
 
 
 def powers(bases: list[float], exponent: float) -> list[float]:
-    """Each number to one power."""
+    """Each number to the same power."""
     if exponent == 2:
         return list(map(mul, bases, bases))
     if exponent == -1:
@@ -81,5 +81,5 @@ def powers(bases: list[float], exponent: float) -> list[float]:
 
 
 def extreme(choose: Callable[[float, float], float], a: float, b: float) -> float:
-    """The larger or the smaller of two numbers; NaN if one of them is."""
+    """The larger or the smaller of two numbers, by ``choose``; NaN if either is NaN."""
     return choose(a, b) if a == a and b == b else NAN

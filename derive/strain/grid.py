@@ -1,6 +1,6 @@
-"""Trees evaluated in floats at many points at once, each operation rounded to a working precision.
+"""Trees evaluated in floats at many points at once. Each operation is rounded to a working precision.
 
-A table is a list over the points and, within each, over the positions of its axes in order.
+A table lists the elements of a tensor: point by point, and for each point in row-major order.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from derive.strain.floats import Round, extreme, number, powers, quotients
 
 __all__ = ["Evaluation", "Grid", "Table"]
 
-#: The values of so many subtrees are kept.
+#: The number of subtrees whose values are cached.
 KEPT = 512
 
-#: Reductions over no elements, a mean before it is divided by their number.
+#: The values of reductions over no elements; that of a mean is still to be divided by the number of elements, 0.
 OF_NOTHING = {"sum": 0.0, "mean": 0.0, "max": -inf, "min": inf}
 
 
 class Table(NamedTuple):
-    """The entries of a tensor at every point, and the indices of its axes."""
+    """The entries of a tensor at every point, and an index for each of its axes."""
 
     index: tuple[str, ...]  # type: ignore[assignment]  # hides tuple.index, which nothing here calls
     entries: list[float]
 
 
 class Grid:
-    """Lengths of the axes and the number of points."""
+    """The lengths of the axes and the number of points."""
 
     def __init__(self, sizes: Mapping[str, int], points: int):
         self.sizes, self.points = dict(sizes), points
@@ -43,18 +43,18 @@ class Grid:
         return self.sizes[st.axis_of(index)]
 
     def count(self, index: Sequence[str]) -> int:
-        """The positions of a tensor at one point."""
+        """The number of entries at one point of a tensor with these indices."""
         return prod(map(self.length, index))
 
     def spread(self, table: Table, index: tuple[str, ...]) -> list[float]:
-        """The entries at every position of ``index``, which holds all of the table's own indices."""
+        """The entries of a table, repeated at every position of ``index``. ``index`` must have all of the table's indices."""
         if table.index == index:
             return table.entries
         places = self.gather(table.index, index)
         return list(itemgetter(*places)(table.entries)) if len(places) > 1 else [table.entries[k] for k in places]
 
     def gather(self, own: tuple[str, ...], index: tuple[str, ...]) -> list[int]:
-        """For every position of ``index`` at every point, where the entry of a table over ``own`` lies."""
+        """For every point and every position of ``index``, the place of the entry of a table over ``own``."""
         key = (own, index)
         if key not in self.places:
             slots = [index.index(i) for i in own]
@@ -66,9 +66,9 @@ class Grid:
 
 
 class Evaluation:
-    """Trees over named tables, to which names may be added, in one working precision.
+    """Evaluates trees over named tables in one working precision; names can be added.
 
-    The values of subtrees are kept: the forms of a line have most of theirs in common.
+    The values of subtrees are cached, as different forms of a line have most of their subtrees in common.
     """
 
     def __init__(self, grid: Grid, tables: Mapping[str, Table], rounded: Round):
@@ -76,13 +76,13 @@ class Evaluation:
         self.known: dict[st.Tree, Table] = {}
 
     def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[float]:
-        """Evaluate a name and add it to the tables."""
+        """Evaluate ``name[index] = tree`` and add the name to the tables. Returns its entries."""
         entries = self.value(tree, index)
         self.tables[name] = Table(index, entries)
         return entries
 
     def value(self, tree: st.Tree, index: tuple[str, ...]) -> list[float]:
-        """An expression at every position of its free indices (KeyError for a name without a table)."""
+        """The values of an expression at every position of ``index`` (KeyError for a name without a table)."""
         return self.grid.spread(self.table(tree), index)
 
     def table(self, tree: st.Tree) -> Table:
@@ -145,12 +145,12 @@ class Evaluation:
         return Table((), self.rounded([value]) * self.grid.points)
 
     def columns(self, parts: Sequence[Table]) -> tuple[tuple[str, ...], list[list[float]]]:
-        """All indices of several tensors, and the entries of each at every position of them."""
+        """All indices of several tensors, and the entries of each tensor at every position of these indices."""
         index = tuple(dict.fromkeys(i for t in parts for i in t.index))
         return index, [self.grid.spread(t, index) for t in parts]
 
     def joined(self, parts: Sequence[Table], function: Callable[..., float]) -> Table:
-        """A function of several tensors, position by position, rounded once."""
+        """A function of several tensors, applied at every position; its result is rounded once."""
         index, columns = self.columns(parts)
         return Table(index, self.rounded(list(map(function, *columns))))
 
@@ -160,14 +160,14 @@ class Evaluation:
         return Table(index, list(map(float, map(HOLDS[rel], *columns))))
 
     def chained(self, args: tuple[st.Tree, ...], function: Callable[[float, float], float]) -> Table:
-        """An operation from left to right, rounded each time."""
+        """A binary operation applied from left to right, with each result rounded."""
         out = self.table(args[0])
         for a in args[1:]:
             out = self.joined([out, self.table(a)], function)
         return out
 
     def reduced(self, kind: str, index: tuple[str, ...], body: Table) -> Table:
-        """A reduction, one position after the other."""
+        """A reduction, in the order of positions, with each partial result rounded."""
         rest = tuple(i for i in body.index if i not in index)
         count = self.grid.count(index)
         entries = self.grid.spread(body, (*rest, *(i for i in index)))
@@ -198,14 +198,14 @@ class Evaluation:
         return Table(free, entries)
 
     def position(self, index: st.Index) -> Table:
-        """An index as a number: its position, or the label that is read."""
+        """The value of an index: its position, or for a lookup the label that is read."""
         if isinstance(index, st.Lookup):
             return self.read(index.name, index.index)
         return Table((index,), [float(k) for k in range(self.grid.length(index))] * self.grid.points)
 
 
 def _flat(at: Sequence[int], lengths: Sequence[int]) -> int:
-    """The place of a position among all of a tensor's."""
+    """The place of a position in row-major order."""
     place = 0
     for k, n in zip(at, lengths, strict=True):
         place = place * n + k

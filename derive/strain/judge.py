@@ -1,14 +1,15 @@
-"""Whether a rewriting rounds worse than what it replaces.
+"""Whether a rewriting rounds worse than the form that it replaces.
 
-Both sides are evaluated at strained points (:mod:`derive.strain.points`), every operation rounded to float32, and compared with
-themselves in float64:
+Both forms are evaluated at strained points (:mod:`derive.strain.points`) with every operation rounded to float32. Each is
+compared with its own value in float64, in two ways:
 
-* ``keeps``: given the same rounded values of the forward names, the new form has a finite value wherever the old one has, and
-  the backward to it loses no more digits than the chain rule's to the old one does, up to a small factor;
-* ``inherits``: the rounding of the forward names themselves costs the new form more than the old one. So it is with ``1 - y``
-  in the place of ``exp(-x)*y``, where ``y`` was rounded to 1.
+* ``keeps`` gives both forms the same rounded values of the forward names. The new form must be finite wherever the old form
+  is, and its own error may exceed that of the old form only by a small factor.
+* ``inherits`` asks whether the rounding of the forward names costs the new form more digits than the old form. An example is
+  ``1 - y`` in the place of ``exp(-x)*y``, where ``y`` was rounded to 1.
 
-Errors are compared kind by kind as distributions over the elements, for a single element may be rounded luckily.
+For each kind of strain, the distributions of errors over all elements are compared, as a single element may be rounded well
+by chance.
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 2002), sections 1.4 and 1.5, for the two errors.
 """
 
@@ -31,28 +32,31 @@ from derive.terms.sums import Read, Sum, atom_sum
 
 __all__ = ["UNIT", "Emptied", "Judge", "Profile", "changed", "worse_kinds"]
 
-#: What counts as no error: a few roundings.
+#: The unit roundoff of float32. Errors below ``FLOOR``, a few roundings, count as none.
 UNIT = 2.0**-24
 FLOOR = 2 * UNIT
-#: Where an axis is empty, values are moderate and differ by no more than this, or they are others.
+#: Values at points with an empty axis are equal if they differ by no more than this, relative to their size plus 1.
 SAME = 1e-6
-#: Below this a number has lost digits to underflow, whatever the form.
+#: Smaller numbers are not compared: underflow takes their digits in every form.
 LEAST = 1e-30
-#: How much larger an error may be, at the quantiles of one kind: the largest ones are a matter of luck.
+#: How many times larger an error may be, for each quantile of the errors of one kind. Large quantiles vary by chance.
 QUANTILES = {0.25: 4.0, 0.5: 4.0, 0.75: 6.0, 0.9: 16.0}
 
 Profile = Mapping[str, tuple[float, ...]]
 
 
 class Own(NamedTuple):
-    """Where a form has a value, and for each kind of strain the quantiles of the errors that it adds to rounded names."""
+    """Where a form is finite, and for each kind of strain the quantiles of the errors that its own evaluation adds.
+
+    The names that the form reads are given rounded.
+    """
 
     finite: list[bool]
     errors: Profile
 
 
 def changed(before: Table, after: Table) -> bool:
-    """Whether a finite value has become an infinite one, none, or another one than rounding makes of it."""
+    """Whether a finite value of ``before`` is not finite in ``after``, or differs by more than rounding."""
     pairs = zip(before.entries, after.entries, strict=True)
     return any(isfinite(a) and not abs(a - b) <= SAME * (1 + abs(a)) for a, b in pairs)
 
@@ -62,7 +66,7 @@ class Emptied:
 
     def __init__(self, points: Strained):
         self.kind, self.values = points.kinds[0], Evaluation(points.grid, points.tables, double)
-        #: The names that the author's equations give no value here, as the mean of nothing.
+        #: The names that are NaN here, such as a mean over no elements.
         self.undefined: set[str] = set()
 
     def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> None:
@@ -74,9 +78,10 @@ class Emptied:
         return all(map(isfinite, (v for name in names for v in self.values.tables[name].entries)))
 
     def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...], result: bool) -> bool:
-        """Whether ``after`` has the value of ``before`` wherever that is finite: a sum of shares is 1, but over nothing 0.
+        """Whether ``after`` has the value of ``before`` wherever ``before`` is finite.
 
-        On the way to a result it may read a name without a value: what the name was made from does so too.
+        So a sum of shares may not become 1, as it is 0 over an empty axis. A line that is no ``result`` may read undefined
+        names.
         """
         if not result and self.undefined & set(st.reads(after)):
             return True
@@ -85,7 +90,7 @@ class Emptied:
 
 
 class Judge:
-    """The values of one op's names at its strained points, exact and rounded, and the errors of forms that read them."""
+    """The values of one op's names at its strained points, in float64 and rounded, and the errors of forms that read them."""
 
     def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style):
         self.style = style
@@ -100,11 +105,11 @@ class Judge:
         self.emptied = [Emptied(points) for points in emptied_points(op)]
         for d in forward:
             self.define(d, data=True)
-        #: Whether the op has a value at a point: each name a finite one, in float32 too.
+        #: For each point, whether every forward name is finite in float32.
         self.valid = [True] * len(self.kinds)
         for table in self.rounded.tables.values():
             self.valid = strained.all_finite(table.entries, self.valid)
-        #: The valid points of each kind, as runs of points that follow each other.
+        #: The valid points of each kind, as ranges of consecutive points.
         self.runs: dict[str, list[tuple[int, int]]] = {}
         for kind, group in groupby(range(len(self.kinds)), lambda k: self.kinds[k] if self.valid[k] else ""):
             points = list(group)
@@ -112,7 +117,10 @@ class Judge:
                 self.runs.setdefault(kind, []).append((points[0], points[-1] + 1))
 
     def define(self, d: Definition, *, data: bool = False) -> None:
-        """Take up a name, in order: as it is computed from exact and from rounded names. What is ``data`` is given rounded."""
+        """Evaluate a name, in float64 and rounded. All names that it reads must be defined.
+
+        To other forms, a name that is ``data`` is given by its rounded value.
+        """
         tree = to_tree(d.body, d.index, self.style)
         for emptied in self.emptied:
             emptied.define(d.name, d.index, tree)
@@ -124,7 +132,7 @@ class Judge:
             self.given.define(d.name, d.index, tree)
 
     def keeps(self, before: Sum, after: Sum, index: tuple[str, ...], own: str = "") -> bool:
-        """Whether evaluating ``after`` is as good as evaluating ``before``, in the line of ``own``."""
+        """Whether ``after`` is finite where ``before`` is, and rounds no worse, in the line ``own``."""
         if not self.keeps_empty(before, after, index, own in self.results):
             return False
         old, new = self.own(before, index), self.own(after, index)
@@ -133,7 +141,7 @@ class Judge:
         return not worse_kinds(old.errors, new.errors)
 
     def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...], result: bool) -> bool:
-        """Whether ``after`` has the value of ``before`` wherever that is finite, where an axis is empty."""
+        """Whether ``after`` has the value of ``before`` wherever ``before`` is finite, at points with an empty axis."""
         key = (before, after, index, result)
         if key not in self.kept:
             old, new = (to_tree(b, index, self.style) for b in (before, after))
@@ -141,17 +149,20 @@ class Judge:
         return self.kept[key]
 
     def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
-        """Whether ``after``, of the value of ``before``, loses more than that to the rounding of the names that it reads."""
+        """Whether ``after`` loses more digits than ``before`` to the rounding of the names that it reads.
+
+        Both forms have the same exact value.
+        """
         truth = self.exact.value(to_tree(before, index, self.style), index)
         return bool(worse_kinds(*(self.profile(self.computed(body, index), truth) for body in (before, after))))
 
     def recovers(self, name: str, index: tuple[str, ...], body: Sum) -> bool:
-        """Whether an expression may stand for a name: it loses nothing that the name's own value has not lost."""
+        """Whether an expression may replace a name: it loses no more digits than the name's own computation."""
         before = atom_sum(Read(name, index))
         return self.keeps(before, body, index) and not self.inherits(before, body, index)
 
     def own(self, body: Sum, index: tuple[str, ...]) -> Own:
-        """What the evaluation of a form does to rounded names."""
+        """Where a form is finite, and the errors that its evaluation adds to the rounded names that it reads."""
         key = (body, index)
         if key not in self.measured:
             tree = to_tree(body, index, self.style)
@@ -160,21 +171,21 @@ class Judge:
         return self.measured[key]
 
     def computed(self, body: Sum, index: tuple[str, ...]) -> list[float]:
-        """A form as it is computed from rounded names."""
+        """The values of a form, computed in float32 from rounded names."""
         return self.rounded.value(to_tree(body, index, self.style), index)
 
     def finite(self, found: list[float]) -> list[bool]:
-        """Which elements have a finite value, at points where the op has one."""
+        """For each element, whether it is finite and its point is valid."""
         count = len(found) // len(self.kinds)
         valid = (v for v in self.valid for _ in range(count))
         return list(map(and_, valid, map(isfinite, found)))
 
     def of_name(self, name: str) -> Profile:
-        """The errors of a name as it is computed, against its exact value."""
+        """The errors of a name's rounded values against its float64 values."""
         return self.profile(self.rounded.tables[name].entries, self.exact.tables[name].entries)
 
     def profile(self, found: list[float], wanted: list[float]) -> Profile:
-        """The quantiles of the relative errors by kind; elements without a finite value in exact arithmetic do not count."""
+        """The quantiles of the relative errors, by kind of strain. Elements whose wanted value is not finite are left out."""
         count = max(len(found) // len(self.kinds), 1)
         out: dict[str, tuple[float, ...]] = {}
         for kind, runs in self.runs.items():
@@ -202,7 +213,7 @@ def _quantiles(errors: list[float]) -> tuple[float, ...]:
 
 
 def worse_kinds(old: Profile, new: Profile) -> tuple[str, ...]:
-    """The kinds of strain under which the new errors are larger than the old ones, by more than the factors allow."""
+    """The kinds of strain under which the new errors exceed the old errors by more than the factors in ``QUANTILES``."""
     none = (inf,) * len(QUANTILES)
     return tuple(
         kind

@@ -1,4 +1,4 @@
-"""Points at which rounding shows: offsets, saturation, ties, zeros, tiny and huge scales, alone and mixed."""
+"""Strained points: inputs with offsets, saturation, ties, zeros, and tiny, huge or mixed scales, at which rounding shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _mixed(rng: Random) -> float:
 
 
 MIXED = "mixed scales"
-#: What an element is drawn as, by the name of the strain. With an offset all elements have it in common.
+#: For each kind of strain, the function that draws an element. An offset is common to all elements.
 KINDS: dict[str, Draw] = {
     "moderate": _moderate,
     "offset": lambda rng: 1e4 + rng.uniform(-1, 1),
@@ -52,26 +52,29 @@ KINDS: dict[str, Draw] = {
     "zeros": lambda rng: 0.0,
     MIXED: _mixed,
 }
-#: Lengths that axes take in turn; where that makes a tensor larger than ``LARGEST``, all have the smaller ones that follow.
+#: Pairs of lengths that axes take in turn. If a pair makes a tensor larger than ``LARGEST``, the next pair is taken.
 SIZES, LARGEST = ((3, 4), (3, 3), (2, 2)), 150
-#: A loop of more positions makes axes shorter, down to one entry, until none has more than ``SHORT``.
+#: If a loop has more than ``LOOP`` positions, axes get shorter, down to length 1, until no loop has more than ``SHORT``.
 LOOP, SHORT = 150, 40
-#: The length of the other axes where one is empty.
+#: The length of the other axes at points where one axis is empty.
 LEAST = 2
-#: Elements of the largest tensor over all points of one kind, and points of a kind at the least.
+#: For each kind: the least number of elements of the largest tensor over all points, and the least number of points.
 ELEMENTS, REPEATS = 60, 6
 
 
 @dataclass(frozen=True)
 class Strained:
-    """The points of an op: a grid, exact float32 values of inputs, constants and upstream gradients, and a kind for each."""
+    """The strained points of an op. ``kinds`` has the kind of each point.
+
+    ``tables`` are the inputs, constants and upstream gradients. Their values are exact in float32.
+    """
 
     grid: Grid
     tables: Mapping[str, Table]
     kinds: tuple[str, ...]
 
     def at(self, points: Sequence[int]) -> Strained:
-        """Some of the points, by number."""
+        """The points with the given numbers."""
         tables = {}
         for name, (index, entries) in self.tables.items():
             count = self.grid.count(index)
@@ -79,14 +82,14 @@ class Strained:
         return Strained(Grid(self.grid.sizes, len(points)), tables, tuple(self.kinds[p] for p in points))
 
     def all_finite(self, entries: list[float], among: list[bool]) -> list[bool]:
-        """The points at which every entry of a tensor is finite, among some."""
+        """For each point, whether it is in ``among`` and every entry of a tensor is finite there."""
         count = max(len(entries) // len(self.kinds), 1)
         sums = entries if count == 1 else [sum(entries[k : k + count]) for k in range(0, len(entries), count)]
         return list(map(and_, among, map(isfinite, sums)))
 
 
 class Scheme(NamedTuple):
-    """A kind of strain, and the inputs that it strains; the others are moderate."""
+    """A kind of strain, and the inputs that are strained. All other inputs are moderate."""
 
     kind: str
     draw: Draw
@@ -94,18 +97,18 @@ class Scheme(NamedTuple):
 
 
 def _groups(names: list[str], most: int = 4) -> list[frozenset[str]]:
-    """The inputs in at most four groups; none where there is but one input."""
+    """The inputs in at most ``most`` groups; no groups for a single input."""
     count = min(len(names), most)
     return [frozenset(names[k::count]) for k in range(count)] if count > 1 else []
 
 
 def strained_kinds(op: st.Op) -> tuple[str, ...]:
-    """The kinds of strain that an op is put under."""
+    """The kinds of strain of an op's strained points."""
     return tuple(scheme.kind for scheme in _schemes(op))
 
 
 def _schemes(op: st.Op) -> list[Scheme]:
-    """Every kind for all inputs together, and two kinds for some inputs while the others are moderate."""
+    """Every kind of strain for all inputs together, and two kinds for each group of inputs while the others are moderate."""
     names = frozenset(t.name for t in op.differentiable)
     schemes = [Scheme(kind, draw, names) for kind, draw in KINDS.items()]
     for group in _groups([t.name for t in op.differentiable]):
@@ -115,15 +118,15 @@ def _schemes(op: st.Op) -> list[Scheme]:
 
 
 def strained_points(op: st.Op) -> Strained:
-    """Points of every kind."""
+    """Points of every kind of strain, enough of each for ``ELEMENTS`` and ``REPEATS``."""
     sizes = _sizes(op)
     return _drawn(op, _schemes(op), sizes, max(REPEATS, -(-ELEMENTS // _largest(op, sizes))))
 
 
 def emptied_points(op: st.Op) -> Iterator[Strained]:
-    """Points at which one axis has no entries, and for each output those at which no axis but its own has any.
+    """Points with an empty axis, for each axis; and for each output, points at which all axes but the output's are empty.
 
-    Where labels would have no entry to name there are none.
+    Points at which labels would index an empty axis are left out.
     """
     classes = equal_axes(op)
     roots = list(dict.fromkeys(classes.values()))
@@ -136,7 +139,7 @@ def emptied_points(op: st.Op) -> Iterator[Strained]:
 
 
 def _drawn(op: st.Op, schemes: Sequence[Scheme], sizes: Mapping[str, int], repeats: int) -> Strained:
-    """So many points of each scheme."""
+    """``repeats`` points of each scheme."""
     kinds = tuple(scheme.kind for scheme in schemes for _ in range(repeats))
     grid = Grid(sizes, len(kinds))
     tables: dict[str, Table] = {}
@@ -163,7 +166,7 @@ def _drawn(op: st.Op, schemes: Sequence[Scheme], sizes: Mapping[str, int], repea
 
 
 def _sizes(op: st.Op) -> dict[str, int]:
-    """The lengths of the axes; those that reads make equal are equal."""
+    """The lengths of the axes. Axes that the equations make equal have equal lengths."""
     classes = equal_axes(op)
     place = {root: k for k, root in enumerate(dict.fromkeys(classes.values()))}
     for lengths in SIZES:
@@ -178,13 +181,13 @@ def _sizes(op: st.Op) -> dict[str, int]:
 
 
 def _largest(op: st.Op, sizes: Mapping[str, int]) -> int:
-    """The elements of the largest tensor at one point."""
+    """The number of elements of the largest tensor at one point."""
     grid = Grid(sizes, 1)
     return max(grid.count(index) for index in [*(t.axes for t in op.inputs), *(e.index for e in op.equations)])
 
 
 def _inside(op: st.Op, name: str, value: float, rng: Random) -> float:
-    """The value brought between the bounds that the op states for a name."""
+    """A value that meets the op's assumptions about a name: ``value`` itself where there are none."""
     low, high = interval(op, name)
     if any(a.rel == "!=" and a.left == st.Read(name) and a.right == st.Num(Fraction(value)) for a in op.assumptions):
         value += 0.5

@@ -1,4 +1,4 @@
-"""What rounding does to the results of a whole derivation, at strained points."""
+"""The effect of rounding on the results of a whole derivation, at strained points."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from derive.terms.style import Style
 
 __all__ = ["LOST", "Loss", "losses", "without_value"]
 
-#: An error that counts as lost digits: six of the 24 bits of float32, at one element in ten or more.
+#: A larger error at one element in ten counts as lost digits: it is six of the 24 bits of float32.
 LOST = 64 * UNIT
-#: How often the chain rule is rounded in other ways where it alone has a value.
+#: How many random roundings of the chain rule are tried where it has a value and the closed form has none.
 ROUNDINGS = 64
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A result in which terms cancel: the kinds of strain under which digits are lost in the precision of the computation."""
+    """A result in which terms cancel, and the kinds of strain under which it loses digits."""
 
     name: str
     kinds: tuple[str, ...]
@@ -37,7 +37,7 @@ class Loss:
 
 
 class Named(NamedTuple):
-    """A name with the tree that it is computed by."""
+    """A name, its axes, and the tree from which it is computed."""
 
     name: str
     axes: tuple[str, ...]
@@ -49,7 +49,7 @@ Form = tuple[Sequence[Named], Sequence[Named]]
 
 
 def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definition], style: Style) -> tuple[Loss, ...]:
-    """The outputs and gradients that lose digits, computed from the inputs with every operation rounded to float32."""
+    """The outputs and gradients that lose digits when all operations from the inputs on are rounded to float32."""
     lines = tuple(lines)
     judge = Judge(op, definitions, style)
     for line in lines:
@@ -57,7 +57,7 @@ def losses(op: st.Op, definitions: Iterable[Definition], lines: Iterable[Definit
     found = []
     for name in [*(t.name for t in op.outputs), *(st.adjoint_name(t.name) for t in op.differentiable)]:
         errors = judge.of_name(name)
-        # Among mixed scales some sum cancels by chance, whatever its form.
+        # Among mixed scales, sums of any form cancel by chance.
         kinds = tuple(kind for kind, quantiles in errors.items() if quantiles[-1] > LOST and MIXED not in kind)
         if kinds:
             found.append(Loss(name, kinds))
@@ -72,10 +72,11 @@ def without_value(
     lines: Iterable[Definition],
     style: Style,
 ) -> dict[str, str]:
-    """For each gradient the kinds of strain under which it has no finite value where the chain rule's has one, in words.
+    """For each gradient, the kinds of strain under which it is not finite where the chain rule's adjoint is, as text.
 
-    Both are computed in float32 and in float64, the chain rule in other roundings too where they differ. Where an axis is empty
-    another value counts as well, in float64, if all outputs have values there.
+    The text is "" for a gradient without such a kind. Both are computed in float32 and in float64. Where only the chain rule
+    is finite, it is computed again with random roundings, and has to be finite in all of them. At points with an empty axis,
+    both are computed in float64, and a different value counts too, if all outputs are finite there.
     """
     chained, closed = ((_trees(f, style), _trees(rest, style)) for f, rest in ((stable, chain), (computed, lines)))
     strained, out = strained_points(op), dict[str, str]()
@@ -96,7 +97,7 @@ def _trees(definitions: Iterable[Definition], style: Style) -> list[Named]:
 
 
 def _emptied(op: st.Op, forward: Iterable[Named], lines: Iterable[Named]) -> list[Emptied]:
-    """The values of all names where an axis is empty."""
+    """The values of all names at points with an empty axis."""
     emptied = [Emptied(points) for points in emptied_points(op)]
     for named in (*forward, *lines):
         for e in emptied:
@@ -107,9 +108,9 @@ def _emptied(op: st.Op, forward: Iterable[Named], lines: Iterable[Named]) -> lis
 def _missing(
     strained: Strained, chained: Form, closed: Form, working: Round, gradients: Sequence[str]
 ) -> dict[str, dict[str, None]]:
-    """The kinds of strain under which each gradient has no value where the chain rule has one however it is rounded.
+    """The kinds of strain under which a gradient is not finite although the chain rule's adjoint is, however it is rounded.
 
-    What is nothing but rounding may be large enough to overflow, or by luck not.
+    The random roundings are needed because an adjoint that is pure rounding error may escape an overflow by chance.
     """
     own, reference = (_finite(strained, *form, working, gradients) for form in (closed, chained))
     everywhere = range(len(strained.kinds))
@@ -125,7 +126,7 @@ def _missing(
 
 
 def _places(there: Sequence[bool], points: Sequence[int]) -> set[tuple[int, int]]:
-    """The points, and the places at each, at which there is a value."""
+    """The points, and the positions at each point, at which there is a value."""
     each = max(len(there) // len(points), 1)
     return {(points[k // each], k % each) for k, value in enumerate(there) if value}
 
@@ -133,7 +134,7 @@ def _places(there: Sequence[bool], points: Sequence[int]) -> set[tuple[int, int]
 def _finite(
     strained: Strained, forward: Iterable[Named], lines: Iterable[Named], working: Round, wanted: Iterable[str]
 ) -> dict[str, list[bool]]:
-    """Where each name that is wanted has a finite value, at points at which all of the forward names have one."""
+    """For each wanted name and each element, whether it is finite at a point at which all forward names are finite."""
     values = Evaluation(strained.grid, strained.tables, working)
     valid = [True] * len(strained.kinds)
     for table in strained.tables.values():
