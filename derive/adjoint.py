@@ -149,7 +149,8 @@ def _slopes(
 def _chosen(a: Argument, b: Argument, rel: str) -> Iterator[tuple[Read, Sum]]:
     """The derivative of ``maximum(a, b)`` or ``minimum(a, b)`` with respect to ``a``, if ``a`` is a read.
 
-    The derivative is 0 where ``a rel b``, 1 elsewhere, and 1/2 at a tie. So beside NaN it is 1 for both arguments, as in torch.
+    The derivative is 1/2 at a tie. It is 0 where ``a rel b`` holds otherwise, and 1 elsewhere. Beside NaN no comparison holds:
+    both arguments have the derivative 1, as in torch.
     """
     if isinstance(a, Read):
         yield a, atom_sum(Condition(rel, a, b, holds=False)) + atom_sum(_equal(a, b)).scaled(Fraction(1, 2))

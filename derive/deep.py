@@ -27,7 +27,7 @@ def deeply(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except RecursionError:
-            raise OpError("the sums that are made of it are nested too deep; give parts of them names of their own") from None
+            raise OpError("the sums of this op are nested too deep; give parts of them names of their own") from None
         finally:
             sys.setrecursionlimit(before)
 

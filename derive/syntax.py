@@ -247,7 +247,7 @@ def adjoint_name(name: str) -> str:
 
 
 def primal_name(name: str) -> str:
-    """The inverse of :func:`adjoint_name`; "" for what is no adjoint's name."""
+    """The name whose adjoint has the given name; "" if no adjoint is called so."""
     return name[1:] if name.startswith("d") else ""
 
 
@@ -257,7 +257,7 @@ def axis_of(index: str) -> str:
 
 
 def fresh_index(index: str, taken: set[str]) -> str:
-    """``index`` with as many primes as make it different from all that are taken."""
+    """``index`` with as many primes as make it differ from all indices in ``taken``."""
     while index in taken:
         index += "'"
     return index

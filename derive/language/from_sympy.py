@@ -1,7 +1,7 @@
 """An op from SymPy's equations.
 
-``Indexed``, ``Sum`` over ``Idx`` or symbols, elementwise functions, ``Max``, ``Min``, ``Piecewise``, ``KroneckerDelta``, and
-``Function("max_n")(x[n])`` for the maximum over an axis become equations of the language.
+These may have ``Indexed``, ``Sum`` over ``Idx`` or symbols, elementwise functions, ``Max``, ``Min``, ``Piecewise`` and
+``KroneckerDelta``. The maximum over an axis is written ``Function("max_n")(x[n])``.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def op_from_sympy(
 ) -> Op:
     """An op from SymPy equations ``Eq(y[i], ...)``.
 
-    ``outputs`` names the outputs (the last equation by default), ``constants`` gives each constant's default as text,
-    and ``labels`` the axis that each integer input indexes. Inputs and constants that SymPy knows to be positive are
-    assumed so. The length of an axis, as in ``Sum(x[n], (n, 0, N - 1))/N``, is ``size(n)``.
+    ``outputs`` are the names of the outputs, by default that of the last equation. ``constants`` has each constant's default
+    as text. ``labels`` has, for each integer input, the axis that its values index. Inputs and constants that SymPy knows to
+    be positive are assumed positive. The length of an axis, as in ``Sum(x[n], (n, 0, N - 1))/N``, becomes ``size(n)``.
 
-    The equations are written in the language and parsed, so they pass the same checks; the line and column of an
-    OpError are those of that text, which the op keeps.
+    The equations are written in the language and then parsed, so that they pass the same checks as text. OpError: the language
+    cannot express an equation, or a check fails; its line and column are those of the written text, which the op keeps.
     """
     # Imported here: the parser asks derive.functions.table for the functions, and those ask this module for derivatives.
     from derive.language.parse import parse
@@ -70,7 +70,7 @@ def _reading(given: sympy.Basic, op: str) -> Read:
 
 
 def _lengths(equations: Sequence[sympy.Eq]) -> dict[sympy.Basic, sympy.Symbol]:
-    """The symbols that stand for the length of an axis, told by the ranges of sums and indices."""
+    """The symbols that stand for the length of an axis, found in the ranges of sums and indices."""
     found: dict[sympy.Basic, sympy.Symbol] = {}
     for equation in equations:
         for total in equation.atoms(Sum):

@@ -20,7 +20,7 @@ def check_names(op: st.Op) -> None:
     """Check every name and default of an op, also of an op that was not made from text (OpError for any other text)."""
     for name in (op.name, *_names(op)):
         if not _NAME.fullmatch(name):
-            raise OpError(f"'{name}' is no name: expected a letter, then letters, digits and '_' of ASCII", op=op.name)
+            raise OpError(f"'{name}' is no name: expected an ASCII letter, then ASCII letters, digits and '_'", op=op.name)
     for c in op.constants:
         if c.default is not None and not _NUMBER.fullmatch(c.default):
             raise OpError(f"the default '{c.default}' of '{c.name}' is no number", op=op.name)

@@ -267,7 +267,7 @@ def _wrapped(line: str, indent: int, width: int) -> list[str]:
 
 
 def _align(groups: list[list[Row]], adjoints: frozenset[str]) -> list[str]:
-    """The rows in one align; those with a rule are numbered."""
+    """The rows in one align environment. Rows with a rule are numbered."""
     lines = []
     for number, group in enumerate(groups):
         for place, row in enumerate(group):

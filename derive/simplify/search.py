@@ -26,8 +26,8 @@ __all__ = ["Search", "long", "wide"]
 
 #: A form is taken only below this share of the current cost: a rewriting that hardly saves is not worth a step.
 GAIN = 0.98
-#: A form that inherits rounding errors of the names that it reads is taken only below this share of the cost of one that
-#: does not.
+#: A form that inherits rounding errors of the names that it reads is taken only below this share of the cost of a form
+#: without inherited errors.
 INHERITED = 0.6
 #: Bounds of a search: names unfolded on one trail, forms expanded, and how many times dearer than the start a form may be.
 DEPTH, STATES, DETOUR = 4, 24, 10

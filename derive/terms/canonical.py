@@ -71,7 +71,7 @@ def _least(factors: Factors, classes: Classes) -> Ordered:
         found = _with_positions(factors, order)
         best, count = found if best is None or found.key < best.key else best, count + 1
         if count > ORDERS:
-            raise OpError("the indices of a product are alike in too many ways; give a part of it a name of its own")
+            raise OpError("too many indices of a product are interchangeable; give a part of the product a name of its own")
     assert best is not None
     return best
 

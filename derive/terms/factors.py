@@ -137,7 +137,7 @@ class Loop(NamedTuple):
 
 
 def loop_of(powers: Powers) -> Loop | None:
-    """The loop of a term that has a single inner sum, and that is a reduction; None for any other term."""
+    """The loop of a term with a single inner sum that is a reduction; None for any other term."""
     inner = [f for f in powers if isinstance(f, Inner)]
     if len(inner) != 1 or powers[inner[0]] != 1:
         return None

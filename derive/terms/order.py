@@ -8,7 +8,7 @@ __all__ = ["in_order"]
 
 
 def in_order(reads: Mapping[str, Collection[str]]) -> list[str]:
-    """The names in topological order, as close to the given order as reads allow. ``reads`` must have no cycle."""
+    """The names in topological order, as close to the given order as possible. ``reads`` must have no cycle."""
     out: dict[str, None] = {}
     for name in reads:
         waiting = [name]
