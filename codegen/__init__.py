@@ -1,4 +1,4 @@
-"""From derivations to kernels: plan, print, render, format, write and verify; and to audit what others wrote."""
+"""From derivations to kernels: plan, print, render, format, write and verify. ``audit`` checks code that others wrote."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from derive import syntax as st
 
 
 def merge(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """One order of all axes that keeps to the order of each sequence, the earlier sequences first where they disagree."""
+    """All axes in one order that respects each sequence's own. Where two sequences disagree, the earlier sequence decides."""
     rows = [list(s) for s in sequences if s]
     names = list(dict.fromkeys(n for row in rows for n in row))
     out: list[str] = []
@@ -21,7 +21,7 @@ def merge(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
 
 
 def tensor_axes(index: tuple[st.Index, ...]) -> tuple[str, ...]:
-    """The axes of a read: a lookup contributes those of its labels in its place."""
+    """The axes of a read. A lookup has, in its position, the axes of its labels."""
     out: list[str] = []
     for i in index:
         out.extend(n for n in st.index_names(i) if n not in out)

@@ -39,8 +39,8 @@ COMMAND = f"{program('codegen')} derive"
 class Built:
     """An op's files (by path below ``generated/``, not yet formatted), its kernel, and its row of the table.
 
-    ``errors`` are the largest differences from the equations, of each backend whose kernels were run, and ``missing`` says
-    what the others would need.
+    ``errors`` holds, for each backend whose kernels were run, their largest difference from the equations. ``missing`` holds,
+    for each other backend, what would be needed to run its kernels.
     """
 
     op: str
@@ -57,10 +57,11 @@ class Built:
 
 @deeply
 def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMAND, check: bool = True) -> Built:
-    """Derive, certify and emit one op in these backends, or in all, and run its kernels.
+    """Derive, certify and emit one op in these backends (default: all), and run its kernels.
 
+    Kernels are run unless ``check`` is False, the backend is not available, or the derivation does not certify. Compiled
+    kernels are run later, by :func:`with_compiled`. ``command`` is what regenerates the files, for their headers.
     Raises OpError where the derivation fails, where a backend refuses the op, or where a kernel differs from the equations.
-    Kernels that have to be compiled are run by :func:`with_compiled`, and those for which something is missing are not.
     """
     wanted = chosen(discovered() if backends is None else backends)
     start = time.perf_counter()
@@ -99,9 +100,9 @@ def _errors(kernel: Kernel, backends: Iterable[Backend], files: Files) -> dict[s
 
 
 def with_compiled(built: Iterable[Built], files: Mapping[str, str]) -> list[Built]:
-    """The same with the differences of the kernels that have to be compiled, from their files, where there is a compiler.
+    """The ops, with the errors of their compiled kernels added. ``files`` are the formatted files by path below ``generated/``.
 
-    Raises OpError where one differs from the equations.
+    Where there is no compiler, the ops stay as they are. Raises OpError where a compiled kernel differs from the equations.
     """
     built = list(built)
     for backend in (b for b in discovered().values() if b.compiled):
@@ -114,7 +115,7 @@ def with_compiled(built: Iterable[Built], files: Mapping[str, str]) -> list[Buil
 
 
 def runtime_files(backends: Iterable[str]) -> Files:
-    """What the kernels of all ops share in these backends."""
+    """The files that the kernels of all ops share, in these backends."""
     return {path: text for b in chosen(backends) for path, text in b.runtime().items()}
 
 
@@ -150,7 +151,7 @@ def build_catalogue(progress: Callable[[Iterator[Built], int], Iterator[Built]])
 
 
 def package_files(built: list[Built]) -> Files:
-    """The ``__init__.py`` of each backend's folder, and what its kernels share."""
+    """The ``__init__.py`` of each backend's folder, and the files that the backend's kernels share."""
     names, ops = list(discovered()), [b.op for b in built]
     out = runtime_files(names)
     for backend in discovered().values():

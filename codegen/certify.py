@@ -1,8 +1,8 @@
-"""The planned programs evaluated, statement by statement, against what they were planned from.
+"""The planned programs evaluated, statement by statement, and compared with the derivation that they were planned from.
 
-``plan``: from its arguments alone a program computes the outputs that the equations give, the saved tensors that the
-derivation's definitions give, and the gradients that brute force gives. ``exact plan``: the same modulo random primes, where
-the programs are compared with the flat definitions and lines.
+There are two checks. ``plan``: a program, given its arguments alone, computes the outputs that the equations give, the saved
+tensors that the derivation's definitions give, and the gradients that brute force gives. ``exact plan``: modulo random primes,
+a program computes exactly what the flat definitions and lines give.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _stage(derivation: Derivation, seed: int) -> Stage | None:
 
 
 def _checks(derivation: Derivation, kernel: Kernel, stage: Stage, rule: str, at: str, truth: Tables) -> Iterator[Check]:
-    """Each result of the forward and of the backward program, which is given what the forward saved."""
+    """A check of each result of the forward program, and of the backward program, which is given what the forward saved."""
     values = stage.values([*derivation.forward, *derivation.lines])
     axes, known = {**stage.axes, **values.axes}, dict(stage.given)
     for program in (kernel.forward, kernel.backward):
@@ -57,13 +57,13 @@ def _checks(derivation: Derivation, kernel: Kernel, stage: Stage, rule: str, at:
 
 
 def _wrong(name: str, found: Tables, truth: Tables, values: Values, stage: Stage) -> str:
-    """Where a result of a program differs from what it should be, or nothing."""
+    """Where a result of a program differs from the expected value, in words; "" where it does not."""
     expected = truth[name] if name in truth else values.table(name)
     return stage.difference(expected, found[name], values.axes[name])
 
 
 def _run(program: Program, stage: Stage, known: Tables, axes: Mapping[str, tuple[str, ...]]) -> Tables:
-    """The results of a program from its arguments alone (KeyError for what is read and not there)."""
+    """The results of a program from its arguments alone (KeyError for a name that a statement reads and nothing defines)."""
     given = [*(a.name for a in program.arguments), *(c.name for c in program.constants)]
     trees = stage.trees({name: known[name] for name in given}, axes)
     computed = {s.name: trees.define(s.name, s.index, s.tree) for s in program.statements}

@@ -1,7 +1,8 @@
 """The chain rule as code: one small function for the adjoint of every equation of an op, and one for all its values.
 
-An op whose file sets ``CHAIN`` gets ``generated/BACKEND/OP_chain.py`` beside its kernels. Nothing there is simplified: each
-function is one line of the ``full`` derivation, and takes what that line reads. The kernels of ``OP.py`` are the closed forms.
+An op whose file sets ``CHAIN`` gets ``generated/BACKEND/OP_chain.py`` beside its kernels. The chain file is not simplified:
+each function is one line of the ``full`` derivation, and its arguments are the names that the line reads. The kernels of
+``OP.py`` are the closed forms.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def render_chain(op: st.Op, backend: ArrayBackend, command: str) -> str:
 
 
 def chain_source(op: st.Op, backend: ArrayBackend, command: str, *, plain: bool = False) -> ChainSource:
-    """The parts of the chain file of one op; where ``plain``, as one writes it by hand."""
+    """The parts of the chain file of one op (ValueError for axes ``*s``); ``plain`` asks for code as written by hand."""
     op = named_op(op)
     if op.stars:
         raise ValueError(f"{op.name}: a chain file is for named axes only, not for *{', *'.join(sorted(op.stars))}")
@@ -81,7 +82,7 @@ class ChainLines:
         self.d, self.op = derivation, derivation.op
         self.forward = {d.name: d for d in derivation.forward}
         self.adjoints = {d.name: d for d in derivation.chain}
-        #: Definitions that the engine made, and the adjoints of such: they have no function of their own.
+        #: The definitions that the engine made, and their adjoints: these names have no function of their own.
         self.made = {n: d for n, d in self.forward.items() if not d.author}
         self.made |= {n: d for n, d in self.adjoints.items() if st.primal_name(n) in self.made}
         self.style = style_of(self.op, list(derivation.forward))
@@ -91,11 +92,11 @@ class ChainLines:
         return [d for d in self.d.chain if d.name not in self.made]
 
     def statements(self, d: Definition) -> list[Statement]:
-        """One line of the chain rule; engine-made reductions that it reads come before it as lines of their own."""
+        """One line of the chain rule. Before it come the engine-made reductions that the line reads, each a statement."""
         return [*self.locals(d), Statement(d.name, d.index, self.tree(d), Role.OUTPUT)]
 
     def locals(self, d: Definition) -> list[Statement]:
-        """The engine-made names that a definition still reads once the others are inlined, each after what it reads."""
+        """The engine-made names that a definition reads once all others are inlined, in the order of computation."""
         out: dict[str, Statement] = {}
         for n in dict.fromkeys(st.reads(self.tree(d))):
             if n in self.made:
@@ -118,7 +119,7 @@ class ChainLines:
 
 
 class Chain(ChainLines):
-    """The same lines as functions in one backend."""
+    """The lines of the chain rule as functions in one backend."""
 
     def __init__(self, derivation: Derivation, backend: ArrayBackend, plain: bool = False):
         super().__init__(derivation)
@@ -164,7 +165,8 @@ class Chain(ChainLines):
     def function(self, name: str, statements: list[Statement], names: list[str], spare: Iterable[str]) -> FunctionSource:
         """The function that computes the statements in order.
 
-        ``names`` are its tensor arguments; where none of them has an axis whose length is needed, one of ``spare`` is added.
+        ``names`` are the tensor arguments. Where a length is needed and no argument has its axis, one of ``spare`` that has
+        the axis becomes an argument too.
         """
         spare = list(spare)
         axes = dict.fromkeys(self.printed(name, statements, [*names, *spare])[0].lengths)
@@ -226,10 +228,10 @@ class Chain(ChainLines):
 
 
 def spelled_like(tree: st.Tree, written: list[st.Tree]) -> st.Tree:
-    """The tree with its quotients spelled as the author spelled those of the equations that it comes from.
+    """The tree with its quotients spelled as the author spelled the quotients of the equations that the tree comes from.
 
-    Where the author raised ``u`` to a negative power, ``1/u**k`` is written ``u**(-k)``; where the author multiplied by
-    ``1/size(n)``, so does the result. This decides the rounding, which is then that of the author's equations.
+    Where the author raised ``u`` to a negative power, ``1/u**k`` is written ``u**(-k)``. Where the author multiplied by
+    ``1/size(n)``, the result multiplies by it too. The spelling decides the rounding, which then is the author's.
     """
     powers = {frozenset(st.reads(p.base)) for t in written for p in _negative_powers(t)}
     scales = {n.den for t in written for n in st.walk(t) if isinstance(n, st.Div) and n.num == _ONE}

@@ -1,6 +1,6 @@
-"""No expression is nested deeper than compilers take and readers follow: what is deeper becomes statements of its own.
+"""No expression is nested deeper than compilers accept and readers follow: deeper parts become statements of their own.
 
-CPython reads 200 nested brackets and clang 256; a polynomial of degree 200 in Horner's form has as many.
+CPython accepts 200 nested brackets and clang 256. A polynomial of degree 200 in Horner's form has 200.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEIGHT = 60
 
 
 def shallow(statements: Iterable[Statement], taken: Iterable[str]) -> list[Statement]:
-    """The statements with every tree of at most that height; ``taken`` are the names that mean something already."""
+    """The statements, cut so that no tree is higher than ``HEIGHT``; new names avoid those in ``taken``."""
     names = set(taken)
     out: list[Statement] = []
     for s in statements:
@@ -36,7 +36,7 @@ class _Parts:
         self.made: list[Statement] = []
 
     def cut(self, tree: st.Tree) -> tuple[st.Tree, int]:
-        """The tree with what is too high read from statements of its own, and its height."""
+        """The tree and its height. A part that would be too high has become a statement, and the tree reads its name."""
         found = [self.cut(child) for child in st.children(tree)]
         if not found:
             return tree, 0

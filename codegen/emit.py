@@ -18,10 +18,12 @@ from derive.syntax import Op
 def emit(op: Op | str, out: str | Path, *, backends: Iterable[str] | None = None, variant: str = "") -> Built:
     """Derive and certify an op, given as text or built from SymPy equations, and write its kernels below ``out``.
 
-    Writes the files of each backend below ``out/BACKEND/``, of all of them where none is named, with those that they need;
-    ``out/latex/OP.tex`` and ``out/certificates/OP.json``; with the variant "accurate" all
-    have the name ``OP_accurate``. Raises OpError for what cannot be understood, derived or certified, and for kernels that
-    differ from the equations, ValueError for an unknown backend or variant; nothing is written then.
+    The files of each backend go to ``out/BACKEND/``; without ``backends`` all backends are written. A backend whose files need
+    another backend's is written with that one. ``out/latex/OP.tex`` holds the derivation, ``out/certificates/OP.json`` the
+    certificate. With the variant "accurate" every file has the name ``OP_accurate``.
+
+    Raises OpError for text that is not understood, for an op that cannot be derived or certified, and for kernels that differ
+    from the equations; ValueError for an unknown backend or variant. After an error nothing has been written.
     """
     wanted = [b.name for b in with_needed(chosen(discovered() if backends is None else backends))]
     op = (parse(op) if isinstance(op, str) else op).as_variant(variant)

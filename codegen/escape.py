@@ -1,8 +1,8 @@
-r"""Text for the place where it stands: one function for each place of each language that a text may come to.
+r"""Escape an author's text for the place where it is put: one function for each kind of place in each language.
 
-Text is what an author wrote: titles, sources, comments in equations, names of files. In a comment or a docstring its characters
-that do not print are spelled out (:func:`derive.visible.visible`), so that not even a viewer acts on them; in a literal they
-are escaped, so that its value is the text. LaTeX has its function in :mod:`derive.show.latex`; HTML is markupsafe's.
+Text is what an author wrote: titles, sources, comments in equations, names of files. In a comment or a docstring, characters
+that do not print are spelled out (:func:`derive.visible.visible`), so that no viewer acts on them. In a literal they are
+escaped, so that the literal's value is the text. :mod:`derive.show.latex` escapes for LaTeX, and markupsafe for HTML.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from derive.visible import escaped, visible
 
 __all__ = ["c_comment", "c_string", "code_span", "docstring", "markdown", "python_comment", "python_string"]
 
-#: What an editor or the interpreter may take for the encoding of a file (PEP 263), and doctest for a statement.
+#: What an editor or the interpreter may read as the encoding of a file (PEP 263), and what doctest reads as a statement.
 _CODING = re.compile(r"coding(?=[:=])")
 _DOCTEST = re.compile(r"^(\s*)>>>", re.MULTILINE)
-#: Where a comment of C could end or another begin, and where its compiler could read a trigraph.
+#: Where a comment of C could end, where another could begin, and where a compiler could read a trigraph.
 _COMMENT_SIGN = re.compile(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?)(?=\?[=/'()!<>-])")
 _LAST_BACKSLASH = re.compile(r"\\(?=\s*$)", re.MULTILINE)
 #: What Markdown, or a viewer that adds mathematics to it, may act on: signs anywhere, and what begins a list or a heading.
@@ -25,37 +25,37 @@ _BLOCK = re.compile(r"^(?:[-+=]|\d+[.)])", re.MULTILINE)
 
 
 def docstring(text: str) -> str:
-    """Inside the triple double quotes of Python."""
+    """The text inside the triple double quotes of Python."""
     shown = _DOCTEST.sub(r"\1> >>", visible(text, lines=True)).replace("\\", r"\\")
     return re.sub(r'"(?="|\Z)', r"\"", shown)
 
 
 def python_comment(text: str) -> str:
-    """Behind a ``#``; line ends are spelled out."""
+    """The text behind a ``#`` of Python; line ends are spelled out."""
     return _CODING.sub("coding ", visible(text))
 
 
 def python_string(text: str) -> str:
-    """Inside the double quotes of a Python literal whose value is the text."""
+    """The text inside the double quotes of a Python literal, whose value is the text."""
     return "".join(f"\\{c}" if c in '\\"' else c if c.isprintable() else escaped(c) for c in text)
 
 
 def c_comment(text: str, *, lines: bool = True) -> str:
-    """Inside ``/*`` and ``*/``, or without ``lines`` behind ``//``."""
+    """The text between ``/*`` and ``*/``; without ``lines``, behind ``//``."""
     shown = _COMMENT_SIGN.sub(" ", visible(text, lines=lines))
-    # A line that ends in a backslash takes the next one with it, whatever that is.
+    # In C a backslash at the end of a line joins the next line to it, in a comment too.
     return _LAST_BACKSLASH.sub(r"\\x5c", shown)
 
 
 def c_string(text: str) -> str:
-    """Inside the double quotes of a C literal whose value is the text in UTF-8."""
+    """The text inside the double quotes of a C literal, whose value is the text in UTF-8."""
     plain = re.compile(r"[ !#-\[\]-~]").fullmatch
     octal = (c.encode("utf-8", "surrogatepass") for c in text)
     return "".join(c if plain(c) and c != "?" else "".join(f"\\{b:03o}" for b in o) for c, o in zip(text, octal, strict=True))
 
 
 def markdown(text: str) -> str:
-    """In a paragraph of Markdown: no markup, no HTML, no mathematics; what stands between double backquotes is code."""
+    """The text in a paragraph of Markdown, without markup, HTML or mathematics; between double backquotes it is code."""
     parts = "\n".join(line.strip() for line in visible(text, lines=True).split("\n")).split("``")
     shown = (code_span(part) if k % 2 else _MARKDOWN.sub(_entity, part) for k, part in enumerate(parts) if part)
     return _BLOCK.sub(_entity, "".join(shown))
@@ -67,7 +67,7 @@ def _entity(found: re.Match[str]) -> str:
 
 
 def code_span(text: str) -> str:
-    """As code in a line of Markdown, between more backquotes than the text has in one run."""
+    """The text as code in a line of Markdown, between more backquotes than the text has in a row."""
     shown = visible(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""

@@ -18,9 +18,9 @@ OPTIONS = ("--line-length", "128", "--target-version", "py311", "--isolated", "-
 
 
 def format_python(files: Mapping[str, str], *, imports: bool = True) -> dict[str, str]:
-    """The files (by relative path) as the formatter writes them (RuntimeError with its message).
+    """The Python files, by relative path, formatted (RuntimeError with the formatter's message where it refuses a file).
 
-    With ``imports``, imports are sorted and unused ones left out.
+    With ``imports``, imports are sorted and unused imports are left out.
     """
     with TemporaryDirectory() as folder:
         root = Path(folder)
@@ -35,7 +35,7 @@ def format_python(files: Mapping[str, str], *, imports: bool = True) -> dict[str
 
 
 def format_c(files: Mapping[str, str]) -> dict[str, str]:
-    """The C sources and headers (by relative path) as the formatter writes them (RuntimeError with its message)."""
+    """The C sources and headers, by relative path, formatted (RuntimeError with the formatter's message)."""
     if not files:
         return {}
     with TemporaryDirectory() as folder:

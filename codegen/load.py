@@ -16,7 +16,7 @@ def load_source(name: str, text: str) -> ModuleType:
 
 
 def load_package(name: str, files: Mapping[str, str]) -> ModuleType:
-    """A package made of the sources of its modules, each after those that it imports; in ``sys.modules``."""
+    """A package made of the sources of its modules, entered in ``sys.modules``; a module comes after those that it imports."""
     package = ModuleType(f"{__package__}.{name}")
     package.__path__ = []
     package.__package__ = package.__name__

@@ -1,11 +1,13 @@
-"""The names that emitted Python has for what an author named.
+"""The author's names as names of emitted Python.
 
-Mathematics and documents keep the author's names. In code a name gets an underscore where its file has another use for it:
-where a function with that parameter refers to a module (``np``), to another function of its file (``OP_forward``) or a builtin,
-or where Python has a word for it or for its adjoint (``el``, whose adjoint is ``del``). What a function merely calls something
-of its own (``size``, ``dtype``) gives way instead (:func:`codegen.locals.local`).
+Formulas and documents keep the author's names. In code, a name that its file uses for something else gets an underscore:
 
-An op's own name becomes that of files and functions, which others import: one that would hide what they need is refused.
+- it names a module that the function refers to (``np``), another function of the file (``OP_forward``), or a builtin;
+- it is a keyword of Python, or its adjoint is one (the adjoint of ``el`` is ``del``).
+
+The emitted function's own local variables (``size``, ``dtype``) give way to the author's names instead (:mod:`codegen.locals`).
+
+An op's name is also the name of files and functions that are imported. A name that would hide what they need is refused.
 """
 
 from __future__ import annotations
@@ -25,23 +27,23 @@ from derive.functions.words import is_function
 
 __all__ = ["NOTEBOOK", "named", "named_op", "spelling", "taken"]
 
-#: The functions of an op's files, by what stands behind its name.
+#: The suffixes by which the functions of an op's files are named after the op.
 FUNCTIONS = ("forward", "backward", "forward_backward", "step", "values")
-#: What the cells of a notebook have beside the names of its op, which stand at their top.
+#: What the cells of a notebook name beside the names of the op, which are variables of the notebook.
 NOTEBOOK = frozenset("autograd constants gradients inputs leaves manual tensors values".split()) | frozenset(dir(builtins))
-#: Builtins that a file may refer to, beside a function of the op's own name.
+#: The builtins that a file may refer to, which a function of the op's own name must not hide.
 GLOBALS = frozenset(n for n in dir(builtins) if not is_function(n))
 
 
 @cache
 def taken() -> frozenset[str]:
-    """What functions with an author's parameters refer to, in a file of any backend."""
+    """The names that no parameter may have, in any backend: keywords, and what the emitted functions refer to."""
     return frozenset(keyword.kwlist).union(*(b.reserved for b in discovered().values()))
 
 
 @cache
 def modules() -> frozenset[str]:
-    """What a file beside them, of an op of that name, would hide."""
+    """The modules that the kernels import, in any backend: an op's file of such a name would hide the module."""
     return frozenset().union(*(b.modules for b in discovered().values()))
 
 
@@ -57,13 +59,17 @@ def named(kernel: Kernel) -> Kernel:
 
 
 def named_op(op: st.Op, also: Collection[str] = ()) -> st.Op:
-    """The op in the names of its code, where ``also`` are taken; its text keeps the author's."""
+    """The op in the names of its code, which are none of ``also``; the op's text keeps the author's names."""
     return _op(op, spelling(op, (), also))
 
 
 def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) -> dict[str, str]:
-    """Each name of an op, and of those that its kernels have beside, that is not spelled as it is; the adjoint goes with it."""
-    # Where a file system takes no account of case, Math.py is math.py.
+    """The names of an op that its code spells otherwise, each with its new name; the adjoint's name changes with it.
+
+    ``made`` are further names of the op's kernels; ``also`` are names that are taken. Raises OpError where the op's own name
+    would hide what its files need.
+    """
+    # On a file system that ignores case, Math.py is math.py.
     if op.name.lower() in modules() or op.name in GLOBALS:
         raise OpError(f"an op cannot be called '{op.name}', for its files need what that name stands for", op=op.name)
     held = taken() | {f"{op.name}_{f}" for f in FUNCTIONS} | set(also)

@@ -1,4 +1,4 @@
-"""The author's own right sides in the names that a program keeps: ``x*log(t)`` is ``x*l`` where ``l`` is saved."""
+"""The author's own right sides in the names that a program keeps: ``x*log(t)`` becomes ``x*l`` where ``l`` is saved."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Parts:
         self.reductions = {name: tree for e in derivation.op.equations for name, tree in self.inside(e.rhs, e.index)}
 
     def named(self, d: Definition, kept: Collection[str]) -> st.Tree | None:
-        """The tree of a definition with a read of a kept name in the place of each part that it stands for.
+        """The tree of a definition, with a read of a kept name in place of each part that the name stands for.
 
-        None where the tree is not what the definition computes, as where exponentials have been shifted.
+        None where the tree no longer says what the definition computes, for example where exponentials were stabilised.
         """
         tree = d.tree or self.reductions.get(d.name)
         if tree is None:
@@ -40,7 +40,7 @@ class Parts:
         return tree if flat_body(tree, self.op, self.names, list(d.index)) == d.body else None
 
     def inside(self, tree: st.Tree, scope: tuple[str, ...]) -> Iterator[tuple[str, st.Tree]]:
-        """The reductions inside an equation that have a name of the engine's, over the indices of that."""
+        """The reductions in an equation that the engine has named: the name, and the reduction in its definition's indices."""
         if isinstance(tree, st.Reduce):
             body, inner = flat_tree(tree, self.op, self.names, list(scope)), (*scope, *tree.index)
             if (read := self.read(body, scope)) is not None and all(isinstance(i, str) for i in read.index):
@@ -65,6 +65,6 @@ class Parts:
         return st.rebuild(tree, lambda part: self.part(part, kept, inner))
 
     def read(self, body: Sum, scope: tuple[str, ...]) -> Read | None:
-        """The read that an expression is, or that of its name."""
+        """The expression as a read: itself if it is one, else a read of the name defined as it, None without such a name."""
         atom = body.atom
         return atom if isinstance(atom, Read) else self.names.find(body, scope)

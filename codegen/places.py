@@ -1,8 +1,8 @@
-"""Templates filled by place: what a template prints is escaped for where it stands in the source around it.
+"""Templates filled by place: a printed value is escaped for the place where it stands in the source around it.
 
-No template can forget to escape, for none has to say it. Jinja marks each value that it prints (:func:`marked`); then the
-source is read as its language reads it, and a value in a docstring, a comment or a literal is escaped for there. Where code
-stands, and in an f-string, only :class:`codegen.source.Code` and plain names and numbers may be printed.
+No template can forget to escape, for escaping is not a template's task. Jinja marks each value that it prints
+(:func:`marked`). Then the source is read as its language reads it, and a marked value in a docstring, a comment or a literal is
+escaped for that place. In code and in f-strings only :class:`codegen.source.Code`, plain names and numbers may be printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from codegen.source import Code
 
 __all__ = ["LANGUAGES", "filled", "marked"]
 
-#: Begins a marked value, with its kind and length behind it; no template holds this character.
+#: Begins a marked value; its kind and its length follow. No template holds this character.
 _MARK = "\0"
 _VALUE = re.compile(r"\0(c|t)(\d+):")
 _NAMES = re.compile(r"(?:\w+(?:\.\w+)*(?:, )?)*", re.ASCII)
@@ -25,10 +25,11 @@ _NAMES = re.compile(r"(?:\w+(?:\.\w+)*(?:, )?)*", re.ASCII)
 
 @dataclass(frozen=True)
 class Place:
-    """A part of a source that is no code: the signs that open and close it, and what escapes text inside.
+    """A part of a source that is not code: the signs that open and close it, and the function that escapes text inside it.
 
-    A ``comment`` is escaped as a whole, so that no sign arises where two values meet; in a literal the backslash escapes, and
-    the template's own part of it is written as it should stand. Where ``code`` may be printed it is printed as it is.
+    A ``comment`` is escaped as a whole, so that no closing sign arises where two values meet. In a literal only the values are
+    escaped: the template's own part of a literal is source already. Where ``code`` is set, :class:`codegen.source.Code` may be
+    printed inside, and is not escaped.
     """
 
     opening: str
@@ -45,7 +46,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Language:
-    """The places of a language by their openings, the longer one first where one begins with another."""
+    """The places of a language by their opening signs. Where one sign begins with another, the longer sign comes first."""
 
     places: Mapping[str, Place]
     outside: re.Pattern[str]
@@ -73,7 +74,7 @@ _C = Language.of(
     Place('"', '"', c_string),
     Place("'", "'", _refused),
 )
-#: By the ending of a file's name.
+#: The languages by the endings of files' names.
 LANGUAGES = {".py": _PYTHON, ".c": _C, ".h": _C}
 
 
@@ -103,7 +104,7 @@ class _Filling:
         return "".join(out)
 
     def next(self, pattern: re.Pattern[str], out: list[str]) -> re.Match[str] | None:
-        """Go on to the next match, which is left behind, and put what comes before it into ``out``."""
+        """The next match, after which reading goes on; the source before the match is appended to ``out``."""
         found = pattern.search(self.source, self.at)
         out.append(self.source[self.at : found.start() if found else None])
         self.at = found.end() if found else len(self.source)

@@ -1,9 +1,12 @@
-"""Derivation to programs: what is saved, what is recomputed, what gets a line of its own.
+"""Derivation to programs: what is saved, what is rematerialised, what gets a line of its own.
 
-A name that the backward reads is saved by the forward, unless it costs nothing to recompute: constants, copies of inputs, and
-elementwise names that only the backward needs, from tensors that it has anyway. The accurate variant starts from the inputs
-again where nothing is reduced, for a saved value is rounded, and what cancels in it is lost; and a name that only its backward
-needs is computed from the one that would be saved in its place.
+A name that the backward reads is saved by the forward, unless the backward can rematerialise it at no cost. That holds for
+functions of constants, for copies of inputs, and for an elementwise name that only the backward needs and that reads only
+tensors that the backward has anyway.
+
+The accurate variant rematerialises every name that takes no reduction, starting from the inputs: a saved value is rounded, so
+digits that cancel in it are lost. An engine-made name that only the backward needs is rematerialised, too, if a single saved
+name suffices for that: then the latter is saved in place of the former.
 """
 
 from __future__ import annotations
@@ -29,13 +32,16 @@ from derive.terms.sums import Lookup, Read, atom_reads, sum_reads
 
 @deeply
 def plan(derivation: Derivation) -> Kernel:
-    """The forward and backward programs of a derivation, in names that its files can have (OpError for an op's that cannot)."""
+    """The forward and backward programs of a derivation, in the names of its code.
+
+    Raises OpError where the op's own name cannot be the name of a file (:mod:`codegen.names`).
+    """
     return named(planned(derivation))
 
 
 @deeply
 def planned(derivation: Derivation) -> Kernel:
-    """The same in the author's names."""
+    """The forward and backward programs of a derivation, in the author's names."""
     return _Planner(derivation).kernel()
 
 
@@ -68,7 +74,7 @@ class _Planner:
     # ---- what is saved ---------------------------------------------------------------------------------------------
 
     def split(self) -> tuple[list[str], list[str]]:
-        """The names to save, and those to recompute in the backward, each in forward order."""
+        """The names to save, and the names to rematerialise in the backward, both in forward order."""
         in_forward = self.closure(self.outputs)
         wanted = {n for body in self.lines.values() for n in sum_reads(body)}
         saved: list[str] = []
@@ -84,7 +90,7 @@ class _Planner:
         return saved, recomputed
 
     def recomputable(self, d: Definition, in_forward: set[str]) -> bool:
-        if len(self.op.stars.intersection(d.index)) > 1:  # in the shape of an argument two stars cannot be told apart
+        if len(self.op.stars.intersection(d.index)) > 1:  # a shape does not tell two stars apart
             return True
         reads = {n for n in self.closure([d.name]) if n not in self.definitions}
         if reads <= self.constants.keys():
@@ -105,12 +111,12 @@ class _Planner:
         )
 
     def is_copy(self, d: Definition) -> bool:
-        """Whether a name is another for entries of an input."""
+        """Whether a name stands for entries of an input, unchanged."""
         atom = d.body.atom
         return isinstance(atom, Read) and atom.name in self.inputs and not any(isinstance(i, Lookup) for i in atom.index)
 
     def closure(self, names: Iterable[str]) -> set[str]:
-        """The names and everything that their definitions read, inputs and constants included."""
+        """The names and all that they depend on, inputs and constants included."""
         needed = set(names)
         for d in reversed(self.d.forward):
             if d.name in needed:
@@ -134,7 +140,7 @@ class _Planner:
         return self.program("forward", arguments, statements, results)
 
     def inlined(self, definitions: list[Definition], kept: set[str]) -> set[str]:
-        """The engine's own names that are read once, or are cheap: they need no line."""
+        """The engine's own names that are inlined, because they are read once or cost little."""
         uses: Counter[str] = Counter()
         for d in definitions:
             for mono in d.body.terms:
@@ -148,13 +154,13 @@ class _Planner:
         return not d.kept and (uses <= 1 or cheap)
 
     def forward_tree(self, d: Definition, inlined: set[str]) -> st.Tree:
-        """The author's own right side where it still says what is computed, in the author's order."""
+        """The author's own right side where it still computes the definition, else a tree made from the definition."""
         own = next((w for w in self.d.written if w.name == d.name), None)
         needed = self.unfolded(d, inlined)
         engine = {n for n in needed if n in self.definitions and not self.definitions[n].author}
         same = own is not None and own.body == d.body and not engine
         tree = d.tree if d.tree is not None and same else self.parts.named(d, engine)
-        # What cancels in the author's form is a name that the program need not have.
+        # A name that cancels in the author's form may be missing from the program: then the author's form cannot be used.
         if tree is not None and set(st.reads(tree)) <= needed | self.inputs.keys() | self.constants.keys():
             return tree
         return to_tree(d.body, d.index, self.inlining(inlined))
@@ -198,7 +204,7 @@ class _Planner:
         return self.program("backward", (*upstream, *kept, *inputs), statements, self.d.gradients)
 
     def shape_givers(self, statements: list[Statement], reads: set[str], saved: list[str]) -> set[str]:
-        """The inputs that the backward takes: those it reads, and those that alone carry the length of an axis it needs."""
+        """The inputs that the backward takes: inputs that it reads, and inputs that alone have an axis whose length it needs."""
         needed = {n for n in reads if n in self.inputs}
         have = {a for t in self.op.outputs for a in t.axes} | {a for n in saved for a in self.definitions[n].index}
         for t in self.op.inputs:
@@ -239,7 +245,7 @@ def _axes(statement: Statement) -> set[str]:
 
 
 def _must_collapse(star: str, arguments: tuple[Argument, ...], statements: list[Statement]) -> bool:
-    """Whether ``*s`` must become one axis: it is not the leading one everywhere, or it is summed, counted or looked up."""
+    """Whether ``*s`` must be reshaped to one axis: it does not lead everywhere, or it is reduced, counted or looked up."""
     if any(star in a.axes[1:] for a in arguments) or any(star in s.index[1:] for s in statements):
         return True
     return any(_works_on(star, node) for s in statements for node in st.walk(s.tree))

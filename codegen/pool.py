@@ -1,4 +1,4 @@
-"""Processes that work on all cores, and end at once when Ctrl-C ends the command."""
+"""A pool of processes on all cores that end at once when Ctrl-C ends the command."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["all_cores"]
 def all_cores(method: str | None = None) -> Iterator[ProcessPoolExecutor]:
     """A pool of as many processes as there are cores, started by ``method`` (default: the platform's own).
 
-    Ctrl-C goes to every process of a terminal's job. The workers ignore it, so that only the command itself speaks of it,
-    and are ended by the command.
+    Ctrl-C goes to every process of a terminal's job. The workers ignore it, so that only the command reports it; the command
+    then ends the workers.
     """
     pool = ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context(method), _deaf)
     before = set(multiprocessing.active_children())
@@ -34,7 +34,10 @@ def all_cores(method: str | None = None) -> Iterator[ProcessPoolExecutor]:
 
 
 def _let_futures_be_cancelled() -> None:
-    """A pool whose workers are ended gives its futures an error; its thread fails where one was cancelled just before."""
+    """Keep the pool's thread quiet about futures that are cancelled already.
+
+    When workers are ended, that thread sets an error in every future, which fails for a cancelled future.
+    """
     before = threading.excepthook
 
     def hook(failure: threading.ExceptHookArgs) -> None:

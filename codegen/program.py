@@ -1,4 +1,4 @@
-"""What the planner hands to a backend: the statements of a kernel over named axes, still free of any backend."""
+"""What the planner hands to a backend: the statements of a kernel, over named axes and in no backend's terms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from derive.strain.verdict import Loss
 
 
 class Role(Enum):
-    """What a tensor is to a kernel. What is temporary is gone when it returns."""
+    """What a tensor is to a kernel. A temporary does not outlive the call."""
 
     INPUT = "input"
     UPSTREAM = "upstream"
@@ -21,7 +21,10 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a kernel: a tensor, what it is, and whether the op's text calls it an integer tensor."""
+    """An argument of a kernel: a tensor with its axes and its role.
+
+    ``labels`` is the axis whose indices an integer tensor holds, None for a floating-point tensor.
+    """
 
     name: str
     axes: tuple[str, ...]
@@ -33,7 +36,8 @@ class Argument:
 class Statement:
     """``name[index] = tree``. ``role`` says whether the value is an output, saved for the backward, or temporary.
 
-    ``over`` is an argument whose memory the value may take, so it is computed after everything else that reads it.
+    ``over`` is the argument that is donated to the value: the value may be written over it, and is therefore computed after
+    every other statement that reads the argument. It is "" where no argument is donated.
     """
 
     name: str
@@ -47,9 +51,9 @@ class Statement:
 class Program:
     """One kernel: its arguments, the constants with their defaults, its statements in order, and what it returns.
 
-    ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). Where ``collapsed``, the
-    arguments that carry it are first reshaped so that it is a single axis, and the results reshaped back. ``accurate`` asks a
-    backend for its best roundings where they cost time.
+    ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). With ``collapsed``, arguments
+    that have ``star`` are first reshaped so that it is a single axis, and the results are reshaped back. ``accurate`` asks a
+    backend to round as little as it can, even where that costs time.
     """
 
     name: str
@@ -64,7 +68,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Kernel:
-    """The forward and the backward program of an op, what the one saves for the other, and where digits are lost."""
+    """The forward and the backward program of an op, the tensors that the forward saves, and where digits are lost."""
 
     op: st.Op
     forward: Program

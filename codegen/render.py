@@ -1,4 +1,4 @@
-"""Fill templates: a strict Jinja environment, whose templates lay out and decide nothing. Text is escaped by its place."""
+"""Fill templates in a strict Jinja environment. Templates lay out and decide nothing; text is escaped for its place."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from derive.syntax import adjoint_name
 
 
 def templates() -> BaseLoader:
-    """The templates of every folder that has some, each named ``FOLDER/TEMPLATE``."""
+    """The templates of all folders ``FOLDER/templates/``, each named ``FOLDER/TEMPLATE``."""
     found = Path(__file__).parent.rglob("templates")
     return PrefixLoader({folder.parent.name: FileSystemLoader(folder, "utf-8") for folder in sorted(found)})
 
 
 def adjoint(name: str) -> Code:
-    """What an adjoint is called, in a template: ``name`` may stand for many, as ``{name}`` does in an f-string."""
+    """The name of an adjoint, for templates. ``name`` may be a placeholder, as ``{name}`` is in an f-string."""
     return Code(adjoint_name(name))
 
 
 def primal(adjoint: str) -> Code:
-    """The expression for the name whose adjoint has the name that an expression gives."""
+    """Python source for the name that an adjoint belongs to; ``adjoint`` is Python source for the adjoint's name."""
     prefix, _, _ = adjoint_name(" ").partition(" ")
     return Code(f"{adjoint}[{len(prefix)}:]")
 
 
 def strict(finalize: Callable[[object], object], autoescape: bool) -> Environment:
-    """An environment of all templates in which what is missing is an error; ``finalize`` is what becomes of a printed value."""
+    """An environment of all templates in which an undefined name is an error; ``finalize`` is applied to each printed value."""
     return Environment(
         loader=templates(),
         undefined=StrictUndefined,
@@ -45,13 +45,13 @@ def strict(finalize: Callable[[object], object], autoescape: bool) -> Environmen
 
 @cache
 def environment() -> Environment:
-    """That of source code."""
+    """The environment of templates of source code."""
     found = strict(marked, autoescape=False)
     found.globals |= {"adjoint": adjoint, "primal": primal}
     return found
 
 
 def render(template: str, **data: object) -> str:
-    """The unformatted text of any other template (TypeError where it prints text as code)."""
+    """The unformatted text of a template of source code (TypeError where the template prints text as code)."""
     language = LANGUAGES[PurePath(template.removesuffix(".j2")).suffix]
     return filled(environment().get_template(template).render(data), language)

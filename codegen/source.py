@@ -11,13 +11,13 @@ from derive.visible import lines_of
 
 
 class Code(str):
-    """Source text that a printer made. Plain ``str`` is text, which a template's filling escapes for where it stands."""
+    """Source that a printer made. A plain ``str`` is text instead, which is escaped for its place in a template."""
 
     __slots__ = ()
 
 
 def code(lines: Iterable[str]) -> tuple[Code, ...]:
-    """Lines of source."""
+    """The lines, marked as source."""
     return tuple(map(Code, lines))
 
 
@@ -44,8 +44,8 @@ class FunctionSource:
 class DifferentiableSource:
     """The ``autograd.Function`` around a kernel: its names, argument lists and index bookkeeping as text.
 
-    ``apart`` are the results once more, those that are views of what the forward made as tensors in their own right.
-    ``context``, ``given`` and ``made`` are what torch's ``ctx``, ``inputs`` and ``output`` are called in it.
+    ``apart`` are the results again; in it a result that is a view of a tensor made in the forward is a tensor of its own.
+    ``context``, ``given`` and ``made`` are the names that the class has for torch's ``ctx``, ``inputs`` and ``output``.
     """
 
     name: str

@@ -10,9 +10,9 @@ HEAD = ("op", "gradients", "steps", "time", "certificate", "largest error")
 
 
 def table(built: list[Built]) -> str:
-    """One row per op; errors are relative to a result's largest entry, in float64, against the equations at 50 digits.
+    """One row per op. Errors are relative to a result's largest entry, in float64, against the equations at 50 digits.
 
-    What has to be compiled has a column of its own. Below stands which backends' kernels were not run, and what is missing.
+    Compiled backends have a column of their own. Below the table stand the backends that were not run, with what is missing.
     """
     compiled = [b.name for b in discovered().values() if b.compiled]
     rows = [(*HEAD, *compiled), *(_row(b, compiled) for b in built)]

@@ -1,4 +1,4 @@
-"""For test suites of one's own: a backward is right, or the test fails with the audit's report."""
+"""For your own test suite: assert that a backward is right; otherwise the test fails with the audit's report."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codegen.backends.discovery import discovered
 
-#: What ``make derive`` owns below ``generated/`` beside the folders of the backends: folders replaced whole, and single files.
+#: What ``make derive`` owns below ``generated/`` beside the backends' folders: folders replaced whole, and single files.
 OWNED_FOLDERS = ("flow", "latex", "certificates")
 OWNED_FILES = ("makemore.py", "makemore_flow.py", "makemore_gradients.py")
 
@@ -25,7 +25,7 @@ def owned(root: Path) -> set[str]:
 
 
 def write_owned(files: Mapping[str, str], root: Path) -> tuple[int, int]:
-    """Make the owned folders hold exactly these files; returns how many were written and how many removed."""
+    """Make the owned folders hold exactly these files; returns the numbers of files written and removed."""
     orphans = owned(root) - files.keys()
     written = write_files(files, root)
     for orphan in sorted(orphans):
@@ -49,7 +49,7 @@ def write_files(files: Mapping[str, str] | Mapping[str, bytes], root: Path) -> i
 
 
 def case_twin(files: Mapping[str, str], root: Path) -> Path | None:
-    """A file below ``root`` whose path differs from one of these only by case: some systems would have them share a file."""
+    """A file below ``root`` whose path differs from one of these only by case: where case is ignored, both are one file."""
     for name in files:
         path = root / name
         for there in path.parent.iterdir() if path.parent.is_dir() else ():

@@ -1,1 +1,1 @@
-"""What kernels are written in: a folder each."""
+"""The backends, which are what kernels are written in: one folder each."""

@@ -1,7 +1,7 @@
-"""What a backend has to say of itself: all that the rest of the toolkit knows of it.
+"""The backend protocol: all that the rest of the toolkit knows of a backend.
 
-A backend is a folder with a ``backend.py`` whose ``BACKEND`` is one object of a class made from :class:`Backend`
-(:mod:`codegen.backends.discovery` finds it). Nothing outside that folder names it.
+A backend is a folder with a ``backend.py`` whose ``BACKEND`` is an instance of a subclass of :class:`Backend`.
+:mod:`codegen.backends.discovery` finds the folder; no code outside the folder names the backend.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Files = dict[str, str]
 
 @dataclass(frozen=True)
 class Shown:
-    """The file of an op that is looked at first: its path, its language, and what stands in its first line that matters."""
+    """The file of an op that a reader sees first: its path, its language, and a part of the line to begin reading at."""
 
     path: str
     language: str
@@ -35,37 +35,37 @@ class Backend(ABC):
 
     #: The folder below ``generated/``, which is also the word on the command line.
     name: str
-    #: What it is called in tables and on pages.
+    #: The name in tables and on pages.
     title: str
-    #: Where it stands in lists; those without what a compiler makes come first.
+    #: The position in lists of backends; compiled backends come last.
     position: int = 100
-    #: Whether its kernels are compiled, which is done for many at once when all files are there.
+    #: Whether the kernels are compiled, which is done for many ops at once, from formatted files.
     compiled: bool = False
-    #: What the functions of its files refer to, so that no parameter may be called so.
+    #: The names that emitted functions refer to: no parameter may have one of them.
     reserved: frozenset[str] = frozenset()
-    #: Modules, headers and functions that a file or a function of an op of that name, beside them, would hide.
+    #: The modules, headers and functions that emitted files need: an op of such a name would hide them and is refused.
     modules: frozenset[str] = frozenset()
     #: Whether :meth:`schedule` has something to say.
     scheduled: bool = False
-    #: The backends without whose files those of this one do not run.
+    #: The backends whose files this backend's files need in order to run.
     needs: tuple[str, ...] = ()
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def refuses(self, kernel: Kernel) -> str:
-        """Why there is no such kernel in this backend, in words; "" where there is one."""
+        """The reason why this backend cannot have the kernel, in words; "" where it can."""
         return ""
 
     @abstractmethod
     def files(self, kernel: Kernel, command: str, beside: Collection[str] = ()) -> Files:
-        """The files of one op; ``beside`` are the backends that are written with it, ``command`` regenerates them.
+        """The files of one op. ``beside`` are the backends that are written too; ``command`` regenerates the files.
 
         Raises OpError where an expression has no spelling.
         """
 
     @abstractmethod
     def exports(self, op: str) -> tuple[str, ...]:
-        """What the package offers of an op."""
+        """The names that the backend's package exports of an op."""
 
     def runtime(self) -> Files:
         """The files that the kernels of all ops share."""
@@ -73,49 +73,49 @@ class Backend(ABC):
 
     @abstractmethod
     def package(self, ops: Iterable[str], command: str, beside: Collection[str] = ()) -> Files:
-        """The ``__init__.py`` of the folder, and of those in it."""
+        """The ``__init__.py`` of the backend's folder and of the folders in it."""
 
     @abstractmethod
     def shown(self, op: str) -> Shown:
-        """What is looked at first."""
+        """The file of an op that a reader sees first."""
 
     def schedule(self, kernel: Kernel) -> str:
-        """The loops of the kernel's functions and the bytes that they move, for people; "" where a library has the loops."""
+        """The loops of the kernel's functions and the bytes that they move, as text; "" where a library runs the loops."""
         return ""
 
     # ---- running ---------------------------------------------------------------------------------------------------
 
     def missing(self) -> str:
-        """What is not there and would be needed to run the kernels, in words; "" where nothing is missing."""
+        """What is missing to run the kernels here, in words; "" where nothing is."""
         return ""
 
     @abstractmethod
     def load(self, name: str, files: Mapping[str, str]) -> ModuleType:
-        """The module of one op made from its files and those that it needs; nothing stays on the disk."""
+        """The module of one op, made from its files and the files that these need. Nothing stays on the disk."""
 
     def load_all(self, names: Iterable[str], files: Mapping[str, str]) -> dict[str, ModuleType]:
         """The modules of many ops from their formatted files."""
         return {name: self.load(name, files) for name in names}
 
     def running(self) -> AbstractContextManager[Any]:
-        """What has to hold while arguments are made and kernels run."""
+        """The context in which arguments are made and kernels run: settings of the library, for example."""
         return nullcontext()
 
     def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of the kernels as it is called where many points are tried."""
+        """A function of the kernels, made ready to be called many times: compiled, for example."""
         return function
 
     @abstractmethod
     def to(self, array: Any) -> Any:
-        """An array of NumPy's, or a tensor of the reference's, as an argument of the kernels."""
+        """A NumPy array, or a tensor of the reference implementation, as an argument of the kernels."""
 
     @abstractmethod
     def back(self, result: Any) -> Any:
-        """A result of the kernels as an array of NumPy's."""
+        """A result of the kernels as a NumPy array."""
 
     def gradients(self, kernel: Kernel, module: ModuleType, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The gradients, by name, that the framework's own differentiation gets through the differentiable op.
+        """Pairs of the name and value of a gradient, by the framework's own differentiation through the differentiable op.
 
-        ``values`` are the arguments by name, adjoints of outputs among them. Nothing where there is no differentiable op.
+        ``values`` are the arguments by name, adjoints of outputs among them. Without a differentiable op there are no pairs.
         """
         yield from ()

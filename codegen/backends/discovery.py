@@ -1,4 +1,4 @@
-"""The backends that there are, found as the folders beside this file that have a ``backend.py``."""
+"""The available backends: the folders beside this file that have a ``backend.py``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def by_name(name: str) -> Backend:
 def chosen(names: Iterable[str]) -> tuple[Backend, ...]:
     """The backends of these names, in the order of lists.
 
-    ValueError for a name that there is not, or for no name at all.
+    Raises ValueError for an unknown name, and where no name is given.
     """
     wanted, known = list(names), discovered()
     unknown = [n for n in wanted if n not in known]
@@ -42,7 +42,7 @@ def chosen(names: Iterable[str]) -> tuple[Backend, ...]:
 
 
 def with_needed(backends: Iterable[Backend]) -> tuple[Backend, ...]:
-    """The backends and those without whose files they do not run."""
+    """The backends, and the backends whose files they need in order to run."""
     names = {n for b in backends for n in (b.name, *b.needs)}
     return chosen(names)
 
@@ -62,6 +62,6 @@ def kernel_files(kernel: Kernel, backend: Backend, command: str) -> Files:
 
 
 def load_kernel(kernel: Kernel, backend: str) -> ModuleType:
-    """A module with the kernel's functions in one backend, emitted anew; what has to be compiled is when it is called."""
+    """A module with the kernel's functions in one backend, emitted anew. A compiled kernel is compiled at its first call."""
     found = by_name(backend)
     return found.load(kernel.op.name, kernel_files(kernel, found, "a check"))

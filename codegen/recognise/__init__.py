@@ -1,1 +1,1 @@
-"""What is worth computing in one piece, whatever the backend."""
+"""Patterns that any backend may compute as one operation: contractions, one-hot rows, scatter-adds."""

@@ -1,4 +1,4 @@
-"""Recognise a contraction: a sum over a product of which no factor carries every axis of the loop."""
+"""Recognise a contraction: a sum over a product in which no factor has all of the loop's axes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Contraction:
 
 
 def _grouped(factors: tuple[st.Tree, ...]) -> list[st.Tree]:
-    """Multiply factors whose axes are contained in another's into that one."""
+    """The factors, fewer: a factor whose axes are all axes of another factor is multiplied into that other factor."""
     parts: list[list[st.Tree]] = []
     for f in sorted(factors, key=lambda f: -len(st.free_indices(f))):
         axes = set(st.free_indices(f))

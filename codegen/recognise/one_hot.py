@@ -1,4 +1,4 @@
-"""Recognise ``k*(a - b*[c = t[n]])``, and the same with ``a*[c != t[n]]``: one entry of each row is another."""
+"""Recognise a value with one entry of each row of its own: ``k*(a - b*[c = t[n]])``, or that with ``a*[c != t[n]]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from derive import syntax as st
 
 @dataclass(frozen=True)
 class OneHot:
-    """``factors*(rest - amount*[target = labels])``; with ``replaces`` the amount stands in the place of the rest there."""
+    """``factors*(rest - amount*[target = labels])``. With ``replaces``, the labelled entry is ``-amount``, without ``rest``."""
 
     factors: tuple[st.Tree, ...]
     rest: st.Tree

@@ -1,4 +1,4 @@
-"""Recognise a scatter-add: ``sum[s](dy[s, d] * [v = t[s]])`` adds each row of ``dy`` to the one that its label names."""
+"""Recognise a scatter-add: ``sum[s](dy[s, d] * [v = t[s]])`` adds each row of ``dy`` to the row that its label names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from derive import syntax as st
 
 @dataclass(frozen=True)
 class Scatter:
-    """The sum of the terms over the labels' axes and ``others``, where the target is the label."""
+    """A sum of ``terms`` over the axes of ``labels`` and over ``others``: each term is added to the row ``target = label``."""
 
     target: str
     labels: st.Lookup
@@ -26,7 +26,8 @@ class Scatter:
     def of(tree: st.Reduce, nested: bool = False) -> Scatter | None:
         """The parts, or None where the sum is something else.
 
-        Labels that are read at labels, or at one index twice, are no array to index with: only where they may be ``nested``.
+        Labels that are themselves looked up, or have one index twice, are accepted only with ``nested``: an array backend has
+        no array of such labels to index with.
         """
         factors = tree.body.args if isinstance(tree.body, st.Mul) else (tree.body,)
         for f in factors if tree.kind == "sum" else ():
@@ -44,7 +45,7 @@ class Scatter:
 
 
 def _labelled(factor: st.Tree, nested: bool) -> tuple[str, st.Lookup] | None:
-    """The index and the labels that a condition says are equal, where the labels are read as they stand or may be nested."""
+    """The index and the labels that a condition sets equal; None for another factor, or for nested labels where not allowed."""
     if not (isinstance(factor, st.Indicator) and isinstance(factor.cond, st.Match) and factor.cond.equal):
         return None
     target, labels = factor.cond.left, factor.cond.right
