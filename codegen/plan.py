@@ -204,7 +204,7 @@ class _Planner:
         return self.program("backward", (*upstream, *kept, *inputs), statements, self.d.gradients)
 
     def shape_givers(self, statements: list[Statement], reads: set[str], saved: list[str]) -> set[str]:
-        """The inputs that the backward takes: inputs that it reads, and inputs that alone have an axis whose length it needs."""
+        """The inputs that the backward takes: those read, and those that alone have an axis whose length is needed."""
         needed = {n for n in reads if n in self.inputs}
         have = {a for t in self.op.outputs for a in t.axes} | {a for n in saved for a in self.definitions[n].index}
         for t in self.op.inputs:
