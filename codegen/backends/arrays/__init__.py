@@ -1,1 +1,1 @@
-"""What the backends of whole-array expressions share."""
+"""What the array backends share: they write each statement as an expression of whole arrays."""

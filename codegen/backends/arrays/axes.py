@@ -1,4 +1,4 @@
-"""Which axes an array expression has, and how it is aligned with others."""
+"""The axes of an array expression, and its alignment with other expressions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from codegen.backends.arrays.spelling import ADD, ATOM, COMPARE, MUL, NEG, POW, 
 
 
 class Kept(NamedTuple):
-    """A value with every reduced axis kept at length 1 (``None`` in its layout)."""
+    """A value with every reduced axis kept at length 1; ``layout`` has None in the place of such an axis."""
 
     text: Text
     layout: tuple[str | None, ...]
@@ -18,9 +18,9 @@ class Kept(NamedTuple):
 class Value(NamedTuple):
     """The source of an array expression, and its axes in order.
 
-    ``kept`` is the same value with reduced axes kept, used where that aligns it without further indexing. ``number`` says that
-    it is a Python number, which decides no dtype and is no argument of an array function; ``far``, that this number may lie
-    beyond the range of float32.
+    ``kept`` is the same value with reduced axes kept, used where it is aligned without further indexing. ``number`` says that
+    the value is a Python number, which does not decide the dtype of a result and cannot be an argument of an array function.
+    ``far`` says that this number may lie beyond the range of float32.
     """
 
     text: Text
@@ -35,12 +35,12 @@ class Value(NamedTuple):
 
 
 def star_first(axes: Iterable[str], star: str) -> tuple[str, ...]:
-    """The axes with a ``*s`` of any number of them in front, where broadcasting lines up what follows."""
+    """The axes with ``*s`` in front: ``*s`` stands for any number of axes, and broadcasting aligns the axes behind it."""
     return tuple(sorted(axes, key=lambda a: a != star))
 
 
 def positions(axes: Sequence[str], of: Sequence[str], star: str) -> list[int]:
-    """The positions of ``axes`` in ``of``, counted from the end where a leading ``*s`` stands for any number."""
+    """The positions of ``axes`` in ``of``, counted from the end if ``of`` begins with ``*s``, whose rank is not known."""
     shift = -len(of) if star in of else 0
     return sorted(of.index(a) + shift for a in axes)
 
@@ -58,7 +58,7 @@ def aligned(value: Value, target: Sequence[str], star: str) -> Text:
 
 
 def _fits(layout: tuple[str | None, ...], axes: tuple[str, ...], target: Sequence[str], star: str) -> bool:
-    """Whether a layout with kept axes lines up with the end of the target; a kept axis is none of a ``*s`` of rank 0."""
+    """Whether a layout with kept axes broadcasts against the target. No kept axis may meet ``*s``, which may have rank 0."""
     tail = list(target)[-len(layout) :]
     if len(tail) < len(layout) or any(a in axes for a in list(target)[: -len(layout)]):
         return False

@@ -1,4 +1,4 @@
-"""What the backends of whole-array expressions have in common: one Python file an op, and a package around them."""
+"""What array backends have in common: one Python file for each op, and a package around these files."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["ArrayBackend"]
 
 
 class ArrayBackend(Backend):
-    """A backend whose kernels are Python functions of arrays, each statement an expression or a few."""
+    """A backend whose kernels are Python functions of arrays; a statement is one expression, or a few."""
 
     #: The lines that import what the functions refer to.
     library: tuple[Code, ...]
     #: Spells the statements of a kernel.
     printer: type[ArrayPrinter]
-    #: Spells those of an exercise, as one writes them by hand.
+    #: Spells the statements of an exercise, as one writes them by hand.
     plain: type[ArrayPrinter]
     #: Lays out the functions of a kernel file.
     layout: type[Layout]
-    #: Whose arrays its kernels take, as other people's code does.
+    #: The array library that the kernels compute with.
     arrays: Library
 
     def scalar(self, name: str, like: str) -> str:
@@ -50,7 +50,7 @@ class ArrayBackend(Backend):
         return self.rendered(self.source(kernel, command))
 
     def rendered(self, source: FileSource, **more: object) -> str:
-        """The unformatted text of a file from its parts, and what else its template is given."""
+        """The unformatted text of a file from its parts; ``more`` is given to its template too."""
         data = {f.name: getattr(source, f.name) for f in fields(source)} | more
         return render(f"{self.name}/op.py.j2", backend=self.name, library=self.library, **data)
 
@@ -75,7 +75,7 @@ class ArrayBackend(Backend):
         return self.arrays.running()
 
     def to(self, array: Any) -> Any:
-        """A tensor of the reference's stays what it is where it is one of the library's; anything else is copied."""
+        """The argument as an array of the library: itself if it is one already, else a copy."""
         return array if self.arrays.owns(array) else self.arrays.array(np.asarray(array).copy(), np.shape(array))
 
     def back(self, result: Any) -> Any:

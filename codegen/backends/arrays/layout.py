@@ -1,4 +1,4 @@
-"""A kernel's programs as the text of one file, for the backends of whole-array expressions."""
+"""A kernel's programs as the text of one file, for array backends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH = 118
 
 @dataclass(frozen=True)
 class _Printed:
-    """A function's source with what it makes the file need."""
+    """A function's source, and the helpers that the function needs in its file."""
 
     function: FunctionSource
     helpers: frozenset[str]
@@ -47,12 +47,12 @@ def lay_out(kernel: Kernel, layout: type[Layout], command: str) -> FileSource:
 
 
 class Layout:
-    """One function of a file. A backend says in a class of its own how it checks, widens and casts arrays."""
+    """Lays out one function of a file. A backend's subclass says how arrays are checked, widened and cast."""
 
     printer_class: type[ArrayPrinter]
-    #: What an array is called in messages.
+    #: The word for an array in messages.
     array = "array"
-    #: Modules of Python's own; the formatter drops those that a file does not need.
+    #: Modules of the standard library; the formatter drops the imports that a file does not use.
     imports: tuple[str, ...] = ("functools", "math")
 
     def __init__(self, kernel: Kernel, program: Program):
@@ -86,7 +86,7 @@ class Layout:
     # ---- the prologue ----------------------------------------------------------------------------------------------
 
     def prologue(self) -> list[str]:
-        """Check the arguments, read axis lengths, widen what is narrow, and bring ``*s`` to one axis."""
+        """The lines that check the arguments, read axis lengths, widen narrow dtypes, and reshape ``*s`` to one axis."""
         lines = []
         needs = self.lengths_needed()
         if call := self.check():
@@ -102,21 +102,22 @@ class Layout:
         return lines
 
     def labels(self, name: str, check: str) -> str:
-        """The line that checks labels and makes them what the body indexes with."""
+        """The line that checks labels and converts them to what the body indexes with."""
         return f"{name} = {check}"
 
     def scalars(self) -> list[str]:
-        """What keeps a scalar argument from deciding the dtype of the arrays that it meets."""
+        """The lines that keep a scalar argument from deciding the dtype of a result."""
         return []
 
     def constants(self) -> list[str]:
-        """What makes a constant of the caller one that the body computes with."""
+        """The lines that convert the caller's constants to what the body computes with."""
         return []
 
     def check(self) -> str:
         """The call that checks dtypes and shapes and returns the lengths of the axes.
 
-        One text names the arguments as the signature of the op does, and the axes that must be equal; "" for scalars alone.
+        Its first argument is a text with every array's axes, ``x[n, d]; gamma[d]``, and the axes of equal length. The call is
+        "" where all arguments are scalars.
         """
         tensors = [a for a in self.program.arguments if a.axes or a.labels is not None]
         if not tensors:
@@ -133,7 +134,7 @@ class Layout:
 
     @property
     def sizes_named(self) -> bool:
-        """Whether a result takes the lengths of its ``*s`` from those of the arguments."""
+        """Whether a result has ``*s``, whose lengths it takes from the arguments."""
         kept = [s for s in self.program.statements if s.role is not Role.TEMPORARY]
         return self.collapsed and any(self.op.stars & set(s.index) for s in kept)
 
@@ -141,7 +142,7 @@ class Layout:
         return self.label_length(a) != ""
 
     def label_length(self, a: Argument) -> str:
-        """The length of the axis that the labels index, if some argument carries it."""
+        """The length of the axis that the labels index; "" where no argument has the axis."""
         for other in self.program.arguments:
             if a.labels in other.axes and other.axes:
                 return self.length_of(a.labels or "")
@@ -168,11 +169,11 @@ class Layout:
         return lines
 
     def length_of(self, axis: str) -> str:
-        """The length of an axis, where the check of the arguments has found it."""
+        """The length of an axis, as the check of the arguments returns it."""
         return f'{self.size_name}["{axis}"]'
 
     def widened(self) -> list[str]:
-        """Half precision is computed in float32, and an accurate variant in float64."""
+        """The lines that widen arguments: half precision to float32, an accurate variant's arguments to float64."""
         if not self.widens():
             return []
         floating = self.floating()
@@ -180,7 +181,7 @@ class Layout:
         return [f"{self.dtype_name} = {floating[0].name}.dtype", f"{', '.join(a.name for a in floating)} = {values}"]
 
     def widens(self) -> bool:
-        """Whether arguments are brought to a wider dtype first."""
+        """Whether arguments are converted to a wider dtype first."""
         return self.program.accurate
 
     def wide(self, name: str) -> str:
@@ -215,15 +216,15 @@ class Layout:
         return ", ".join(parts)
 
     def casts(self, output: bool) -> bool:
-        """Whether a result is brought back to the dtype of the arguments; in a forward, one that is no ``output`` is saved."""
+        """Whether a result is cast back to the dtype of the arguments. In a forward, a result is an ``output`` or saved."""
         return self.program.accurate
 
     def stored(self, name: str, index: tuple[str, ...]) -> str:
-        """A saved tensor."""
+        """A saved tensor, as the forward returns it."""
         return self.result(name, index, self.program.accurate)
 
     def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
-        """A result with the axes of the caller: those of ``*s`` have the lengths that the arguments were found to have."""
+        """A result with the caller's axes: a collapsed ``*s`` is reshaped to the lengths that it has in the arguments."""
         code = self.printer.typed(self.printer.number(name)).within(ATOM) if name in self.printer.numbers else name
         if self.collapsed and self.op.stars & set(index):
             code += f".reshape({self.shape(index)})"
@@ -273,7 +274,7 @@ class Layout:
 
 
 def _lines(parts: list[str], sign: str, width: int) -> list[str]:
-    """The parts joined by a sign, as text in pieces of at most a width where the parts allow it."""
+    """The parts joined by a sign, in pieces of at most ``width`` letters where no part is longer."""
     lines = [parts[0]]
     for part in parts[1:]:
         if len(lines[-1] + sign + part) > width:

@@ -1,4 +1,4 @@
-"""Which library of arrays a value or a function belongs to, among those that the discovered backends are for."""
+"""The array library that a value or a function belongs to, among the libraries of the discovered backends."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def libraries() -> tuple[Library, ...]:
 
 
 def libraries_of(function: Callable[..., Any]) -> tuple[Library, ...]:
-    """The libraries that a function may be written in, likelier ones first; none where nothing tells.
+    """The libraries that a function may be written in, in the order of lists; none where its module imports none.
 
-    A function whose module has one of them at hand is written in that one. Where there are several, those count that it or its
-    annotations name; if it names none, any may be meant.
+    They are the libraries that the function's module has imported. Where there are several, they are narrowed to the libraries
+    that the function's code or its annotations mention, if it mentions any.
     """
     function = inspect.unwrap(function)
     known = {a.name: a for a in libraries()}
@@ -39,7 +39,7 @@ def libraries_of(function: Callable[..., Any]) -> tuple[Library, ...]:
 
 
 def _names(code: CodeType) -> set[str]:
-    """The global names that a function mentions, in the functions inside it too."""
+    """The global names that a function mentions, those of its inner functions included."""
     inner = [c for c in code.co_consts if isinstance(c, CodeType)]
     return set(code.co_names).union(*(_names(c) for c in inner))
 
@@ -50,7 +50,7 @@ def _library(value: Any) -> str:
 
 
 def numbers(value: Any) -> np.ndarray:
-    """An array of whatever code returned: an array of any library, a number."""
+    """The value as a NumPy array, whether it is an array of any library or a number."""
     owner = next((a for a in libraries() if a.owns(value)), None)
     return np.asarray(value) if owner is None else owner.numbers(value)
 

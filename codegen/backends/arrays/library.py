@@ -1,4 +1,4 @@
-"""A library of arrays as other people's code uses it: what such code is given, what it returns, how it is differentiated."""
+"""An array library, as user code uses it: the arrays that code takes and returns, and how code is differentiated."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import numpy as np
 
 __all__ = ["Applied", "Library", "Model", "Pull", "single"]
 
-#: From the gradients of the outputs in order to those of the arrays by name.
+#: A vector-Jacobian product: takes the gradients of the outputs, in order, to the gradients of the arrays, by name.
 Pull = Callable[[Sequence[Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Applied:
-    """A callable that has its own derivative: how it is called, with what, and which function has its code.
+    """A callable that has its own derivative: how it is called, and which function has its code.
 
-    ``parameters`` are those that arrays are passed for, in order; None where its signature says so.
+    ``parameters`` are the parameters that take arrays, in order; None where the callable's signature tells them.
     """
 
     call: Callable[..., Any]
@@ -34,9 +34,9 @@ class Applied:
 
 @dataclass(frozen=True)
 class Model:
-    """A callable with parameters of its own: their shapes by name, and how it is called with others in their place.
+    """A callable that holds trainable parameters: their shapes by name, and how to call it with other values of them.
 
-    ``call`` takes values of the parameters by name, and the arguments; ``made`` is the callable itself.
+    ``call`` takes the parameters' values by name, and the arguments. ``made`` is the callable itself.
     """
 
     name: str
@@ -47,30 +47,30 @@ class Model:
 
 
 class Library(ABC):
-    """What is asked of a library; none is imported before there is something of its kind to be made."""
+    """What the toolkit asks of an array library. A library is imported only when an array of it is made."""
 
     #: The module that one imports.
     name: str
-    #: What it is called in messages.
+    #: The name in messages.
     title: str
-    #: Whether arrays have strides, so that one may be a view of another, or one number that is seen everywhere.
+    #: Whether arrays have strides, so that an array may be a view of another, or one number expanded to a shape.
     strided = False
     #: Whether arrays can be locked against writing.
     locked = False
-    #: Whether it differentiates what is written in it.
+    #: Whether the library differentiates functions that are written in it.
     differentiates = True
 
     def missing(self) -> str:
-        """That it is not there, in words; "" where it is."""
+        """That the library is not installed, in words; "" where it is installed."""
         return "" if find_spec(self.name) else f"{self.title} is not installed"
 
     @property
     def loaded(self) -> ModuleType | None:
-        """The module, if anybody has imported it: else no value is of its kind."""
+        """The library's module if it has been imported; if not, no array of it exists."""
         return sys.modules.get(self.name)
 
     def running(self, dtype: str = "float64") -> AbstractContextManager[Any]:
-        """What has to hold while arrays of a dtype are made and computed with."""
+        """The context in which arrays of a dtype are made and computed with."""
         return nullcontext()
 
     @abstractmethod
@@ -79,14 +79,14 @@ class Library(ABC):
 
     @abstractmethod
     def array(self, value: np.ndarray, shape: tuple[int, ...]) -> Any:
-        """The array as one of the library, on the same memory where that can be, and expanded to ``shape``."""
+        """The value as an array of the library, expanded to ``shape``; it shares the value's memory where the library can."""
 
     @abstractmethod
     def numbers(self, array: Any) -> np.ndarray:
-        """An array of the library as one of NumPy's, to be read; bfloat16 as float32."""
+        """An array of the library as a NumPy array that is only read; bfloat16 becomes float32."""
 
     def writes(self, array: Any) -> int:
-        """How often an array has been written to or given away, as far as the library knows."""
+        """How often an array has been written to or donated, as far as the library knows."""
         return 0
 
     def applied(self, value: Any) -> Applied | None:
@@ -94,11 +94,14 @@ class Library(ABC):
         return None
 
     def model(self, value: Any) -> Model | None:
-        """A callable with parameters of its own; None for any other value."""
+        """A callable that holds trainable parameters; None for any other value."""
         return None
 
     def differentiated(self, function: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any]) -> tuple[list[Any], Pull]:
-        """The outputs of a function of arrays by name, and what pulls gradients of the outputs back to those of the arrays."""
+        """The outputs of a function of arrays by name, and its vector-Jacobian product.
+
+        Raises NotImplementedError for a library that does not differentiate.
+        """
         raise NotImplementedError(f"{self.title} does not differentiate")
 
 

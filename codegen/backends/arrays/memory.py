@@ -1,4 +1,4 @@
-"""Which results of a program have memory of their own."""
+"""Which results of a program would be aliases of arguments or of other results."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ __all__ = ["alias_of", "borrowed"]
 
 
 def borrowed(program: Program) -> frozenset[str]:
-    """The results that would be the memory of an argument or of another result, or a view of it, unless they are copied.
+    """The results that would be an alias or a view of an argument or of another result, unless they are copied.
 
-    Where two results are one array, what is written into the one is found in the other; and autograd sends what is asked of
-    the one to the other.
+    If two results were one array, a write to one would change the other, and autograd would mix up their gradients.
     """
     origin = {a.name: a.name for a in program.arguments}
     taken, found = set(origin), set()

@@ -1,4 +1,4 @@
-"""Numbers in Python source: what is written out, what Python computes, and what only floating point can say."""
+"""Numbers in Python source: as a literal, as an expression that Python evaluates, or as a value of floating point."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from derive.language.literals import constant_value
 
 __all__ = ["MATH", "double", "is_count", "is_literal", "known_number", "literal_value", "number"]
 
-#: An integer is written out to here, a fraction as ``1 / 3`` where it has parts up to there.
+#: The largest integer that is written with all its digits, and the largest parts of a fraction that is written ``1 / 3``.
 LARGEST_INTEGER, LARGEST_PART = 10**6, 1000
-#: Python's own functions of numbers, by the names of the language.
+#: Python's own functions of numbers, by the names that the ops' language has for them.
 MATH = {h: f"math.{h}" for h in "exp log tanh sinh cosh sin cos atan erf expm1 log1p floor".split()} | {"abs": "abs"}
 
 _NOTHING = st.Op(name="", inputs=(), outputs=(), constants=(), equations=())
 
 
 def number(value: Fraction) -> Text:
-    """The nearest double: as an integer or a fraction of small ones where it is one, else in the fewest digits."""
+    """The double nearest to a rational: an integer or a fraction of small integers as such, any other in the fewest digits."""
     if value < 0:
         return negated(number(-value))
     if value.denominator == 1 and value <= LARGEST_INTEGER:
@@ -38,7 +38,7 @@ def number(value: Fraction) -> Text:
 
 
 def double(value: float) -> Text:
-    """A double in the fewest digits, also one that is infinite or no number."""
+    """A double in the fewest digits, infinities and NaN included."""
     if math.isnan(value):
         return Text("math.nan")
     return Text(repr(value) if math.isfinite(value) else "-math.inf" if value < 0 else "math.inf", NEG if value < 0 else ATOM)
@@ -66,7 +66,10 @@ def is_count(tree: st.Tree) -> bool:
 
 
 def known_number(tree: st.Tree) -> Fraction | None:
-    """The value of an expression of numbers, exactly where it is rational, else as a double; None of any other or no number."""
+    """The value of an expression of numbers, exact if it is rational, else as a double.
+
+    None where the value is not finite, and for any other expression.
+    """
     value = constant_value(tree)
     if value is None and is_literal(tree) and not isinstance(tree, st.Compare):
         found = literal_value(tree)
@@ -75,7 +78,7 @@ def known_number(tree: st.Tree) -> Fraction | None:
 
 
 def literal_value(tree: st.Tree) -> float:
-    """What a literal expression is in double precision, inf and NaN included."""
+    """The value of a literal expression in double precision, inf and NaN included."""
     with np.errstate(all="ignore"):
         value, _ = Evaluation(_NOTHING, {}, {}, Numpy()).value(tree)
     return float(value)

@@ -1,4 +1,4 @@
-"""What libraries with NumPy's names for things spell alike, each after the name that its module is imported by."""
+"""The spellings that libraries with NumPy's names have in common; they differ in the name of the module."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["NumpyNames", "elementwise"]
 
 
 def elementwise(module: str) -> dict[str, str]:
-    """The functions of the language that such a module has; ``finite`` is a helper."""
+    """The spellings of the functions that such a module has; ``finite`` is a helper of the file."""
     own = "exp log tanh sinh cosh sin cos expm1 log1p floor abs sign where".split()
     return {f: f"{module}.{f}" for f in own} | {"atan": f"{module}.arctan", "finite": "_finite"}
 
 
 class NumpyNames(ArrayPrinter):
-    #: What the module is called in the source.
+    #: The name of the module in the source.
     module: str
 
     def dtype(self) -> str:
@@ -27,7 +27,7 @@ class NumpyNames(ArrayPrinter):
         raise NotImplementedError
 
     def axis(self, tree: st.Read, position: int) -> int:
-        """The axis at a position, counted from the end where a leading ``*s`` stands for any number of them."""
+        """The axis at a position, counted from the end if ``*s``, whose rank is not known, stands before it."""
         return position - len(tree.index) if self.star in tree.index[:position] else position
 
     def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:

@@ -1,4 +1,4 @@
-"""What the printers of array expressions share: alignment by axis names, and what each backend spells in its own way."""
+"""What printers of array expressions share: alignment by axis names, and the operations that each backend spells itself."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ class Operations:
     functions: dict[str, str] = {}
 
     def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
-        """``copies`` are the names whose arrays would be the memory of others, and are copied.
+        """``copies`` are the names whose arrays would be aliases of others, and are copied.
 
-        A kernel takes any lengths, of 0 too; the lines of an exercise divide by them as one does by hand.
+        ``kernel`` code has to take any lengths, 0 included. Without it, the code of an exercise divides by a length as one
+        does by hand.
         """
         self.program, self.copies, self.kernel = program, copies, kernel
-        #: The axis that stands for any number of them; where it was collapsed it is an axis like any other.
+        #: The axis that stands for any number of axes; "" where there is none, or it was collapsed to a single axis.
         self.star = program.star if program.star and not program.collapsed else ""
         self.lengths: dict[str, None] = {}
         self.helpers: dict[str, None] = {}
-        #: The names that are Python numbers, and whether they may lie beyond the range of float32: the constants, and what is
-        #: computed from nothing else.
+        #: The names that are Python numbers, each with whether it may lie beyond the range of float32. They are the constants,
+        #: and names that are computed from constants alone.
         self.numbers: dict[str, bool] = {c.name: True for c in program.constants}
 
     def value(self, tree: st.Tree, order: Sequence[str]) -> Value:
-        """The source of an expression; ``order`` is the order that axes take where they meet."""
+        """The source of an expression; ``order`` is the order of axes where operands with different axes are joined."""
         raise NotImplementedError
 
     # ---- alignment -------------------------------------------------------------------------------------------------
@@ -50,18 +51,18 @@ class Operations:
         return aligned(value, axes, self.star)
 
     def ordered(self, value: Value, order: Sequence[str]) -> Value:
-        """The value with its axes transposed to an order."""
+        """The value with its axes transposed to ``order``."""
         want = tuple(i for i in order if i in value.axes)
         return value if want == value.axes else Value(self.transposed(value.text, value.axes, want), want)
 
     def joined(self, values: Sequence[Value], join: Callable[[list[Text]], Text], order: Sequence[str]) -> Value:
-        """An elementwise operation on values that are aligned first."""
+        """An elementwise operation on values, which are aligned first."""
         axes = self.union(values, order)
         parts = [self.fit(v, axes) for v in values]
         return Value(join(parts), axes, self.kept(values, parts, join), *_numbers(values))
 
     def kept(self, values: Sequence[Value], parts: list[Text], join: Callable[[list[Text]], Text]) -> Kept | None:
-        """Scalars beside one reduction leave it free to keep its reduced axes."""
+        """The result with reduced axes kept: possible for an operation on one reduction and scalars, else None."""
         reduced = [k for k, v in enumerate(values) if v.axes or v.kept]
         kept = values[reduced[0]].kept if len(reduced) == 1 else None
         if kept is None:
@@ -75,7 +76,7 @@ class Operations:
     # ---- names and lengths -----------------------------------------------------------------------------------------
 
     def function(self, head: str) -> str:
-        """The spelling of a function; one that begins with an underscore is a helper of the file."""
+        """The spelling of a function. A spelling that begins with an underscore names a helper of the file."""
         if head not in self.functions:
             where = f"{type(self).__name__}.functions"
             raise OpError(f"'{head}' has no spelling here; add it to {where}", op=self.program.name)
@@ -85,7 +86,7 @@ class Operations:
         return name
 
     def length(self, index: str) -> str:
-        """The length of an index' axis; of a ``*s`` that was not collapsed, the tuple of its lengths."""
+        """The length of an index' axis. For ``*s``, unless it was collapsed, the tuple of its lengths."""
         axis = st.axis_of(index)
         self.lengths[axis] = None
         return axis
@@ -111,22 +112,22 @@ class Operations:
         raise NotImplementedError
 
     def full(self, number: Value, index: tuple[str, ...]) -> Text:
-        """An array of one number."""
+        """An array over these axes, filled with one number."""
         raise NotImplementedError
 
     def spread(self, text: Text, index: tuple[str, ...]) -> str:
-        """An array of its own from a value that broadcasts to these axes."""
+        """A new array over these axes from a value that broadcasts to them."""
         raise NotImplementedError
 
     def copied(self, text: Text) -> Text:
-        """An array of its own with the value of an argument."""
+        """A copy of an array."""
         raise NotImplementedError
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         raise NotImplementedError
 
     def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
-        """The sums of the rows, whose axes are those of the labels and the rest, over the target and the rest."""
+        """The array over the target and ``rest`` of the sums of rows. ``rows`` has the axes of the labels, then ``rest``."""
         raise NotImplementedError
 
     def transposed(self, text: Text, axes: tuple[str, ...], want: tuple[str, ...]) -> Text:
@@ -137,11 +138,11 @@ class Operations:
         raise NotImplementedError
 
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:
-        """The entries of a tensor that labels name on the axis at a position."""
+        """The entries of a tensor that ``labels`` select on the axis at ``position``."""
         raise NotImplementedError
 
     def root(self, v: Value, positive: bool) -> Value:
-        """The square root of an array, or one over it."""
+        """The square root of an array; unless ``positive``, the inverse of the root."""
         raise NotImplementedError
 
     def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:

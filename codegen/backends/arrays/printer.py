@@ -1,4 +1,4 @@
-"""What NumPy and torch have in common: one whole-array expression per statement, aligned by axis names."""
+"""What array backends have in common: one expression of whole arrays per statement, aligned by axis names."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from derive import syntax as st
 from derive.errors import OpError
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
-#: Beyond this a whole number is no longer exact in double precision, and too long for the arrays it would meet.
+#: Beyond this, an integer is not exact in double precision, and array libraries may refuse it.
 LARGEST_WHOLE = 2.0**53
-#: The largest number of float32. Arrays of it take no larger one from Python.
+#: The largest number of float32. A float32 array takes no larger number from Python.
 FLOAT32 = (2 - 2.0**-23) * 2.0**127
 
 
 def coefficients(factors: Sequence[st.Tree]) -> list[Fraction]:
-    """The numbers among factors, and last their product."""
+    """The numbers among factors, followed by their product."""
     values = [v for f in factors if (v := known_number(f)) is not None]
     return [*values, math.prod(values, start=Fraction(1))]
 
 
 def is_far(factors: Sequence[st.Tree]) -> bool:
-    """Whether a number among the factors, or the product of all, is inf in float32, or has lost digits there."""
+    """Whether a number among the factors, or the product of these numbers, overflows or underflows in float32."""
     return not all(FLOAT32**-1 <= abs(float(nearest(v))) <= FLOAT32 for v in coefficients(factors) if v)
 
 
 def factors_of(tree: st.Tree) -> tuple[st.Tree, ...]:
-    """The factors of a product, which any other expression is the only one of."""
+    """The factors of a product. Any other expression is its own only factor."""
     return tree.args if isinstance(tree, st.Mul) else (tree,)
 
 
@@ -60,7 +60,7 @@ class ArrayPrinter(Products):
         return [f"{s.name} = {(self.copied(text) if copied else text).code}"]
 
     def filled(self, value: Value, s: Statement) -> str:
-        """A value that does not depend on every axis of its name, spread over all of them."""
+        """A value that lacks some axes of the statement, expanded over all of them."""
         if s.tree == st.Num(Fraction(0)):
             return self.zeros(s.index)
         if value.number:
@@ -68,7 +68,7 @@ class ArrayPrinter(Products):
         return self.spread(self.fit(value, s.index), s.index)
 
     def corrected(self, s: Statement) -> list[str] | None:
-        """``k*(a - b*[c = t[n]])``: scale ``a``, then correct the one entry of each row that its label names."""
+        """``k*(a - b*[c = t[n]])`` as a scaled copy of ``a``, in which the labelled entry of each row is then corrected."""
         hot = OneHot.of(s.tree, s.index)
         if hot is None:
             return None
@@ -86,7 +86,7 @@ class ArrayPrinter(Products):
         return self.spelled(tree, order)
 
     def literal(self, tree: st.Tree, order: Sequence[str]) -> Value:
-        """An expression of numbers as it stands, where Python can say what floating point makes of it; else its value."""
+        """An expression of numbers as written, if Python evaluates it as floating point does; else its value."""
         plain = not isinstance(tree, (st.Call, st.Compare, st.Indicator)) or (isinstance(tree, st.Call) and tree.head in MATH)
         if isinstance(tree, st.Compare):
             return self.spelled(tree, order)
@@ -102,7 +102,7 @@ class ArrayPrinter(Products):
             case st.Read():
                 return self.read(tree, order)
             case st.Div(st.Neg(st.Pow() as a), st.Num(b)) | st.Neg(st.Div(st.Pow() as a, st.Num(b))):
-                return self.value(st.Div(a, st.Num(-b)), order)  # x**2 / -2, a pass less than -(x**2) / 2
+                return self.value(st.Div(a, st.Num(-b)), order)  # x**2 / -2 saves a pass over -(x**2) / 2
             case st.Neg(a):
                 return self.joined([self.value(a, order)], lambda parts: negated(parts[0]), order)._replace(kept=None)
             case st.Add(args):
@@ -140,7 +140,7 @@ class ArrayPrinter(Products):
                 return Value(Text(self.length(axis)), number=True)
 
     def divided(self, a: st.Tree, b: st.Tree, order: Sequence[str]) -> Value:
-        """A quotient; a number beyond float32 on either side becomes a factor, which is multiplied with one rounding."""
+        """A quotient. A number beyond float32 on either side becomes a factor instead, so that the quotient is rounded once."""
         if self.kernel and known_number(a) is None and (n := known_number(b)) and is_far((b,)):
             return self.value(st.Mul((*factors_of(a), st.Num(1 / n))), order)
         if self.kernel and known_number(b) is None and is_far(over := factors_of(a)):
@@ -164,7 +164,7 @@ class ArrayPrinter(Products):
         return self.joined(values, multiplied, order)
 
     def scaled(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value | None:
-        """A product with a number beyond the range of float32, computed in float64: in float32 it would be ``0 * inf`` at 0."""
+        """A product with a number beyond the range of float32, computed in float64; in float32 it would be ``0 * inf`` at 0."""
         rest = tuple(a for a in args if known_number(a) is None)
         value = self.value(product(rest), order) if rest else Value(Text("1"), number=True)
         if value.number:
@@ -176,20 +176,20 @@ class ArrayPrinter(Products):
         return Value(call("_scaled", value.text, number(scale.value)), value.axes)
 
     def quotient(self, a: Value, b: Value, known: bool, order: Sequence[str]) -> Value:
-        """A quotient; ``known`` says that the divisor is written out, and so not 0."""
+        """A quotient; ``known`` says that the divisor is a literal, and therefore not 0."""
         if a.number and b.number and not known and self.kernel:
             self.helpers["_ratio"] = None
             return Value(call("_ratio", a.text, b.text), number=True)
         return self.joined([a, b], lambda parts: quotient(*parts), order)
 
     def floating(self, values: list[Value]) -> list[Value]:
-        """Operands of which one is an array, so that numbers of any size have a value in the dtype of the op."""
+        """The operands, of which at least one is made an array: a number of any size then has a value in the op's dtype."""
         if not all(v.number for v in values):
             return values
         return [Value(self.typed(values[0])), *values[1:]]
 
     def applied(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
-        """A function; of numbers that nobody knows yet, it is one of an array without axes."""
+        """The call of a function. Of numbers that are known only at run time, one becomes an array without axes."""
         values = [self.value(a, order) for a in args]
         if all(v.number for v in values) and (spelling := self.of_numbers(head, args)):
             return Value(call(spelling, *(v.text for v in values)), number=True, far=any(v.far for v in values))
@@ -204,7 +204,7 @@ class ArrayPrinter(Products):
         return self.called(self.function("where"), [condition, *branches], order)
 
     def of_numbers(self, head: str, args: tuple[st.Tree, ...]) -> str:
-        """Python's own function, where it has a value for whatever these numbers may be; else ""."""
+        """Python's own function, if it is defined for every value that these numbers can have; else ""."""
         if all(map(is_literal, args)):
             return MATH[head]
         lengths = not any(n for a in args for n in st.reads(a))
@@ -223,7 +223,7 @@ class ArrayPrinter(Products):
         return self.joined([v], lambda parts: power(parts[0], number(e)), order)._replace(kept=None)
 
     def root_of_number(self, v: Value, positive: bool, known: bool, order: Sequence[str]) -> Value:
-        """The square root of a number stays one, so that it does not decide the dtype of what it meets."""
+        """The square root of a Python number as a Python number, which does not decide the dtype of a result."""
         root = Value(call("math.sqrt", v.text), number=True)
         return root if positive else self.quotient(Value(Text("1"), number=True), root, known, order)
 
@@ -250,7 +250,7 @@ class ArrayPrinter(Products):
         return Value(self.reduced(tree.kind, body, axis, False), rest, kept)
 
     def scattered(self, scatter: Scatter, order: Sequence[str]) -> Value | None:
-        """A scatter-add over the target and the other axes of the rows; None where the rows do not vary with their labels."""
+        """A scatter-add, over the target and the rows' other axes; None where the rows do not depend on the labels' axes."""
         labels = tuple(map(str, scatter.labels.index))
         first = (*labels, *(i for i in natural_order(scatter.body, order) if i not in labels))
         rows = self.value(scatter.body, first)

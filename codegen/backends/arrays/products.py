@@ -1,4 +1,4 @@
-"""Contractions as matrix products where the axes allow it, else as an einsum."""
+"""Contractions as matrix products where their axes allow it, else as an einsum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from derive import syntax as st
 
 
 class Products(Reads):
-    """Spells sums over products of which no factor carries every axis of the loop."""
+    """Spells contractions: sums over products in which no factor has every axis of the loop."""
 
     def contraction(self, c: Contraction, tree: st.Reduce, order: Sequence[str]) -> Value:
         left, right = (self.value(t, natural_order(t)) for t in (c.left, c.right))
@@ -27,7 +27,7 @@ class Products(Reads):
         return Value(self.einsum(spec, left.text, right.text), out)
 
     def matrix_product(self, a: Value, b: Value, summed: tuple[str, ...], out: tuple[str, ...]) -> Value | None:
-        """``a @ b`` with the transposes that it takes, or a tensordot; None where the axes do not fit in this order."""
+        """``a @ b``, transposed as needed, or a tensordot; None where the axes of ``a`` and ``b`` do not fit in this order."""
         batch = tuple(i for i in a.axes if i in b.axes and i not in summed)
         rows = tuple(i for i in a.axes if i not in (*batch, *summed))
         columns = tuple(i for i in b.axes if i not in (*batch, *summed))
@@ -52,13 +52,16 @@ class Products(Reads):
         return self.tensor_product(a, b, summed)
 
     def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
-        """The product of two operands of any rank, summed over some axes that both have: the axes left over follow in order."""
+        """The product of two operands of any rank, summed over axes that both have.
+
+        The result has the other axes of ``a``, then the other axes of ``b``.
+        """
         where = ([a.axes.index(i) for i in summed], [b.axes.index(i) for i in summed])
         rest = tuple(i for v in (a, b) for i in v.axes if i not in summed)
         return Value(self.tensordot(a.text, b.text, where), rest)
 
     def matrix(self, v: Value, want: tuple[str, ...]) -> Text:
-        """An operand of a matrix product, its last two axes swapped if need be."""
+        """An operand of a matrix product, transposed to the axes ``want``."""
         if v.axes == want:
             return v.text
         if (*v.axes[:-2], v.axes[-1], v.axes[-2]) == want:

@@ -35,7 +35,7 @@ class Reads(Operations):
         return Value(self.einsum(spec, Text(name)), out)
 
     def letters(self, axes: Sequence[str], alphabet: str = LETTERS) -> dict[str, str]:
-        """A letter for every axis in the text of an einsum."""
+        """A letter for every axis of an einsum (OpError if there are more axes than letters)."""
         plain = [i for i in dict.fromkeys(axes) if i != self.star]
         if len(plain) > len(alphabet):
             raise OpError(f"an einsum has letters for {len(alphabet)} axes, not for {len(plain)}", op=self.program.name)
@@ -56,7 +56,7 @@ class Reads(Operations):
         return Value(item(Text(tree.name), slots), wide)
 
     def is_simple(self, labels: st.Lookup) -> bool:
-        """Whether the labels are read as they stand."""
+        """Whether labels are read at plain, distinct indices."""
         return all(isinstance(i, str) for i in labels.index) and len(set(labels.index)) == len(labels.index)
 
     def as_index(self, index: st.Index) -> Value:

@@ -16,7 +16,7 @@ def signature(op: st.Op) -> str:
 
 
 def shapes(op: st.Op) -> str:
-    """The inputs with their axes."""
+    """The inputs with their axes: ``x[n, d], gamma[d]``."""
     return ", ".join(_shaped(op, t) for t in op.inputs)
 
 
@@ -25,7 +25,7 @@ def _shaped(op: st.Op, t: st.Tensor) -> str:
 
 
 def tupled(names: Sequence[str]) -> str:
-    """A tuple of names."""
+    """Names as the source of a tuple."""
     return f"({listed(names)})"
 
 

@@ -1,7 +1,7 @@
-"""Python's operators: the one place where they are put between texts, and so the one that knows their precedence.
+"""Python's operators: the only module that puts operators between texts, and therefore knows their precedence.
 
-Operators of one strength are read from left to right, and ``@`` has that of ``*``: what is not the first operand keeps its
-brackets, so that the text says the same as the tree that it is printed from.
+Operators of one precedence are read from left to right; ``@`` has the precedence of ``*``. An operand after the first therefore
+keeps its brackets, so that the text means the tree that it is printed from.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Text(NamedTuple):
     level: int = ATOM
 
     def within(self, level: int) -> str:
-        """The source as an operand that has to bind at least so strongly."""
+        """The source as an operand that must bind at least as strongly as ``level``, in brackets if need be."""
         return self.code if self.level >= level else f"({self.code})"
 
 
 def total(terms: Iterable[tuple[bool, Text]]) -> Text:
-    """The sum of the terms, each with whether it is taken away."""
+    """The sum of the terms; True beside a term says that the term is subtracted."""
     code = ""
     for negative, term in terms:
         text = term.within(MUL if negative or code else ADD)
@@ -62,7 +62,7 @@ def quotient(a: Text, b: Text) -> Text:
 
 
 def matmul(a: Text, b: Text) -> Text:
-    """``a @ b``; operands that are themselves products stand in brackets on either side, for the eye."""
+    """``a @ b``. An operand that is itself a product stands in brackets, even where they are only for readers."""
     return Text(f"{a.within(POW)} @ {b.within(POW)}", MUL)
 
 
@@ -72,7 +72,7 @@ def _chain(operands: Sequence[Text], sign: str) -> Text:
 
 
 def negated(a: Text) -> Text:
-    """``-a``. The sign of a product is that of its first factor, which leaves it a product."""
+    """``-a``. The minus before a product is read as part of its first factor, so the text still is a product."""
     return Text(f"-{a.within(MUL)}", MUL if a.level == MUL else NEG)
 
 
