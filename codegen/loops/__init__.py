@@ -1,1 +1,4 @@
-"""From a program to loop nests, decided from axes, reductions and a description of the machine, for any backend of loops."""
+"""From a program to loop nests, for any backend that writes loops.
+
+What is decided here follows from axes, reductions and a description of the machine.
+"""

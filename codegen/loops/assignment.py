@@ -1,4 +1,4 @@
-"""One statement of a loop nest: what it computes, over which loops, and of which kind it is."""
+"""One statement of a loop nest: what it computes, its loops, and its kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from derive import syntax as st
 
 
 class Fold(Enum):
-    """How the terms of a reduction are brought together; the values are the language's names."""
+    """How a reduction combines its terms; the values are the names in the ops' language."""
 
     SUM = "sum"
     MEAN = "mean"
@@ -21,7 +21,7 @@ class Fold(Enum):
 
     @property
     def adds(self) -> bool:
-        """Whether terms are added up, and not compared."""
+        """Whether terms are added rather than compared."""
         return self in (Fold.SUM, Fold.MEAN)
 
 
@@ -50,7 +50,7 @@ class MatrixProduct:
 
 @dataclass(frozen=True)
 class ScatterAdd:
-    """The body is summed over ``over``, each term into the row that ``labels`` names."""
+    """The body is summed over ``over``; each term is added to the row that ``labels`` selects."""
 
     labels: st.Lookup
     over: tuple[str, ...]
@@ -58,7 +58,7 @@ class ScatterAdd:
 
 @dataclass(frozen=True)
 class EntryUpdate:
-    """The body is taken from the one entry of each row that ``labels`` names; with ``replaces`` it is put there."""
+    """One entry of each row, selected by ``labels``, is changed: the body is subtracted, or with ``replaces`` stored there."""
 
     labels: st.Lookup
     replaces: bool
@@ -71,8 +71,8 @@ Kind = Elementwise | Reduction | MatrixProduct | ScatterAdd | EntryUpdate
 class Assignment:
     """``name[index] = body``, with no reduction in the body.
 
-    ``loops`` are the indices that it runs over, outermost first. ``equation`` is the statement of the program that it is part
-    of. A ``result`` is wanted by the caller. What is ``kept`` is never computed again where it is used.
+    ``loops`` are the indices of its loops, outermost first. ``equation`` is the program's statement that it is a part of. A
+    ``result`` is returned to the caller. A value that is ``kept`` is never rematerialised.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Assignment:
 
     @property
     def over(self) -> str:
-        """The argument that the value is to be written over, if any."""
+        """The argument that is donated to the value; "" where there is none."""
         return self.equation.over if self.name == self.equation.name else ""
 
     @property
@@ -96,17 +96,17 @@ class Assignment:
 
     @property
     def updates(self) -> bool:
-        """Whether it changes a value that is there already."""
+        """Whether the statement changes entries of a value that is computed already."""
         return isinstance(self.kind, EntryUpdate)
 
     @property
     def opaque(self) -> bool:
-        """Whether it has loops of its own, which no other statement shares."""
+        """Whether the statement has loops that no other statement shares."""
         return isinstance(self.kind, MatrixProduct | ScatterAdd)
 
     @cached_property
     def reads(self) -> dict[str, tuple[st.Read, ...]]:
-        """The reads in the body by the name that they read; a name that only an index looks up has none."""
+        """The reads in the body, by the name that is read. A name that only an index looks up has an empty tuple."""
         found: dict[str, list[st.Read]] = {name: [] for name in st.reads(self.body)}
         for node in st.walk(self.body):
             if isinstance(node, st.Read):
@@ -115,10 +115,10 @@ class Assignment:
 
     @cached_property
     def needs(self) -> frozenset[str]:
-        """The names whose values it reads or changes."""
+        """The names whose values the statement reads or changes."""
         return frozenset(self.reads) | ({self.name} if self.updates else frozenset())
 
 
 def fold_of(assignment: Assignment) -> Fold | None:
-    """The fold of a reduction that shares its loops with other statements; None for every other kind."""
+    """The fold of an assignment of kind :class:`Reduction`; None for every other kind."""
     return assignment.kind.fold if isinstance(assignment.kind, Reduction) else None

@@ -7,7 +7,7 @@ from derive.functions import words
 
 
 def operations(tree: st.Tree) -> int:
-    """Floating-point operations of one evaluation; what has no index costs nothing in a loop."""
+    """The floating-point operations of one evaluation. A part without indices is loop-invariant and costs nothing."""
     if not st.free_indices(tree):
         return 0
     own = {st.Neg: 1, st.Compare: 1, st.Indicator: 1}.get(type(tree), 0)

@@ -1,8 +1,7 @@
 """A program's statements taken apart for loops: no reduction inside an expression, one-hot rows as corrections.
 
-Every reduction becomes a statement of its own, named after what it reduces; equal ones are computed once. A sum over a
-product of which no factor carries the whole loop is a contraction and becomes a matrix product; a sum that picks the rows
-of a label becomes a scatter-add.
+Every reduction becomes a statement of its own, named after what it reduces; equal reductions are computed once. A contraction
+becomes a matrix product. A sum that adds rows by their labels becomes a scatter-add.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from derive import syntax as st
 
 
 def flatten(program: Program) -> tuple[Assignment, ...]:
-    """The program's statements in loop form, in an order in which each comes after those that it reads."""
+    """The program's statements in loop form; each comes after the statements whose values it reads."""
     flattening = _Flattening(program)
     for s in program.statements:
         flattening.statement(s)
@@ -36,7 +35,7 @@ def flatten(program: Program) -> tuple[Assignment, ...]:
 
 
 def taken(program: Program) -> set[str]:
-    """The names that a program has already: of tensors, constants and axes."""
+    """The names of a program's tensors, constants and axes."""
     axes = {i for a in program.arguments for i in a.axes} | {i for s in program.statements for i in s.index}
     tensors = {a.name for a in program.arguments} | {s.name for s in program.statements}
     return tensors | {c.name for c in program.constants} | axes
@@ -62,7 +61,7 @@ class _Flattening:
             self.add(s.name, s.index, Elementwise(), self.lifted(s.tree, s), s)
 
     def one_hot(self, hot: OneHot, s: Statement) -> None:
-        """The value without the one entry, and then that entry."""
+        """Two statements: the value as if no entry were special, then the update of the labelled entry of each row."""
         self.add(s.name, s.index, Elementwise(), self.lifted(product((*hot.factors, hot.rest)), s), s)
         amount = product((*hot.factors, *hot.amount))
         body = self.lifted(st.Neg(amount) if hot.replaces else amount, s)
@@ -78,7 +77,7 @@ class _Flattening:
         s: Statement,
         loops: tuple[str, ...] | None = None,
     ) -> Assignment:
-        """One more statement; where its loops are not given, they are all indices that it has."""
+        """Append a statement. Unless ``loops`` are given, it loops over all of its indices."""
         reduced = kind.over if isinstance(kind, Reduction) else ()
         inside = self.sorted({*index, *reduced, *st.free_indices(body)}) if loops is None else loops
         made = Assignment(name, index, kind, body, s.role is not Role.TEMPORARY and name == s.name, inside, s)
@@ -86,14 +85,14 @@ class _Flattening:
         return made
 
     def sorted(self, indices: set[str]) -> tuple[str, ...]:
-        """Indices in the one order of all loops: that in which the widest tensors hold their axes."""
+        """Indices in the order that all loops share, which is the order of axes in the tensors with the most axes."""
         place = {a: k for k, a in enumerate(self.order)}
         return tuple(sorted(indices, key=lambda i: (place.get(i, place.get(st.axis_of(i), -1)), i)))
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 
     def lifted(self, tree: st.Tree, s: Statement) -> st.Tree:
-        """The expression with each reduction in it computed by a statement before."""
+        """The expression, in which each reduction is a read of a statement that computes it before."""
         if isinstance(tree, st.Reduce) and not tree.index:
             return self.lifted(tree.body, s)  # the extremum of a single element
         if isinstance(tree, st.Reduce):
@@ -113,7 +112,7 @@ class _Flattening:
         )
 
     def contraction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
-        """A matrix product; None if the sum is something else, or its axes are not those of matrices."""
+        """A matrix product; None if the sum is no contraction, or its axes cannot be grouped as the axes of matrices."""
         found = Contraction.of(tree)
         if found is None:
             return None
@@ -124,7 +123,7 @@ class _Flattening:
         return self.add(name, index, MatrixProduct(left, right, tree.index, axes), st.Mul((left, right)), s, ())
 
     def operand(self, tree: st.Tree, s: Statement) -> st.Read:
-        """A factor of a contraction as a plain read, computed before where it is more."""
+        """A factor of a contraction as a plain read; any other expression becomes a statement before, which is read."""
         tree = self.lifted(tree, s)
         if (
             isinstance(tree, st.Read)
@@ -147,7 +146,10 @@ class _Flattening:
     # ---- names -----------------------------------------------------------------------------------------------------
 
     def named(self, tree: st.Reduce, s: Statement) -> str:
-        """``mean_dxhat_xhat`` for a mean of ``dxhat*xhat``, ``var_sum`` where the body is more than a product of names."""
+        """A name for a reduction: ``mean_dxhat_xhat`` for a mean of ``dxhat*xhat``.
+
+        For a sum over more than a product of names, in the equation of ``var``, it is ``var_sum``.
+        """
         spelled = _spelled(tree.body)
         return self.fresh(f"{tree.kind}_{spelled}" if spelled else f"{s.name}_{tree.kind}")
 
@@ -161,7 +163,7 @@ class _Flattening:
 
 
 def _unprimed(tree: st.Reduce) -> st.Reduce:
-    """The reduction over its own axes where no free index is of that name: alone, it shadows nothing."""
+    """The reduction with the primes of its indices dropped where no free index has the plain name."""
     free = set(st.free_indices(tree))
     to: dict[str, st.Index] = {i: st.axis_of(i) for i in tree.index if st.axis_of(i) not in free | set(tree.index)}
     return st.Reduce(tree.kind, tuple(str(to.get(i, i)) for i in tree.index), st.rename(tree.body, to))

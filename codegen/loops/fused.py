@@ -1,4 +1,4 @@
-"""Forward and backward as one program: what the one saves for the other is a temporary."""
+"""Forward and backward as one program, in which the tensors saved by the forward are temporaries."""
 
 from __future__ import annotations
 

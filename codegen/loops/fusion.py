@@ -1,8 +1,8 @@
 """Which statements share a loop.
 
-Fusion is by level. Within a loop nest a statement goes into the first loop over its next axis that comes after everything
-it needs complete; a value is complete inside a loop as long as it is not reduced over that loop's axis and is read at that
-loop's own index. What is only a prefix of a nest's axes is computed once per row, outside the inner loops.
+Fusion is by level. A statement goes into the first loop over its next axis that comes after the loops which complete the values
+it needs. Inside one loop a value can be used as well, if it is not reduced over the loop's axis and is read at the loop's own
+index. A statement that has only the outer axes of a nest is computed once per row, outside the inner loops.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from derive import syntax as st
 
 
 def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...], key: tuple[int, ...] = ()) -> tuple[Item, ...]:
-    """The statements inside the loops ``prefix`` as an ordered body: loops over further axes, and what runs once."""
+    """The statements inside the loops ``prefix`` as an ordered body: loops over further axes, and statements that run once."""
     level = _levels(assignments, len(prefix))
     if not prefix:
         level = _postponed(assignments, level)
@@ -35,9 +35,9 @@ def _next_axis(f: Assignment, depth: int) -> str:
 
 
 def _levels(assignments: tuple[Assignment, ...], depth: int) -> list[int]:
-    """Loops get odd levels, what runs once between them even ones; each statement the earliest that its needs allow.
+    """The earliest level for each statement that its needs allow. Loops have odd levels, statements between loops even ones.
 
-    What is to be written over an argument comes after all else that is not, since that may read the argument.
+    A statement whose value is written over an argument comes after all others, since these may read the argument.
     """
     level: list[int] = []
     last = 0
@@ -52,9 +52,9 @@ def _levels(assignments: tuple[Assignment, ...], depth: int) -> list[int]:
 
 
 def _postponed(assignments: tuple[Assignment, ...], level: list[int]) -> list[int]:
-    """The levels with each reduction in the nest, of those that it may stand in, that reads most of what it reads anyway.
+    """The levels, with each reduction moved to that nest which reads most of the reduction's operands anyway.
 
-    A sum of ``dy`` alone could be taken in the very first pass, which would then read ``dy`` for its sake only.
+    A sum of ``dy``, for example, could be computed in the first nest, which would then read ``dy`` for this sum only.
     """
     level = list(level)
     for k, f in enumerate(assignments):
@@ -70,7 +70,7 @@ def _postponed(assignments: tuple[Assignment, ...], level: list[int]) -> list[in
         ]
 
         def alone(at: int, k: int = k, f: Assignment = f) -> int:
-            """How many names the nest at a level would read for this statement only."""
+            """The number of names that the nest at a level would read only for this statement."""
             others = [g.needs for j, g in enumerate(assignments) if j != k and level[j] == at and _next_axis(g, 0)]
             return len(f.needs.difference(*others))
 
@@ -87,5 +87,5 @@ def _after(given: Assignment, level: int, f: Assignment, axis: str, depth: int) 
 
 
 def same_slot(given: Assignment, read: st.Read, axis: str) -> bool:
-    """Whether a read takes the value at the loop's own index of that axis."""
+    """Whether a read has, on that axis, the loop's own index."""
     return read.index[given.index.index(axis)] == axis

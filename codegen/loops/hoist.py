@@ -1,7 +1,7 @@
-"""Loop-invariant parts that still have the inner axis: computed once into a row instead of once in every row.
+"""Hoist loop-invariant parts that have the inner axis: they are computed once into a row, not again in every row.
 
-``gamma[d]*rstd[d]`` in a loop over ``n`` and ``d`` does not depend on ``n``. What lacks the inner axis needs no row: it is a
-variable outside the inner loop.
+In a loop over ``n`` and ``d``, ``gamma[d]*rstd[d]`` does not depend on ``n``. A part without the inner axis is not hoisted
+here: it becomes a variable outside the inner loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from derive import syntax as st
 
 
 def hoist(assignments: tuple[Assignment, ...], taken: Iterable[str] = ()) -> tuple[Assignment, ...]:
-    """The statements with such parts as statements of their own before them, under names that are not taken."""
+    """The statements, with each invariant part read from a statement before them, under a name that is not taken."""
     out: list[Assignment] = []
     known: dict[st.Tree, str] = {}
     taken = set(taken) | {f.name for f in assignments}
@@ -39,7 +39,7 @@ def hoist(assignments: tuple[Assignment, ...], taken: Iterable[str] = ()) -> tup
 def _hoisted(tree: st.Tree, loops: tuple[str, ...], lift: Callable[[st.Tree], st.Tree]) -> st.Tree:
     if isinstance(tree, st.Neg):
         return st.Neg(_hoisted(tree.arg, loops, lift))
-    if _invariant(tree, loops) and not isinstance(tree, st.Compare | st.Match):  # a condition is no number, its sides are
+    if _invariant(tree, loops) and not isinstance(tree, st.Compare | st.Match):  # conditions have no number to keep
         return lift(tree) if operations(tree) else tree
     if isinstance(tree, st.Mul | st.Add):
         rows = [a for a in tree.args if _invariant(a, loops) or not st.free_indices(a)]
@@ -57,7 +57,7 @@ def _invariant(tree: st.Tree, loops: tuple[str, ...]) -> bool:
 
 
 def _fresh(tree: st.Tree, taken: set[str]) -> str:
-    """``gamma_rstd`` for ``gamma*rstd``; a single name is marked as scaled, and what compares indices is an indicator."""
+    """A name for a part: ``gamma_rstd`` for ``gamma*rstd``, a suffix for a single name, ``indicator`` for compared indices."""
     names = list(dict.fromkeys(st.reads(tree)))[:3]
     base = "_".join(names) if len(names) > 1 else f"{names[0]}_scaled" if names else "indicator"
     name, count = base, 1

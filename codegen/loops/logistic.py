@@ -1,7 +1,7 @@
 """``exp(a)/(exp(a) + exp(b))`` is ``sigmoid(a - b)``: one exponential instead of two, and no shift to keep them in range.
 
-The derivation writes a sum of two exponentials with the larger one taken out, which array backends evaluate as it stands. In
-a loop there is a function for the ratio itself, and what the shift needed is not computed.
+The derivation stabilises a sum of two exponentials by a shift that takes out the larger one; array backends evaluate that form.
+In a loop the ratio is one call of ``sigmoid``, and the shift is not computed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from derive import syntax as st
 
 
 def with_logistics(program: Program) -> Program:
-    """The program with every such ratio as a call of ``sigmoid``, and without the temporaries that only it needed."""
+    """The program with every such ratio as a call of ``sigmoid``, without temporaries that nothing reads any more."""
     exponents: dict[st.Tree, st.Tree] = {
         st.Read(s.name, s.index): s.tree.args[0]
         for s in program.statements
@@ -40,12 +40,12 @@ def with_logistics(program: Program) -> Program:
 
 
 def _exponent(node: st.Tree, exponents: dict[st.Tree, st.Tree]) -> st.Tree | None:
-    """The logarithm of an exponential, or of the read of a value that is one."""
+    """The argument of an exponential, or of a read whose value is an exponential; None for any other expression."""
     return node.args[0] if isinstance(node, st.Call) and node.head == "exp" else exponents.get(node)
 
 
 def _difference(a: st.Tree, b: st.Tree) -> st.Tree | None:
-    """``a - b`` with what cancels left out; None unless each part is then there once, so that nothing overflows on the way."""
+    """``a - b`` after cancellation; None unless each part then occurs once, so that no intermediate sum overflows."""
     parts: Counter[st.Tree] = Counter()
     _collect(a, 1, parts)
     _collect(b, -1, parts)
@@ -68,7 +68,7 @@ def _collect(node: st.Tree, sign: int, parts: Counter[st.Tree]) -> None:
 
 
 def _collect_gaps(parts: Counter[st.Tree]) -> None:
-    """``maximum(0, u) - maximum(0, -u)`` is ``u``."""
+    """Replace ``maximum(0, u) - maximum(0, -u)`` by ``u``."""
     positive = [(t, t.args[1]) for t, n in parts.items() if n == 1 and _is_gap(t)]
     negative = [(t, t.args[1]) for t, n in parts.items() if n == -1 and _is_gap(t)]
     for one, u in positive:

@@ -1,4 +1,4 @@
-"""Loops and what stands in them."""
+"""Loops and their bodies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codegen.loops.assignment import Assignment
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop over one axis; ``key`` is its place in the tree, which no other loop has."""
+    """A loop over one axis. ``key`` is the loop's position in the tree of loops, which tells it from all other loops."""
 
     axis: str
     body: tuple[Item, ...]

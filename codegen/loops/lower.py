@@ -1,4 +1,4 @@
-"""A schedule as the parts of a kernel: which loops workers share, and where each reduction adds up."""
+"""A schedule as the parts of a kernel: which loops are partitioned among workers, and where each reduction accumulates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from codegen.loops.nest import (
 from codegen.loops.schedule import Schedule
 from codegen.loops.storage import Array, Recomputed, Result, Row, Variable
 
-#: A reduction, what it is, and the loops around it.
+#: An assignment that is a reduction, its kind, and the loops around it.
 _Reduced = tuple[Assignment, Reduction, Path]
 
 
@@ -66,7 +66,7 @@ def _around(plan: Schedule) -> tuple[str, ...]:
 
 
 def _worth_sharing(plan: Schedule, loop: Loop) -> bool:
-    """Whether a nest is more than a loop over one axis of larger tensors."""
+    """Whether partitioning a nest among workers pays: not for one loop over a single axis of tensors that have more axes."""
     return not loop.innermost or (not plan.batch and all(len(a.axes) < 2 for a in plan.program.arguments))
 
 
@@ -87,7 +87,7 @@ def _nest(plan: Schedule, loop: Loop) -> FlatNest | RowNest:
 
 
 def _chain(loop: Loop, path: tuple[str, ...]) -> list[Loop]:
-    """The outer loops with nothing between them, which workers share as one."""
+    """The outer loops with no statement between them, whose combined iterations are partitioned among workers."""
     chain = [loop]
     while len(chain[-1].body) == 1:
         inner = chain[-1].body[0]
@@ -104,7 +104,7 @@ def _chain(loop: Loop, path: tuple[str, ...]) -> list[Loop]:
 
 
 def _node(plan: Schedule, body: tuple[Item, ...], item: Item, path: tuple[str, ...], held: frozenset[str]) -> Node:
-    """One item of a body; ``held`` are the reductions that a variable outside adds up."""
+    """One item of a body; ``held`` are the reductions that accumulate in a variable of a loop outside."""
     if not isinstance(item, Loop):
         return _step(plan, body, item)
     if item.innermost:
@@ -120,7 +120,7 @@ def _vector(plan: Schedule, loop: Loop, path: tuple[str, ...], held: frozenset[s
 
 
 def _begun(loop: Loop, path: tuple[str, ...]) -> tuple[Begun, ...]:
-    """The reductions that a loop is the outermost of."""
+    """The reductions whose outermost loop is this one."""
     found: list[Begun] = []
     for f, kind, around in _reductions(loop):
         if _first_reduced(kind, path, around) is loop:
@@ -130,7 +130,10 @@ def _begun(loop: Loop, path: tuple[str, ...]) -> tuple[Begun, ...]:
 
 
 def _partial(loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> tuple[PartialSum, ...]:
-    """The reductions that memory adds up, and of which a loop is the outermost of the innermost loops: a single number."""
+    """The reductions for which this loop makes a partial sum, a single number that is added to an element of memory.
+
+    They reduce over this loop and over all loops inside it, and accumulate in memory outside of it.
+    """
     here = {b.assignment.name for b in _begun(loop, path) if isinstance(b, InVariable)}
     return tuple(
         PartialSum(f, kind.fold)
@@ -140,12 +143,12 @@ def _partial(loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> tuple[P
 
 
 def _reductions(loop: Loop) -> list[_Reduced]:
-    """The reductions inside a loop, with the loops around each from this one on."""
+    """The reductions inside a loop, each with the loops around it, from this loop inwards."""
     return [(f, f.kind, path) for f, path in assignments_in(loop.body, (loop,)) if isinstance(f.kind, Reduction)]
 
 
 def _first_reduced(kind: Reduction, outside: tuple[str, ...], path: Path) -> Loop | None:
-    """The outermost loop that a reduction runs over, if it is among ``path`` and not outside."""
+    """The outermost loop of ``path`` that a reduction runs over; None if the reduction runs over a loop outside of ``path``."""
     if any(axis in kind.over for axis in outside):
         return None
     return next((loop for loop in path if loop.axis in kind.over), None)
@@ -161,7 +164,7 @@ def _steps(plan: Schedule, loop: Loop) -> tuple[Step, ...]:
 
 
 def _step(plan: Schedule, body: tuple[Item, ...], f: Assignment) -> Step:
-    """What a statement of a body does."""
+    """The step that a statement of a body is."""
     match f.kind:
         case Reduction(fold, _):
             return Accumulate(f, fold)

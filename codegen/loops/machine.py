@@ -1,4 +1,4 @@
-"""What the scheduler has to know of the machine that the loops run on."""
+"""What the scheduler knows of the machine that the loops run on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Machine:
-    """The costs by which a target decides.
+    """The costs by which the scheduler decides.
 
-    A value of at most ``recomputed`` operations is computed again where it is used rather than kept in memory. ``cached`` says
-    that what one nest has just written is read from a cache by the next: then one element of a batch of matrix products after
-    the other is worth a loop around all of them.
+    A value of at most ``recomputed`` operations is rematerialised where it is used rather than kept in memory. ``cached`` says
+    that a nest reads from the cache what the nest before it wrote. Then several matrix products over a batch get one loop over
+    the batch around all of them.
     """
 
     recomputed: int

@@ -9,7 +9,7 @@ from derive import syntax as st
 
 @dataclass(frozen=True)
 class MatrixAxes:
-    """The axes of a product ``out[batch, rows, columns] = sum[inner](left*right)``; ``swapped`` if ``left`` has the columns."""
+    """The axes of ``out[batch, rows, columns] = sum[inner](left*right)``. If ``swapped``, ``left`` has the columns."""
 
     batch: tuple[str, ...]
     rows: tuple[str, ...]
@@ -19,7 +19,7 @@ class MatrixAxes:
 
 
 def matrix_axes(left: st.Read, right: st.Read, index: tuple[str, ...], reduced: tuple[str, ...]) -> MatrixAxes | None:
-    """The roles of the axes, or None where a group of axes is not adjacent in some tensor that carries it."""
+    """The roles of the axes; None where the axes of one role are not adjacent in a tensor that has them."""
     a, b = (tuple(str(i) for i in r.index) for r in (left, right))
     batch = tuple(i for i in index if i in a and i in b)
     first, second = tuple(i for i in index if i in a and i not in b), tuple(i for i in index if i in b and i not in a)

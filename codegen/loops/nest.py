@@ -1,7 +1,7 @@
-"""The parts of a kernel of loops: nests that workers share, the loops inside them, and what one statement does there.
+"""The parts of a kernel of loops: nests partitioned among workers, the loops inside them, and the steps in these loops.
 
-A worker is a thread of a processor or a program of a grid. How many there are, how rows are handed to them, and what a vector
-is belongs to the target; which loops they share and where each reduction adds up is decided here.
+A worker is a thread of a processor or a program of a grid. A backend decides how many workers there are, how rows are assigned
+to workers, and how loops are vectorised. Decided here is which loops are partitioned, and where each reduction accumulates.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from codegen.loops.assignment import Assignment, EntryUpdate, Fold, MatrixProduc
 
 @dataclass(frozen=True)
 class Define:
-    """The value goes to a variable."""
+    """The value is stored in a variable."""
 
     assignment: Assignment
 
 
 @dataclass(frozen=True)
 class Store:
-    """The value goes to memory; where it is ``reread`` in the same loops, a variable holds it as well."""
+    """The value is stored in memory; if it is ``reread`` in the same loops, a variable holds it too."""
 
     assignment: Assignment
     reread: bool
@@ -31,14 +31,14 @@ class Store:
 
 @dataclass(frozen=True)
 class Recompute:
-    """Nothing here: the value is computed where it is used."""
+    """Nothing is computed here: the value is rematerialised where it is used."""
 
     assignment: Assignment
 
 
 @dataclass(frozen=True)
 class Accumulate:
-    """One more term goes into a reduction."""
+    """A term is added to a reduction, or compared with its extremum so far."""
 
     assignment: Assignment
     fold: Fold
@@ -46,7 +46,7 @@ class Accumulate:
 
 @dataclass(frozen=True)
 class Update:
-    """The one entry of a row that a label names is changed."""
+    """The entry of a row that a label selects is changed."""
 
     assignment: Assignment
     kind: EntryUpdate
@@ -59,7 +59,7 @@ Step = Define | Store | Recompute | Accumulate | Update
 
 @dataclass(frozen=True)
 class InVariable:
-    """A reduction to a single number inside the loops around: a variable adds it up."""
+    """A reduction that gives a single number for each iteration of the surrounding loops: it accumulates in a variable."""
 
     assignment: Assignment
     fold: Fold
@@ -67,7 +67,7 @@ class InVariable:
 
 @dataclass(frozen=True)
 class InMemory:
-    """A reduction with the axes ``axes`` of its own inside the loops around: its own memory adds it up."""
+    """A reduction whose value has the axes ``axes`` inside the surrounding loops: it accumulates in its own memory."""
 
     assignment: Assignment
     fold: Fold
@@ -79,7 +79,7 @@ Begun = InVariable | InMemory
 
 @dataclass(frozen=True)
 class PartialSum:
-    """What the loops here add to a reduction that goes on outside of them: a variable takes it first."""
+    """The part of a reduction that the loops here compute: it accumulates in a variable and is then added to the whole."""
 
     assignment: Assignment
     fold: Fold
@@ -87,9 +87,10 @@ class PartialSum:
 
 @dataclass(frozen=True)
 class VectorLoop:
-    """An innermost loop, of which several iterations run at once.
+    """An innermost loop, which is vectorised.
 
-    The reductions ``begun`` begin before the loop and are complete after it; ``partial`` sums are added to theirs after it.
+    The reductions ``begun`` begin before the loop and are complete after it. The ``partial`` sums are added to their reductions
+    after the loop.
     """
 
     axis: str
@@ -100,7 +101,7 @@ class VectorLoop:
 
 @dataclass(frozen=True)
 class InnerLoop:
-    """A loop around others, run by one worker; the fields are those of :class:`VectorLoop`."""
+    """A loop around other loops, run by one worker. The fields mean what they mean in :class:`VectorLoop`."""
 
     axis: str
     begun: tuple[Begun, ...]
@@ -115,7 +116,7 @@ Node = InnerLoop | VectorLoop | Step
 
 @dataclass(frozen=True)
 class Total:
-    """A reduction over what workers share: each has a partial sum of its own, and these are brought together in order."""
+    """A reduction over a partitioned loop: each worker has a partial sum, and the partial sums are combined in order."""
 
     assignment: Assignment
     fold: Fold
@@ -130,14 +131,14 @@ class Once:
 
 @dataclass(frozen=True)
 class SmallLoop:
-    """A loop that is not worth sharing."""
+    """A loop that one worker runs, as partitioning it would not pay."""
 
     loop: VectorLoop
 
 
 @dataclass(frozen=True)
 class FlatNest:
-    """A single loop, of which each worker takes chunks."""
+    """A single loop, partitioned into chunks."""
 
     loop: VectorLoop
     totals: tuple[Total, ...]
@@ -145,9 +146,9 @@ class FlatNest:
 
 @dataclass(frozen=True)
 class RowNest:
-    """Loops over ``axes`` whose iterations, the rows, workers share, with all that is done for one row.
+    """Loops over ``axes``. Their iterations, the rows, are partitioned among workers; ``body`` is the work for one row.
 
-    ``rows`` are the values that are kept in a row of each worker, with the axes of that row.
+    ``rows`` are the values whose storage is a buffer of each worker, with the axes of the buffer.
     """
 
     axes: tuple[str, ...]
@@ -166,7 +167,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Scatter:
-    """A scatter-add into rows that workers share by ranges."""
+    """A scatter-add, whose target rows are partitioned into ranges."""
 
     assignment: Assignment
     kind: ScatterAdd
@@ -177,7 +178,7 @@ Part = Once | SmallLoop | FlatNest | RowNest | Product | Scatter
 
 @dataclass(frozen=True)
 class Nests:
-    """The parts of a kernel in order, with a loop over the axis ``batch`` around all of them if that is not empty."""
+    """The parts of a kernel in order. Unless ``batch`` is "", a loop over this axis is around all of them."""
 
     parts: tuple[Part, ...]
     batch: str

@@ -1,4 +1,4 @@
-"""A program as loop nests: which statements share a loop, and where each value lives."""
+"""A program as loop nests: which statements share a loop, and the storage of each value."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from derive import syntax as st
 class Schedule:
     """A program as loop nests in order, with the storage of every value.
 
-    ``assignments`` are all its statements, those too that stand nowhere because they are computed again where they are used.
-    ``batch`` is the axis of an outermost loop around all nests, or "".
-    ``overwritable`` pairs each result with the arguments that it may be written over.
+    ``assignments`` are all statements, including those that are in no nest because their values are rematerialised.
+    ``batch`` is the axis of a loop around all nests, or "". ``overwritable`` holds pairs of a result and an argument that may
+    be donated to it.
     """
 
     program: Program
@@ -47,9 +47,9 @@ def schedule(program: Program, machine: Machine) -> Schedule:
 
 
 def _batch(assignments: tuple[Assignment, ...]) -> str:
-    """The axis over which matrix products and everything between them are independent of each other, or "".
+    """The axis over which matrix products, and all statements between them, are independent; "" where there is none.
 
-    One element of it after the other keeps what the products leave for each other in the cache.
+    With one loop over this axis around them, a product finds in the cache what the product before it wrote.
     """
     products = [f for f in assignments if isinstance(f.kind, MatrixProduct)]
     axis = products[0].index[0] if products and products[0].index else ""
@@ -69,7 +69,7 @@ def _batch(assignments: tuple[Assignment, ...]) -> str:
 
 
 def _pruned(body: tuple[Item, ...], storage: Mapping[str, Storage]) -> tuple[Item, ...]:
-    """The body without loops in which nothing is left: what they held is computed elsewhere."""
+    """The body without loops that are empty because all their values are rematerialised elsewhere."""
     kept: list[Item] = []
     for item in body:
         if isinstance(item, Assignment):

@@ -1,6 +1,6 @@
-"""Sums of exponentials that are at least 1, for the largest of them is ``exp(0)``: their inverse is a number whatever they sum.
+"""Sums of stabilised exponentials, whose largest term is ``exp(0)``: they are at least 1, so their inverse is finite.
 
-Of any other value the inverse may be infinite where the value itself is not 0.
+The inverse of any other nonzero value may be infinite, if the value is subnormal.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _is_shifted(f: Assignment, made: Mapping[str, Assignment]) -> bool:
 
 
 def _meaning(tree: st.Tree, made: Mapping[str, Assignment]) -> st.Tree:
-    """What a read of an elementwise value at its own index stands for."""
+    """The expression that a read of an elementwise value, at the value's own index, stands for; else the tree itself."""
     while isinstance(tree, st.Read) and tree.name in made:
         of = made[tree.name]
         if not isinstance(of.kind, Elementwise) or of.index != tree.index:

@@ -1,4 +1,4 @@
-"""A program for callers that have no axis in place of its star."""
+"""A program specialised to callers whose arrays have no axis in place of ``*s``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from derive import syntax as st
 
 
 def without_star(program: Program, star: str) -> Program:
-    """The program for callers without any axis in place of ``*s``."""
+    """The program with ``*s`` removed from all tensors."""
 
     def starred(i: st.Index) -> bool:
         return isinstance(i, str) and st.axis_of(i) == star
@@ -27,7 +27,7 @@ def without_star(program: Program, star: str) -> Program:
             case st.Read(name, old):
                 return st.Read(name, index(old))
             case st.Indicator(st.Match(left, right, equal)) if starred(left) and starred(right):
-                return st.Num(Fraction(equal))  # the one element with itself
+                return st.Num(Fraction(equal))  # both are the index of the single element
             case st.Match(left, right, equal):
                 return st.Match(slot(left), slot(right), equal)
             case st.Size(axis) if axis == star:

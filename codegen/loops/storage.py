@@ -1,8 +1,11 @@
-"""Where each value lives, and what may be written over what.
+"""The storage of each value, and which arguments may be donated to results.
 
-A value that no result needs lives in a variable where all its uses are in one loop body; is computed again where that is
-cheaper than keeping it; else in a row of the worker that needs it, or, where it crosses nests, in an array, which shares
-the memory of a result that is written over it only after its last use.
+A value that is no result has the first of these storages that is possible:
+
+- a variable, if all uses are in one loop body;
+- none, if rematerialising the value where it is used is cheaper than keeping it;
+- a row of the worker that uses it, if it is used in one nest;
+- an array. The array lies in the memory of a result, if the result is written only after the array's last use.
 """
 
 from __future__ import annotations
@@ -17,13 +20,13 @@ from codegen.loops.machine import Machine
 from codegen.program import Program
 from derive import syntax as st
 
-#: A result is said to fit over so many arguments at most: of all pairs there may be as many as the square of the names.
+#: The most arguments that are listed as donatable to one result, since the pairs grow with the square of the names.
 MOST_HOSTS = 4
 
 
 @dataclass(frozen=True)
 class Result:
-    """The array over ``axes`` that the caller gets."""
+    """The array over ``axes`` that is returned to the caller."""
 
     axes: tuple[str, ...]
 
@@ -35,19 +38,19 @@ class Variable:
 
 @dataclass(frozen=True)
 class Recomputed:
-    """Nowhere: the value is computed where it is used."""
+    """No storage: the value is rematerialised where it is used."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A buffer over ``axes`` that each worker has of its own."""
+    """A buffer over ``axes``, one for each worker."""
 
     axes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Array:
-    """A buffer of the call over ``axes``, in the memory of ``over`` if that is not empty."""
+    """A buffer over ``axes``, one for each call; it lies in the memory of the result ``over`` unless that is ""."""
 
     axes: tuple[str, ...]
     over: str = ""
@@ -57,13 +60,13 @@ Memory = Result | Row | Array
 Storage = Memory | Variable | Recomputed
 
 
-#: A statement that writes to some memory, with the loops around it and its position.
+#: A statement that writes to memory, the loops around it, and its position in the order of execution.
 _Writer = tuple[Assignment, Path, int]
 
 
 @dataclass(frozen=True)
 class _Use:
-    """A statement that reads a value, and where it is evaluated: not always where it stands, if it is computed again."""
+    """A statement that reads a value, and a place where it is evaluated; a rematerialised statement may have several."""
 
     by: Assignment
     path: Path
@@ -119,7 +122,7 @@ class Placing:
         return Row(axes) if shared > self.batch else Array(axes)
 
     def without_memory(self, f: Assignment, path: Path, home: Path, uses: list[_Use]) -> Variable | Recomputed | None:
-        """A variable, or nothing at all; None where the value needs memory."""
+        """A variable, or no storage at all; None where the value needs memory."""
         plain = all(r.index == f.index for u in uses for r in u.reads(f.name))
         if not plain or any(u.by.updates and u.by.name == f.name for u in uses):
             return None
@@ -127,22 +130,22 @@ class Placing:
             return Variable()
         if not path or not self.cheap(f, uses):
             return None
-        for needed in f.needs:  # its operands are then needed where it is used
+        for needed in f.needs:  # its operands are then read where the value is used
             for u in uses:
                 self.use(needed, _Use(f, u.path, u.position))
         return Recomputed()
 
     def cheap(self, f: Assignment, uses: list[_Use]) -> bool:
-        """Whether computing a value wherever it is used is right, and cheaper than keeping it."""
+        """Whether rematerialising a value is correct, and cheaper than keeping it."""
         if not isinstance(f.kind, Elementwise) or f.kept or operations(f.body) > self.machine.recomputed:
             return False
-        # What is compared with its own extremum, or shifted by it, must be the very same number in both places.
+        # A value that is compared with its own extremum, or shifted by it, must be the same number in both places, to the bit.
         return not any(fold_of(u.by) in (Fold.MAX, Fold.MIN) or u.by.opaque for u in uses)
 
     # ---- memory shared -------------------------------------------------------------------------------------------------
 
     def host(self, name: str) -> str:
-        """A result, or another array, that may take the memory of a temporary array: it is written after the last use."""
+        """A result or array in whose memory a temporary array may lie, since it is written after the temporary's last use."""
         f, _ = self.made[name]
         if len(f.index) < 2:
             return ""
@@ -155,7 +158,7 @@ class Placing:
         return ""
 
     def overwritable(self) -> tuple[tuple[str, str], ...]:
-        """Each result with the arguments that it may be written over."""
+        """Pairs of a result and an argument that may be donated to it."""
         pairs: list[tuple[str, str]] = []
         for result in dict.fromkeys(self.program.results):
             writers, index = self.writers(result), self.made[result][0].index
@@ -166,7 +169,7 @@ class Placing:
         return tuple(pairs)
 
     def may_overwrite(self, result: str, writers: list[_Writer], name: str, index: tuple[str, ...]) -> bool:
-        """Whether every read of ``name`` comes before the element that it reads is written to the memory of ``result``."""
+        """Whether each element of ``name`` is read for the last time before ``result`` is written over that element."""
         if any(f.reduced and f.name == result for f, _, _ in writers):
             return False
         return all(_before(use, writer, index, use.reads(name)) for use in self.uses(name) for writer in writers)
@@ -183,12 +186,12 @@ class Placing:
 
 
 def _over(place: Storage) -> str:
-    """In whose memory an array lies, if it has none of its own."""
+    """The name in whose memory an array lies; "" if the array has memory of its own."""
     return place.over if isinstance(place, Array) else ""
 
 
 def _before(use: _Use, writer: _Writer, index: tuple[str, ...], reads: tuple[st.Read, ...]) -> bool:
-    """Whether each element is read before, or by the statement that writes it, within the loops around it."""
+    """Whether each element is read before the writer writes it, or by the writer itself."""
     f, written, position = writer
     same = {l.axis for l in written[: _common(use.path, written)]}
     if any(i in same and i != s for r in reads for i, s in zip(index, r.index, strict=True)):
@@ -197,7 +200,7 @@ def _before(use: _Use, writer: _Writer, index: tuple[str, ...], reads: tuple[st.
 
 
 def _home(f: Assignment, path: Path) -> Path:
-    """The loops within which a value is complete: those outside the first that it is reduced over."""
+    """The loops inside which a value is complete: all loops outside the first loop that the value is reduced over."""
     for k, loop in enumerate(path):
         if loop.axis in f.reduced:
             return path[:k]
@@ -212,7 +215,7 @@ def _common(a: Path, b: Path) -> int:
 
 
 def _shared(home: Path, use: Path, f: Assignment, reads: tuple[st.Read, ...]) -> int:
-    """The number of outer loops in which a value is made and used at one and the same index."""
+    """The number of outer loops that a value's definition and a use share, both at the loop's own index."""
     n = _common(home, use)
     for k in range(n):
         axis = home[k].axis
