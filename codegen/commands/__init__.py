@@ -1,1 +1,1 @@
-"""The commands, a file each with its options and what it does. Only these modules write files."""
+"""The commands: one file for each, with its options and its work. Only these modules write files."""

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     made = pages(chosen, _measured(chosen, options.quick))
     files = atlas_files(made, options.node)
     written = write_files(files, options.out)
-    if options.out == ATLAS and not options.ops:  # pages of ops that are gone
+    if options.out == ATLAS and not options.ops:  # there may be pages of ops that no longer exist
         for page in sorted(ATLAS.glob("*.html")):
             if page.name not in files:
                 page.unlink()
@@ -41,10 +41,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measured(ops: list[Op], quick: bool) -> Callable[[Op], Sequence[Any]]:
-    """What gives the section on an op's errors."""
+    """The function that gives the section on an op's errors."""
     try:
         from codegen.tools.atlas.accuracy import accuracy_sections
-    except ImportError:  # the framework is not installed that the errors are shown beside
+    except ImportError:  # torch, beside whose errors they are shown, is missing
         return lambda op: ()
     found = accuracy_sections(ops, quick)
     return lambda op: [found[op.name]]

@@ -9,7 +9,7 @@ from derive.ops import find, known
 
 __all__ = ["OP", "meant_op"]
 
-#: The help of such an argument.
+#: The help of an argument that means an op.
 OP = "an op of the catalogue, or a text file with equations"
 
 

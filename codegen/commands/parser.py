@@ -1,4 +1,4 @@
-"""The parser of the commands, whose help ends in what is looked up only when somebody asks."""
+"""The parser of the commands. The end of its help is computed only when help is asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Parser", "backend_names", "offered"]
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser with an end of its help that takes time to find out."""
+    """A parser whose help may end with text that takes time to compute."""
 
     ending: Callable[[], str] | None = None
 

@@ -1,12 +1,12 @@
-"""Where the commands read and write where nothing else is said."""
+"""The default folders that the commands read and write."""
 
 from __future__ import annotations
 
 from derive.called import HOME
 
-#: What is generated from the catalogue.
+#: The folder that is generated from the catalogue.
 GENERATED = HOME / "generated"
-#: Pages are no owned files: nothing compares them, and they are not tracked.
+#: The folder of the atlas' pages, which are not tracked; ``check`` does not compare them.
 ATLAS = GENERATED / "html"
-#: Where npm installed KaTeX.
+#: The folder in which npm installed KaTeX.
 NODE = HOME / ".node"

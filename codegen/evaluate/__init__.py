@@ -1,1 +1,1 @@
-"""Trees evaluated over arrays, in arithmetic of any kind."""
+"""Trees evaluated over arrays, in floating point or at any number of digits."""

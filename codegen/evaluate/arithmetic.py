@@ -1,6 +1,6 @@
 """The kinds of arrays in which expressions are evaluated: NumPy's floats, and mpmath's numbers of any precision.
 
-Torch's are in :mod:`codegen.verify.reference`, which alone imports torch.
+Torch's tensors are in :mod:`codegen.verify.reference`, so that only this module imports torch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Function = Callable[..., Any]
 
 
 class Arithmetic(Protocol):
-    """What an evaluation needs of its arrays beyond ``reshape`` and indexing."""
+    """The operations on arrays that an evaluation needs, beyond ``reshape`` and indexing."""
 
     functions: dict[str, Function]
     relations: dict[str, Function]
@@ -62,7 +62,7 @@ class _Arrays:
         return np.broadcast_to(value, shape)
 
     def array(self, value: Any) -> Any:
-        """An array of what may be the single number that NumPy makes of an array without axes."""
+        """The value as an array: NumPy returns a single number where an array without axes is meant."""
         return value if isinstance(value, np.ndarray) else _scalar(value)
 
 
@@ -113,12 +113,12 @@ class Numpy(_Arrays):
 
 
 def _passing_nan(choose: Function) -> Any:
-    """``max`` or ``min`` of two arrays of objects; NaN where either is, which Python's own pass over."""
+    """``max`` or ``min`` of two arrays of objects. The result is NaN where either is NaN, unlike in Python's own functions."""
     return np.frompyfunc(lambda a, b: a if a != a else b if b != b else choose(a, b), 2, 1)
 
 
 def _over_axes(choose: Function) -> Function:
-    """The same over axes of one array."""
+    """``max`` or ``min`` over axes of one array of objects, with NaN as in :func:`_passing_nan`."""
 
     def reduced(value: Any, axis: Sequence[int]) -> Any:
         for k in sorted(axis, reverse=True):
@@ -129,7 +129,7 @@ def _over_axes(choose: Function) -> Function:
 
 
 class Mpmath(_Arrays):
-    """Arrays of mpmath's numbers. What is undefined, such as ``0/0`` or the logarithm of a negative number, is nan."""
+    """Arrays of mpmath's numbers. Undefined values, such as ``0/0`` or the logarithm of a negative number, are NaN."""
 
     reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": _over_axes(max), "min": _over_axes(min)}
 
@@ -143,7 +143,7 @@ class Mpmath(_Arrays):
         return _scalar(self.context.mpf(exact.numerator) / exact.denominator)
 
     def exact(self, values: Any) -> Any:
-        """An array of floats as the numbers that they are."""
+        """An array of floats as mpmath's numbers, exactly."""
         return self.array(np.frompyfunc(lambda v: self.context.mpf(float(v)), 1, 1)(values))
 
     def pi(self) -> Any:
@@ -170,7 +170,7 @@ class Mpmath(_Arrays):
 
 
 def nearest(value: Fraction | float) -> float:
-    """The double nearest to a number, which is infinite where the number is beyond all doubles."""
+    """The double nearest to a number; an infinity where the number is beyond the range of doubles."""
     try:
         return float(value)
     except OverflowError:
@@ -179,7 +179,7 @@ def nearest(value: Fraction | float) -> float:
 
 @cache
 def _context(digits: int) -> Any:
-    context = mpmath.mp.clone()  # of our own, so that nobody else's precision changes
+    context = mpmath.mp.clone()  # a context of its own, so that nobody else's precision changes
     context.dps = digits
     return context
 

@@ -1,6 +1,6 @@
-"""Expressions evaluated as written, one broadcast operation a node, in arrays of any arithmetic.
+"""Expressions evaluated as written, one broadcast operation for each node, in arrays of any arithmetic.
 
-Nothing is shared with derivation or emission, so that what they make can be compared with it.
+This evaluation shares no code with derivation or emission, so that it can serve as their reference.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Named = tuple[Any, tuple[str, ...]]
 
 
 class Evaluation:
-    """The values of an op on one input; ``value`` gives any expression over them, with the axes of the result.
+    """The values of an op on one input. ``value`` evaluates any expression over these values, and returns its axes too.
 
-    ``inputs`` holds an array for each input, each ``*s`` a single axis, and may hold the values of further names.
+    ``inputs`` holds an array for each input, in which each ``*s`` is a single axis. It may hold values of further names.
     """
 
     def __init__(self, op: st.Op, inputs: Mapping[str, Any], constants: Mapping[str, float], arithmetic: Arithmetic):
@@ -31,13 +31,13 @@ class Evaluation:
         self.size = {a: n for t in op.inputs for a, n in zip(t.axes, inputs[t.name].shape, strict=True)}
 
     def run(self) -> dict[str, Any]:
-        """Every equation in order; the values by name."""
+        """Evaluate every equation in order; returns the values by name."""
         for e in self.op.equations:
             self.define(e)
         return self.values
 
     def define(self, equation: st.Equation) -> Any:
-        """Evaluate an equation and keep its value."""
+        """Evaluate an equation, keep its value, and return it."""
         self.axes[equation.name] = equation.index
         value, axes = self.value(equation.rhs)
         self.values[equation.name] = self.spread(value, axes, equation.index)
@@ -55,11 +55,11 @@ class Evaluation:
         return int(self.size[axis])
 
     def spread(self, value: Any, axes: tuple[str, ...], want: tuple[str, ...]) -> Any:
-        """The array with the axes wanted, repeated along those that it lacks."""
+        """The array with the axes ``want``, expanded along axes that it lacks."""
         return self.arithmetic.expand(self.fit(value, axes, want), [self.length(i) for i in want])
 
     def fit(self, value: Any, axes: tuple[str, ...], want: tuple[str, ...]) -> Any:
-        """The array with its axes in the order wanted, and length 1 for those that it lacks."""
+        """The array with the axes ``want`` in this order; axes that it lacks have length 1."""
         inside = [i for i in want if i in axes]
         if list(axes) != inside:
             value = self.arithmetic.permute(value, [axes.index(i) for i in inside])
@@ -73,7 +73,7 @@ class Evaluation:
         return self.arithmetic.array(function(*(self.fit(v, a, axes) for v, a in parts))), axes
 
     def value(self, tree: st.Tree) -> Named:
-        """The value of an expression; TypeError for what has no meaning as a number."""
+        """The value of an expression and its axes (TypeError for an expression that has no value, as a bare condition)."""
         arithmetic = self.arithmetic
         match tree:
             case st.Num(v):
@@ -133,7 +133,7 @@ class Evaluation:
 
 
 class Magnitudes(Evaluation):
-    """Evaluates a formula with each of its terms taken in absolute value: what the rounding of a sum is relative to."""
+    """Evaluates formulas with each term in absolute value: the rounding error of a sum is relative to this value."""
 
     def magnitude(self, tree: st.Tree) -> Named:
         absolute = self.arithmetic.functions["abs"]
@@ -159,7 +159,7 @@ class Magnitudes(Evaluation):
 
 
 def rational(tree: st.Tree) -> Any:
-    """The value of a constant exponent."""
+    """The value of a constant exponent (TypeError for any other)."""
     match tree:
         case st.Num(v):
             return v

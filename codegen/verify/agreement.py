@@ -32,14 +32,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Agreement:
-    """The largest difference from autograd of any gradient, relative to the gradient's largest entry."""
+    """The largest difference of any gradient from autograd's, relative to the gradient's largest entry."""
 
     backend: str
     largest: float
 
 
 def sample_lengths(op: st.Op, rng: np.random.Generator) -> dict[str, int]:
-    """A length for every axis; axes that the op declares equal get the same one."""
+    """A length for every axis; axes that the op declares equal get the same length."""
     axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
     size = {a: int(rng.integers(3, 8)) for a in axes}
     same = equal_axes(op)
@@ -47,7 +47,7 @@ def sample_lengths(op: st.Op, rng: np.random.Generator) -> dict[str, int]:
 
 
 def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> dict[str, torch.Tensor]:
-    """Random inputs: values that respect the assumptions, labels in range."""
+    """Random inputs by name: values that respect the op's assumptions, and labels in range."""
     rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(op.name.encode()).digest()[:4])])
     size = sample_lengths(op, rng)
     signs = {a.left.name: a.rel for a in op.assumptions if isinstance(a.left, st.Read)}
@@ -67,7 +67,7 @@ def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: floa
 
 
 def constants_of(op: st.Op, seed: int = 0) -> dict[str, float]:
-    """The constants: their defaults for seed 0, else random, so that a default of 0 hides nothing."""
+    """The constants by name: their defaults for seed 0, else random numbers, so that a default of 0 hides no error."""
     rng = np.random.default_rng(seed)
     return {c.name: float(rng.uniform(0.1, 0.9)) if seed else float(c.default or 1.0) for c in op.constants}
 
@@ -124,7 +124,7 @@ def _given(program: Any, constants: dict[str, float]) -> dict[str, float]:
 
 
 def relative_difference(got: torch.Tensor, want: torch.Tensor) -> float:
-    """The largest difference over the largest magnitude; infinite where one is NaN and the other is not."""
+    """The largest difference over the largest magnitude; infinite where one entry is NaN and the other is not."""
     if not want.numel():
         return 0.0
     if not torch.equal(got.isnan(), want.isnan()):

@@ -1,11 +1,13 @@
-"""Emitted kernels against the author's equations: one that differs from them is not written.
+"""Emitted kernels against the author's equations: a kernel that differs from them is not written.
 
-The reference is that of the certificate, and shares nothing with derivation, planning and printing: the equations as they were
-written at 50 digits, and their gradients by brute force. It needs no torch.
+The reference is the certificate's: the equations as written, at 50 digits, and their gradients by brute force. The reference
+shares no code with derivation, planning and printing, and needs no torch.
 
-The points are random, and for equations that choose among values, such at which values tie and are 0. A result may differ by
-what rounding can do to it: by a few times what a small random change of every result that need not be exact does to the
-equations' own. Where such a change decides a comparison otherwise, that is the whole jump.
+The points are random. For equations that choose among values there are also points at which values tie or are 0.
+
+A result may differ from the reference by as much as rounding can explain. To estimate this, the equations are evaluated again
+with a sway: a small random change of every intermediate result that need not be exact. The tolerance is a few times the change
+of the reference's own result. If a sway decides a comparison otherwise, the change is the whole jump.
 """
 
 from __future__ import annotations
@@ -32,15 +34,15 @@ from derive.points import Point
 
 __all__ = ["Verdict", "judge"]
 
-#: A difference counts from this part of a result's largest entry and of its largest terms, and so often what a sway does.
+#: The tolerance, relative to a result's largest entry, to its largest terms, and to the change that a sway makes.
 OWN, TERMS, SWAYS = 1e-9, 1e-11, 4
-#: Seeds of the points at which values tie, and of the sways at each point, each of which goes both ways.
+#: Seeds of the points at which values tie, and of the sways at each point; each sway is taken in both directions.
 TIED, SWAYED = (0, 1, 2, 3), (0,)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The largest difference of any result, relative to its largest entry; and what is wrong, in one line, or nothing."""
+    """The largest difference of any result, relative to its largest entry; ``fault`` says what is wrong, or is ""."""
 
     largest: float
     fault: str = ""
@@ -48,9 +50,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Trial:
-    """Arguments of the kernels by name, with ``*s`` as one axis, and the results that the equations have for them.
+    """Arguments of the kernels by name, with ``*s`` as one axis, and the results that the equations give for them.
 
-    ``slack`` is what rounding may do to each entry of a result.
+    ``slack`` is, for each entry of a result, the difference that rounding can explain.
     """
 
     op: st.Op
@@ -69,10 +71,10 @@ class Trial:
 
 
 def judge(kernel: Kernel, module: ModuleType, backend: Backend | str, seeds: tuple[int, ...] = (0, 1)) -> Verdict:
-    """How the kernels of a module differ from the equations, in float64, at one random point for every seed, and at ties.
+    """Compare the kernels of a module with the equations, in float64, at one random point for every seed and at ties.
 
-    Each ``*s`` stands for one axis and then for two, what is float32 must stay so at the first point, and a differentiable op
-    is judged with its kernels. A backend may be given by its name.
+    Each ``*s`` is tried as one axis and as two. At the first point, float32 arguments must give float32 results. A
+    differentiable op is judged with its kernels. ``backend`` may be a backend's name.
     """
     backend = by_name(backend) if isinstance(backend, str) else backend
     largest = 0.0
@@ -141,7 +143,7 @@ def _trial(op: st.Op, drawn: Point) -> Iterator[Trial]:
 
 
 def _wanted(op: st.Op, stage: Stage) -> dict[str, list[Any]]:
-    """The values of the outputs, and the gradients."""
+    """The expected values of the outputs and gradients, by name."""
     return {t.name: stage.author.nodes[t.name].array.values for t in op.outputs} | stage.truth
 
 
@@ -160,7 +162,7 @@ def _shape(trial: Trial, axes: Sequence[str], split: bool) -> tuple[int, ...]:
 def _results(
     kernel: Kernel, module: ModuleType, backend: Backend, trial: Trial, split: bool, dtype: type
 ) -> list[tuple[str, Any]]:
-    """Every output and gradient with its name, and the gradients through the differentiable op where there is one."""
+    """The name and value of every output and gradient, and of gradients through the differentiable op if there is one."""
     op = kernel.op
     axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
     values: dict[str, Any] = {}
@@ -188,7 +190,7 @@ def _several(found: Any, count: int) -> Sequence[Any]:
 
 
 def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any, allowed: float) -> tuple[float, str]:
-    """How far a result is from what the equations have, relative to its largest entry; and what no rounding explains."""
+    """The difference of a result from the equations' value, relative to its largest entry; and the fault, in words or ""."""
     axes = {t.name: t.axes for t in kernel.op.outputs} | {st.adjoint_name(t.name): t.axes for t in kernel.op.differentiable}
     shape = _shape(trial, axes[name], split)
     if found.shape != shape:
@@ -204,12 +206,12 @@ def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any
 
 
 def _promoted(name: str, found: Any, dtype: type) -> str:
-    """That a result has another type than the arguments, or nothing."""
+    """The fault that a result has another dtype than the arguments, in words; "" where it has the same."""
     return "" if found.dtype == dtype else f"{name} is {found.dtype} where the arguments are {np.dtype(dtype)}"
 
 
 def _distances(a: Any, b: Any) -> Any:
-    """The differences of the entries of two arrays; infinite where one is no number and the other is."""
+    """The differences of the entries of two arrays; infinite where one entry is NaN and the other is not."""
     with np.errstate(invalid="ignore"):
         off = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
     return np.nan_to_num(off, nan=math.inf)
@@ -221,7 +223,7 @@ def _largest(array: Any) -> float:
 
 
 def _allowed(kernel: Kernel, trial: Trial) -> dict[str, float]:
-    """What the terms that are added to each result allow for it: a part of the largest in the planned formula."""
+    """The tolerance for each name by the terms added up in it: a part of the planned formula's largest sum of terms."""
     given = {t.name: trial.given[t.name] for t in kernel.op.inputs}
     constants = {c.name: float(trial.given[c.name]) for c in kernel.op.constants}
     found, terms = Magnitudes(kernel.op, given, constants, Numpy()), {}

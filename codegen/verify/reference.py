@@ -1,6 +1,6 @@
 """The author's equations evaluated directly in torch, so that autograd can differentiate them.
 
-It is the reference for ops that torch has no function for.
+This is the reference for ops for which torch has no function.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Torch:
         "==": torch.eq,
         "!=": torch.ne,
     }
-    #: ``amax`` shares the gradient among ties, as the engine does.
+    #: ``amax`` divides the gradient evenly among ties, as the engine does.
     reductions: dict[str, Callable[..., Any]] = {
         "sum": torch.sum,
         "mean": torch.mean,

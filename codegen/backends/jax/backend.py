@@ -33,7 +33,7 @@ class JaxBackend(ArrayBackend):
         return (op, *super().exports(op))
 
     def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compiled as a whole, which takes less time than each operation on its own."""
+        """The function under ``jit``: compiling it whole takes less time than compiling each operation by itself."""
         import jax
 
         return jax.jit(function)

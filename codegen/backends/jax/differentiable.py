@@ -1,6 +1,6 @@
-"""The differentiable JAX op around a kernel: what its ``custom_vjp`` keeps and returns.
+"""The differentiable JAX op around a kernel: what its ``custom_vjp`` saves and returns.
 
-A second derivative goes through both functions, which JAX differentiates as they stand, so nothing is computed again.
+For a second derivative JAX differentiates the forward and the backward as they are, so nothing is rematerialised.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["CustomVjp", "custom_vjp"]
 
 @dataclass(frozen=True)
 class CustomVjp:
-    """The ``custom_vjp`` around a kernel as text; ``kept`` is what the backward gets, ``given`` the tuple of adjoints."""
+    """The ``custom_vjp`` around a kernel as text. ``kept`` are the residuals; ``given`` is the tuple of upstream gradients."""
 
     name: str
     signature: Code
@@ -36,7 +36,7 @@ class CustomVjp:
 
 
 def custom_vjp(kernel: Kernel) -> CustomVjp:
-    """The op of the kernel's name."""
+    """The differentiable op that has the kernel's name."""
     op, backward = kernel.op, kernel.backward
     inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.outputs]
     constants, saved = [c.name for c in op.constants], [t.name for t in kernel.saved]

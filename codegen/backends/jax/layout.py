@@ -21,7 +21,10 @@ class JaxLayout(Layout):
         return [f"{name} = _scalar({', '.join((f'{name!r}', name, *like))})".replace("'", '"') for name in scalars]
 
     def constants(self) -> list[str]:
-        """Arrays without axes: they may be traced, and what Python refuses to compute with numbers has a value."""
+        """The lines that make constants arrays without axes.
+
+        Such constants may be traced, and operations that Python refuses for numbers, such as 1/0, have a value.
+        """
         names = [c.name for c in self.program.constants]
         return [f"{name} = {self.printer.typed(Value(Text(name), number=True)).code}" for name in names]
 

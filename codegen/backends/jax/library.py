@@ -1,4 +1,4 @@
-"""JAX's arrays, which nobody can write to, and its differentiation of functions."""
+"""JAX's arrays, which are immutable, and its differentiation of functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class JaxLibrary(Library):
     name, title = "jax", "JAX"
 
     def running(self, dtype: str = "float64") -> AbstractContextManager[Any]:
-        """float64 is float64, which JAX has turned off where nobody asks for it; float32 is computed as JAX is set up."""
+        """A context in which JAX computes in float64, which is off by default; for float32, JAX stays as it is set up."""
         import jax
 
         return jax.enable_x64(True) if dtype == "float64" else nullcontext()
@@ -36,7 +36,7 @@ class JaxLibrary(Library):
         return np.asarray(array.astype(jnp.float32) if array.dtype == jnp.bfloat16 else array)
 
     def writes(self, array: Any) -> int:
-        """The memory of an argument may have been donated to the result; the array is gone then."""
+        """1 if the array was donated to a result, and thereby deleted; else 0."""
         return int(array.is_deleted())
 
     def applied(self, value: Any) -> Applied | None:

@@ -1,4 +1,4 @@
-"""JAX's spelling: pure functions of arrays, nothing in place, right under jit, vmap and differentiation."""
+"""JAX's spelling: pure functions of arrays, correct under jit, vmap and differentiation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JaxPrinter(NumpyNames):
     def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
         super().__init__(program, copies, kernel)
         self.numbers = {}  # the layout makes every constant an array
-        #: What is computed from written numbers alone, which decide no dtype.
+        #: The names that are computed from literals alone, which do not decide the dtype of a result.
         self.untyped: set[str] = set()
 
     def statement(self, s: Statement) -> list[str]:
@@ -57,7 +57,7 @@ class JaxPrinter(NumpyNames):
         return f"jnp.broadcast_to({text.code}, {self.shape(index)})"
 
     def copied(self, text: Text) -> Text:
-        return text  # nothing is ever written to
+        return text  # JAX's arrays are immutable
 
     def typed(self, number: Value) -> Text:
         return call("jnp.asarray", number.text, *([self.dtype()] if self.like() else []))

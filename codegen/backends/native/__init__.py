@@ -1,1 +1,1 @@
-"""Kernels in C, with what compiles and calls them."""
+"""Kernels in C, and the Python code that compiles and calls them."""

@@ -1,4 +1,4 @@
-"""The C backend: kernels that are compiled when they are first called, with NumPy's where there is no compiler."""
+"""The C backend: kernels are compiled at their first call. Where there is no compiler, the NumPy kernels are used."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class NativeBackend(Backend):
 
 @cache
 def _compiles(named: str, path: str) -> bool:
-    """Whether the runtime finds a C compiler where these are ``CC`` and ``PATH``; to find out, it compiles something."""
+    """Whether the runtime finds a working C compiler, given ``CC`` and ``PATH``; the runtime tries it on a small file."""
     return load_native("_build", runtime_files()).compiler() is not None
 
 

@@ -1,4 +1,4 @@
-"""What Python is told about the C functions of an op: the text of ``generated/native/OP.py``."""
+"""The Python description of an op's C functions: the text of ``generated/native/OP.py``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from derive.language.axes import equal_axes
 
 @dataclass(frozen=True)
 class Binding:
-    """One function: the lines of its description, each ``keyword=value``."""
+    """The description of one C function, as lines ``keyword=value``."""
 
     name: str
     fields: tuple[Code, ...]
@@ -24,7 +24,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class BindingsFile:
-    """What the template of ``OP.py`` is given. ``composed`` are the NumPy forms of what the NumPy backend has in parts."""
+    """What the template of ``OP.py`` is given. ``composed`` are functions that are composed of NumPy kernels."""
 
     op: str
     title: str
@@ -37,7 +37,7 @@ class BindingsFile:
 
 @dataclass(frozen=True)
 class Composed:
-    """A Python function that serves where there is no compiler."""
+    """A Python function that replaces a C function where there is no compiler; it calls the NumPy kernels."""
 
     name: str
     signature: Code
@@ -132,7 +132,7 @@ def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
 
 
 def _signature(program: Program) -> Code:
-    """The parameters; the gradient of a loss is 1 unless it is given, if everything after it has a default too."""
+    """The parameters. The gradient of a loss has the default 1 if every parameter after it has a default too."""
     parts: list[str] = []
     defaulted = True
     constants = [(c.name, c.default) for c in program.constants]

@@ -1,4 +1,4 @@
-"""The body of a C function: its strides, threads and scratch memory, and then its nests."""
+"""The body of a C function: strides, number of threads, scratch memory, and then the nests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from derive.terms.factoring import DEFAULT_SIZE
 
 @dataclass(frozen=True)
 class Body:
-    """The lines of a function's body, and what they use."""
+    """The lines of a function's body, and the helpers and functions that they use."""
 
     lines: tuple[str, ...]
     needs: Needs
@@ -47,7 +47,7 @@ def body(s: Signature, program: Program, parameters: tuple[Parameter, ...]) -> B
 
 
 def _strides(s: Signature, w: Writer) -> Iterator[str]:
-    """The strides of the rows that may lie apart."""
+    """The lines that declare the strides of arguments whose rows may lie apart."""
     full = {a.name: a.axes for a in s.program.arguments}
     for (name, axis), stride in w.needs.strides.items():
         own = w.context.arguments[name].axes
@@ -57,18 +57,18 @@ def _strides(s: Signature, w: Writer) -> Iterator[str]:
 
 
 def _elements(s: Signature, axes: tuple[str, ...]) -> int:
-    """How many elements axes have at the op's reference sizes: what decides which loops are the large ones."""
+    """The number of elements over axes at the op's reference sizes, by which large loops are told from small loops."""
     sizes = dict(s.op.sizes)
     return math.prod(sizes.get(st.axis_of(a), DEFAULT_SIZE) for a in axes)
 
 
 def _shares(nests: Nests) -> bool:
-    """Whether threads share any loops."""
+    """Whether any loops are partitioned among threads."""
     return bool(nests.batch) or any(isinstance(p, RowNest | FlatNest | Scatter) for p in nests.parts)
 
 
 def _threads(s: Signature, w: Writer, nests: Nests) -> list[str]:
-    """How many threads share the rows of a nest; or, where the elements of a batch are small, the batch."""
+    """The lines that set the number of threads: for the rows of nests, or for the batch if one element of it is small."""
     if not _shares(nests):
         return []
     w.helper("thread_count")
@@ -85,12 +85,12 @@ def _threads(s: Signature, w: Writer, nests: Nests) -> list[str]:
 
 
 def _unread(nests: Nests, memory: Memory) -> list[str]:
-    """What only a directive names is unused where there is no OpenMP."""
+    """A use of a variable that otherwise occurs only in OpenMP directives, against a warning where there is no OpenMP."""
     return ["(void)threads;"] if _shares(nests) and not memory.threads else []
 
 
 def _streaming(s: Signature, w: Writer, nests: Nests) -> list[str]:
-    """Whether results are larger than the cache, and not written over an argument, which is in the cache already."""
+    """The lines that decide whether to write past the cache: if the results are larger than it, and no argument is donated."""
     plan = w.context.plan
     if not any(streamed(plan, nests, p) for p in nests.parts if isinstance(p, RowNest | FlatNest)):
         return []

@@ -23,13 +23,13 @@ def _named(f: Assignment) -> str:
 
 
 def _written(index: str) -> str:
-    """An index as :func:`language` writes it: ``n2`` for a second one of axis ``n``."""
+    """An index as :func:`language` writes it: ``n2`` for a second index of axis ``n``."""
     axis = st.axis_of(index)
     return axis if axis == index else f"{axis}{len(index) - len(axis) + 1}"
 
 
 def _described(f: Assignment, whole: bool) -> str:
-    """The right side as the language has it; that of the equation itself where the statement is part of it only."""
+    """The right side in the ops' language. If the statement is only a part of its equation, the equation's right side."""
     if whole:
         return language(f.equation.tree)
     match f.kind:

@@ -1,4 +1,4 @@
-"""What the body of a function is written from: nothing here changes while lines are written."""
+"""The context in which a function's body is written; it does not change while lines are written."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ def by_value(a: Argument) -> bool:
 
 @dataclass(frozen=True)
 class Context:
-    """What the body of a function is written from.
+    """What is known of a function before its body is written.
 
-    ``assignments`` has for each name the statement that computes it, not the one that changes an entry of it afterwards.
-    ``root`` has the one axis of all those of equal length. ``numbers`` are the parameters that come by value: constants, and
-    arguments without axes. The rows of ``strided`` arguments may lie apart. ``doubles`` are in double precision: constants, and
-    what depends on them only. ``invertible`` values have an inverse whatever they are.
+    ``assignments`` has, for each name, the statement that computes it; a later statement that updates an entry is not in it.
+    ``root`` maps each axis to the axis that stands for all axes of its length. ``numbers`` are the parameters passed by value:
+    constants, and arguments without axes. ``strided`` are the arguments whose rows may lie apart. ``doubles`` are the names in
+    double precision: constants, and values that depend on constants only. ``invertible`` are the names whose inverse is finite
+    for all inputs.
     """
 
     plan: Schedule
@@ -38,7 +39,7 @@ class Context:
     invertible: frozenset[str]
 
     def recomputed(self, name: str) -> bool:
-        """Whether a value is computed where it is used."""
+        """Whether a value is rematerialised where it is used."""
         return isinstance(self.plan.storage.get(name), Recomputed)
 
     def axes(self, name: str) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ class Context:
 
 
 def context_of(plan: Schedule, root: Mapping[str, str], taken: tuple[Argument, ...], strided: frozenset[str]) -> Context:
-    """``taken`` are the arguments as the function takes them, which may have more axes than the schedule knows of."""
+    """The context of a schedule. ``taken`` are the function's arguments, whose ``*s`` the schedule may lack."""
     constants = frozenset(c.name for c in plan.program.constants)
     return Context(
         plan=plan,
@@ -62,7 +63,7 @@ def context_of(plan: Schedule, root: Mapping[str, str], taken: tuple[Argument, .
 
 
 def _doubles(plan: Schedule, constants: frozenset[str]) -> frozenset[str]:
-    """The constants, and the values that depend on them only and live in variables."""
+    """The constants, and the values that depend on constants only and need no memory."""
     found = set(constants)
     for f in plan.assignments:
         held = isinstance(plan.storage[f.name], Variable | Recomputed)

@@ -1,4 +1,4 @@
-"""What the code declares before a loop or a statement: labels, values that do not change inside, pointers to rows."""
+"""Declarations before a loop or a statement: labels, loop-invariant values, pointers to rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from derive import syntax as st
 
 
 def declare(w: Writer, node: Node) -> None:
-    """Load what does not change inside a node, and point to the rows that it runs along, as soon as both are known."""
+    """Declare, before a node, the loop-invariant values that the node reads, and pointers to the rows that it runs along."""
     steps = list(steps_in((node,)))
     made = {step.assignment.name for step, _ in steps}
     loop = isinstance(node, InnerLoop | VectorLoop)
@@ -22,7 +22,7 @@ def declare(w: Writer, node: Node) -> None:
 
 
 def _declare_step(w: Writer, step: Step, loops: tuple[str, ...], made: set[str] | None) -> None:
-    """``made`` are the names that the loop computes; None outside of a loop, where nothing is worth loading."""
+    """``made`` are the names that the loop computes; None outside of loops, where a variable saves no load."""
     for name, index in dict.fromkeys(accesses(w.context, step.assignment)):
         load_labels(w, index)
         if name in w.context.numbers:
@@ -38,7 +38,7 @@ def _declare_step(w: Writer, step: Step, loops: tuple[str, ...], made: set[str] 
 
 
 def load_labels(w: Writer, index: Iterable[st.Index]) -> None:
-    """Hold the labels of an index, and those that they are read at."""
+    """Declare variables for the labels in an index, after variables for the labels that these are looked up at."""
     for i in index:
         if isinstance(i, st.Lookup) and i not in w.scope.labels and w.scope.known((i,)):
             load_labels(w, i.index)
@@ -57,7 +57,7 @@ def _load(w: Writer, name: str, index: Indices) -> None:
 
 
 def point(w: Writer, name: str, lead: Indices) -> None:
-    """Declare the pointer to a row, or to the buffer beside it."""
+    """Declare the pointer to a row, or to the buffer from which the row is streamed."""
     if (name, lead) not in w.scope.rows:
         to = place(w, name, lead)
         pointer = declare_pointer(w, name, named(w, name, lead, "values"), to)
@@ -65,7 +65,7 @@ def point(w: Writer, name: str, lead: Indices) -> None:
 
 
 def declare_pointer(w: Writer, name: str, pointer: str, to: str) -> str:
-    """Declare a pointer to a place in a tensor's memory, or to the buffer beside it; its name."""
+    """Declare a pointer into a tensor's memory, or to the buffer from which it is streamed; returns the pointer's name."""
     argument = w.context.arguments.get(name)
     const = "const " if argument else ""
     kind = "int64_t" if argument and argument.labels else "real"
@@ -76,7 +76,7 @@ def declare_pointer(w: Writer, name: str, pointer: str, to: str) -> str:
 
 
 def point_to_chunk(w: Writer, name: str) -> str:
-    """Declare the pointer to the chunk of a tensor."""
+    """Declare the pointer to a tensor's current chunk; returns the pointer's name."""
     start = f"{base(w, stored(w.context, name))} + first"
     return declare_pointer(w, name, w.names.part(name, "first"), start)
 

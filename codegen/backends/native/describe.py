@@ -1,8 +1,8 @@
-"""A schedule for people to read: its loops, where values live, and the bytes it moves beside the fewest possible.
+"""A schedule as text: its loops, the storage of values, and the bytes it moves beside the fewest possible.
 
-Bytes are those of float32 at the op's reference sizes, for each element of the largest tensor. A nest is taken to read each
-array that it touches once, since what it reads again is in the cache; the floor reads every argument and writes every result
-once.
+Bytes are counted in float32 at the op's reference sizes, for each element of the largest tensor. A nest counts as reading each
+of its arrays once, since a second read is served by the cache. The fewest possible bytes are one read of every argument and one
+write of every result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BYTES = 4
 
 @dataclass(frozen=True)
 class Traffic:
-    """The bytes that a program reads and writes at the reference sizes, and the fewest possible of both together."""
+    """The bytes that a program reads and writes at the reference sizes, and the fewest possible sum of both."""
 
     read: int
     written: int
@@ -129,7 +129,7 @@ class _Description:
             read += sum(self.count(self.axes[n]) for n in came)
             written += sum(self.count(self.axes[n]) for n in went)
         results = set(self.program.results)
-        used = {n for f in self.plan.assignments for n in self.through(f)}  # an argument may be there for its lengths alone
+        used = {n for f in self.plan.assignments for n in self.through(f)}  # an argument may be needed for its lengths alone
         floor = sum(self.count(a.axes) for a in self.program.arguments if a.name in used)
         floor += sum(self.count(self.axes[r]) for r in results)
         return Traffic(BYTES * read, BYTES * written, BYTES * floor)
@@ -145,7 +145,7 @@ class _Description:
         return (used & stored) - made, {n for n in made if n in stored}
 
     def through(self, f: Assignment) -> set[str]:
-        """What a statement reads, through what is computed again for it; labels are counted as read."""
+        """The names that a statement reads, labels included. In place of a rematerialised name stand the names it reads."""
         again = {g.name: g for g in self.plan.assignments if isinstance(self.plan.storage[g.name], Recomputed)}
         found = set(f.needs) | ({f.kind.labels.name} if isinstance(f.kind, EntryUpdate | ScatterAdd) else set())
         todo = [name for name in found if again.get(name, f) is not f]

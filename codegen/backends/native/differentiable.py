@@ -17,7 +17,7 @@ RUNTIME = "native/torch/_native.py"
 
 @dataclass(frozen=True)
 class OperatorSource:
-    """An opaque op of torch: its schema, its arguments and results, and the tuple of the shapes of these as an expression."""
+    """An opaque op of torch: its schema, arguments and results, and an expression for the tuple of the results' shapes."""
 
     schema: str
     arguments: Code
@@ -27,7 +27,7 @@ class OperatorSource:
 
 @dataclass(frozen=True)
 class TorchFile:
-    """What the template of ``torch/OP.py`` is given. ``served`` are the arguments that decide whether native kernels serve."""
+    """What the template of ``torch/OP.py`` is given. ``served`` are the arguments that decide if native kernels are used."""
 
     title: str
     command: str
@@ -40,7 +40,7 @@ class TorchFile:
 
 
 def torch_files(kernel: Kernel, command: str) -> dict[str, str]:
-    """``torch/OP.py`` and the runtime that it shares with all others, not yet formatted."""
+    """``torch/OP.py``, and the runtime that all ops share; neither is formatted yet."""
     source = torch_file(kernel, command)
     data = {f.name: getattr(source, f.name) for f in fields(source)}
     return {
@@ -50,7 +50,7 @@ def torch_files(kernel: Kernel, command: str) -> dict[str, str]:
 
 
 def torch_package(ops: Iterable[str], command: str) -> dict[str, str]:
-    """The ``__init__.py`` beside them."""
+    """The ``__init__.py`` of ``native/torch/``."""
     return {"native/torch/__init__.py": render("native/torch/__init__.py.j2", ops=tuple(ops), command=command)}
 
 
@@ -87,7 +87,7 @@ def _operator(op: st.Op, program: Program, results: Iterable[str]) -> OperatorSo
 
 
 def _shape(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> str:
-    """The shape of a result as an expression: that of an argument with the same axes, or else put together from runs."""
+    """The shape of a result as an expression: the shape of an argument with the same axes, else runs of arguments' shapes."""
     runs: list[_Run] = []
     while index:
         runs.append(_longest(op, arguments, index))
@@ -100,7 +100,7 @@ def _shape(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> 
 
 @dataclass(frozen=True)
 class _Run:
-    """Neighbouring axes of an argument: their lengths as an expression, which is a number where it is a ``single`` one."""
+    """Neighbouring axes of an argument: an expression for their lengths, which is a number for a ``single`` axis."""
 
     shape: str
     width: int
@@ -108,11 +108,11 @@ class _Run:
 
 
 def _longest(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> _Run:
-    """The most leading axes that an argument has in one run."""
+    """The longest run of leading axes of ``index`` that one argument has."""
     root = equal_axes(op)
     wanted = [root.get(i, i) for i in index]
     for width in reversed(range(1, len(index) + 1)):
-        # First those without other axes, for the whole shape of an argument reads best.
+        # Arguments without other axes come first, since a whole shape is easiest to read.
         for a in sorted(arguments, key=lambda a: len(a.axes) != width):
             axes = [root.get(x, x) for x in a.axes]
             for k in range(len(axes) - width + 1):
@@ -122,7 +122,7 @@ def _longest(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -
 
 
 def _run(op: st.Op, a: Argument, k: int, width: int) -> _Run:
-    """``width`` axes of an argument from number ``k`` on."""
+    """The run of ``width`` axes of an argument that begins at axis number ``k``."""
     stop = k + width
     if width == 1 and len(a.axes) > 1 and a.axes[k] not in op.stars:
         return _Run(f"{a.name}.shape[{_position(op, a.axes, k)}]", width, single=True)
@@ -132,12 +132,12 @@ def _run(op: st.Op, a: Argument, k: int, width: int) -> _Run:
 
 
 def _position(op: st.Op, axes: tuple[str, ...], k: int) -> str:
-    """Where axis number ``k`` begins in a shape, counted from the end behind a star."""
+    """The position in a shape of axis number ``k``, counted from the end if the axis follows a star."""
     return str(k - len(axes) if any(a in op.stars for a in axes[:k]) else k)
 
 
 def _served(op: st.Op) -> Code:
-    """The arguments of the question whether the native kernels serve."""
+    """The arguments of the call that asks whether the native kernels can be used."""
     floating = [t.name for t in op.inputs if not t.labels]
     labels = [t.name for t in op.inputs if t.labels]
     constants = [c.name for c in op.constants]

@@ -1,7 +1,7 @@
-"""C's spelling of the elements of tensors: which pointer, which row, which offset, and what is held in a variable.
+"""C's spelling of the elements of tensors: a variable, or a pointer with an offset.
 
-A loop variable is named after its axis and the length of axis ``n`` is ``size_n``, so that ``dy[n, d]`` of an equation is
-found again as ``dy_n[d]``: ``dy_n`` points to row ``n`` of ``dy``.
+A loop variable is named after its axis, and the length of axis ``n`` is ``size_n``. The element ``dy[n, d]`` of an equation is
+spelled ``dy_n[d]``, where ``dy_n`` points to row ``n`` of ``dy``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from derive import syntax as st
 
 @dataclass(frozen=True)
 class Stored:
-    """Where a tensor lies: in the memory of ``owner``, or in the ``row`` that each thread has of it, over ``axes``."""
+    """The memory of a tensor over ``axes``: the memory of ``owner``, or with ``row`` the buffer that each thread has."""
 
     owner: str
     axes: tuple[str, ...]
@@ -30,7 +30,7 @@ class Stored:
 
 
 def stored(c: Context, name: str) -> Stored:
-    """The memory of a tensor that has some."""
+    """The memory of a tensor (of one that has memory: see :func:`in_memory`)."""
     if name in c.arguments:
         return Stored(name, c.arguments[name].axes)
     place = c.plan.storage[name]
@@ -54,7 +54,7 @@ def base(w: Writer, memory: Stored) -> str:
 
 
 def inside(c: Context, name: str, index: Indices) -> Indices:
-    """The part of an index that a buffer has: a row of ``e[n, c]`` has only ``c``."""
+    """The part of an index for the axes that a tensor's memory has: a row of ``e[n, c]`` has only ``c``."""
     own, full = stored(c, name).axes, c.axes(name)
     return index if len(own) == len(full) else tuple(i for a, i in zip(full, index, strict=True) if a in own)
 
@@ -63,7 +63,7 @@ def inside(c: Context, name: str, index: Indices) -> Indices:
 
 
 def spelled(w: Writer) -> CExpressions:
-    """Expressions as they are spelled at this place."""
+    """The printer of expressions at this place in the body."""
     c = w.context
     return CExpressions(
         op=c.plan.program.name,
@@ -79,7 +79,7 @@ def spelled(w: Writer) -> CExpressions:
 
 
 def index(w: Writer, i: st.Index) -> str:
-    """An index: the loop variable of an axis, which counts from the first of a chunk, or a label."""
+    """An index as C: a loop variable, which in a chunk counts from the chunk's start, or the variable of a label."""
     if isinstance(i, st.Lookup):
         return w.scope.labels.get(i) or element(w, i.name, i.index)
     name = w.names.index(i)
@@ -87,14 +87,14 @@ def index(w: Writer, i: st.Index) -> str:
 
 
 def value(w: Writer, read: st.Read) -> str:
-    """A read: the variable that holds it, or the element of its array."""
+    """A read as C: the variable that holds the value, or the element of its array."""
     if read.name in w.context.numbers:
         return w.names.tensor(read.name)
     return w.scope.values.get((read.name, read.index)) or element(w, read.name, read.index)
 
 
 def element(w: Writer, name: str, at: Indices) -> str:
-    """An element where it lies in memory."""
+    """An element in memory, as C."""
     memory, at = stored(w.context, name), inside(w.context, name, at)
     chunk = w.scope.chunk
     if not at:
@@ -107,19 +107,19 @@ def element(w: Writer, name: str, at: Indices) -> str:
 
 
 def place(w: Writer, name: str, at: Indices) -> str:
-    """The pointer to an element or a row, by the indices in front."""
+    """The pointer to an element, or to a row if ``at`` has only the leading indices."""
     pointer = base(w, stored(w.context, name))
     return f"{pointer} + {offset(w, name, at)}" if at else pointer
 
 
 def offset(w: Writer, name: str, at: Indices) -> str:
-    """The position of an element, or of a row where ``at`` is shorter than the axes."""
+    """The offset of an element, or of a row if ``at`` has only the leading indices."""
     strides = [stride(w, name, k) for k in range(len(at))]
     return " + ".join(f"{index(w, i)} * {by}" if by else index(w, i) for i, by in zip(at, strides, strict=True)) or "0"
 
 
 def stride(w: Writer, name: str, k: int) -> str:
-    """How far the elements of an axis lie apart; nothing for the last axis, where they are neighbours."""
+    """The stride of an axis in elements; "" for the last axis, whose elements are neighbours."""
     own = stored(w.context, name).axes
     if k == len(own) - 1:
         return ""
@@ -131,7 +131,7 @@ def stride(w: Writer, name: str, k: int) -> str:
 
 
 def named(w: Writer, name: str, at: Indices, kind: str) -> str:
-    """A name for what a tensor has at an index: ``x_n`` for a value of ``x[n]`` or for row ``n`` of ``x``."""
+    """A name for the part of a tensor at an index: ``x_n`` for the value ``x[n]`` or for row ``n`` of ``x``."""
     subscripts = "_".join(w.names.index(i) if isinstance(i, str) else _subscript(w, i) for i in at)
     return w.names.of(f"{name}_{subscripts or kind}", kind, name, at)
 
@@ -144,7 +144,10 @@ def _subscript(w: Writer, label: st.Lookup) -> str:
 
 
 def accesses(c: Context, f: Assignment, through: set[str] | None = None) -> Iterator[Access]:
-    """Every element that a statement reads or writes, through what is computed again as well, but each of that once."""
+    """Every element that a statement reads or writes, and those that its rematerialised operands read.
+
+    ``through`` are the rematerialised names that were visited; each is visited once.
+    """
     through = set() if through is None else through
     for node in st.walk(f.body):
         if isinstance(node, st.Read) and c.recomputed(node.name):

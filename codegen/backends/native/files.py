@@ -1,4 +1,4 @@
-"""The files of the native backend: three for an op, and those that compile and call them."""
+"""The files of the native backend: three for each op, and the runtime that compiles and calls kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codegen.backends.native.step import has_step
 from codegen.program import Kernel
 from codegen.render import render
 
-#: What compiles and calls the kernels, the same for every op.
+#: The runtime, which compiles and calls the kernels of every op.
 RUNTIME = ("_build.py", "_blas.py", "_kernel.py", "_call.c")
 
 
@@ -33,12 +33,12 @@ def rendered(file: CFile) -> tuple[str, str]:
 
 
 def runtime_files() -> dict[str, str]:
-    """The runtime beside the kernels."""
+    """The files of the runtime."""
     return {f"native/{name}": render(f"native/{name}.j2") for name in RUNTIME}
 
 
 def exports(op: str) -> tuple[str, ...]:
-    """What ``generated.native`` offers of an op."""
+    """The names that ``generated.native`` exports of an op."""
     return (f"{op}_forward", f"{op}_backward", f"{op}_forward_backward", *([f"{op}_step"] if has_step(op) else []))
 
 

@@ -1,4 +1,4 @@
-"""What C needs to know of each way of bringing terms together."""
+"""How C spells each way of combining the terms of a reduction."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from codegen.loops.assignment import Fold
 
 @dataclass(frozen=True)
 class CFold:
-    """``start`` is the reduction of no term, ``clause`` the operator of a vector loop's reduction.
+    """A fold in C. ``start`` is the value for no terms; ``clause`` is the operator in OpenMP's reduction clause.
 
-    ``helpers`` begins the names of those that bring blocks and totals together, ``pick`` is the one that keeps one of two
-    numbers, and ``better`` compares them; both are empty where terms are added up.
+    ``helpers`` is the prefix of the helpers that combine blocks and totals. ``pick`` is the helper that returns the extremum of
+    two numbers, and ``better`` the operator that compares them; both are "" for folds that add.
     """
 
     start: str

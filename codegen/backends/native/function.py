@@ -21,7 +21,7 @@ WIDTH = 110
 
 @dataclass(frozen=True)
 class CVariant:
-    """A static function for a case that has a loop nest of its own."""
+    """A static function for a special case of the lengths, with loop nests of its own."""
 
     name: str
     comment: str
@@ -31,10 +31,11 @@ class CVariant:
 
 @dataclass(frozen=True)
 class CFunction:
-    """One function: the comment above it, its name and parameters, its lines, and the call with arguments in arrays.
+    """One C function: its comment, name, parameters and lines.
 
-    ``declared`` are the parameters in each precision, for the header; ``contiguous`` is the condition under which an argument
-    that must be contiguous is not. ``helpers``, ``functions`` and ``doubles`` are what the file has to define for it.
+    ``declared`` are the parameters in either precision, for the header. ``packed`` are the arguments of a call that takes them
+    from arrays. ``contiguous`` is a condition that is true if an argument that must be contiguous is not. ``helpers``,
+    ``functions`` and ``doubles`` are the definitions that the function needs in its file.
     """
 
     name: str
@@ -89,7 +90,7 @@ def _variant(s: Signature, rows: Body) -> CVariant:
 
 
 def _choice(s: Signature) -> list[str]:
-    """The call of the variant where the star is an axis of length 1, and what is before it has no gaps."""
+    """The lines that call the variant if the star's axis has length 1 and the arguments' rows follow without gaps."""
     tests = [f"{s.names.length(s.star)} == 1"]
     for a in s.program.arguments:
         if a.name in s.strided and a.axes[-1] == s.program.star:
@@ -103,7 +104,7 @@ def _choice(s: Signature) -> list[str]:
 
 
 def _fixed(s: Signature) -> list[str]:
-    """Lengths that may be constants of the compilation, for the one kind of function that is called with few of them."""
+    """The lines that make lengths constants of the compilation: for training steps, whose lengths rarely change."""
     if not any(statement.over for statement in s.program.statements):
         return []
     lines = []
@@ -114,7 +115,7 @@ def _fixed(s: Signature) -> list[str]:
 
 
 def _checks(s: Signature) -> list[str]:
-    """Labels that are out of range are refused before anything is written."""
+    """The lines that refuse labels out of range, before anything is written."""
     lines = []
     for a in s.program.arguments:
         if a.labels and s.root.get(a.labels, a.labels) in s.axes:

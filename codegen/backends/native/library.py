@@ -1,8 +1,8 @@
-"""What emitted C files can define beside their kernels, in order: an entry needs those that it lists."""
+"""The definitions that a C file may have beside its kernels, in order; each lists the definitions that it needs."""
 
 from __future__ import annotations
 
-#: Helpers in the order in which they are defined, with what each needs.
+#: Helpers in the order in which they are defined, each with the helpers that it needs.
 HELPERS: dict[str, tuple[str, ...]] = {
     "smallest": (),
     "padded": (),
@@ -30,7 +30,7 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "stream": (),
     "matmul": ("smallest", "thread_number", "thread_count"),
 }
-#: What the inlined functions build on.
+#: Inlined functions in the order in which they are defined, each with the functions that it needs.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     "exp": (),
     "log": ("exp",),
@@ -41,12 +41,12 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "cosh": ("sinh",),
     "sigmoid": ("exp",),
 }
-#: The functions of numbers in double precision, with the inlined function whose parts each needs.
+#: Functions of numbers in double precision, each with the inlined function whose parts it needs.
 DOUBLES: dict[str, tuple[str, ...]] = {"sign": (), "maximum": (), "minimum": (), "sigmoid": (), "erfcx": ("erfcx",)}
 
 
 def ordered(wanted: set[str], known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The names that are wanted and what they need, in the order of the table."""
+    """The wanted names and all names that they need, in the order of the table."""
     todo = list(wanted)
     for name in todo:
         todo.extend(n for n in known[name] if n not in todo)

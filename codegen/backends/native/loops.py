@@ -1,7 +1,8 @@
-"""C's spelling of the loops inside a nest, and of the reductions that begin and end at them.
+"""C's spelling of the loops inside a nest, and of the reductions that begin and end at these loops.
 
-A reduction over the innermost loops is a variable that the vector loop adds up; one with an axis of its own inside has an
-element of memory for each; where both meet, the variable of the innermost loops is added to the element.
+A reduction over innermost loops accumulates in a variable of the vectorised loop. A reduction whose value has an axis of an
+inner loop accumulates in memory. If such a reduction runs over innermost loops too, their partial sum is a variable, which is
+then added to an element of that memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from codegen.loops.nest import Accumulate, Begun, InMemory, InnerLoop, InVariabl
 
 
 def nodes(w: Writer, body: tuple[Node, ...]) -> None:
-    """The body of a loop; after it, what was written beside results goes into them."""
+    """Write the body of a loop, and after it copy the buffers of streamed results to their places."""
     for node in body:
         declare(w, node)
         match node:
@@ -37,7 +38,7 @@ def nodes(w: Writer, body: tuple[Node, ...]) -> None:
 
 
 def inner_loop(w: Writer, loop: InnerLoop | VectorLoop) -> None:
-    """A loop inside a nest, with the reductions that begin and end at it."""
+    """Write a loop inside a nest, with the reductions that begin and end at it."""
     for begun in loop.begun:
         _begin(w, begun)
     outside = {p.assignment.name: w.scope.sums[p.assignment.name] for p in loop.partial}
@@ -62,7 +63,7 @@ def inner_loop(w: Writer, loop: InnerLoop | VectorLoop) -> None:
 
 
 def vector_loop(w: Writer, loop: VectorLoop, count: str = "") -> None:
-    """An innermost loop, over ``count`` elements if that is not the length of its axis."""
+    """Write a vectorised loop, over ``count`` elements (default: the length of its axis)."""
     computed = equations(w.context, [step.assignment for step in loop.body])
     w.emit(_simd(w, loop), computed, f"{w.head(loop.axis, count)} {{")
     with w.inside(loop.axis):
@@ -113,7 +114,7 @@ def _begin_variable(w: Writer, f: Assignment, fold: Fold, name: str) -> None:
 
 
 def _end_variable(w: Writer, f: Assignment) -> str:
-    """Bring together what a variable and those beside it hold; its name."""
+    """Combine an accumulating variable with the variables for lost digits or NaN beside it; returns its name."""
     held = w.scope.sums[f.name]
     assert isinstance(held, Held)
     if held.is_nan:
@@ -142,11 +143,11 @@ def _end(w: Writer, begun: Begun) -> None:
 
 
 def begin_partial(w: Writer, p: PartialSum) -> None:
-    """A variable for the innermost loops of a reduction that goes on outside of them."""
+    """Declare the variable that accumulates a partial sum."""
     _begin_variable(w, p.assignment, p.fold, w.names.part(p.assignment.name, "partial"))
 
 
 def end_partial(w: Writer, p: PartialSum, into: InPlace) -> None:
-    """Take what the variable has added up into the reduction outside."""
+    """Add a partial sum to the reduction that it is a part of."""
     combine(w, p.fold, into.element, _end_variable(w, p.assignment))
     w.scope = w.scope.with_sum(p.assignment.name, into)

@@ -1,4 +1,4 @@
-"""The processors that the C code is planned for."""
+"""The description of the processors that C code is scheduled for."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ CPU = Machine(recomputed=3, cached=True)
 
 
 def scheduled(program: Program) -> Schedule:
-    """The loop nests of a program on these."""
+    """The loop nests of a program on such processors."""
     return schedule(program, CPU)

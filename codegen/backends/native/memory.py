@@ -1,4 +1,4 @@
-"""Scratch memory of a call, borrowed in one piece: totals of sums over rows, arrays, and what each thread has of its own."""
+"""The scratch memory of a call, allocated in one piece: totals of reductions over rows, arrays, and each thread's buffers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from codegen.loops.nest import FlatNest, Nests, RowNest, Total
 
 @dataclass(frozen=True)
 class Memory:
-    """What has a place in the scratch memory: its name and its length in C, of totals in double precision and of the others."""
+    """The parts of the scratch memory, each a name and a length in C: ``totals`` in double precision, the others ``reals``.
+
+    ``threads`` says whether a length depends on the number of threads.
+    """
 
     totals: tuple[tuple[str, str], ...]
     reals: tuple[tuple[str, str], ...]
@@ -27,7 +30,7 @@ class Memory:
 
 
 def memory_of(w: Writer, nests: Nests) -> Memory:
-    """The scratch memory that a body needs; ``threads`` says whether it depends on their number."""
+    """The scratch memory that a body needs."""
     totals = tuple((w.names.part(t.assignment.name, "totals"), _of_threads(w, t)) for t in _totals(nests))
     times = "batch_threads * " if nests.batch else ""
     of_call = {
@@ -53,7 +56,7 @@ def _of_threads(w: Writer, t: Total) -> str:
 
 
 def borrowed(w: Writer, nests: Nests, memory: Memory) -> list[str]:
-    """The lines that borrow the memory, and point to what lies in it."""
+    """The lines that allocate the memory, declare pointers to its parts, and set the totals to their start."""
     if memory.empty:
         return []
     w.helper("padded", "borrow")
@@ -73,7 +76,7 @@ def borrowed(w: Writer, nests: Nests, memory: Memory) -> list[str]:
 
 
 def _started(w: Writer, t: Total) -> Iterator[str]:
-    """The totals of extrema start at the other end of the line."""
+    """The loop that sets the totals of an extremum to their start, an infinity."""
     if not t.fold.adds:
         name = w.names.part(t.assignment.name, "totals")
         yield f"for (int64_t k = 0; k < {_of_threads(w, t)}; ++k) {name}[k] = {FOLDS[t.fold].start};"

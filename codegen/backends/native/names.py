@@ -1,8 +1,8 @@
-"""The identifiers of one C function: a single object hands them out, so that no two things ever share one.
+"""The identifiers of one C function. One object assigns them, so that no two things have the same identifier.
 
-An author's names come first, and stay as they are unless C or the emitted file has another use for them. What is made of
-them (lengths, strides, pointers to rows, buffers) follows, each as soon as it is asked for. Whoever finds a name gone gets it
-with an underscore.
+The author's names are assigned first; they stay as they are unless C or the emitted file has another use for them. Derived
+names (of lengths, strides, pointers to rows, buffers) are assigned when they are first asked for. A name that is taken gets an
+underscore.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from derive import syntax as st
 
 
 class Names:
-    """The names given so far. A thing is known by a tuple that says what it is; asked for again, it has the same name.
+    """The identifiers assigned so far. A thing is known by a tuple that says what it is, and always has the same identifier.
 
-    ``used`` are the names that were asked for, which is what code does where it writes them.
+    ``used`` are the identifiers that were asked for, which are those that the code contains.
     """
 
     def __init__(self, program: Program, functions: Iterable[str] = ()):
-        """``functions`` are those of the file that the function calls beside the helpers."""
+        """``functions`` are the functions of the file, apart from helpers, that the function calls."""
         self.given: dict[tuple[Hashable, ...], str] = {}
         self.taken = set(functions)
         self.used: set[str] = set()
@@ -37,7 +37,7 @@ class Names:
             self.length(axis)
 
     def of(self, wanted: str, *thing: Hashable) -> str:
-        """The name of a thing, as much like the wanted one as can be."""
+        """The identifier of a thing: ``wanted``, with underscores if that is taken."""
         if thing not in self.given:
             while is_taken(wanted) or wanted in self.taken:
                 wanted += "_"
@@ -47,7 +47,7 @@ class Names:
         return self.given[thing]
 
     def tensor(self, name: str) -> str:
-        """A tensor, a constant, or a value between them: the pointer where it lies in memory, otherwise the number."""
+        """The identifier of a tensor, constant or value: of the pointer if it lies in memory, else of the number."""
         return self.of(name, "tensor", name)
 
     def index(self, index: str) -> str:
@@ -64,11 +64,11 @@ class Names:
         return self.part(name, "strides")
 
     def part(self, name: str, kind: str) -> str:
-        """Something of a tensor: its ``row``, its ``buffer``, its ``totals``."""
+        """The identifier of something that belongs to a tensor: its ``row``, ``buffer`` or ``totals``."""
         return self.of(f"{name}_{kind}", kind, name)
 
     def inner(self) -> Names:
-        """The same names so far, for a function of the same parameters that goes on by itself."""
+        """A copy of the identifiers so far, for another function of the same parameters."""
         copy = object.__new__(Names)
         copy.given, copy.taken, copy.used = dict(self.given), set(self.taken), set()
         return copy

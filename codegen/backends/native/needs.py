@@ -1,4 +1,4 @@
-"""What the body of a function turns out to use."""
+"""What the body of a function needs, collected while it is written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Needs:
-    """Of the file, ``helpers``, ``functions`` and functions of ``doubles``; of the arguments, ``strides`` by their axes."""
+    """``helpers``, ``functions`` and functions of ``doubles`` of the file, and the ``strides`` of arguments that are used."""
 
     helpers: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""C's spelling of the parts of a kernel, each spread over threads, as lines that the formatter indents."""
+"""C's spelling of the parts of a kernel, each partitioned among threads, as lines that the formatter indents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARED = "#pragma omp parallel for num_threads(threads) schedule(static)"
 
 
 def write(w: Writer, nests: Nests) -> None:
-    """All parts, in a loop over the batch if there is one."""
+    """Write all parts, in a loop over the batch if there is one."""
     if not nests.batch:
         for part in nests.parts:
             _part(w, nests, part)
@@ -49,7 +49,7 @@ def arrays(c: Context) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def uses_batch_thread(c: Context, nests: Nests) -> bool:
-    """Whether threads that share a batch have memory of their own."""
+    """Whether each thread of a partitioned batch needs memory of its own."""
     rows = [p for p in nests.parts if isinstance(p, RowNest)]
     return bool(arrays(c)) or any(p.totals or p.rows or streamed(c.plan, nests, p) for p in rows)
 
@@ -79,7 +79,7 @@ def _part(w: Writer, nests: Nests, part: Part) -> None:
 
 
 def _row_nest(w: Writer, nests: Nests, nest: RowNest) -> None:
-    """The rows of a nest; in blocks, where they are added up."""
+    """Write a nest of rows; if its reductions go through blocks, the rows are grouped into blocks too."""
     collapse = f" collapse({len(nest.axes)})" if len(nest.axes) > 1 else ""
     w.emit("", SHARED + collapse)
     with w.inside():
@@ -100,7 +100,7 @@ def _row_nest(w: Writer, nests: Nests, nest: RowNest) -> None:
 
 
 def _begin_blocks(w: Writer, nests: Nests, nest: RowNest) -> None:
-    """The loop over blocks of rows, and that over the rows of a block."""
+    """Begin the loop over blocks of rows, and the loop over the rows of a block."""
     (row,) = nest.axes
     axis, size = w.names.index(row), w.size(row)
     w.helper("block_rows", "fill")
@@ -127,7 +127,7 @@ def _end_blocks(w: Writer, nest: RowNest) -> None:
 
 
 def _flat_nest(w: Writer, nests: Nests, nest: FlatNest) -> None:
-    """A nest of one loop: cut into chunks, so that threads share it and a chunk stays in the cache."""
+    """Write a nest of one loop, partitioned into chunks that fit into the cache."""
     size = w.size(nest.loop.axis)
     past = streamed(w.context.plan, nests, nest)
     w.helper("chunk")
@@ -154,7 +154,7 @@ def _flat_nest(w: Writer, nests: Nests, nest: FlatNest) -> None:
 
 
 def _chunk(w: Writer, loop: VectorLoop, past: tuple[Assignment, ...]) -> None:
-    """The loop over a chunk, with pointers to the chunk of everything that it runs along."""
+    """Write the loop over a chunk, with pointers to the chunk of each tensor that the loop reads or writes."""
     w.emit(*(f"real {Own.BUFFER.of_thread(w, f.name)}[CHUNK];" for f in past))
     with w.inside():
         chunk = Chunk(loop.axis)

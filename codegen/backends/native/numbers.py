@@ -1,8 +1,8 @@
-"""C's spelling of numbers: what reads no tensor, in double precision and rounded once.
+"""C's spelling of numbers: expressions that read no tensor, computed in double precision and rounded once.
 
-A rational number is computed here, exactly, and spelled as the double next to it. What depends on a length, a constant of
-the op or a function is an expression of doubles: a bare integer stands only beside a double, so that C never divides, adds or
-multiplies two integers.
+A rational number is computed here, exactly, and spelled as the double nearest to it. An expression with a length, a constant of
+the op or a function is spelled as an expression of doubles. In it a bare integer stands only beside a double, so that C never
+divides, adds or multiplies two integers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from derive import syntax as st
 from derive.errors import OpError
 from derive.language.literals import constant_value
 
-#: Functions of a double: those of the C library, and those that templates/native/doubles defines.
+#: Functions of a double: functions of the C library, and functions that templates/native/doubles defines.
 LIBRARY = {h: h for h in ("exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "expm1", "log1p")}
 LIBRARY |= {"abs": "fabs"}
 DEFINED = ("sign", "maximum", "minimum", "sigmoid", "erfcx")
-#: Integers that are doubles exactly, and those that an ``int`` of C holds.
+#: The bounds below which an integer is a double exactly, and fits into C's ``int``.
 EXACT, SMALL = 2**53, 2**31
 
 
@@ -38,12 +38,12 @@ def is_bare(tree: st.Tree) -> bool:
 
 
 def out_of_range(value: Fraction) -> bool:
-    """Whether a number is no double but its inverse is one."""
+    """Whether a number is beyond the range of doubles, but its inverse is not."""
     return value != 0 and _nearest(value) is None and bool(_nearest(1 / value))
 
 
 def _nearest(value: Fraction) -> float | None:
-    """The double next to a number; None where it is beyond all."""
+    """The double nearest to a number; None where the number is beyond the range of doubles."""
     try:
         return value.numerator / value.denominator
     except OverflowError:
@@ -51,7 +51,7 @@ def _nearest(value: Fraction) -> float | None:
 
 
 def literal(value: Fraction) -> CText:
-    """A rational number as a double, rounded correctly; an integer that is an ``int`` as that."""
+    """A rational number as a correctly rounded double literal, or as an integer literal if it fits into an ``int``."""
     minus = value < 0
     level = NEG if minus else ATOM
     if value.denominator == 1 and abs(value) < SMALL:
@@ -68,7 +68,7 @@ def literal(value: Fraction) -> CText:
 class CNumbers:
     """Spells expressions of numbers, lengths of axes and constants of the op.
 
-    ``length`` spells the length of an axis, ``constant`` a constant; ``needs`` takes the functions that the source must define.
+    ``length`` spells the length of an axis, and ``constant`` a constant. Functions that the file must define go to ``needs``.
     """
 
     op: str
@@ -77,11 +77,11 @@ class CNumbers:
     needs: Needs
 
     def at(self, tree: st.Tree, level: int) -> CText:
-        """The expression, in brackets where it binds less than ``level``."""
+        """The expression, in brackets if it binds less strongly than ``level``."""
         return self.code(tree).within(level)
 
     def double(self, tree: st.Tree, level: int = 0) -> CText:
-        """The same where nothing else makes it a double."""
+        """The expression as :meth:`at` has it, but always of type double, where no other operand makes it one."""
         tree = folded(tree)
         text = self.at(tree, NEG if is_bare(tree) else level)
         return CText(f"{text}.0", text.level, text.minus) if is_bare(tree) else text

@@ -1,4 +1,4 @@
-"""C's spelling of what has loops of its own: matrix products and scatter-adds."""
+"""C's spelling of statements with loops of their own: matrix products and scatter-adds."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def product(w: Writer, p: Product) -> None:
 
 
 def _operand(w: Writer, name: str, index: Indices, batch: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> str:
-    """A pointer and the strides of groups of adjacent indices that a product takes as one each."""
+    """The pointer to an operand, and the strides of its groups of adjacent axes: the product takes a group as one axis."""
     at = inside(w.context, name, index)
     strides = [(stride(w, name, at.index(g[-1])) or "1") if g else "0" for g in groups]
     return ", ".join([place(w, name, tuple(i for i in at if i in batch)), *strides])
 
 
 def scatter(w: Writer, p: Scatter) -> None:
-    """A scatter-add: every thread owns a range of the target's rows, so that sums are in the same order always."""
+    """A scatter-add. The target's rows are partitioned into ranges, so that each row's sum has the same order on every run."""
     f, labels = p.assignment, p.kind.labels
     target, rest = f.index[0], f.index[1:]
     into, size, width = base(w, stored(w.context, f.name)), w.size(target), w.factor(rest)
@@ -58,7 +58,7 @@ def scatter(w: Writer, p: Scatter) -> None:
 
 
 def _add_row(w: Writer, f: Assignment, row: str, axes: tuple[str, ...]) -> None:
-    """Add one row of terms to the row that its label names."""
+    """Add one row of terms to the row that its label selects."""
     for name, index in dict.fromkeys(accesses(w.context, f)):
         if name in w.context.numbers or name == f.name:
             continue

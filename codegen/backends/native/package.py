@@ -16,9 +16,9 @@ __all__ = ["load_native", "load_natives"]
 
 
 def load_native(name: str, files: Mapping[str, str]) -> ModuleType:
-    """The native module of an op from the texts of its files; it is compiled when it is called."""
+    """The native module of an op from the texts of its files; its C functions are compiled at their first call."""
     root = Path(_packages())
-    package = f"{root.name}_{len(list(root.iterdir()))}"  # a process that this one spawns has its import path as well
+    package = f"{root.name}_{len(list(root.iterdir()))}"  # a spawned process inherits the import path
     for path, text in files.items():
         target = root / package / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def load_native(name: str, files: Mapping[str, str]) -> ModuleType:
 
 @cache
 def _packages() -> str:
-    """A folder on the import path that goes when the process ends."""
+    """A folder on the import path, removed when the process ends."""
     folder = tempfile.mkdtemp(prefix="native_kernels_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     sys.path.append(folder)
@@ -39,7 +39,7 @@ def _packages() -> str:
 def load_natives(names: Iterable[str], files: Mapping[str, str]) -> dict[str, ModuleType]:
     """The native module of each op from files below one folder, compiled; empty where there is no C compiler.
 
-    What is compiled goes into the cache that later calls use.
+    Compiled libraries go into the runtime's cache, where later calls find them.
     """
     wanted = {n: t for n, t in files.items() if n.startswith(("native/", "numpy/")) and not n.startswith("native/torch/")}
     names = list(names)

@@ -15,31 +15,31 @@ from codegen.backends.native.text import CText, signed_sum
 from derive import syntax as st
 from derive.errors import OpError
 
-#: The functions of the language: those inlined from templates/native/functions, and those of the C library.
+#: The ops' functions that are inlined from templates/native/functions, and those that are functions of the C library.
 INLINED = ("exp", "log", "tanh", "erf", "erfcx", "sinh", "cosh", "sigmoid")
 LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs", "floor": "floor", "expm1": "expm1", "log1p": "log1p"}
 HELPERS = {"finite": "bounded", "sign": "sign", "maximum": "larger", "minimum": "smaller"}
-#: Powers that are products.
+#: Powers that are spelled as products, and the helpers for them.
 POWERS = {2: "square", 3: "cube", 4: "fourth"}
-#: The normal numbers of either precision: a divisor whose inverse is none of them stays a divisor.
+#: The range of float32's normal numbers. A divisor whose inverse lies outside of the range stays a divisor.
 TINY, HUGE = Fraction(1, 2**126), Fraction(2**127)
 #: The largest number of float32.
 LARGEST = Fraction(2**128 - 2**104)
-#: The integers below are numbers of either precision.
+#: Integers below this are exact in float32 too.
 EXACT = 2**24
 
 
 @dataclass(frozen=True)
 class CExpressions:
-    """Spells an expression whose reads ``read`` spells; ``needs`` takes functions and helpers that the source must define.
+    """Spells expressions in C. Functions and helpers that the file must define go to ``needs``.
 
-    ``length`` spells the length of an axis and ``index`` an index as an integer. ``constants`` are the names of numbers in
-    double precision: constants of the op, and what depends on them only. What reads no tensor is computed in double precision
-    and rounded once.
+    ``read`` spells a read, ``length`` the length of an axis, and ``index`` an index as an integer. ``constants`` are names of
+    numbers in double precision: constants of the op, and values that depend on constants only. An expression that reads no
+    tensor is computed in double precision and rounded once.
 
-    ``inner`` is the index of the innermost loop, "" outside of it. Dividing by an ``invertible`` value, which has an inverse
-    whatever it is, is multiplying by its inverse where it does not have that index. Where ``accurate``, a quotient is rounded
-    once, at the cost of a division for every element.
+    ``inner`` is the index of the innermost loop, "" outside of loops. The inverse of an ``invertible`` value is finite. A
+    division by such a value without the index ``inner`` is spelled as multiplication by its inverse. ``accurate`` asks for
+    quotients that are rounded once, at the cost of a division for every element.
     """
 
     op: str
@@ -54,11 +54,11 @@ class CExpressions:
 
     @cached_property
     def numbers(self) -> CNumbers:
-        """The spelling of what reads no tensor."""
+        """The printer of expressions that read no tensor."""
         return CNumbers(self.op, self.length, self.read, self.needs)
 
     def show(self, tree: st.Tree) -> str:
-        """The expression as C source that ``real`` may be assigned."""
+        """The expression as C source that can be assigned to a ``real``."""
         return self.code(tree).code
 
     def code(self, tree: st.Tree) -> CText:
@@ -98,16 +98,16 @@ class CExpressions:
         return self.numbers.condition(tree)
 
     def chosen(self, a: st.Tree, b: st.Tree) -> str:
-        """The first of two alternatives, of which one at least is a real."""
+        """The first of two alternatives, cast to ``real`` if both are bare integers."""
         text = self.show(a)
         return f"(real){text}" if is_bare(folded(a)) and is_bare(folded(b)) else text
 
     def at(self, tree: st.Tree, level: int) -> CText:
-        """The expression, in brackets where it binds less than ``level``."""
+        """The expression, in brackets if it binds less strongly than ``level``."""
         return self.code(tree).within(level)
 
     def gathered(self, tree: st.Tree) -> st.Tree:
-        """A product or quotient of tensors with its numbers as a single one in front, unless small integers are all it has."""
+        """A product or quotient of tensors with all its numbers multiplied into one in front, unless all are small integers."""
         if not isinstance(tree, st.Mul | st.Div) or self.is_number(tree):
             return tree
         above, below = self.factors(tree)
@@ -124,9 +124,9 @@ class CExpressions:
         return _quotient([number, *left], right)
 
     def wide(self, tree: st.Tree) -> str:
-        """A product or quotient in double precision where a number in it is none of float32's normal ones; else nothing.
+        """A product or quotient in double precision, if a number in it is not normal in float32; else "".
 
-        In float32 the product of 0 with such a number would be NaN, and others would lose their digits.
+        In float32 such a number would be infinite, so that its product with 0 is NaN, or it would lose digits.
         """
         above, below = self.factors(tree)
         over, under = ([t for t in part if self.is_number(t)] for part in (above, below))
@@ -139,12 +139,12 @@ class CExpressions:
         return " / ".join(map(str, [top, *bottom]))
 
     def exact(self, tree: st.Tree) -> bool:
-        """Whether a number is one of either precision, or is to be divided by as it is."""
+        """Whether a number is exact in float32, or is a length by which an accurate kernel divides."""
         small = isinstance(tree, st.Num) and is_bare(tree) and abs(tree.value) < EXACT
         return small or (self.accurate and isinstance(tree, st.Size))
 
     def factors(self, tree: st.Tree) -> tuple[list[st.Tree], list[st.Tree]]:
-        """The factors of a product or quotient, above and below the line; a sign is the factor -1, a number is a single one."""
+        """The factors of a product or quotient, above and below the line. A minus sign is a factor -1, a number one factor."""
         if self.is_number(tree):
             return [tree], []
         match tree:
@@ -160,7 +160,7 @@ class CExpressions:
         return [tree], []
 
     def added(self, args: tuple[st.Tree, ...]) -> CText:
-        """The sum, of which the numbers in front are one term."""
+        """The sum, with the numbers in front added into one term."""
         count = next((k for k, a in enumerate(args) if not self.is_number(a)), len(args))
         terms = (st.Add(args[:count]), *args[count:]) if count > 1 else args
         texts = [(self.at(a.arg, MUL), True) if isinstance(a, st.Neg) else (self.at(a, MUL), False) for a in terms]
@@ -216,7 +216,7 @@ class CExpressions:
         return all(isinstance(n, st.Read) and n.name in self.constants for n in inside)
 
     def number(self, tree: st.Tree) -> CText:
-        """A number as a ``real``; a small integer needs no cast beside one."""
+        """A number as a ``real``. A small integer is not cast, since beside a ``real`` C converts it."""
         tree = folded(tree)
         if is_bare(tree) and isinstance(tree, st.Num):
             return literal(tree.value)

@@ -1,7 +1,8 @@
-"""What each thread has of its own while threads share the rows of a nest, and how its totals come together.
+"""The buffers of each thread in a nest whose rows are partitioned among threads, and how the threads' totals are combined.
 
-Sums over the rows go to a block of each thread in working precision, at most 32 rows long, and from there to a total in double
-precision; the totals of the threads are added in their order, so that a result is the same from run to run.
+A reduction over rows accumulates in a block of the thread, in working precision and over at most 32 rows. The block is then
+added to the thread's total, in double precision. The totals are added in the order of the threads, so that a result is the same
+on every run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from codegen.loops.storage import Result
 
 @dataclass(frozen=True)
 class Piece:
-    """What each thread has of a value, and its length in C."""
+    """A buffer that each thread has for a value, and its length in C."""
 
     assignment: Assignment
     own: Own
@@ -29,12 +30,12 @@ class Piece:
 
 
 def blocked(nest: RowNest) -> tuple[Total, ...]:
-    """The totals with axes of their own, which go through a block."""
+    """The totals that have axes: they go through a block."""
     return tuple(t for t in nest.totals if t.assignment.index)
 
 
 def pieces(w: Writer, nest: RowNest, streamed: tuple[Assignment, ...]) -> Iterator[Piece]:
-    """What a thread has of rows, of results that are written past the cache, and of sums over the rows."""
+    """The buffers of a thread: rows of values, buffers of streamed results, and blocks of reductions over rows."""
     for f, axes in nest.rows:
         yield Piece(f, Own.ROW, w.count(axes))
     for f in streamed:
@@ -44,7 +45,7 @@ def pieces(w: Writer, nest: RowNest, streamed: tuple[Assignment, ...]) -> Iterat
 
 
 def point_to_pieces(w: Writer, nest: RowNest, batch: bool) -> None:
-    """Point to what the thread has of its own."""
+    """Declare pointers to the thread's own buffers and totals."""
     found = list(pieces(w, nest, w.scope.streamed))
     if not (found or nest.totals):
         return
@@ -69,7 +70,7 @@ def _point_to_piece(w: Writer, p: Piece) -> str:
 
 
 def point_to_total(w: Writer, t: Total) -> InPlace:
-    """Point to the thread's total of a sum over the rows, which takes what is added up."""
+    """Declare the pointer to the thread's total of a reduction over rows; returns the element that accumulates."""
     f = t.assignment
     total, totals = w.names.part(f.name, "total"), w.names.part(f.name, "totals")
     w.emit(f"double *const {total} = {totals} + thread * padded({w.count(f.index)});")
@@ -82,7 +83,7 @@ def point_to_total(w: Writer, t: Total) -> InPlace:
 
 
 def gather(w: Writer, t: Total) -> None:
-    """Bring the totals of all threads together."""
+    """Combine the totals of all threads."""
     f, how = t.assignment, FOLDS[t.fold].helpers
     w.helper(f"{how}_threads")
     if f.index or isinstance(w.context.plan.storage[f.name], Result):

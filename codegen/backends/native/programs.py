@@ -1,4 +1,4 @@
-"""Which programs of an op have a native kernel, what each does, and which lengths it takes."""
+"""The programs of an op that have a native kernel, their titles, and the lengths that the kernels take."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def programs(kernel: Kernel) -> tuple[Program, ...]:
 
 
 def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
-    """The axes whose lengths a function takes, in order; axes of equal length once."""
+    """The axes whose lengths a function takes, in order; one axis stands for all axes of equal length."""
     root = equal_axes(op)
     return tuple(dict.fromkeys(root.get(a, a) for argument in program.arguments for a in argument.axes))
 
 
 def title(op: st.Op, program: Program) -> str:
-    """What a program does, in words: ``Forward and backward of tanh``."""
+    """The title of a program: ``Forward and backward of tanh``."""
     kind = program.name.removeprefix(f"{op.name}_").replace("_", " and ")
     return f"{kind.capitalize()} of {op.name}"

@@ -1,4 +1,4 @@
-"""What the code at one place can use: the loops around it, and what variables hold there."""
+"""What is in scope at one place of a body: the surrounding loops, and the variables with what they hold."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from codegen.loops.assignment import Assignment
 from derive import syntax as st
 
 Indices = tuple[st.Index, ...]
-#: One element of a tensor, or one of its rows by the leading indices.
+#: An element of a tensor, or a row, which is given by its leading indices.
 Access = tuple[str, Indices]
 
 
 @dataclass(frozen=True)
 class Held:
-    """A variable that adds up a reduction; ``rest`` takes what rounding loses of it, ``is_nan`` whether a term was NaN."""
+    """A variable in which a reduction accumulates. ``rest`` is the variable for rounding errors, ``is_nan`` that for NaN."""
 
     name: str
     rest: str = ""
@@ -24,7 +24,7 @@ class Held:
 
 @dataclass(frozen=True)
 class InPlace:
-    """An element of memory that adds up a reduction."""
+    """An element of memory in which a reduction accumulates."""
 
     element: str
 
@@ -34,7 +34,7 @@ Accumulator = Held | InPlace
 
 @dataclass(frozen=True)
 class Chunk:
-    """The part of an axis that one iteration of a flat nest runs along, with the pointers to that part of tensors."""
+    """The chunk of an axis that one iteration of a flat nest computes, with the pointers to this chunk of tensors."""
 
     axis: str
     pointers: Mapping[str, str] = field(default_factory=dict)
@@ -42,10 +42,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Scope:
-    """``path`` are the axes of the loops around, ``vector`` that of the innermost one if it runs as a vector.
+    """``path`` are the axes of the surrounding loops, ``vector`` the axis of the innermost loop if it is vectorised.
 
-    ``values``, ``rows`` and ``labels`` are held in variables: elements, pointers to rows and labels. ``sums`` are the
-    reductions being added up. ``streamed`` are the results of the nest that are written beside their memory first.
+    ``values``, ``rows`` and ``labels`` name the variables that hold elements, pointers to rows, and labels. ``sums`` says where
+    each reduction accumulates. ``streamed`` are the results of the nest that are written to a buffer first.
     """
 
     path: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Scope:
     streamed: tuple[Assignment, ...] = ()
 
     def known(self, index: Indices) -> bool:
-        """Whether the loops around give an index a value."""
+        """Whether the surrounding loops define every index in ``index``."""
         return all(i in self.path for slot in index for i in st.index_names(slot))
 
     def within(self, *axes: str) -> Scope:

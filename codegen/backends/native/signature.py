@@ -27,10 +27,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a function takes.
+    """The parameters of a function, and what they follow from.
 
-    ``axes`` are those whose lengths it takes, ``root`` has the one of them for all of equal length. The rows of ``strided``
-    arguments may lie apart. ``rows`` is the name of the function for callers without an axis in place of the star.
+    ``axes`` are the axes whose lengths the function takes. ``root`` maps each axis to the axis that stands for all axes of its
+    length. ``strided`` are the arguments whose rows may lie apart. ``rows`` is the name of the variant without a star.
     """
 
     op: st.Op
@@ -44,12 +44,12 @@ class Signature:
 
     @property
     def star(self) -> str:
-        """The axis whose length a star has."""
+        """The axis whose length parameter is the star's length."""
         return self.root.get(self.program.star, self.program.star)
 
     @property
     def results(self) -> tuple[str, ...]:
-        """What it writes, each once."""
+        """The results that the function writes, without repetition."""
         return tuple(dict.fromkeys(self.program.results))
 
     def without_star(self) -> tuple[Parameter, ...]:
@@ -66,7 +66,7 @@ def signature(op: st.Op, program: Program) -> Signature:
 
 
 def _strided(program: Program, plan: Schedule) -> frozenset[str]:
-    """The arguments that need not be contiguous: not those of which a matrix product takes several axes as one."""
+    """The arguments whose rows may lie apart: all but those of which a matrix product takes several axes as one axis."""
     together: set[str] = set()
     for f, _ in assignments_in(plan.body):
         if isinstance(f.kind, MatrixProduct):
@@ -77,7 +77,7 @@ def _strided(program: Program, plan: Schedule) -> frozenset[str]:
 
 
 def _has_rows(a: Argument) -> bool:
-    """Whether an argument has rows that may lie apart: a floating-point one of two axes or more."""
+    """Whether an argument has rows: a floating-point argument of two axes or more."""
     return a.labels is None and len(a.axes) > 1
 
 
@@ -113,6 +113,6 @@ def packed(s: Signature) -> str:
 
 
 def scattered(s: Signature) -> str:
-    """The condition under which an argument that must be contiguous is not."""
+    """A condition in C that is true if an argument that must be contiguous is not."""
     dense = (k for k, a in enumerate(s.program.arguments) if len(a.axes) > 1 and a.name not in s.strided)
     return " || ".join(f"strides[{k}]" for k in dense)

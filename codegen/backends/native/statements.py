@@ -1,4 +1,4 @@
-"""C's spelling of single statements inside loops: values, terms of reductions, entries that labels name."""
+"""C's spelling of single statements inside loops: values, terms of reductions, updates of labelled entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from derive import syntax as st
 
 
 def write_step(w: Writer, step: Step) -> None:
-    """One statement."""
+    """Write one statement."""
     match step:
         case Define(f):
             define(w, f)
@@ -34,13 +34,13 @@ def write_step(w: Writer, step: Step) -> None:
 
 
 def expression(w: Writer, tree: st.Tree) -> str:
-    """An expression, after what has to be computed again for it."""
+    """An expression as C, after the lines that rematerialise values it reads."""
     recompute(w, tree)
     return spelled(w).show(tree)
 
 
 def recompute(w: Writer, tree: st.Tree) -> None:
-    """Define the values of an expression that are computed where they are used."""
+    """Define variables for the rematerialised values that an expression reads."""
     for node in st.walk(tree):
         if isinstance(node, st.Read) and w.context.recomputed(node.name) and (node.name, node.index) not in w.scope.values:
             define(w, w.context.assignments[node.name])
@@ -57,13 +57,13 @@ def define(w: Writer, f: Assignment) -> None:
 
 
 def local(w: Writer, f: Assignment) -> str:
-    """The variable of a computed value: its own name, unless its memory or an argument is called that here."""
+    """The name of a value's variable: the value's own name, unless that is the name of an argument or of a pointer here."""
     in_use = f.name in w.context.arguments or _reached_by_name(w, f)
     return named(w, f.name, f.index, "value") if in_use else w.names.tensor(f.name)
 
 
 def _reached_by_name(w: Writer, f: Assignment) -> bool:
-    """Whether the pointer to a value's own memory is what its elements are reached by."""
+    """Whether a value's elements are addressed by the pointer that has the value's own name."""
     if not in_memory(w.context, f.name):
         return False
     memory, at = stored(w.context, f.name), inside(w.context, f.name, f.index)
@@ -82,7 +82,7 @@ def store(w: Writer, f: Assignment, reread: bool) -> None:
 
 
 def update(w: Writer, f: Assignment, kind: EntryUpdate) -> None:
-    """Take the value away from the one entry that the labels name, or put it there."""
+    """Subtract the value from the entry that the labels select, or store it there."""
     target = next(i for i in f.index if i not in kind.labels.index)
     at = tuple(kind.labels if i == target else i for i in f.index)
     code = expression(w, f.body)
@@ -93,7 +93,7 @@ def update(w: Writer, f: Assignment, kind: EntryUpdate) -> None:
 
 
 def accumulate(w: Writer, f: Assignment, fold: Fold) -> None:
-    """Take one more term into a reduction."""
+    """Add a term to a reduction, or compare it with the extremum so far."""
     code = expression(w, f.body)
     match w.scope.sums[f.name]:
         case Held(name, rest, _) if rest:
@@ -105,7 +105,7 @@ def accumulate(w: Writer, f: Assignment, fold: Fold) -> None:
 
 
 def combine(w: Writer, fold: Fold, into: str, term: str) -> None:
-    """Add a term to what is there, or keep the larger or the smaller of both."""
+    """Combine a term with ``into``: by addition, or by keeping the larger or the smaller number."""
     if fold.adds:
         w.emit(f"{into} += {term};")
     else:
@@ -114,7 +114,7 @@ def combine(w: Writer, fold: Fold, into: str, term: str) -> None:
 
 
 def _compare(w: Writer, f: Assignment, fold: Fold, into: str, is_nan: str, code: str) -> None:
-    """Keep an extremum; a vector maximum passes over NaN, which is looked for beside it."""
+    """Keep an extremum. A vectorised comparison ignores NaN, so a second variable records whether a term is NaN."""
     term = w.names.part(f.name, "term")
     w.emit(f"const real {term} = {code};")
     w.emit(f"{into} = {term} {FOLDS[fold].better} {into} ? {term} : {into};")
@@ -122,7 +122,7 @@ def _compare(w: Writer, f: Assignment, fold: Fold, into: str, is_nan: str, code:
 
 
 def _add_exactly(w: Writer, f: Assignment, into: str, rest: str, code: str) -> None:
-    """Add a term, and what rounding takes from the sum to the rest of it. Source: Knuth, TAOCP volume 2, section 4.2.2."""
+    """Add a term, and add the addition's rounding error to ``rest``. Source: Knuth, TAOCP volume 2, section 4.2.2."""
     term, next_, back = (w.names.part(f.name, kind) for kind in ("term", "next", "back"))
     w.emit(f"const real {term} = {code}, {next_} = {into} + {term}, {back} = {next_} - {into};")
     w.emit(f"{rest} += ({into} - ({next_} - {back})) + ({term} - {back});")

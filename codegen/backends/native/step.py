@@ -1,7 +1,7 @@
 """A whole training step as one program: forward, backward and a step of gradient descent.
 
-An op whose file sets ``STEP`` gets ``OP_step`` beside its native kernels. Its inputs are the parameters; what it returns are
-the loss and the new parameters, which may be written over the old ones.
+An op whose file sets ``STEP`` gets ``OP_step`` beside its native kernels. The op's inputs are the trained parameters. The step
+returns the loss and the new parameters; the old parameters may be donated to the new ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from codegen.program import Kernel, Program, Role, Statement
 from derive import syntax as st
 from derive.ops import asks
 
-#: The constant by which a gradient is multiplied before it is taken away.
+#: The name of the learning rate, the constant by which a gradient is multiplied.
 RATE = "rate"
 
 
@@ -41,7 +41,7 @@ def step(kernel: Kernel) -> Program:
 
 
 def _replaced(s: Statement, one: dict[str, st.Tree], loss: str) -> Statement:
-    """The statement for an upstream gradient of 1; only the loss is a result."""
+    """The statement with 1 in place of the upstream gradient; only the loss stays a result."""
 
     def tree(node: st.Tree) -> st.Tree:
         return one[node.name] if isinstance(node, st.Read) and node.name in one else st.rebuild(node, tree)

@@ -1,4 +1,4 @@
-"""Results larger than the cache are written past it: a row is computed beside its place and copied there."""
+"""Results larger than the cache are written past it: a row is computed in a buffer and then copied to its place."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from codegen.loops.nest import FlatNest, InnerLoop, Nests, Node, RowNest, Step, 
 from codegen.loops.schedule import Schedule
 from codegen.loops.storage import Result
 
-#: So many results of a nest bypass the cache at most: a core combines the writes to few lines at a time, and each result has a
-#: buffer, for a chunk on the stack.
+#: The most results of a nest that are written past the cache. A core combines the writes to only a few cache lines at a time,
+#: and each result needs a buffer, which for a chunk is on the stack.
 MOST_STREAMED = 8
 
 _Around = InnerLoop | VectorLoop | None
 
 
 def streamed(plan: Schedule, nests: Nests, nest: FlatNest | RowNest) -> tuple[Assignment, ...]:
-    """The results that a nest writes along their last axis and does not read again, if they are few."""
+    """The results that a nest writes along their last axis and does not read again; none if they are too many."""
     outside = (nests.batch,) if nests.batch else ()
     if isinstance(nest, FlatNest):
         sites = list(_sites((nest.loop,), outside, None))
@@ -36,7 +36,7 @@ def streamed(plan: Schedule, nests: Nests, nest: FlatNest | RowNest) -> tuple[As
 
 
 def _sites(nodes: tuple[Node, ...], path: tuple[str, ...], around: _Around) -> Iterator[tuple[Step, tuple[str, ...], _Around]]:
-    """Every statement with the axes of the loops around it, and the innermost of these loops."""
+    """Every statement, with the axes of its surrounding loops and the innermost of these loops."""
     for node in nodes:
         if isinstance(node, InnerLoop | VectorLoop):
             yield from _sites(node.body, (*path, node.axis), node)
@@ -45,11 +45,11 @@ def _sites(nodes: tuple[Node, ...], path: tuple[str, ...], around: _Around) -> I
 
 
 def _rereads(step: Step, f: Assignment) -> bool:
-    """Whether a statement of other loops reads a value."""
+    """Whether another statement reads a value."""
     return step.assignment is not f and f.name in step.assignment.needs and not isinstance(step, Update)
 
 
 def stream(w: Writer, f: Assignment, to: str, count: str) -> None:
-    """Copy what was written beside a result into it."""
+    """Copy the buffer of a streamed result to its place."""
     w.helper("stream")
     w.emit(f"if (streaming) stream({to}, {Own.BUFFER.of_thread(w, f.name)}, {count});")

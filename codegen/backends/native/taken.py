@@ -1,15 +1,15 @@
-"""Names that a C function cannot give to something of its own.
+"""Names that are taken: a C function cannot use them for parameters and variables.
 
-A local variable may hide a function that the function does not call (``y1`` of math.h), so those of the C library are free.
-Taken are keywords, which the header shares with C++; macros of the standard library, whatever the mode of the compiler; and
-what the emitted file defines or calls.
+Taken are keywords, also C++'s, since the header may be included from C++; macros of the standard library, in any mode of the
+compiler; and names that the emitted file defines or calls. Other functions of the C library (``y1`` of math.h) are free, since
+a local variable may hide a function that is not called.
 """
 
 from __future__ import annotations
 
 import re
 
-#: Of C up to C23, of GNU C, and of C++.
+#: Keywords of C up to C23, of GNU C, and of C++.
 KEYWORDS = frozenset(
     """alignas alignof asm auto bool break case char const constexpr continue default do double else enum extern false float
     for goto if inline int long nullptr register restrict return short signed sizeof static static_assert struct switch
@@ -18,7 +18,7 @@ KEYWORDS = frozenset(
     dynamic_cast explicit export friend mutable namespace new noexcept not not_eq operator or or_eq private protected public
     reinterpret_cast requires static_cast template this throw try typeid typename using virtual wchar_t xor xor_eq""".split()
 )
-#: Macros that are replaced wherever they stand; those that take arguments are only replaced before a bracket.
+#: Macros that are replaced wherever they stand. A macro with arguments is replaced only before a bracket.
 MACROS = frozenset(
     """BIG_ENDIAN BUFSIZ BYTE_ORDER CLOCKS_PER_SEC EDOM EILSEQ EOF ERANGE FD_SETSIZE FILENAME_MAX FOPEN_MAX I INFINITY
     LITTLE_ENDIAN L_tmpnam NAN NDEBUG NFDBITS NULL PDP_ENDIAN SEEK_CUR SEEK_END SEEK_SET TIME_UTC TMP_MAX complex errno
@@ -33,7 +33,7 @@ FAMILIES = re.compile(
 #: Functions of math.h that kernels call. Each is a macro of tgmath.h over functions of the same stem.
 MATHEMATICS = "atan cos copysign cosh erf exp expm1 fabs floor fma log log1p pow sin sinh sqrt tan tanh".split()
 STEMS = frozenset(f"{c}{n}{t}" for n in (*MATHEMATICS, "abs") for c in ("", "c") for t in ("", "f", "l"))
-#: What an emitted file defines, and what else its functions call.
+#: The names that an emitted file defines, and other names that its functions call.
 FILE = frozenset(
     """real real_word real_to_word real_of_word real_muladd real_exp_reduce real_exp_reduced real_hyperbolic real_exp
     real_log real_tanh real_erf real_erfcx real_sinh real_cosh real_sigmoid erfcx_above_zero double_sign double_maximum
@@ -45,7 +45,7 @@ FILE = frozenset(
     memcpy memset malloc free aligned_alloc atomic_exchange isnan int64_t uint32_t uint64_t uintptr_t size_t
     omp_get_thread_num omp_get_num_threads omp_get_max_threads omp_in_parallel""".split()
 )
-#: The variables that the functions have beside what is made of an author's names.
+#: The functions' variables that are not named after an author's names.
 OWN = frozenset("thread threads batch_thread batch_threads first last count memory streaming".split())
 
 TAKEN = KEYWORDS | MACROS | STEMS | FILE | OWN

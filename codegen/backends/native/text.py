@@ -1,4 +1,4 @@
-"""C's source of an expression, with what its surroundings have to know of it."""
+"""The C source of an expression, with its binding strength."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from codegen.backends.arrays.spelling import ATOM
 
 @dataclass(frozen=True)
 class CText:
-    """``level`` is the binding strength of the source, ``minus`` says whether a minus sign begins it."""
+    """``level`` is the binding strength of the source; ``minus`` says whether it begins with a minus sign."""
 
     code: str
     level: int = ATOM
@@ -19,11 +19,11 @@ class CText:
         return self.code
 
     def within(self, level: int) -> CText:
-        """The source as an operand that has to bind at least so strongly."""
+        """The source as an operand that must bind at least as strongly as ``level``, in brackets if need be."""
         return self if self.level >= level else self.in_brackets()
 
     def unsigned(self) -> CText:
-        """The source as an operand after a sign: two minus signs in a row are another operator in C."""
+        """The source as an operand after a sign, in brackets if it begins with a minus: ``--`` is another operator in C."""
         return self.in_brackets() if self.minus else self
 
     def in_brackets(self) -> CText:
@@ -31,7 +31,7 @@ class CText:
 
 
 def signed_sum(terms: list[tuple[CText, bool]]) -> str:
-    """The sum of terms, each with whether it is taken away."""
+    """The sum of terms; True beside a term says that the term is subtracted."""
     out = ""
     for term, minus in terms:
         text = term.unsigned()

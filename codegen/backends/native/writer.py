@@ -1,4 +1,4 @@
-"""The lines of one function's body, and what is in scope where the next line will stand."""
+"""The lines of one function's body so far, and the scope of the next line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from derive import syntax as st
 
 @dataclass
 class Writer:
-    """Takes lines one after the other; the names that it hands out are those that the lines use."""
+    """Collects the lines of a body in order, with the names and helpers that they use."""
 
     context: Context
     names: Names
@@ -27,19 +27,19 @@ class Writer:
         self.lines.extend(lines)
 
     def helper(self, *names: str) -> None:
-        """The lines call these helpers."""
+        """Note that the lines call these helpers."""
         self.needs.helpers.update(names)
 
     @contextmanager
     def inside(self, *axes: str) -> Iterator[None]:
-        """The body of loops over ``axes``: what is declared there is forgotten after it."""
+        """The context of a body of loops over ``axes``; after it, the scope is what it was before."""
         kept = self.scope
         self.scope = kept.within(*axes)
         yield
         self.scope = kept
 
     def hold(self, name: str, index: tuple[st.Index, ...], variable: str) -> None:
-        """From here on a variable holds an element."""
+        """Note that, from here on, a variable holds an element."""
         self.scope = self.scope.with_value((name, index), variable)
 
     # ---- lengths -----------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ class Writer:
         return " * ".join(map(self.size, axes)) or "1"
 
     def factor(self, axes: tuple[str, ...]) -> str:
-        """The same as a factor of a product."""
+        """The number of elements over axes, as a factor of a product."""
         return f"({self.count(axes)})" if len(axes) > 1 else self.count(axes)
 
     def head(self, axis: str, count: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The NumPy backend: kernels for whoever has nothing else."""
+"""The NumPy backend, whose kernels need only NumPy."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class NumpyLibrary(Library):
     differentiates = False
 
     def owns(self, value: Any) -> bool:
-        """Numbers too, which an array without axes becomes."""
+        """Whether a value is an array or a number: in NumPy, operations on arrays without axes return numbers."""
         return isinstance(value, np.ndarray | np.generic | int | float)
 
     def array(self, value: np.ndarray, shape: tuple[int, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""NumPy as one writes it by hand: no helper for what a method does, for float64 needs none to be accurate."""
+"""NumPy as one writes it by hand: methods in place of helpers, which float64 does not need to be accurate."""
 
 from __future__ import annotations
 

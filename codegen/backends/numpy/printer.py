@@ -1,4 +1,4 @@
-"""NumPy's spelling."""
+"""NumPy's spelling of array expressions, with results written in place where an operand is no longer needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NumpyPrinter(NumpyNames):
 
     def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
         super().__init__(program, copies, kernel)
-        #: The names so far whose arrays are the kernel's own: nothing else refers to them.
+        #: The names so far whose arrays the kernel made and that nothing else refers to: they may be written over.
         self.owned: set[str] = set()
 
     def function(self, head: str) -> str:
@@ -41,7 +41,7 @@ class NumpyPrinter(NumpyNames):
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"axis={axis}"]
         place += ["keepdims=True"] if keep else []
-        if kind == "sum" and self.program.accurate:  # pairwise where the axis is the last, and already in float64
+        if kind == "sum" and self.program.accurate:  # pairwise on the last axis, in float64
             return call("np.add.reduce", body.text, *(place or ["axis=None"]))
         if kind in ("sum", "mean"):
             self.helpers |= {f"_{kind}": None, "_total": None}
@@ -52,7 +52,7 @@ class NumpyPrinter(NumpyNames):
         return self.dot(tree, order) or super().reduction(tree, order)
 
     def dot(self, tree: st.Reduce, order: Sequence[str]) -> Value | None:
-        """A sum or mean over the last axis of a product of two arrays of one shape, without an array for the product."""
+        """A sum or mean over the last axis of a product of two arrays of one shape, without a temporary for the product."""
         pair = None if self.program.accurate else _pair(tree.body)
         if pair is None or tree.kind not in ("sum", "mean") or len(tree.index) != 1:
             return None
@@ -66,7 +66,7 @@ class NumpyPrinter(NumpyNames):
         return Value(found, rest)
 
     def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
-        """A matrix product of the operands as matrices, where the summed axes lie side by side; else a tensordot."""
+        """A matrix product of the operands reshaped to matrices, where the summed axes are adjacent; else a tensordot."""
         shared = tuple(i for i in a.axes if i in summed)
         rows, columns = ([i for i in v.axes if i not in summed] for v in (a, b))
         left = self.as_matrix(a, tuple(rows), shared)
@@ -79,7 +79,7 @@ class NumpyPrinter(NumpyNames):
         return Value(method(found, "reshape", *map(self.length, out)), out)
 
     def as_matrix(self, v: Value, rows: tuple[str, ...], columns: tuple[str, ...]) -> Text | None:
-        """The value with these axes as those of a matrix or a vector; None if it takes more than a transpose."""
+        """The value reshaped to a matrix or vector with these rows and columns; None if that takes more than a transpose."""
         if v.axes not in ((*rows, *columns), (*columns, *rows)):
             return None
         flip = v.axes != (*rows, *columns)
@@ -125,13 +125,13 @@ class NumpyPrinter(NumpyNames):
         return lines
 
     def reusing(self, s: Statement) -> list[str] | None:
-        """The statement with ``out=``, where an operand is an array that nothing needs any more.
+        """The statement with ``out=``, so that its value is written over an operand; None where no operand may be written over.
 
-        That is a temporary whose last reader this is, or the argument of a function, which then becomes a line of its own.
+        The operand is a temporary that no later statement reads, or a function's argument, which becomes a line of its own.
         """
         if isinstance(s.tree, st.Mul) and is_far(s.tree.args):
             return None
-        if not any(i != self.star for i in s.index):  # without axes NumPy gives scalars, and they cannot be written to
+        if not any(i != self.star for i in s.index):  # without axes NumPy returns scalars, which cannot be written to
             return None
         if isinstance(s.tree, st.Call) and len(s.tree.args) == 1 and self.function(s.tree.head).startswith("np."):
             (arg,) = s.tree.args
@@ -152,7 +152,7 @@ class NumpyPrinter(NumpyNames):
         return [f"{s.name} = np.{operator}({', '.join(codes)}, out={taken.name})"]
 
     def spent(self, tree: st.Tree, s: Statement) -> TypeGuard[st.Read]:
-        """Whether a tree is a temporary of the statement's own shape that nothing reads after it."""
+        """Whether a tree reads a temporary of the statement's shape that no later statement reads."""
         if not isinstance(tree, st.Read) or tree.index != s.index or tree.name not in self.owned:
             return False
         return self.last_reader[tree.name] == s and tree.name not in self.program.results
@@ -169,7 +169,7 @@ class NumpyPrinter(NumpyNames):
         return [f"{entries} = {negated(change).code}" if hot.replaces else f"{entries} -= {change.code}"]
 
     def in_place(self, s: Statement) -> list[str] | None:
-        """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, so no second one is needed."""
+        """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, over which the product is written."""
         factors = s.tree.args if isinstance(s.tree, st.Mul) else ()
         sums = [f for f in factors if isinstance(f, st.Add)]
         if len(sums) != 1 or not s.index or is_far(factors):
@@ -192,7 +192,7 @@ def _pair(tree: st.Tree) -> tuple[st.Tree, st.Tree] | None:
 
 
 def _operation(tree: st.Tree) -> tuple[str, tuple[st.Tree, ...]]:
-    """NumPy's name for an operation on two operands, and those; no operands if it is something else."""
+    """NumPy's name for an operation on two operands, and the operands; no operands for any other expression."""
     match tree:
         case st.Mul((_, _) as args):
             return "multiply", args

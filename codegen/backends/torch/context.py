@@ -1,10 +1,10 @@
-"""The names on torch's context, beside which constants are kept."""
+"""The attributes that torch's context has already, beside which constants are kept."""
 
 from __future__ import annotations
 
 __all__ = ["CONTEXT", "on_context"]
 
-#: The attributes of torch's context, on which constants are kept.
+#: The attributes of torch's context.
 CONTEXT = frozenset(
     """apply apply_boxed apply_jvp backward boxed_grads_call clear_saved_tensors_on_access dirty_tensors forward
     generate_vmap_rule jvp mark_dirty mark_non_differentiable mark_shared_storage materialize_grads maybe_clear_saved_tensors

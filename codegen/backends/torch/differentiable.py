@@ -1,4 +1,4 @@
-"""The differentiable torch op around a kernel: what its ``autograd.Function`` keeps, recomputes and returns."""
+"""The differentiable torch op around a kernel: what its ``autograd.Function`` saves, rematerialises and returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from derive import syntax as st
 
 
 def differentiable(kernel: Kernel) -> DifferentiableSource:
-    """The torch op of the kernel's name."""
+    """The differentiable op that has the kernel's name."""
     op, backward = kernel.op, kernel.backward
     inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.outputs]
     constants = [c.name for c in op.constants]
@@ -63,12 +63,12 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
 
 
 def _unpacked(saved: list[str], extra: list[str]) -> str:
-    """The tuple of what a forward saved; of an output, what is saved may be another tensor, of higher precision."""
+    """The tuple that unpacks what a forward saved. A saved output is left out: it may differ in precision from the output."""
     return tupled([n if n in extra else "_" for n in saved]) if extra else "_"
 
 
 def _apart(kernel: Kernel, name: str) -> str:
-    """What makes an output a tensor that its caller may write into, for autograd refuses to write into a view made in here."""
+    """The call that makes an output no view: autograd refuses writes into views that an ``autograd.Function`` made."""
     program, statements = kernel.forward, {s.name: s for s in kernel.forward.statements}
     printer, s = TorchPrinter(program, borrowed(program)), statements[name]
     made = printer.apart(s)

@@ -50,7 +50,7 @@ class TorchLayout(Layout):
         return self.program.accurate or not self.is_forward or output
 
     def stored(self, name: str, index: tuple[str, ...]) -> str:
-        """A saved tensor: in the precision of the computation, but for float64 that only accuracy asked for."""
+        """A saved tensor, in the precision of the computation; an accurate variant's float64 is cast back, however."""
         if self.program.accurate:
             return f"{self.result(name, index, False)}.to(torch.promote_types({self.dtype_name}, torch.float32))"
         return super().stored(name, index)

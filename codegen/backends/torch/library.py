@@ -1,4 +1,4 @@
-"""Tensors, what autograd makes of them, and the classes that have their own derivative or parameters."""
+"""torch's tensors and their differentiation by autograd, and classes that have their own derivative or parameters."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class TorchLibrary(Library):
         return np.asarray((array.float() if array.dtype == torch.bfloat16 else array).numpy())
 
     def writes(self, array: Any) -> int:
-        """Whatever writes to a tensor is counted, be it the same numbers."""
+        """The tensor's version, which every write increases, even a write of the same numbers."""
         return int(array._version)
 
     def applied(self, value: Any) -> Applied | None:
-        """A class of ``torch.autograd.Function``; its context is no parameter."""
+        """A subclass of ``torch.autograd.Function``; its context does not count as a parameter."""
         if self.loaded is None or not inspect.isclass(value) or not issubclass(value, self.loaded.autograd.Function):
             return None
         function: Any = value
@@ -47,7 +47,7 @@ class TorchLibrary(Library):
         return Applied(function.apply, function.backward, tuple(found[0 if apart else 1 :]))
 
     def model(self, value: Any) -> Model | None:
-        """An ``nn.Module``, made and not only a class."""
+        """An instance of ``nn.Module``."""
         if self.loaded is None or not isinstance(value, self.loaded.nn.Module):
             return None
 
@@ -55,7 +55,7 @@ class TorchLibrary(Library):
             import torch
 
             dtype = next(a.dtype for a in (*arguments, *parameters.values()) if a.is_floating_point())
-            # Copies: running statistics are written to, and must be of the dtype that is audited.
+            # Buffers are copied: running statistics are written to, and must have the dtype that is audited.
             state = {n: b.to(dtype if b.is_floating_point() else b.dtype, copy=True) for n, b in value.named_buffers()}
             return torch.func.functional_call(value, {**state, **parameters}, tuple(arguments))
 
@@ -63,7 +63,7 @@ class TorchLibrary(Library):
         return Model(type(value).__name__, shapes, value, call, type(value).forward)
 
     def differentiated(self, function: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any]) -> tuple[list[Any], Pull]:
-        """By autograd; of what does not depend on an array the gradient is 0."""
+        """The outputs, and their vector-Jacobian product by autograd; a gradient is 0 where no output depends on the array."""
         import torch
 
         leaves = {n: a.detach().requires_grad_() for n, a in arrays.items()}

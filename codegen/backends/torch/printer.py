@@ -1,4 +1,4 @@
-"""torch's spelling: plain differentiable operations, nothing in place, so that a second derivative and vmap go through."""
+"""torch's spelling: differentiable operations and no writes in place, so that second derivatives and vmap work."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class TorchPrinter(ArrayPrinter):
         return self.corrected(s) or super().statement(s)
 
     def apart(self, s: Statement) -> str:
-        """What is called on a statement's tensor so that it can be written into; "" where it can be as it is.
+        """The method call that makes a statement's tensor one that can be written into; "" where it is one already.
 
-        What repeats its elements is copied. A transpose and a product of matrices end in a view of what they computed.
+        An expanded tensor is copied. Transposes and matrix products return views of the tensors that they computed.
         """
         value = self.value(s.tree, s.index)
         if not value.number and set(s.index) - set(value.axes):
@@ -83,7 +83,7 @@ class TorchPrinter(ArrayPrinter):
         return f"{self.like()}.new_zeros({self.shape(index)})"
 
     def full(self, number: Value, index: tuple[str, ...]) -> Text:
-        """An array of the one number; what may be beyond float32 is added to 0, which makes it inf where new_full raises."""
+        """A tensor filled with one number. A number that may be beyond float32 is added to 0, for ``new_full`` would raise."""
         if number.far:
             return total([(False, Text(self.zeros(index))), (False, number.text)])
         return call(f"{self.like()}.new_full", self.shape(index), number.text)
@@ -110,7 +110,7 @@ class TorchPrinter(ArrayPrinter):
         return Value(call(f"torch.{'sqrt' if positive else 'rsqrt'}", v.text), v.axes)
 
     def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
-        """The larger or smaller of two; a tie gives each of them half of the gradient, which torch's ``clamp`` does not."""
+        """The larger or smaller of two. At a tie each gets half of the gradient, which torch's ``clamp`` does not do."""
         array, other = sorted((a, b), key=lambda v: v.number)
         if other.far:
             other = Value(self.typed(other))
@@ -120,7 +120,7 @@ class TorchPrinter(ArrayPrinter):
         return self.called(f"_{head}", [array, other], order)
 
     def chosen(self, condition: Value, branches: list[Value], order: Sequence[str]) -> Value:
-        """A choice; torch takes no number beyond float32 for a branch."""
+        """A choice. A branch that is a number beyond float32 becomes a tensor, since torch refuses such a number."""
         return super().chosen(condition, [Value(self.typed(v)) if v.far else v for v in branches], order)
 
     def arange(self, axis: str) -> str:
