@@ -1,4 +1,4 @@
-"""Names for what a file calls something of its own, where the author's names are taken."""
+"""Names for the local variables of emitted functions, which give way to the author's names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["axes_of", "local", "names_in"]
 
 
 def local(kernel: Kernel, wanted: str) -> str:
-    """A name for something of the file's own in functions that have the kernel's names."""
+    """A name for a local variable of the kernel's functions: ``wanted``, with underscores until no tensor or axis has it."""
     op = kernel.op
     held = {*names_in(kernel), *(t.name for t in op.inputs), *(c.name for c in op.constants), *axes_of(op)}
     while wanted in held:
@@ -24,7 +24,7 @@ def names_in(kernel: Kernel) -> list[str]:
 
 
 def axes_of(op: st.Op) -> set[str]:
-    """The axes of all tensors, which are those of reductions too."""
+    """The axes of all tensors and of all reductions."""
     slots = [i for index in (*(t.axes for t in op.inputs), *(e.index for e in op.equations)) for i in index]
     reduced = [i for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Reduce) for i in n.index]
     return {st.axis_of(i) for i in (*slots, *reduced)}
