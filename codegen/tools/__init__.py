@@ -1,1 +1,1 @@
-"""What is built on the compiler: nothing below imports it."""
+"""Tools that are built on the compiler. The compiler imports none of them."""

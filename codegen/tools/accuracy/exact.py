@@ -1,9 +1,9 @@
 """The exact values of an op and its gradients at inputs of a dtype, by mpmath at as many digits as they need.
 
-They come from the closed forms, in which terms may cancel: everything is evaluated at two precisions, which rise until both
-agree to a millionth of a ULP. Two evaluations agree in vain where a sum has lost all its digits in both (``1 - tanh(x)**2``
-is 0 at 40 digits and at 60 for large ``x``), so such sums are watched for. They count as settled only at a precision
-at which what was lost is far below the smallest subnormal number.
+The closed forms are evaluated at two precisions, which rise until both agree to a millionth of a ULP, since terms of a closed
+form may cancel. Agreement proves nothing where a sum has lost all its digits in both evaluations: for large ``x``,
+``1 - tanh(x)**2`` is 0 at 40 digits and at 60. Such sums are therefore detected. They count as settled only at a precision at
+which the lost digits are far below the smallest subnormal number.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from derive import syntax as st
 
 __all__ = ["Quantity", "exact_pieces", "exact_values"]
 
-#: Digits of the first evaluation, how many more the second has, and how often the precision is doubled at most.
+#: The digits of the first evaluation, the additional digits of the second, and the most doublings of the precision.
 FIRST, MORE, DOUBLINGS = 40, 20, 2
-#: In ULP.
+#: The difference, in ULP, up to which two evaluations agree.
 AGREEMENT = 1e-6
-#: Points of an elementwise op that share a precision.
+#: The number of points of an elementwise op that share a precision.
 PIECE = 64
 
 
@@ -47,7 +47,7 @@ def exact_values(
 ) -> dict[str, Quantity]:
     """Every output and gradient; ``tensors`` are inputs and upstream gradients, each ``*s`` a single axis.
 
-    Floats are taken as the exact numbers that they are. Entries that do not settle are marked as not known.
+    The inputs are taken as exact numbers. Entries that do not settle are marked as not known.
     """
     system = closed_system(kernel)
     wanted = [*(t.name for t in kernel.op.outputs), *kernel.backward.results]
@@ -72,7 +72,7 @@ def exact_values(
 def exact_pieces(
     kernel: Kernel, tensors: Mapping[str, np.ndarray], constants: Mapping[str, float], form: Format
 ) -> dict[str, Quantity]:
-    """The same for an elementwise op, in pieces, so that few points pay for the digits that some of them need."""
+    """The exact values of an elementwise op, in pieces, so that points which need many digits cost only their piece more."""
     length = next(iter(tensors.values())).shape[0]
     pieces = [
         exact_values(kernel, {n: v[k : k + PIECE] for n, v in tensors.items()}, constants, form)
@@ -89,7 +89,7 @@ def _joined(pieces: list[Quantity]) -> Quantity:
 
 
 def _precisions(tensors: Mapping[str, np.ndarray], form: Format) -> Iterator[tuple[int, bool]]:
-    """Digits to try, and whether they resolve a millionth of the smallest number even times the square of any input."""
+    """The precisions to try, each with whether it resolves a millionth of the smallest number times any input squared."""
     yield FIRST, False
     largest = max((float(np.abs(v).max()) for v in tensors.values() if v.dtype.kind == "f" and v.size), default=1.0)
     enough = math.ceil(-form.unit * math.log10(2) + 2 * max(math.log10(max(largest, 1.0)), 0.0)) + 10
@@ -111,7 +111,7 @@ def _agree(a: Exact, b: Exact) -> np.ndarray:
 
 
 class _Fast(Mpmath):
-    """mpmath's numbers with an exponential that stays fast for huge arguments, which mpmath takes as powers of e."""
+    """mpmath's numbers, with an exponential that is fast for huge arguments too: mpmath's own takes a power of e there."""
 
     def __init__(self, digits: int):
         super().__init__(digits)
@@ -155,7 +155,7 @@ class _Watched(Values):
         self.blind = self.blind or bool(np.any(absolute(total[0]) < size[0] * self._noise))
 
     def _selects(self, tree: st.Tree) -> bool:
-        """Whether a value is one of the inputs' own, so that it carries no error and a difference from it is right if 0."""
+        """Whether a value is an entry of an input: it has no error, so a difference of 0 from it has lost no digits."""
         match tree:
             case st.Num(v):
                 return v.denominator == 1

@@ -1,4 +1,4 @@
-"""The errors as tables: every row once, as data, from which text and pages are made."""
+"""The errors as tables of data, from which both text and pages are made."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from codegen.tools.accuracy.remarks import remarks
 
 __all__ = ["Column", "Figures", "Row", "Table", "near_roots", "range_figures", "sampled_figures"]
 
-#: A root's neighbourhood reaches this far, relative to the root.
+#: The radius of a root's neighbourhood, relative to the root.
 REACH = 1 / 16
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a row is about, and its figures."""
+    """The names that say what a row is about, and the row's figures."""
 
     names: tuple[str, ...]
     figures: tuple[str, ...]
@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """The heading of one figure, or of several that ``parts`` tell apart."""
+    """The heading of one figure, or of several figures with the headings ``parts``."""
 
     heading: str
     parts: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Column:
 class Table:
     """Headings of a row's names, columns of its figures, and rows in blocks that belong together.
 
-    ``about`` is the quantity of all rows, "" where each row names its own. ``remarks`` say why torch is closer, where it is.
+    ``about`` is the quantity of all rows, "" where each row names its own. ``remarks`` give the reasons where torch is closer.
     """
 
     about: str
@@ -48,7 +48,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figures:
-    """All of one format: what was measured, in sentences, and the tables."""
+    """The figures of one format: sentences on what was measured, and the tables."""
 
     form: str
     notes: tuple[str, ...]
@@ -82,7 +82,7 @@ def _range_row(found: Range, e: Errors) -> Row:
 
 
 def near_roots(found: Range, name: str) -> np.ndarray:
-    """Which inputs are next to a root, other than 0, of a quantity."""
+    """A mask of the inputs that are near a root, other than 0, of a quantity."""
     x = next(iter(found.sweep.inputs.values()))
     near = np.zeros(x.shape, dtype=bool)
     for root in found.sweep.roots.get(name, ()):
@@ -117,7 +117,7 @@ def _largest(values: np.ndarray) -> str:
 
 
 def _undetermined(errors: Sequence[Errors]) -> list[str]:
-    """Errors are nan where the exact value is not known, the same entries for every implementation."""
+    """A note on the entries whose exact value is not known; they are the same for every implementation."""
     first = errors[0].label
     count = sum(int(np.isnan(e.ulps).sum()) for e in errors if e.label == first)
     return [f"{count} exact values could not be determined and are left out"] if count else []

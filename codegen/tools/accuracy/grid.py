@@ -1,7 +1,7 @@
 """Inputs of elementwise ops: numbers over the whole finite range of a format, each by its ordinal.
 
-Ordinals count the format's numbers from 0, upwards and downwards, so that neighbours differ by 1, numbers drawn evenly by
-their ordinals are spread evenly over all exponents, and roots are found by bisection.
+Ordinals count the format's numbers from 0, upwards and downwards. Neighbours therefore differ by 1, numbers drawn uniformly by
+ordinal are spread evenly over all exponents, and bisection by ordinals finds roots.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["FULL", "QUICK", "Density", "around", "bisect", "grid", "number", "or
 
 @dataclass(frozen=True)
 class Density:
-    """How many numbers: drawn from the whole range, drawn from ``2**-12`` to ``2**10``, and every which power of two."""
+    """How many numbers are drawn from the whole range and from ``2**-12`` to ``2**10``, and the step between powers of two."""
 
     anywhere: int
     moderate: int
@@ -31,7 +31,7 @@ BESIDE, NEAR = 2, 64
 
 
 def ordinal(x: float, form: Format) -> int:
-    """How many numbers of the format lie between 0 and ``x``, which is one of them; negative for negative ``x``."""
+    """The number of steps from 0 to ``x`` through the format's numbers, of which ``x`` is one; negative for negative ``x``."""
     bits = int(np.abs(np.asarray(x, dtype=form.name)).view(_integer(form)))
     return -bits if x < 0 else bits
 
@@ -44,7 +44,7 @@ def number(ordinals: Iterable[int], form: Format) -> np.ndarray:
 
 
 def grid(form: Format, density: Density, rng: np.random.Generator, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
-    """Numbers in ascending order, between the open bounds: the ends, the powers of two, and numbers between."""
+    """Numbers between the open bounds, in ascending order: the ends, powers of two, and random numbers."""
     chosen = {*_ends(form), *_powers(form, density.power_step)}
     chosen |= _drawn(1, _largest(form), density.anywhere, rng)
     chosen |= _drawn(ordinal(2.0**-12, form), ordinal(2.0**10, form), density.moderate, rng)
@@ -61,7 +61,7 @@ def around(x: float, form: Format) -> np.ndarray:
 
 
 def bisect(sign: Callable[[np.ndarray], float], low: float, high: float, form: Format) -> float:
-    """A number next to which a function changes its sign; it has opposite signs at the two bounds."""
+    """A number next to which a function changes its sign. The function must have opposite signs at the two bounds."""
     a, b = ordinal(low, form), ordinal(high, form)
     left = sign(number([a], form))
     while b - a > 1:
@@ -88,7 +88,7 @@ def _ends(form: Format) -> set[int]:
 
 
 def _powers(form: Format, step: int) -> set[int]:
-    """Powers of two; those of moderate size with their neighbours."""
+    """Powers of two; powers of moderate size with their neighbours."""
     found: set[int] = set()
     for k in range(form.unit, form.emax + 1):
         if k % step == 0:

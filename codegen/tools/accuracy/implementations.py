@@ -1,7 +1,7 @@
-"""The things that are measured: a forward and a backward under one name, whoever wrote them.
+"""The implementations that are measured: each is a forward and a backward under one name.
 
-Anything that gives outputs and gradients is one: to measure a variant of the emitted kernels, hand its kernel to
-``emitted``.
+Anything that gives outputs and gradients can be one. To measure a variant of the emitted kernels, give its kernel to
+:func:`emitted`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Implementation:
 
 
 def implementations(kernels: Mapping[str, Kernel], backends: Sequence[str]) -> list[Implementation]:
-    """Each kernel in each backend, with torch's own op last. ``kernels`` are by the name of their variant, "" for the plain.
+    """Each kernel in each backend, with torch's own op last. ``kernels`` are by the name of their variant, "" for the op.
 
     A backend is left out where something is missing to run it.
     """
@@ -44,7 +44,7 @@ def implementations(kernels: Mapping[str, Kernel], backends: Sequence[str]) -> l
 
 
 def emitted(kernel: Kernel, backend: str, variant: str = "") -> Implementation | None:
-    """The kernels as emitted for a backend; None if something is missing to run them."""
+    """The kernels as emitted for a backend; None if the backend cannot be run here."""
     if by_name(backend).missing():
         return None
     module = load_kernel(kernel, backend)

@@ -1,6 +1,6 @@
-"""Inputs of ops with reductions: kinds that are hard on a sum, a mean, an exponential or a difference from one.
+"""Inputs of ops with reductions: kinds that are hard for a sum, a mean, an exponential or a difference from one.
 
-A kind shapes the op's first floating-point input; the others, and the upstream gradients, are normal random numbers.
+A kind determines the op's first floating-point input. The other inputs and the upstream gradients are normal random numbers.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Kind:
     length: int = 0
 
 
-#: Of axes that are summed over where none is long: the length at most, and the product of all of their lengths.
+#: The greatest length of a reduced axis where no axis is long, and the greatest product of such lengths.
 LONGEST, BUDGET = 12, 2000
-#: Iterations, over all kinds with a long axis: a few microseconds each, for mpmath's numbers.
+#: The most iterations over all kinds with a long axis. With mpmath's numbers an iteration takes a few microseconds.
 VOLUME = 380_000
 
 
@@ -49,7 +49,7 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _far_above(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Rows along the last axis whose first entry is 20 above the others: their softmax is within 1e-7 of one-hot."""
+    """Rows whose first entry is larger than the others by 20, so that their softmax is within 1e-7 of one-hot."""
     values = rng.normal(size=shape)
     values[..., :1] += 20
     return values
@@ -66,21 +66,21 @@ FILLS: dict[str, Fill] = {
 
 
 def kinds(kernel: Kernel, long: int) -> list[Kind]:
-    """One of each fill, and one for each axis that a program sums over, with that axis ``long`` or as long as is affordable."""
+    """A kind for each fill, and one for each reduced axis, which is ``long`` or as long as can be afforded."""
     axes = reduced_axes(kernel)
     longest = {a: _affordable(kernel, a, long, VOLUME // len(axes)) for a in axes}
     return [Kind(n, f) for n, f in FILLS.items()] + [Kind(f"{a} = {n}", _normal, a, n) for a, n in longest.items()]
 
 
 def _affordable(kernel: Kernel, axis: str, length: int, volume: int) -> int:
-    """The length, halved until the loops of both programs have no more iterations than that in all."""
+    """The length, halved until the loops of both programs together have at most ``volume`` iterations."""
     while length > 2 and _volume(kernel, _lengths(kernel, axis, length)) > volume:
         length //= 2
     return length
 
 
 def _volume(kernel: Kernel, length: Mapping[str, int]) -> int:
-    """The iterations of the loops of all statements and of the reductions in them."""
+    """The number of iterations of all statements, their reductions included."""
     same = equal_axes(kernel.op)
     loops: list[tuple[str, ...]] = []
     for s in (*kernel.forward.statements, *kernel.backward.statements):
@@ -90,7 +90,7 @@ def _volume(kernel: Kernel, length: Mapping[str, int]) -> int:
 
 
 def reduced_axes(kernel: Kernel) -> list[str]:
-    """The axes that the forward or the backward reduces over, those of the forward first; of equal ones the first."""
+    """The axes that the forward reduces over, then those of the backward; of axes of equal length only the first."""
     same = equal_axes(kernel.op)
     trees = [s.tree for p in (kernel.forward, kernel.backward) for s in p.statements]
     nodes = [node for tree in trees for node in st.walk(tree) if isinstance(node, st.Reduce)]
@@ -98,7 +98,7 @@ def reduced_axes(kernel: Kernel) -> list[str]:
 
 
 def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
-    """Random inputs of a kind in a dtype, which respect the assumptions; the same for the same seed."""
+    """Random inputs of a kind in a dtype, which respect the op's assumptions; equal seeds give equal inputs."""
     op, rng = kernel.op, np.random.default_rng(seed)
     length, same = _lengths(kernel, kind.long, kind.length), equal_axes(op)
 
@@ -118,7 +118,7 @@ def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
 
 
 def _lengths(kernel: Kernel, long: str, length: int) -> dict[str, int]:
-    """Short axes, so that exact values of whole contractions are affordable; the shortest where one axis is long."""
+    """Lengths of all axes: short, so that exact values of contractions can be afforded, and shorter if one axis is long."""
     axes = {a for t in (*kernel.op.inputs, *kernel.op.outputs) for a in (*t.axes, *([t.labels] if t.labels else []))}
     if long:
         return {a: 2 for a in axes} | {a: 1 for a in axes & kernel.op.stars} | {long: length}

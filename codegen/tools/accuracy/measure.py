@@ -24,9 +24,9 @@ __all__ = ["Errors", "Range", "Sampled", "measure_kind", "measure_range"]
 class Errors:
     """The errors of one implementation in one output or gradient, an entry each.
 
-    ``ulps`` are in ULP of the entry, ``of_terms`` in ULP of the sum of absolute terms of its formula. They are nan where
-    the exact entry could not be determined. ``flushed`` are the entries that are 0 where a number beside the smallest normal
-    one is right, or a smaller one.
+    ``ulps`` are in ULP of the entry, ``of_terms`` in ULP of the sum of absolute terms of its formula. Both are nan where the
+    exact entry could not be determined. ``flushed`` marks the entries that are 0 although the exact value is not 0, but is at
+    most about the smallest normal number.
     """
 
     label: str
@@ -81,7 +81,7 @@ def _errors(
     """The errors of every implementation in every quantity, in that order."""
     out = []
     for implementation in measured:
-        tensors = {n: torch.tensor(v) for n, v in inputs.items()}  # copies, which nobody can spoil for the next
+        tensors = {n: torch.tensor(v) for n, v in inputs.items()}  # copies: an implementation may write to its arguments
         above = [torch.tensor(v) for v in upstream.values()]
         with np.errstate(all="ignore"):
             outputs, gradients = implementation.run(tensors, above, dict(constants))

@@ -13,15 +13,15 @@ __all__ = ["plot"]
 
 #: In pixels: the height of the plot itself, and the room around it.
 HEIGHT, LEFT, RIGHT, BELOW = 216, 46, 20, 38
-#: The range of x: linear below 2**NEAR, logarithmic up to 2**FAR; and how many columns show the largest error in each.
+#: The axis of x is linear below 2**NEAR and logarithmic up to 2**FAR; each of COLUMNS columns shows its largest error.
 NEAR, FAR, COLUMNS = -4, 12, 180
 
 
 def plot(found: Range, name: str, labels: Sequence[str], reference: str = "") -> str:
     """The largest errors in ULP of one quantity for some implementations, in a symmetric-log axis of x.
 
-    What lies beyond 4096 is in the outermost columns. The reference, if it is one of the labels, is an area below the
-    curves. The op has one input. ValueError for a label or a quantity that was not measured.
+    The op has one input. Inputs beyond 4096 count for the outermost columns. The reference, if it is one of the labels, is
+    drawn as an area below the curves. Raises ValueError for a label or a quantity that was not measured.
     """
     (x,) = found.sweep.inputs.values()
     series = {e.label: _columns(x, e.ulps) for e in found.errors if e.name == name}
@@ -37,7 +37,7 @@ def plot(found: Range, name: str, labels: Sequence[str], reference: str = "") ->
 
 
 def _fold(x: np.ndarray) -> np.ndarray:
-    """Numbers on the symmetric-log axis, from -1 to 1."""
+    """The positions of numbers on the symmetric-log axis, from -1 to 1."""
     size = np.minimum(np.abs(x), 2.0**FAR)
     steps = np.where(size < 2.0**NEAR, size / 2.0**NEAR, 1 + np.log2(np.maximum(size, 2.0**NEAR)) - NEAR)
     return np.asarray(np.sign(x) * steps / (1 + FAR - NEAR))

@@ -1,4 +1,4 @@
-"""Why torch's own op is closer, where it is: told from the figures, in a few words for each reason."""
+"""Reasons why torch's own op is closer, where it is, inferred from the figures and said in a few words."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from codegen.tools.accuracy.measure import Errors
 
 __all__ = ["remarks"]
 
-#: In ULP of the sum of absolute terms: what a few roundings amount to.
+#: The error of a few roundings, in ULP of the sum of absolute terms.
 ROUNDINGS = 3.0
-#: A loss of so much more than torch's is no matter of order.
+#: An error greater than torch's by this factor does not come from the order of summation.
 MUCH = 10.0
 
 ORDER = "a few roundings, of other functions or in another order"
@@ -26,8 +26,8 @@ FLUSHED = "what is below the normal numbers is 0 there"
 def remarks(groups: Iterable[tuple[str, list[Errors]]], sums: bool = True) -> tuple[str, ...]:
     """A sentence for each reason, with the rows that it holds for.
 
-    A group is the errors in one quantity at the same inputs, torch's own last, with what the row is called; ``sums`` says
-    whether the op adds anything up.
+    A group is the name of a row, and the errors in one quantity at the same inputs, with torch's own last. ``sums`` says
+    whether the op has a sum.
     """
     found: dict[str, dict[str, None]] = {}
     for row, (*ours, theirs) in groups:
@@ -38,7 +38,7 @@ def remarks(groups: Iterable[tuple[str, list[Errors]]], sums: bool = True) -> tu
 
 
 def _reason(ours: Errors, theirs: Errors, much: str) -> str:
-    """Nothing where ours is as close, to a tenth, or rounded once."""
+    """The reason why ``theirs`` is closer; "" where ``ours`` is as close, to a tenth, or is rounded only once."""
     entry, other = _largest(ours.ulps), _largest(theirs.ulps)
     terms, their_terms = _largest(ours.of_terms), _largest(theirs.of_terms)
     if entry <= max(1.1 * other, 0.5 + 1e-9):

@@ -1,4 +1,4 @@
-"""What the command prints: an op's errors in every format asked for."""
+"""The report that the command prints: an op's errors in every format that was asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from derive.ops import find, load, variants
 
 __all__ = ["Report", "accuracy"]
 
-#: The length of long axes.
+#: The length of a long axis, and its length in a quick report.
 LONG, QUICK_LONG = 8192, 1024
 
 
@@ -30,7 +30,7 @@ LONG, QUICK_LONG = 8192, 1024
 class Report:
     """Errors in ULP: a range for each format if the op is elementwise, else samples of every kind for each format.
 
-    ``missing`` says of each backend that was asked for and could not be run what it would need.
+    ``missing`` holds, for each wanted backend that cannot be run here, what it would need.
     """
 
     op: str
@@ -65,14 +65,14 @@ def accuracy(
 
 
 def _variants(op: Op) -> list[Op]:
-    """What the catalogue emits beside one of its ops."""
+    """The variants that the catalogue emits of one of its ops."""
     if op != find(op.name) or op.variant:
         return []
     return [v for v in map(load, variants()) if v.base == op.name]
 
 
 def measured(kernel: Kernel, which: Sequence[Implementation], dtypes: Sequence[str], quick: bool = False) -> Report:
-    """The errors of any implementations of an op, the kernel giving the exact values."""
+    """The errors of the given implementations of an op; ``kernel`` gives the exact values."""
     constants = _constants(kernel.op)
     forms = [FORMATS[d] for d in dtypes]
     if elementwise(kernel.op):
@@ -84,7 +84,7 @@ def measured(kernel: Kernel, which: Sequence[Implementation], dtypes: Sequence[s
 
 
 def _constants(op: st.Op) -> dict[str, float]:
-    """The constants at their defaults, whole ones as integers (ValueError for one without a default)."""
+    """The constants at their defaults, an integer default as an integer (ValueError for a constant without a default)."""
     if missing := [c.name for c in op.constants if c.default is None]:
         raise ValueError(f"{op.name}: the constant {missing[0]} has no default, and accuracy is measured at the defaults")
     values = {c.name: float(c.default or 0) for c in op.constants}

@@ -1,4 +1,4 @@
-"""What the plots share: pieces of inline SVG, which takes its colours from the page around it."""
+"""The pieces of inline SVG that the plots share. The colours come from the page around them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["FLOOR", "WIDTH", "Style", "figure", "legend", "legend_height", "mark
 
 #: In pixels: the drawing's width, and the entries of a legend.
 WIDTH, ENTRY, LINE = 720, 150, 20
-#: Errors below this are drawn at it.
+#: Errors below this are drawn at this height.
 FLOOR = 0.1
-#: A page may set the variables; the ink of its text stands in for them.
+#: A page may set the variables; without them the colour of its text is used.
 COLOURS = tuple(f"var(--{name}, currentColor)" for name in ("accent", "number", "string", "keyword"))
 REFERENCE, BAND = "var(--edge, currentColor)", 9.0
 DASHES = ("none", "4 3", "1.5 3", "8 3 1.5 3")
@@ -22,7 +22,7 @@ DASHES = ("none", "4 3", "1.5 3", "8 3 1.5 3")
 
 @dataclass(frozen=True)
 class Style:
-    """How one implementation is drawn: a kernel's variants share its colour; ``variant`` counts them from 1."""
+    """How one implementation is drawn. Variants have the colour of their kernel; ``variant`` counts them from 1."""
 
     colour: str
     variant: int
@@ -46,7 +46,7 @@ def styles(labels: Sequence[str], reference: str = "") -> dict[str, Style]:
     found: dict[str, Style] = {}
     for label in labels:
         k, before = order.index(own[label]), sum(own[other] == own[label] for other in found)
-        # What is drawn below is wider, so that curves which coincide are both seen.
+        # A curve that lies below another is wider, so that both are seen where they coincide.
         plain = Style(COLOURS[k % len(COLOURS)], before, round(1.2 + 0.8 * k, 1))
         found[label] = Style(REFERENCE, 0, BAND) if label == reference else plain
     return found
@@ -73,7 +73,7 @@ def legend_height(count: int, left: int) -> int:
 
 
 def top(errors: Iterable[np.ndarray]) -> int:
-    """The power of ten at which an axis of errors ends, at which infinite ones are drawn: they stand apart."""
+    """The power of ten at which an axis of errors ends. Infinite errors are drawn there, apart from all finite errors."""
     every = np.concatenate([e.ravel() for e in errors])
     finite = int(np.ceil(np.log10(every[np.isfinite(every)].max(initial=1.0))))
     return max(1, finite + int(np.isinf(every).any()))
@@ -85,7 +85,7 @@ def share(error: float, end: int) -> float:
 
 
 def marks(end: int) -> list[tuple[float, str]]:
-    """The places of powers of ten on that axis, with their labels; the first is where the axis begins."""
+    """The places of powers of ten on the axis of errors, with labels; the first is the beginning of the axis."""
     powers = range(0, end + 1, max(1, end // 4))
     return [(0.0, f"≤ {FLOOR:g}"), *((_share(k, end), "1" if k == 0 else f"1e{k}") for k in powers)]
 

@@ -18,7 +18,7 @@ __all__ = ["Sweep", "elementwise", "sweep"]
 
 @dataclass(frozen=True)
 class Sweep:
-    """Inputs by name, the roots of each quantity other than 0 (of an op of one input), and the exact values there."""
+    """Inputs by name, their exact values, and for an op of one input the roots of each quantity, other than 0."""
 
     form: Format
     inputs: Mapping[str, np.ndarray]
@@ -55,13 +55,13 @@ def sweep(kernel: Kernel, constants: Mapping[str, float], form: Format, density:
 
 
 def _bounds(op: st.Op, name: str) -> tuple[float, float]:
-    """The open interval that the op's assumptions leave an input, a sign at most."""
+    """The open interval to which the op's assumptions restrict an input; an assumption can only be on its sign."""
     sign = next((a.rel[0] for a in op.assumptions if isinstance(a.left, st.Read) and a.left.name == name), "")
     return (0.0 if sign == ">" else -np.inf), (0.0 if sign == "<" else np.inf)
 
 
 def _crossed(grids: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Each input over its grid while the others are drawn from theirs."""
+    """Every input over its own grid in turn, while the other inputs are drawn from their grids."""
     return {
         name: np.concatenate([points if name == other else rng.choice(points, len(g)) for other, g in grids.items()])
         for name, points in grids.items()
@@ -71,7 +71,7 @@ def _crossed(grids: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[
 def _roots(
     points: np.ndarray, exact: Callable[[np.ndarray], Mapping[str, Quantity]], form: Format
 ) -> dict[str, tuple[float, ...]]:
-    """For each quantity, the numbers next to which it changes its sign."""
+    """For each quantity, the numbers next to which the quantity changes its sign."""
 
     def crossings(name: str, quantity: Quantity) -> tuple[float, ...]:
         return tuple(_crossings(points, quantity, lambda x: float(_sign(exact(x)[name])[0]), form))
@@ -86,6 +86,6 @@ def _crossings(points: np.ndarray, quantity: Quantity, sign: Callable[[np.ndarra
 
 
 def _sign(quantity: Quantity) -> np.ndarray:
-    """The signs of exact numbers; that of one which is too small for its format too."""
+    """The signs of exact numbers, also of numbers too small for the format; 0 where a number is not known."""
     exact = quantity.exact
     return np.where(exact.known, np.where(exact.whole != 0, np.sign(exact.whole), np.sign(exact.part)), 0.0)

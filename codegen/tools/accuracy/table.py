@@ -9,18 +9,18 @@ from codegen.tools.accuracy.figures import Figures, Table
 
 __all__ = ["table_text"]
 
-#: Of the remarks below a table.
+#: The width of remarks below a table, in letters.
 WIDTH = 120
 
 
 def table_text(found: Figures) -> str:
-    """What was measured of one format, and its tables."""
+    """The figures of one format as text: what was measured, and the tables."""
     first, *notes = found.notes
     return "\n".join([f"{found.form}: {first}", *notes, "", "\n\n".join(map(_columns, found.tables))])
 
 
 def _columns(table: Table) -> str:
-    """Rows in columns, the names flush left, with a line below the head."""
+    """A table as text: names are flush left, and a line is below the head."""
     head = (*table.heads, *(text for c in table.columns for text in (c.heading, *c.parts[1:])))
     rows = [head, *((*row.names, *row.figures) for block in table.blocks for row in block)]
     notes = ["", *(w for r in table.remarks for w in textwrap.wrap(f"{r}.", WIDTH))] if table.remarks else []

@@ -1,4 +1,4 @@
-"""What the rounding of a formula is relative to: the sum of the absolute values of its terms."""
+"""The sum of the absolute values of a formula's terms, relative to which the formula's rounding error is measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ __all__ = ["sums_of_terms"]
 def sums_of_terms(values: Values, program: Program) -> dict[str, Any]:
     """For each result of a program, the formula's value with every term of its sums taken in absolute value.
 
-    Terms that are themselves sums of the same program are bounded by their own; what the program is given is not.
+    A term that reads another sum of the program counts with that sum's own terms in absolute value. The program's arguments
+    count with their values.
     """
     terms = _Terms(values)
     for s in program.statements:
@@ -34,7 +35,7 @@ class _Terms(Magnitudes):
         self.bounded: set[str] = set()
 
     def bound(self, statement: Statement) -> None:
-        """Work out the sum of absolute terms of a statement, which later ones then read."""
+        """Compute the sum of absolute terms of a statement, which later statements then read."""
         value, axes = self.magnitude(statement.tree)
         self.bounds.values[statement.name] = self.spread(value, axes, statement.index)
         self.bounded.add(statement.name)

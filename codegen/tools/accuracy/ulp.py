@@ -47,11 +47,11 @@ FORMATS = {name: _format(name) for name in ("float32", "float64")}
 
 @dataclass(frozen=True)
 class Exact:
-    """Real numbers beside a format, each ``(whole + part) * unit``: whole ULPs, and the rest of at most half of one.
+    """Real numbers in ULPs of a format, each ``(whole + part) * unit``: whole ULPs, and a rest of at most half a ULP.
 
-    All are float64 arrays of one shape. ``whole * unit`` is never beyond the largest finite number, so there the rest is
-    larger; but ``whole`` is infinite for what is infinite or far too large, and nan for what is undefined. ``known`` is
-    False where the number could not be determined.
+    All fields are arrays of one shape, ``known`` of bool and the others of float64. ``whole * unit`` is at most the largest
+    finite number, so beyond that number ``part`` is larger. ``whole`` is infinite where the number is infinite or far too
+    large, and nan where it is undefined. ``known`` is False where the number could not be determined.
     """
 
     format: Format
@@ -62,12 +62,12 @@ class Exact:
 
     @property
     def lead(self) -> np.ndarray:
-        """A neighbour in the format: the nearest number but for double ties."""
+        """A neighbouring number of the format: the nearest one, except where a tie was rounded twice."""
         return np.asarray(self.whole * self.unit)
 
     @property
     def overflows(self) -> np.ndarray:
-        """Where rounding to nearest gives an infinity: half a ULP beyond the largest number, or more (the tie is even)."""
+        """Where rounding to nearest gives an infinity: at half a ULP beyond the largest number or more (a tie goes to even)."""
         unit, most = math.ldexp(1.0, self.format.largest_unit), 2.0**self.format.precision - 1
         beyond = (self.unit == unit) & (np.abs(self.whole) == most) & (np.sign(self.whole) * self.part >= 0.5)
         return np.asarray(np.isinf(self.whole) | beyond)
@@ -84,13 +84,13 @@ def _exponent(x: Any, form: Format) -> int:
 def ulp(x: Any, form: Format) -> float:
     """The ULP of a real number (a float, an integer or one of mpmath's): never below the smallest subnormal number.
 
-    Beyond the largest finite number it is that number's.
+    Beyond the largest finite number, it is the ULP of that number.
     """
     return math.ldexp(1.0, _exponent(x, form))
 
 
 def split(numbers: Any, form: Format) -> Exact:
-    """An array of mpmath's numbers as ULPs of a format. No precision is lost that could be seen in an error."""
+    """An array of mpmath's numbers in ULPs of a format; the conversion is too precise to change an error visibly."""
     with np.errstate(all="ignore"):  # mpmath's own float() overflows and underflows on the way
         parts = np.frompyfunc(lambda x: _split(x, form), 1, 3)(numbers)
     whole, part, unit = (np.asarray(p, dtype=np.float64) for p in parts)
@@ -110,10 +110,10 @@ def _split(x: Any, form: Format) -> tuple[float, float, float]:
 
 
 def errors(got: np.ndarray, exact: Exact, unit: np.ndarray | None = None) -> np.ndarray:
-    """``|got - exact| / unit``, where the unit is by default the ULP of the exact number. Same shapes.
+    """``|got - exact| / unit``; ``unit`` is by default the ULP of the exact number. All arrays have one shape.
 
-    0 where both overflow to the same infinity or both are nan, infinite where only one does or is, nan where the exact
-    number is not known. A finite error beyond the range of float64 is its largest number.
+    The error is 0 where both numbers overflow to the same infinity, or both are nan. It is infinite where only one of them does
+    so, and nan where the exact number is not known. A finite error beyond float64 becomes float64's largest number.
     """
     value, unit = np.asarray(got, dtype=np.float64), exact.unit if unit is None else unit
     with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""The atlas: a page for every op, to be looked at. Static HTML from the derivation, the plan and the sources of an op.
+"""The atlas: a page of static HTML for every op, made from its derivation, its plan and its sources.
 
 derivation  -> sections     frozen data, in which formulas are still LaTeX
 formulas    -> HTML         one KaTeX process for all pages

@@ -1,4 +1,4 @@
-"""How accurate an op's kernels are: measured errors, as tables and plots for each format."""
+"""The accuracy of an op's kernels: measured errors as tables and plots, for each format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Accuracy", "Elsewhere", "Format", "Part", "accuracy_section", "accur
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing of the errors in one quantity, and what they are measured in."""
+    """A drawing of the errors in one quantity, and the unit of the errors."""
 
     quantity: Formula
     measure: str
@@ -33,7 +33,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Part:
-    """Plots, and the table of what they show; ``parted`` is whether its columns have parts."""
+    """Plots, and the table of what the plots show. ``parted`` says whether the table's columns have parts."""
 
     plots: tuple[Plot, ...]
     heads: tuple[str, ...]
@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Format:
-    """One tab: what was measured in a format."""
+    """One tab: the figures of one format."""
 
     name: str
     notes: tuple[str, ...]
@@ -67,12 +67,12 @@ class Elsewhere:
 def accuracy_sections(ops: Iterable[Op], quick: bool = False) -> dict[str, Section]:
     """The sections of ops of the catalogue by their names, measured on all cores; ``quick`` takes fewer points.
 
-    A variant is measured with its op, whose page its own section names.
+    A variant is measured with its op; the variant's own section links to the op's page.
     """
-    # The longest first, so that no core waits at the end.
+    # The op with most equations comes first, so that no core waits at the end.
     order = sorted(ops, key=lambda op: -len(op.equations))
     names = [op.name for op in order if not op.variant]
-    # A process that is forked from one in which torch has computed may hang.
+    # A process may hang if it is forked from a process in which torch has computed.
     with all_cores("spawn") as pool:
         measured = dict(zip(names, pool.map(accuracy_section, names, [quick] * len(names)), strict=True))
     return measured | {op.name: elsewhere_section(op.base) for op in order if op.variant}
@@ -84,7 +84,7 @@ def elsewhere_section(base: str) -> Section:
 
 
 def accuracy_section(name: str, quick: bool = False) -> Section:
-    """The section of one op: always with the shorter rows if it has reductions, as long ones take a minute."""
+    """The section of one op. An op with reductions is always measured on shorter rows, since long rows take a minute."""
     op = load(name)
     adjoints = frozenset(adjoint_name(t.name) for t in op.differentiable)
     return section_of(accuracy(op, quick=quick or not elementwise(op)), adjoints)
@@ -105,7 +105,7 @@ def _format(figures: Figures, counted: tuple[str, ...], plots: dict[str, Plot]) 
 
 
 def _part(table: Table, plots: dict[str, Plot]) -> Part:
-    """A table with the plot of the quantity that it is about, or with all."""
+    """A table with the plot of its quantity, or with all plots if its rows have different quantities."""
     shown = (plots[table.about],) if table.about else tuple(plots.values())
     parted = any(c.parts for c in table.columns)
     return Part(shown, table.heads, table.columns, parted, table.blocks, table.remarks)
@@ -127,7 +127,7 @@ def _kinds_plots(found: tuple[Sampled, ...], printer: LatexPrinter) -> dict[str,
 
 
 def _names_and_labels(errors: Iterable[Errors]) -> tuple[list[str], list[str]]:
-    """The quantities and the implementations, of which torch's own op is the last."""
+    """The names of quantities and of implementations; the last implementation is torch's own op."""
     return list(dict.fromkeys(e.name for e in errors)), list(dict.fromkeys(e.label for e in errors))
 
 

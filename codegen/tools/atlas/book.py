@@ -1,4 +1,4 @@
-"""Ops to pages: each op through all stages, and its sections in the order in which they are read."""
+"""Ops to pages: each op is taken through all stages, and its sections are put in reading order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from derive.syntax import Op
 
 __all__ = ["More", "pages"]
 
-#: Gives further sections of an op's page, to stand at its end.
+#: Gives further sections for the end of an op's page.
 More = Callable[[Op], Sequence[Section]]
 
 

@@ -1,4 +1,4 @@
-"""The certificate of an op as a table: what was checked of each name."""
+"""The certificate of an op as a table of the checks of each name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Certified", "Checked", "Check", "certificate_section"]
 
 @dataclass(frozen=True)
 class Check:
-    """A rule, and how often it was checked of a name; ``failed`` is empty where it always held."""
+    """A rule, and how often it was checked for a name. ``failed`` is "" where every check passed."""
 
     rule: str
     times: str

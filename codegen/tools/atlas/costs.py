@@ -1,4 +1,4 @@
-"""What a kernel costs at its op's reference sizes: operations, and the bytes that are kept for the backward."""
+"""The costs of a kernel at its op's reference sizes: operations, and the bytes that are saved for the backward."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from derive.terms.factoring import DEFAULT_SIZE
 
 __all__ = ["FLOAT", "LABEL", "elements", "kept", "operations", "sizes_of"]
 
-#: Bytes of a float32, and of a label.
+#: The size in bytes of a float32, and of a label.
 FLOAT, LABEL = 4, 8
 
 
@@ -27,13 +27,13 @@ def elements(argument: Argument, sizes: dict[str, int]) -> int:
 
 
 def kept(kernel: Kernel) -> int:
-    """The bytes, in float32, of what the backward takes beyond the upstream gradients: saved tensors, outputs and inputs."""
+    """The bytes, in float32, of the backward's arguments apart from upstream gradients: saved tensors, outputs and inputs."""
     sizes = sizes_of(kernel)
     taken = [a for a in kernel.backward.arguments if a.role is not Role.UPSTREAM]
     return sum(elements(a, sizes) * (LABEL if a.labels else FLOAT) for a in taken)
 
 
 def operations(kernel: Kernel, program: Program) -> int:
-    """Floating-point operations; reads of memory are another cost."""
+    """The number of floating-point operations of a program."""
     sizes = dict(kernel.op.sizes)
     return sum(of_tree(s.tree, sizes) for s in program.statements)

@@ -1,4 +1,4 @@
-"""The sections that show an op's equations and its derivation: rows of formulas, each with the rules that led to it."""
+"""The sections with an op's equations and its derivation: rows of formulas, each with the rules that led to the formula."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from derive.show.latex import MARKS
 from derive.show.trees import of_derivation
 from derive.syntax import Tree
 
-#: The width of a page's column in letters, and of that column beside the rules.
+#: The width of a page's column in letters, and its width where rules stand beside the formulas.
 PAGE, BESIDE = 84.0, 70.0
 NEW, OLD = MARKS
 
@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one name, which ``anchor`` can be linked to."""
+    """The rows of one name; ``anchor`` is the target of links to them."""
 
     anchor: str
     rows: tuple[Row, ...]
@@ -43,7 +43,7 @@ class Equations:
 
 @dataclass(frozen=True)
 class Steps:
-    """Rows to unfold: ``summary`` is the line that unfolds them, ``opened`` whether they are unfolded at first."""
+    """Rows that a reader can expand: ``summary`` is the line to click on; ``opened`` says if they are expanded at first."""
 
     summary: str
     groups: tuple[Group, ...]
@@ -52,7 +52,7 @@ class Steps:
 
 
 def equation_sections(derivation: Derivation) -> tuple[Section, ...]:
-    """The equations with the closed form, the steps that lead there, and the chain rule that they start from."""
+    """The sections: the equations and closed forms, the steps to the closed forms, and the chain rule that they start from."""
     adjoints = show.adjoint_names(derivation)
     tree_of = of_derivation(derivation)
     parts = {s.part: s.groups for full in (True, False) for s in show.sections(derivation, tree_of=tree_of, full=full)}
@@ -103,7 +103,7 @@ def _group(rows: list[show.Row], adjoints: frozenset[str], anchor: str, limit: f
 
 
 def _marks(trees: list[Tree]) -> dict[int, tuple[str, ...]]:
-    """What each row has that the one before it had not, and what the next one will not have."""
+    """The macros for nodes, by identity: nodes that the row before does not have, and nodes that the next row does not have."""
     marks: dict[int, tuple[str, ...]] = {}
     for before, after in zip(trees, trees[1:], strict=False):
         found = difference(before, after)

@@ -1,7 +1,7 @@
-"""What a step changed: the parts of an expression that have no counterpart in the expression before, and the reverse.
+"""What a step changed: the parts of either expression that have no counterpart in the other.
 
-Sums are compared as lists of terms and products as lists of factors above and below the bar, whatever their order. What is
-left over on both sides is compared in pairs, the most alike first; what has nothing in common is marked.
+Sums are compared as multisets of terms, products as multisets of factors above and below the bar. Equal parts are matched.
+Parts left over on both sides are compared in pairs, the most similar pair first. Parts that have nothing in common are marked.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["Difference", "difference", "distinct"]
 
 @dataclass(frozen=True)
 class Difference:
-    """The nodes, by identity, that are gone from the one expression and new in the other."""
+    """The nodes, by identity, that only the expression before has, and that only the expression after has."""
 
     old: frozenset[int]
     new: frozenset[int]
 
 
 def distinct(tree: Tree) -> Tree:
-    """The same expression with every node an object of its own, signs in front and products flat, as they are printed."""
+    """The expression as it is printed, with signs in front and products flat, in which no object occurs as two nodes."""
     negative, core = split_sign(tree)
     if negative:
         return Neg(distinct(core))
@@ -62,7 +62,7 @@ class _Comparison:
             self.mark([before], [after])
 
     def match(self, before: list[Tree], after: list[Tree]) -> None:
-        """Take away what is equal, then compare what is alike, the most alike first."""
+        """Match equal trees, then compare the remaining trees in pairs, the most similar pair first."""
         before, after = _without(before, after), _without(after, before)
         pairs = [(-_likeness(a, b), i, j) for i, a in enumerate(before) for j, b in enumerate(after) if _comparable(a, b)]
         mine, theirs = set(range(len(before))), set(range(len(after)))
@@ -78,7 +78,7 @@ class _Comparison:
         self.new.update(map(id, after))
 
     def collected(self, tree: Tree, marked: set[int]) -> set[int]:
-        """The marked nodes below a tree; a node of several parts which are all marked is marked as one."""
+        """The marked nodes below a tree. A node whose several parts are all marked is marked itself, as one."""
         if id(tree) in marked:
             return {id(tree)}
         below = [(c, self.collected(c, marked)) for c in children(tree)]
@@ -112,7 +112,7 @@ def _same_kind(a: Tree, b: Tree) -> bool:
         case (Call(head, args), Call(other, slots)):
             return head == other and len(args) == len(slots)
         case (Pow(base, _), Pow(other, _)):
-            # A power of a function is printed as one sign, which cannot be marked in part.
+            # A power of a function is printed as one symbol, which cannot be marked in part.
             return not isinstance(base, Call) and not isinstance(other, Call)
     return False
 
@@ -129,7 +129,7 @@ def _likeness(a: Tree, b: Tree) -> int:
 
 
 def _without(trees: list[Tree], others: list[Tree]) -> list[Tree]:
-    """The trees but those that are also among the others, each of which stands for one."""
+    """The trees without those that are equal to one of ``others``; each of ``others`` removes one tree."""
     left = Counter(others)
     out = []
     for tree in trees:

@@ -1,4 +1,7 @@
-"""A computation graph as SVG: a box for each name with its adjoint beside it, forward edges down, adjoints up."""
+"""A computation graph as SVG: a box for each name and, beside it, a box for its adjoint.
+
+Forward edges go down, edges between adjoints go up.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ from codegen.tools.atlas.layers import Box, Layout, Sides, lay_out
 
 __all__ = ["Cell", "Drawing", "Line", "drawing"]
 
-#: Boxes and the room between layers, in pixels; the advance of a letter of the text's fixed-width face at its two sizes.
+#: Sizes in pixels: a box' height, the distance of layers, the margin, and the padding of a box.
 HEIGHT, PITCH, MARGIN, PADDING = 32.0, 78.0, 12.0, 11.0
+#: The width of a letter of the fixed-width text, in pixels, at its two sizes.
 LETTER, SMALL = 7.875, 6.3
-#: Edges of the two kinds come and go this far beside the seam of a pair of boxes, and half as far where they pass others.
+#: The distance of an edge's end from the seam between two boxes, in pixels; an edge that passes other boxes has half of it.
 PORT = 12.0
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One box of a pair: where it is, what stands in it, and the classes and the link that say what it is."""
+    """One box of a pair: its place, its text, and its classes and link."""
 
     x: float
     y: float
@@ -47,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Drawing:
-    """``label`` says in words what is drawn."""
+    """The cells and lines of a drawing; ``label`` says in words what is drawn."""
 
     width: float
     height: float
@@ -105,19 +109,19 @@ def _widths(v: Vertex) -> tuple[float, float]:
 
 
 def _sides(v: Vertex) -> Sides:
-    """How far the boxes reach beside their seam, or a single one beside its middle."""
+    """How far the boxes extend to the left and right of their seam; for a single box, of its middle."""
     own, beside = _widths(v)
     return (own, beside) if v.adjoint else (own / 2, own / 2)
 
 
 def _line(vertices: dict[str, Vertex], layout: Layout, edge: tuple[str, str], kind: str) -> Line:
-    """The edge between the boxes of its kind, drawn in the direction in which values flow."""
+    """An edge between two forward boxes or two adjoint boxes, drawn in the direction in which values flow."""
     a, b = (layout.boxes[name] for name in edge)
     shift = PORT if kind == "backward" else -PORT
     ends = [shift if vertices[name].adjoint else 0.0 for name in edge]
     xs = [a.x + ends[0], *(x + shift / 2 for x in layout.bends[edge]), b.x + ends[1]]
     points = [(x + MARGIN, MARGIN + (a.layer + k) * PITCH) for k, x in enumerate(xs)]
-    # Down through the layers: out of a box or a lane at its bottom, into the next at its top.
+    # Downwards through the layers: an edge leaves a box or lane at its bottom, and enters the next at its top.
     stops = [(points[0][0], points[0][1] + HEIGHT)]
     for x, y in points[1:-1]:
         stops += [(x, y), (x, y + HEIGHT)]
@@ -126,7 +130,7 @@ def _line(vertices: dict[str, Vertex], layout: Layout, edge: tuple[str, str], ki
 
 
 def _path(stops: list[tuple[float, float]]) -> str:
-    """Curves between layers, straight lines through them."""
+    """The path of an edge: curves between layers, straight lines through layers."""
     path = f"M{_number(stops[0][0])} {_number(stops[0][1])}"
     for k, ((x0, y0), (x1, y1)) in enumerate(zip(stops, stops[1:], strict=False)):
         bend = (y1 - y0) * 0.5

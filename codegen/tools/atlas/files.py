@@ -17,7 +17,7 @@ from derive.visible import visible
 
 __all__ = ["atlas_files", "section_html"]
 
-#: What every page shares, as it is.
+#: The files that all pages share; they are copied.
 SHARED = ("style.css", "page.js")
 
 Typeset = dict[Formula, Markup]
@@ -38,7 +38,7 @@ def atlas_files(pages: Sequence[Page], node: Path) -> dict[str, bytes]:
 
 
 def _entries(pages: Sequence[Page]) -> list[tuple[Page, list[Page]]]:
-    """The op's pages, each with those of its variants."""
+    """The pages of ops, each with the pages of the op's variants."""
     own = [p for p in pages if p.name == p.base]
     return [(page, [p for p in pages if p.base == page.name and p is not page]) for page in own]
 
@@ -55,7 +55,7 @@ def _page(page: Page, before: Page | None, after: Page | None, math: Typeset) ->
 
 
 def section_html(section: Section, math: Typeset) -> Markup:
-    """What stands below a section's heading; ``math`` holds the HTML of all its formulas."""
+    """The HTML below a section's heading; ``math`` holds the HTML of the section's formulas."""
     content = section.content
     data = {f.name: getattr(content, f.name) for f in fields(content)}  # type: ignore[arg-type]
     return Markup(_template(section.template, math=math, **data))
@@ -77,5 +77,5 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Text without characters that a browser hides or reorders by; Jinja escapes it then. HTML stays as it is."""
+    """Text with the characters spelled out that a browser hides or that reorder text; Jinja then escapes it. HTML is kept."""
     return visible(value, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value

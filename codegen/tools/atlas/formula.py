@@ -25,7 +25,7 @@ class MarkedPrinter(LatexPrinter):
         return self.marked(node, printed), prec
 
     def addend(self, arg: Tree) -> str:
-        # A minus is part of the term; a plus only joins it to the others.
+        # A minus belongs to the term, and is marked with it; a plus only joins the term to others.
         printed = super().addend(arg)
         return self.marked(arg, printed) if isinstance(arg, Neg) else printed
 
@@ -39,7 +39,7 @@ class MarkedPrinter(LatexPrinter):
         return printed
 
     def join(self, factors: list[str]) -> str:
-        """Neighbours that are marked alike are marked as one."""
+        """The factors joined; neighbours that have the same mark get one mark together."""
         merged: list[tuple[str, str]] = []
         for marks, inner in map(unmarked, factors):
             if merged and marks and merged[-1][0] == marks:
@@ -54,7 +54,7 @@ class MarkedPrinter(LatexPrinter):
 
 
 def unmarked(printed: str) -> tuple[str, str]:
-    """The marks that enclose all of a formula, opened, and what they enclose."""
+    """The opening marks that enclose a whole formula, and the formula inside them."""
     found = _MARKS.match(printed)
     if found is None or not _reaches_to_the_end(printed):
         return "", printed
@@ -73,7 +73,7 @@ def _reaches_to_the_end(printed: str) -> bool:
 def equation(
     name: str, index: tuple[Index, ...], tree: Tree, printer: LatexPrinter, *, limit: float, first: bool = True
 ) -> Formula:
-    """``name[index] = tree``, broken to ``limit`` widths of a letter; only a ``first`` line shows its left side."""
+    """``name[index] = tree``, broken into lines of at most ``limit`` letters; only a ``first`` row shows its left side."""
     left, _ = printer.read(name, index)
     parts = printer.lines(tree, limit - width(left))
     shown = left if first else rf"\phantom{{{left}}} {{}}"

@@ -1,7 +1,7 @@
-"""The computation graph of a derivation: forward names, with the adjoint of each and what becomes of it.
+"""The computation graph of a derivation: forward names, each with its adjoint and the adjoint's fate.
 
-The names are the definitions as displayed, those that the engine made and inlines left out; forward edges are what a
-definition reads, backward edges what the chain rule's adjoint reads.
+The names are the definitions as displayed, without engine-made names that are inlined. A forward edge goes from a name to a
+definition that reads it; a backward edge goes from an adjoint to an adjoint that reads it by the chain rule.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Place(Enum):
 
 
 class Fate(Enum):
-    """What becomes of an adjoint: it is given, a result, kept in the closed form, or inlined on the way there."""
+    """The fate of an adjoint: it is given, is a result, is kept in the closed form, or is inlined in the derivation."""
 
     UPSTREAM = "upstream"
     GRADIENT = "gradient"
@@ -48,7 +48,7 @@ class Vertex:
 
 @dataclass(frozen=True)
 class Graph:
-    """``forward`` are pairs (read, reader) of names, ``backward`` the same pairs where the adjoint flows the other way."""
+    """``forward`` are pairs (name, name that reads it). ``backward`` are those pairs along which an adjoint flows back."""
 
     vertices: tuple[Vertex, ...]
     forward: frozenset[tuple[str, str]]

@@ -1,6 +1,6 @@
 """Source text in coloured pieces: Python by the standard library's tokenizer, C by a small lexer.
 
-The pieces put together are the text, character by character.
+The concatenation of the pieces is the text, unchanged.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Layered layout of a graph: what is read stands above what reads it.
+"""Layered layout of a graph: a name stands above the names that read it.
 
-Every edge that spans several layers is led through points of its own, so that it passes between boxes and not below them.
-The order in a layer is by the mean place of the neighbours, kept where edges cross least. A box has an axis, along which edges
-come and go. It stands at a median of its neighbours' axes, so that chains are straight and edges short.
+An edge that spans several layers is led through points of its own in these layers, so that it passes between boxes and not
+behind them. A layer is ordered by the mean place of each box' neighbours; of all orders tried, the order with fewest crossings
+is kept. A box has a vertical axis, at which its edges end. The axis is placed at a median of the neighbours' axes, so that
+chains are straight and edges short.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from itertools import pairwise
 
 __all__ = ["Box", "Layout", "Sides", "lay_out"]
 
-#: Between boxes side by side, and the width of the room for an edge that passes.
+#: The gap between neighbouring boxes, and the width of the lane for an edge that passes through a layer.
 GAP, LANE = 26.0, 22.0
 SWEEPS = 12
 
 Edge = tuple[str, str]
-#: How far a box reaches to the left and to the right of its axis.
+#: How far a box extends to the left and to the right of its axis.
 Sides = tuple[float, float]
-#: A box by its name, or a point of a long edge.
+#: A box, by its name, or a point of a long edge.
 Item = str | tuple[str, str, int]
 
 
@@ -34,7 +35,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Layout:
-    """``bends`` are the x of an edge in each layer that it passes, from its upper end to its lower one."""
+    """``bends`` are the x of each edge in the layers that it passes through, from its upper end to its lower end."""
 
     boxes: Mapping[str, Box]
     bends: Mapping[Edge, tuple[float, ...]]
@@ -43,7 +44,7 @@ class Layout:
 
 
 def lay_out(boxes: Mapping[str, Sides], edges: Iterable[Edge]) -> Layout:
-    """Places for boxes, in whose order every edge points forward; ValueError where one does not."""
+    """Places for boxes. In the order of ``boxes`` every edge must point forward (ValueError where one does not)."""
     place = {name: k for k, name in enumerate(boxes)}
     edges = sorted(set(edges), key=lambda e: (place[e[0]], place[e[1]]))
     if wrong := [f"{a} -> {b}" for a, b in edges if place[a] >= place[b]]:
@@ -74,7 +75,7 @@ def lay_out(boxes: Mapping[str, Sides], edges: Iterable[Edge]) -> Layout:
 
 
 def _layers(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Below all that is read; what reads nothing stands directly above its first reader."""
+    """The layer of each name: below all names that it reads. A name that reads none stands directly above its first reader."""
     layer = dict.fromkeys(names, 0)
     for name in names:
         layer[name] = max((layer[a] + 1 for a, b in edges if b == name), default=0)
@@ -133,7 +134,7 @@ def _placed(
     above, below = _neighbours(links)
     x = dict.fromkeys(sides, 0.0)
     best, shortest = x, float("inf")
-    # Aligned with what is above and with what is below in turn, then with both.
+    # Boxes are aligned with the neighbours above and with those below in turn, then with both.
     for sweep in range(4 * SWEEPS):
         down = sweep % 2 == 0
         beside = (above if down else below,) if sweep < 2 * SWEEPS else (above, below)
@@ -146,9 +147,10 @@ def _placed(
 
 
 def _spread(wanted: Sequence[float], sides: Sequence[Sides]) -> list[float]:
-    """The places nearest to the wanted ones, in the least-squares sense, of boxes in this order that do not overlap.
+    """The places of boxes, in this order and without overlap, that are nearest to the wanted places by least squares.
 
-    Less what stands to the left of each, the places must not decrease: isotonic regression by pooling neighbours.
+    After subtracting the widths to the left of each box, places must not decrease: this is isotonic regression, which is solved
+    by pooling adjacent violators.
     """
     offsets = [0.0]
     for (_, right), (left, _) in pairwise(sides):
@@ -169,6 +171,6 @@ def _mean(numbers: Sequence[float], otherwise: float) -> float:
 
 
 def _middle(numbers: Sequence[float], now: float) -> float:
-    """The median that is nearest to where something is now; of an even number, all between the middle two are medians."""
+    """The median nearest to ``now``: of an even number of places, all places between the middle two are medians."""
     ordered = sorted(numbers)
     return min(max(now, ordered[(len(ordered) - 1) // 2]), ordered[len(ordered) // 2]) if ordered else now

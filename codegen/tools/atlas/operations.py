@@ -1,4 +1,4 @@
-"""Floating-point operations of an expression as it is written, each done over no more axes than it depends on."""
+"""The floating-point operations of an expression as written; each runs over only the axes that it depends on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Axes = frozenset[str]
 
 
 def operations(tree: st.Tree, sizes: Mapping[str, int]) -> int:
-    """The operations at the lengths of the axes; a function of one number is counted as the tens that it takes."""
+    """The number of operations at these axis lengths. A function such as ``exp`` counts as the tens of operations it takes."""
     return _measured(tree, sizes)[0]
 
 
@@ -25,7 +25,7 @@ def _measured(tree: st.Tree, sizes: Mapping[str, int]) -> tuple[int, Axes]:
     inside = sum(ops for ops, _ in parts)
     free = frozenset(st.own_indices(tree)).union(*(f for _, f in parts))
     match tree:
-        case st.Mul():  # from left to right: each factor meets what the factors before it depend on
+        case st.Mul():  # from left to right: a factor meets the axes of the factors before it
             met = [frozenset[str]().union(*(f for _, f in parts[: k + 1])) for k in range(1, len(parts))]
             return inside + sum(_elements(axes, sizes) for axes in met), free
         case st.Reduce(_, index, _):
@@ -34,7 +34,7 @@ def _measured(tree: st.Tree, sizes: Mapping[str, int]) -> tuple[int, Axes]:
 
 
 def _own(tree: st.Tree) -> int:
-    """Operations per element of the node itself."""
+    """The operations per element of the node itself, without its children."""
     match tree:
         case st.Add(args):
             return len(args) - 1

@@ -16,14 +16,14 @@ class Formula:
 
 @dataclass(frozen=True)
 class Prose:
-    """Plain text in which every second part is code: what stood between double backquotes."""
+    """Plain text in parts; a part is code where it stood between double backquotes."""
 
     parts: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a page. ``content`` is a frozen dataclass, which ``template`` below ``atlas/`` is given as ``content``."""
+    """One part of a page. ``content`` is a frozen dataclass, which is given to the template ``template`` of the atlas."""
 
     anchor: str
     title: str
@@ -34,7 +34,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The page of one op. ``formula`` stands for it in the index; ``base`` is the op's name, of a variant that of its op."""
+    """The page of one op or variant. ``formula`` represents it in the index; ``base`` is the name of the op."""
 
     name: str
     base: str
@@ -48,7 +48,7 @@ class Page:
 
 
 def prose(text: str) -> Prose:
-    """Text in the manner of a docstring: line ends are blanks, and double backquotes enclose code."""
+    """A docstring's text as prose: line ends become blanks, and double backquotes enclose code."""
     parts = " ".join(text.split()).split("``")
     return Prose(tuple((part, k % 2 == 1) for k, part in enumerate(parts) if part))
 

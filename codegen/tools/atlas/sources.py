@@ -1,4 +1,4 @@
-"""The sources of an op's kernels, a tab each."""
+"""The sources of an op's kernels, one tab for each backend."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Source", "Sources", "sources_section"]
 
 @dataclass(frozen=True)
 class Source:
-    """One tab: ``key`` tells it from the others, ``lines`` is the length of the file.
+    """One tab. ``key`` tells it from the others; ``lines`` is the number of lines of the file.
 
-    ``head`` and ``body`` together are the file; it is first shown from where the body begins.
+    ``head`` and ``body`` together are the file, which is scrolled to the beginning of ``body`` at first.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Formulas to HTML by KaTeX, in one Node process for all of them. What KaTeX refuses is an error."""
+"""Formulas to HTML by KaTeX, in one Node process for all formulas. A formula that KaTeX refuses is an error."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ INSTALL = "`make atlas` installs it"
 
 
 def typeset(formulas: Iterable[tuple[str, Formula]], node: Path) -> dict[Formula, str]:
-    """The HTML, with MathML in it, of formulas that are each given with the name of their op.
+    """The HTML of formulas, with MathML in it; each formula is given with the name of its op, for errors.
 
-    ``node`` is the folder with node_modules. Raises RuntimeError where Node or KaTeX is missing, ValueError naming op and
-    formula for what KaTeX refuses.
+    ``node`` is the folder with node_modules. Raises RuntimeError where Node or KaTeX is missing, and ValueError with op and
+    formula where KaTeX refuses a formula.
     """
     owner: dict[Formula, str] = {}
     for op, formula in formulas:

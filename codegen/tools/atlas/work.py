@@ -1,6 +1,6 @@
-"""What an op costs: the tensors that its backward takes, operations, and the bytes that its fused native functions move.
+"""The costs of an op: the tensors that its backward takes, operations, and the bytes that its compiled functions move.
 
-Everything is counted at the op's reference sizes in float32; nothing is measured.
+All costs are counted, at the op's reference sizes in float32; nothing is measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the op: operations, bytes, and how many times the fewest bytes it moves."""
+    """One function of the op: its operations, the bytes it moves, and their ratio to the fewest possible bytes."""
 
     name: str
     operations: str
@@ -86,7 +86,7 @@ def _function(kernel: Kernel, program: Program) -> Function:
 
 
 def _bytes(count: int) -> str:
-    """A number of bytes in the largest unit of which there is at least one."""
+    """A number of bytes, in the largest unit in which the number is at least 1."""
     power = max(k for k in range(len(UNITS)) if k == 0 or count >= 1024**k)
     value = count / 1024**power
     return f"{value:.3g} {UNITS[power]}" if value < 1000 else f"{value:.0f} {UNITS[power]}"

@@ -1,7 +1,7 @@
 """Verify a backward pass that somebody else wrote: by hand, by a framework, in any array library that has a backend.
 
-Data flows one way: a callable becomes a Submission, an op a pair of Systems, both meet on Samples; what differs is
-explained by Alterations of the systems' equations, and everything ends in a Report.
+Data flows one way. A callable becomes a Submission, and an op a pair of Systems. Both are evaluated on Samples. Differences are
+explained by Alterations of the systems' equations, and end in a Report.
 """
 
 from codegen.tools.auditor.audit import audit

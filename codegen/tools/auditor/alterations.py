@@ -1,7 +1,7 @@
-"""What is done wrong in a formula: every expression that one slip makes of a right one.
+"""The mistakes that are made in a formula: every expression that one slip makes of a right expression.
 
-Each rule takes one node of an expression and yields what a slip would put there. No rule knows an op; which of the
-alterations was made is found by evaluating them.
+Each rule takes one node of an expression and yields what a slip would put in its place. No rule knows an op. The alterations
+are evaluated to find the one that was made.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["Alteration", "Scope", "alterations", "unread"]
 ONE = st.Num(Fraction(1))
 HALF = Fraction(1, 2)
 Put = Callable[[st.Tree], st.Tree]
-#: Kind, sentence, and what stands in the node's place.
+#: The kind of a slip, a sentence on it, and the expression in the node's place.
 Change = tuple[str, str, st.Tree]
 
 
 @dataclass(frozen=True)
 class Alteration:
-    """An equation with one slip in it, and what the slip is."""
+    """An equation with one slip in it, and the slip's kind and description."""
 
     kind: str
     text: str
@@ -37,8 +37,8 @@ class Alteration:
 class Scope:
     """What a rule may know of a node's surroundings.
 
-    ``names`` gives the axes of every tensor that could have been meant, ``defaults`` the constants' defaults, ``above`` the
-    nodes that the node lies in, outermost first, and ``index`` the indices that its equation defines the name for.
+    ``names`` has the axes of every tensor that could have been meant, and ``defaults`` the constants' defaults. ``above`` are
+    the nodes around the node, outermost first. ``index`` are the indices on the left of its equation.
     """
 
     names: Mapping[str, tuple[str, ...]]
@@ -54,7 +54,7 @@ class Scope:
 
 
 def alterations(equation: st.Equation, scope: Scope) -> Iterator[Alteration]:
-    """Every slip in one equation, each alone."""
+    """Every equation that a single slip makes of one equation."""
     if len(equation.index) == 2:
         yield Alteration("transposed", f"{equation.name} is transposed", _transposed(equation))
     negated = st.Equation(equation.name, equation.index, st.Neg(equation.rhs))
@@ -67,7 +67,7 @@ def alterations(equation: st.Equation, scope: Scope) -> Iterator[Alteration]:
 
 
 def unread(equation: st.Equation) -> Alteration:
-    """The alteration by which the gradient of a name is taken to be zero: the name is treated as constant."""
+    """The alteration that takes the gradient of a name to be zero, as if the name were constant."""
     name = st.primal_name(equation.name)
     sentence = f"{name} is treated as a constant: what flows back through it is missing"
     return Alteration("missing path", sentence, st.Equation(equation.name, equation.index, st.Num(Fraction(0))))
@@ -78,7 +78,7 @@ def _transposed(equation: st.Equation) -> st.Equation:
 
 
 def _places(node: st.Tree, put: Put, above: tuple[st.Tree, ...]) -> Iterator[tuple[st.Tree, Put, tuple[st.Tree, ...]]]:
-    """Every node of an expression, with what puts another in its place."""
+    """Every node of an expression, with the function that puts another node in its place, and the nodes around it."""
     yield node, put, above
     for position, child in enumerate(st.children(node)):
         yield from _places(child, _placing(node, position, put), (*above, node))
@@ -115,7 +115,7 @@ def terms_of_a_sum(node: st.Tree, scope: Scope) -> Iterator[Change]:
 
 
 def _missing(arg: st.Tree, scope: Scope) -> tuple[str, str]:
-    """What to call a missing term, by where it is missing."""
+    """The kind and description of a missing term, by the place where it is missing."""
     shifted = any(isinstance(a, st.Call) and a.head == "exp" for a in scope.above)
     if shifted and isinstance(arg, st.Neg):
         return "unshifted exponential", f"the exponential is not shifted: {_term(arg)} is missing in its exponent"
@@ -152,7 +152,7 @@ def quotients(node: st.Tree, scope: Scope) -> Iterator[Change]:
 
 
 def lengths(node: st.Tree, scope: Scope) -> Iterator[Change]:
-    """The length of another axis."""
+    """The length is that of another axis."""
     if isinstance(node, st.Size):
         for axis in sorted({st.axis_of(a) for axes in scope.names.values() for a in axes}):
             if axis != node.axis:
@@ -180,7 +180,7 @@ def _in_exponent(scope: Scope) -> bool:
 
 
 def exponents(node: st.Tree, scope: Scope) -> Iterator[Change]:
-    """The exponent is another, or a number added to the base is added to the root."""
+    """The exponent is another number, or a number that is added to the base is added to the root instead."""
     if not isinstance(node, st.Pow):
         return
     exponent = constant_value(node.exp)
@@ -208,7 +208,7 @@ def exponents(node: st.Tree, scope: Scope) -> Iterator[Change]:
 
 
 def reductions(node: st.Tree, scope: Scope) -> Iterator[Change]:
-    """``mean`` for ``sum`` and the reverse, a divisor off by one, no reduction at all."""
+    """``mean`` stands for ``sum`` or the reverse, a divisor is off by one, or there is no reduction."""
     if not isinstance(node, st.Reduce):
         return
     over = ", ".join(map(st.axis_of, node.index))
@@ -233,7 +233,7 @@ def reductions(node: st.Tree, scope: Scope) -> Iterator[Change]:
 
 
 def _other_axes(node: st.Reduce, scope: Scope, over: str) -> Iterator[Change]:
-    """The reduction over fewer, more or other axes. What is no longer reduced is an axis of the result."""
+    """The reduction is over fewer, more or other axes. An axis that is no longer reduced becomes an axis of the result."""
     free = [i for i in st.free_indices(node.body) if i not in node.index]
     outer = {st.axis_of(i): i for i in scope.index}
     name = {"sum": "sum", "mean": "mean", "max": "maximum", "min": "minimum"}[node.kind]
@@ -265,7 +265,7 @@ def _labelled(node: st.Reduce) -> bool:
 
 
 def functions(node: st.Tree, scope: Scope) -> Iterator[Change]:
-    """A function is left out, or a choice made the wrong way round."""
+    """A function is left out, or the branches of a choice are swapped."""
     match node:
         case st.Call("where", (condition, a, b)):
             yield "condition", f"the branches of {text(node)} are exchanged", st.Call("where", (condition, b, a))
@@ -288,7 +288,7 @@ def conditions(node: st.Tree, scope: Scope) -> Iterator[Change]:
 
 
 def names(node: st.Tree, scope: Scope) -> Iterator[Change]:
-    """Another name stands where one belongs; a constant is ignored in favour of its default."""
+    """A name stands in the place of another, or a constant's default in the place of the constant."""
     if not isinstance(node, st.Read):
         return
     if node.name in scope.defaults:

@@ -21,7 +21,7 @@ from derive import syntax as st
 
 __all__ = ["audit"]
 
-#: What arrays may be audited in.
+#: The dtypes in which a submission may be audited.
 DTYPES = ("float64", "float32")
 
 
@@ -37,19 +37,22 @@ def audit(
 ) -> Report:
     """Verify a backward function, or a differentiable callable, against an op's derivation.
 
-    A function that takes an upstream gradient (``d`` and an output's name) is a backward: its other parameters are names of
-    the op in any order (inputs, tensors of the forward, constants), and it returns the gradients of the op's inputs, as a
-    tuple in their order, under the names in its ``return`` statement, or as a dict. Arrays are of the library that its module
-    uses: NumPy's, torch's or JAX's. Any other callable is differentiated by its library: a function, a class of
-    ``torch.autograd.Function``, a module, a ``custom_vjp``. ``op`` is an Op, a name of the catalogue, or the text of equations.
+    A function that takes an upstream gradient (``d`` and an output's name) is a backward. Its other parameters are names of the
+    op in any order: inputs, tensors of the forward, constants. It returns the gradients of the op's inputs, as a tuple in the
+    inputs' order, under the names in its ``return`` statement, or as a dict. Its arrays are of the library that its module
+    uses: NumPy, torch or JAX.
 
-    ``names`` says what parameters, results and a module's parameters of other names are, ``{"dout": "dy"}``, or gives a number
-    for an upstream gradient that is not passed, ``{"dloss": "1"}``; ``parameters`` is the same. ``layout`` says how arrays lie
-    that do not lie as in the equations: ``["W[h, k]", "gamma[1, d]"]``. ``axes`` is the number of axes, or several, that each
-    ``*s`` is to stand for; by default one and two, and none where two axes are left then. Arrays are float64, and of float32
-    ones it is asked whether the gradients are float32 as well, unless ``dtype`` names one of the two.
+    Any other callable is differentiated by its library: a function, a subclass of ``torch.autograd.Function``, a module, a
+    ``custom_vjp``. ``op`` is an Op, a name of the catalogue, or the text of equations.
 
-    Raises OpError for what is no op, ValueError where the function's parameters or results cannot be matched with it.
+    ``names`` maps other names of parameters, of results and of a module's parameters to the op's names: ``{"dout": "dy"}``. It
+    may also give a number for an upstream gradient that is not passed: ``{"dloss": "1"}``. ``parameters`` is another name for
+    ``names``. ``layout`` declares the axes of arrays whose axes are not those of the equations: ``["W[h, k]", "gamma[1, d]"]``.
+    ``axes`` is the number of axes, or several numbers, for which each ``*s`` stands; by default one and two, and also none if
+    the tensors then have two axes left. Unless ``dtype`` names one dtype, arrays are float64, and float32 arrays must give
+    float32 gradients as well.
+
+    Raises OpError for text that is no op, ValueError where the function's parameters or results cannot be matched with the op.
     """
     if dtype not in (None, *DTYPES):
         raise ValueError(f"unknown dtype '{dtype}'; known: {', '.join(DTYPES)}")
@@ -70,7 +73,7 @@ def audit(
 
 
 def _in_reach(heard: Hearing, dtype: str | None, layouts: Mapping[str, Layout]) -> Hearing:
-    """The hearing in float64, where a formula and its rounding are told apart; in float32 of what computes in that alone."""
+    """The hearing in float64, in which wrong formulas differ from rounding; in float32 for code that computes only in it."""
     bench = heard.main.bench
     if dtype != "float32" or heard.main.passes:
         return heard
@@ -94,7 +97,7 @@ def _ranks(op: st.Op, axes: int | Sequence[int] | None) -> tuple[int, ...]:
 
 
 def _layouts(op: st.Op, closed: System, chain: System, texts: Iterable[str]) -> dict[str, Layout]:
-    """The layouts that were declared."""
+    """The declared layouts, by name."""
     inputs = {t.name: t.axes for t in op.inputs}
     axes = {n: e.index for s in (chain, closed) for n, e in s.equations.items()} | inputs
     axes |= {st.adjoint_name(t.name): t.axes for t in op.outputs}

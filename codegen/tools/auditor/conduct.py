@@ -1,4 +1,4 @@
-"""How a backward that computes the right thing treats its arguments: their memory, their dtype, and what it writes to."""
+"""How a backward with right results treats its arguments: their memory layout, their dtype, and writes to them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from codegen.tools.auditor.trial import Trial
 
 __all__ = ["conduct", "in_float32"]
 
-#: What is said of an array that lies in memory so.
+#: What a report says of an array with such a memory layout.
 SAID = {STRIDED: "is strided", EXPANDED: "is expanded, one number at every index", READ_ONLY: "is read-only"}
 
 
 def conduct(heard: Hearing) -> tuple[list[Remark], list[Finding]]:
-    """What a submission writes to, what it raises for arrays that are not contiguous, and what it gives for them."""
+    """Remarks on arguments that a submission writes to and on arrays for which it raises; findings for other layouts."""
     remarks, findings = [], {}
     trials = [(s, t) for s in heard.sessions.values() if s.right for t in _laid_out(s)]
     every = [t for s in heard.sessions.values() for t in s.trials] + [t for _, t in trials]
@@ -41,7 +41,7 @@ def conduct(heard: Hearing) -> tuple[list[Remark], list[Finding]]:
 
 
 def _laid_out(session: Session) -> Iterator[Trial]:
-    """Trials with arrays in other memory, as far as those of the library can lie otherwise."""
+    """Trials with arrays in other memory layouts, as far as the library's arrays can have them."""
     bench = session.bench
     sample = random_samples(bench.op, bench.free)[0]
     if bench.submission.library.strided:
@@ -52,7 +52,7 @@ def _laid_out(session: Session) -> Iterator[Trial]:
 
 
 def _culprits(trial: Trial, name: str = "") -> str:
-    """Which of the arguments does it, where a single one does."""
+    """The arguments whose memory layout alone causes the fault."""
     arrays = [n for n, v in trial.arguments().items() if hasattr(v, "shape")]
     for n in arrays:
         alone = trial.bench.try_on(trial.sample, trial.memory, only=n)
@@ -62,7 +62,7 @@ def _culprits(trial: Trial, name: str = "") -> str:
 
 
 def in_float32(heard: Hearing, names: Sequence[str]) -> Iterator[Finding]:
-    """Gradients that for float32 arguments are of another dtype, or lose digits."""
+    """Findings on gradients that, for float32 arguments, have another dtype or lose digits."""
     for session in heard.sessions.values():
         bench = replace(session.bench, dtype="float32")
         found = [bench.try_on(s) for s in random_samples(bench.op, bench.free)] if session.right else []

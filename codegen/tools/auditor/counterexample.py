@@ -1,4 +1,4 @@
-"""The smallest input on which a submission fails: few entries, whole numbers, as many zeros as can be."""
+"""The smallest input on which a submission fails: few entries, whole numbers, and as many zeros as possible."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from codegen.tools.auditor.trial import Bench, Trial
 
 __all__ = ["counterexample", "smallest"]
 
-#: How many inputs are tried at most.
+#: The most inputs that are tried.
 TRIES = 120
-#: The part of the largest entry from which on a difference is seen at a glance.
+#: A difference is seen at a glance from this part of the largest entry on.
 PLAIN = 0.01
-#: Values beyond this come of a case that is no plain one, such as a row without a variance.
+#: Larger values come from a degenerate case, such as a row without variance.
 TAME = 100.0
 
 
 def smallest(gradient: str, bench: Bench, failed: Trial) -> Counterexample:
-    """The smallest failing input found, if possible one on which it is plain; ``failed`` is one that is known to fail."""
+    """The smallest failing input found, preferably one on which the failure is plain; ``failed`` is known to fail."""
     found: dict[int, Trial] = {}
     for sample in islice(small_samples(bench.op, bench.free), TRIES):
         trial = bench.try_on(sample)
@@ -36,12 +36,12 @@ def smallest(gradient: str, bench: Bench, failed: Trial) -> Counterexample:
     return counterexample(gradient, _shrunk(gradient, found[max(found)]))
 
 
-#: The difference is seen at a glance, nothing is degenerate, and the terms of the gradient do not cancel to nothing.
+#: The best plainness: the difference is seen at a glance, no value is degenerate, and the gradient's terms do not cancel.
 BEST = 3
 
 
 def _plainness(gradient: str, trial: Trial) -> int:
-    """How plain a case is: 0 where no difference is seen, else 1, and one more each for what makes it a usual one."""
+    """How plain a case is: 0 where no difference is seen, else 1, and 1 more for each property of an ordinary case."""
     if not _plain(gradient, trial):
         return 0
     values = [trial.value(e.name) for e in trial.bench.op.equations]
@@ -58,7 +58,7 @@ def _fails(gradient: str, trial: Trial) -> bool:
 
 
 def _plain(gradient: str, trial: Trial) -> bool:
-    """Whether one sees the difference: an error, another shape, or numbers that are far apart."""
+    """Whether the difference is seen at a glance: an error, another shape, or numbers that are far apart."""
     got = (trial.got or {}).get(gradient)
     want = trial.expected(gradient)
     if got is None or got.shape != want.shape or got.dtype.kind not in "fiu" or not np.isfinite(got).all():
@@ -68,7 +68,7 @@ def _plain(gradient: str, trial: Trial) -> bool:
 
 
 def _shrunk(gradient: str, trial: Trial) -> Trial:
-    """The trial with entries set to zero for as long as it fails as plainly, in the same way."""
+    """The trial with as many entries set to zero as possible, so that it still fails as plainly and in the same way."""
     plainness = _plainness(gradient, trial)
     for sample in islice(_simpler(trial), TRIES):
         kept = {n: np.where(sample.tensors[n] == 0, 0, v) for n, v in trial.sample.tensors.items()}
@@ -95,7 +95,7 @@ def _reads(assumption: object, name: str) -> bool:
 
 
 def counterexample(gradient: str, trial: Trial, exact: np.ndarray | None = None) -> Counterexample:
-    """One trial as an example, its arrays as the caller has them; ``exact`` is the gradient where that is known better."""
+    """A trial as an example, with arrays in the caller's layout; ``exact`` is a more precise gradient, if one is known."""
     bench = trial.bench
     sizes = tuple((a, n) for a, n in trial.sample.sizes.items() if not (bench.rank == 0 and a in bench.op.stars))
     got = None if trial.got is None else trial.got.get(gradient)
@@ -107,5 +107,5 @@ def counterexample(gradient: str, trial: Trial, exact: np.ndarray | None = None)
 
 
 def _collapsed(value: np.ndarray, trial: Trial, name: str) -> np.ndarray:
-    """The value with each ``*s`` as the single axis that the systems know."""
+    """The value with each ``*s`` reshaped to a single axis, as the systems have it."""
     return value.reshape([int(np.prod(trial.lengths(a), dtype=int)) for a in trial.bench.axes(name)])

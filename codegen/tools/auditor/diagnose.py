@@ -1,4 +1,4 @@
-"""Why a gradient is wrong: the one slip in the right formula that gives what the submission gives, on every sample."""
+"""Why a gradient is wrong: one slip in the right formula that gives the submission's result on every sample."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from derive.language.unicode import equation_text
 
 __all__ = ["diagnose"]
 
-#: How many equations may be evaluated in the search; some three seconds' worth would be ten times as many.
+#: The most equations that a search may evaluate. Ten times as many would take some three seconds.
 BUDGET = 8000
-#: What an altered formula may differ by from the submission that it explains, relative to the largest entry.
+#: The tolerance between an altered formula and the submission that it explains, relative to the largest entry.
 SAME = {"float64": 1e-7, "float32": 1e-3}
 NOISE = {"float64": 1e-13, "float32": 1e-5}
 
@@ -46,7 +46,7 @@ def diagnose(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
 
 
 def _reshaped(got: np.ndarray, want: np.ndarray, trial: Trial) -> bool:
-    """Whether an array has the right entries, and only axes of length 1 too many or too few."""
+    """Whether an array has the right entries, and differs in shape only by axes of length 1."""
     return np.squeeze(got).shape == np.squeeze(want).shape and _close(np.squeeze(want), np.squeeze(got), trial)
 
 
@@ -55,7 +55,7 @@ def _given(trial: Trial) -> tuple[str, ...]:
 
 
 def _candidates(gradient: str, trial: Trial) -> Iterator[tuple[System, Alteration]]:
-    """Slips in the closed form, nearest to the gradient first, then in the chain rule, where a path may be missing."""
+    """Slips in the closed forms, nearest to the gradient first; then in the chain rule, of which a path may be missing."""
     bench = trial.bench
     for system in (bench.closed, bench.chain):
         if gradient not in system.equations:
@@ -66,13 +66,13 @@ def _candidates(gradient: str, trial: Trial) -> Iterator[tuple[System, Alteratio
         for name in behind:
             equation = system.equations[name]
             yield from ((system, a) for a in alterations(equation, _scope(system, equation)))
-        # A slip in one term of what the formula factors.
+        # The slip may be in one term of a sum that the closed form has factored.
         apart = replace(system.equations[gradient], rhs=distributed(system.equations[gradient].rhs))
         yield from ((system, a) for a in alterations(apart, _scope(system, apart)))
 
 
 def _scope(system: System, equation: st.Equation) -> Scope:
-    """The names that could be meant in an equation: those before it, and the constants' defaults."""
+    """The scope of an equation: names that are defined before it, and the constants' defaults."""
     op = system.op
     tensors = {t.name: t.axes for t in op.inputs if not t.integer} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
     for e in system.equations.values():
@@ -94,13 +94,13 @@ def _explains(alteration: Alteration, gradient: str, trial: Trial, system: Syste
         with np.errstate(all="ignore"):
             found, axes = _Slipped.like(values).altered(alteration.equation, gradient, _given(trial))
     except (ArithmeticError, ValueError, IndexError, KeyError, TypeError):
-        return False  # a slip that makes no sense here
+        return False  # such a slip has no meaning here
     assert trial.got is not None
     return _same(found, axes, trial.got[gradient], trial)
 
 
 class _Slipped(Values):
-    """Values that also know what overwriting does where adding up is meant."""
+    """Values that can also be computed with the slip of assigning where the right formula accumulates."""
 
     @classmethod
     def like(cls, values: Values) -> _Slipped:
@@ -121,7 +121,7 @@ class _Slipped(Values):
 
 
 def _same(found: np.ndarray, axes: tuple[str, ...], got: np.ndarray, trial: Trial) -> bool:
-    """Whether the arrays agree, the axes in any order that gives the shape: a slip may leave axes in any place."""
+    """Whether the arrays agree with the axes in some order: a slip may leave an axis at any position."""
     stars = trial.bench.op.stars
     if trial.bench.rank == 0 and (at := next((k for k, a in enumerate(axes) if a in stars), None)) is not None:
         found, axes = np.take(found, 0, axis=at), axes[:at] + axes[at + 1 :]
@@ -141,7 +141,7 @@ def _close(found: np.ndarray, got: np.ndarray, trial: Trial) -> bool:
     if not np.array_equal(finite, np.isfinite(found)):
         return False
     scale = float(np.abs(got[finite]).max(initial=0.0))
-    # What sums up to zero is left with the rounding of its terms.
+    # A sum that is zero in exact arithmetic has the rounding errors of its terms.
     noise = NOISE[trial.bench.dtype] * max(
         (float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in trial.got.values()), default=0.0
     )

@@ -1,4 +1,4 @@
-"""A differentiable callable as a submission: its gradients are those that its library finds."""
+"""A differentiable callable as a submission: its library computes the gradients."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["differentiable_submissions"]
 def differentiable_submissions(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) -> Iterator[Submission]:
     """A function, a callable with its own derivative or a module as a submission, in every layout that its parameters may have.
 
-    A function takes the op's inputs by name where its parameters are so called, or ``names`` says so, and otherwise in the op's
-    order. A module takes those inputs that are none of its parameters, which stand for the remaining ones in order, or as
-    ``names`` says: ``{"weight": "gamma"}``. The lengths of axes that a parameter has are not free then. ValueError where the
-    op's inputs do not fit.
+    A function takes the op's inputs by name if its parameters have the inputs' names, or ``names`` maps them. Any other takes
+    the inputs in the op's order. A module takes the inputs that its own parameters do not stand for. These parameters stand for
+    the other inputs in order, or for those that ``names`` says: ``{"weight": "gamma"}``. The axes of a module's parameters have
+    fixed lengths. Raises ValueError where the op's inputs do not fit.
     """
     if of_library := model(function):
         yield from _of_model(*of_library, op, names)
@@ -44,7 +44,7 @@ def differentiable_submissions(function: Callable[..., Any], op: st.Op, names: M
 
 
 def _differentiating(function: Callable[..., Any]) -> tuple[Library, ...]:
-    """The libraries that may differentiate a function: of those that it uses, or of all (ValueError if there is none)."""
+    """The libraries that may differentiate a function: those that it uses, else all (ValueError if there is none)."""
     able = [a for a in libraries_of(function) if a.differentiates] or [a for a in libraries() if a.differentiates]
     if not (found := tuple(a for a in able if not a.missing())):
         missing = ", ".join(a.missing() for a in able)
@@ -53,7 +53,7 @@ def _differentiating(function: Callable[..., Any]) -> tuple[Library, ...]:
 
 
 def _keywords(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) -> dict[str, str]:
-    """The function's parameters with the op's names that they are; nothing where the inputs go in the op's order."""
+    """The op's names by the function's parameters; empty where the inputs are passed in the op's order."""
     inputs, constants = {t.name for t in op.inputs}, {c.name for c in op.constants}
     try:
         taken = inspect.signature(function).parameters.values()
@@ -65,9 +65,9 @@ def _keywords(function: Callable[..., Any], op: st.Op, names: Mapping[str, str])
 
 
 def _in_order(name: str, parameters: Sequence[inspect.Parameter], op: st.Op, names: Mapping[str, str]) -> tuple[str, ...]:
-    """The op's names that parameters stand for in order.
+    """The op's names that parameters stand for, in the parameters' order.
 
-    A parameter of another name is the next of the inputs that none is called after.
+    A parameter that has no name of the op stands for the next input whose name no parameter has.
     """
     inputs, constants = [t.name for t in op.inputs], {c.name for c in op.constants}
     meant = [names.get(p.name, p.name) for p in parameters]
@@ -87,12 +87,12 @@ def _in_order(name: str, parameters: Sequence[inspect.Parameter], op: st.Op, nam
 
 
 def _accepts(function: Callable[..., Any], name: str, op: st.Op) -> None:
-    """ValueError where the op's inputs, in order, are no arguments of the function: it may be a backward of other names."""
+    """Raise ValueError where the function cannot be called with the op's inputs: it may be a backward with other names."""
     inputs = [t.name for t in op.inputs]
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return  # of what is written in C it is not known
+        return  # functions written in C may have no signature
     try:
         signature.bind(*inputs)
     except TypeError:
@@ -124,7 +124,7 @@ def _of_model(library: Library, model: Model, op: st.Op, names: Mapping[str, str
 def _layouts(
     own: Mapping[str, tuple[int, ...]], meant: Mapping[str, str], op: st.Op
 ) -> Iterator[tuple[dict[str, Layout], dict[str, int]]]:
-    """In which order the axes of each parameter may be, the op's own first, and the lengths that the axes have then."""
+    """The possible layouts of the parameters, the op's own order of axes first, each with the axis lengths that it implies."""
     choices = []
     for parameter, name in meant.items():
         axes, shape = op.tensor(name).axes, own[parameter]
@@ -166,7 +166,7 @@ def _submission(
             raise ValueError(f"{name} returned {len(outputs)} outputs, and {op.name} has {len(upstream)}")
         given = {t.name: o for t, o in zip(op.outputs, outputs, strict=True)}
         if any(o.shape != u.shape for o, u in zip(outputs, upstream, strict=True)):
-            return given  # there is no gradient then, and the outputs are what is wrong
+            return given  # without gradients, the outputs are judged
         return given | {st.adjoint_name(n): g for n, g in pull(upstream).items()}
 
     gradients = tuple(st.adjoint_name(t.name) for t in op.differentiable)

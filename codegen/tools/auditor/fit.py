@@ -1,4 +1,4 @@
-"""Where no single slip explains a gradient: the coefficients with which it sums up the terms of the right formula."""
+"""A diagnosis where no single slip explains a gradient: the coefficients of the right formula's terms in the gradient."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from derive.language.unicode import equation_text, text
 
 __all__ = ["distributed", "fitted"]
 
-#: Coefficients nearer than this are taken to be equal.
+#: Coefficients that differ by less than this count as equal.
 NEAR = 1e-6
 
 
 def fitted(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
-    """What is wrong with the coefficients; None where the gradient is no sum of the formula's terms."""
+    """The diagnosis of wrong coefficients; None where the gradient is no linear combination of the formula's terms."""
     equation = trials[0].bench.system_of(gradient).equations[gradient]
     terms = list(_terms(equation.rhs))
-    # A trial with fewer entries than terms says nothing.
+    # A trial with fewer entries than terms does not determine the coefficients.
     trials = [t for t in trials if t.expected(gradient).size > len(terms)]
     rows = [_coefficients(gradient, terms, t) for t in trials]
     if len(rows) < 2 or any(r is None for r in rows):
@@ -92,7 +92,7 @@ def _scaled(gradient: str, equation: st.Equation, found: np.ndarray, trials: Seq
 
 
 def _said(term: st.Tree, found: np.ndarray, trials: Sequence[Trial]) -> str | None:
-    """What is wrong with one term's coefficient: nothing (None), a sentence, or what has no name ("")."""
+    """A sentence on one term's wrong coefficient; None if the coefficient is right, "" if it has no simple value."""
     factor = _named(found, trials)
     if factor == "1":
         return None

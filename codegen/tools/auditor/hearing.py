@@ -1,7 +1,8 @@
-"""A submission heard at every number of axes for ``*s``, with statistics as the equations have them and with kept axes.
+"""A submission tried at every number of axes for ``*s``, and under two conventions for statistics.
 
-Both are conventions of whoever calls a backward, so one of the two is enough. The numbers of axes are not: code that is right
-for rows alone gives something else for batches of rows, or raises.
+Statistics, such as a mean, may have the axes of the equations, or keep reduced axes with length 1. A backward has to be right
+under one of the conventions. It has to be right for every number of axes: code that is right for rows alone may give wrong
+results for batches of rows, or raise.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from derive import syntax as st
 
 __all__ = ["COARSE", "Hearing", "RANKS", "Session", "asked", "hear"]
 
-#: Errors up to here, of the largest sum of terms, are those of float32.
+#: Errors up to this, relative to the largest sum of terms, are float32's.
 COARSE = 1e-5
-#: The numbers of axes that ``*s`` is tried with: the usual one first.
+#: The numbers of axes with which ``*s`` is tried, the usual number first.
 RANKS = (1, 0, 2)
 
 
 def asked(op: st.Op) -> tuple[int, ...]:
-    """The numbers of axes that code is to serve: one and two, and none where at least two axes are left then.
+    """The numbers of axes that code has to support: one and two, and also none if tensors then have at least two axes left.
 
-    A vector that is no row of a matrix, and a lone number, are cases that nobody writes code for.
+    Otherwise, without axes for ``*s`` tensors would be single vectors or numbers, for which nobody writes such code.
     """
     left = [len(set(t.axes) - op.stars) for t in (*op.inputs, *op.outputs) if set(t.axes) & op.stars]
     return RANKS if min(left, default=0) > 1 else tuple(r for r in RANKS if r)
@@ -53,7 +54,7 @@ class Session:
 
     @property
     def judged(self) -> tuple[str, ...]:
-        """What is judged: the outputs that come with the gradients, and these."""
+        """The names that are judged: the outputs returned beside the gradients, and the gradients."""
         submission = self.bench.submission
         return (*submission.outputs, *submission.gradients)
 
@@ -63,26 +64,26 @@ class Session:
 
     @property
     def coarse(self) -> bool:
-        """Whether all that is wrong is off by no more than float32 is."""
+        """Whether every wrong result is off by no more than float32's rounding."""
         wrong = [g for g in self.judged if g not in self.right]
         return all(t.compare(g).largest <= COARSE for t in self.trials for g in wrong)
 
     @cached_property
     def error(self) -> Raised | None:
-        """What it raised, where it raised in every trial."""
+        """The error that the submission raised, if it raised in every trial; else None."""
         errors = [t.error for t in self.trials]
         return errors[0] if all(errors) else None
 
     def failed(self, name: str) -> Trial:
-        """A trial on which a name is wrong."""
+        """The first trial on which a name's result is wrong."""
         return next(t for t in self.trials if not t.compare(name).right)
 
 
 @dataclass(frozen=True)
 class Hearing:
-    """The sessions of one submission by the number of axes, under the convention for statistics that suits it best.
+    """The sessions of one submission, by number of axes, under the convention for statistics that suits it best.
 
-    ``others`` are those under the other one. ``main`` is the session that findings are taken from.
+    ``others`` are the sessions under the other convention. ``main`` is the session from which findings are taken.
     """
 
     sessions: Mapping[int, Session]
@@ -90,9 +91,9 @@ class Hearing:
     main: Session
 
     def wrong_elsewhere(self, name: str) -> Session | None:
-        """A session at another number of axes that runs, and gives something else than the gradient.
+        """A session at another number of axes in which the submission runs, and gives a wrong gradient; None if there is none.
 
-        Under the other convention it is to have the shape of the gradient: else that one is not meant.
+        A session under the other convention counts only if the result has the gradient's shape.
         """
         for rank, session in self.sessions.items():
             if rank == self.main.rank or name in session.right:
@@ -118,7 +119,7 @@ def hear(
     ranks: Sequence[int],
     layouts: Mapping[str, Layout],
 ) -> Hearing:
-    """The hearing of a submission. ``ranks`` are the numbers of axes that it is to serve, ``layouts`` what was declared."""
+    """The hearing of a submission. ``ranks`` are the numbers of axes to support, ``layouts`` the declared layouts."""
     submission = _with_library(submission, lambda s: _session(Bench(closed, chain, s, dtype, ranks[0], layouts)))
     bench = Bench(closed, chain, submission, dtype, ranks[0], {**with_gradients(submission.layouts), **layouts})
     conventions = [_sessions(b, ranks) for b in _conventions(bench)]
@@ -129,9 +130,9 @@ def hear(
 
 
 def _with_library(submission: Submission, session: Callable[[Submission], Session]) -> Submission:
-    """The submission with the library that its arrays are of: the first whose arrays it takes and gives back.
+    """The submission with the library that it is written for: the first library whose arrays it takes and returns.
 
-    Else the first whose arrays are no error, or the first of all.
+    If there is none, it is the first library with whose arrays the submission does not raise, or the first of all.
     """
     if len(submission.libraries) == 1:
         return submission
@@ -148,7 +149,7 @@ def _session(bench: Bench) -> Session:
 
 
 def _conventions(bench: Bench) -> list[Bench]:
-    """The bench with statistics as the equations have them, and with kept axes where that makes a difference."""
+    """The bench with statistics as in the equations, and the bench with kept axes if it differs."""
     found = {n: x for n, x in _kept(bench).items() if n not in bench.layouts}
     shown = {n: x for n, x in found.items() if n in bench.submission.parameters}
     if not shown:
@@ -160,7 +161,7 @@ def _conventions(bench: Bench) -> list[Bench]:
 
 
 def _kept(bench: Bench) -> dict[str, Layout]:
-    """The layouts with kept axes of the names of the forward, and of their gradients."""
+    """The layouts, with kept axes, of the forward's names and of their gradients."""
     forward: dict[str, st.Equation] = {e.name: e for e in bench.op.equations}
     known = {*forward, *(t.name for t in bench.op.inputs)}
     forward |= {n: e for n, e in bench.closed.equations.items() if not {n, st.primal_name(n)} & known}
@@ -168,6 +169,6 @@ def _kept(bench: Bench) -> dict[str, Layout]:
 
 
 def _score(sessions: Mapping[int, Session]) -> tuple[int, int, int]:
-    """How well a convention suits: where all is right, how much is, and where it runs."""
+    """How well a convention suits: the numbers of sessions that pass, of right results, and of sessions without an error."""
     found = sessions.values()
     return sum(s.passes for s in found), sum(len(s.right) for s in found), sum(not s.error for s in found)

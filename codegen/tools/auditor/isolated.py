@@ -1,7 +1,6 @@
-"""Somebody else's code in a process of its own: whatever it does to its process, no verdict means that there is none.
+"""Runs user code in a process of its own. If that process ends without a verdict, that is reported, and not success.
 
-A file may end its process while it is imported or called, at its exit, or by a crash of what it is linked with, and with a
-status of 0 too.
+User code may end its process while it is imported or called, at exit, or by a crash of a linked library, even with status 0.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from multiprocessing.connection import Connection
 
 __all__ = ["isolated"]
 
-#: How many seconds a process may take to end once it is done.
+#: The seconds that a process may take to end once its work is done.
 GRACE = 1
-#: What is done in the process: the lines to print, and the exit status.
+#: The work of the process; it returns the lines to print, and the exit status.
 Work = Callable[[], tuple[str, int]]
 
 
 def isolated(work: Work, what: str) -> tuple[str, int]:
     """The result of ``work``, done in a copy of this process.
 
-    Raises what it raises of its own; RuntimeError, which names ``what`` is run, where the process has ended without a result.
+    Raises what ``work`` raises. Raises RuntimeError, which names ``what``, where the process has ended without a result.
     """
     if "fork" not in multiprocessing.get_all_start_methods():
         return work()
@@ -30,7 +29,7 @@ def isolated(work: Work, what: str) -> tuple[str, int]:
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(work, there))
     with warnings.catch_warnings():
-        for kind in (DeprecationWarning, RuntimeWarning):  # of forking beside threads: those of BLAS survive it
+        for kind in (DeprecationWarning, RuntimeWarning):  # warnings of forking beside threads; BLAS' threads survive it
             warnings.simplefilter("ignore", kind)
         process.start()
     there.close()
@@ -39,7 +38,7 @@ def isolated(work: Work, what: str) -> tuple[str, int]:
     except EOFError:
         process.join()
         raise RuntimeError(f"{what} ended its process ({_how(process.exitcode)}) before there was a verdict") from None
-    finally:  # threads of its own may keep it alive
+    finally:  # the process' threads may keep it alive
         process.join(timeout=GRACE)
         process.kill()
     if isinstance(found, BaseException):
@@ -61,5 +60,5 @@ def _send(work: Work, to: Connection) -> None:
 
 
 def _plain(error: Exception) -> Exception:
-    """The error as one that can be sent: the message of one that the user is to read."""
+    """The error as a ValueError with its message, which can be sent between processes."""
     return ValueError(error.args[0] if isinstance(error, KeyError) and error.args else str(error))

@@ -1,4 +1,4 @@
-"""The verdicts on a submission that was heard, each with the reason for it."""
+"""The verdicts on a submission after its hearing, each with a reason."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from codegen.tools.auditor.ties import at_ties
 
 __all__ = ["judge"]
 
-#: What ``*s`` stands for, and how it is said once it is known what is counted.
+#: The numbers of axes for which ``*s`` stands, in words.
 AXES = {0: "no axis", 1: "one axis", 2: "two axes"}
 COUNT = {0: "none", 1: "one", 2: "two"}
 
 
 def judge(heard: Hearing, dtype: str | None, declared: bool) -> Report:
-    """The report. ``dtype`` is what was asked for, ``declared`` says that the numbers of axes were."""
+    """The report. ``dtype`` is the dtype that was asked for, or None; ``declared`` says if the numbers of axes were given."""
     main = heard.main
     submission = main.bench.submission
     found = {n: _wrong(n, main) for n in main.judged if n not in main.right}
     remarks, misconduct = conduct(heard)
     remarks += _refusals(heard, declared)
     forward = [f for n, f in found.items() if n in submission.outputs]
-    if forward:  # another function has other gradients
+    if forward:  # a wrong forward has other gradients
         same = [replace(f, reason=f"it is not what {main.bench.op.name} computes{_after(f.reason)}") for f in forward]
         return _report(heard, dtype, declared, remarks, same)
     steps: tuple[Callable[[list[str]], Iterable[Finding]], ...] = (
@@ -76,7 +76,7 @@ def _wrong(name: str, session: Session) -> Finding:
 
 
 def _elsewhere(heard: Hearing, names: Iterable[str]) -> Iterator[Finding]:
-    """Gradients that are right for some number of axes, and something else for another for which the code runs."""
+    """Findings on gradients that are right for one number of axes, and wrong for another at which the code runs."""
     for name in names:
         if session := heard.wrong_elsewhere(name):
             failed = session.failed(name)
@@ -105,7 +105,7 @@ def _stars(session: Session) -> str:
 
 
 def _refusals(heard: Hearing, declared: bool) -> list[Remark]:
-    """What it raises for numbers of axes that the op takes, unless it says itself that they are not for it."""
+    """Remarks on numbers of axes for which the code raises, unless it refuses them deliberately."""
     refused = [s for s in heard.refused if s.error and (declared or not s.error.deliberate)]
     if heard.main.error or not heard.main.right or not refused:
         return []
@@ -120,7 +120,7 @@ def _refusals(heard: Hearing, declared: bool) -> list[Remark]:
 
 
 def _note(heard: Hearing, declared: bool) -> str:
-    """With how many axes it was tried, and how its statistics lie, where that is not all or as in the equations."""
+    """A note on the numbers of axes tried and on the convention for statistics, where these are not the default."""
     main, bench = heard.main, heard.main.bench
     parts = []
     ran = [r for r in sorted(heard.sessions) if not heard.sessions[r].error]

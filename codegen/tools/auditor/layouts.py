@@ -1,8 +1,8 @@
-"""How arrays are laid out by those who pass them: axes in another order, side by side in one, or kept with length 1.
+"""How callers lay out their arrays: axes in another order, merged into one, or kept with length 1.
 
-The systems know a name by its axes, each ``*s`` among them a single one. A :class:`Layout` says which array stands for it: a
-group of axes for every axis of the array. ``1`` in the place of an axis has length 1, and ``1s`` as many times as the array has
-axes for ``s``: an axis that was reduced and is kept.
+In the systems a name has its own axes, and each ``*s`` is a single axis. A :class:`Layout` describes the caller's array for the
+name, by a group of axes for every axis of the array. ``1`` stands for an axis of length 1. ``1s`` stands for as many such axes
+as the array has for ``*s``, which was reduced and is kept.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from derive import syntax as st
 
 __all__ = ["Layout", "Lengths", "declared", "kept", "plain", "with_gradients"]
 
-#: The lengths of an axis: one, or for ``*s`` as many as the caller's arrays have there.
+#: The lengths of an axis in the caller's arrays: one length, or any number of them for ``*s``.
 Lengths = Callable[[str], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The axes of a name, and the groups of them that the axes of its array are."""
+    """The axes of a name, and the groups of these axes that are the axes of the caller's array."""
 
     axes: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
@@ -42,7 +42,7 @@ class Layout:
         return tuple(out)
 
     def arranged(self, value: Any, lengths: Lengths) -> np.ndarray:
-        """The array of a value that has one axis for each of the name's."""
+        """The caller's array of a value that has the name's own axes."""
         order = [self.axes.index(a) for a in self.order]
         return np.transpose(np.asarray(value), order).reshape(self.shape(lengths))
 
@@ -64,12 +64,12 @@ class Layout:
 
 
 def _ones(axis: str, lengths: Lengths) -> tuple[int, ...]:
-    """The lengths of an axis that is kept: as many ones as it has axes."""
+    """The lengths of a kept axis: a 1, or for ``*s`` a 1 for each axis that it stands for."""
     return tuple(1 for _ in lengths(axis[1:])) if axis[1:] else (1,)
 
 
 def plain(axes: tuple[str, ...]) -> Layout:
-    """Each axis by itself, in order."""
+    """The layout in which every axis is by itself, in order."""
     return Layout(axes, tuple((a,) for a in axes))
 
 
@@ -91,15 +91,14 @@ def declared(text: str, axes: Mapping[str, tuple[str, ...]]) -> tuple[str, Layou
 
 
 def with_gradients(layouts: Mapping[str, Layout]) -> dict[str, Layout]:
-    """The layouts, and the same for the gradients: each lies as what it is the gradient of."""
+    """The layouts, and the layouts of gradients: a gradient has the layout of its name."""
     return {st.adjoint_name(n): x for n, x in layouts.items()} | dict(layouts)
 
 
 def kept(op: st.Op, equations: Iterable[st.Equation]) -> dict[str, Layout]:
     """The layouts of the names that keep the axes over which they were reduced, with length 1, as by ``keepdims``.
 
-    ``equations`` are those of a forward, in order. Of a contraction nothing is kept: where no factor has every axis of the
-    loop, as in a matrix product.
+    ``equations`` are the equations of a forward, in order. A contraction, such as a matrix product, keeps no axes.
     """
     frames: dict[str, tuple[str, ...]] = {t.name: t.axes for t in op.inputs}
     outputs = {t.name for t in op.outputs}
@@ -114,7 +113,7 @@ def kept(op: st.Op, equations: Iterable[st.Equation]) -> dict[str, Layout]:
 
 
 def _frame(tree: st.Tree, frames: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
-    """The axes of an expression's value where what is reduced is kept, then with a 1; None where nobody keeps it."""
+    """The axes of an expression's value if reduced axes are kept, marked by ``1``; None where nobody keeps them."""
     match tree:
         case st.Read(name, index):
             slots = iter(index)

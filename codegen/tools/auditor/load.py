@@ -18,12 +18,14 @@ __all__ = ["load_file"]
 
 
 def load_file(path: str | Path, op: str, function: str | None = None) -> Callable[..., Any]:
-    """What is to be audited in a Python file, which is imported, and so executed, as what it is: the user's own code.
+    """The callable to audit in a Python file. The file is imported, and thereby executed: it is the user's own code.
 
-    That is a function, be it wrapped, or what has a derivative or parameters of its own, as an ``autograd.Function``, a
-    ``custom_vjp`` or an ``nn.Module`` that the file has made. Without ``function``, the one called ``OP_backward`` or
-    ``backward``, the only one whose name ends in ``backward``, the only one with its own derivative or parameters, or else the
-    only public one. Raises ValueError where the file cannot be imported or does not say which is meant.
+    The callable is a function, possibly wrapped, or an object with a derivative or parameters of its own: an
+    ``autograd.Function``, a ``custom_vjp``, or an instance of ``nn.Module``. Unless ``function`` names it, it is the first of
+    these that exists: the callable named ``OP_backward`` or ``backward``, the only one whose name ends in ``backward``, the
+    only one with a derivative or parameters of its own, the only public one.
+
+    Raises ValueError where the file cannot be imported, or does not determine the callable.
     """
     path = Path(path)
     module = _imported(path)
@@ -47,7 +49,7 @@ def load_file(path: str | Path, op: str, function: str | None = None) -> Callabl
 
 
 def _is_meant_to_be_called(value: Any, module: ModuleType) -> bool:
-    """Whether something in a module is what one audits: a function or class that was written there, or a module made there."""
+    """Whether a value in a module can be audited: a function or class that is defined there, or a neural network made there."""
     if getattr(value, "__module__", None) == module.__name__ and (applied(value) or inspect.isfunction(inspect.unwrap(value))):
         return True
     return model(value) is not None
@@ -61,13 +63,13 @@ def _imported(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ValueError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))  # it may import its neighbours, as a script does
+    sys.path.insert(0, str(path.resolve().parent))  # the file may import its neighbours, as a script does
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever it is, it is the file's: exit() too
+    except BaseException as error:  # a file may raise anything, SystemExit too
         raise ValueError(f"{path} cannot be imported: {raised(error, str(path))}") from error
     finally:
         sys.path.pop(0)

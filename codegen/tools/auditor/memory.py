@@ -1,7 +1,7 @@
-"""How arrays may lie in memory when a backward is called, and which of them a call has written to.
+"""The memory layouts that a backward's arguments may have, and which arguments a call has written to.
 
-A gradient need not be contiguous: that of a transposed tensor is strided, that of a sum is one number that is seen everywhere
-(expanded), and an array may be one that is not to be written to.
+A gradient need not be contiguous. The gradient of a transposed tensor is strided; the gradient of a sum is expanded, one number
+at every index. An array may also be read-only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ CONTIGUOUS, STRIDED, EXPANDED, READ_ONLY = "contiguous", "strided", "expanded", 
 
 
 def laid_out(value: np.ndarray, how: str, library: Library) -> Any:
-    """A copy of an array, as one of the library's, that lies in memory as said.
+    """A copy of an array, as an array of the library with the memory layout ``how``.
 
-    An expanded one is contiguous unless all its entries are equal.
+    An array whose entries differ cannot be expanded: its copy is contiguous.
     """
     if how == STRIDED:
         array = _strided(value)
@@ -35,7 +35,7 @@ def laid_out(value: np.ndarray, how: str, library: Library) -> Any:
 
 
 def _strided(value: np.ndarray) -> np.ndarray:
-    """The array with its axes in reverse order in memory and a gap after each entry: no two of them can be merged."""
+    """The array with its axes in reverse order in memory and a gap after each entry, so that no two axes can be merged."""
     room = np.zeros([2 * n for n in reversed(value.shape)], value.dtype)
     every_other: Any = (*(slice(None, None, 2) for _ in value.shape), ...)
     array = room[every_other].T
@@ -44,7 +44,7 @@ def _strided(value: np.ndarray) -> np.ndarray:
 
 
 class Watched:
-    """The arrays of a call, by the names of the parameters that they are passed as, and what they were before it."""
+    """The arrays of a call, by the names of their parameters, and their values before the call."""
 
     def __init__(self, arrays: Mapping[str, Any], library: Library):
         self.library = library
@@ -53,7 +53,7 @@ class Watched:
         self.writes = {n: library.writes(a) for n, a in self.arrays.items()}
 
     def written(self) -> Iterator[str]:
-        """The names of those that have been written to since, in order."""
+        """The names of the arrays that have been written to since, in order."""
         for name, array in self.arrays.items():
             if self.library.writes(array) != self.writes[name] or self._bytes(array) != self.before[name]:
                 yield name

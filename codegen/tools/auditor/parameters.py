@@ -1,4 +1,4 @@
-"""What each parameter of a backward is given: a name of the op, or a tuple or dict of such, as ``cache`` is."""
+"""What each parameter of a backward stands for: a name of the op, or a tuple or dict of names, as ``cache`` is."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Held(Enum):
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter and the names of the op that it stands for; None among them for what the function never looks at.
+    """A parameter and the names of the op that it stands for; a part that the function never uses has None.
 
-    ``held`` says what holds them, None where the parameter is the one itself; ``keys`` are the parts' own names there.
+    ``held`` says how the parameter holds several names, None where it stands for one name; ``keys`` are the function's names
+    for the parts.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Parameter:
     positional: bool = False
 
     def of(self, values: Mapping[str, Any]) -> Any:
-        """What is passed."""
+        """The argument for this parameter, made of ``values`` by name."""
         found = [None if n is None else values[n] for n in self.names]
         inside = dict(zip(self.keys, found, strict=False))
         match self.held:
@@ -55,10 +56,10 @@ class Parameter:
 def parameters_of(
     function: Callable[..., Any], op: str, known: Collection[str], names: Mapping[str, str]
 ) -> tuple[Parameter, ...]:
-    """The parameters of a function. ``names`` says which of the ``known`` names others are: one, or several with commas.
+    """The parameters of a function. ``names`` maps other names to one of the ``known`` names, or to several with commas.
 
-    A parameter that the function takes apart (``xhat, gamma = cache``, ``cache["xhat"]``) is given these parts. Those with
-    defaults that mean nothing here are left out. Raises ValueError where it cannot be told what a parameter is.
+    A parameter that the function takes apart (``xhat, gamma = cache``, ``cache["xhat"]``) stands for these parts. A parameter
+    with a default whose name is not known is left out. Raises ValueError for any other parameter whose name is not known.
     """
     body = _body(function)
     out, unknown = [], []
@@ -102,7 +103,7 @@ def _parameter(
 
 
 def _parts(name: str, body: ast.AST | None) -> Iterator[tuple[Held, list[str]]]:
-    """How a function takes a parameter apart: as what, and the names that it gives the parts."""
+    """The ways in which a function takes a parameter apart: as a tuple or dict, with the function's names for the parts."""
     nodes = list(ast.walk(body)) if body is not None else []
     for node in nodes:
         if isinstance(node, ast.Assign) and _is(node.value, name) and isinstance(node.targets[0], ast.Tuple | ast.List):
@@ -131,7 +132,7 @@ def _read(body: ast.AST | None) -> set[str]:
 
 
 def _body(function: Callable[..., Any]) -> ast.AST | None:
-    """The syntax of a function, or None where there is no source of it."""
+    """The syntax tree of a function; None where its source is not available."""
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError, ValueError):
@@ -139,9 +140,9 @@ def _body(function: Callable[..., Any]) -> ast.AST | None:
 
 
 def gradient_names(function: Callable[..., Any], known: Collection[str], names: Mapping[str, str]) -> tuple[str, ...]:
-    """What the function's ``return`` statements call what they return, by variables or the keys of a dict.
+    """The gradients that the function's ``return`` statements name, by variables or by keys of a dict.
 
-    ``names`` says which of the ``known`` gradients others are. Nothing where these are not all gradients.
+    ``names`` maps other names to ``known`` gradients. Empty where a returned name is no gradient.
     """
     body = _body(function)
     found = {_returned(n.value, names) for n in _own_returns(body) if n.value is not None} if body is not None else set()
@@ -152,14 +153,14 @@ def gradient_names(function: Callable[..., Any], known: Collection[str], names: 
 
 
 def _own_returns(body: ast.AST) -> Iterator[ast.Return]:
-    """The ``return`` statements of the function itself, not those of functions inside it."""
+    """The ``return`` statements of the function itself, without those of inner functions."""
     functions = [n for n in ast.walk(body) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
     inner = {id(n) for f in functions[1:] for n in ast.walk(f)}
     return (n for n in ast.walk(body) if isinstance(n, ast.Return) and id(n) not in inner)
 
 
 def _returned(value: ast.expr, names: Mapping[str, str]) -> tuple[str, ...]:
-    """The name of each value that is returned, empty where it has none."""
+    """The names of the returned values; empty where a value has no name."""
     if isinstance(value, ast.Dict):
         found = [str(k.value) if isinstance(k, ast.Constant) else "" for k in value.keys]
     else:

@@ -1,4 +1,4 @@
-"""What a submission raised, as its author wants to know it: the error, the line, and the shapes in it by name."""
+"""An error that a submission raised, as its author needs it: the message, the line, and the shapes of its arrays."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["Raised", "raised"]
 class Raised:
     """An error with its line.
 
-    It is ``deliberate`` where a ``raise`` or an ``assert`` of the submission's own raised it, and ``ends`` the process where it
-    is none that one catches, as that of ``exit()``.
+    The error is ``deliberate`` if a ``raise`` or ``assert`` of the submission raised it. It ``ends`` the process if it is not
+    an :class:`Exception`, such as the SystemExit of ``exit()``.
     """
 
     text: str
@@ -27,7 +27,7 @@ class Raised:
 
 
 def raised(error: BaseException, file: str) -> Raised:
-    """An error that came out of the submission in ``file``; of SystemExit it says that the process would have ended."""
+    """An error that the submission in ``file`` raised. For SystemExit the message says that the process would have ended."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SystemExit):
         said = f"SystemExit, which ends the process with status {error.code or 0}"
@@ -44,7 +44,7 @@ def raised(error: BaseException, file: str) -> Raised:
 
 
 def _innermost(trace: TracebackType | None, file: str) -> tuple[FrameType, int, bool] | None:
-    """The last frame of the submission's file, the line that it is at, and whether no other is inside it."""
+    """The innermost frame of the submission's file, its line, and whether the error was raised in this very frame."""
     found = None
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
@@ -54,7 +54,7 @@ def _innermost(trace: TracebackType | None, file: str) -> tuple[FrameType, int, 
 
 
 def _shapes(line: str, frame: FrameType) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays that a line names, in its order."""
+    """The shapes of the arrays that a line names, in the line's order."""
     names = dict.fromkeys(re.findall(r"(?<![\w.])[^\W\d]\w*", line))
     found = {n: getattr(frame.f_locals.get(n), "shape", None) for n in names}
     return {n: tuple(shape) for n, shape in found.items() if shape is not None}

@@ -1,4 +1,4 @@
-"""What an audit found, and how it is said."""
+"""The findings of an audit, and their wording."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 __all__ = ["BUT", "CHOICE", "CORRECT", "WRONG", "Counterexample", "Diagnosis", "Finding", "Remark", "Report"]
 
 CORRECT, CHOICE, BUT, WRONG = "correct", "correct, another choice at ties", "correct, but", "wrong"
-#: From the best to the worst.
+#: The verdicts, from the best to the worst.
 ORDER = (CORRECT, CHOICE, BUT, WRONG)
 WIDTH = 100
-#: Digits shown of a number, and as many as there can be, where fewer do not show a difference.
+#: The digits shown of a number, and the digits where fewer would not show a difference.
 DIGITS, ALL = 6, 17
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What would turn the right formula into the submission: ``kind`` is one of a few words, ``text`` the sentence.
+    """The change that turns the right formula into the submission's: ``kind`` is its kind, ``text`` a sentence on it.
 
-    ``where`` is the name whose equation was altered, and ``formula`` that equation as it should be.
+    ``where`` is the name whose equation was changed, and ``formula`` the right equation.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """An input on which the submission fails; ``got`` is None where it raised an error, which ``error`` then tells."""
+    """An input on which the submission fails. Where it raised, ``got`` is None and ``error`` is the error's text."""
 
     sizes: tuple[tuple[str, int], ...]
     arguments: tuple[tuple[str, np.ndarray | float], ...]
@@ -43,7 +43,7 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Finding:
-    """The verdict on one gradient; ``largest`` is its largest error relative to the terms that it is summed from."""
+    """The verdict on one gradient; ``largest`` is its largest error, relative to the sum of its absolute terms."""
 
     gradient: str
     verdict: str
@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Remark:
-    """The verdict on the submission as a whole for one reason: what it writes to, what it cannot be called with."""
+    """A verdict on the submission as a whole: on arguments that it writes to, or arguments for which it raises."""
 
     verdict: str
     text: str
@@ -63,7 +63,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Report:
-    """The verdicts on a submission. ``note`` says what was taken for granted, such as the number of axes of ``*s``."""
+    """The verdicts on a submission. ``note`` says what was assumed, such as the number of axes of ``*s``."""
 
     op: str
     submission: str
@@ -80,7 +80,7 @@ class Report:
 
     @property
     def correct(self) -> bool:
-        """Whether there is nothing to mend."""
+        """Whether every gradient is correct or a valid choice, and no remark asks for a change."""
         return self.verdict in (CORRECT, CHOICE)
 
     def __getitem__(self, gradient: str) -> Finding:
@@ -132,7 +132,7 @@ def _example(gradient: str, example: Counterexample) -> list[str]:
 
 
 def _apart(example: Counterexample) -> tuple[str, str]:
-    """What was expected and what there was, with as many digits as it takes to see a difference."""
+    """The expected and the actual gradient as text, with as many digits as are needed to see a difference."""
     if example.got is None:
         return _number(example.expected), example.error.partition(" (line ")[0] or "nothing"
     pairs = ((_number(example.expected, d), _number(example.got, d)) for d in range(DIGITS, ALL + 1))
@@ -140,7 +140,7 @@ def _apart(example: Counterexample) -> tuple[str, str]:
     for last in pairs:
         if last[0] != last[1]:
             break
-    if last[0] == last[1] and example.expected.shape == example.got.shape:  # it is in entries that are left out
+    if last[0] == last[1] and example.expected.shape == example.got.shape:  # the difference is in entries that are left out
         at = np.unravel_index(np.argmax(np.abs(example.expected - example.got)), example.expected.shape)
         where = f"at [{', '.join(map(str, at))}]: "
         last = f"{where}{example.expected[at]!s}", f"{where}{example.got[at]!s}"

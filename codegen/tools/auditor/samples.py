@@ -1,4 +1,4 @@
-"""Inputs on which a submission is tried: random ones of any scale, ties and zeros, and what makes arithmetic fail."""
+"""Inputs on which a submission is tried: random inputs of any scale, ties and zeros, and inputs that strain arithmetic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
     "upstream",
 ]
 
-#: Lengths of the axes in turn: different ones, so that a shape tells the axes, and none of 1.
+#: The lengths of axes, in turn: they differ, so that a shape identifies its axes, and none is 1.
 LENGTHS = (3, 4, 2, 5, 7, 6)
 SPREAD = 0.7
 
@@ -34,7 +34,7 @@ SPREAD = 0.7
 class Sample:
     """One input: the op's tensors with each ``*s`` as a single axis, upstream gradients among them, and its constants.
 
-    ``label`` says what is special about it. A sample is equal to itself alone.
+    ``label`` says what is special about the sample. A sample is equal only to itself.
     """
 
     label: str
@@ -45,9 +45,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Free:
-    """What may be chosen in a sample: all but the ``fixed`` lengths, and ``given`` values of constants and upstream gradients.
+    """What a sample may choose: everything except ``fixed`` lengths and ``given`` values of constants and upstream gradients.
 
-    Only the constants that are ``passed`` are drawn: others keep their defaults.
+    Only the constants that are ``passed`` are drawn; the others keep their defaults.
     """
 
     fixed: tuple[tuple[str, int], ...] = ()
@@ -70,7 +70,7 @@ def random_samples(op: st.Op, free: Free, count: int = 4) -> tuple[Sample, ...]:
 
 @lru_cache(maxsize=64)
 def expanded(op: st.Op, free: Free) -> Sample:
-    """A random sample whose upstream gradients have equal entries, as that of a sum has."""
+    """A random sample whose upstream gradients have equal entries, as the gradient of a sum has."""
     sample = random_samples(op, free)[0]
     equal = {t.name: np.full_like(sample.tensors[t.name], sample.tensors[t.name].flat[0]) for t in upstream(op)}
     return replace(sample, tensors={**sample.tensors, **equal})
@@ -91,7 +91,7 @@ def kinked(op: st.Op, free: Free) -> tuple[Sample, ...]:
 
 @dataclass(frozen=True)
 class Strain:
-    """What is done to the ``chosen`` inputs of a sample so that careless arithmetic overflows or cancels."""
+    """A change of the ``chosen`` inputs of a sample that makes careless arithmetic overflow or cancel."""
 
     label: str
     chosen: tuple[str, ...]
@@ -105,7 +105,7 @@ class Strain:
 
 
 def strains(op: st.Op, double: bool) -> list[Strain]:
-    """All inputs, and each by itself, large, tiny and far from zero."""
+    """The strains: all inputs, and each input by itself, are large, tiny, or far from zero."""
     names = tuple(t.name for t in op.differentiable)
     chosen = [names, *((n,) for n in names[:4] if len(names) > 1)]
     large, tiny, offset = (1e3, 1e-6, 1e6) if double else (1e2, 1e-3, 1e4)
@@ -115,7 +115,7 @@ def strains(op: st.Op, double: bool) -> list[Strain]:
 
 @lru_cache(maxsize=512)
 def strained(op: st.Op, free: Free, strain: Strain) -> tuple[Sample, ...]:
-    """A few inputs under one strain; the constants are their defaults."""
+    """A few samples under one strain, with constants at their defaults."""
     free = replace(free, passed=frozenset())
     rngs = (np.random.default_rng([seed, 4]) for seed in (0, 1, 2))
     return tuple(strain.of(op, free, _whole("", op, free, lengths(op, free, 1), rng, -3, 4)) for rng in rngs)
@@ -124,7 +124,7 @@ def strained(op: st.Op, free: Free, strain: Strain) -> tuple[Sample, ...]:
 def small_samples(op: st.Op, free: Free, lowest: int = -2, above: int = 4) -> Iterator[Sample]:
     """Samples of whole numbers from ``lowest`` to below ``above``, the smallest sizes first.
 
-    An axis of length 1 is a degenerate case of one that is reduced, and such sizes come last.
+    A reduced axis of length 1 is a degenerate case, so such sizes come last.
     """
     fixed = dict(free.fixed)
     axes = [a for a in lengths(op, free, 0) if a not in fixed]
@@ -139,7 +139,7 @@ def small_samples(op: st.Op, free: Free, lowest: int = -2, above: int = 4) -> It
         lengths_of = dict(zip(axes, (int(k) + 1 for k in choice), strict=True)) | fixed
         sizes = {a: lengths_of[same.get(a, a)] for a in lengths_of}
         for attempt in range(4):
-            # The constants are their defaults first: another value is told only where it matters.
+            # Constants have their defaults first, so that an example shows another value only where it matters.
             chosen = free if attempt > 1 and free.passed else replace(free, passed=frozenset())
             yield _whole("small", op, chosen, sizes, np.random.default_rng([number, attempt, 3]), lowest, above)
 
@@ -151,7 +151,7 @@ def _reduced(op: st.Op) -> set[str]:
 
 
 def lengths(op: st.Op, free: Free, turn: int) -> dict[str, int]:
-    """A length for every axis of the inputs; axes that the op declares equal have the same one."""
+    """A length for every axis of the inputs; axes that the op declares equal have the same length."""
     axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
     size = {a: LENGTHS[(k + turn) % len(LENGTHS)] for k, a in enumerate(axes)}
     same = equal_axes(op)
@@ -191,7 +191,7 @@ def _shape(tensor: st.Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def _tensor(tensor: st.Tensor, sizes: Mapping[str, int], rng: np.random.Generator, tiny: bool) -> np.ndarray:
-    """Normal numbers with a mean and a scale of their own; ``tiny`` ones let a constant such as eps matter."""
+    """Normal numbers with a random mean and scale; ``tiny`` numbers make a constant such as eps matter."""
     if tensor.labels:
         return _labels(tensor, sizes, rng)
     scale = 3e-3 if tiny else np.exp(SPREAD * rng.normal())
@@ -199,7 +199,7 @@ def _tensor(tensor: st.Tensor, sizes: Mapping[str, int], rng: np.random.Generato
 
 
 def _labels(tensor: st.Tensor, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Labels in range; one of them is used again wherever there are two entries or more."""
+    """Labels in range, of which at least two are equal if there are two or more."""
     assert tensor.labels
     found = np.asarray(rng.integers(0, sizes[tensor.labels], _shape(tensor, sizes)))
     if found.size > 1:
@@ -226,7 +226,7 @@ def _within(op: st.Op, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _constants(op: st.Op, free: Free, rng: np.random.Generator) -> dict[str, float]:
-    """The constants: a whole one is 0 or 1, another between 0.1 and 0.9, but the default where it cannot be passed."""
+    """The constants: 0 or 1 for an integer constant, else between 0.1 and 0.9; the default for one that is not passed."""
     found: dict[str, float] = {}
     for c in op.constants:
         whole = c.default is not None and c.default.lstrip("-").isdigit()

@@ -1,4 +1,4 @@
-"""Right formulas that fail in floating point: they overflow, or what they subtract cancels."""
+"""Right formulas that fail in floating point, by overflow or by cancellation."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from derive.syntax import adjoint_name
 
 __all__ = ["strain"]
 
-#: An error counts if it is so many times that of the op's own forms, and so many units of rounding of the largest entry.
+#: An error counts from this multiple of the error of the op's own forms, and of the rounding unit of the largest entry.
 WORSE, UNITS = 100.0, 1000.0
-#: How many small inputs are tried, and how much of the error they are to have.
+#: The number of small inputs that are tried, and the part of the error that a small input must show.
 TRIES, LIKE = 60, 0.1
 
 
 def strain(heard: Hearing, names: Sequence[str], dtype: str) -> Iterator[Finding]:
-    """Gradients that lose, on inputs that strain arithmetic, what neither the chain rule nor the closed form loses.
+    """Findings on gradients that lose digits, on strained inputs, which neither the chain rule nor the closed form loses.
 
-    Both are evaluated in the same precision, the chain rule on the op's own equations, and against 50 digits; where neither has
-    a finite value, the input says nothing.
+    Both are evaluated in the submission's precision, the chain rule on the author's equations. All three are compared with the
+    value at 50 digits. An input on which neither form is finite does not count.
     """
     bench = replace(heard.main.bench, dtype=dtype)
     op, free, found = bench.op, bench.free, set()
@@ -47,7 +47,7 @@ def strain(heard: Hearing, names: Sequence[str], dtype: str) -> Iterator[Finding
 
 @dataclass(frozen=True)
 class _Loss:
-    """What is lost on one input: ``error`` is relative to the largest entry, infinite where there is no finite result."""
+    """The loss on one input: ``error`` is relative to the largest entry, and infinite where the result is not finite."""
 
     trial: Trial
     error: float
@@ -55,7 +55,7 @@ class _Loss:
 
 
 def _loss(name: str, trials: Sequence[Trial]) -> str:
-    """What is said of a gradient that loses digits on one kind of input; nothing where it does not."""
+    """A sentence on a gradient that loses digits on one kind of input; "" where it does not."""
     worst = _worst(name, trials)
     if worst is None:
         return ""
@@ -68,12 +68,12 @@ def _loss(name: str, trials: Sequence[Trial]) -> str:
 
 
 def _worst(name: str, trials: Sequence[Trial]) -> _Loss | None:
-    """The trial on which a gradient is worse than its yardsticks; None where none is."""
+    """The loss on the trial on which a gradient is worst beside its yardsticks; None where it is as good on all trials."""
     kept = [(t, y) for t in trials if (y := _yardsticks(name, t))]
     for trial, _ in kept:
         if not _finite(name, trial):
             return _Loss(trial, math.inf, _exact(name, trial))
-    # Most are done without many digits: what agrees with a yardstick is as good.
+    # Most trials need no evaluation at 50 digits: a result that agrees with a yardstick is as good as it.
     pairs = [(t, t.got[name], y) for t, y in kept if t.got]
     if all(min(_apart(got, y) - _rounding(t, y) for y in ys) <= 0 for t, got, ys in pairs):
         return None
@@ -87,7 +87,7 @@ def _worst(name: str, trials: Sequence[Trial]) -> _Loss | None:
 
 
 def _smallest(name: str, bench: Bench, kind: Strain, trials: Sequence[Trial]) -> _Loss:
-    """The smallest input of a kind on which the gradient is worse, and about as much."""
+    """The smallest input of a kind on which the gradient loses about as much."""
     worst = _worst(name, trials)
     assert worst is not None
     free = replace(bench.free, passed=frozenset())
@@ -119,13 +119,13 @@ def _exact(name: str, trial: Trial) -> np.ndarray:
 
 
 def _nothing(trial: Trial) -> float:
-    """What is nothing beside the upstream gradients: where all saturates, nobody asks for the digits of what is left."""
+    """The size up to which a gradient is negligible beside the upstream gradients, as where a function saturates."""
     largest = max(float(np.abs(trial.sample.tensors[adjoint_name(t.name)]).max(initial=0.0)) for t in trial.bench.op.outputs)
     return UNITS * float(np.finfo(trial.bench.dtype).eps) * largest
 
 
 def _rounding(trial: Trial, value: np.ndarray) -> float:
-    """What counts as rounding: so many units of the largest entry."""
+    """The error that counts as rounding: ``UNITS`` rounding units of the largest entry."""
     return UNITS * float(np.finfo(trial.bench.dtype).eps) * _size(value)
 
 

@@ -1,4 +1,4 @@
-"""A function that somebody wrote, as something that can be called with the names of an op."""
+"""A user's function, made callable with the names of an op."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["Submission", "backward_submission", "file_of", "is_backward"]
 class Submission:
     """``call`` maps arrays by name to results by name; it raises what the submitted code raises.
 
-    ``parameters`` are the names that it takes, ``gradients`` those that it gives, and ``outputs`` those outputs of the forward
-    that come with them. ``libraries`` are those whose arrays it may take: which of several is to be tried. ``fixed`` are
-    lengths of axes, ``constants`` values that cannot be passed, and ``layouts`` say how arrays of some names lie. ``file`` has
-    its code.
+    ``parameters`` are the names that it takes, ``gradients`` the gradients that it returns, and ``outputs`` the outputs that it
+    returns with them. ``libraries`` are the libraries that it may be written for; if there are several, they are tried.
+    ``fixed`` are given lengths of axes, ``constants`` the values of constants that cannot be passed, and ``layouts`` the
+    layouts of some names' arrays. ``file`` is the file of its code.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Submission:
 
     @property
     def library(self) -> Library:
-        """The library whose arrays it is called with."""
+        """The library whose arrays the submission is called with."""
         return self.libraries[0]
 
 
 def is_backward(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) -> bool:
-    """Whether a callable takes an upstream gradient of the op; otherwise it is a forward to be differentiated."""
+    """Whether a callable takes an upstream gradient of the op. If not, it is a forward, which is differentiated."""
     if applied(function) or model(function):
         return False
     upstream = {st.adjoint_name(t.name) for t in op.outputs}
@@ -57,7 +57,7 @@ def is_backward(function: Callable[..., Any], op: st.Op, names: Mapping[str, str
 
 
 def _fixed(names: Mapping[str, str]) -> set[str]:
-    """The names that are said to be a number: ``dloss=1``."""
+    """The names for which ``names`` gives a number: ``dloss=1``."""
     return {n for n, value in names.items() if _is_number(value)}
 
 
@@ -72,10 +72,10 @@ def _is_number(text: str) -> bool:
 def backward_submission(
     function: Callable[..., Any], op: st.Op, known: Collection[str], gradients: Collection[str], names: Mapping[str, str]
 ) -> Submission:
-    """A backward as a submission. Its parameters are names of the op, in any order, or what ``names`` says they are.
+    """A backward as a submission. Its parameters are names of the op, in any order, or other names that ``names`` maps.
 
-    ``known`` are the names that have a value, ``gradients`` those that it may return. Raises ValueError where it cannot be
-    told what a parameter is.
+    ``known`` are the names that have a value, ``gradients`` the gradients that the backward may return. Raises ValueError for a
+    parameter whose name is not known.
     """
     name = getattr(function, "__name__", type(function).__name__)
     parameters = parameters_of(function, op.name, known, names)
@@ -96,7 +96,7 @@ def backward_submission(
 
 
 def _by_name(name: str, found: Any, expected: tuple[str, ...], names: Mapping[str, str]) -> dict[str, Any]:
-    """What the function returned, by the gradients' names."""
+    """The values that the function returned, by the gradients' names (ValueError if their number is wrong)."""
     if isinstance(found, Mapping):
         return {names.get(str(k), str(k)): v for k, v in found.items()}
     values = list(found) if isinstance(found, tuple | list) else [found]
@@ -109,6 +109,6 @@ def _by_name(name: str, found: Any, expected: tuple[str, ...], names: Mapping[st
 
 
 def file_of(function: Callable[..., Any]) -> str:
-    """The file with a function's code; nothing where it has none."""
+    """The file with a function's code; "" where it has none."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return code.co_filename if isinstance(code, CodeType) else ""

@@ -1,7 +1,7 @@
-"""How every name of an op, its gradients included, follows from its inputs; and the values at one input.
+"""The equations by which every name of an op, gradients included, follows from the inputs; and the values on one input.
 
-The *closed* system holds the forward as it is planned and the closed forms of the gradients, the *chain* the author's
-equations and the adjoint of each.
+The *closed* system has the planned forward, and the closed forms of the gradients. The *chain* system has the author's
+equations, and the adjoint of each by the chain rule.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["System", "Values", "chain_system", "closed_system"]
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Equations by name, each after those whose names it reads. A system is equal to itself alone."""
+    """Equations by name, each after the equations whose names it reads. A system is equal only to itself."""
 
     op: st.Op
     equations: Mapping[str, st.Equation]
@@ -37,7 +37,7 @@ class System:
         return {name: frozenset(st.reads(e.rhs)) for name, e in self.equations.items()}
 
     def behind(self, name: str, given: Collection[str]) -> Iterator[str]:
-        """The names that a name is computed from, itself first and the nearest next; none behind those that are given."""
+        """The names that a name is computed from, itself first and the nearest next. The search stops at ``given`` names."""
         waiting, seen = [name], {name}
         while waiting:
             at = waiting.pop(0)
@@ -52,7 +52,7 @@ class System:
         return {name: k for k, name in enumerate(self.equations)}
 
     def between(self, first: str, last: str, given: Collection[str]) -> list[str]:
-        """The names to compute anew, in order, for ``last`` after the equation of ``first`` has changed."""
+        """The names that have to be computed again for ``last``, in order, if the equation of ``first`` has changed."""
         changed = {first}
         out = []
         for name in self.equations:
@@ -63,14 +63,14 @@ class System:
 
 
 def closed_system(kernel: Kernel) -> System:
-    """The forward and backward of a plan, and those of the author's names that the plan does without."""
+    """The forward and backward of a plan, and the author's equations of names that the plan does not have."""
     found = {s.name: st.Equation(s.name, s.index, s.tree) for s in kernel.forward.statements}
     found |= {e.name: e for e in kernel.op.equations if e.name not in found}
     return System(kernel.op, found | {s.name: st.Equation(s.name, s.index, s.tree) for s in kernel.backward.statements})
 
 
 def chain_system(full: Derivation) -> System:
-    """The author's equations, and the adjoint of every one of them as the chain rule gives it."""
+    """The author's equations, and the adjoint of each by the chain rule."""
     equations = {e.name: e for e in full.op.equations}
     for statements in chain_statements(full).values():
         for s in statements:
@@ -79,7 +79,7 @@ def chain_system(full: Derivation) -> System:
 
 
 class Values(Magnitudes):
-    """The values of a system at one input, each computed when it is first asked for."""
+    """The values of a system on one input, each computed when it is first asked for."""
 
     def __init__(self, system: System, inputs: Mapping[str, Any], constants: Mapping[str, float], arithmetic: Arithmetic):
         super().__init__(system.op, inputs, constants, arithmetic)
@@ -87,7 +87,7 @@ class Values(Magnitudes):
         self.bounds: dict[str, float] = {}
 
     def replaced(self, values: Mapping[str, Any], axes: Mapping[str, tuple[str, ...]]) -> Values:
-        """Values where those names have these values, and nothing else is known yet."""
+        """Values of the system in which these names have these values, and no other value is computed yet."""
         other = copy.copy(self)
         other.values, other.axes, other.bounds = dict(values), {**self.axes, **axes}, {}
         return other
@@ -102,7 +102,7 @@ class Values(Magnitudes):
         return self.values[name]
 
     def bound(self, name: str) -> float:
-        """The largest value of a name, were each term of its own equation taken in absolute value; of those that are finite."""
+        """The largest finite sum of absolute terms of a name's equation, over the entries of the name."""
         if name not in self.bounds:
             self.of(name)
             found = np.abs(np.asarray(self.magnitude(self.system.equations[name].rhs)[0], dtype=float))
@@ -110,7 +110,7 @@ class Values(Magnitudes):
         return self.bounds[name]
 
     def altered(self, equation: st.Equation, target: str, given: Collection[str]) -> Named:
-        """The target's value where one equation reads as given, with the axes that it then has."""
+        """The target's value, and its axes, with ``equation`` in place of the system's own equation of that name."""
         other = copy.copy(self)
         other.values, other.axes = dict(self.values), dict(self.axes)
         for name in st.reads(equation.rhs):

@@ -1,9 +1,10 @@
-"""What a gradient is where values tie or are zero: any choice will do that a limit of gradients nearby could be.
+"""Gradients where values tie or are zero: every generalized gradient is a valid choice.
 
-There the derivative is a matter of convention: that of ``relu`` at 0, or who of two equal maxima gets the gradient. The valid
-choices are Clarke's generalized gradients, the convex combinations of the limits that the gradient has from all sides. A vector
-is one if in no direction it has more than each of them; so it is tested, in many directions, against the gradients at points
-nearby. Source: Clarke, Optimization and Nonsmooth Analysis (1983), sections 2.1 and 2.5.
+There the derivative is a matter of convention: the derivative of ``relu`` at 0, or how two equal maxima share the gradient. The
+valid choices are Clarke's generalized gradients: the convex combinations of the limits of gradients at points nearby. A vector
+is such a combination if, in every direction, its component is at most the largest component of these limits. This is tested in
+many random directions, against the gradients at random points nearby. Source: Clarke, Optimization and Nonsmooth Analysis
+(1983), sections 2.1 and 2.5.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from codegen.tools.auditor.trial import Trial, right_values
 
 __all__ = ["at_ties"]
 
-#: How many small inputs are looked at, how many points near each, in how many directions.
+#: The numbers of small inputs, of points near each input, and of directions.
 INPUTS, NEARBY, DIRECTIONS = 60, 300, 200
-#: How near they are, and what a gradient may change on the way, relative to its largest entry.
+#: The distance of the points nearby, and the tolerance for a gradient's change over it, relative to the largest entry.
 STEP, SLACK = 1e-6, 1e-3
 
 
 def at_ties(heard: Hearing, names: Sequence[str]) -> Iterator[Finding]:
-    """Gradients that are others than the op's at ties and zeros, and whether they are valid choices there."""
+    """Findings on gradients that differ from the op's at ties and zeros: valid choices, or wrong."""
     bench = heard.main.bench
     first = [bench.try_on(s) for s in kinked(bench.op, bench.free)]
     other = {n: t for n in names if (t := next((t for t in first if _differs(n, t)), None))}
     if not other:
         return
-    # Of few entries all gradients nearby are met with; and of all gradients together, for a choice is the same for each.
+    # With few entries, random points meet all gradients nearby. All gradients are tested together, since they share a choice.
     small = [bench.try_on(s) for s in islice(small_samples(bench.op, bench.free, -1, 2), INPUTS)]
     telling = [t for t in small if any(_differs(n, t) for n in names)] or list(other.values())
     together = [n for n in bench.submission.gradients if n in heard.main.right]
@@ -59,7 +60,7 @@ def _differs(name: str, trial: Trial) -> bool:
 
 
 def _valid(names: Sequence[str], trial: Trial) -> bool:
-    """Whether the gradients are, taken together, among the generalized ones."""
+    """Whether the gradients, taken together, are a generalized gradient."""
     if trial.error or trial.got is None or any(trial.got[n].shape != trial.expected(n).shape for n in names):
         return False
     found = np.concatenate([np.ravel(trial.got[n]).astype(float) for n in names])
@@ -77,7 +78,7 @@ def _valid(names: Sequence[str], trial: Trial) -> bool:
 
 
 def _gradients(names: Sequence[str], trial: Trial, sample: Sample) -> np.ndarray:
-    """The right gradients on another sample, side by side."""
+    """The right gradients on another sample, concatenated."""
     bench = trial.bench
     values = [right_values.__wrapped__(s, sample, "float64") for s in (bench.closed, bench.chain)]
     return np.concatenate(
@@ -86,6 +87,6 @@ def _gradients(names: Sequence[str], trial: Trial, sample: Sample) -> np.ndarray
 
 
 def _moved(sample: Sample, names: Sequence[str], rng: np.random.Generator) -> Sample:
-    """The sample with inputs moved a little, each entry by itself."""
+    """The sample with every entry of these inputs moved a little at random."""
     moved = {n: sample.tensors[n] + STEP * rng.normal(size=sample.tensors[n].shape) for n in names}
     return replace(sample, tensors={**sample.tensors, **moved})

@@ -1,4 +1,4 @@
-"""One run of a submission on one sample, beside what the op's equations give."""
+"""One run of a submission on one sample, compared with the values of the op's equations."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from derive import syntax as st
 
 __all__ = ["Bench", "Comparison", "Trial", "right_values", "TOLERANCE"]
 
-#: How much of the largest sum of absolute terms a right result may be off.
+#: The tolerance of a right result, relative to the largest sum of absolute terms.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2, "bfloat16": 1e-1}
-#: How many times as much as the op's own forms are off, where these lose digits themselves.
+#: The tolerance as a multiple of the error of the op's own forms, where these lose digits themselves.
 AS_GOOD = 100.0
 DIGITS = 50
-#: The lengths of the axes that ``*s`` stands for, by their number; one axis is as long as the sample says.
+#: The lengths of the axes that ``*s`` stands for, by their number. A single axis has the sample's length.
 STARS: dict[int, tuple[int, ...]] = {0: (), 2: (2, 3)}
 
 
@@ -38,8 +38,8 @@ STARS: dict[int, tuple[int, ...]] = {0: (), 2: (2, 3)}
 class Bench:
     """What all trials of an audit have in common.
 
-    ``rank`` is the number of axes that ``*s`` stands for, ``layouts`` say how arrays of some names lie, and ``optional`` under
-    which other ones gradients are taken as well.
+    ``rank`` is the number of axes that ``*s`` stands for. ``layouts`` are the layouts of some names' arrays; ``optional`` are
+    other layouts that are accepted for gradients too.
     """
 
     closed: System
@@ -56,7 +56,7 @@ class Bench:
 
     @property
     def free(self) -> Free:
-        """What samples may choose."""
+        """The freedom that samples have."""
         stars = {s: math.prod(STARS[self.rank]) for s in self.op.stars if self.rank in STARS}
         submission = self.submission
         constants = frozenset(submission.parameters) & {c.name for c in self.op.constants}
@@ -64,7 +64,7 @@ class Bench:
         return Free(tuple({**submission.fixed, **stars}.items()), constants - set(given), tuple(sorted(given.items())))
 
     def system_of(self, name: str) -> System:
-        """The system that a gradient is taken from: the closed forms where they have it."""
+        """The system from which a gradient is taken: the closed system if it has the gradient, else the chain system."""
         return self.closed if name in self.closed.equations else self.chain
 
     def axes(self, name: str) -> tuple[str, ...]:
@@ -76,9 +76,9 @@ class Bench:
         return self.layouts.get(name) or plain(self.axes(name))
 
     def try_on(self, sample: Sample, memory: str = CONTIGUOUS, only: str = "") -> Trial:
-        """Run the submission, with its arrays in memory as said, or one of them ``only``.
+        """Run the submission, with the memory layout ``memory`` for all of its arrays, or ``only`` for one.
 
-        What it raises is kept as the trial's error, whatever it is but Ctrl-C.
+        An error that it raises becomes the trial's error; only KeyboardInterrupt is raised again.
         """
         trial, library = Trial(self, sample, memory), self.submission.library
         with library.running(self.dtype):
@@ -93,7 +93,7 @@ class Bench:
             return replace(trial, written=tuple(watched.written()))
 
     def _called(self, arguments: Mapping[str, Any], trial: Trial) -> Trial:
-        quiet = contextlib.redirect_stdout(io.StringIO())  # it is called some hundred times
+        quiet = contextlib.redirect_stdout(io.StringIO())  # a submission is called some hundred times
         with np.errstate(all="ignore"), warnings.catch_warnings(), quiet:
             warnings.simplefilter("ignore")
             results = self.submission.call(arguments)
@@ -106,7 +106,7 @@ class Bench:
         return laid_out(value, memory, self.submission.library) if isinstance(value, np.ndarray) else value
 
     def exact(self, name: str, sample: Sample) -> Any:
-        """The value of a name on a sample at 50 digits, as the system has it."""
+        """The value of a name on a sample, by the system's equations at 50 digits."""
         return _exact_values(self.system_of(name), sample, self.dtype).of(name)
 
 
@@ -119,7 +119,7 @@ def right_values(system: System, sample: Sample, dtype: str) -> Values:
 
 @lru_cache(maxsize=128)
 def _exact_values(system: System, sample: Sample, dtype: str) -> Values:
-    """The same at 50 digits, of the numbers that the inputs are in that precision."""
+    """The values of a system at 50 digits, on the inputs as they are in the precision of ``dtype``."""
     arithmetic: Arithmetic = Mpmath(DIGITS)
     exact = Mpmath(DIGITS).exact
     tensors = {n: v if v.dtype.kind in "iu" else exact(v.astype(dtype)) for n, v in sample.tensors.items()}
@@ -128,7 +128,7 @@ def _exact_values(system: System, sample: Sample, dtype: str) -> Values:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether a result is right, and its largest error relative to the terms that it is summed from."""
+    """Whether a result is right, and its largest error relative to the sum of its absolute terms."""
 
     right: bool
     largest: float
@@ -137,10 +137,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Trial:
-    """A sample, how its arrays lie in memory, and what the submission returned or raised.
+    """A sample, the memory layout of its arrays, and what the submission returned or raised.
 
-    ``got`` holds the results with the axes of their names, each ``*s`` expanded; as they were where they have another shape.
-    ``written`` names the arguments that were written to; ``foreign`` says that a result is no array of the arguments' library.
+    ``got`` holds the results with the axes of their names, each ``*s`` as its several axes; a result of another shape is kept
+    as it is. ``written`` are the arguments that were written to. ``foreign`` says that a result is not of their library.
     """
 
     bench: Bench
@@ -151,7 +151,7 @@ class Trial:
     dtypes: Mapping[str, str] = field(default_factory=dict)
     written: tuple[str, ...] = ()
     foreign: bool = False
-    #: What is right, by both systems, where it is not what follows from the sample.
+    #: The right values by both systems, where they do not follow from the sample.
     values: tuple[Values, Values] | None = None
     compared: dict[str, Comparison] = field(default_factory=dict, init=False, repr=False)
 
@@ -164,7 +164,7 @@ class Trial:
         return self.values[1] if self.values else right_values(self.bench.chain, self.sample, self.bench.dtype)
 
     def values_of(self, name: str) -> Values:
-        """The system's values that a gradient is compared with."""
+        """The values, of one of the systems, with which a gradient is compared."""
         return self.closed if name in self.bench.closed.equations else self.chain
 
     def value(self, name: str) -> Any:
@@ -173,7 +173,7 @@ class Trial:
         return (self.closed if closed else self.chain).of(name)
 
     def arguments(self) -> dict[str, Any]:
-        """What the submission is called with."""
+        """The arguments of the submission, by name."""
         constants = self.sample.constants
         with np.errstate(all="ignore"):
             return {
@@ -181,11 +181,11 @@ class Trial:
             }
 
     def arranged(self, name: str, value: Any) -> np.ndarray:
-        """The array of a value as the caller has it."""
+        """The array of a value in the caller's layout."""
         return self.bench.layout(name).arranged(value, self.lengths)
 
     def restored(self, name: str, array: np.ndarray) -> np.ndarray:
-        """The value in an array of the caller's; the array itself where its shape is not that of the name."""
+        """The value of an array in the caller's layout; the array itself where its shape does not fit the layout."""
         bench = self.bench
         try:
             layouts = [bench.layout(name), *([bench.optional[name]] if name in bench.optional else [])]
@@ -207,12 +207,12 @@ class Trial:
         return plain(axes).shape(self.lengths)
 
     def expected(self, name: str) -> np.ndarray:
-        """The gradient with the axes of its name, each ``*s`` expanded."""
+        """The right gradient with the axes of its name, each ``*s`` as its several axes."""
         with np.errstate(all="ignore"):
             return self.shaped(self.value(name), self.bench.axes(name))
 
     def fits(self, name: str) -> bool:
-        """Whether there is a result, of the shape of the name."""
+        """Whether there is a result, and it has the shape of the name."""
         return self.got is not None and name in self.got and self.got[name].shape == self.expected(name).shape
 
     def compare(self, name: str) -> Comparison:
@@ -241,18 +241,19 @@ class Trial:
 
     @cached_property
     def defined(self) -> bool:
-        """Whether all that is judged has a finite value here."""
+        """Whether every gradient has a finite value on this sample."""
         return all(np.isfinite(self.expected(g)).all() for g in self.bench.submission.gradients)
 
     def _size(self, name: str) -> float:
-        """The largest sum of absolute terms of a name's formulas: the closed one may be 0, where terms cancel."""
+        """The largest sum of absolute terms of a name's formulas in both systems; a closed form may be 0 where terms cancel."""
         systems = ((self.bench.closed, self.closed), (self.bench.chain, self.chain))
         return max(values.bound(name) for system, values in systems if name in system.equations)
 
     def _errors(self, name: str, got: np.ndarray, want: np.ndarray) -> tuple[float, float]:
-        """The largest error, and the largest that is allowed, over the largest sum of absolute terms.
+        """The largest error, and the tolerance, both relative to the largest sum of absolute terms.
 
-        Infinite where only one of the two is a finite number. Where the op's own forms differ, both lose digits.
+        The error is infinite where only one of the numbers is finite. The tolerance grows where the two forms of the op differ,
+        since the forms then lose digits themselves.
         """
         finite = np.isfinite(want)
         if np.any(finite != np.isfinite(got)):
@@ -262,7 +263,7 @@ class Trial:
         wanted = want.astype(float)[finite]
         scale = max(self._size(name), float(np.abs(wanted).max()), np.finfo(float).tiny)
         error = float(np.abs(got.astype(float)[finite] - wanted).max()) / scale
-        # Of a result in another dtype no more is asked than that one can hold.
+        # A result in another dtype has to be as accurate as that dtype allows.
         tolerance = max(TOLERANCE[self.bench.dtype], TOLERANCE.get(self.dtypes.get(name, ""), 0.0))
         if error > tolerance and name in self.bench.chain.equations:
             other = self.shaped(self.chain.of(name), self.bench.axes(name)).astype(float)[finite]

@@ -1,6 +1,7 @@
-"""Where the gradients of an op vanish or explode on given data, and which factor of which line makes them.
+"""Where the gradients of an op vanish or explode on given data, and which factor of which line causes it.
 
-The report is made by the same source that ``make derive`` writes for the exercise; here it is rendered and loaded in memory.
+The report is made by the source that ``make derive`` writes for the exercise. Here this source is rendered and loaded in
+memory.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ def flow(
     constants: Mapping[str, float] | None = None,
     upstream: Mapping[str, Any] | None = None,
 ) -> Any:
-    """The ``Report`` of ``generated/flow/`` on an op's arrays by name; ``*s`` is one axis of them.
+    """The ``Report`` of ``generated/flow/`` for an op's arrays by name, in which ``*s`` is a single axis.
 
-    ``upstream`` holds the gradients of the outputs, named ``d`` and the output (default: ones). Raises KeyError for an input,
-    or a constant without default, that is missing, OpError where the derivation fails.
+    ``upstream`` holds the gradients of the outputs by their adjoints' names (default: ones). Raises KeyError for a missing
+    input, or a missing constant that has no default; OpError where the derivation fails.
     """
     chain, table = _modules(replace(op, stars=frozenset()))
     if missing := [t.name for t in op.inputs if t.name not in inputs]:
@@ -48,5 +49,5 @@ def _modules(op: Op) -> tuple[ModuleType, ModuleType]:
 
 @cache
 def runtime() -> ModuleType:
-    """The package ``generated/flow/``, loaded from what its templates give."""
+    """The package ``generated/flow/``, rendered from its templates and loaded."""
     return load_package("loaded", render_runtime("in memory"))

@@ -1,4 +1,4 @@
-"""The greatest value that an elementwise derivative can have: 1 for ``1 - h**2`` where ``h = tanh(z)``, none for ``exp(z)``."""
+"""The supremum of an elementwise derivative: 1 for ``1 - h**2`` where ``h = tanh(z)``, none for ``exp(z)``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from derive import syntax as st
 
 __all__ = ["greatest"]
 
-#: How far an argument is followed, and in how many steps. What grows beyond the inner half is taken for unbounded.
+#: The grid's range and its number of points. A function that still grows in the outer half counts as unbounded.
 REACH, STEPS = 40.0, 8001
-#: Larger values are taken for a pole that the steps met.
+#: Larger values count as a pole near a point of the grid.
 POLE = 1e3
 
 
 def greatest(tree: st.Tree, name: str, definition: Callable[[st.Read], st.Tree | None]) -> float | None:
-    """The supremum of ``|tree|`` over all values of ``name``, found on a grid; None if there is none or it reads anything else.
+    """The supremum of ``|tree|`` over all values of ``name``, found on a grid.
 
-    ``definition`` gives what a read stands for, and None for what is no elementwise equation.
+    None if ``tree`` is unbounded, or depends on anything else. ``definition`` gives the expression that a read stands for, and
+    None where the name's equation is not elementwise.
     """
     alone = _unfolded(tree, name, definition)
     entries = {n for n in st.walk(alone) if isinstance(n, st.Read)}

@@ -1,7 +1,7 @@
 """An op's backward taken apart for ``flow.py``: every line as terms, every local factor as a function.
 
-The lines are those of the chain rule, and the closed ones where the derivation has them: ``1 - h**2`` stands in both,
-``p - [c = t]`` only in a closed one.
+The lines are those of the chain rule and, where the derivation has them, the closed forms. The factor ``1 - h**2`` occurs in
+both, ``p - [c = t]`` only in a closed form.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class FactorSource:
 
 @dataclass(frozen=True)
 class TermSource:
-    """What a line takes from one upstream gradient.
+    """The term of a line that has one upstream gradient.
 
-    ``constant`` computes what no value of the forward pass enters (None: it is 1). ``bound`` is the greatest value of the
-    factors' product where it is a bounded function of the name alone.
+    ``constant`` computes the factors that do not depend on the forward pass (None: their product is 1). ``bound`` is the
+    supremum of the other factors' product, if that is a bounded function of the name alone.
     """
 
     upstream: str
@@ -84,7 +84,7 @@ def render_flow(op: st.Op, command: str) -> str:
 
 
 def render_runtime(command: str) -> dict[str, str]:
-    """What works on any op's file, by path below ``generated/``; each module after those that it imports."""
+    """The modules that work on any op's flow file, by path below ``generated/``; a module comes after those it imports."""
     modules = ("records", "lines", "text", "findings", "__init__", "plot")
     return {f"flow/{m}.py": render(f"flow/{m}.py.j2", command=command) for m in modules}
 
@@ -113,7 +113,7 @@ def flow_source(op: st.Op, command: str) -> FlowSource:
 
 
 class _Lines(Chain):
-    """The lines of one derivation; their functions go to ``work``, by what they compute, so that equal ones are shared."""
+    """The lines of one derivation. Their functions go to ``work``, keyed by what they compute; equal ones are shared."""
 
     def __init__(self, derivation: Derivation, form: str, work: dict[str, FunctionSource]):
         super().__init__(derivation, first())
@@ -135,7 +135,7 @@ class _Lines(Chain):
         return to_tree(d.body, d.index, replace(self.style, read=self.inline))
 
     def inline(self, read: Read) -> st.Tree | None:
-        """Engine-made names become what they stand for, but for reductions of the forward pass."""
+        """The definition in place of an engine-made name; None for other names, and for reductions of the forward pass."""
         d = self.made.get(read.name)
         if d is None or (is_reduction(d) and read.name in self.forward):
             return None
@@ -148,7 +148,7 @@ class _Lines(Chain):
         return TermSource(t.upstream, t.over, constant, factors, bound)
 
     def equation(self, read: st.Read) -> st.Tree | None:
-        """What a name stands for, at the entry that is read, if its equation is elementwise."""
+        """The expression that a read stands for, if the equation of the name is elementwise; else None."""
         d = self.forward.get(read.name)
         if d is None or is_reduction(d):
             return None
@@ -171,7 +171,7 @@ class _Lines(Chain):
         return FactorSource(language(bare(tree)), self.work[key].name, axes)
 
     def needed(self, tree: st.Tree) -> list[Statement]:
-        """The reductions of the forward pass that the engine named and the expression reads, each after what it reads."""
+        """The engine-made reductions of the forward pass that an expression reads, in the order of computation."""
         out: dict[str, Statement] = {}
         for name in dict.fromkeys(st.reads(tree)):
             if name in self.made:

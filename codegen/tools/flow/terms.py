@@ -1,7 +1,7 @@
-"""A line of a backward pass as terms: what each takes from one upstream gradient, through which local factors.
+"""A line of a backward pass as terms, each of which is one upstream gradient times local factors.
 
-An adjoint is linear in the upstream gradients, so every term has exactly one of them. Only sums that hold upstream gradients
-are multiplied out: ``dloss/size(n)*(p - [c = t])`` has the factor ``p - [c = t]``, as an author would read it.
+An adjoint is linear in the upstream gradients, so every term has exactly one upstream gradient. Only sums that contain upstream
+gradients are multiplied out: ``dloss/size(n)*(p - [c = t])`` keeps the factor ``p - [c = t]``, as an author would read it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _ONE = st.Num(Fraction(1))
 
 @dataclass(frozen=True)
 class Term:
-    """``sum over`` of one upstream gradient times factors.
+    """The sum, over ``over``, of one upstream gradient times factors; its sign is left out.
 
-    ``constants`` depend on sizes, constants and labels alone; ``factors`` read values of the forward pass. Signs are left out.
+    ``constants`` are factors that depend on sizes, constants and labels alone; ``factors`` read values of the forward pass.
     """
 
     upstream: str
@@ -94,7 +94,7 @@ class _Linear:
 
 
 def _factors(tree: st.Tree) -> Iterator[st.Tree]:
-    """The factors of a product or quotient, but for signs; those below the line as ``1/u``."""
+    """The factors of a product or quotient, without signs; a factor ``u`` below the line is ``1/u``."""
     match tree:
         case st.Num(v) if abs(v) == 1:
             return

@@ -1,1 +1,1 @@
-"""The training command of the exercise and what belongs to it."""
+"""The exercise's training command, and the scripts that belong to it."""

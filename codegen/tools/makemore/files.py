@@ -1,4 +1,4 @@
-"""The files of the exercise that are no op's: the training command, its gradients beside autograd's, and their flow."""
+"""The exercise's files that belong to no op: the training command, the comparison with autograd, and gradient flow."""
 
 from __future__ import annotations
 

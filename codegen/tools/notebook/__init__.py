@@ -1,4 +1,4 @@
-"""An op as a notebook: its gradients derived, coded and compared with autograd's. Without an op, the exercise."""
+"""An op as a notebook: its gradients are derived, coded and compared with autograd's. Without an op, the exercise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from derive.syntax import Op
 
 __all__ = ["build", "build_op", "execute", "main"]
 
-#: Where notebooks go; they are not tracked.
+#: The default folder of notebooks, which is not tracked.
 FOLDER = HOME / "out"
 
 

@@ -1,4 +1,4 @@
-"""What all notebooks are made of: equations in LaTeX, adjoints with their functions, cells as a notebook."""
+"""The cells that all notebooks share: equations in LaTeX, and adjoints with their functions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Cells = list[tuple[str, str]]  # "markdown" or "code", and the text
 
 
 def torch() -> ArrayBackend:
-    """The backend whose code the cells hold: what is found by hand is compared with autograd."""
+    """The backend of the cells' code: torch, since results are compared with autograd."""
     return arrays("torch")
 
 
 def helper(name: str) -> str:
-    """A helper function that code of the cells calls."""
+    """The source of a helper function that the cells' code calls."""
     return render("arrays/helper.py.j2", backend=torch().name, name=name).strip()
 
 
@@ -44,9 +44,9 @@ def notebook_of(cells: Cells) -> Any:
 
 
 def chain(full: Derivation, atol: float) -> Cells:
-    """Every adjoint as the chain rule gives it: its equation, its function, its comparison.
+    """Every adjoint by the chain rule: its equation, its function, and its comparison with autograd.
 
-    The cells read ``values``, ``autograd`` and ``manual``, and put what they find into ``manual``.
+    The cells read ``values``, ``autograd`` and ``manual``, and enter each result into ``manual``.
     """
     adjoints = adjoint_names(full) | {d.name for d in full.chain}
     statements = chain_statements(full)

@@ -1,6 +1,6 @@
-"""The exercise: every gradient from the cross-entropy back to the embedding, derived, coded, compared, and a network trained.
+"""The exercise: every gradient from the cross-entropy back to the embedding is derived, coded and compared with autograd's.
 
-The derivations are typeset from the same trees that the code was printed from.
+Then a network is trained with them. The derivations are typeset from the trees that the code is printed from.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from {KERNELS}.makemore_gradients import problem
 values, autograd = problem()  # one batch: every value of the forward pass, and every gradient that autograd finds
 manual = {{"dloss": torch.ones(())}}  # the gradients found here"""
 
-#: The network's layers from the loss back: op, how its backward is called, and the gradients that it gives.
+#: The network's layers, from the loss back: the op, the call of its backward, and the gradients that the call gives.
 LAYERS = (
     ("softmax_cross_entropy", '(manual["dloss"], values["probs"], values["t"])', ("dlogits",)),
     ("linear", '(dlogits, values["h"], values["W2"])', ("dh", "dW2", "db2")),
@@ -43,7 +43,7 @@ LAYERS = (
     ("embedding", '(dembcat.reshape(values["emb"].shape), values["C"], values["x"])', ("dC",)),
 )
 
-#: What the layers have with its axes side by side.
+#: The gradients that the layers' kernels have in two dimensions, with axes merged.
 FLAT = ("dembcat", "dW1")
 
 TRAINING = f"""\

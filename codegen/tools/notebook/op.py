@@ -1,4 +1,4 @@
-"""The notebook of any op: forward, every adjoint of the chain rule, the closed forms and their kernels, on random data."""
+"""The notebook of any op, on random data: the forward, every adjoint by the chain rule, closed forms and their kernels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from derive.show.trees import of_derivation
 
 __all__ = ["build_op", "lengths"]
 
-#: Axes are as long as the op states, but not much longer than this.
+#: An axis is as long as the op states, but not much longer than this.
 LONGEST = 16
 ATOL = 1e-9
 
@@ -36,7 +36,7 @@ def build_op(op: st.Op) -> Any:
 
 
 def lengths(op: st.Op) -> dict[str, int]:
-    """A length for each axis: the op's own, cut to about ``LONGEST``, else small ones; cut or small, they differ."""
+    """A length for each axis: the op's own, cut to about ``LONGEST``, else a small one. Cut and small lengths differ."""
     axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
     stated, same = dict(op.sizes), equal_axes(op)
     size = {a: min(stated.get(a, 4 + k), LONGEST + k) for k, a in enumerate(axes)}
@@ -82,7 +82,7 @@ def _random(t: st.Tensor, size: dict[str, int], sign: str) -> str:
 
 
 def _forward(full: Derivation, source: ChainSource) -> Cells:
-    """The equations as code, and autograd through it: the gradient of every name."""
+    """The equations as code, and the gradient of every name by autograd."""
     op, adjoints = full.op, {d.name for d in full.chain}
     helpers = [helper(name) for name in source.helpers]
     outputs = [t.name for t in op.outputs]
@@ -125,7 +125,7 @@ def _source(f: FunctionSource) -> str:
 
 
 def _closed(op: st.Op) -> Cells:
-    """The derivation of the closed forms, the kernels that it ends in, and their results."""
+    """The derivation of the closed forms, the kernels made from them, and the kernels' results."""
     derivation = derive(op)
     kernel = plan(derivation)
     file = torch().source(kernel, "")
@@ -139,7 +139,7 @@ def _closed(op: st.Op) -> Cells:
 
 
 def _called(kernel: Kernel) -> str:
-    """Both kernels run, and what they return compared."""
+    """The code that runs both kernels and compares their results."""
     op = kernel.op
     outputs, saved = [t.name for t in op.outputs], [t.name for t in kernel.saved]
     heads = outputs[0] if len(outputs) == 1 else _tuple(outputs)
@@ -156,7 +156,7 @@ def _called(kernel: Kernel) -> str:
 
 
 def _call(program: Program, saved: list[str]) -> str:
-    """A call with its arguments: what the forward saved by its name, upstream gradients and values from where they are."""
+    """The call of a program: saved tensors are variables, upstream gradients and values are entries of dicts."""
     arguments = [_argument(a, saved) for a in program.arguments]
     arguments += [f'{c.name}=constants["{c.name}"]' for c in program.constants]
     return f"{program.name}({', '.join(arguments)})"

@@ -16,9 +16,9 @@ __all__ = ["execute", "save"]
 
 
 def save(build: Callable[[], Any], path: Path) -> int:
-    """Write and execute the notebook; 1 with a message where what that takes is not installed or a cell fails.
+    """Write and execute the notebook; returns 0, or 1 with a message if a package is missing or a cell fails.
 
-    A notebook with a failing cell is written as far as it ran, for the error stands in it. Ctrl-C leaves nothing behind.
+    If a cell fails, the notebook is written as far as it ran, with the error in it. After Ctrl-C nothing is written.
     """
     try:
         import ipykernel  # noqa: F401
@@ -60,7 +60,7 @@ def execute(notebook: Any) -> None:
 def _interruptible(client: Any) -> None:
     """Execute a client's notebook; KeyboardInterrupt ends the kernel at once.
 
-    It runs in a thread of its own, for in the main one nbclient takes Ctrl-C for itself and fails over it.
+    nbclient runs in a thread of its own. In the main thread it would handle Ctrl-C itself, and fail.
     """
     tasks: list[asyncio.Task[Any]] = []
 

@@ -1,4 +1,4 @@
-"""Exercises: a backward pass with its gradients left blank, hints for each, and the grading of what somebody filled in."""
+"""Exercises: a backward pass whose gradients are blanks, hints for each blank, and the grading of filled-in blanks."""
 
 from codegen.tools.workbook.blanks import Blank, Exercise, exercise
 from codegen.tools.workbook.grade import Grade, grade

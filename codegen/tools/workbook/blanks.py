@@ -1,4 +1,4 @@
-"""What is left blank in an exercise: the adjoint of every equation, in the order of the chain rule."""
+"""The blanks of an exercise: the adjoint of every equation, in the order of the chain rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Blank", "Exercise", "exercise"]
 
 @dataclass(frozen=True)
 class Blank:
-    """One gradient to find: the equations that read its name, the chain rule's line, and that line as code."""
+    """One gradient to find: the equations that read its name, the line by the chain rule, and this line as code."""
 
     name: str
     index: tuple[str, ...]
@@ -32,7 +32,7 @@ class Blank:
 
 @dataclass(frozen=True)
 class Exercise:
-    """The blanks of an op, and the helper functions that their code calls. Each ``*s`` is a single axis."""
+    """The blanks of an op, and the helper functions that the blanks' code calls. Each ``*s`` is a single axis."""
 
     op: st.Op
     backend: str
@@ -48,7 +48,7 @@ class Exercise:
 
 
 def exercise(op: st.Op, backend: str = "") -> Exercise:
-    """The exercise of an op in one array backend, by default the one that needs least."""
+    """The exercise of an op in one array backend (default: the backend that needs least)."""
     spelt = arrays(backend) if backend else first()
     op = named_op(replace(op, stars=frozenset()))
     statements = chain_statements(derive_full(op))

@@ -26,9 +26,9 @@ __all__ = ["Grade", "grade"]
 
 @dataclass(frozen=True)
 class Grade:
-    """What one blank was filled with: equal to the bit, or within rounding, and the largest difference.
+    """The grade of one blank: whether it is right to the bit, whether it is right within rounding, and its largest difference.
 
-    ``line`` is 0 for a blank that was left empty. ``remark`` says what is wrong.
+    ``line`` is the line of the file, 0 for a blank that was left empty. ``remark`` says what is wrong.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Grade:
 
 
 def grade(exercise: Exercise, function: Callable[..., Any]) -> tuple[Grade, ...]:
-    """Grade every blank by itself, from right values for all that it reads.
+    """Grade every blank by itself, given right values for all names that it reads.
 
-    The gradients that a line reads are random, and not those of the loss: what flows back in this network may be zero for a
-    reason of its own, and whatever is made of a zero is right. ValueError where there is no source to step through.
+    The gradients that a line reads are random numbers, not gradients of the loss: these may happen to be zero in the network,
+    and then any factor would be graded as right. Raises ValueError where the function has no source to step through.
     """
     grader = _Grader(exercise, function)
     with np.errstate(all="ignore"), grader.library.running():
@@ -77,9 +77,9 @@ class _Grader:
         return next((g for g in found if g.approximate), found[0])
 
     def _chosen(self, name: str) -> Iterator[Collection[str]]:
-        """The gradients to be random while a blank is graded: those that it is computed from.
+        """The choices of gradients to be random while a blank is graded: first, all gradients that it reads.
 
-        Where some of these follow from others, and a line needs it to be so, the others alone.
+        A line may rely on one gradient being computed from others; then only the latter are random.
         """
         behind = set(self.system.behind(name, ()))
         read = self.filled.reads(name) & set(self.names)
@@ -104,7 +104,7 @@ class _Grader:
         return _graded(name, trials, first)
 
     def _given(self, name: str, sample: Sample, world: Values) -> Any:
-        """What the function is given for a name."""
+        """The argument that the function gets for a name."""
         constants = sample.constants
         return constants[name] if name in constants else laid_out(np.array(world.of(name)), CONTIGUOUS, self.library)
 
@@ -127,7 +127,7 @@ def _world(system: System, sample: Sample, chosen: Collection[str], rng: np.rand
 
 
 def _unfolded(got: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The array in a shape of which it is a view with neighbouring axes side by side, as embeddings are in one row."""
+    """The array in ``shape`` if it has neighbouring axes merged, as concatenated embeddings have; else the array itself."""
     rest = list(shape)
     for n in got.shape:
         size = rest.pop(0) if rest else 0

@@ -12,7 +12,8 @@ __all__ = ["hint"]
 def hint(blank: Blank, step: int = 1) -> str:
     """Step number ``step`` of a gradient's derivation (ValueError beyond the last).
 
-    First who reads the name; then what flows back through each of these equations; at last the whole line.
+    The first step names the equations that read the name. Each further step gives what flows back through one of these
+    equations. The last step is the whole line.
     """
     steps = _steps(blank)
     if not 1 <= step <= len(steps):

@@ -17,9 +17,10 @@ __all__ = ["function_name", "sheet"]
 
 
 def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str = "") -> str:
-    """The source of an exercise, to be saved as ``file``; ``command`` is what names the op on the command line, for a shell.
+    """The source of an exercise, to be saved as ``file``.
 
-    One function, in which every gradient is ``...`` or, if ``solved``, its code.
+    The source is one function, in which every gradient is ``...`` or, if ``solved``, its code. ``command`` is the op as an
+    argument of the command line, quoted for a shell.
     """
     op = exercise.op
     known: set[str] = set()
@@ -56,7 +57,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
 
 
 def function_name(op: st.Op) -> str:
-    """What the function to fill in is called."""
+    """The name of the function to fill in."""
     return f"{op.name}_backward"
 
 
@@ -71,7 +72,7 @@ def _doc(blank: Blank) -> list[str]:
 
 
 def _solution(blank: Blank, known: set[str]) -> list[str]:
-    """The code of a blank. Lengths that an earlier one has read are not read again."""
+    """The code of a blank. Lengths that an earlier blank has read are not read again."""
     source = blank.source
     lines = []
     for line in source.prologue:

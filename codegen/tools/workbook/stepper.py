@@ -1,4 +1,4 @@
-"""Runs a filled-in exercise statement by statement, for one blank at a time: a mistake does not spoil the next line."""
+"""Runs a filled-in exercise statement by statement, for one blank at a time, so that a mistake affects no other blank."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Filled", "Stepped"]
 
 @dataclass(frozen=True)
 class Stepped:
-    """What became of a blank: its last value, the line that gave it (0: none did), and the error that a line raised."""
+    """The outcome of a blank: its last value, the line that assigned it (0: none did), and the error that a line raised."""
 
     value: Any = None
     line: int = 0
@@ -30,15 +30,15 @@ class Stepped:
 
     @property
     def done(self) -> bool:
-        """Whether it was filled at all."""
+        """Whether the blank was filled."""
         return self.error is not None or (self.line > 0 and self.value is not None and self.value is not ...)
 
 
 @dataclass(frozen=True)
 class Filled:
-    """The function of an exercise, filled in. ``blanks`` are the names that it is to find.
+    """The filled-in function of an exercise. ``blanks`` are the names that it has to find.
 
-    Raises ValueError where there is no source to step through.
+    Raises ValueError where the function has no source to step through.
     """
 
     function: Callable[..., Any]
@@ -59,7 +59,7 @@ class Filled:
         return [s for s in tree.body if not isinstance(s, ast.Return)]
 
     def reads(self, blank: str) -> set[str]:
-        """The names that a blank is computed from, by way of the function's own names too."""
+        """The names that a blank is computed from, also through local variables of the function."""
         found: set[str] = set()
         waiting = {blank}
         while waiting:
@@ -72,9 +72,9 @@ class Filled:
         return found - {blank}
 
     def step(self, blank: str, right: Mapping[str, Any]) -> Stepped:
-        """Run what gives a blank a value. ``right`` holds the right values of all arguments and blanks.
+        """Run the statements that give a blank its value. ``right`` holds the right values of all arguments and blanks.
 
-        A statement that changes the blank sees what the function itself has put there so far; any other reads the right value.
+        A statement that changes the blank sees the blank's value so far; every other statement sees the right value.
         """
         own: dict[str, Any] = {}
         found, ended = Stepped(), None
@@ -102,7 +102,7 @@ class Filled:
                 exec(compile(ast.Module([statement], []), file, "exec"), scope)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # it is the learner's code, exit() included; the error is what is reported
+        except BaseException as error:  # the learner's code may raise anything, SystemExit too; it is reported
             return raised(error, file)
         return None
 
@@ -126,7 +126,7 @@ def _changed(statement: ast.stmt) -> set[str]:
     return found
 
 
-#: Calls that write into what they are called on, or into their first argument.
+#: Methods and functions that write into the object they are called on, or into their first argument.
 _WRITES = ("at", "index_add_", "scatter_add_", "add_", "sub_", "mul_", "div_", "fill_", "zero_", "index_put_", "put_along_axis")
 
 
