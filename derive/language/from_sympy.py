@@ -13,6 +13,8 @@ from sympy import Idx, Indexed, Sum
 from sympy.core.relational import Relational
 
 from derive.errors import OpError
+from derive.language.parse import parse
+from derive.language.unicode import language
 from derive.sympy_bridge import from_sympy, index_of, length_of, size_symbol
 from derive.syntax import Op, Read
 
@@ -38,10 +40,6 @@ def op_from_sympy(
     The equations are written in the language and then parsed, so that they pass the same checks as text. OpError: the language
     cannot express an equation, or a check fails; its line and column are those of the written text, which the op keeps.
     """
-    # Imported here: the parser asks derive.functions.table for the functions, and those ask this module for derivatives.
-    from derive.language.parse import parse
-    from derive.language.unicode import language
-
     lengths = _lengths(equations)
     made: list[tuple[Read, str]] = []
     for equation in equations:
