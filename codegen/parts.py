@@ -45,7 +45,7 @@ class Parts:
             body, inner = flat_tree(tree, self.op, self.names, list(scope)), (*scope, *tree.index)
             if (read := self.read(body, scope)) is not None and all(isinstance(i, str) for i in read.index):
                 own = next(d for d in self.names.definitions if d.name == read.name).index
-                yield read.name, st.rename(tree, dict(zip(map(str, read.index), own, strict=True)))
+                yield read.name, _unprimed(st.rename(tree, dict(zip(map(str, read.index), own, strict=True))))
         else:
             inner = scope
         for child in st.children(tree):
@@ -68,3 +68,14 @@ class Parts:
         """The expression as a read: itself if it is one, else a read of the name defined as it, None without such a name."""
         atom = body.atom
         return atom if isinstance(atom, Read) else self.names.find(body, scope)
+
+
+def _unprimed(tree: st.Tree) -> st.Tree:
+    """A reduction whose bound indices are called as their axes, where no other index of the reduction is."""
+    assert isinstance(tree, st.Reduce)
+    taken, to = set(st.free_indices(tree.body)), dict[str, st.Index]()
+    for i in tree.index:
+        if (axis := st.axis_of(i)) not in taken:
+            to[i] = axis
+            taken.add(axis)
+    return st.Reduce(tree.kind, tuple(str(to.get(i, i)) for i in tree.index), st.rename(tree.body, to))
