@@ -30,10 +30,11 @@ class Parts:
     def named(self, d: Definition, kept: Collection[str]) -> st.Tree | None:
         """The tree of a definition, with a read of a kept name in place of each part that the name stands for.
 
-        None where the tree no longer says what the definition computes, for example where exponentials were stabilised.
+        None where the tree no longer says what the definition computes, for example where exponentials were stabilised, and
+        where the tree has an axis that the definition lacks: what it reads along that axis cancels.
         """
         tree = d.tree or self.reductions.get(d.name)
-        if tree is None:
+        if tree is None or not set(d.index).issuperset(st.free_indices(tree)):
             return None
         if kept:
             tree = self.below(tree, kept, d.index)

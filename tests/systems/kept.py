@@ -181,6 +181,10 @@ DERIVATIONS = {
         K[out_, l, axis0] = W[m[l, axis0], l, axis0]*x[m[l, axis0]]*mass[m[l, axis0], axis0]
         h[axis0] = expm1(sum[out_, l](K[out_, l, axis0]))
     """,
+    "a sum of what cancels along another axis": """
+        y[i, j] = f(u[i, n], h[j])
+        y[i, j] = h[j]*sum[n]((h[j] - h[j]) + u[i, n]**3)
+    """,
     "a root in the place of a largest share": "y, z[c] = f(V[c])\nz[c] = softmax(V[c])\ny = max[c](z[c])**2",
     "large values that cancel": """
         g[*s] = value(REAL[*s], score[batch])
