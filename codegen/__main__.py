@@ -6,8 +6,7 @@ import sys
 from typing import Any
 
 from codegen.commands import accuracy, atlas, audit, derive, emit, exercise, notebook, schedule
-from codegen.commands.parser import Parser, offered
-from derive import command
+from codegen.commands.parser import run
 from derive.called import program
 
 __all__ = ["add_commands", "main"]
@@ -15,15 +14,11 @@ __all__ = ["add_commands", "main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
-    top = Parser(prog=program("codegen"), description="From equations to certified kernels.")
-    top.ending = offered
-    add_commands(top.add_subparsers(required=True, metavar="COMMAND"))
-    options = top.parse_args(arguments)
-    return command.run(lambda: int(options.run(options)))
+    return run(program("codegen"), "From equations to certified kernels.", (add_commands,), arguments)
 
 
 def add_commands(commands: Any) -> None:
-    """Add every command to subparsers of a :class:`Parser`."""
+    """Add every command to subparsers of a :class:`codegen.commands.parser.Parser`."""
     for one in (derive, emit, audit, exercise, accuracy, schedule, atlas, notebook):
         one.add(commands)
 

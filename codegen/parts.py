@@ -20,6 +20,7 @@ class Parts:
 
     def __init__(self, derivation: Derivation):
         self.op, self.names = derivation.op, Names(derivation.op)
+        self.index = {d.name: d.index for d in derivation.forward}
         for d in derivation.forward:
             self.names.register(d)
             self.names.taken.add(d.name)
@@ -44,8 +45,9 @@ class Parts:
         """The reductions in an equation that the engine has named: the name, and the reduction in its definition's indices."""
         if isinstance(tree, st.Reduce):
             body, inner = flat_tree(tree, self.op, self.names, list(scope)), (*scope, *tree.index)
-            if (read := self.read(body, scope)) is not None and all(isinstance(i, str) for i in read.index):
-                own = next(d for d in self.names.definitions if d.name == read.name).index
+            read = self.read(body, scope)
+            if read is not None and read.name in self.index and all(isinstance(i, str) for i in read.index):
+                own = self.index[read.name]
                 yield read.name, _unprimed(st.rename(tree, dict(zip(map(str, read.index), own, strict=True))))
         else:
             inner = scope

@@ -62,6 +62,7 @@ class _Planner:
             *(st.adjoint_name(n) for n in self.outputs),
         }
         self.style = style_of(self.op, list(derivation.forward))
+        self.written = {d.name: d for d in derivation.written}
         self.parts = Parts(derivation)
 
     def kernel(self) -> Kernel:
@@ -155,7 +156,7 @@ class _Planner:
 
     def forward_tree(self, d: Definition, inlined: set[str]) -> st.Tree:
         """The author's own right side where it still computes the definition, else a tree made from the definition."""
-        own = next((w for w in self.d.written if w.name == d.name), None)
+        own = self.written.get(d.name)
         needed = self.unfolded(d, inlined)
         engine = {n for n in needed if n in self.definitions and not self.definitions[n].author}
         same = own is not None and own.body == d.body and not engine
