@@ -17,7 +17,10 @@ from derive import syntax as st
 
 
 def with_logistics(program: Program) -> Program:
-    """The program with every such ratio as a call of ``sigmoid``, without temporaries that nothing reads any more."""
+    """The program with every such ratio as a call of ``sigmoid``, without temporaries that nothing reads any more.
+
+    A ratio of written numbers stays: it is a number, which is computed when the code is printed.
+    """
     exponents: dict[st.Tree, st.Tree] = {
         st.Read(s.name, s.index): s.tree.args[0]
         for s in program.statements
@@ -29,7 +32,7 @@ def with_logistics(program: Program) -> Program:
             other = next((t for t in node.den.args if t != node.num), node.num)
             a, b = _exponent(node.num, exponents), _exponent(other, exponents)
             difference = _difference(a, b) if a is not None and b is not None else None
-            if difference is not None:
+            if difference is not None and any(st.reads(difference)):
                 return st.Call("sigmoid", (difference,))
         return st.rebuild(node, tree)
 

@@ -185,6 +185,7 @@ DERIVATIONS = {
         y[i, j] = f(u[i, n], h[j])
         y[i, j] = h[j]*sum[n]((h[j] - h[j]) + u[i, n]**3)
     """,
+    "a logistic of a number": "y[n] = f(x[n])\ny[n] = x[n]*silu(0.25) + sigmoid(-3)",
     "a root in the place of a largest share": "y, z[c] = f(V[c])\nz[c] = softmax(V[c])\ny = max[c](z[c])**2",
     "large values that cancel": """
         g[*s] = value(REAL[*s], score[batch])
