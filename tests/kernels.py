@@ -85,9 +85,8 @@ def expected(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor 
     if upstream is None:
         upstream = torch.from_numpy(np.random.default_rng(7).normal(size=tuple(output.shape))).to(output.dtype)
     wanted = [leaves[t.name] for t in kernel(name).op.differentiable]
-    found = torch.autograd.grad(output, wanted, upstream, allow_unused=True)
-    gradients = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, found, strict=True)]
-    return output.detach(), upstream, gradients
+    gradients = torch.autograd.grad(output, wanted, upstream, allow_unused=True, materialize_grads=True)
+    return output.detach(), upstream, list(gradients)
 
 
 def run(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
@@ -96,10 +95,9 @@ def run(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torc
         output, env = _forward(name, backend, values, upstream, given)
         found = _backward(name, backend, env, given)()
         gradients = [found] if len(kernel(name).backward.results) == 1 else list(found)
-        output, *gradients = (
-            g if isinstance(g, torch.Tensor) else by_name(backend).back(g).copy() for g in (output, *gradients)
-        )
-    return torch.as_tensor(output), [torch.as_tensor(g) for g in gradients]
+        back = by_name(backend).back
+        results = [r if isinstance(r, torch.Tensor) else torch.tensor(back(r)) for r in (output, *gradients)]
+    return results[0], results[1:]
 
 
 def prepared_backward(

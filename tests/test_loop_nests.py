@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-import derive
 from codegen.backends.native.machine import scheduled
 from codegen.loops.assignment import Fold
 from codegen.loops.fused import forward_backward
@@ -15,17 +14,12 @@ from codegen.loops.machine import Machine as Costs
 from codegen.loops.nest import FlatNest, InMemory, InVariable, Once, Part, Product, RowNest, Scatter, SmallLoop, VectorLoop
 from codegen.loops.schedule import schedule
 from codegen.loops.storage import Recomputed, Row
-from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify.agreement import constants_of
 from codegen.verify.reference import evaluate
 from tests import kernels
+from tests.judged import kernel as kernel_of
 from tests.loop_machine import Machine
-
-
-def kernel_of(text: str) -> Kernel:
-    return plan(derive.derive(derive.parse("\n".join(line.strip() for line in text.strip().splitlines()))))
-
 
 # ---- run as they are -------------------------------------------------------------------------------------------------------
 

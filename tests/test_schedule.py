@@ -33,7 +33,6 @@ from codegen.loops.loop import Item, Loop, assignments_in
 from codegen.loops.schedule import Schedule
 from codegen.loops.star import without_star
 from codegen.loops.storage import Array, Recomputed, Result, Row, Storage, Variable
-from codegen.plan import plan
 from codegen.program import Kernel, Program
 from codegen.verify.agreement import constants_of, load_kernel
 from codegen.verify.reference import evaluate
@@ -41,15 +40,11 @@ from derive import syntax as st
 from derive.errors import OpError
 from derive.language.axes import equal_axes
 from tests import kernels
+from tests.judged import kernel as kernel_of
 
 needs_compiler = pytest.mark.skipif(not any(shutil.which(c) for c in ("cc", "gcc", "clang")), reason="needs a C compiler")
 
 # ---- plans ---------------------------------------------------------------------------------------------------------------
-
-
-def kernel_of(text: str) -> Kernel:
-    """The kernel of an op of one's own."""
-    return plan(derive.derive(derive.parse("\n".join(line.strip() for line in text.strip().splitlines()))))
 
 
 def planned(program: Program, rows: bool = False) -> Schedule:

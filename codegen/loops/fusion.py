@@ -12,7 +12,7 @@ from codegen.loops.loop import Item, Loop
 from derive import syntax as st
 
 
-def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...], key: tuple[int, ...] = ()) -> tuple[Item, ...]:
+def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...]) -> tuple[Item, ...]:
     """The statements inside the loops ``prefix`` as an ordered body: loops over further axes, and statements that run once."""
     level = _levels(assignments, len(prefix))
     if not prefix:
@@ -23,8 +23,7 @@ def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...], key: tupl
     body: list[Item] = []
     for (_, axis), members in sorted(groups.items(), key=lambda item: item[0][0]):
         if axis:
-            own = (*key, len(body))
-            body.append(Loop(axis, fuse(tuple(members), (*prefix, axis), own), own))
+            body.append(Loop(axis, fuse(tuple(members), (*prefix, axis))))
         else:
             body.extend(members)
     return tuple(body)

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from codegen.loops.assignment import Assignment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loop:
-    """A loop over one axis. ``key`` is the loop's position in the tree of loops, which tells it from all other loops."""
+    """A loop over one axis. Two loops with equal bodies are not the same loop."""
 
     axis: str
     body: tuple[Item, ...]
-    key: tuple[int, ...]
 
     @property
     def innermost(self) -> bool:

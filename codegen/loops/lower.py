@@ -109,14 +109,16 @@ def _node(plan: Schedule, body: tuple[Item, ...], item: Item, path: tuple[str, .
         return _step(plan, body, item)
     if item.innermost:
         return _vector(plan, item, path, held)
-    begun, sums = _begun(item, path), _partial(item, path, held)
+    begun = _begun(item, path)
+    sums = _partial(item, begun, held)
     held |= {b.assignment.name for b in (*begun, *sums) if not isinstance(b, InMemory)}
     nodes = tuple(_node(plan, item.body, i, (*path, item.axis), held) for i in item.body)
     return InnerLoop(item.axis, begun, sums, nodes)
 
 
 def _vector(plan: Schedule, loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> VectorLoop:
-    return VectorLoop(loop.axis, _begun(loop, path), _partial(loop, path, held), _steps(plan, loop))
+    begun = _begun(loop, path)
+    return VectorLoop(loop.axis, begun, _partial(loop, begun, held), _steps(plan, loop))
 
 
 def _begun(loop: Loop, path: tuple[str, ...]) -> tuple[Begun, ...]:
@@ -129,12 +131,12 @@ def _begun(loop: Loop, path: tuple[str, ...]) -> tuple[Begun, ...]:
     return tuple(found)
 
 
-def _partial(loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> tuple[PartialSum, ...]:
+def _partial(loop: Loop, begun: tuple[Begun, ...], held: frozenset[str]) -> tuple[PartialSum, ...]:
     """The reductions for which this loop makes a partial sum, a single number that is added to an element of memory.
 
     They reduce over this loop and over all loops inside it, and accumulate in memory outside of it.
     """
-    here = {b.assignment.name for b in _begun(loop, path) if isinstance(b, InVariable)}
+    here = {b.assignment.name for b in begun if isinstance(b, InVariable)}
     return tuple(
         PartialSum(f, kind.fold)
         for f, kind, around in _reductions(loop)

@@ -40,7 +40,7 @@ def schedule(program: Program, machine: Machine) -> Schedule:
     """The loop nests of a program."""
     assignments = hoist(flatten(with_logistics(program)), taken(program))
     batch = _batch(assignments) if machine.cached else ""
-    body = (Loop(batch, fuse(assignments, (batch,), (0,)), (0,)),) if batch else fuse(assignments, ())
+    body = (Loop(batch, fuse(assignments, (batch,))),) if batch else fuse(assignments, ())
     placing = Placing(program, body, 1 if batch else 0, machine)
     storage = placing.storage()
     return Schedule(program, assignments, _pruned(body, storage), storage, placing.overwritable(), batch)
@@ -75,5 +75,5 @@ def _pruned(body: tuple[Item, ...], storage: Mapping[str, Storage]) -> tuple[Ite
         if isinstance(item, Assignment):
             kept.append(item)
         elif any(not isinstance(storage[f.name], Recomputed) for f, _ in assignments_in(item.body)):
-            kept.append(Loop(item.axis, _pruned(item.body, storage), item.key))
+            kept.append(Loop(item.axis, _pruned(item.body, storage)))
     return tuple(kept)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from derive.functions.records import RECORDS
 
-__all__ = ["COMPARISONS", "NARY", "ORDERS", "REDUCTIONS", "SUGAR", "cost", "is_function"]
+__all__ = ["COMPARISONS", "NARY", "ORDERS", "REDUCTIONS", "SUGAR", "cost", "is_function", "power_cost"]
 
 #: Functions of one argument that the parser replaces by other expressions: sqrt(a) by a**(1/2).
 SUGAR = frozenset({"sqrt"})
@@ -21,6 +23,11 @@ COMPARISONS = {
 def is_function(name: str) -> bool:
     """Whether a word is a function of the language."""
     return name in RECORDS or name in SUGAR or name in NARY
+
+
+def power_cost(exponent: int | Fraction) -> int:
+    """The approximate cost of one power in floating-point operations: small integer powers are products."""
+    return min(abs(exponent.numerator) - 1, 2) if exponent.denominator == 1 else 4
 
 
 def cost(head: str) -> int:

@@ -107,8 +107,8 @@ class Operations:
             case Quotient(u, v, e):
                 return self.power(self.each(1, self.factor(u), self.factor(v)), e)
             case Root(above, below):
-                numbers = [NUMBER, *(NUMBER for _ in above[1:])]
-                return self.power(self.each(0 if below is None else 1, self.multiplied(numbers)), Fraction(1, 2))
+                root = self.multiplied([NUMBER] * len(above))
+                return self.power(self.each(0 if below is None else 1, root), Fraction(1, 2))
             case Bracket() if inner is not None:
                 return inner
         return NUMBER
@@ -116,7 +116,7 @@ class Operations:
     def power(self, base: Count, e: Exponent) -> Count:
         if e == 1:
             return base
-        return self.each(min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4, base)
+        return self.each(words.power_cost(e), base)
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 

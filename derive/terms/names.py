@@ -34,6 +34,8 @@ class Names:
         self.taken = set(self.reserved)
         self.made: dict[tuple[Sum, tuple[str, ...]], Definition] = {}
         self.definitions: list[Definition] = []
+        #: The definitions by name that :meth:`alias` may put in the place of a read.
+        self.unfolded: dict[str, Definition] = {}
         self.constants = {c.name for c in op.constants}
 
     def is_constant(self, expr: Sum) -> bool:
@@ -46,7 +48,7 @@ class Names:
 
     def alias(self, read: Read) -> Sum:
         """A read by its definition where an engine-made name stands for a monomial: ``x/2`` for ``u = x/2``."""
-        d = next((d for d in self.definitions if d.name == read.name and not (d.author or d.kept)), None)
+        d = self.unfolded.get(read.name)
         only = d.body.single if d else None
         if d and only and not only[0].bound and all(isinstance(a, (Read, Size, Irrational)) for a, _ in only[0].factors):
             return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
@@ -63,13 +65,18 @@ class Names:
 
     def register(self, definition: Definition) -> None:
         """Add a definition. Later subexpressions that equal its body read its name."""
-        self.definitions.append(definition)
+        self._append(definition)
         key = _key(definition.body, definition.index)
         self.made.setdefault(key, definition)
 
+    def _append(self, definition: Definition) -> None:
+        self.definitions.append(definition)
+        if not (definition.author or definition.kept):
+            self.unfolded.setdefault(definition.name, definition)
+
     def restart(self) -> None:
         """Forget the definitions. Their names stay taken, so that new definitions get other names."""
-        self.made, self.definitions = {}, []
+        self.made, self.definitions, self.unfolded = {}, [], {}
 
     def tidy(self) -> dict[str, str]:
         """Renumber the engine-made names in order. Returns a mapping from each old name to the new name."""
@@ -109,7 +116,7 @@ class Names:
             named = rename_free(body, dict(zip(index, axes, strict=True)))
             found = Definition(self.fresh(stem or _stem(body)), tuple(axes), named, kept=kept)
             self.made[key] = found
-            self.definitions.append(found)
+            self._append(found)
             if self.is_constant(body) and not over:
                 self.constants.add(found.name)
         return Read(found.name, index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegen.backends.arrays.signature import tupled
 from codegen.backends.native.machine import scheduled
 from codegen.backends.native.programs import axes_of, programs, title
 from codegen.backends.native.step import RATE
@@ -68,7 +69,7 @@ def _binding(
     kernel: Kernel, program: Program, outputs: int, saved: tuple[str, ...] | None = None, composed: bool = False
 ) -> Binding:
     op, root = kernel.op, equal_axes(kernel.op)
-    axes = axes_of(op, program)
+    axes = axes_of(root, program)
     index = {s.name: s.index for s in program.statements}
     results = tuple(dict.fromkeys(program.results))
     labels = {a.name: a.labels for a in program.arguments if a.labels}
@@ -102,11 +103,11 @@ def _constant(c: st.Constant) -> str:
 
 
 def _tuple(names: tuple[str, ...]) -> str:
-    return f"({', '.join(f'{chr(34)}{n}{chr(34)}' for n in names)}{',' * (len(names) == 1)})"
+    return tupled([f'"{n}"' for n in names])
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> str:
-    return f"({', '.join(f'({chr(34)}{a}{chr(34)}, {chr(34)}{b}{chr(34)})' for a, b in pairs)}{',' * (len(pairs) == 1)})"
+    return tupled([f'("{a}", "{b}")' for a, b in pairs])
 
 
 def _dict(pairs: dict[str, str]) -> str:
@@ -120,7 +121,7 @@ def _doc(op: st.Op, program: Program, saved: tuple[str, ...] | None) -> str:
         returns = ", ".join(listed)
     else:
         outputs = ", ".join(t.name for t in op.outputs)
-        returns = f"{outputs}, and the tuple of what the backward needs: ({', '.join(saved)}{',' * (len(saved) == 1)})"
+        returns = f"{outputs}, and the tuple of what the backward needs: {tupled(saved)}"
     return f"{title(op, program)}.\n\nShapes: {shapes}.\nReturns {returns}.\n"
 
 
@@ -147,7 +148,7 @@ def _together(kernel: Kernel, both: Program) -> Composed:
     op, forward, backward = kernel.op, kernel.forward, kernel.backward
     outputs = ", ".join(t.name for t in op.outputs)
     saved = [t.name for t in kernel.saved]
-    unpacked = f"({', '.join(saved)}{',' * (len(saved) == 1)})" if saved else "_"
+    unpacked = tupled(saved) if saved else "_"
     head = outputs if len(op.outputs) == 1 else f"({outputs})"
     call = ", ".join([*(a.name for a in forward.arguments), *(c.name for c in forward.constants)])
     back = ", ".join([*(a.name for a in backward.arguments), *(c.name for c in backward.constants)])

@@ -92,7 +92,7 @@ def _unread(nests: Nests, memory: Memory) -> list[str]:
 def _streaming(s: Signature, w: Writer, nests: Nests) -> list[str]:
     """The lines that decide whether to write past the cache: if the results are larger than it, and no argument is donated."""
     plan = w.context.plan
-    if not any(streamed(plan, nests, p) for p in nests.parts if isinstance(p, RowNest | FlatNest)):
+    if not any(streamed(plan, p) for p in nests.parts if isinstance(p, RowNest | FlatNest)):
         return []
     written = (f for f, _ in assignments_in(plan.body) if f.name in plan.program.results)
     largest = max(written, key=lambda f: _elements(s, f.index))

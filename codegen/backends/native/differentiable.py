@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from codegen.backends.arrays.signature import tupled
 from codegen.backends.torch.differentiable import differentiable
 from codegen.program import Argument, Kernel, Program
 from codegen.render import render
@@ -82,7 +83,7 @@ def _operator(op: st.Op, program: Program, results: Iterable[str]) -> OperatorSo
         schema=f"{program.name}({', '.join(parameters)}) -> " + (f"({returned})" if len(results) > 1 else "Tensor"),
         arguments=Code(", ".join([*tensors, *constants])),
         results=Code(", ".join(results)),
-        shapes=Code(f"({', '.join(shapes)}{',' * (len(shapes) == 1)})"),
+        shapes=Code(tupled(shapes)),
     )
 
 
@@ -94,8 +95,7 @@ def _shape(op: st.Op, arguments: Iterable[Argument], index: tuple[str, ...]) -> 
         index = index[runs[-1].width :]
     if len(runs) == 1 and not runs[0].single:
         return runs[0].shape
-    elements = ", ".join(r.shape if r.single else f"*{r.shape}" for r in runs)
-    return f"({elements}{',' * (len(runs) == 1)})"
+    return tupled([r.shape if r.single else f"*{r.shape}" for r in runs])
 
 
 @dataclass(frozen=True)
@@ -141,5 +141,5 @@ def _served(op: st.Op) -> Code:
     floating = [t.name for t in op.inputs if not t.labels]
     labels = [t.name for t in op.inputs if t.labels]
     constants = [c.name for c in op.constants]
-    keywords = [f"{k}=({', '.join(v)}{',' * (len(v) == 1)})" for k, v in (("labels", labels), ("constants", constants)) if v]
+    keywords = [f"{k}={tupled(v)}" for k, v in (("labels", labels), ("constants", constants)) if v]
     return Code(", ".join([*floating, *keywords]))

@@ -40,7 +40,7 @@ def memory_of(w: Writer, nests: Nests) -> Memory:
     of_threads: dict[str, str] = {}
     for nest in nests.parts:
         if isinstance(nest, RowNest):
-            for p in pieces(w, nest, streamed(w.context.plan, nests, nest)):
+            for p in pieces(w, nest, streamed(w.context.plan, nest)):
                 of_threads.setdefault(p.own.of_all(w, p.assignment.name), f"{times}threads * padded({p.count})")
     return Memory(totals, (*of_call.items(), *of_threads.items()), bool(totals or of_threads))
 

@@ -28,7 +28,7 @@ def write(w: Writer, nests: Nests) -> None:
     """Write all parts, in a loop over the batch if there is one."""
     if not nests.batch:
         for part in nests.parts:
-            _part(w, nests, part)
+            _part(w, part)
         return
     w.helper("thread_number")
     w.emit("", "#pragma omp parallel for num_threads(batch_threads) schedule(static)", f"{w.head(nests.batch)} {{")
@@ -39,7 +39,7 @@ def write(w: Writer, nests: Nests) -> None:
         w.emit(f"real *const {w.names.tensor(name)} = {parts} + batch_thread * padded({w.count(axes)});")
     with w.inside(nests.batch):
         for part in nests.parts:
-            _part(w, nests, part)
+            _part(w, part)
     w.emit("}")
 
 
@@ -51,10 +51,10 @@ def arrays(c: Context) -> list[tuple[str, tuple[str, ...]]]:
 def uses_batch_thread(c: Context, nests: Nests) -> bool:
     """Whether each thread of a partitioned batch needs memory of its own."""
     rows = [p for p in nests.parts if isinstance(p, RowNest)]
-    return bool(arrays(c)) or any(p.totals or p.rows or streamed(c.plan, nests, p) for p in rows)
+    return bool(arrays(c)) or any(p.totals or p.rows or streamed(c.plan, p) for p in rows)
 
 
-def _part(w: Writer, nests: Nests, part: Part) -> None:
+def _part(w: Writer, part: Part) -> None:
     match part:
         case Once(step):
             declare(w, step)
@@ -64,9 +64,9 @@ def _part(w: Writer, nests: Nests, part: Part) -> None:
             declare(w, loop)
             inner_loop(w, loop)
         case FlatNest():
-            _flat_nest(w, nests, part)
+            _flat_nest(w, part)
         case RowNest():
-            _row_nest(w, nests, part)
+            _row_nest(w, part)
         case Product():
             product(w, part)
         case Scatter():
@@ -78,17 +78,17 @@ def _part(w: Writer, nests: Nests, part: Part) -> None:
 # ---- rows ----------------------------------------------------------------------------------------------------------
 
 
-def _row_nest(w: Writer, nests: Nests, nest: RowNest) -> None:
+def _row_nest(w: Writer, nest: RowNest) -> None:
     """Write a nest of rows; if its reductions go through blocks, the rows are grouped into blocks too."""
     collapse = f" collapse({len(nest.axes)})" if len(nest.axes) > 1 else ""
     w.emit("", SHARED + collapse)
     with w.inside():
-        w.scope = replace(w.scope, streamed=streamed(w.context.plan, nests, nest))
+        w.scope = replace(w.scope, streamed=streamed(w.context.plan, nest))
         if blocked(nest):
-            _begin_blocks(w, nests, nest)
+            _begin_blocks(w, nest)
         else:
             w.emit(*(f"{w.head(axis)} {{" for axis in nest.axes))
-            point_to_pieces(w, nest, bool(nests.batch))
+            point_to_pieces(w, nest, bool(w.context.plan.batch))
         with w.inside(*nest.axes):
             nodes(w, nest.body)
         if blocked(nest):
@@ -99,14 +99,14 @@ def _row_nest(w: Writer, nests: Nests, nest: RowNest) -> None:
         gather(w, total)
 
 
-def _begin_blocks(w: Writer, nests: Nests, nest: RowNest) -> None:
+def _begin_blocks(w: Writer, nest: RowNest) -> None:
     """Begin the loop over blocks of rows, and the loop over the rows of a block."""
     (row,) = nest.axes
     axis, size = w.names.index(row), w.size(row)
     w.helper("block_rows", "fill")
     w.emit(f"for (int64_t first = 0; first < {size}; first += block_rows({size}, threads)) {{")
     w.emit(f"const int64_t last = smallest(first + block_rows({size}, threads), {size});")
-    point_to_pieces(w, nest, bool(nests.batch))
+    point_to_pieces(w, nest, bool(w.context.plan.batch))
     for t in blocked(nest):
         f = t.assignment
         w.emit(f"fill({Own.BLOCK.of_thread(w, f.name)}, {w.count(f.index)}, {FOLDS[t.fold].start});")
@@ -126,10 +126,10 @@ def _end_blocks(w: Writer, nest: RowNest) -> None:
 # ---- a single loop ---------------------------------------------------------------------------------------------------
 
 
-def _flat_nest(w: Writer, nests: Nests, nest: FlatNest) -> None:
+def _flat_nest(w: Writer, nest: FlatNest) -> None:
     """Write a nest of one loop, partitioned into chunks that fit into the cache."""
     size = w.size(nest.loop.axis)
-    past = streamed(w.context.plan, nests, nest)
+    past = streamed(w.context.plan, nest)
     w.helper("chunk")
     w.emit("", SHARED, f"for (int64_t first = 0; first < {size}; first += CHUNK) {{")
     w.emit(f"const int64_t count = smallest(CHUNK, {size} - first);")

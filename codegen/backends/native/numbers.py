@@ -7,21 +7,23 @@ divides, adds or multiplies two integers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from codegen.backends.arrays.spelling import ADD, ATOM, COMPARE, MUL, NEG
+from codegen.backends.native.library import DOUBLES
 from codegen.backends.native.needs import Needs
 from codegen.backends.native.text import CText, signed_sum
+from codegen.evaluate.arithmetic import nearest
 from derive import syntax as st
 from derive.errors import OpError
 from derive.language.literals import constant_value
 
-#: Functions of a double: functions of the C library, and functions that templates/native/doubles defines.
+#: Functions of a double that the C library has. Others are in ``DOUBLES``.
 LIBRARY = {h: h for h in ("exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "expm1", "log1p")}
 LIBRARY |= {"abs": "fabs"}
-DEFINED = ("sign", "maximum", "minimum", "sigmoid", "erfcx")
 #: The bounds below which an integer is a double exactly, and fits into C's ``int``.
 EXACT, SMALL = 2**53, 2**31
 
@@ -39,15 +41,7 @@ def is_bare(tree: st.Tree) -> bool:
 
 def out_of_range(value: Fraction) -> bool:
     """Whether a number is beyond the range of doubles, but its inverse is not."""
-    return value != 0 and _nearest(value) is None and bool(_nearest(1 / value))
-
-
-def _nearest(value: Fraction) -> float | None:
-    """The double nearest to a number; None where the number is beyond the range of doubles."""
-    try:
-        return value.numerator / value.denominator
-    except OverflowError:
-        return None
+    return value != 0 and math.isinf(nearest(value)) and bool(nearest(1 / value))
 
 
 def literal(value: Fraction) -> CText:
@@ -56,12 +50,12 @@ def literal(value: Fraction) -> CText:
     level = NEG if minus else ATOM
     if value.denominator == 1 and abs(value) < SMALL:
         return CText(str(value.numerator), level, minus)
-    nearest = _nearest(value)
-    if nearest is None:
+    number = nearest(value)
+    if math.isinf(number):
         return CText("-INFINITY" if minus else "INFINITY", level, minus)
-    if Fraction(repr(nearest)) != value and abs(value.numerator) < EXACT and value.denominator < SMALL:
+    if Fraction(repr(number)) != value and abs(value.numerator) < EXACT and value.denominator < SMALL:
         return CText(f"{value.numerator}.0 / {value.denominator}", MUL, minus)
-    return CText(repr(nearest), level, minus)
+    return CText(repr(number), level, minus)
 
 
 @dataclass(frozen=True)
@@ -142,7 +136,7 @@ class CNumbers:
         raise OpError(f"{type(tree).__name__} has no spelling in C as a condition of numbers", op=self.op)
 
     def function(self, head: str) -> str:
-        if head in DEFINED:
+        if head in DOUBLES:
             self.needs.doubles.add(head)
             return f"double_{head}"
         if head not in LIBRARY:

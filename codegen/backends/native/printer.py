@@ -9,15 +9,15 @@ from functools import cached_property
 
 from codegen.backends.arrays.numerals import known_number
 from codegen.backends.arrays.spelling import ADD, COMPARE, MUL, NEG
+from codegen.backends.native.library import FUNCTIONS
 from codegen.backends.native.needs import Needs
-from codegen.backends.native.numbers import CNumbers, folded, is_bare, literal, out_of_range
+from codegen.backends.native.numbers import LIBRARY, CNumbers, folded, is_bare, literal, out_of_range
 from codegen.backends.native.text import CText, signed_sum
+from codegen.recognise.one_hot import product
 from derive import syntax as st
 from derive.errors import OpError
 
-#: The ops' functions that are inlined from templates/native/functions, and those that are functions of the C library.
-INLINED = ("exp", "log", "tanh", "erf", "erfcx", "sinh", "cosh", "sigmoid")
-LIBRARY = {"sin": "sin", "cos": "cos", "atan": "atan", "abs": "fabs", "floor": "floor", "expm1": "expm1", "log1p": "log1p"}
+#: The helpers for functions that neither templates/native/functions nor the C library has.
 HELPERS = {"finite": "bounded", "sign": "sign", "maximum": "larger", "minimum": "smaller"}
 #: Powers that are spelled as products, and the helpers for them.
 POWERS = {2: "square", 3: "cube", 4: "fourth"}
@@ -198,7 +198,7 @@ class CExpressions:
         return whole if e > 0 else CText(f"1 / {whole}", MUL)
 
     def function(self, head: str) -> str:
-        if head in INLINED:
+        if head in FUNCTIONS:
             self.needs.functions.add(head)
             return f"real_{head}"
         if head in HELPERS:
@@ -224,9 +224,5 @@ class CExpressions:
 
 
 def _quotient(above: list[st.Tree], below: list[st.Tree]) -> st.Tree:
-    top, bottom = (_product(part) for part in (above, below))
+    top, bottom = (product(tuple(part)) for part in (above, below))
     return st.Div(top, bottom) if below else top
-
-
-def _product(factors: list[st.Tree]) -> st.Tree:
-    return factors[0] if len(factors) == 1 else st.Mul(tuple(factors)) if factors else st.Num(Fraction(1))

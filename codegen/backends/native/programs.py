@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from codegen.backends.native.step import has_step, step
 from codegen.loops.fused import forward_backward
 from codegen.program import Kernel, Program
 from derive import syntax as st
-from derive.language.axes import equal_axes
 
 
 def programs(kernel: Kernel) -> tuple[Program, ...]:
@@ -15,9 +16,8 @@ def programs(kernel: Kernel) -> tuple[Program, ...]:
     return kernel.forward, kernel.backward, forward_backward(kernel), *steps
 
 
-def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
-    """The axes whose lengths a function takes, in order; one axis stands for all axes of equal length."""
-    root = equal_axes(op)
+def axes_of(root: Mapping[str, str], program: Program) -> tuple[str, ...]:
+    """The axes whose lengths a function takes, in order; ``root`` has, for all axes of equal length, the axis of their name."""
     return tuple(dict.fromkeys(root.get(a, a) for argument in program.arguments for a in argument.axes))
 
 

@@ -60,9 +60,10 @@ class Signature:
 def signature(op: st.Op, program: Program) -> Signature:
     """The parameters of the function of a program."""
     rows = f"{program.name}_rows"
-    axes, strided, names = axes_of(op, program), _strided(program, scheduled(program)), Names(program, [rows])
+    root = equal_axes(op)
+    axes, strided, names = axes_of(root, program), _strided(program, scheduled(program)), Names(program, [rows])
     parameters = tuple(_parameters(program, axes, strided, names))
-    return Signature(op, program, equal_axes(op), axes, strided, rows, names, parameters)
+    return Signature(op, program, root, axes, strided, rows, names, parameters)
 
 
 def _strided(program: Program, plan: Schedule) -> frozenset[str]:

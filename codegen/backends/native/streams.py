@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codegen.backends.native.own import Own
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment
-from codegen.loops.nest import FlatNest, InnerLoop, Nests, Node, RowNest, Step, Store, Update, VectorLoop
+from codegen.loops.nest import FlatNest, InnerLoop, Node, RowNest, Step, Store, Update, VectorLoop
 from codegen.loops.schedule import Schedule
 from codegen.loops.storage import Result
 
@@ -18,9 +18,9 @@ MOST_STREAMED = 8
 _Around = InnerLoop | VectorLoop | None
 
 
-def streamed(plan: Schedule, nests: Nests, nest: FlatNest | RowNest) -> tuple[Assignment, ...]:
+def streamed(plan: Schedule, nest: FlatNest | RowNest) -> tuple[Assignment, ...]:
     """The results that a nest writes along their last axis and does not read again; none if they are too many."""
-    outside = (nests.batch,) if nests.batch else ()
+    outside = (plan.batch,) if plan.batch else ()
     if isinstance(nest, FlatNest):
         sites = list(_sites((nest.loop,), outside, None))
     else:

@@ -41,7 +41,7 @@ def _own(tree: st.Tree) -> int:
         case st.Div() | st.Compare():
             return 1
         case st.Pow(_, st.Num(e)):
-            return min(abs(e.numerator) - 1, 2) if e.denominator == 1 else 4
+            return words.power_cost(e)
         case st.Call(head, _):
             return words.cost(head)
     return 0
