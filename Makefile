@@ -9,16 +9,22 @@ NODE_READY := $(NODE)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help derive test test-systems check lint atlas notebook bench bench-save clean
+.PHONY: help derive test test-long test-newcomer test-systems check lint atlas notebook bench bench-save clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-derive: $(READY) ## derive and certify every op, write generated/, end in a table
-	$(BIN)/python -m codegen derive
+derive: $(READY) ## derive and certify what changed, write generated/, end in a table; FRESH=1: derive every op
+	$(BIN)/python -m codegen derive $(if $(FRESH),--fresh)
 
 test: $(READY) ## run the whole test suite
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
+
+test-newcomer: $(READY) ## walk a newcomer's path in a fresh clone, in some minutes
+	$(BIN)/python -m pytest -m long tests/test_newcomer.py
+
+test-long: $(READY) ## run what is too long for `make test`: whole grids, whole catalogues
+	$(BIN)/python -m pytest -m long -n auto --maxprocesses 8
 
 test-systems: $(READY) ## check 2,000 random systems of equations in every backend, about an hour
 	$(BIN)/python -m tests.systems --count 2000 --jobs $$(nproc 2>/dev/null || echo 2) --quiet --shrink
@@ -32,10 +38,10 @@ lint: $(READY) ## run ruff and mypy
 	$(BIN)/mypy derive codegen
 
 atlas: $(READY) $(NODE_READY) ## write a page for each op to generated/html/ (needs Node.js)
-	$(BIN)/python -m codegen atlas
+	$(BIN)/python -m codegen atlas$(if $(QUICK), --quick) $(OPS)
 
-notebook: $(READY) ## write and execute the exercise as a notebook; OP=NAME or OP=FILE: that op
-	$(BIN)/python -m codegen notebook $(OP)
+notebook: $(READY) ## write and execute the exercise as a notebook; OP=NAME or FILE: that op; BLANKS=1: to fill in
+	$(BIN)/python -m codegen notebook $(OP) $(if $(BLANKS),--blanks) $(if $(STANDALONE),--standalone)
 
 bench: $(READY) ## time the kernels beside torch and the memory's bandwidth, in about three minutes
 	$(BIN)/python -m tests.benchmarks
@@ -44,7 +50,7 @@ bench-save: $(READY) ## the same, and write the tables and a plot to generated/b
 	$(BIN)/python -m tests.benchmarks --save
 
 clean: ## remove the environment, caches and build outputs
-	rm -rf $(VENV) $(NODE) generated/html build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NODE) .derived generated/html build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find derive codegen generated tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is younger than what it was made from, so a changed dependency renews the environment.

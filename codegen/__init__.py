@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from derive import starting  # noqa: F401 (before what takes long to import)
+with suppress(ImportError):  # what the engine needs may be missing, and the doctor then says so
+    from derive import starting  # noqa: F401 (before what takes long to import)
 
 __all__ = ["audit"]
 

@@ -1,13 +1,21 @@
-"""The command line: ``python -m codegen derive | check | emit | audit | exercise | ...``."""
+"""The command line: ``python -m codegen show | emit | learn | audit | derive | check | ...``."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-from codegen.commands import accuracy, atlas, audit, derive, emit, exercise, notebook, schedule
-from codegen.commands.parser import run
-from derive.called import program
+try:
+    from codegen.commands import accuracy, atlas, audit, derive, doctor, emit, exercise, learn, listing, notebook, schedule
+    from codegen.commands.parser import run
+    from derive.__main__ import add_commands as add_derivations
+    from derive.called import program
+except ImportError as error:
+    if __name__ != "__main__":
+        raise
+    from codegen.without import without
+
+    sys.exit(without(error, sys.argv[1:]))
 
 __all__ = ["add_commands", "main"]
 
@@ -18,8 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def add_commands(commands: Any) -> None:
-    """Add every command to subparsers of a :class:`codegen.commands.parser.Parser`."""
-    for one in (derive, emit, audit, exercise, accuracy, schedule, atlas, notebook):
+    """Add every command to subparsers of a :class:`derive.parser.Parser`: those of ``derive``, and those of this package."""
+    add_derivations(commands)
+    for one in (listing, emit, learn, exercise, audit, accuracy, schedule, atlas, notebook, derive, doctor):
         one.add(commands)
 
 

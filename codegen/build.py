@@ -1,4 +1,4 @@
-"""One op through all stages, and the whole catalogue.
+"""One op through all stages.
 
 derive      op          -> derivation
 plan        derivation  -> kernel (two programs)
@@ -9,9 +9,11 @@ judge       source      -> verdict: what differs from the equations is not writt
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from types import ModuleType
 
 from codegen.backends.backend import Backend, Files
@@ -19,33 +21,34 @@ from codegen.backends.discovery import chosen, discovered, unavailable
 from codegen.certify import program_checks
 from codegen.names import named
 from codegen.plan import planned
-from codegen.pool import all_cores
 from codegen.program import Kernel
 from codegen.verify.judge import judge
-from derive import derive, load
+from derive import derive
 from derive.called import program
 from derive.certify import certify
+from derive.certify.textbook import checked_sections
 from derive.deep import deeply
 from derive.errors import OpError
-from derive.ops import names, variants
 from derive.show.show import latex_document
 from derive.show.trees import of_derivation
 from derive.syntax import Op
+from derive.textbook.pages import remarks, sections_latex, textbook_sections
+from derive.textbook.paper import textbook
 
 COMMAND = f"{program('codegen')} derive"
+#: How many more objects than before there have to be for a search for cycles among them.
+ALLOCATIONS = 100_000
 
 
 @dataclass(frozen=True)
-class Built:
-    """An op's files (by path below ``generated/``, not yet formatted), its kernel, and its row of the table.
+class Row:
+    """An op's row of the table.
 
     ``errors`` holds, for each backend whose kernels were run, their largest difference from the equations. ``missing`` holds,
     for each other backend, what would be needed to run its kernels.
     """
 
     op: str
-    kernel: Kernel
-    files: Files
     gradients: tuple[str, ...]
     steps: int
     seconds: float
@@ -55,6 +58,31 @@ class Built:
     missing: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Built(Row):
+    """The same with the op's kernel and its files, by path below ``generated/`` and not yet formatted."""
+
+    kernel: Kernel
+    files: Files
+
+    @property
+    def row(self) -> Row:
+        """The row of the table alone."""
+        return Row(**{f.name: getattr(self, f.name) for f in fields(Row)})
+
+
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Look for cycles of objects less often: terms have none, and to walk through all of them takes a fifth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], ALLOCATIONS) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@_rarely_collected()
 @deeply
 def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMAND, check: bool = True) -> Built:
     """Derive, certify and emit one op in these backends (default: all), and run its kernels.
@@ -68,11 +96,14 @@ def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMA
     derivation = derive(op)
     seconds = time.perf_counter() - start
     programs = planned(derivation)
-    certificate = certify(derivation).extended(program_checks(derivation, programs))
+    paper = textbook(op)
+    sections = textbook_sections(paper)
+    certificate = certify(derivation).extended(checked_sections(paper, sections)).extended(program_checks(derivation, programs))
     kernel = named(programs)
     own = {b.name: _files(kernel, b, command, [o.name for o in wanted]) for b in wanted}
     files = {path: text for texts in own.values() for path, text in texts.items()}
-    files[f"latex/{op.name}.tex"] = latex_document(derivation, of_derivation(derivation))
+    track = sections_latex(paper, [*sections, *remarks(paper, derivation)])
+    files[f"latex/{op.name}.tex"] = latex_document(derivation, of_derivation(derivation), track)
     files[f"certificates/{op.name}.json"] = certificate.to_json()
     return Built(
         op=op.name,
@@ -130,29 +161,9 @@ def _judged(kernel: Kernel, module: ModuleType, backend: Backend) -> float:
     return verdict.largest
 
 
-def build_by_name(name: str) -> Built:
-    """One op of the catalogue; the error of a failing op names it."""
-    try:
-        return build(load(name))
-    except OpError:
-        raise
-    except Exception as error:
-        raise OpError(f"{type(error).__name__}: {error}", op=name) from error
-
-
-def build_catalogue(progress: Callable[[Iterator[Built], int], Iterator[Built]]) -> list[Built]:
-    """Every op of the catalogue, on all cores; ``progress`` wraps the stream of results."""
-    todo = sorted((*names(), *variants()))
-    with all_cores() as pool:
-        # The longest first, so that no core waits at the end.
-        order = sorted(todo, key=lambda n: -len(load(n).equations))
-        done = {b.op: b for b in progress(pool.map(build_by_name, order), len(order))}
-    return [done[name] for name in todo]
-
-
-def package_files(built: list[Built]) -> Files:
+def package_files(ops: Collection[str]) -> Files:
     """The ``__init__.py`` of each backend's folder, and the files that the backend's kernels share."""
-    names, ops = list(discovered()), [b.op for b in built]
+    names = list(discovered())
     out = runtime_files(names)
     for backend in discovered().values():
         out |= backend.package(ops, COMMAND, names)

@@ -2,7 +2,8 @@
 
 There are two checks. ``plan``: a program, given its arguments alone, computes the outputs that the equations give, the saved
 tensors that the derivation's definitions give, and the gradients that brute force gives. ``exact plan``: modulo random primes,
-a program computes exactly what the flat definitions and lines give.
+a program computes exactly what the flat definitions and lines give. A name of the engine's that is confined to a condition
+(:mod:`codegen.confined`) may be 0 in place of what its definition gives: the backward has to be right with these zeros.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from codegen.confined import confined_in
 from codegen.program import Kernel, Program
 from derive.certify import Check, NoPoint, Stage, merged, residue_stage, stage_of
 from derive.certify.flat import Values
@@ -48,17 +50,22 @@ def _checks(derivation: Derivation, kernel: Kernel, stage: Stage, rule: str, at:
     """A check of each result of the forward program, and of the backward program, which is given what the forward saved."""
     values = stage.values([*derivation.forward, *derivation.lines])
     axes, known = {**stage.axes, **values.axes}, dict(stage.given)
+    own = {d.name for d in derivation.forward if not d.author}
     for program in (kernel.forward, kernel.backward):
         found, missing = guarded(partial(_run, program, stage, known, axes))
+        zeros = own & confined_in(program.statements)
         for name in dict.fromkeys(program.results):
-            reason = reason_of(partial(_wrong, name, found or {}, truth, values, stage), at) if found else f"{missing} ({at})"
+            wrong = partial(_wrong, name, found or {}, truth, values, stage, name in zeros)
+            reason = reason_of(wrong, at) if found else f"{missing} ({at})"
             yield Check(rule, name, not reason, reason)
         known |= {name: found[name] for name in program.results} if found else {}
 
 
-def _wrong(name: str, found: Tables, truth: Tables, values: Values, stage: Stage) -> str:
-    """Where a result of a program differs from the expected value, in words; "" where it does not."""
+def _wrong(name: str, found: Tables, truth: Tables, values: Values, stage: Stage, zeros: bool) -> str:
+    """Where a result differs from the expected value, in words; "" where it does not. With ``zeros`` it may be 0."""
     expected = truth[name] if name in truth else values.table(name)
+    if zeros:
+        expected = [want if got else got for want, got in zip(expected, found[name], strict=True)]
     return stage.difference(expected, found[name], values.axes[name])
 
 

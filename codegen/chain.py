@@ -16,14 +16,16 @@ from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.arrays.layout import WIDTH
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.names import named_op
+from codegen.packing import repacked
 from codegen.program import Argument, Program, Role, Statement
 from codegen.render import render
 from codegen.source import Code, FunctionSource, code, equations
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
-from derive.language.unicode import language
+from derive.language.unicode import declared, language
 from derive.ops import asks, names
+from derive.packing import Slots, solved
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
@@ -126,6 +128,7 @@ class Chain(ChainLines):
         self.backend, self.printer = backend, backend.plain if plain else backend.printer
         self.constants = {c.name: c for c in self.op.constants}
         self.inputs = {t.name: t for t in self.op.inputs}
+        self.packing = self.op.packing
         self.helpers: set[str] = set()
 
     def source(self, command: str) -> ChainSource:
@@ -171,13 +174,14 @@ class Chain(ChainLines):
         spare = list(spare)
         axes = dict.fromkeys(self.printed(name, statements, [*names, *spare])[0].lengths)
         for extra in spare:
-            missing = [a for a in axes if not any(a in self.axes(n) for n in names)]
+            missing = [a for a in axes if a not in self.lengths_of(names)]
             if set(missing) & set(self.axes(extra)) and extra not in self.made:
                 names = [*names, extra]
         printer, body = self.printed(name, statements, names)
         self.helpers |= set(printer.helpers)
         read = {n for s in statements for n in st.reads(s.tree)}
-        constants = [c for c in self.op.constants if c.name in read]
+        needed = read | {v for a, v in self.packing.lengths if a in axes and isinstance(v, str)}
+        constants = [c for c in self.op.constants if c.name in needed]
         signature = ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in constants)])
         like = next((n for n in names if self.axes(n) and not self.labels(n)), None)
         scalars = [self.backend.scalar(n, like) for n in names if not self.axes(n)] if like else []
@@ -190,22 +194,51 @@ class Chain(ChainLines):
     def printed(self, name: str, statements: list[Statement], names: list[str]) -> tuple[ArrayPrinter, list[str]]:
         arguments = tuple(Argument(n, self.axes(n), Role.INPUT, self.labels(n)) for n in names)
         results = tuple(s.name for s in statements if s.role is Role.OUTPUT)
-        program = Program(name, arguments, self.op.constants, tuple(statements), results, "", False)
-        printer = self.printer(program)
-        return printer, [line for s in statements for line in printer.statement(s)]
+        callers = {a.name: a.axes for a in arguments} | {s.name: s.index for s in statements if s.role is Role.OUTPUT}
+        held = repacked(statements, callers, self.packing, fixed=True)
+        program = Program(name, arguments, self.op.constants, held.statements, results, "", False)
+        printer = self.printer(program, held=held)
+        lines = [line for s in held.statements for line in printer.statement(s)]
+        return printer, lines
+
+    # ---- lengths ---------------------------------------------------------------------------------------------------
+
+    def slots(self, name: str) -> Slots:
+        return self.packing.slots(name, self.axes(name))
+
+    def lengths_of(self, names: Iterable[str]) -> set[str]:
+        """The axes whose lengths follow from the shapes of these tensors."""
+        return solved([slot for n in names for slot in self.slots(n)], dict(self.packing.lengths))
 
     def lengths(self, axes: list[str], names: list[str]) -> list[str]:
-        """The lines that read the lengths of the axes, each from the first tensor that has it."""
+        """The lines that read the lengths of the axes, each from the first tensor that has it, or that has it packed."""
+        plain = {slot[0]: n for n in reversed(names) for slot in self.slots(n) if len(slot) == 1}
+        given = {a: v for a, v in self.packing.lengths if a not in plain}
+        wanted = dict.fromkeys(axes)
+        left = self.left(wanted, names, {*plain, *given})
         givers: dict[str, list[str]] = {}
-        for axis in axes:
-            givers.setdefault(next(n for n in names if axis in self.axes(n)), []).append(axis)
-        lines = []
+        for axis in (a for a in wanted if a in plain):
+            givers.setdefault(next(n for n in names if (axis,) in self.slots(n)), []).append(axis)
+        lines = [f"{axis} = {value}" for axis, value in given.items() if axis in wanted and str(value) != axis]
         for name, found in givers.items():
-            own = self.axes(name)
-            if len(own) > 1 and sorted(found) == sorted(own):
-                lines.append(f"{', '.join(own)} = {name}.shape")
+            own = self.slots(name)
+            if len(own) > 1 and sorted((a,) for a in found) == sorted(own):
+                lines.append(f"{', '.join(slot[0] for slot in own)} = {name}.shape")
             else:
-                lines += [f"{axis} = {name}.shape[{own.index(axis)}]" for axis in found]
+                lines += [f"{axis} = {name}.shape[{own.index((axis,))}]" for axis in found]
+        return lines + left
+
+    def left(self, wanted: dict[str, None], names: list[str], known: set[str]) -> list[str]:
+        """The lines for the lengths that packed axes leave; ``wanted`` gets the lengths by which they are divided."""
+        lines: list[str] = []
+        packed = [(n, k, slot) for n in names for k, slot in enumerate(self.slots(n)) if len(slot) > 1]
+        for n, k, slot in packed * len(packed):
+            missing = [a for a in slot if a not in known]
+            if len(missing) == 1 and any(a in wanted for a in missing):
+                others = [a for a in slot if a not in missing]
+                wanted.update(dict.fromkeys(others))
+                lines.append(f"{missing[0]} = {' // '.join([f'{n}.shape[{k}]', *others])}")
+                known.add(missing[0])
         return lines
 
     def axes(self, name: str) -> tuple[str, ...]:
@@ -222,7 +255,7 @@ class Chain(ChainLines):
     def doc(self, statements: list[Statement]) -> list[str]:
         lines = []
         for s in statements:
-            left = f"{s.name}[{', '.join(s.index)}]" if s.index else s.name
+            left = declared(self.op, s.name, s.index)
             lines += textwrap.wrap(f"{left} = {language(s.tree)}", WIDTH, subsequent_indent="    ", break_long_words=False)
         return lines
 

@@ -6,7 +6,6 @@ import sys
 
 from codegen.__main__ import add_commands
 from codegen.commands.parser import run
-from derive.__main__ import add_commands as add_derivations
 
 __all__ = ["main"]
 
@@ -14,7 +13,7 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     description = "Equations in; certified gradients, their derivation and kernels out."
-    return run("backprop-ninja", description, (add_derivations, add_commands), arguments)
+    return run("backprop-ninja", description, (add_commands,), arguments)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import cache
 
@@ -24,6 +24,7 @@ from codegen.program import Argument, Kernel, Program, Statement
 from derive import syntax as st
 from derive.errors import OpError
 from derive.functions.words import is_function
+from derive.renaming import Spelling, renamed, renamed_index, renamed_row, renamed_tensor, renamed_tree
 
 __all__ = ["NOTEBOOK", "named", "named_op", "spelling", "taken"]
 
@@ -53,14 +54,14 @@ def named(kernel: Kernel) -> Kernel:
     if not to:
         return kernel
     forward, backward = (_program(p, to) for p in (kernel.forward, kernel.backward))
-    saved = tuple(_tensor(t, to) for t in kernel.saved)
+    saved = tuple(renamed_tensor(t, to) for t in kernel.saved)
     losses = tuple(replace(loss, name=to.get(loss.name, loss.name)) for loss in kernel.losses)
-    return Kernel(_op(kernel.op, to), forward, backward, saved, losses)
+    return Kernel(renamed(kernel.op, to), forward, backward, saved, losses)
 
 
 def named_op(op: st.Op, also: Collection[str] = ()) -> st.Op:
     """The op in the names of its code, which are none of ``also``; the op's text keeps the author's names."""
-    return _op(op, spelling(op, (), also))
+    return renamed(op, spelling(op, (), also))
 
 
 def spelling(op: st.Op, made: Iterable[str] = (), also: Collection[str] = ()) -> dict[str, str]:
@@ -97,25 +98,6 @@ def _names(name: str, adjoint: bool) -> tuple[str, ...]:
 
 # ---- the same with other names -----------------------------------------------------------------------------------------------
 
-Spelling = Mapping[str, str]
-
-
-def _op(op: st.Op, to: Spelling) -> st.Op:
-    if not to:
-        return op
-    return replace(
-        op,
-        inputs=tuple(_tensor(t, to) for t in op.inputs),
-        outputs=tuple(_tensor(t, to) for t in op.outputs),
-        constants=tuple(replace(c, name=to.get(c.name, c.name)) for c in op.constants),
-        equations=tuple(
-            st.Equation(to.get(e.name, e.name), _indices(e.index, to), _tree(e.rhs, to), e.line) for e in op.equations
-        ),
-        assumptions=tuple(_comparison(a, to) for a in op.assumptions),
-        stars=frozenset(to.get(a, a) for a in op.stars),
-        sizes=tuple((to.get(a, a), n) for a, n in op.sizes),
-    )
-
 
 def _program(program: Program, to: Spelling) -> Program:
     return replace(
@@ -129,47 +111,20 @@ def _program(program: Program, to: Spelling) -> Program:
 
 
 def _argument(a: Argument, to: Spelling) -> Argument:
-    return replace(a, name=to.get(a.name, a.name), axes=_indices(a.axes, to), labels=a.labels and to.get(a.labels, a.labels))
+    return replace(
+        a,
+        name=to.get(a.name, a.name),
+        axes=renamed_index(a.axes, to),
+        labels=a.labels if a.indexed is None else to.get(a.indexed, a.indexed),
+        guards=tuple(tuple(renamed_row(row, to) for row in rows) for rows in a.guards),
+    )
 
 
 def _statement(s: Statement, to: Spelling) -> Statement:
     return replace(
-        s, name=to.get(s.name, s.name), index=_indices(s.index, to), tree=_tree(s.tree, to), over=to.get(s.over, s.over)
+        s,
+        name=to.get(s.name, s.name),
+        index=renamed_index(s.index, to),
+        tree=renamed_tree(s.tree, to),
+        over=to.get(s.over, s.over),
     )
-
-
-def _tensor(t: st.Tensor, to: Spelling) -> st.Tensor:
-    return st.Tensor(to.get(t.name, t.name), _indices(t.axes, to), t.labels and to.get(t.labels, t.labels))
-
-
-def _indices(index: Iterable[str], to: Spelling) -> tuple[str, ...]:
-    return tuple(_index(i, to) for i in index)
-
-
-def _index(index: str, to: Spelling) -> str:
-    """An index with its primes."""
-    axis = st.axis_of(index)
-    return to.get(axis, axis) + index[len(axis) :]
-
-
-def _slot(index: st.Index, to: Spelling) -> st.Index:
-    if isinstance(index, str):
-        return _index(index, to)
-    return st.Lookup(to.get(index.name, index.name), tuple(_slot(i, to) for i in index.index))
-
-
-def _tree(tree: st.Tree, to: Spelling) -> st.Tree:
-    match tree:
-        case st.Read(name, index):
-            return st.Read(to.get(name, name), tuple(_slot(i, to) for i in index))
-        case st.Match(left, right, equal):
-            return st.Match(_slot(left, to), _slot(right, to), equal)
-        case st.Size(axis):
-            return st.Size(to.get(axis, axis))
-        case st.Reduce(kind, index, body):
-            return st.Reduce(kind, _indices(index, to), _tree(body, to))
-    return st.rebuild(tree, lambda child: _tree(child, to))
-
-
-def _comparison(assumption: st.Compare, to: Spelling) -> st.Compare:
-    return st.Compare(assumption.rel, _tree(assumption.left, to), _tree(assumption.right, to))

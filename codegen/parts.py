@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from derive import syntax as st
 from derive.derivation import Derivation
+from derive.syntax import on_indices
 from derive.terms.definitions import Definition
 from derive.terms.flatten import flat_body, flat_tree
 from derive.terms.names import Names
@@ -52,10 +53,11 @@ class Parts:
         else:
             inner = scope
         for child in st.children(tree):
-            yield from self.inside(child, inner)
+            if not on_indices(child):
+                yield from self.inside(child, inner)
 
     def part(self, tree: st.Tree, kept: Collection[str], scope: tuple[str, ...]) -> st.Tree:
-        if isinstance(tree, (st.Read, st.Num)):
+        if isinstance(tree, (st.Read, st.Num)) or on_indices(tree):
             return tree
         if not isinstance(tree, (st.Compare, st.Match)):
             read = self.read(flat_tree(tree, self.op, self.names, list(scope)), scope)

@@ -15,14 +15,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from codegen.axes import lengths_used
+from codegen.confined import confined
 from codegen.depth import shallow
 from codegen.names import named
 from codegen.parts import Parts
-from codegen.program import Argument, Kernel, Program, Role, Statement
+from codegen.program import Argument, Kernel, Program, Role, Statement, taken
 from derive import syntax as st
 from derive.deep import deeply
 from derive.derivation import Derivation
 from derive.engine import style_of
+from derive.language.axes import equal_axes
+from derive.packing import solved
+from derive.points import KINKED
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
@@ -64,13 +69,23 @@ class _Planner:
         self.style = style_of(self.op, list(derivation.forward))
         self.written = {d.name: d for d in derivation.written}
         self.parts = Parts(derivation)
+        calls = (n.head for e in self.op.equations for n in st.walk(e.rhs) if isinstance(n, st.Call))
+        self.kinks = KINKED.intersection(calls)
 
     def kernel(self) -> Kernel:
         saved, recomputed = self.split()
         saved.sort(key=lambda n: -len(self.definitions[n].index))
-        forward = self.forward(saved)
-        backward = self.backward(saved, recomputed)
+        made = {n: self.definitions[n].index for n in saved if not self.definitions[n].author}
+        self.op = replace(self.op, packing=self.op.packing.extended(made))
+        forward, backward = self.confined(self.forward(saved), self.backward(saved, recomputed))
         return Kernel(self.op, forward, backward, tuple(st.Tensor(n, self.definitions[n].index) for n in saved), self.d.losses)
+
+    def confined(self, forward: Program, backward: Program) -> tuple[Program, Program]:
+        """The programs, in which the engine's own names are 0 where nothing reads them."""
+        made = {d.name for d in self.d.forward if not d.author}
+        known = {*(a.name for a in forward.arguments), *self.constants}
+        first, then = confined(forward.statements, backward.statements, made, known)
+        return replace(forward, statements=tuple(first)), replace(backward, statements=tuple(then))
 
     # ---- what is saved ---------------------------------------------------------------------------------------------
 
@@ -136,7 +151,7 @@ class _Planner:
             for d in definitions
             if d.name not in inlined
         ]
-        arguments = tuple(Argument(t.name, t.axes, Role.INPUT, t.labels) for t in self.op.inputs)
+        arguments = tuple(taken(self.op, t) for t in self.op.inputs)
         results = (*self.outputs, *saved)
         return self.program("forward", arguments, statements, results)
 
@@ -201,27 +216,47 @@ class _Planner:
         upstream = tuple(Argument(st.adjoint_name(t.name), t.axes, Role.UPSTREAM) for t in self.op.outputs)
         kept = tuple(Argument(n, self.definitions[n].index, Role.SAVED) for n in saved)
         needed = self.shape_givers(statements, reads, saved)
-        inputs = tuple(Argument(t.name, t.axes, Role.INPUT, t.labels) for t in self.op.inputs if t.name in needed)
+        inputs = tuple(taken(self.op, t) for t in self.op.inputs if t.name in needed)
         return self.program("backward", (*upstream, *kept, *inputs), statements, self.d.gradients)
 
     def shape_givers(self, statements: list[Statement], reads: set[str], saved: list[str]) -> set[str]:
         """The inputs that the backward takes: those read, and those that alone have an axis whose length is needed."""
         needed = {n for n in reads if n in self.inputs}
-        have = {a for t in self.op.outputs for a in t.axes} | {a for n in saved for a in self.definitions[n].index}
-        for t in self.op.inputs:
-            if t.name in needed:
-                have |= set(t.axes)
+        packing = self.op.packing
+        given = [(t.name, t.axes) for t in self.op.outputs] + [(n, self.definitions[n].index) for n in saved]
+        given += [(t.name, t.axes) for t in self.op.inputs if t.name in needed]
         wanted = {a for s in statements for a in _axes(s)}
-        for t in self.op.inputs:
-            if wanted - have & set(t.axes) and set(t.axes) & (wanted - have):
-                needed.add(t.name)
-                have |= set(t.axes)
+        # What is packed is taken apart, and results are packed: that takes the length of every single axis.
+        wanted |= {a for n, axes in given if packing.packs(n) for a in axes}
+        wanted |= {a for s in statements if s.name in self.d.gradients and packing.packs(s.name) for a in s.index}
+        # What the forward knows of empty axes the backward has to know as well.
+        certain = self.lengths([(t.name, t.axes) for t in self.op.inputs], empty=True)
+        while missing := (wanted - self.lengths(given)) | (wanted & certain - self.lengths(given, empty=True)):
+            spare = [t for t in self.op.inputs if t.name not in needed and missing & set(t.axes)]
+            spare.sort(key=lambda t: not missing & self.lengths([*given, (t.name, t.axes)], empty=True))
+            if not spare:
+                break
+            needed.add(spare[0].name)
+            given.append((spare[0].name, spare[0].axes))
+            wanted |= set(spare[0].axes) if packing.packs(spare[0].name) else set()
         return needed
+
+    def lengths(self, given: Iterable[tuple[str, tuple[str, ...]]], empty: bool = False) -> set[str]:
+        """The axes whose lengths follow from the shapes of these tensors; with ``empty`` also if any length is 0."""
+        slots = [slot for name, axes in given for slot in self.op.packing.slots(name, axes)]
+        if not self.op.packing:
+            return {a for slot in slots for a in slot}
+        root = equal_axes(self.op)
+        held = {root[a] for a, _ in self.op.packing.lengths}
+        known = solved([tuple(root[a] for a in slot) for slot in slots], held, held if empty else None)
+        return {a for a, r in root.items() if r in known}
 
     def program(
         self, kind: str, arguments: tuple[Argument, ...], statements: list[Statement], results: Iterable[str]
     ) -> Program:
         used = {n for s in statements for n in st.reads(s.tree)}
+        axes = {i for a in arguments for i in a.axes} | {a for s in statements for a in lengths_used(s.index, s.tree)}
+        used |= {v for axis, v in self.op.packing.lengths if isinstance(v, str) and axis in axes}
         constants = tuple(c for c in self.op.constants if c.name in used)
         star = next(iter(sorted(self.op.stars)), "")
         return Program(
@@ -233,6 +268,7 @@ class _Planner:
             star=star,
             collapsed=len(self.op.stars) > 1 or (bool(star) and _must_collapse(star, arguments, statements)),
             accurate=self.op.variant == "accurate",
+            kinks=self.kinks,
         )
 
 
@@ -242,6 +278,7 @@ def _axes(statement: Statement) -> set[str]:
     free = set(st.free_indices(statement.tree))
     missing = {i for i in statement.index if i not in free}
     matched = {i for n in st.walk(statement.tree) if isinstance(n, st.Match) for i in (n.left, n.right) if isinstance(i, str)}
+    matched |= {n.index for n in st.walk(statement.tree) if isinstance(n, st.Position) and isinstance(n.index, str)}
     return sizes | missing | {i.rstrip("'") for i in matched}
 
 
@@ -261,6 +298,8 @@ def _works_on(star: str, node: st.Tree) -> bool:
             return axis == star
         case st.Match():
             return any(star == st.axis_of(i) for slot in (node.left, node.right) for i in st.index_names(slot))
+        case st.Position(index):
+            return any(star == st.axis_of(i) for i in st.index_names(index))
         case st.Read(_, index):
             found = [[st.axis_of(i) for i in st.index_names(slot)] for slot in index]
             return sum(star in slot for slot in found) > 1 or star in [i for slot in found for i in slot][1:]

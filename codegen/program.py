@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from derive import syntax as st
+from derive.labels import Guard, guard_of
 from derive.strain.verdict import Loss
 
 
@@ -23,13 +24,25 @@ class Role(Enum):
 class Argument:
     """An argument of a kernel: a tensor with its axes and its role.
 
-    ``labels`` is the axis whose indices an integer tensor holds, None for a floating-point tensor.
+    ``labels`` is the axis whose indices an integer tensor holds, None for a floating-point tensor. Labels are looked up only
+    where one of the ``guards`` holds (:data:`derive.labels.Guard`), everywhere if there is none.
     """
 
     name: str
     axes: tuple[str, ...]
     role: Role
     labels: str | None = None
+    guards: Guard = ()
+
+    @property
+    def indexed(self) -> str | None:
+        """The axis that the values index; None where they index none."""
+        return None if self.labels in (st.WHOLE, st.TRUTH) else self.labels
+
+
+def taken(op: st.Op, t: st.Tensor) -> Argument:
+    """An input of an op as an argument of its kernels."""
+    return Argument(t.name, t.axes, Role.INPUT, t.labels, guard_of(op, t.name) if t.indexed else ())
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,11 @@ class Statement:
     role: Role
     over: str = ""
 
+    @property
+    def kept(self) -> bool:
+        """Whether the value outlives the call."""
+        return self.role is not Role.TEMPORARY
+
 
 @dataclass(frozen=True)
 class Program:
@@ -53,7 +71,8 @@ class Program:
 
     ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). With ``collapsed``, arguments
     that have ``star`` are first reshaped so that it is a single axis, and the results are reshaped back. ``accurate`` asks a
-    backend to round as little as it can, even where that costs time.
+    backend to round as little as it can, even where that costs time. ``kinks`` are the functions with a kink that stand in the
+    author's equations.
     """
 
     name: str
@@ -64,6 +83,16 @@ class Program:
     star: str
     collapsed: bool
     accurate: bool = False
+    kinks: frozenset[str] = frozenset()
+
+    def looks_up(self, labels: str) -> bool:
+        """Whether a statement looks labels up. Otherwise they are at most compared with other integers."""
+        nodes = (n for s in self.statements for n in st.walk(s.tree))
+        return any(isinstance(n, (st.Read, st.Match)) and labels in st.reads(n) for n in nodes)
+
+    @property
+    def backward(self) -> bool:
+        return any(a.role is Role.UPSTREAM for a in self.arguments)
 
 
 @dataclass(frozen=True)

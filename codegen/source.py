@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from derive import syntax as st
-from derive.language.unicode import language
+from derive.language.unicode import declared, language
 from derive.visible import lines_of
 
 
@@ -24,7 +24,7 @@ def code(lines: Iterable[str]) -> tuple[Code, ...]:
 def equations(op: st.Op) -> tuple[str, ...]:
     """The op as its author wrote it, comments and all, line by line."""
     return lines_of(op.text) or tuple(
-        f"{language(st.Read(e.name, e.index), stars=op.stars)} = {language(e.rhs, stars=op.stars)}" for e in op.equations
+        f"{declared(op, e.name, e.index)} = {language(e.rhs, stars=op.stars)}" for e in op.equations
     )
 
 
@@ -45,6 +45,7 @@ class DifferentiableSource:
     """The ``autograd.Function`` around a kernel: its names, argument lists and index bookkeeping as text.
 
     ``apart`` are the results again; in it a result that is a view of a tensor made in the forward is a tensor of its own.
+    ``plain`` is the forward by itself.
     ``context``, ``given`` and ``made`` are the names that the class has for torch's ``ctx``, ``inputs`` and ``output``.
     """
 
@@ -64,6 +65,7 @@ class DifferentiableSource:
     prepare: tuple[Code, ...]
     recompute: Code
     backward: Code
+    plain: Code
     returned: Code
     picked: Code
 

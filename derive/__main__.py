@@ -1,24 +1,29 @@
-"""The command line: ``python -m derive list | show``."""
+"""The command line: ``python -m derive list | show | explain``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from derive import Derivation, Op, command, derive, derive_full, load, parse, parse_formula
+from derive import Derivation, command, derive, derive_full, load
 from derive.called import program
 from derive.certify import certify
-from derive.ops import names
+from derive.certify.textbook import textbook_checks
+from derive.explain import entry, explained, listed
+from derive.meant import OP, meant_op
+from derive.ops import names, variants
+from derive.parser import Parser
 from derive.show.show import show_latex, show_text, signature
 from derive.show.trees import of_derivation
 from derive.syntax import VARIANTS
+from derive.textbook.pages import show_textbook, textbook_latex
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    top = argparse.ArgumentParser(prog=program("derive"), description="Derive gradients, and show every step.")
+    top = Parser(prog=program("derive"), description="Derive gradients, and show every step.")
+    top.elsewhere = f"{program('codegen')} --help lists more commands"
     add_commands(top.add_subparsers(required=True, metavar="COMMAND"))
     options = top.parse_args(arguments)
     return command.run(lambda: int(options.run(options)))
@@ -28,35 +33,62 @@ def add_commands(commands: Any) -> None:
     """Add every command to the subparsers of a parser."""
     commands.add_parser("list", help="the ops of the catalogue").set_defaults(run=_list)
     show = commands.add_parser("show", help="the derivation of an op, a file of equations or a formula")
-    show.add_argument("what", help="an op's name, a file, or a formula such as 'y[i] = exp(-x[i]**2)'")
+    show.add_argument("what", help=OP)
+    show.add_argument("--steps", action="store_true", help="every step of the engine, and not the textbook's lines")
     show.add_argument("--latex", action="store_true", help="a LaTeX fragment instead of text")
     show.add_argument("--full", action="store_true", help="the adjoint of every equation, in chain-rule order")
     show.add_argument("--certify", action="store_true", help="check every step at 50 digits and say what was checked")
     show.add_argument("--variant", choices=VARIANTS, default="", help="accurate: rewritten so that nothing cancels")
     show.set_defaults(run=_show)
+    explain = commands.add_parser("explain", help="what a rule or a sign of a derivation means, with an example")
+    explain.add_argument(
+        "name", nargs="*", help="a rule such as 'fold', or a sign such as 'sum[n]'; without one, all are listed"
+    )
+    explain.set_defaults(run=_explain)
 
 
 def _list(options: argparse.Namespace) -> int:
-    width = max(map(len, names()))
-    for name in names():
-        op = load(name)
-        print(f"{name.ljust(width)}  {signature(op)}")
+    command.show(*op_lines())
     return 0
 
 
+def op_lines() -> list[str]:
+    """The ops of the catalogue as lines: the name with what the op is, its signature, its variants."""
+    width = max(map(len, names()))
+    out = []
+    for name in names():
+        op = load(name)
+        own = [v for v in VARIANTS if v and f"{name}_{v}" in variants()]
+        out += [
+            f"{name.ljust(width)}  {' '.join(op.title.partition(chr(10) * 2)[0].split()).rstrip('.')}",
+            f"{'':{width}}  {signature(op)}",
+        ]
+        out += [f"{'':{width}}  variant {v}: {name}_{v}" for v in own]
+    return out
+
+
 def _show(options: argparse.Namespace) -> int:
-    op = find(options.what)
+    op = meant_op(options.what)
     op = op.as_variant(options.variant) if options.variant else op
-    derivation: Derivation = derive_full(op) if options.full else derive(op)
-    printer = show_latex if options.latex else show_text
-    print(printer(derivation, tree_of=of_derivation(derivation), full=options.full))
-    return _certify(derivation if not options.full else derive(op)) if options.certify else 0
+    if options.steps or options.full:
+        derivation: Derivation = derive_full(op) if options.full else derive(op)
+        printer = show_latex if options.latex else show_text
+        print(printer(derivation, tree_of=of_derivation(derivation), full=options.full), end="")
+    else:
+        print(textbook_latex(op) if options.latex else show_textbook(op), end="")
+    return _certify(derive(op)) if options.certify else 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """Each rule's and sign's meaning; a title of several words may be given as several arguments."""
+    print(explained(entry(" ".join(options.name))) if options.name else listed(), end="")
+    return 0
 
 
 def _certify(derivation: Derivation) -> int:
     """Print the certificate: the checks of each name, and the axis lengths at which they were made. Returns the exit status."""
-    certificate = certify(derivation)
-    lines = [f"certificate: {certificate.summary()}"]
+    certificate = certify(derivation).extended(textbook_checks(derivation.op))
+    lines = ["", f"certificate: {certificate.summary()}"]
     for seed, sizes in zip(certificate.seeds, certificate.sizes, strict=True):
         lines.append(f"  point {seed}: " + ", ".join(f"size({axis}) = {n}" for axis, n in sizes))
     for name in dict.fromkeys(check.name for check in certificate.checks):
@@ -64,15 +96,6 @@ def _certify(derivation: Derivation) -> int:
         lines.append(f"  {name}: " + ", ".join(rules))
     command.show(*lines)
     return 0 if certificate.passed else 1
-
-
-def find(what: str) -> Op:
-    """The op of a command-line argument, which is a formula, a file of equations, or a name of the catalogue."""
-    if "=" in what:
-        return parse(what) if "\n" in what.strip() else parse_formula(what)
-    if command.is_path(what):
-        return parse(command.read_text(Path(what)))
-    return load(what)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from derive import syntax as st
+from derive.simplify.signs import Signs
 from derive.sympy_bridge import derivative
 from derive.terms.definitions import Definition
 from derive.terms.flatten import bind, flat_tree
@@ -39,6 +40,7 @@ from derive.terms.sums import (
     number,
     open_mono,
     rename_free,
+    row,
     sum_reads,
     term,
 )
@@ -140,7 +142,7 @@ def _slopes(
             yield from _chosen(atom.args[0], atom.args[1], rel)
             yield from _chosen(atom.args[1], atom.args[0], rel)
         elif isinstance(atom.args[0], Read):
-            yield atom.args[0], _function_slope(op, atom.head, atom.args[0], names, scope)
+            yield atom.args[0], _function_slope(op, atom, atom.args[0], names, scope)
     elif isinstance(atom, Extremum):
         assert e == 1
         yield _maximizers(d, atom, names)
@@ -161,10 +163,25 @@ def _equal(a: Argument, b: Argument) -> Condition:
     return Condition("==", left, right)
 
 
-def _function_slope(op: st.Op, head: str, argument: Read, names: Names, scope: tuple[str, ...]) -> Sum:
+def _function_slope(op: st.Op, function: Function, argument: Read, names: Names, scope: tuple[str, ...]) -> Sum:
     """The derivative of a function at its argument. A function that only the derivative calls gets a name of its own."""
     free = {i for i in atom_indices(argument) if isinstance(i, str)}
-    return flat_tree(with_arguments(derivative(head), u=argument), op, names, [i for i in scope if i in free])
+    scope = tuple(i for i in scope if i in free)
+    if function.head == "power":
+        exponent = function.args[1]
+        assert isinstance(exponent, Read)  # a number is no exponent of this function
+        slope = _power_slope(may_be_0=not Signs(op, {d.name: d for d in names.definitions}).nonzero(exponent.name))
+        return flat_tree(with_arguments(slope, u=argument, k=exponent), op, names, list(scope))
+    return flat_tree(with_arguments(derivative(function.head), u=argument), op, names, list(scope))
+
+
+def _power_slope(may_be_0: bool) -> st.Tree:
+    """The derivative of ``u**k`` by ``u``: ``k*u**(k - 1)``, of ``u**0`` 0 where ``u`` is 0 too."""
+    k, zero = st.Read("k"), st.Num(Fraction(0))
+    below: st.Tree = st.Add((k, st.Num(Fraction(-1))))
+    if may_be_0:
+        below = st.Call("where", (st.Compare("==", k, zero), zero, below))
+    return st.Mul((k, st.Call("power", (st.Read("u"), below))))
 
 
 def tie_counts(definitions: Iterable[Definition]) -> frozenset[str]:
@@ -173,18 +190,27 @@ def tie_counts(definitions: Iterable[Definition]) -> frozenset[str]:
     extrema = {frozenset((d.name, d.body.atom.of.name)) for d in definitions if isinstance(d.body.atom, Extremum)}
     found = set()
     for d in definitions:
-        match d.body.single:
-            case Mono(((Condition("==", Read() as u, Read() as v), _),), bound), _ if bound:
+        mono = d.body.single[0] if d.body.single else Mono(())
+        rows = [a for a, _ in mono.factors if isinstance(a, Condition) and a.form is not None]
+        match [a for a, _ in mono.factors if a not in rows]:
+            case [Condition("==", Read() as u, Read() as v)] if mono.bound:
                 found |= {d.name} if {u.name, v.name} in extrema else set()
     return frozenset(found)
 
 
 def _maximizers(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]:
-    """The derivative of an extremum ``v`` of ``u``: ``[u = v] / sum([u = v])``, so that ties share the adjoint equally."""
+    """The derivative of an extremum ``v`` of ``u``: ``[u = v] / sum([u = v])``, so that ties share the adjoint equally.
+
+    Of an extremum under conditions these are factors of both.
+    """
     inner = tuple(fresh(i.axis) if isinstance(i, Hole) else i for i in atom.of.index)
     read = Read(atom.of.name, inner)
     value = Read(d.name, d.index)
+    own = {was.axis: str(i) for i, was in zip(inner, atom.of.index, strict=True) if isinstance(was, Hole)}
     here = atom_sum(_equal(read, value))
+    for c in atom.where:
+        assert c.form is not None
+        here = here * atom_sum(row(c.rel, c.form.filled(own)))
     local = [i for i, was in zip(inner, atom.of.index, strict=True) if isinstance(was, Hole)]
     ties = names.read(bind(here, [str(i) for i in local]), d.index)
     return read, here * term({ties: -1})

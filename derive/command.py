@@ -13,7 +13,7 @@ from pathlib import Path
 from derive.starting import INTERRUPTED, started
 from derive.visible import visible
 
-__all__ = ["INTERRUPTED", "is_path", "meant", "read_text", "run", "show"]
+__all__ = ["INTERRUPTED", "meant", "read_text", "run", "show"]
 
 #: The largest file that is read, in bytes. No op comes near this size.
 LARGEST = 10_000_000
@@ -81,15 +81,6 @@ def read_text(path: Path) -> str:
         found = f"byte 0x{data[error.start]:02x} in line {line}"
         wide = " (it looks like UTF-16)" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
         raise ValueError(f"{path} is not encoded in UTF-8: {found}{wide}; save it as UTF-8") from None
-
-
-def is_path(what: str) -> bool:
-    """Whether an argument means a file: the file exists, or the argument has a folder or an ending, as no op's name has."""
-    try:
-        exists = Path(what).exists()
-    except (OSError, ValueError):
-        exists = False
-    return exists or "/" in what or "\\" in what or "." in what
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -39,7 +39,7 @@ def derive(op: st.Op) -> Derivation:
 
     OpError: no input is floating-point, or a stage refuses the op.
     """
-    _check(op)
+    checked(op)
     written, names = flatten(op)
     check_coefficients(op.name, ((d.name, d.body) for d in written))
     forward, shifts = stabilise(op, written, names)
@@ -63,7 +63,7 @@ def derive(op: st.Op) -> Derivation:
         chain=tuple(chain),
         steps=(*steps, *work.steps, *last),
         lines=tuple(Line(n, index[n], body, to_tree(body, index[n], style)) for n, body in lines.items()),
-        gradients=work.gradients,
+        gradients=tuple(work.gradients),
         losses=losses(op, computed, closed, style) if op.variant else (),
     )
 
@@ -74,7 +74,7 @@ def derive_full(op: st.Op) -> Derivation:
 
     OpError: no input is floating-point, or the op cannot be flattened.
     """
-    _check(op)
+    checked(op)
     written, names = flatten(op)
     chain = tuple(adjoints(op, written, names))
     forward = tuple(names.definitions)
@@ -100,7 +100,7 @@ def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int
     )
 
 
-def _check(op: st.Op) -> None:
+def checked(op: st.Op) -> None:
     check_names(op)
     if not op.differentiable:
         raise OpError("there is no floating-point input to differentiate", op=op.name)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from random import Random
 
 from derive import syntax as st
+from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
 
 __all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "random_of", "sizes_of"]
@@ -22,7 +23,7 @@ EVEN_SIZES = (4, 2)
 #: The values of inputs at points with ties. For an input with two bounds: the quarters of the way between them.
 TYING, BETWEEN = (Fraction(-1), Fraction(-1, 2), Fraction(0), Fraction(1, 2), Fraction(1), Fraction(2)), (1, 2, 3)
 #: Functions with a kink or a step.
-KINKED = frozenset({"abs", "sign", "floor", "maximum", "minimum", "where"})
+KINKED = frozenset({"abs", "sign", "floor", "ceil", "round", "maximum", "minimum", "where"})
 #: The shares of the attempts after which all elements of a tensor get one sign, and after which they lie within 1 of 0.
 SIGNED, NARROW = 0.25, 0.5
 
@@ -70,9 +71,22 @@ def sizes_of(op: st.Op, seed: int, choice: Sequence[int] = SIZES) -> dict[str, i
     roots = list(dict.fromkeys(classes.values()))
     # Axes k and k + len(choice) have the same length for seed 0, and different lengths for seed 1.
     length = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
+    held = _held(op, classes, length)
+    length |= held
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
-    shorten(length, [{classes[a] for a in loop} for loop in loops(op)], roots[turn:] + roots[:turn], LARGEST)
+    order = [r for r in roots[turn:] + roots[:turn] if r not in held]
+    shorten(length, [{classes[a] for a in loop} for loop in loops(op)], order, LARGEST)
     return {a: length[r] for a, r in classes.items()}
+
+
+def _held(op: st.Op, classes: Mapping[str, str], length: Mapping[str, int]) -> dict[str, int]:
+    """The lengths that the signature gives: numbers, and one length for all axes that are as long as one constant."""
+    of: dict[str, int] = {}
+    found: dict[str, int] = {}
+    for axis, value in op.packing.lengths:
+        root = classes[axis]
+        found[root] = value if isinstance(value, int) else of.setdefault(value, found.get(root, length[root]))
+    return found
 
 
 def shorten(length: dict[str, int], spans: Collection[Collection[str]], order: list[str], largest: int) -> None:
@@ -114,10 +128,12 @@ def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attemp
     default such as ``ddof=0`` could hide a mistake.
     """
     tables: dict[str, Elements] = {}
+    whole = _whole(op, None if not seed else (seed, attempt))
     for t in op.inputs:
         rng = random_of(op.name, seed, attempt, t.name)
-        if t.labels is not None:
-            tables[t.name] = [rng.randrange(sizes[t.labels]) for _ in _positions(t.axes, sizes)]
+        if t.integer:
+            values = label_values(op, t, sizes, whole)
+            tables[t.name] = [rng.choice(values) for _ in _positions(t.axes, sizes)]
         else:
             sign = None if attempt < attempts * SIGNED else rng.choice((1, -1))
             width = 2 if attempt < attempts * NARROW else 1
@@ -128,10 +144,25 @@ def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attemp
         rng, (low, high) = random_of(op.name, seed, attempt, c.name), interval(op, c.name)
         drawn = _draw(rng, low, high, -1 if default and default < 0 else 1, 1)
         tables[c.name] = [drawn if default is None or seed > 0 else default]
+    tables |= {c: [v] for c, v in whole.items()} | _counts(op, sizes)
     for t in op.outputs:
         rng = random_of(op.name, seed, attempt, st.adjoint_name(t.name))
         tables[st.adjoint_name(t.name)] = [_draw(rng, None, None, None, 2) for _ in _positions(t.axes, sizes)]
     return Point(sizes, tables)
+
+
+def _whole(op: st.Op, of: tuple[int, int] | None) -> dict[str, int]:
+    """The constants that are whole numbers: their defaults, or random ones."""
+    return {
+        c.name: whole_number(c, random_of(op.name, "whole", *of, c.name) if of else None)
+        for c in op.constants
+        if c.name in whole_constants(op)
+    }
+
+
+def _counts(op: st.Op, sizes: Mapping[str, int]) -> dict[str, Elements]:
+    """The constants that are lengths of axes."""
+    return {value: [Fraction(sizes[axis])] for axis, value in op.packing.lengths if isinstance(value, str)}
 
 
 def has_kinks(op: st.Op) -> bool:
@@ -153,10 +184,12 @@ def draw_tied_point(op: st.Op, seed: int, attempt: int, attempts: int) -> Point:
     """
     sizes = sizes_of(op, seed, EVEN_SIZES)
     tables: dict[str, Elements] = {}
+    whole = _whole(op, None)
     for t in op.inputs:
         rng = random_of(op.name, "ties", seed, attempt, t.name)
-        if t.labels is not None:
-            tables[t.name] = [rng.randrange(sizes[t.labels]) for _ in _positions(t.axes, sizes)]
+        if t.integer:
+            labels = label_values(op, t, sizes, whole)
+            tables[t.name] = [rng.choice(labels) for _ in _positions(t.axes, sizes)]
         else:
             values = _tying(*interval(op, t.name), attempt < attempts / 2, rng)
             dealt = [values[k % len(values)] for k in _positions(t.axes, sizes)]
@@ -164,6 +197,7 @@ def draw_tied_point(op: st.Op, seed: int, attempt: int, attempts: int) -> Point:
     for c in op.constants:
         rng, (low, high) = random_of(op.name, "ties", seed, c.name), interval(op, c.name)
         tables[c.name] = [Fraction(c.default) if c.default is not None else _tying(low, high, False, rng)[0]]
+    tables |= {c: [v] for c, v in whole.items()} | _counts(op, sizes)
     for t in op.outputs:
         rng = random_of(op.name, "ties", seed, st.adjoint_name(t.name))
         tables[st.adjoint_name(t.name)] = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CHAIN_RULE", "FOLD", "INLINE", "SOLVE", "STABILISE", "UNFOLD", "Rule"]
+__all__ = ["CHAIN_RULE", "FOLD", "INLINE", "SOLVE", "SPLIT_LOG", "STABILISE", "UNFOLD", "Rule"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Rule:
 
     def said(self, using: tuple[str, ...]) -> str:
         """How a step is shown that used the definitions of the names ``using``."""
-        return " ".join((self.title, *using)) if self.names else self.title
+        return f"{self.title} {', '.join(using)}".rstrip() if self.names else self.title
 
 
 #: A positive sum of exponentials is shifted by the largest exponent.
@@ -35,3 +35,5 @@ UNFOLD = Rule("unfold", names=True)
 SOLVE = Rule("solve", names=True)
 #: The line of an adjoint takes the place of its name, in the lines that read it.
 INLINE = Rule("inline", names=True)
+#: The logarithm of a product of positive factors is the sum of their logarithms. Only the textbook track has it as a step.
+SPLIT_LOG = Rule("split log", names=True)

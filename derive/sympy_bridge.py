@@ -25,6 +25,7 @@ from derive.syntax import (
     Mul,
     Neg,
     Num,
+    Position,
     Pow,
     Read,
     Reduce,
@@ -32,7 +33,7 @@ from derive.syntax import (
     Tree,
 )
 
-_HEADS = {"Abs": "abs", "Max": "maximum", "Min": "minimum"}
+_HEADS = {"Abs": "abs", "Max": "maximum", "Min": "minimum", "ceiling": "ceil", "nearest": "round"}
 _RELATION_CLASSES = {">": sympy.Gt, ">=": sympy.Ge, "<": sympy.Lt, "<=": sympy.Le, "==": sympy.Eq, "!=": sympy.Ne}
 
 
@@ -45,7 +46,7 @@ def length_of(lower: sympy.Expr, upper: sympy.Expr) -> sympy.Expr:
 def derivative(head: str) -> Tree:
     """The derivative of a function of one argument at ``Read("u")``, as a tree.
 
-    The derivative of ``floor`` is 0 everywhere, that of ``abs`` is 0 at 0.
+    The derivative of ``floor``, ``ceil`` and ``round`` is 0 everywhere, that of ``abs`` is 0 at 0.
     """
     u = sympy.Symbol("u", real=True)
     slope = sympy.diff(RECORDS[head].symbol(u), u).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
@@ -157,9 +158,8 @@ def to_sympy(tree: Tree) -> sympy.Expr:
             return sympy.pi
         case Size(axis):
             return size_symbol(axis)
-        case Read(name, index):
-            here = tuple(map(_to_index, index))
-            return IndexedBase(name, real=True)[here] if here else sympy.Symbol(name, real=True)
+        case Read() | Position():
+            return _element(tree)
         case Neg(a):
             return -to_sympy(a)
         case Add(args):
@@ -173,7 +173,7 @@ def to_sympy(tree: Tree) -> sympy.Expr:
         case Call("where", (Compare() as c, a, b)):
             return Piecewise((to_sympy(a), to_sympy(c)), (to_sympy(b), True))
         case Call(head, args):
-            extremes = {"maximum": sympy.Max, "minimum": sympy.Min}
+            extremes = {"maximum": sympy.Max, "minimum": sympy.Min, "power": sympy.Pow}
             function = extremes.get(head) or RECORDS[head].symbol
             return function(*map(to_sympy, args))
         case Compare(rel, a, b):
@@ -183,6 +183,13 @@ def to_sympy(tree: Tree) -> sympy.Expr:
         case Reduce(kind, index, body):
             return _reduced(kind, index, to_sympy(body))
     raise TypeError(f"no SymPy for {tree}")
+
+
+def _element(tree: Read | Position) -> sympy.Expr:
+    if isinstance(tree, Position):
+        return _to_index(tree.index)
+    here = tuple(map(_to_index, tree.index))
+    return IndexedBase(tree.name, real=True)[here] if here else sympy.Symbol(tree.name, real=True)
 
 
 def _indicator(cond: Compare | Match) -> sympy.Expr:

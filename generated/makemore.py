@@ -186,10 +186,8 @@ def loss_and_gradients(kernels: ModuleType, p: Parameters, x: Array, t: Array, o
 
     ``one`` is the gradient of the loss with respect to itself, as a scalar of the backend.
     """
-    W1 = p.W1.reshape(x.shape[1], p.C.shape[1], -1)  # W1[b, e, h]: the rows of each character apart
-    loss, saved = kernels.mlp_forward(x, t, p.C, W1, p.b1, p.gamma, p.beta, p.W2, p.b2, eps=EPS)
-    dC, dW1, *rest = kernels.mlp_backward(one, *saved, x, t, W1, p.gamma, p.W2)
-    return loss, Parameters(dC, dW1.reshape(p.W1.shape), *rest)
+    loss, saved = kernels.mlp_forward(x, t, p.C, p.W1, p.b1, p.gamma, p.beta, p.W2, p.b2, eps=EPS)
+    return loss, Parameters(*kernels.mlp_backward(one, *saved, x, t, p.W1, p.gamma, p.W2))
 
 
 def _logits(kernels: ModuleType, p: Parameters, x: np.ndarray, mean: np.ndarray, var: np.ndarray) -> np.ndarray:
@@ -277,8 +275,7 @@ def _library(backend: str) -> tuple[Callable[[np.ndarray], Array], Callable[[Cal
 def _native_step(p: Parameters) -> Descent:
     """Forward, backward and descent in one call, which writes the new parameters over the old ones."""
     kernels = importlib.import_module(".native", __package__)
-    wide = p.C.shape[1]
-    held = (p.C, p.W1.reshape(-1, wide, p.W1.shape[1]), p.b1, p.gamma, p.beta, p.W2, p.b2)
+    held = (p.C, p.W1, p.b1, p.gamma, p.beta, p.W2, p.b2)
 
     def descend(x: np.ndarray, t: np.ndarray, rate: float) -> float:
         return float(kernels.mlp_step(x, t, *held, rate, EPS, out=held)[0])

@@ -55,7 +55,6 @@ def observe(words: Sequence[str], settings: Settings, every: int | None = None) 
 def flow(parameters: Parameters, x: np.ndarray, t: np.ndarray) -> Report:
     """The gradient flow of one batch: contexts x[n, b] and next characters t[n]."""
     inputs = {NAMES.get(name, name): a for name, a in vars(parameters).items()}
-    inputs["W1"] = inputs["W1"].reshape(x.shape[1], parameters.C.shape[1], -1)
     return report(makemore_chain, makemore_flow, dict(x=x, t=t) | inputs, {"eps": EPS})
 
 

@@ -48,7 +48,7 @@ Tensors = dict[str, Tensor]
 def problem(settings: Settings | None = None) -> tuple[Tensors, Tensors]:
     """One batch of the exercise: the value of every name, and the gradient that autograd finds for it (``dNAME``).
 
-    Both in the shapes that the chain uses: without axes of length 1, and W1 with three axes.
+    Both in the shapes that the chain uses: without axes of length 1.
     """
     settings = settings or Settings()
     data = make_data(library_words(), settings.block, settings.seed)
@@ -59,7 +59,6 @@ def problem(settings: Settings | None = None) -> tuple[Tensors, Tensors]:
     parameters = dict(C=start.C, W1=start.W1, b1=start.b1, bngain=start.gamma, bnbias=start.beta, W2=start.W2, b2=start.b2)
     tensors = autograd(x, t, **{name: p.requires_grad_() for name, p in parameters.items()})
     inputs = dict(x=x, t=t) | {name: p.detach() for name, p in parameters.items()}
-    inputs["W1"] = inputs["W1"].reshape(settings.block, settings.embedding, -1)
     shapes = {name: value.shape for name, value in (inputs | makemore_values(**inputs, eps=EPS)).items()}
     values = dict(x=x, t=t) | {name: a.detach().reshape(shapes[name]) for name, a in tensors.items()}
     gradients = {f"d{name}": a.grad.reshape(shapes[name]) for name, a in tensors.items() if a.grad is not None}

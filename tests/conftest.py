@@ -12,3 +12,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+# After the threads are set: what this imports may import NumPy.
+from tests.browser.atlas import chromium, site, tab  # noqa: E402
+
+__all__ = ["chromium", "site", "tab"]

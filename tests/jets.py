@@ -126,6 +126,9 @@ def _unary() -> dict[str, Callable[[Jet], Jet]]:
         "abs": lambda x: (abs(x), MP.sign(x), 0),
         "sign": lambda x: (MP.sign(x), 0, 0),
         "floor": lambda x: (MP.floor(x), 0, 0),
+        "ceil": lambda x: (MP.ceil(x), 0, 0),
+        "round": lambda x: (MP.nint(x), 0, 0),
+        "stop": lambda x: (x, 0, 0),
     }
     return {head: lambda jet, of=of: jet.along(*of(jet.value)) for head, of in table.items()}
 

@@ -17,13 +17,12 @@ from codegen.backends.discovery import by_name
 from codegen.evaluate.trees import Magnitudes
 from codegen.plan import plan
 from codegen.program import Kernel, Program
+from codegen.verify.agreement import packed
 from codegen.verify.reference import Torch
 from derive import syntax
-from derive.ops import names, variants
 from derive.ops import reference as reference_of
 from tests.backends import given as passed
-
-OPS = tuple(sorted((*names(), *variants())))
+from tests.long import OPS as OPS
 
 
 @cache
@@ -46,9 +45,10 @@ def shapes(
 ) -> dict[str, tuple[int, ...]]:
     """A random shape for every input; ``*s`` stands for 0 to 3 axes, the same for all."""
     op = kernel(name).op
-    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     rank = int(rng.integers(0, 4)) if star is None else star
     size = {a: tuple(rng.integers(low, high + 1, rank)) if a in op.stars else (int(rng.integers(low, high + 1)),) for a in axes}
+    size |= {a: (n,) for a, n in op.packing.fixed(constants(name)).items()}
     if name in ("batchnorm", "mlp", "makemore"):  # a variance of one row is an error in torch, and 0/0 with Bessel's divisor
         size["n"] = (int(rng.integers(max(low, 3), max(high, 3) + 1)),)
     return {t.name: tuple(int(n) for a in t.axes for n in size[a]) for t in op.inputs} | {
@@ -59,15 +59,17 @@ def shapes(
 def inputs(
     name: str, rng: np.random.Generator, dtype: torch.dtype = torch.float64, scale: float = 1.0, **options: Any
 ) -> dict[str, torch.Tensor]:
-    """Random inputs: means and scales random too, for values near 1 hide bugs."""
+    """Random inputs in the shapes of callers: means and scales random too, for values near 1 hide bugs."""
     shape = shapes(name, rng, **options)
-    out = {}
-    for t in kernel(name).op.inputs:
+    op, out = kernel(name).op, {}
+    positive = {a.left.name for a in op.assumptions if isinstance(a.left, syntax.Read) and a.rel == ">"}
+    for t in op.inputs:
         if t.labels:
             out[t.name] = torch.from_numpy(np.asarray(rng.integers(0, shape[f"labels of {t.name}"][0], shape[t.name])))
         else:
             values = (rng.normal(size=shape[t.name]) + rng.normal()) * scale * np.exp(rng.normal())
-            out[t.name] = torch.from_numpy(np.asarray(values)).to(dtype)
+            values = np.abs(values) + 0.1 * scale if t.name in positive else values
+            out[t.name] = packed(op, t.name, torch.from_numpy(np.asarray(values)).to(dtype))
     return out
 
 
@@ -141,7 +143,7 @@ def term_bounds(name: str, values: dict[str, torch.Tensor], upstream: torch.Tens
     k = kernel(kernel(name).op.base)
     name = k.op.name
     _, env = _forward(name, "torch", values, upstream, given)
-    found = Magnitudes(k.op, _collapsed(k.op, values), given, Torch(upstream.dtype))
+    found = Magnitudes(k.op, as_equations(k.op, values), given, Torch(upstream.dtype))
     for argument in k.backward.arguments:
         shape = [found.length(a) for a in argument.axes]
         found.values[argument.name] = env[argument.name].reshape(shape)
@@ -151,10 +153,12 @@ def term_bounds(name: str, values: dict[str, torch.Tensor], upstream: torch.Tens
     return [float(found.values[g].max()) if found.values[g].numel() else 0.0 for g in k.backward.results]
 
 
-def _collapsed(op: syntax.Op, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The inputs with ``*s`` as a single axis."""
-    out = {}
-    for t in op.inputs:
+def as_equations(op: syntax.Op, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The inputs with ``*s`` as a single axis, and with the axes of the equations where callers pack them."""
+    alone = [t for t in op.inputs if not op.packing.packs(t.name)]
+    lengths = {a: n for t in alone if not op.stars for a, n in zip(t.axes, values[t.name].shape, strict=True)}
+    out = {t.name: values[t.name].reshape([lengths[a] for a in t.axes]) for t in op.inputs if t not in alone}
+    for t in alone:
         shape, extra, k = [], values[t.name].ndim - len(t.axes), 0
         for a in t.axes:
             width = extra + 1 if a in op.stars else 1

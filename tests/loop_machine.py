@@ -45,8 +45,12 @@ FUNCTIONS = {head: function for head, (function, _) in SMOOTH.items()} | {
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
     "abs": abs,
     "floor": math.floor,
+    "ceil": math.ceil,
+    "round": round,
+    "stop": lambda x: x,
     "sign": lambda x: float(np.sign(x)),
     "finite": lambda x: x if math.isfinite(x) else 0.0,
+    "power": pow,
     "maximum": max,
     "minimum": min,
 }

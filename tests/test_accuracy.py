@@ -26,9 +26,12 @@ from codegen.tools.accuracy.remarks import CANCELS, FLUSHED, LARGER, LONG, ORDER
 from codegen.tools.accuracy.svg import marks, share, styles, top
 from codegen.tools.accuracy.sweep import elementwise
 from codegen.tools.accuracy.ulp import FORMATS, Format, errors, split, ulp
+from codegen.verify import agreement
+from codegen.verify.reference import evaluate
 from derive import derive, parse
 from derive.ops import load, names
 from tests.kernels import kernel
+from tests.long import each
 
 BOTH = pytest.mark.parametrize("form", FORMATS.values(), ids=lambda f: f.name)
 
@@ -416,3 +419,16 @@ def test_every_row_that_is_further_off_than_torch_is_in_a_remark() -> None:
             *ours, theirs = [e for e in found.errors if e.name == name]
             for e in ours:
                 assert (f"{name}, {e.label}" in said) == (e.ulps.max() > max(1.1 * theirs.ulps.max(), 0.5 + 1e-9))
+
+
+@pytest.mark.parametrize("name", each(names()))
+def test_torch_itself_is_what_the_equations_say(name: str) -> None:
+    """Also of inputs that callers have packed, which are measured with the axes of the equations."""
+    op = load(name)
+    inputs, constants = agreement.sample(op, 1), agreement.constants_of(op)
+    values = evaluate(op, inputs, constants)
+    upstream = [torch.randn(values[t.name].shape, dtype=torch.float64) for t in op.outputs]
+    outputs, gradients = torch_itself(op).run(inputs, upstream, constants)
+    want = agreement.autograd(op, inputs, upstream, constants)
+    for got, expected in zip([*outputs, *gradients], [*(values[t.name] for t in op.outputs), *want], strict=True):
+        torch.testing.assert_close(got, expected)

@@ -14,7 +14,7 @@ from derive.syntax import adjoint_name, primal_name
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [p for folder in ("derive", "codegen") for end in ("py", "j2") for p in sorted((ROOT / folder).rglob(f"*.{end}"))]
-HOME = ROOT / "derive" / "syntax.py"
+HOME = ROOT / "derive" / "adjoint_names.py"
 #: What ends in a ``d`` that stands alone, before a name: in an f-string of an f-string too.
 BEFORE = re.compile(r"(?:^|[^\w\\{}])d$")
 #: The same in the text of a template or of code that is emitted, and what takes the first letter of a name away.

@@ -17,8 +17,9 @@ from codegen.program import Argument, Program, Role, Statement
 from codegen.verify.agreement import run_kernel
 from derive import syntax as st
 from derive.errors import OpError
-from tests.backends import arguments, each_array_backend
+from tests.backends import RUNNING_ARRAYS, arguments, each_array_backend
 from tests.judged import judge, kernel, module, normal
+from tests.long import all_but
 
 
 class System(NamedTuple):
@@ -192,7 +193,7 @@ def executed(lines: Sequence[str], backend: str, **given: torch.Tensor) -> dict[
         return scope | {"y": by_name(backend).back(scope["y"])}
 
 
-@each_array_backend
+@pytest.mark.parametrize("backend", all_but(["jax"], RUNNING_ARRAYS))
 def test_more_than_sixty_four_arguments(backend: str) -> None:
     names = [f"u{k}" for k in range(70)]
     terms = " + ".join(f"{k + 1}*{u}[n]/700" for k, u in enumerate(names))

@@ -24,30 +24,33 @@ from codegen.tools.accuracy import Report, accuracy
 from codegen.tools.atlas import typeset as typesetting
 from codegen.tools.atlas.accuracy import Accuracy, Elsewhere, Part, accuracy_sections
 from codegen.tools.atlas.accuracy import section_of as accuracy_of
-from codegen.tools.atlas.book import pages
-from codegen.tools.atlas.derivation import BESIDE, Equations, Group, Steps
+from codegen.tools.atlas.book import notes, pages
+from codegen.tools.atlas.derivation import Derived, Equations, Steps
 from codegen.tools.atlas.difference import difference, distinct
 from codegen.tools.atlas.drawing import HEIGHT, Drawing, drawing
+from codegen.tools.atlas.explanations import explanations
 from codegen.tools.atlas.files import section_html
 from codegen.tools.atlas.formula import MarkedPrinter, equation
 from codegen.tools.atlas.graph import Fate, Graph, Place, graph
 from codegen.tools.atlas.highlight import highlight
 from codegen.tools.atlas.layers import GAP, Layout, lay_out
 from codegen.tools.atlas.page import Formula, Page, Section, formulas, prose
+from codegen.tools.atlas.rows import BESIDE, Group
 from codegen.tools.atlas.typeset import typeset
 from codegen.write import owned
 from derive import derive, load, parse_formula
 from derive.derivation import Derivation
+from derive.explain import ENTRIES
 from derive.language.unicode import text
-from derive.ops import names, variants
 from derive.rules import STABILISE
 from derive.show.latex import LatexPrinter
-from derive.show.show import adjoint_names, sections
+from derive.show.show import adjoint_names, made_names, sections
 from derive.show.trees import of_derivation
 from derive.syntax import Tree, walk
+from tests.long import CORE, NETWORKS, OPS, all_but
 
-#: Every op and every variant: the pages of the atlas.
-PAGES = tuple(sorted((*names(), *variants())))
+#: The pages of the atlas: the core and its variants.
+PAGES = OPS
 #: The kernels of each backend that can be run here, plain and accurate, and torch's own op.
 MEASURED = 2 * sum(not b.missing() for b in discovered().values()) + 1
 ROOT = Path(__file__).resolve().parent.parent
@@ -185,10 +188,10 @@ def unmarked(latex: str) -> str:
     return out
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", all_but(NETWORKS, PAGES))
 def test_marks_change_nothing_else_of_a_formula(name: str) -> None:
     derivation = derivation_of(name)
-    plain = LatexPrinter(adjoint_names(derivation))
+    plain = LatexPrinter(adjoint_names(derivation), made_names(derivation))
     shown = {row.formula.latex for group in steps_of(page_of(name)).groups for row in group.rows}
     for group in sections(derivation, tree_of=of_derivation(derivation))[1].groups:
         for row in group:
@@ -199,19 +202,19 @@ def test_marks_change_nothing_else_of_a_formula(name: str) -> None:
 def test_neighbours_marked_alike_share_one_mark() -> None:
     before, after = right_side("a[i]*d[i]"), right_side("a[i]*b[i]*c[i]")
     marks = dict.fromkeys(difference(before, after).new, (r"\new",))
-    assert MarkedPrinter(frozenset(), marks).show(after) == r"a_{i} \, \new{b_{i} \, c_{i}}"
+    assert MarkedPrinter(LatexPrinter(frozenset()), marks).show(after) == r"a_{i} \, \new{b_{i} \, c_{i}}"
 
 
 def test_a_dot_stays_between_digits_that_are_marked() -> None:
     before, after = right_side("2*a[i]"), right_side("2*(3/7)*a[i]")
     marks = dict.fromkeys(difference(before, after).new, (r"\new",))
-    assert r"\cdot" in MarkedPrinter(frozenset(), marks).show(after)
+    assert r"\cdot" in MarkedPrinter(LatexPrinter(frozenset()), marks).show(after)
 
 
 # ---- graphs ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", CORE)
 def test_a_graph_says_what_becomes_of_every_adjoint(name: str) -> None:
     derivation, found = derivation_of(name), graph_of(name)
     kernel = plan(derivation)
@@ -307,9 +310,10 @@ def section_of(page: Page, anchor: str) -> Section:
 
 
 def steps_of(page: Page) -> Steps:
+    """The engine's steps, which are behind the textbook track."""
     content = section_of(page, "derivation").content
-    assert isinstance(content, Steps)
-    return content
+    assert isinstance(content, Derived)
+    return content.tracks[-1]
 
 
 def anchors(page: Page) -> set[str]:
@@ -318,11 +322,14 @@ def anchors(page: Page) -> set[str]:
     chain = section_of(page, "chain-rule").content
     assert isinstance(chain, Steps)
     groups: list[Group] = [*equations.written, *equations.closed, *equations.made, *steps_of(page).groups, *chain.groups]
+    derived = section_of(page, "derivation").content
+    assert isinstance(derived, Derived)
+    groups += [g for part in (*derived.tracks[:-1], *derived.remarks) for g in part.groups]
     assert len({g.anchor for g in groups}) == len(groups)
     return {g.anchor for g in groups}
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", all_but(NETWORKS, PAGES))
 def test_what_a_drawing_links_to_is_on_the_page(name: str) -> None:
     page = page_of(name)
     found = section_of(page, "graph").content
@@ -330,16 +337,61 @@ def test_what_a_drawing_links_to_is_on_the_page(name: str) -> None:
     assert {cell.link.removeprefix("#") for cell in found.cells if cell.link} <= anchors(page)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", all_but(NETWORKS, PAGES))
 def test_a_page_shows_every_step_and_every_closed_line(name: str) -> None:
     page, derivation = page_of(name), derivation_of(name)
     equations = section_of(page, "equations").content
     assert isinstance(equations, Equations)
     assert len(equations.written) == len(derivation.op.equations)
     assert [g.anchor for g in equations.closed] == [f"closed-{line.name}" for line in derivation.lines]
-    rules = {rule for group in steps_of(page).groups for row in group.rows for rule in row.rules.split(", ")}
+    rules = {rule.text for group in steps_of(page).groups for row in group.rows for rule in row.rules}
     assert {s.title for s in derivation.steps if s.rule != STABILISE} <= rules
-    assert {s.anchor for s in page.sections} == set("equations graph derivation chain-rule source work certificate".split())
+    assert {s.anchor for s in page.sections} == set(
+        "equations derivation playground graph chain-rule source work certificate".split()
+    )
+
+
+def test_a_page_begins_with_the_textbook_track_and_says_once_what_kernels_do_otherwise() -> None:
+    derived = section_of(page_of("softmax_cross_entropy"), "derivation").content
+    assert isinstance(derived, Derived)
+    paper, engine = derived.tracks
+    assert paper.opened and not engine.opened and len(derived.remarks) == 1
+    assert len([row for group in paper.groups for row in group.rows]) <= 4
+    assert not any(r"\mathtt" in row.formula.latex for group in paper.groups for row in group.rows)
+    assert any(r"\mathtt{t3}" in row.formula.latex for group in engine.groups for row in group.rows)
+    assert paper.groups[-1].rows[-1].matrix is not None
+    variant = section_of(page_of("tanh_accurate"), "derivation").content
+    assert isinstance(variant, Derived) and len(variant.tracks) == 1 and variant.tracks[0].opened
+
+
+def test_the_names_of_the_engine_are_no_numbered_letters_anywhere() -> None:
+    """``t^{(3)}`` would be a third ``t``, and ``t`` may be the author's labels."""
+    for name in ("softmax_cross_entropy", "sigmoid", "attention", "gelu_accurate"):
+        derivation = derivation_of(name)
+        author = {e.name for e in derivation.op.equations} | {t.name for t in derivation.op.inputs}
+        for section in page_of(name).sections:
+            for formula in formulas(section.content):
+                for letter, number in re.findall(r"(\w)\^\{\((\d+)\)\}", formula.latex):
+                    assert letter + number in author, (name, formula.latex)
+
+
+@pytest.mark.parametrize("name", all_but(NETWORKS, PAGES))
+def test_every_rule_of_a_page_leads_to_its_explanation(name: str) -> None:
+    known = {entry.anchor for entry in ENTRIES}
+    derived = section_of(page_of(name), "derivation").content
+    assert isinstance(derived, Derived)
+    labels = [r for track in derived.tracks for group in track.groups for row in group.rows for r in row.rules]
+    assert labels and {label.anchor for label in labels} <= known
+
+
+def test_every_explanation_has_an_example_that_shows_it() -> None:
+    found = explanations()
+    assert [e.anchor for e in found] == [entry.anchor for entry in ENTRIES] and len({e.anchor for e in found}) == len(found)
+    for explanation, entry in zip(found, ENTRIES, strict=True):
+        assert explanation.groups and explanation.equations == "\n".join(entry.op.splitlines())
+        if not explanation.sign:
+            labels = [r for group in explanation.groups for row in group.rows for r in row.rules]
+            assert entry.anchor in {label.anchor for label in labels}, entry.name
 
 
 def test_costs_are_those_of_the_plan() -> None:
@@ -518,3 +570,10 @@ def test_the_lock_names_versions_and_no_registry() -> None:
     assert lock["packages"]["node_modules/katex"]["version"] == wanted["katex"]
     assert all(re.fullmatch(r"[\d.]+", version) for version in wanted.values())
     assert all("resolved" not in package for package in lock["packages"].values())
+
+
+def test_a_page_says_how_the_arrays_of_its_op_are_packed() -> None:
+    """As the terminal does: the equations have an index for each axis, and the caller's array has one axis for several."""
+    said = ["".join(part for part, _ in note.parts) for note in notes(load("makemore"))]
+    assert said[:2] == ["W1: [B*E, U], axis 0 packs (b, e)", "embcat: [N, B*E], axis 1 packs (b, e)"]
+    assert len(said) > 2 and "packs" not in "".join(part for note in notes(load("tanh")) for part, _ in note.parts)

@@ -5,11 +5,7 @@ Skipped where Node, KaTeX or the browser is missing.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +15,12 @@ from codegen.commands.places import GENERATED, NODE
 from codegen.tools.accuracy.sweep import elementwise
 from codegen.tools.atlas.page import Formula
 from codegen.tools.atlas.typeset import typeset
-from derive.ops import load, names, variants
-from tests.browser.chromium import Tab, browser, found
+from derive.ops import load
+from tests.browser.atlas import OPS, address, needs_browser, needs_katex
+from tests.browser.chromium import Tab
+from tests.long import CORE, CORE_VARIANTS
 
-OPS = tuple(sorted((*names(), *variants())))
-PAGES = ("index", *OPS)
+PAGES = ("index", "explanations", *OPS)
 LIMIT = 1_000_000
 #: Elements that reach beyond the window, but those in a box of their own that scrolls.
 TOO_WIDE = """
@@ -52,46 +49,6 @@ CONTRAST = """
   return pairs.map(([text, back]) => [`${text} on ${back}`, ratio(value(text), value(back))]);
 })()
 """
-
-needs_katex = pytest.mark.skipif(
-    shutil.which("node") is None or not (NODE / "node_modules/katex").is_dir(),
-    reason="Node.js or KaTeX is not installed (`make atlas` installs KaTeX)",
-)
-needs_browser = pytest.mark.skipif(found() is None, reason="Chromium is not installed")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole atlas, built once for all processes of a test run."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    folder, done = shared / "atlas", shared / "atlas-done"
-    with (shared / "atlas-lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            assert main(["atlas", "--quick", "--out", str(folder)]) == 0
-            done.touch()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Tab]:
-    with browser() as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(chromium: Tab) -> Tab:
-    """The browser with a wide window, a light theme, and nothing remembered."""
-    chromium.resize(1440)
-    chromium.prefer("light")
-    chromium.forget()
-    return chromium
-
-
-def address(site: Path, page: str, anchor: str = "") -> str:
-    return (site / f"{page}.html").as_uri() + (f"#{anchor}" if anchor else "")
-
 
 # ---- what needs no browser ------------------------------------------------------------------------------------------------
 
@@ -227,8 +184,7 @@ def test_the_copy_button_copies_the_whole_file(site: Path, tab: Tab) -> None:
         tab.open(address(site, "softmax"))
         tab.run(f'document.querySelector("#tab-{backend}").click()')
         tab.run(f'document.querySelector("#panel-{backend} .copy").click()')
-        said = "new Promise(done => setTimeout(() => done(document.querySelector('.said').textContent), 200))"
-        assert tab.run(said) == "Copied"
+        tab.until("document.querySelector('.heard').textContent === 'Copied'")
         copied = tab.run("navigator.clipboard.readText()")
         assert copied == (GENERATED / f"{backend}/softmax.{suffix}").read_text(encoding="utf-8")
 
@@ -237,7 +193,7 @@ def test_the_copy_button_copies_the_whole_file(site: Path, tab: Tab) -> None:
 @needs_browser
 def test_a_derivation_folds_away_to_its_closed_form(site: Path, tab: Tab) -> None:
     tab.open(address(site, "batchnorm"))
-    step = 'document.getElementById("step-dx").offsetHeight'
+    step = 'document.getElementById("paper-dx").offsetHeight'
     assert tab.run(step) > 0
     tab.run('document.querySelector("#derivation summary").click()')
     assert tab.run('document.querySelector("#derivation details").open') is False
@@ -249,28 +205,30 @@ def test_a_derivation_folds_away_to_its_closed_form(site: Path, tab: Tab) -> Non
 def test_a_link_opens_what_it_leads_to(site: Path, tab: Tab) -> None:
     tab.open(address(site, "batchnorm"))
     assert tab.run('document.querySelector("#chain-rule details").open') is False
+    there = 'const y = document.getElementById("chain-NAME").getBoundingClientRect().top; return 0 < y && y < 900'
+    there = f'document.querySelector("#chain-rule details").open && (() => {{ {there}; }})()'
     tab.run('location.hash = "chain-dc"')
-    place = 'new Promise(d => setTimeout(() => d(document.getElementById("chain-NAME").getBoundingClientRect().top), 100))'
-    assert tab.run('document.querySelector("#chain-rule details").open') is True
-    assert 0 < tab.run(place.replace("NAME", "dc")) < 900
+    tab.until(there.replace("NAME", "dc"))
     tab.open(address(site, "batchnorm", "chain-dx"))
-    assert tab.run('document.querySelector("#chain-rule details").open') is True
-    assert 0 < tab.run(place.replace("NAME", "dx")) < 900
+    tab.until(there.replace("NAME", "dx"))
 
 
 @needs_katex
 @needs_browser
 def test_links_lead_through_the_atlas(site: Path, tab: Tab) -> None:
     tab.open(address(site, "index"))
-    links = tab.run('[...document.querySelectorAll(".ops li")].map(l => [...l.querySelectorAll("a")].map(a => a.pathname))')
+    own = "li > div > a"
+    links = tab.run(
+        f'[...document.querySelectorAll(".ops > li")].map(l => [...l.querySelectorAll("{own}")].map(a => a.pathname))'
+    )
     linked = [[Path(path).stem for path in entry] for entry in links]
-    assert linked == [[n, *(v for v in variants() if load(v).base == n)] for n in names()]
-    tab.open(address(site, OPS[0]))
-    trail = [OPS[0]]
+    assert sorted(linked) == [[n, *(v for v in CORE_VARIANTS if load(v).base == n)] for n in CORE]
+    tab.open(tab.run('document.querySelector(".ops a").href'))
+    trail = [linked[0][0]]
     while tab.run('Boolean(document.querySelector("[rel=next]"))'):
         tab.open(tab.run('document.querySelector("[rel=next]").href'))
         trail.append(tab.run('document.querySelector("h1").textContent'))
-    assert tuple(trail) == OPS
+    assert trail == [page for entry in linked for page in entry]
 
 
 @needs_katex
@@ -322,8 +280,8 @@ def test_what_a_step_changed_is_marked_around_the_whole_of_it(site: Path, tab: T
     outside = tab.run("""
       [...document.querySelectorAll(".katex-html .new")].filter(mark => {
         const box = mark.getBoundingClientRect();
-        return [...mark.querySelectorAll(".mord, .mop")].some(part => {
-          if (part.children.length || !part.textContent.trim()) return false;
+        return [...mark.querySelectorAll("span")].some(part => {
+          if (part.children.length || !part.textContent.replace(/[\\s\\u200b]/g, "")) return false;
           const own = part.getBoundingClientRect(), middle = (own.top + own.bottom) / 2;
           return middle < box.top || middle > box.bottom;
         });

@@ -267,7 +267,9 @@ mine.defvjp(mine_fwd, mine_bwd)
 """
 
 
-@pytest.mark.parametrize(("rest", "status"), [(" - (dp * p).sum(-1, keepdims=True)", 0), ("", 1)])
+@pytest.mark.parametrize(
+    ("rest", "status"), [pytest.param(" - (dp * p).sum(-1, keepdims=True)", 0, marks=pytest.mark.long), ("", 1)]
+)
 def test_a_file_with_a_custom_vjp_is_audited_by_the_command(tmp_path: Path, rest: str, status: int) -> None:
     (tmp_path / "mine.py").write_text(SOFTMAX.format(rest))
     command = [sys.executable, "-m", "codegen", "audit", "mine.py", "--op", "softmax"]

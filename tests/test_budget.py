@@ -123,9 +123,9 @@ def test_judging_spends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_budget_is_stated(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["emit", "--help"])
-    readme = (Path(derive.__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    language = (Path(derive.__file__).parent / "LANGUAGE.md").read_text(encoding="utf-8")
     assert f"{budget.WORK:,} steps of work" in " ".join(capsys.readouterr().out.split())
-    assert f"{budget.WORK:,} rewritten factors" in readme
+    assert f"{budget.WORK:,} rewritten factors" in language
 
 
 # ---- searching ----------------------------------------------------------------------------------------------------------

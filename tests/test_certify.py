@@ -21,6 +21,7 @@ from derive.ops import names
 from derive.points import sizes_of
 from derive.rules import FOLD
 from derive.simplify import folding
+from tests.long import each
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,7 +46,7 @@ def failed(certificate: Certificate) -> set[tuple[str, str]]:
 # ---- what is right passes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", each(names()))
 def test_the_catalogue_certifies(name: str) -> None:
     derivation = derive.derive(derive.load(name))
     certificate = certify(derivation)
@@ -57,7 +58,7 @@ def test_the_catalogue_certifies(name: str) -> None:
         assert {(rule, gradient) for rule in ("differences", "closed form", "factor", "shown", "full", "exact full")} <= set(
             checked
         )
-    assert all(draw.bits >= 35 and not draw.skipped for draw in certificate.exact)  # what the README says
+    assert all(draw.bits >= 35 and not draw.skipped for draw in certificate.exact)  # what CERTIFICATES.md says
     assert {("flatten", e.name) for e in derivation.op.equations} <= set(checked)
 
 

@@ -98,6 +98,7 @@ NOISE = """
 
 
 def test_a_value_that_the_chain_rule_has_by_luck_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdict, "MARGIN", 1.0)
     assert certified(NOISE).passed
     monkeypatch.setattr(verdict, "ROUNDINGS", 0)
     assert "'strained' on dx" in certified(NOISE).summary()

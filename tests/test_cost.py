@@ -20,6 +20,7 @@ from derive.terms.factoring import DEFAULT_SIZE
 from derive.terms.factors import Inner, factor_indices
 from derive.terms.style import Style
 from derive.terms.sums import Condition, Delta, Exponent, Read, Sum, sum_indices, term
+from tests.long import each
 from tests.test_layering import arrows
 
 SIZES = {"n": 7, "d": 11, "c": 3}
@@ -53,7 +54,7 @@ def counted(body: Sum, sizes: dict[str, int]) -> tuple[int, int]:
     return Operations(size).of(body), operations(tree, sizes)
 
 
-@pytest.mark.parametrize("name", [*names(), *variants()])
+@pytest.mark.parametrize("name", each(names(), variants()))
 def test_what_a_derivation_pays_for_is_what_is_done(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each expression that a search looked at: reductions apart, which several lines may share."""
     asked: dict[Sum, Sum] = {}

@@ -127,6 +127,17 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[str, ...]]]] = {
         lambda x: (x.amax(1, keepdim=True) ** 2 * x**2).sum(1) if x.shape[1] else x.sum(1),
         [("n", "k")],
     ),
+    "a sum that several gradients need, times the inverse of a mean of nothing": (
+        """
+        y[n] = f(v[n], w[b])
+        v > 0
+        w > 0
+        t = sum[b](w[b])
+        y[n] = (t*v[n]*rmsnorm(v[n], v[n], eps=0.01))**2
+        """,
+        lambda v, w: (w.sum() * v**3 / torch.sqrt((v**2).mean() + 0.01)) ** 2,
+        [("n",), ("b",)],
+    ),
     "a sum of exponentials": (
         """
         y[n] = f(x[n, k], g[n])
@@ -146,7 +157,8 @@ def test_values_and_gradients_where_an_axis_is_empty(name: str, empty: str, back
     text, reference, axes = CASES[name]
     generator = torch.Generator().manual_seed(0)
     shapes = [tuple(0 if a in empty else 3 for a in index) for index in axes]
-    judge(text, backend, reference, [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes])
+    inputs = [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes]
+    judge(text, backend, reference, [v.abs() for v in inputs] if "> 0" in text else inputs)
 
 
 def test_without_the_points_at_empty_axes_a_length_is_divided_by(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +167,12 @@ def test_without_the_points_at_empty_axes_a_length_is_divided_by(monkeypatch: py
     monkeypatch.setattr(Judge, "keeps_empty", lambda *_: True)
     certificate = certify(derive.derive(derive.parse(text)))
     assert not certificate.passed and "no b" in certificate.summary()
+
+
+def test_a_line_may_be_nan_only_where_no_result_with_entries_reads_it() -> None:
+    """dt enters dw, which has entries where n is empty: the inverse of a mean over n may not leave the sum over n."""
+    name = "a sum that several gradients need, times the inverse of a mean of nothing"
+    assert certify(derive.derive(derive.parse(lines(CASES[name][0])))).passed
 
 
 def test_nothing_is_asked_of_gradients_where_an_output_has_no_value() -> None:

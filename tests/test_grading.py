@@ -52,16 +52,24 @@ def test_a_closed_form_of_gradients_that_follow_from_each_other_is_right(tmp_pat
     assert graded(tmp_path, "batchnorm", dx=line)["dx"].approximate
 
 
-def test_what_is_seen_with_axes_side_by_side_is_right(tmp_path: Path) -> None:
+def test_the_lines_of_the_course_are_right_and_another_shape_is_not(tmp_path: Path) -> None:
     found = graded(
         tmp_path,
         "makemore",
-        dW1="dW1 = embcat.reshape(len(embcat), -1).T @ dhprebn",
-        dembcat="dembcat = dhprebn @ W1.reshape(-1, W1.shape[-1]).T",
+        dW1="dW1 = embcat.T @ dhprebn",
+        dembcat="dembcat = dhprebn @ W1.T",
+        demb="demb = dembcat.reshape(emb.shape)",
     )
-    assert found["dW1"].approximate and found["dembcat"].approximate
-    wrong = graded(tmp_path, "makemore", dW1="dW1 = (embcat.reshape(len(embcat), -1).T @ dhprebn).T")
-    assert not wrong["dW1"].approximate
+    assert found["dW1"].approximate and found["dembcat"].approximate and found["demb"].approximate
+    wrong = graded(
+        tmp_path,
+        "makemore",
+        dW1="dW1 = (embcat.T @ dhprebn).reshape(emb.shape[1], emb.shape[2], -1)",
+        dembcat="dembcat = (dhprebn @ W1.T).T",
+        demb="demb = dembcat",
+    )
+    assert not any(wrong[n].approximate for n in ("dW1", "dembcat", "demb"))
+    assert all(f"the shape is {shape}" in wrong[n].remark for n, shape in (("dW1", "(4, 5, 7)"), ("demb", "(3, 20)")))
 
 
 @pytest.mark.parametrize("empty", ["None", "...", "dprobs = None"])
@@ -80,8 +88,9 @@ def test_a_line_that_ends_the_process_is_wrong_and_so_is_what_it_hides(tmp_path:
 
 
 def test_an_error_is_told_with_its_line_and_shapes(tmp_path: Path) -> None:
-    remark = graded(tmp_path, "batchnorm", dmu="dmu = dc @ gamma")["dmu"].remark
-    assert "ValueError" in remark and "dmu = dc @ gamma" in remark and "dc (3, 4, 2), gamma (4,)" in remark
+    remark = graded(tmp_path, "linear", dx="dx = dy @ W")["dx"].remark
+    assert "ValueError" in remark and "dx = dy @ W" in remark and "dy (3, 2), W (4, 2)" in remark
+    assert "W is to be transposed" in remark
 
 
 def check(folder: Path, text: str) -> subprocess.CompletedProcess[str]:

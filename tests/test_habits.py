@@ -6,12 +6,13 @@ import pytest
 
 import codegen
 from codegen.tools.auditor.report import WRONG
-from tests.habits import RIGHT, Habit, right_numpy, wrong_conduct, wrong_layout, wrong_torch
+from tests.habits import RIGHT, Habit, right_callables, right_numpy, wrong_conduct, wrong_layout, wrong_results, wrong_torch
 from tests.habits import WRONG as MISTAKEN
 from tests.habits.judged import failings
 from tests.habits.right_torch import MODULES
 
-assert right_numpy and wrong_conduct and wrong_layout and wrong_torch  # imported for what they register
+# Imported for what they register.
+assert all((right_numpy, right_callables, wrong_conduct, wrong_layout, wrong_results, wrong_torch))
 
 
 def test_there_are_many() -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -405,7 +406,7 @@ def ops_named(name: str) -> Iterator[Op]:
         elif place == "function":
             read = tree.Call(name, (read,))
         elif place == "relation":
-            read = tree.Call("where", (tree.Compare(name, read, tree.Num(tree.Fraction(0))), read, read))
+            read = tree.Call("where", (tree.Compare(name, read, tree.Num(Fraction(0))), read, read))
         elif place == "named number":
             read = tree.Const(name)
         constants = (tree.Constant(name if place == "constant" else "k", "1"),)

@@ -23,9 +23,13 @@ from tests.systems.generate import generate
 
 #: Systems, each with a slip in its NumPy source that changes nothing but what a gradient is where values tie or are 0.
 SLIPS: dict[str, tuple[str, str, str]] = {
-    "relu has the slope 1 at 0": ("y[n] = maximum(x[n], 0)", "x <= 0", "x < 0"),
-    "relu has the slope 0 at 0": ("y[n] = maximum(x[n], 0)", "np.where(x == 0, dy.dtype.type(1 / 2), 0)", "0"),
-    "the first of two has all of the gradient": ("y[n] = maximum(x[n], z[n])", "dx *= dy", "dx = np.where(x >= z, dy, 0)"),
+    "relu has the slope 1 at 0": ("y[n] = maximum(x[n], 0)", "dy.dtype.type(1 / 2)", "1"),
+    "relu has the slope 0 at 0": ("y[n] = maximum(x[n], 0)", "dy.dtype.type(1 / 2)", "0"),
+    "the first of two has all of the gradient": (
+        "y[n] = maximum(x[n], z[n])",
+        "dx = np.where(x < z, 0, dy * np.where(x == z, dy.dtype.type(1 / 2), 1))",
+        "dx = np.where(x >= z, dy, 0)",
+    ),
     "each of equal entries has all of the gradient": ("y[n] = max[k](x[n, k])", " / total[:, None]", ""),
     "the first of equal entries has all of the gradient": (
         "y[n] = max[k](x[n, k])",

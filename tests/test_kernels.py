@@ -243,10 +243,12 @@ def shared_axes(name: str) -> list[tuple[str, int]]:
     """The inputs and positions of axes that another input has too."""
     op = kernels.kernel(name).op
     return [
-        (t.name, k - len(t.axes))
+        (t.name, k - len(slots))
         for t in op.inputs
-        for k, axis in enumerate(t.axes)
-        if axis not in op.stars and not set(t.axes[k:]) & op.stars and any(axis in o.axes for o in op.inputs if o is not t)
+        for slots in [op.packing.slots(t.name, t.axes)]
+        for k, (axis, *packed) in enumerate(slots)
+        if not packed and axis not in op.stars and not {a for slot in slots[k:] for a in slot} & op.stars
+        if any(axis in o.axes for o in op.inputs if o is not t)
     ]
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,7 @@ def room(module: str) -> str:
     return path.parent.as_posix() if len(path.parts) > 2 or path.name == "__init__.py" else path.with_suffix("").as_posix()
 
 
+@cache
 def arrows() -> set[tuple[str, str]]:
     """Which module imports which, at its top or inside a function."""
     found = set()
@@ -192,11 +194,13 @@ def test_nothing_imports_the_tools_but_what_a_user_calls() -> None:
     assert users == {"codegen", "codegen/commands", "codegen/testing"}
 
 
-#: What is about a library, and not about what is emitted for a backend, below ``codegen/``; and why.
+#: What is about a library, and not about what is emitted for a backend, in ``derive/`` or below ``codegen/``; and why.
 ABOUT = {
+    "derive/language/formula.py": "what people write before a dot is a library, and no array: np.tanh(x)",
+    "doctor.py": "it says which libraries are installed, and how to get those that are not",
     "tools/accuracy/implementations.py": "what is measured is set beside torch's own op",
     "tools/accuracy/remarks.py": "the remarks say where torch's own op is closer",
-    "tools/flow/templates": "the report is computed in NumPy, whatever the network is trained in",
+    "tools/flow": "the report is computed in NumPy, whatever the network is trained in, and a module is one of torch",
     "tools/makemore/templates": "the exercise as the course has it: NumPy's kernels, and autograd to compare with",
     "tools/notebook": "the cells compare what is found by hand with autograd",
 }

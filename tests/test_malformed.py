@@ -57,7 +57,7 @@ def complaint(text: str) -> str:
         ("X[n, k]", "did you mean 'x'?"),
         ("ln(b[m])", "write log(a)"),
         ("arctan(b[m])", "write atan(a)"),
-        ("clip(b[m], 0, 1)", "write minimum(maximum(a, low), high)"),
+        ("clip(b[m], 0, 1)", "write clamp(a, low, high)"),
         ("len(b)", "write size(n)"),
         ("b(m)", "axes stand in square brackets: b[m]"),
         ("exp[b[m]]", "expected a call: exp(...)"),
@@ -142,6 +142,7 @@ def test_statements_of_other_languages_are_answered_with_the_way_out(statement: 
 @pytest.mark.parametrize(
     ("text", "way_out"),
     [
+        ("y = f(x)\ny = size(n)*x", "no input has an axis 'n'; they have no axes"),
         ("y[n] = exp(x[n])", "the first statement is the signature, and equations follow"),
         ("y[n] = x[n]**2", "equations follow"),
         ("y = f(x, eps=0)\neps > 0\ny = x + eps", "the default eps=0 breaks the assumption eps > 0"),
@@ -342,7 +343,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Captur
         (codegen.__main__.main, ["emit", missing, "--out", str(tmp_path / "out")]),
     ):
         assert main(arguments) == 1
-        assert capsys.readouterr().err == f"error: {missing} cannot be read: No such file or directory\n"
+        assert capsys.readouterr().err == f"error: there is no file {missing}\n"
 
 
 @pytest.mark.parametrize("main", [derive.__main__.main, codegen.__main__.main])

@@ -455,7 +455,7 @@ def test_strides_reach_the_function(native: ModuleType) -> None:
     assert kernel._strides(tensor, x[..., 0]) is None
     assert kernel._strides(tensor, x[:, :, :, :2]) is None
     assert kernel._strides(tensor, x[::-1]) is None
-    passed, strides = kernel._passed(tensor, x[:, ::2], True)
+    passed, strides = kernel._passed(tensor, x[:, ::2], {}, True)
     assert strides and np.shares_memory(passed, x)
 
 

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import generated.native.torch
 import generated.torch
+from derive.ops import names, variants
 from generated.native.torch import _native
 from tests import kernels
 from tests.kernels import OPS
@@ -87,8 +88,8 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Counts]:
 
 
 def test_the_same_ops_with_the_same_signatures() -> None:
-    assert set(generated.native.torch.__all__) == set(OPS)
-    for name in OPS:
+    assert set(generated.native.torch.__all__) == {*names(), *variants()}
+    for name in generated.native.torch.__all__:
         assert inspect.signature(native(name)) == inspect.signature(plain(name))
         assert native(name).__doc__ == plain(name).__doc__
 
@@ -340,3 +341,16 @@ def test_autograd_sees_through_the_bare_op() -> None:
     (x,) = values("softmax")
     bare = torch.ops.generated_native_torch.softmax_forward.default
     assert torch.autograd.gradcheck(bare, [x])
+
+
+class Named(torch.Tensor):
+    """A tensor whose class survives torch's functions."""
+
+
+@pytest.mark.parametrize("name", ["tanh", "layernorm", "softmax_cross_entropy"])
+def test_a_subclass_of_tensor_keeps_its_class(name: str) -> None:
+    drawn = values(name)
+    dressed = [v.detach().as_subclass(Named).requires_grad_(v.requires_grad) for v in drawn]
+    got = native(name)(*dressed)
+    assert type(got) is type(plain(name)(*dressed)) is Named
+    torch.testing.assert_close(got.detach().as_subclass(torch.Tensor), native(name)(*drawn).detach())

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from derive.ops import names
 from tests import kernels, test_array_kinds, test_numbers_in_kernels, test_stars
 from tests.judged import kernel, module, normal
+from tests.long import CORE
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no graphics card that torch can use")
 #: What two orders of summation may differ by, of the largest entry.
@@ -66,9 +66,10 @@ def test_the_catalogue(name: str, dtype: torch.dtype) -> None:
         assert_same(op_of(name), list(values.values()), **kernels.constants(name))
 
 
-@pytest.mark.parametrize("name", [n for n in names() if n != "makemore"])
+@pytest.mark.parametrize("name", [n for n in CORE if n != "makemore"])
 def test_compiled_for_the_card(name: str) -> None:
     values = kernels.inputs(name, np.random.default_rng(5), dtype=torch.float32)
+    torch._dynamo.reset()  # each op is traced through the same lines, and the compiler counts how often
     op, constants = op_of(name), kernels.constants(name)
     given = [v.cuda().requires_grad_(v.is_floating_point()) for v in values.values()]
     plain, fast = op(*given, **constants), torch.compile(lambda *v: op(*v, **constants), fullgraph=True)(*given)

@@ -30,6 +30,7 @@ from derive.syntax import (
     Mul,
     Neg,
     Num,
+    Position,
     Pow,
     Read,
     Reduce,
@@ -101,6 +102,13 @@ NODES = [
     (Reduce("mean", ("n",), x), "mean[n](x[n])", "mean[n](x[n])", r"\frac{1}{N_{n}} \sum_{n} x_{n}"),
     (Reduce("max", ("c'",), Read("z", ("n", "c'"))), "max[c'](z[n,c'])", "max[c](z[n, c])", r"\max_{c'} z_{n,c'}"),
     (Indicator(Match("c", Lookup("t", ("n",)))), "[c = t[n]]", "(c == t[n])", r"[\,c = t_{n}\,]"),
+    (
+        Indicator(Compare("<", Add((Position("i"), Neg(Position("j")))), num(3))),
+        "[i - j < 3]",
+        "where(i - j < 3, 1, 0)",
+        r"[\,i - j < 3\,]",
+    ),
+    (Compare("!=", Position(Lookup("t", ("n",))), num(-100)), "t[n] ≠ -100", "t[n] != -100", r"t_{n} \ne -100"),
     (Indicator(Compare("!=", a, b)), "[a ≠ b]", "where(a != b, 1, 0)", r"[\,a \ne b\,]"),
 ]
 

@@ -1,4 +1,7 @@
-"""Every command and snippet of README.md is executed, and what it claims to show is what there is."""
+"""Every command and snippet of the documents is executed, and what they claim to show is what there is.
+
+Each document is read from its top to its end, in one empty folder: a later block may use what an earlier one has written.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,27 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = [(m[1].strip(), m[2]) for m in re.finditer(r"^```([^\n]*)\n(.*?)^```$", TEXT, re.M | re.S)]
-SHELL = [text.splitlines() for kind, text in BLOCKS if kind == "sh"]
-COMMANDS = [line for lines in SHELL for line in lines]
-PYTHON = [text for kind, text in BLOCKS if kind == "python"]
+from derive.ops import batchnorm
+from tests.documents import DOCUMENTS, FILES, ROOT, Block, blocks, shown
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder that holds the files that README.md says to write."""
-    for kind, text in BLOCKS:
-        if kind.startswith("file "):
-            (tmp_path / kind.removeprefix("file ")).write_text(text, encoding="utf-8")
-    return tmp_path
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: Replaced here: the interpreter that runs the tests has the environment already.
+ACTIVATION = "source .venv/bin/activate"
 
 
 def run(arguments: list[str], folder: Path, status: int = 0) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == status, done.stdout + done.stderr
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    done = subprocess.run(
+        arguments,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == status, f"{shlex.join(arguments)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
@@ -47,93 +50,135 @@ def assert_shown(text: str, output: str) -> None:
         assert found == part, f"{part}\nis not in\n{before}"
 
 
-def test_every_block_is_of_a_kind_that_is_checked() -> None:
-    kinds = {kind.split()[0] if kind else "" for kind, _ in BLOCKS}
-    shown = {"text", "text-exit-1", "text-graded", "text-like", "text-printed"}
-    assert kinds <= {"", "sh", "python", "python-excerpt", "file", *shown}
-    assert COMMANDS and PYTHON
-
-
-@pytest.mark.parametrize("lines", SHELL, ids=lambda lines: lines[0])
-def test_commands(lines: list[str], folder: Path) -> None:
-    """Those of a block one after the other in one folder: a later one may read what an earlier one has written."""
-    for command in lines:
-        if command.startswith("python "):
-            assert run_command(command, folder, status=int("# exit status 1" in command)).strip()
-
-
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
-def test_make_target_exists(command: str) -> None:
-    """The targets themselves are what runs these tests; here: that make knows them."""
-    target = command.split("#")[0].split()[1]
-    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_every_command_is_run() -> None:
-    assert all(c.startswith(("python ", "make ")) for c in COMMANDS)
-
-
-@pytest.mark.parametrize("source", PYTHON)
-def test_snippet(source: str, folder: Path) -> None:
-    tests = re.findall(r"^def (test_\w+)\(\)", source, re.M)
-    run([sys.executable, "-c", "\n".join([source, *(f"{name}()" for name in tests)])], folder)
-
-
-def test_the_equations_shown_are_the_catalogues() -> None:
-    from derive.ops import batchnorm
-
-    assert any(kind == "" and text.strip() == batchnorm.TEXT.strip() for kind, text in BLOCKS)
-
-
-def test_the_source_shown_is_the_generated_source() -> None:
-    for kind, text in BLOCKS:
-        if kind.startswith("python-excerpt "):
-            assert text in (ROOT / kind.split()[1]).read_text(encoding="utf-8")
-
-
-def shown(kind: str) -> list[tuple[str, str]]:
-    """The blocks of a kind, as commands with what they print."""
-    return [(k.partition(" ")[2], text) for k, text in BLOCKS if k.partition(" ")[0] == kind]
-
-
-@pytest.mark.parametrize(
-    ("command", "text", "status"),
-    [(*block, 0) for block in shown("text")] + [(*block, 1) for block in shown("text-exit-1")],
-)
-def test_the_output_shown_is_printed(command: str, text: str, status: int, folder: Path) -> None:
-    assert_shown(text, run_command(command, folder, status))
-
-
-@pytest.mark.parametrize(("command", "text"), shown("text-like"))
-def test_output_with_numbers_of_this_machine_is_like_the_one_shown(command: str, text: str, folder: Path) -> None:
-    assert_shown(without_numbers(text), without_numbers(run_command(command, folder)))
-
-
 def without_numbers(text: str) -> str:
     return re.sub(r" +", " ", re.sub(r"-?\b[\d.]+(e[+-]\d+)?\b", "#", text))
 
 
-def test_what_a_snippet_is_said_to_print_is_printed(folder: Path) -> None:
-    pairs = [(source, text) for (_, source), (kind, text) in zip(BLOCKS, BLOCKS[1:], strict=False) if kind == "text-printed"]
-    assert pairs
-    for source, text in pairs:
-        assert_shown(text, run([sys.executable, "-c", source], folder))
+# ---- a block of each kind ---------------------------------------------------------------------------------------------------
 
 
-def test_the_grades_shown_are_those_of_the_lines_in_the_text(folder: Path) -> None:
-    ((_, text),) = shown("text-graded")
-    run_command("python -m codegen exercise makemore", folder)
+def commands(block: Block, folder: Path, document: str) -> None:
+    for command in block.text.splitlines():
+        if command.startswith("python "):
+            assert run_command(command, folder, status=int("# exit status 1" in command)).strip(), command
+        elif command.startswith("make "):
+            # The targets themselves are what runs these tests; here: that make knows them.
+            make = ["make", "--dry-run", command.split("#")[0].split()[1]]
+            assert subprocess.run(make, cwd=ROOT, capture_output=True, check=False).returncode == 0, command
+        else:
+            assert command.partition("#")[0].strip() == ACTIVATION, command
+
+
+def snippet(block: Block, folder: Path, document: str) -> None:
+    tests = re.findall(r"^def (test_\w+)\(\)", block.text, re.M)
+    output = run([sys.executable, "-c", "\n".join([block.text, *(f"{name}()" for name in tests)])], folder)
+    following = blocks(document)[blocks(document).index(block) + 1 :]
+    if following and following[0].kind == "text-printed":
+        assert_shown(following[0].text, output)
+
+
+def printed(block: Block, folder: Path, document: str) -> None:
+    """A text without a command is a picture of a session, which a reader does not copy."""
+    if block.about:
+        assert_shown(block.text, run_command(block.about, folder, int(block.kind == "text-exit-1")))
+
+
+def like(block: Block, folder: Path, document: str) -> None:
+    """Numbers of this machine may differ from those that are shown."""
+    assert_shown(without_numbers(block.text), without_numbers(run_command(block.about, folder)))
+
+
+def graded(block: Block, folder: Path, document: str) -> None:
+    """The lines in the text are filled into the sheet."""
     sheet = folder / "makemore_exercise.py"
     filled = sheet.read_text()
-    for name, code in re.findall(r"`(d\w+) = ([^`]+)`", TEXT):
+    for name, code in re.findall(r"`(d\w+) = ([^`]+)`", (ROOT / document).read_text(encoding="utf-8")):
         filled = filled.replace(f"    {name} = ...\n", f"    {name} = {code}\n")
     sheet.write_text(filled)
-    assert_shown(text, run_command(f"python -m codegen exercise makemore --check {sheet.name}", folder, status=1))
+    assert_shown(block.text, run_command(f"python -m codegen exercise makemore --check {sheet.name}", folder, status=1))
+
+
+def excerpt(block: Block, folder: Path, document: str) -> None:
+    assert block.text in (ROOT / block.about).read_text(encoding="utf-8")
+
+
+def equations(block: Block, folder: Path, document: str) -> None:
+    assert block.text.strip() == batchnorm.TEXT.strip()
+
+
+def nothing(block: Block, folder: Path, document: str) -> None:
+    """A file lies in the folder already; what a snippet prints is compared where it is run."""
+
+
+KINDS = {
+    "": equations,
+    "sh": commands,
+    "python": snippet,
+    "python-excerpt": excerpt,
+    "file": nothing,
+    "text": printed,
+    "text-exit-1": printed,
+    "text-like": like,
+    "text-printed": nothing,
+    "text-graded": graded,
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_block_does_what_it_says(document: str, tmp_path: Path) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for block in blocks(document):
+        KINDS[block.kind](block, tmp_path, document)
+
+
+def test_a_file_has_one_text_in_all_documents() -> None:
+    for document in DOCUMENTS:
+        for block in shown("file", document):
+            assert FILES[block.about] == block.text, f"{block.about} in {document}"
+
+
+# ---- the whole --------------------------------------------------------------------------------------------------------------
+
+
+def anchor(heading: str) -> str:
+    """The fragment by which a heading is linked to, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "derive/README.md", "codegen/README.md"])
+def test_every_link_leads_somewhere(document: str) -> None:
+    text = re.sub(r"^```.*?^```$|`[^`\n]+`", "", (ROOT / document).read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        path, _, fragment = target.partition("#")
+        if "://" in path:
+            continue
+        file = (ROOT / document).parent / path if path else ROOT / document
+        assert file.exists(), target
+        if fragment:
+            assert fragment in map(anchor, re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.M)), target
+
+
+def test_the_readme_is_short_and_has_a_table_of_contents() -> None:
+    assert len(README.splitlines()) <= 200
+    contents = re.findall(r"^- \[(.*)\]\(#", README, re.M)
+    assert contents == re.findall(r"^## (.*)$", README, re.M)
+
+
+def test_every_document_is_linked_from_the_readme() -> None:
+    """Or from a document that is."""
+    linked, found = set(), ["README.md"]
+    while found:
+        document = found.pop()
+        linked.add(document)
+        for target in re.findall(r"\]\(([^)#]+\.md)", (ROOT / document).read_text(encoding="utf-8")):
+            path = os.path.relpath((ROOT / document).parent / target, ROOT)
+            found += [path] if path not in linked and "://" not in target else []
+    assert {*DOCUMENTS, "derive/README.md", "codegen/README.md"} <= linked
 
 
 def test_the_layout_names_what_exists() -> None:
-    layout = TEXT.partition("## Layout")[2]
+    layout = (ROOT / "codegen/LAYOUT.md").read_text(encoding="utf-8")
     names = [n for cell in re.findall(r"^\| (`[^|]+) \|", layout, re.M) for n in re.findall(r"`([^`]+)`", cell)]
     assert "derive/" in names
     for name in names:

@@ -31,7 +31,7 @@ from derive.ops import variants
 from derive.rounding import ACCURATE, no_cancellation
 from tests.backends import RUNNING
 
-README = Path(__file__).parent.parent / "README.md"
+ACCURACY = Path(__file__).parent.parent / "generated/ACCURACY.md"
 
 SOFTPLUS = "y[*s] = softplus(x[*s])\n\ny[*s] = log(1 + exp(x[*s]))"
 ELU = "y[*s] = elu(x[*s], alpha=1.0)\n\ny[*s] = where(x[*s] > 0, x[*s], alpha*(exp(x[*s]) - 1))"
@@ -137,7 +137,7 @@ def test_an_exponential_beside_an_input_is_multiplied_in_halves() -> None:
 def test_a_square_under_an_exponential_is_split(k: Fraction) -> None:
     """Beyond its reach the exponential is 0; below, the rest is at most 1/2 and the leading part's square exact in float32."""
     op = parse(f"y[*s] = gauss(x[*s])\n\ny[*s] = exp(-{k}*x[*s]**2)")
-    found = re.fullmatch(r"floor\((\d+)\*minimum\(a\[s\], (\d+)\)\)/\1", lines(derive(op.as_variant("accurate")))["v"])
+    found = re.fullmatch(r"floor\((\d+)\*minimum\(abs\(x\[s\]\), (\d+)\)\)/\1", lines(derive(op.as_variant("accurate")))["v"])
     assert found
     steps, reach = int(found[1]), int(found[2])
     k /= 2  # halved, for the gradient has x beside it
@@ -204,13 +204,13 @@ def test_a_variant_of_an_op_of_ones_own_is_more_accurate() -> None:
         assert plain or largest["numpy"] <= 2
 
 
-# ---- what the README says of them ------------------------------------------------------------------------------------------
+# ---- what ACCURACY.md says of them ------------------------------------------------------------------------------------------
 
 
-def test_the_readme_states_what_the_variants_cost() -> None:
+def test_the_document_states_what_the_variants_cost() -> None:
     """Bytes kept for the backward and operations, for each element of the first input."""
     rows = re.findall(
-        r"^\| `(\w+)` \| ([\d.]+) → ([\d.]+) \| (\d+) → (\d+) \|", README.read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| `(\w+)` \| ([\d.]+) → ([\d.]+) \| (\d+) → (\d+) \|", ACCURACY.read_text(encoding="utf-8"), re.MULTILINE
     )
     assert {f"{name}_accurate" for name, *_ in rows} == set(variants())
     for name, *stated in rows:

@@ -54,7 +54,7 @@ def test_a_rule_of_rounding_is_found_by_its_file_name(rule: Rule) -> None:
 
 def test_no_two_rules_are_called_alike() -> None:
     titles = [rule.title for rule in (*RULES, *ROUNDING)]
-    assert len(titles) == len(set(titles)) == 12
+    assert len(titles) == len(set(titles)) == 13
 
 
 def test_the_names_that_were_used_belong_to_the_step() -> None:

@@ -268,7 +268,7 @@ def overlaps(function: Any, given: list[Any]) -> None:
 def sample(kernel: Kernel, size: dict[str, int], seed: int, ties: bool = False) -> dict[str, torch.Tensor]:
     """Random inputs of given lengths; with ``ties`` few values, so that maxima are met more than once."""
     rng, op = np.random.default_rng(seed), kernel.op
-    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     same = equal_axes(op)
     lengths = {a: size.get(a, 3 + k) for k, a in enumerate(axes)}
     lengths = {a: lengths[same.get(a, a)] for a in axes}

@@ -26,6 +26,9 @@ SYSTEMS: dict[str, Function] = {
     "exp(max[j](x[n,j]*z[n,j]))*z[n,k]": lambda x, z: (x * z).amax(1, keepdim=True).exp() * z,
     "max[j](x[n,j])**3*z[n,k]": lambda x, z: x.amax(1, keepdim=True) ** 3 * z,
     "where(x[n,k] > z[n,k], x[n,k]**3, z[n,k]*x[n,k]**2)": lambda x, z: torch.where(x > z, x**3, z * x**2),
+    "(maximum(x[n,k], 0) + log1p(exp(-abs(x[n,k]))))*x[n,k] + z[n,k]": lambda x, z: (
+        (torch.maximum(x, 0 * x.detach()) + (-x.abs()).exp().log1p()) * x + z
+    ),
     "tanh(abs(x[n,k])*z[n,k])": lambda x, z: (x.abs() * z).tanh(),
     "softmax(x[n,k])*abs(z[n,k])**3": lambda x, z: x.softmax(1) * z.abs() ** 3,
 }

@@ -22,6 +22,7 @@ from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify.judge import judge
 from derive import syntax as st
+from tests import kernels
 from tests.mutants import mutants
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,3 +149,9 @@ def test_every_mutant_is_refused(name: str, backend: str) -> None:
     assert tried
     for mutant in tried:
         assert judge(kernel, load_source(name, mutant.source), backend).fault, f"taken for right: {mutant.change}"
+
+
+def test_the_error_of_a_gradient_that_is_zero_is_no_ratio_of_roundings() -> None:
+    """The gradient of the bias before the batch norm is 0, and with two rows so is nearly all that comes behind."""
+    verdict = judge(kernels.kernel("makemore"), kernels.module("makemore", "numpy"), "numpy")
+    assert not verdict.fault and 0 < verdict.largest < 1e-9

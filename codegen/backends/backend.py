@@ -67,6 +67,10 @@ class Backend(ABC):
     def exports(self, op: str) -> tuple[str, ...]:
         """The names that the backend's package exports of an op."""
 
+    def packages(self, op: str, beside: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+        """The folders of the backend's packages, with the names that each exports of an op."""
+        return {self.name: self.exports(op)}
+
     def runtime(self) -> Files:
         """The files that the kernels of all ops share."""
         return {}

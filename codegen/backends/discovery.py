@@ -10,6 +10,7 @@ from types import ModuleType
 
 from codegen.backends.backend import Backend, Files
 from codegen.program import Kernel
+from derive.command import meant
 
 __all__ = ["by_name", "chosen", "discovered", "kernel_files", "load_kernel", "unavailable", "with_needed"]
 
@@ -37,7 +38,8 @@ def chosen(names: Iterable[str]) -> tuple[Backend, ...]:
     wanted, known = list(names), discovered()
     unknown = [n for n in wanted if n not in known]
     if unknown or not wanted:
-        raise ValueError(f"unknown backend '{', '.join(unknown)}'; known: {', '.join(known)}")
+        hint = meant(unknown[0], known) if unknown else ""
+        raise ValueError(f"unknown backend '{', '.join(unknown)}'{hint}; known: {', '.join(known)}")
     return tuple(known[n] for n in known if n in wanted)
 
 

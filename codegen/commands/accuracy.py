@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from codegen.commands.ops import OP, meant_op
 from codegen.commands.parser import backend_names, offered
+from derive.meant import OP, meant_op
 
 
 def add(commands: Any) -> None:

@@ -24,13 +24,14 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from codegen.tools.atlas.book import pages
+    from codegen.tools.atlas.explanations import explanations
     from codegen.tools.atlas.files import atlas_files
 
     if unknown := sorted(set(options.ops) - set(names())):
         raise ValueError(f"no op '{unknown[0]}' in the catalogue{known(unknown[0])}")
     chosen = [load(name) for name in sorted((*names(), *variants())) if load(name).base in (options.ops or names())]
     made = pages(chosen, _measured(chosen, options.quick))
-    files = atlas_files(made, options.node)
+    files = atlas_files(made, explanations(), options.node)
     written = write_files(files, options.out)
     if options.out == ATLAS and not options.ops:  # there may be pages of ops that no longer exist
         for page in sorted(ATLAS.glob("*.html")):

@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from codegen.tools.auditor import audit, load_file
+    from codegen.tools.auditor import audit_file
     from codegen.tools.auditor.isolated import isolated
 
     op = load(options.op) if options.op else parse(command.read_text(options.equations))
@@ -54,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
     axes = None if options.axes is None else _counts(options.axes)
 
     def work() -> tuple[str, int]:
-        function = load_file(options.file, op.name, options.function)
-        report = audit(function, op, dtype=options.dtype, names=names, layout=options.layout, axes=axes)
+        how = {"dtype": options.dtype, "names": names, "layout": options.layout, "axes": axes}
+        report = audit_file(options.file, op, options.function, **how)
         return str(report), 0 if report.correct else 1
 
     text, status = isolated(work, str(options.file))

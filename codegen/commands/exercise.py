@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from codegen.backends.arrays.discovery import array_backends, first
-from codegen.commands.ops import OP, meant_op
 from codegen.commands.parser import offered
 from derive import command
+from derive.meant import OP, meant_op
 
 
 def add(commands: Any) -> None:
@@ -51,12 +51,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(exercise: Any, file: Path) -> int:
-    from codegen.tools.auditor import load_file
     from codegen.tools.auditor.isolated import isolated
-    from codegen.tools.workbook import grade
+    from codegen.tools.workbook import filled_file, grade
 
     def work() -> tuple[str, int]:
-        grades = grade(exercise, load_file(file, exercise.op.name))
+        grades = grade(exercise, filled_file(file, exercise.op, exercise.names))
         right = sum(g.approximate for g in grades)
         return "\n".join([*map(str, grades), f"{right} of {len(grades)} right"]), int(right < len(grades))
 

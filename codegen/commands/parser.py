@@ -1,26 +1,15 @@
-"""The parser of the commands. The end of its help is computed only when help is asked for."""
+"""What the commands' parsers have in common: the backends to choose from, and how a command line is run."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from codegen.backends.discovery import discovered
 from derive import command
+from derive.parser import Parser
 
-__all__ = ["Parser", "backend_names", "offered", "run"]
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose help may end with text that takes time to compute."""
-
-    ending: Callable[[], str] | None = None
-
-    def format_help(self) -> str:
-        if self.ending is not None:
-            self.epilog = self.ending()
-        return super().format_help()
+__all__ = ["backend_names", "offered", "run"]
 
 
 def backend_names() -> str:

@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from codegen.backends.discovery import discovered
-from codegen.commands.ops import OP, meant_op
 from codegen.plan import plan
 from derive import derive
+from derive.meant import OP, meant_op
 
 
 def add(commands: Any) -> None:

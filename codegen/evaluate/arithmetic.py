@@ -15,6 +15,7 @@ import mpmath
 import numpy as np
 
 from derive.functions.records import RECORDS
+from derive.functions.special import raised
 
 __all__ = ["Arithmetic", "Mpmath", "Numpy", "nearest"]
 
@@ -83,9 +84,13 @@ class Numpy(_Arrays):
         "expm1": np.expm1,
         "log1p": np.log1p,
         "floor": np.floor,
+        "ceil": np.ceil,
+        "round": np.rint,
+        "stop": lambda x: x,
         "finite": lambda x: np.nan_to_num(x, nan=np.nan, posinf=0, neginf=0),
         "abs": np.abs,
         "sign": np.sign,
+        "power": np.power,
         "maximum": np.maximum,
         "minimum": np.minimum,
         "where": np.where,
@@ -139,6 +144,8 @@ class Mpmath(_Arrays):
         self._divide = np.frompyfunc(self._quotient, 2, 1)
 
     def number(self, value: Fraction | float) -> Any:
+        if value == math.inf:
+            return _scalar(+self.context.inf)
         exact = Fraction(value)
         return _scalar(self.context.mpf(exact.numerator) / exact.denominator)
 
@@ -187,7 +194,8 @@ def _context(digits: int) -> Any:
 @cache
 def _functions(digits: int) -> dict[str, Function]:
     unary = {name: np.frompyfunc(partial(f.value, _context(digits)), 1, 1) for name, f in RECORDS.items()}
-    return unary | {"maximum": _passing_nan(max), "minimum": _passing_nan(min), "where": np.where}
+    power = np.frompyfunc(partial(raised, _context(digits)), 2, 1)
+    return unary | {"power": power, "maximum": _passing_nan(max), "minimum": _passing_nan(min), "where": np.where}
 
 
 def _erfcx(x: float) -> float:

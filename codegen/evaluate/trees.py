@@ -5,6 +5,7 @@ This evaluation shares no code with derivation or emission, so that it can serve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
@@ -76,12 +77,8 @@ class Evaluation:
         """The value of an expression and its axes (TypeError for an expression that has no value, as a bare condition)."""
         arithmetic = self.arithmetic
         match tree:
-            case st.Num(v):
-                return arithmetic.number(v), ()
-            case st.Const("pi"):
-                return arithmetic.pi(), ()
-            case st.Size(axis):
-                return arithmetic.number(self.length(axis)), ()
+            case st.Num() | st.Const() | st.Size():
+                return self.number(tree), ()
             case st.Read(name, index):
                 return self.read(name, index)
             case st.Neg(a):
@@ -103,21 +100,36 @@ class Evaluation:
                 return self.join([self.value(a) for a in args], arithmetic.functions[head])
             case st.Match(a, b, equal):
                 return self.join([self.index(a), self.index(b)], lambda u, v: (u == v) == equal)
+            case st.Position(index):
+                return self.index(index)
             case st.Indicator(cond):
                 truth, axes = self.value(cond)
                 return arithmetic.truth(truth), axes
         raise TypeError(f"no value of {tree}")
+
+    def number(self, tree: st.Num | st.Const | st.Size) -> Any:
+        match tree:
+            case st.Num(v):
+                return self.arithmetic.number(v)
+            case st.Size(axis):
+                return self.arithmetic.number(self.length(axis))
+        return self.arithmetic.pi() if tree == st.Const("pi") else self.arithmetic.number(math.inf)
 
     def index(self, index: st.Index) -> Named:
         if isinstance(index, str):
             return self.arithmetic.arange(self.length(index)), (index,)
         return self.read(index.name, index.index)
 
+    def slot(self, index: st.Index, length: int) -> Named:
+        """An index of an axis. A label outside counts as the nearest one inside: what is read there is not used."""
+        value, axes = self.index(index)
+        return (value, axes) if isinstance(index, str) else (value.clip(0, max(length - 1, 0)), axes)
+
     def read(self, name: str, index: tuple[st.Index, ...]) -> Named:
         value = self.values[name]
         if all(isinstance(i, str) for i in index) and len(set(index)) == len(index):
             return value, index  # type: ignore[return-value]
-        parts = [self.index(i) for i in index]
+        parts = [self.slot(i, n) for i, n in zip(index, value.shape, strict=True)]
         axes = tuple(dict.fromkeys(i for _, a in parts for i in a))
         return value[tuple(self.fit(v, a, axes) for v, a in parts)], axes
 

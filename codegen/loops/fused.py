@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codegen.program import Argument, Kernel, Program, Role, Statement
+from codegen.program import Kernel, Program, Role, Statement, taken
 
 
 def forward_backward(kernel: Kernel) -> Program:
@@ -15,7 +15,7 @@ def forward_backward(kernel: Kernel) -> Program:
     for s in (*forward.statements, *backward.statements):
         statements.setdefault(s.name, replace(s, role=Role.OUTPUT if s.name in results else Role.TEMPORARY))
     upstream = tuple(a for a in backward.arguments if a.role is Role.UPSTREAM)
-    inputs = tuple(Argument(t.name, t.axes, Role.INPUT, t.labels) for t in kernel.op.inputs)
+    inputs = tuple(taken(kernel.op, t) for t in kernel.op.inputs)
     used = {c.name for c in (*forward.constants, *backward.constants)}
     return Program(
         name=f"{kernel.op.name}_forward_backward",

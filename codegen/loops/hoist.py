@@ -12,6 +12,7 @@ from dataclasses import replace
 from codegen.loops.assignment import Assignment, Elementwise
 from codegen.loops.cost import operations
 from derive import syntax as st
+from derive.syntax import on_indices
 
 
 def hoist(assignments: tuple[Assignment, ...], taken: Iterable[str] = ()) -> tuple[Assignment, ...]:
@@ -37,6 +38,8 @@ def hoist(assignments: tuple[Assignment, ...], taken: Iterable[str] = ()) -> tup
 
 
 def _hoisted(tree: st.Tree, loops: tuple[str, ...], lift: Callable[[st.Tree], st.Tree]) -> st.Tree:
+    if on_indices(tree):  # whole numbers are no values to keep
+        return tree
     if isinstance(tree, st.Neg):
         return st.Neg(_hoisted(tree.arg, loops, lift))
     if _invariant(tree, loops) and not isinstance(tree, st.Compare | st.Match):  # conditions have no number to keep

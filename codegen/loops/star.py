@@ -30,6 +30,8 @@ def without_star(program: Program, star: str) -> Program:
                 return st.Num(Fraction(equal))  # both are the index of the single element
             case st.Match(left, right, equal):
                 return st.Match(slot(left), slot(right), equal)
+            case st.Position(index_):
+                return st.Position(slot(index_))
             case st.Size(axis) if axis == star:
                 return st.Num(Fraction(1))
             case st.Reduce(kind, old, body):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from derive import syntax as st
 
@@ -27,8 +26,8 @@ class OneHot:
         if len(sums) != 1 or not isinstance(sums[0].args[1], st.Neg):
             return None
         factors = tuple(a for a in args if a is not sums[0])
-        match, amount = _without_match(sums[0].args[1].arg, True)
-        other, rest = _without_match(sums[0].args[0], False)
+        match, amount = without_match(sums[0].args[1].arg, True)
+        other, rest = without_match(sums[0].args[0], False)
         if match is None or (other is not None and (other.left, other.right) != (match.left, match.right)):
             return None
         target, labels = match.left, match.right
@@ -40,18 +39,13 @@ class OneHot:
             return None
         if labels.index != tuple(i for i in index if i != target):
             return None
-        return OneHot(factors, product(rest), amount, target, labels, other is not None)
+        return OneHot(factors, st.product(rest), amount, target, labels, other is not None)
 
 
-def _without_match(tree: st.Tree, equal: bool) -> tuple[st.Match | None, tuple[st.Tree, ...]]:
+def without_match(tree: st.Tree, equal: bool) -> tuple[st.Match | None, tuple[st.Tree, ...]]:
     """The condition on two indices that a product holds, and its other factors."""
     args = tree.args if isinstance(tree, st.Mul) else (tree,)
     for a in args:
         if isinstance(a, st.Indicator) and isinstance(a.cond, st.Match) and a.cond.equal == equal:
             return a.cond, tuple(b for b in args if b is not a)
     return None, args
-
-
-def product(factors: tuple[st.Tree, ...]) -> st.Tree:
-    """The factors as one tree; of none, it is 1."""
-    return factors[0] if len(factors) == 1 else st.Mul(factors) if factors else st.Num(Fraction(1))

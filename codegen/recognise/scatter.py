@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.recognise.one_hot import product
 from derive import syntax as st
 
 
@@ -38,7 +37,7 @@ class Scatter:
             target, labels = found
             own = set(st.index_names(labels))
             others = tuple(i for i in tree.index if i not in own)
-            terms = product(rest)
+            terms = st.product(rest)
             if own <= set(tree.index) and set(others) <= set(st.free_indices(terms)):
                 return Scatter(target, labels, terms, others)
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 
 from codegen.backends.backend import Backend
 from codegen.backends.discovery import by_name, load_kernel
+from codegen.labels import drawn_labels
 from codegen.program import Kernel
 from codegen.verify.reference import evaluate
 from derive import syntax as st
+from derive.labels import whole_constants
 from derive.language.axes import equal_axes
 
 __all__ = [
@@ -40,9 +43,10 @@ class Agreement:
 
 def sample_lengths(op: st.Op, rng: np.random.Generator) -> dict[str, int]:
     """A length for every axis; axes that the op declares equal get the same length."""
-    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     size = {a: int(rng.integers(3, 8)) for a in axes}
     same = equal_axes(op)
+    size |= {same[a]: n for a, n in op.packing.fixed(constants_of(op)).items()}
     return {a: size[same.get(a, a)] for a in axes}
 
 
@@ -55,7 +59,7 @@ def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: floa
     for t in op.inputs:
         shape = tuple(size[a] for a in t.axes)
         if t.labels is not None:
-            out[t.name] = torch.from_numpy(np.asarray(rng.integers(0, size[t.labels], shape)))
+            out[t.name] = torch.from_numpy(drawn_labels(op, t, size, constants_of(op), rng))
         else:
             values = np.asarray(rng.normal(rng.normal(), 1.0, shape)) * scale
             if signs.get(t.name, "")[:1] == ">":
@@ -67,9 +71,27 @@ def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: floa
 
 
 def constants_of(op: st.Op, seed: int = 0) -> dict[str, float]:
-    """The constants by name: their defaults for seed 0, else random numbers, so that a default of 0 hides no error."""
-    rng = np.random.default_rng(seed)
-    return {c.name: float(rng.uniform(0.1, 0.9)) if seed else float(c.default or 1.0) for c in op.constants}
+    """The constants by name: their defaults for seed 0, else random numbers, so that a default of 0 hides no error.
+
+    A constant that is the length of an axis, or is compared with positions, has its default, or 2.
+    """
+    rng, counts = np.random.default_rng(seed), op.packing.constants()
+    found = {c.name: float(rng.uniform(0.1, 0.9)) if seed else float(c.default or 1.0) for c in op.constants}
+    counts |= whole_constants(op)
+    return found | {c.name: int(Fraction(c.default or 2)) for c in op.constants if c.name in counts}
+
+
+def packed(op: st.Op, name: str, value: torch.Tensor) -> torch.Tensor:
+    """The values or the gradient of a tensor, as callers have them."""
+    if not op.packing.packs(name):
+        return value
+    axes = op.tensor(name).axes
+    return value.reshape(op.packing.shape(name, axes, dict(zip(axes, value.shape, strict=True))))
+
+
+def unpacked(op: st.Op, name: str, value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The reverse, where the value has the caller's shape of a tensor ``like`` this one; else the value itself."""
+    return value.reshape(like.shape) if value.shape == packed(op, name, like).shape else value
 
 
 def autograd(
@@ -91,12 +113,16 @@ def run_kernel(
     upstream: list[torch.Tensor],
     constants: dict[str, float],
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Outputs and gradients of the emitted forward and backward on one input."""
-    found = by_name(backend)
+    """Outputs and gradients of the emitted forward and backward on one input; all tensors have the axes of the equations."""
+    found, op = by_name(backend), kernel.op
     with found.running():
-        outputs, gradients = _run(kernel, module, found, inputs, upstream, constants)
-        tensors = [[v if isinstance(v, torch.Tensor) else torch.tensor(found.back(v)) for v in r] for r in (outputs, gradients)]
-    return tensors[0], tensors[1]
+        made = _run(kernel, module, found, inputs, upstream, constants)
+        tensors = [[v if isinstance(v, torch.Tensor) else torch.tensor(found.back(v)) for v in r] for r in made]
+    names = [[t.name for t in op.outputs], [t.name for t in op.differentiable]]
+    plain = [upstream, [inputs[n] for n in names[1]]]
+    rows = zip(names, tensors, plain, strict=True)
+    outputs, gradients = ([unpacked(op, n, v, p) for n, v, p in zip(*row, strict=True)] for row in rows)
+    return outputs, gradients
 
 
 def _run(
@@ -108,11 +134,11 @@ def _run(
     constants: dict[str, float],
 ) -> tuple[list[Any], list[Any]]:
     op = kernel.op
-    values = {n: backend.to(v) for n, v in inputs.items()}
+    values = {n: backend.to(packed(op, n, v)) for n, v in inputs.items()}
     forward = backend.called(getattr(module, kernel.forward.name))
     outputs, saved = forward(*(values[a.name] for a in kernel.forward.arguments), **_given(kernel.forward, constants))
     values |= dict(zip([t.name for t in kernel.saved], saved, strict=True))
-    values |= {st.adjoint_name(t.name): backend.to(u) for t, u in zip(op.outputs, upstream, strict=True)}
+    values |= {st.adjoint_name(t.name): backend.to(packed(op, t.name, u)) for t, u in zip(op.outputs, upstream, strict=True)}
     backward = backend.called(getattr(module, kernel.backward.name))
     gradients = backward(*(values[a.name] for a in kernel.backward.arguments), **_given(kernel.backward, constants))
     single = len(kernel.backward.results) == 1

@@ -42,7 +42,11 @@ TIED, SWAYED = (0, 1, 2, 3), (0,)
 
 @dataclass(frozen=True)
 class Verdict:
-    """The largest difference of any result, relative to its largest entry; ``fault`` says what is wrong, or is ""."""
+    """The largest difference of any result, relative to its scale; ``fault`` says what is wrong, or is "".
+
+    The scale of a result is its largest entry, or the largest term that is added up in it. A result that is 0 but for roundings
+    has no scale, and counts in ``fault`` alone.
+    """
 
     largest: float
     fault: str = ""
@@ -131,7 +135,8 @@ def _trial(op: st.Op, drawn: Point) -> Iterator[Trial]:
     def array(name: str, values: Sequence[Any], dtype: type = float) -> Any:
         return np.array([dtype(v) for v in values]).reshape([drawn.sizes[i] for i in axes.get(name, ())])
 
-    given = {n: array(n, v, int if n in labels else float) for n, v in tables.items()}
+    truths = {t.name for t in op.inputs if t.labels == st.TRUTH}
+    given = {n: array(n, v, bool if n in truths else int if n in labels else float) for n, v in tables.items()}
     expected = {n: array(n, v) for n, v in _wanted(op, stage).items()}
     swayed = [_wanted(op, Stage(op, drawn, Swayed(seed, sign))) for seed in SWAYED for sign in (1, -1)]
     slack = {n: np.zeros(v.shape) for n, v in expected.items()}
@@ -152,8 +157,11 @@ def _splits(op: st.Op) -> Iterator[bool]:
     yield from (False, True) if op.stars else (False,)
 
 
-def _shape(trial: Trial, axes: Sequence[str], split: bool) -> tuple[int, ...]:
-    return tuple(n for a in axes for n in ((1, trial.sizes[a]) if split and a in trial.op.stars else (trial.sizes[a],)))
+def _shape(trial: Trial, name: str, axes: tuple[str, ...], split: bool) -> tuple[int, ...]:
+    """The shape of a tensor as callers have it."""
+    slots = trial.op.packing.slots(name, axes)
+    whole = zip(slots, trial.op.packing.shape(name, axes, trial.sizes), strict=True)
+    return tuple(n for slot, length in whole for n in ((1, length) if split and slot[0] in trial.op.stars else (length,)))
 
 
 # ---- runs -------------------------------------------------------------------------------------------------------------------
@@ -167,8 +175,8 @@ def _results(
     axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
     values: dict[str, Any] = {}
     for name, v in trial.given.items():
-        array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, axes.get(name, ()), split))
-        values[name] = float(v) if name not in axes else backend.to(array)
+        array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, name, axes.get(name, ()), split))
+        values[name] = _number(op, name, v) if name not in axes else backend.to(array)
     outputs, saved = backend.called(getattr(module, kernel.forward.name))(*_arguments(kernel.forward, values))
     known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
     gradients = backend.called(getattr(module, kernel.backward.name))(*_arguments(kernel.backward, known))
@@ -176,6 +184,11 @@ def _results(
     found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
     found += backend.gradients(kernel, module, values)
     return [(name, backend.back(value)) for name, value in found]
+
+
+def _number(op: st.Op, name: str, value: Any) -> float | int:
+    """A constant as callers give it: an integer where it is the length of an axis."""
+    return int(value) if name in op.packing.constants() else float(value)
 
 
 def _arguments(program: Program, values: Mapping[str, Any]) -> list[Any]:
@@ -190,9 +203,9 @@ def _several(found: Any, count: int) -> Sequence[Any]:
 
 
 def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any, allowed: float) -> tuple[float, str]:
-    """The difference of a result from the equations' value, relative to its largest entry; and the fault, in words or ""."""
+    """The difference of a result from the equations' value, relative to its scale; and the fault, in words or ""."""
     axes = {t.name: t.axes for t in kernel.op.outputs} | {st.adjoint_name(t.name): t.axes for t in kernel.op.differentiable}
-    shape = _shape(trial, axes[name], split)
+    shape = _shape(trial, name, axes[name], split)
     if found.shape != shape:
         return math.inf, f"{name} has the shape {found.shape} instead of {shape}"
     if promoted := _promoted(name, found, np.float64):
@@ -201,8 +214,19 @@ def _difference(kernel: Kernel, trial: Trial, split: bool, name: str, found: Any
     largest, off = _largest(expected), _distances(found.reshape(expected.shape), expected)
     bad = off > max(OWN * largest, allowed) + SWAYS * trial.slack[name]
     if not bad.any():
-        return _largest(off) / largest if largest else 0.0, ""
+        return _largest(off) / _scale(trial, name, allowed / TERMS), ""
     return math.inf, f"{name} is off by {off[bad].max():.3g}, where its largest entry is {largest:.3g}"
+
+
+def _scale(trial: Trial, name: str, terms: float) -> float:
+    """What a difference is relative to: the largest entry of the result or of its terms; infinite for one that is 0.
+
+    A result is 0 but for roundings where those explain all of it, or where it is less than a rounding of the largest of all.
+    """
+    largest, rounding = _largest(trial.expected[name]), float(np.finfo(float).eps)
+    if largest <= max(SWAYS * _largest(trial.slack[name]), rounding * max(map(_largest, trial.expected.values()))):
+        return math.inf
+    return max(largest, terms)
 
 
 def _promoted(name: str, found: Any, dtype: type) -> str:

@@ -67,11 +67,14 @@ class Frame:
         return pick(array.values, self.positions(array.over, over))
 
     def gathered(self, axes: Sequence[str], slots: Sequence[list[int]]) -> list[int]:
-        """The positions in a tensor over ``axes`` of a read whose indices are ``slots``: lists of the values of each index."""
-        place = slots[0]
-        for axis, slot in zip(axes[1:], slots[1:], strict=True):
+        """The positions in a tensor over ``axes`` of a read whose indices are ``slots``: lists of the values of each index.
+
+        A label outside of its axis counts as the nearest one inside: what is read there is not used.
+        """
+        place = [0] * len(slots[0])
+        for axis, slot in zip(axes, slots, strict=True):
             n = self.length(axis)
-            place = [p * n + k for p, k in zip(place, slot, strict=True)]
+            place = [p * n + min(max(k, 0), n - 1) for p, k in zip(place, slot, strict=True)]
         return place
 
 

@@ -91,7 +91,7 @@ class Degrees:
         if isinstance(atom, Extremum):
             return self.names.get(atom.of.name, DRAWN)
         assert isinstance(atom, Function)
-        if atom.head in ("maximum", "minimum", "abs", "sign", "finite"):
+        if atom.head in ("maximum", "minimum", "abs", "sign", "finite", "stop"):
             return self.joined(atom.args)
         return Degree(2, {})  # the value of an exponential is the square of a random value
 

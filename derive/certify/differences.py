@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from derive.certify.numbers import REAL, Numbers
+from derive import syntax as st
+from derive.certify.numbers import REAL, Numbers, Real
 from derive.certify.stage import Stage
 from derive.points import Point, random_of
 from derive.syntax import adjoint_name
@@ -48,7 +50,31 @@ def differences(stage: Stage, names: Sequence[str], seed: int) -> str:
 def _moved(stage: Stage, direction: Mapping[str, Sequence[Fraction]], h: Fraction) -> Any:
     """``sum(dy*y)`` at the point with its inputs moved by ``h`` along ``direction``."""
     moved = {n: [a + h * b for a, b in zip(stage.at.tables[n], r, strict=True)] for n, r in direction.items()}
-    return _value(stage, Stage(stage.op, Point(stage.at.sizes, {**stage.at.tables, **moved}), stage.numbers))
+    point = Point(stage.at.sizes, {**stage.at.tables, **moved})
+    return _value(stage, Stage(stage.op, point, _held(stage)))
+
+
+def _held(stage: Stage) -> Numbers:
+    """The arithmetic in which every ``stop`` has the values that it has at the point, as nothing moves it."""
+    numbers = stage.numbers
+    stops = any(isinstance(n, st.Call) and n.head == "stop" for e in stage.op.equations for n in st.walk(e.rhs))
+    if not (stops and isinstance(numbers, Real)):
+        return numbers
+    known = list[Decimal]()
+
+    def record(x: Decimal) -> Decimal:
+        known.append(x)
+        return x
+
+    _ = Stage(stage.op, stage.at, _stopping(numbers, record)).author
+    values = iter(known)
+    return _stopping(numbers, lambda x: next(values))
+
+
+def _stopping(numbers: Real, stop: Callable[[Decimal], Decimal]) -> Real:
+    found = copy(numbers)
+    found.functions = {**numbers.functions, "stop": stop}
+    return found
 
 
 def _value(stage: Stage, at: Stage) -> Any:

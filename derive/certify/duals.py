@@ -79,6 +79,14 @@ class Duals(Numbers):
         steep = self.base.scaled(self.base.power(x, e - 1), self.base.number(e)) if e != 1 else [self.one] * len(x)
         return self.joined(self.base.power(x, e), self.base.times(dx, steep))
 
+    def raised(self, a: Column, k: Column) -> Column:
+        (x, dx), (e, _) = self.parts(a), self.parts(k)
+        value = self.base.raised(x, e)
+        if dx is None:
+            return value
+        below = self.base.plus(e, [self.base.negated([self.base.one])[0]] * len(e))
+        return self.joined(value, self.base.times(dx, self.base.times(e, self.base.raised(x, below))))
+
     def call(self, head: str, a: Column) -> Column:
         x, dx = self.parts(a)
         value = self.base.call(head, x)

@@ -30,6 +30,7 @@ from derive.certify.residues import Residues, random_prime
 from derive.certify.sent import Sender
 from derive.certify.stage import Stage, reason_of
 from derive.derivation import Derivation, Line
+from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
 from derive.points import Point, interval, loops, random_of, shorten
 from derive.rounding import ACCURATE, COMMON
@@ -94,12 +95,13 @@ class _Draws:
         shorten(length, [{classes[a] for a in loop} for loop in self.loops], rng.sample(sorted(length), len(length)), POSITIONS)
         sizes = {a: length[r] for a, r in classes.items()}
         tables: dict[str, Sequence[Fraction | int]] = {}
+        whole = {c.name: whole_number(c, rng if attempt % 2 else None) for c in op.constants if c.name in whole_constants(op)}
         for t in (*op.inputs, *(st.Tensor(st.adjoint_name(o.name), o.axes) for o in op.outputs)):
             count = Frame(sizes).count(t.axes)
-            labels = sizes[t.labels] if t.labels is not None else 0
-            tables[t.name] = [rng.randrange(labels) if labels else self.inside(t.name, rng) for _ in range(count)]
+            values = label_values(op, t, sizes, whole) if t.integer else ()
+            tables[t.name] = [rng.choice(values) if t.integer else self.inside(t.name, rng) for _ in range(count)]
         for c in op.constants:
-            tables[c.name] = [self.inside(c.name, rng)]
+            tables[c.name] = [whole[c.name] if c.name in whole else self.inside(c.name, rng)]
         return Stage(op, Point(sizes, tables), self.numbers)
 
     def inside(self, name: str, rng: Any) -> int:

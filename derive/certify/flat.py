@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from derive.certify.arrays import Array, Frame, pick, rows
 from derive.certify.numbers import Numbers
+from derive.language.assumptions import HOLDS
 from derive.terms.sums import (
     Argument,
     Atom,
@@ -15,6 +16,7 @@ from derive.terms.sums import (
     Delta,
     Exponent,
     Extremum,
+    Form,
     Function,
     Hole,
     Index,
@@ -164,12 +166,30 @@ class Values:
             sides = zip(self.position(atom.left, over), self.position(atom.right, over), strict=True)
             return Array(over, numbers.truth(a == b for a, b in sides))
         if isinstance(atom, Condition):
-            a, b = self.argument(atom.left, over), self.argument(atom.right, over)
-            return Array(over, numbers.truth(c == atom.holds for c in numbers.compare(atom.rel, a, b)))
+            return Array(over, numbers.truth(c == atom.holds for c in self.compared(atom, over)))
         args = [self.argument(a, over) for a in atom.args]
         if atom.head in ("maximum", "minimum"):
             return Array(over, numbers.larger(atom.head, args[0], args[1]))
+        if atom.head == "power":
+            return Array(over, numbers.raised(args[0], args[1]))
         return Array(over, self.function(atom, args[0], over))
+
+    def compared(self, c: Condition, over: tuple[str, ...]) -> list[bool]:
+        """Where the comparison of a condition holds, at every position of ``over``."""
+        if c.form is not None:
+            return [HOLDS[c.rel](v, 0) for v in self.form(c.form, over)]
+        a, b = (self.argument(side, over) for side in c.sides)
+        return self.numbers.compare(c.rel, a, b)
+
+    def form(self, form: Form, over: tuple[str, ...]) -> list[int]:
+        """The value of an affine form at every position of ``over``."""
+        out = [form.offset] * self.frame.count(over)
+        for (index, symbols), c in form.parts:
+            for s in symbols:
+                c *= self.frame.length(s[1:]) if s.startswith("#") else self.labels[s][0]
+            own = [1] * len(out) if index is None else self.position(index, over)
+            out = [v + c * p for v, p in zip(out, own, strict=True)]
+        return out
 
     def function(self, atom: Function, argument: list[Any], over: tuple[str, ...]) -> list[Any]:
         """A function of one argument at every position of ``over``."""
@@ -202,10 +222,16 @@ class Values:
         """The extremum of the read over its holes."""
         holes = [f"{i.axis}'.{k}" for k, i in enumerate(atom.of.index) if isinstance(i, Hole)]
         names = iter(holes)
+        own = {i.axis: name for i, name in zip((i for i in atom.of.index if isinstance(i, Hole)), holes, strict=True)}
         array = self.read(Read(atom.of.name, tuple(next(names) if isinstance(i, Hole) else i for i in atom.of.index)))
-        rest = tuple(i for i in array.over if i not in holes)
-        values = self.frame.spread(array, (*rest, *holes))
-        return Array(rest, [self.numbers.extreme(atom.head, row) for row in rows(values, self.frame.count(holes))])
+        forms = [(c.rel, c.form.filled(own)) for c in atom.where if c.form is not None]
+        free = (*array.over, *(str(i) for _, f in forms for slot in f.indices() for i in leaves(slot)))
+        rest = tuple(i for i in dict.fromkeys(free) if i not in holes)
+        values = list(rows(self.frame.spread(array, (*rest, *holes)), self.frame.count(holes)))
+        for rel, form in forms:
+            held = rows([HOLDS[rel](v, 0) for v in self.form(form, (*rest, *holes))], self.frame.count(holes))
+            values = [[v if h else None for v, h in zip(row, hs, strict=True)] for row, hs in zip(values, held, strict=True)]
+        return Array(rest, [self.numbers.largest(atom.head, [v for v in row if v is not None]) for row in values])
 
 
 def _over(atom: Atom) -> tuple[str, ...]:

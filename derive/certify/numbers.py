@@ -15,6 +15,7 @@ from typing import Any
 import mpmath
 
 from derive.functions.records import RECORDS
+from derive.functions.special import raised
 from derive.language.assumptions import HOLDS
 
 __all__ = ["DIGITS", "REAL", "Numbers", "Real", "holds", "real", "slope"]
@@ -24,7 +25,7 @@ __all__ = ["DIGITS", "REAL", "Numbers", "Real", "holds", "real", "slope"]
 DIGITS = 130
 #: The last digits, which rounding in a whole evaluation may take.
 SPARE = 30
-#: Comparisons in a formula take numbers nearer than this to be equal, as both may be rounded.
+#: Comparisons and steps in a formula take numbers nearer than this to be equal, as both may be rounded.
 SAME = Decimal(10) ** -100
 #: Two sides agree if their difference is at most ``PART`` of the sum of absolute values of their terms, plus ``NOISE``: the
 #: rounding and truncation errors where all values are of order 1.
@@ -62,6 +63,10 @@ class Numbers(ABC):
     @abstractmethod
     def power(self, a: Numbers_, e: Fraction) -> Numbers_: ...
     @abstractmethod
+    def raised(self, a: Numbers_, k: Numbers_) -> Numbers_:
+        """``a**k`` for exponents that are constants of an op: nothing is differentiated by them."""
+
+    @abstractmethod
     def call(self, head: str, a: Numbers_) -> Numbers_:
         """A function of one argument by its name in the language."""
 
@@ -76,6 +81,10 @@ class Numbers(ABC):
     @abstractmethod
     def extreme(self, kind: str, a: list[Number]) -> Number:
         """The "max" or the "min" of a row."""
+
+    def largest(self, kind: str, a: list[Number]) -> Number:
+        """The same of a row that may be empty: NaN, as no number here stands for an infinity."""
+        return self.extreme(kind, a) if a else self.nan
 
     def finite(self, a: Number) -> bool:
         return bool(a == a)
@@ -113,9 +122,12 @@ class Real(Numbers):
         self.functions: dict[str, Callable[[Decimal], Decimal]] = {
             **{name: self.by_mp(partial(f.value, self.mp)) for name, f in RECORDS.items()},
             "finite": lambda x: x,
+            "stop": lambda x: x,
             "abs": lambda x: x.copy_abs(),
             "sign": lambda x: Decimal((x > 0) - (x < 0)),
         }
+        self.coarse = Context(prec=-SAME.adjusted(), Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+        self.functions |= {name: self.stepping(f) for name, f in self.functions.items() if RECORDS[name].steps}
 
     def number(self, value: Fraction) -> Decimal:
         return self.context.divide(Decimal(value.numerator), Decimal(value.denominator))
@@ -156,9 +168,22 @@ class Real(Numbers):
             return self.of_mp(self.mp.root(self.to_mp(base), e.denominator) ** e.numerator)
         return self.context.power(base, e.numerator) if base or e else self.one
 
+    def raised(self, a: Numbers_, k: Numbers_) -> Numbers_:
+        return [self.one_raised(x, e) for x, e in zip(a, k, strict=True)]
+
+    def one_raised(self, x: Decimal, k: Decimal) -> Decimal:
+        if x.is_nan() or k.is_nan():
+            return self.nan
+        found = raised(self.mp, self.to_mp(x), self.to_mp(k))
+        return self.nan if self.mp.isinf(found) and x.is_finite() else self.of_mp(found)
+
     def call(self, head: str, a: Numbers_) -> Numbers_:
         function = self.functions[head]
         return [v if v.is_nan() else function(v) for v in a]
+
+    def stepping(self, function: Callable[[Decimal], Decimal]) -> Callable[[Decimal], Decimal]:
+        """A function with steps, of the argument without its last digits: what is 0 but for rounding stands at the step."""
+        return lambda x: function(self.zero if x.copy_abs() <= SAME else self.coarse.plus(x))
 
     def sign(self, a: Decimal, b: Decimal) -> int | None:
         if a.is_nan() or b.is_nan():
@@ -265,7 +290,7 @@ def slope(numbers: Numbers, head: str, x: Numbers_, value: Numbers_) -> Numbers_
             return numbers.call("sign", x)
         case "finite":
             return one
-        case "sign" | "floor":
+        case "sign" | "floor" | "ceil" | "round" | "stop":
             return [numbers.zero] * len(x)
     raise TypeError(f"no derivative of {head}")
 

@@ -94,13 +94,17 @@ class Residues(Numbers):
     def square(self, a: int) -> bool:
         return pow(a, self.half, self.p) == 1
 
+    def raised(self, a: Column, k: Column) -> Column:
+        """An unknown function of both."""
+        return [self.nan if x != x or e != e else self.unknown(f"power {e}", x) for x, e in zip(a, k, strict=True)]
+
     def call(self, head: str, a: Column) -> Column:
         if head in ("abs", "sign"):
             signs = [self.sign(v, 0) for v in a]
             if head == "sign":
                 return [self.nan if s is None else s % self.p for s in signs]
             return [v if s is None else v * s % self.p for v, s in zip(a, signs, strict=True)]
-        if head == "finite":  # the identity on numbers
+        if head in ("finite", "stop"):  # the identity on numbers
             return a
         return [v if v != v else self.unknown(head, v) for v in a]
 

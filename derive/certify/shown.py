@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import chain
+from typing import Any
 
 from derive import syntax as st
 from derive.certify.flat import Values
@@ -16,7 +17,7 @@ from derive.derivation import Derivation
 from derive.show.show import Row, sections
 from derive.show.trees import of_derivation
 
-__all__ = ["printed", "shown"]
+__all__ = ["printed", "shown", "tolerances"]
 
 
 def printed(derivation: Derivation) -> dict[str, list[Row]]:
@@ -65,15 +66,18 @@ def _wrong(trees: Trees, rows: list[Row], adjoints: Mapping[str, tuple[str, ...]
         # In a printed tree, 0 times an undefined value is undefined. In flat terms a condition that is 0 excludes its term.
         without = [k for k, v in enumerate(printed) if not stage.numbers.finite(v)]
         printed = [here[k] if k in without else v for k, v in enumerate(printed)]
-        if reason := stage.difference(here, printed, row.index, partial(_rounding, trees, row.tree, len(printed))):
+        if reason := stage.difference(here, printed, row.index, partial(tolerances, trees, row.tree, len(printed))):
             return reason
     return ""
 
 
-def _rounding(trees: Trees, tree: st.Tree, count: int) -> list[Decimal]:
-    """For each element, the size of terms whose tolerance is the rounding error of the largest part or known value."""
+def tolerances(trees: Trees, tree: st.Tree, count: int) -> list[Any]:
+    """For each element, the size of terms whose tolerance is the rounding error of the largest part or known value.
+
+    An exact arithmetic has none.
+    """
     known = (v for node in trees.nodes.values() for v in node.array.values)  # adjoints too, as they are given
     parts = [v.copy_abs() for v in chain(trees.parts(tree), known) if isinstance(v, Decimal) and v.is_finite()]
-    numbers = trees.numbers
-    assert isinstance(numbers, Real)
+    if not isinstance(numbers := trees.numbers, Real):
+        return [numbers.one] * count
     return [numbers.context.divide(numbers.rounding(max(parts)), PART)] * count

@@ -14,6 +14,7 @@ from derive.certify.flat import Bound, Values
 from derive.certify.numbers import DIGITS, REAL, Numbers, real
 from derive.certify.swayed import Swayed
 from derive.certify.trees import Trees, in_order
+from derive.labels import whole_constants
 from derive.points import Point, draw_point, draw_tied_point, has_kinks, sizes_of
 
 __all__ = ["NoPoint", "Stage", "guarded", "point", "precise", "reason_of", "stage_of", "tied_point"]
@@ -38,8 +39,9 @@ class Stage:
         self.axes = {t.name: t.axes for t in op.inputs} | {c.name: () for c in op.constants}
         self.axes |= {st.adjoint_name(t.name): t.axes for t in op.outputs}
         self.given: dict[str, list[Any]] = {n: [numbers.number(Fraction(v)) for v in t] for n, t in at.tables.items()}
-        #: The integer tensors, as positions. ``given`` has them as numbers too.
+        #: The integer tensors and the constants that are whole numbers, as integers. ``given`` has them as numbers too.
         self.labels = {t.name: [int(v) for v in at.tables[t.name]] for t in op.inputs if t.integer}
+        self.labels |= {c: [int(v) for v in at.tables[c]] for c in whole_constants(op)}
 
     def trees(self, tables: Mapping[str, list[Any]] = {}, axes: Mapping[str, tuple[str, ...]] = {}) -> Trees:
         """An evaluator of trees over the given tensors, or over ``tables`` in their place, which may have further ``axes``."""

@@ -22,7 +22,7 @@ SWAY = 1e-12
 #: Multiples of 1/1024 below this are exact in float32 too.
 GRID, REACH = 1024, 2**14
 #: The functions whose values are a choice among numbers, or a number with its sign changed: these are exact.
-CHOOSING = frozenset({"abs", "sign", "floor", "finite"})
+CHOOSING = frozenset({"abs", "sign", "floor", "ceil", "round", "stop", "finite"})
 
 Column = list[Any]
 
@@ -79,6 +79,9 @@ class Swayed(Real):
         found = super().power(a, e)
         return self.kept(found) if e in (-1, 1, 2) else list(map(self.off, found))
 
+    def raised(self, a: Column, k: Column) -> Column:
+        return list(map(self.off, super().raised(a, k)))
+
     def call(self, head: str, a: Column) -> Column:
         found = super().call(head, a)
         return found if head in CHOOSING else list(map(self.off, found))
@@ -86,7 +89,7 @@ class Swayed(Real):
 
 def on_grid(value: Decimal) -> bool:
     """Whether a number is a multiple of ``1/GRID`` below ``REACH``."""
-    if not value.is_finite() or abs(value) >= REACH:
+    if not value.is_finite() or value.copy_abs() >= REACH:
         return False
     scaled = REAL.context.multiply(value, Decimal(GRID))
     return scaled == scaled.to_integral_value()

@@ -17,6 +17,9 @@ from typing import Any
 from derive import syntax as st
 from derive.certify.arrays import Array, Frame, pick, rows
 from derive.certify.numbers import Numbers, slope
+from derive.certify.wholes import NOTHING, exponent, masked, whole_numbers
+from derive.language.assumptions import HOLDS
+from derive.syntax import on_indices
 
 __all__ = ["Node", "Trees", "in_order"]
 
@@ -144,7 +147,11 @@ class Trees:
             case st.Pow(a, e):
                 return self.power(self.value(a), exponent(e))
             case st.Reduce(kind, index, body):
-                return self.reduced(kind, index, self.value(body))
+                return (
+                    self.reduced(kind, index, *self.chosen(body))
+                    if masked(tree)
+                    else self.reduced(kind, index, self.value(body))
+                )
             case st.Indicator(cond):
                 over, where = self.condition(cond)
                 return Node(Array(over, numbers.truth(where)))
@@ -157,6 +164,8 @@ class Trees:
             cond, a, b = args
             return self.choice(cond, self.value(a), self.value(b))
         first, *rest = map(self.value, args)
+        if head == "power":
+            return self.raised(first, rest[0])
         if head not in ("maximum", "minimum"):
             return self.function(head, first)
         for other in rest:
@@ -236,6 +245,18 @@ class Trees:
 
         return Node(Array(over, numbers.power(values, e)), [base], back)
 
+    def raised(self, base: Node, exponent: Node) -> Node:
+        """A power whose exponent is a constant of the op, by which nothing is differentiated."""
+        numbers = self.numbers
+        over, (base, exponent) = self.joined([base, exponent])
+        values, k = base.array.values, exponent.array.values
+
+        def back(sent: Column) -> Sequence[Column]:
+            below = numbers.plus(k, [numbers.negated([numbers.one])[0]] * len(k))
+            return (numbers.times(sent, numbers.times(k, numbers.raised(values, below))),)
+
+        return Node(Array(over, numbers.raised(values, k)), [base], back)
+
     def function(self, head: str, of: Node) -> Node:
         over, values = of.array
         out = self.numbers.call(head, values)
@@ -243,24 +264,44 @@ class Trees:
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 
-    def reduced(self, kind: str, index: tuple[str, ...], body: Node) -> Node:
-        """A reduction. Each entry of a sum has the derivative 1; entries that attain an extremum have equal shares of 1."""
+    def chosen(self, body: st.Tree) -> tuple[Node, list[Array]]:
+        """What an extremum is taken of, and the conditions under which its elements take part."""
+        held: list[Array] = []
+        while isinstance(body, st.Call) and body.head == "where" and body.args[2] in NOTHING:
+            held.append(Array(*self.condition(body.args[0])))
+            body = body.args[1]
+        return self.value(body), held
+
+    def reduced(self, kind: str, index: tuple[str, ...], body: Node, held: Sequence[Array] = ()) -> Node:
+        """A reduction. Each entry of a sum has the derivative 1; entries that attain an extremum have equal shares of 1.
+
+        Entries take part in an extremum only where all conditions ``held`` hold.
+        """
         numbers = self.numbers
-        rest = tuple(i for i in body.array.over if i not in index)
+        rest = tuple(i for i in dict.fromkeys((*body.array.over, *(i for h in held for i in h.over))) if i not in index)
         body = self.spread(body, (*rest, *index))
         count = self.frame.count(index)
         groups = list(rows(body.array.values, count))
+        open_ = [True] * len(body.array.values)
+        for h in held:
+            open_ = [a and b for a, b in zip(open_, self.frame.spread(h, (*rest, *index)), strict=True)]
+        parts = list(rows(open_, count))
         part = numbers.number(Fraction(1, count) if kind == "mean" else Fraction(1))
         if kind in ("max", "min"):
-            found = [numbers.extreme(kind, g) for g in groups]
+            taken = [[v for v, o in zip(g, os, strict=True) if o] for g, os in zip(groups, parts, strict=True)]
+            found = [numbers.largest(kind, g) for g in taken] if held else [numbers.extreme(kind, g) for g in groups]
         else:
             found = [numbers.total(g) for g in groups]
             found = numbers.scaled(found, part) if kind == "mean" else found
 
         def back(sent: Column) -> Sequence[Column]:
             if kind in ("max", "min"):
-                pairs = zip(groups, found, strict=True)
-                shares = [s for g, m in pairs for s in self.shares([numbers.sign(v, m) == 0 for v in g])]
+                at = zip(groups, parts, found, strict=True)
+                shares = [
+                    s
+                    for g, os, m in at
+                    for s in self.shares([o and numbers.sign(v, m) == 0 for v, o in zip(g, os, strict=True)])
+                ]
             else:
                 shares = [part] * len(body.array.values)
             return (numbers.times([v for v in sent for _ in range(count)], shares),)
@@ -282,6 +323,14 @@ class Trees:
             return over, [(a == b) == tree.equal for a, b in zip(one, other, strict=True)]
         if not isinstance(tree, st.Compare):
             raise TypeError(f"not a condition: {tree}")
+        if on_indices(tree):
+            over = st.free_indices(tree)
+            sides = zip(
+                whole_numbers(self.frame, self.labels, self.position, tree.left, over),
+                whole_numbers(self.frame, self.labels, self.position, tree.right, over),
+                strict=True,
+            )
+            return over, [HOLDS[tree.rel](u, v) for u, v in sides]
         over, (a, b) = self.joined([self.value(tree.left), self.value(tree.right)])
         return over, self.numbers.compare(tree.rel, a.array.values, b.array.values)
 
@@ -330,19 +379,3 @@ def in_order(roots: Sequence[Node]) -> list[Node]:
             stack.append((node, True))
             stack.extend((operand, False) for operand in node.operands)
     return order
-
-
-def exponent(tree: st.Tree) -> Fraction:
-    """The value of a constant exponent (TypeError for any other)."""
-    match tree:
-        case st.Num(value):
-            return value
-        case st.Neg(arg):
-            return -exponent(arg)
-        case st.Add(args):
-            return sum(map(exponent, args), Fraction(0))
-        case st.Mul((a, *rest)):
-            return exponent(a) if not rest else exponent(a) * exponent(st.Mul(tuple(rest)))
-        case st.Div(a, b):
-            return exponent(a) / exponent(b)
-    raise TypeError(f"the exponent {tree} is not a number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-__all__ = ["erfcx", "finite", "floor", "guarded", "log", "log1p", "sign", "sinh"]
+__all__ = ["ceil", "erfcx", "finite", "floor", "guarded", "log", "log1p", "nearest", "power", "sign", "sinh"]
 
 INF, NAN = math.inf, math.nan
 
@@ -54,5 +54,24 @@ def floor(x: float) -> float:
     return float(math.floor(x)) if math.isfinite(x) else x
 
 
+def ceil(x: float) -> float:
+    return -floor(-x)
+
+
+def nearest(x: float) -> float:
+    """The nearest integer, of two the even one."""
+    return math.copysign(float(round(x)), x) if math.isfinite(x) else x
+
+
+def power(x: float, k: float) -> float:
+    """``x**k``, NaN for a negative number to a power that is no integer, infinite at a pole."""
+    try:
+        return math.pow(x, k)
+    except OverflowError:
+        return -INF if x < 0 and k % 2 else INF
+    except ValueError:
+        return INF if x == 0 else NAN
+
+
 def sign(x: float) -> float:
-    return NAN if x != x else float((x > 0) - (x < 0))
+    return NAN if x != x else float(x > 0) - float(x < 0)

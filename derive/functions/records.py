@@ -29,6 +29,7 @@ class Elementwise:
     * ``cost``: floating-point operations of one evaluation, a measured order of magnitude on vector units.
     * ``latex``: the operator in LaTeX; "" for the name in upright letters.
     * ``powers``: whether powers are typeset as in sin^2(x).
+    * ``steps``: whether the function is constant but for steps.
     * ``stem``: how the engine's names for values of the function begin; "" for the first letter of ``name``.
     """
 
@@ -39,6 +40,7 @@ class Elementwise:
     cost: int = 15
     latex: str = ""
     powers: bool = False
+    steps: bool = False
     stem: str = ""
 
 
@@ -55,8 +57,8 @@ def _finite(context: Any, x: Any) -> Any:
 
 
 def _own(name: str) -> Callable[[Any, Any], Any]:
-    """mpmath's function of that name."""
-    return lambda context, x: getattr(context, name)(x)
+    """mpmath's function of that name, with its limit as the value of numbers beyond any range."""
+    return lambda context, x: getattr(context, name)(special.limited(context, x))
 
 
 _ALL = (
@@ -72,10 +74,13 @@ _ALL = (
     Elementwise("erfcx", special.erfcx, special.scaled_erfc, doubles.erfcx, cost=20, stem="tail"),
     Elementwise("expm1", expm1, _own("expm1"), doubles.guarded(math.expm1, math.inf)),
     Elementwise("log1p", log1p, _log1p, doubles.log1p),
-    Elementwise("floor", sympy.floor, _own("floor"), doubles.floor, cost=1),
+    Elementwise("floor", sympy.floor, lambda context, x: context.floor(x), doubles.floor, cost=1, steps=True),
+    Elementwise("ceil", sympy.ceiling, lambda context, x: context.ceil(x), doubles.ceil, cost=1, steps=True),
+    Elementwise("round", special.nearest, lambda context, x: context.nint(x), doubles.nearest, cost=1, steps=True),
+    Elementwise("stop", special.stop, lambda _, x: x, lambda x: x, cost=0),
     Elementwise("finite", special.finite, _finite, doubles.finite, cost=1),
     Elementwise("abs", sympy.Abs, lambda _, x: abs(x), abs, cost=1),
-    Elementwise("sign", sympy.sign, _own("sign"), doubles.sign, cost=1),
+    Elementwise("sign", sympy.sign, lambda context, x: context.sign(x), doubles.sign, cost=1, steps=True),
 )
 #: The records by name, in the order in which messages list them.
 RECORDS: dict[str, Elementwise] = {f.name: f for f in _ALL}

@@ -11,7 +11,8 @@ __all__ = ["COMPARISONS", "NARY", "ORDERS", "REDUCTIONS", "SUGAR", "cost", "is_f
 #: Functions of one argument that the parser replaces by other expressions: sqrt(a) by a**(1/2).
 SUGAR = frozenset({"sqrt"})
 #: Functions of several arguments, with the number of arguments.
-NARY = {"where": 3, "maximum": 2, "minimum": 2}
+#: ``power(a, k)`` is what ``a**k`` stands for where ``k`` is no number but depends on constants of the op.
+NARY = {"where": 3, "maximum": 2, "minimum": 2, "power": 2}
 REDUCTIONS = ("sum", "mean", "max", "min")
 #: The possible orders of two numbers (``?`` where either is NaN), and for each comparison the orders in which it holds.
 ORDERS = frozenset("<=>?")
@@ -32,4 +33,4 @@ def power_cost(exponent: int | Fraction) -> int:
 
 def cost(head: str) -> int:
     """The approximate cost of one evaluation in floating-point operations; 1 for a choice between two numbers."""
-    return RECORDS[head].cost if head in RECORDS else 1
+    return RECORDS[head].cost if head in RECORDS else 20 if head == "power" else 1

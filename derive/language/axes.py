@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from derive import syntax as st
 
 
 def equal_axes(op: st.Op) -> dict[str, str]:
     """A map from every axis to the first of the axes that must have its length, because equations read one as the other."""
     axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations} | {c.name: () for c in op.constants}
-    labels = {t.name: t.labels for t in op.inputs}
+    labels = {t.name: t.indexed for t in op.inputs}
     root: dict[str, str] = {st.axis_of(a): st.axis_of(a) for index in axes.values() for a in index}
     root |= {a: a for a in labels.values() if a and a not in root}
 
@@ -33,6 +35,8 @@ def equal_axes(op: st.Op) -> dict[str, str]:
         for node in st.walk(equation.rhs):
             if isinstance(node, st.Read):
                 read(node.name, node.index)
+            elif isinstance(node, st.Position) and isinstance(node.index, st.Lookup):
+                read(node.index.name, node.index.index)
             elif isinstance(node, st.Match):
                 left, right = node.left, node.right
                 at = left if isinstance(left, str) else labels[left.name]
@@ -40,3 +44,18 @@ def equal_axes(op: st.Op) -> dict[str, str]:
                 slot(at, left)
                 slot(at, right)
     return root
+
+
+def indices_read_as(tensors: Mapping[str, st.Tensor], equations: Iterable[st.Equation]) -> set[tuple[str, str]]:
+    """Every pair of an index and of an axis that it reads somewhere: their lengths are equal."""
+    found: set[tuple[str, str]] = set()
+    for e in equations:
+        for node in st.walk(e.rhs):
+            if isinstance(node, st.Read) and node.name in tensors:
+                slots = zip(node.index, tensors[node.name].axes, strict=True)
+                found |= {(st.axis_of(i), st.axis_of(a)) for i, a in slots if isinstance(i, str)}
+                for i in node.index:
+                    if not isinstance(i, str):
+                        inner = zip(st.index_names(i), tensors[i.name].axes, strict=False)
+                        found |= {(st.axis_of(j), st.axis_of(a)) for j, a in inner}
+    return found

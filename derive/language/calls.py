@@ -7,8 +7,10 @@ import ast
 from derive.functions.records import RECORDS
 from derive.functions.words import NARY, REDUCTIONS, SUGAR
 from derive.language import hints
-from derive.language.expressions import ExpressionReader, slots_of
+from derive.language.defined import DEFINED_FUNCTIONS
+from derive.language.expressions import ExpressionReader
 from derive.language.include import Arguments, Misfit, include
+from derive.language.slots import flat_slots, slots_of
 from derive.syntax import Compare, Equation, Read, Tensor, Tree, axis_of, free_indices
 
 
@@ -25,17 +27,20 @@ class CallReader(ExpressionReader):
             raise self.error(node, many)
         arguments = self.arguments(node, head, left)
         try:
-            equations, result, assumptions = include(callee, self.prefix(head), arguments, self.tensors())
+            found = include(callee, self.prefix(head), arguments, self.tensors())
         except Misfit as error:
             raise self.error(node, str(error)) from None
+        result = found.result
         loose = [i for i in free_indices(result) if i not in (*self.scope, *self.bound.values())]
         if loose:
             index = axis_of(loose[0])
             rest = f"is neither on the left nor reduced; reduce it, sum[{index}](...), or name it on the left"
             raise self.error(node, f"the index '{index}' of the result of '{head}' {rest}")
-        for e in equations:
+        for e in found.equations:
             self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
-        for a in assumptions:
+        for axis, length in found.lengths.items():
+            self.give(axis, length, node)
+        for a in found.assumptions:
             # Assumptions are about inputs and constants only: the signs of any other name follow from its equation.
             given = isinstance(a.left, Read) and a.left.name in {**self.inputs, **self.constants}
             if given:
@@ -51,7 +56,7 @@ class CallReader(ExpressionReader):
             )
         if head == self.name:
             return "an op cannot call itself"
-        return hints.unknown_function(head, (*RECORDS, *SUGAR, *NARY, *REDUCTIONS, *self.known_ops()))
+        return hints.unknown_function(head, (*RECORDS, *SUGAR, *NARY, *DEFINED_FUNCTIONS, *REDUCTIONS, *self.known_ops()))
 
     def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
         """The call's arguments. Their indices name axes, and need not be indices of the left side: ``linear(x[n, k], ...)``."""
@@ -98,7 +103,7 @@ def _written_indices(args: list[ast.expr]) -> list[str]:
         heads = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
         for n in nodes:
             if isinstance(n, ast.Subscript):
-                names = [s.value if isinstance(s, ast.Starred) else s for s in slots_of(n)]
+                names = [s.value if isinstance(s, ast.Starred) else s for s in flat_slots(n)]
                 plain = [s.id for s in names if isinstance(s, ast.Name)]
                 if id(n) in heads:
                     local.update(plain)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeVar
 
 from derive.errors import OpError
 from derive.functions.records import RECORDS
 from derive.functions.words import NARY, REDUCTIONS, SUGAR, is_function
 from derive.language import hints
+from derive.language.defined import DEFINED_FUNCTIONS, DEFINED_REDUCTIONS, Form, Misfit, form_of, written_out
+from derive.language.folded import folded
 from derive.language.literals import check_number, constant_value, literal, power
-from derive.language.names import NameReader
+from derive.language.positions import PositionReader
+from derive.language.slots import parts_of, slots_of
 from derive.syntax import (
     Add,
     Call,
@@ -18,6 +23,7 @@ from derive.syntax import (
     Const,
     Div,
     Index,
+    Indicator,
     Lookup,
     Mul,
     Neg,
@@ -32,15 +38,17 @@ from derive.syntax import (
     children,
     free_indices,
     fresh_index,
+    reads,
 )
 
+_T = TypeVar("_T")
 #: The deepest nesting of an expression. No later stage exhausts the interpreter's stack at this depth.
 DEEPEST = 64
 COMPARISON = "a comparison is only meaningful as the first argument of 'where'; write where(condition, 1, 0) for its truth"
 _RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 
 
-class ExpressionReader(NameReader):
+class ExpressionReader(PositionReader):
     """Reads expressions in the scope of one equation."""
 
     def expression(self, node: ast.expr) -> Tree:
@@ -92,6 +100,8 @@ class ExpressionReader(NameReader):
                 return self.chain(node)
             case ast.Compare():
                 rel = self.relation(node)
+                if self.on_indices(node):
+                    return Compare(rel, self.integer(node.left), self.integer(node.comparators[0]))
                 return Compare(rel, self.value(node.left), self.value(node.comparators[0]))
             case ast.Call():
                 return self.call(node)
@@ -137,7 +147,14 @@ class ExpressionReader(NameReader):
                 if constant_value(right) == 0:
                     raise self.error(node.right, "division by zero")
                 return Div(left, right)
+        if self.is_constant(right):
+            return Call("power", (left, right))
         return self.checked(node.right, lambda: power(left, right))
+
+    def is_constant(self, tree: Tree) -> bool:
+        """Whether an expression reads constants of the op, and nothing else."""
+        names = set(reads(tree))
+        return bool(names) and names <= set(self.constants)
 
     def relation(self, node: ast.Compare) -> str:
         if len(node.ops) != 1:
@@ -149,8 +166,10 @@ class ExpressionReader(NameReader):
 
     # ---- reads -----------------------------------------------------------------------------------------------------
 
-    def element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
-        """A read as an operand (OpError for a read of an integer tensor, which can only be an index)."""
+    def element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read | Indicator:
+        """A read as an operand (OpError for a read of an integer tensor, which can only be an index or be compared)."""
+        if (truth := self.truth(node, name)) is not None:
+            return truth
         read = self.read(node, name, slots)
         if name in self.inputs and self.inputs[name].integer:
             raise self.error(
@@ -160,6 +179,7 @@ class ExpressionReader(NameReader):
 
     def read(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
         tensor = self.known(node, name)
+        slots = self.unpacked(node, tensor, slots)
         if len(slots) != len(tensor.axes):
             raise self.error(node, self.misread(tensor, len(slots)))
         return Read(name, tuple(self.slot(s, tensor, position) for position, s in enumerate(slots)))
@@ -195,6 +215,11 @@ class ExpressionReader(NameReader):
             raise self.error(
                 node, f"'{labels.name}' indexes '{tensor.name}' but is not declared as '{labels.name}[...] in axis'"
             )
+        if labels.indexed is None:
+            raise self.error(
+                node,
+                f"'{labels.name}' is in '{labels.labels}' and indexes nothing; declare it 'in {tensor.axes[position]}'",
+            )
         if labels.labels != tensor.axes[position]:
             want = tensor.axes[position]
             raise self.error(
@@ -229,6 +254,8 @@ class ExpressionReader(NameReader):
             raise self.error(node, hints.unnamed_reduction(node, head, self.spelled()))
         if is_function(head):
             return self.function(node, head)
+        if head in DEFINED_FUNCTIONS:
+            return self.defined(node, head)
         return self.call_op(node, head, None)
 
     def function(self, node: ast.Call, head: str) -> Tree:
@@ -239,22 +266,30 @@ class ExpressionReader(NameReader):
             raise self.error(node, f"'{head}' takes {wanted} argument{'s' * (wanted > 1)}, not {len(node.args)}")
         if head == "where":
             condition = self.tree(node.args[0])
+            if isinstance(condition, Indicator) and isinstance(node.args[0], ast.Name | ast.Subscript):
+                condition = condition.cond  # an element of a boolean tensor
             if not isinstance(condition, Compare):
                 raise self.error(node.args[0], "the first argument of 'where' is a comparison, such as x[n] > 0")
             return Call(head, (condition, *(self.value(a) for a in node.args[1:])))
         args = tuple(self.value(a) for a in node.args)
+        if head == "power" and not self.is_constant(args[1]):
+            return self.checked(node.args[1], lambda: power(args[0], args[1]))
         if head == "sqrt":
             return Pow(args[0], Num(Fraction(1, 2)))
         return Call(head, args)
 
     def reduction(self, node: ast.Call, kind: str, slots: list[ast.expr]) -> Tree:
-        if kind not in REDUCTIONS:
-            if is_function(kind) or self.catalogue(kind):
+        if kind not in REDUCTIONS and kind not in DEFINED_REDUCTIONS:
+            if is_function(kind) or kind in DEFINED_FUNCTIONS or self.catalogue(kind):
                 raise self.error(node, f"'{kind}' reduces nothing: write {kind}(...), or sum[n](...)")
-            raise self.error(node, f"unknown reduction '{kind}'; known: {', '.join(REDUCTIONS)}{hints.meant(kind, REDUCTIONS)}")
-        if len(node.args) != 1 or node.keywords:
+            known = (*REDUCTIONS, *DEFINED_REDUCTIONS)
+            said = f"; write {hints.ELSEWHERE[kind]}" if kind in hints.ELSEWHERE else hints.meant(kind, known)
+            raise self.error(node, f"unknown reduction '{kind}'; known: {', '.join(known)}{said}")
+        if kind in REDUCTIONS and (len(node.args) != 1 or node.keywords):
             raise self.error(node, f"'{kind}' takes one expression")
+        form = self.form(node, kind) if kind in DEFINED_REDUCTIONS else None
         outer, names = dict(self.bound), list[str]()
+        slots = [part for slot in slots for part in parts_of(slot)]
         for slot in slots:
             name = slot.value if isinstance(slot, ast.Starred) else slot
             if not isinstance(name, ast.Name):
@@ -274,21 +309,56 @@ class ExpressionReader(NameReader):
                     slot, f"the reduced axis '{unused}' is not used by the expression; leave it out, or use size({unused})"
                 )
         self.bound = outer
-        return Reduce(kind, tuple(names), body)
+        if form is None:
+            return Reduce(kind, tuple(names), body)
+        options = {kw.arg or "": self.option(kw, kind) for kw in node.keywords}
+        return self.written_out(node, form, {"u": body, **options}, tuple(names))
+
+    # ---- words that are short for expressions ----------------------------------------------------------------------
+
+    def form(self, node: ast.Call, word: str) -> Form:
+        """The form of a defined word that takes the arguments of a call (OpError if none does)."""
+        return self.fitting(node, lambda: form_of(word, len(node.args), tuple(kw.arg or "**" for kw in node.keywords)))
+
+    def option(self, node: ast.keyword, word: str) -> Tree:
+        """An option of a reduction: a number or a constant of the op."""
+        value = self.value(node.value)
+        if not set(reads(value)) <= set(self.constants):
+            raise self.error(node, f"'{node.arg}' of '{word}' is a number or a constant of the signature")
+        return value
+
+    def defined(self, node: ast.Call, word: str) -> Tree:
+        """A function that is short for an expression."""
+        form = self.form(node, word)
+        values = dict(zip(form.arguments, map(self.value, node.args), strict=False))
+        values |= {kw.arg or "": self.value(kw.value) for kw in node.keywords}
+        return self.written_out(node, form, values, ())
+
+    def written_out(self, node: ast.Call, form: Form, values: dict[str, Tree], index: tuple[str, ...]) -> Tree:
+        scope = {*self.scope, *self.bound.values()}
+        tree = self.fitting(node, lambda: written_out(form, self.definition, values, index, scope))
+        return folded(tree, self.equations.values())
+
+    def fitting(self, node: ast.Call, found: Callable[[], _T]) -> _T:
+        try:
+            return found()
+        except Misfit as error:
+            raise self.error(node, str(error)) from None
+
+    @staticmethod
+    def definition(text: str) -> Tree:
+        """The tree of an expression in the language, whose names are its arguments."""
+        raise NotImplementedError
 
     def size(self, node: ast.Call) -> Size:
         if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], ast.Name):
             raise self.error(node, "size takes the name of one axis: size(n)")
         axis = node.args[0].id
-        if not any(axis in t.axes for t in self.inputs.values()):
+        if axis not in self.given and not any(axis in t.axes for t in self.inputs.values()):
             axes = dict.fromkeys(a for t in self.inputs.values() for a in t.axes)
-            raise self.error(node.args[0], f"no input has an axis '{axis}'; their axes are {hints.listed(list(axes))}")
+            known = f"their axes are {hints.listed(list(axes))}" if axes else "they have no axes"
+            raise self.error(node.args[0], f"no input has an axis '{axis}'; {known}")
         return Size(axis)
-
-
-def slots_of(node: ast.Subscript) -> list[ast.expr]:
-    """The nodes between the brackets of a subscript, one for each axis."""
-    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
 def _depth(tree: Tree) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from itertools import count
+from itertools import chain, count
 
 from derive.errors import OpError
 from derive.functions.words import is_function
-from derive.language.expressions import slots_of
+from derive.language.slots import flat_slots, slots_of
 from derive.syntax import Tensor
+
+#: What is no array before a dot: ``np.tanh(x)`` means the function.
+LIBRARIES = frozenset("np numpy torch jnp jax math F nn functional scipy sympy sp".split())
 
 
 def infer_inputs(
@@ -33,7 +36,7 @@ def infer_inputs(
         assert isinstance(sub.value, ast.Name)
         name = sub.value.id
         at.setdefault(name, sub)
-        for position, slot in enumerate(slots_of(sub)):
+        for position, slot in enumerate(flat_slots(sub)):
             if isinstance(slot, ast.Subscript) and isinstance(slot.value, ast.Name):
                 lookups.setdefault(slot.value.id, (declared(slot), name, position))
         if name not in found and _is_plain(sub) and not _repeated(sub):
@@ -56,12 +59,33 @@ def infer_inputs(
     return [found[name] for name in sorted(found, key=list(at).index)], at
 
 
+def with_left_side(text: str) -> str:
+    """An expression without axes as an equation: ``y[*s] = tanh(x[*s])*g[*s]`` for ``tanh(x)*g``.
+
+    Every name in it is an array, and all arrays have one shape. OpError: the expression has axes, or names no array.
+    """
+    text = text.strip()
+    node = ast.Assign([ast.Name("_")], ast.parse(text, mode="eval").body, lineno=1)
+    reads = _in_order(node.value)
+    if any(isinstance(n, ast.Subscript) for n in reads):
+        raise OpError(f"it has no left side; write 'y[n] = {text}', with the result's axes in the place of n", op="formula")
+    arrays = _scalars(node, reads, {id(c.func) for c in reads if isinstance(c, ast.Call)}, [])
+    if not arrays:
+        raise OpError(f"'{text}' names no array, so it has no gradient", op="formula")
+    taken = {n.id for n in reads if isinstance(n, ast.Name)}
+    left = next(name for name in chain("yzuv", (f"y{k}" for k in count(2))) if name not in taken)
+    written = text.encode()
+    for end in sorted({n.end_col_offset or 0 for n in arrays}, reverse=True):
+        written = written[:end] + b"[*s]" + written[end:]
+    return f"{left}[*s] = {written.decode()}"
+
+
 def _is_plain(sub: ast.Subscript) -> bool:
-    return all(isinstance(s, ast.Name | ast.Starred) for s in slots_of(sub))
+    return all(isinstance(s, ast.Name | ast.Starred) for s in flat_slots(sub))
 
 
 def _repeated(sub: ast.Subscript) -> bool:
-    names = [s.id for s in slots_of(sub) if isinstance(s, ast.Name)]
+    names = [s.id for s in flat_slots(sub) if isinstance(s, ast.Name)]
     return len(set(names)) < len(names)
 
 
@@ -87,19 +111,30 @@ def _scalars(node: ast.Assign, reads: list[ast.expr], heads: set[int], subscript
         slot.id
         for s in ast.walk(node)
         if isinstance(s, ast.Subscript)
-        for written in slots_of(s)
+        for written in flat_slots(s)
         for slot in [written.value if isinstance(written, ast.Starred) else written]
         if isinstance(slot, ast.Name)
     }
     sizes = {
         id(a) for c in reads if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "size" for a in c.args
     }
-    skipped = heads | sizes | {id(s.value) for s in subscripts} | {id(h.value) for h in reads if isinstance(h, ast.Subscript)}
+    libraries = {id(a.value) for a in reads if isinstance(a, ast.Attribute) and _is_library(a.value)}
+    skipped = (
+        heads
+        | sizes
+        | libraries
+        | {id(s.value) for s in subscripts}
+        | {id(h.value) for h in reads if isinstance(h, ast.Subscript)}
+    )
     return [
         n
         for n in reads
         if isinstance(n, ast.Name) and id(n) not in skipped and n.id not in indices and n.id != "pi" and not is_function(n.id)
     ]
+
+
+def _is_library(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in LIBRARIES
 
 
 def _in_order(node: ast.expr) -> list[ast.expr]:

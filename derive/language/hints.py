@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from derive.functions.words import REDUCTIONS, is_function
+from derive.language.defined import DEFINED_REDUCTIONS
 
 _EVERYWHERE = "an equation holds at every position of its axes"
 #: Reserved words of Python that are no part of the language.
@@ -50,6 +51,7 @@ _EXPRESSIONS: dict[type[ast.expr], str] = {
     ast.Dict: "braces have no meaning here; group with ( )",
     ast.NamedExpr: "':=' has no meaning here; give the part an equation of its own",
     ast.JoinedStr: "a text in quotation marks has no meaning here; a comment begins with '#'",
+    ast.Subscript: "square brackets hold the axes of a tensor; give what stands before them an equation of its own",
     ast.Slice: "':' has no meaning here; every slot names an axis: x[n, d]",
 }
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -69,30 +71,43 @@ ELSEWHERE = {
     **dict.fromkeys(("pow", "power"), "a**b"),
     **dict.fromkeys(("square", "sqr"), "a**2"),
     **dict.fromkeys(("rsqrt", "reciprocal"), "a**(-1/2) or 1/a"),
-    **dict.fromkeys(("clip", "clamp"), "minimum(maximum(a, low), high)"),
+    "clip": "clamp(a, low, high)",
     **dict.fromkeys(("dot", "matmul", "einsum", "mm", "bmm", "inner", "outer", "tensordot"), "sum[k](a[n, k]*b[k, m])"),
     **dict.fromkeys(("logistic", "sig", "expit"), "sigmoid(a)"),
     **dict.fromkeys(("swish",), "silu(a)"),
-    **dict.fromkeys(("amax", "argmax"), "max[n](a[n])"),
-    **dict.fromkeys(("amin", "argmin"), "min[n](a[n])"),
+    "amax": "max[n](a[n])",
+    "amin": "min[n](a[n])",
+    **dict.fromkeys(
+        ("argmax", "topk", "sort"), "where(a[n] == max[n](a[n]), 1, 0) to mark the largest; a position is no value"
+    ),
+    "argmin": "where(a[n] == min[n](a[n]), 1, 0) to mark the smallest; a position is no value",
     **dict.fromkeys(("average",), "mean[n](a[n])"),
-    **dict.fromkeys(("norm",), "sqrt(sum[n](a[n]**2))"),
-    **dict.fromkeys(("var", "variance"), "mean[n]((a[n] - mu)**2)"),
-    **dict.fromkeys(("std",), "sqrt(mean[n]((a[n] - mu)**2))"),
-    **dict.fromkeys(("logsumexp",), "log(sum[n](exp(a[n])))"),
+    **{word: f"{word}[n](a[n])" for word in DEFINED_REDUCTIONS},
+    "variance": "var[n](a[n])",
     **dict.fromkeys(("len", "shape", "numel"), "size(n)"),
     "prod": "exp(sum[n](log(a[n]))) for positive a",
     "softplus": "log(1 + exp(a))",
     "leaky_relu": "where(a > 0, a, 0.01*a)",
     "elu": "where(a > 0, a, exp(a) - 1)",
     "tan": "sin(a)/cos(a)",
-    "round": "floor(a + 1/2)",
-    "ceil": "-floor(-a)",
+    **dict.fromkeys(("rint", "nearest"), "round(a)"),
+    "ceiling": "ceil(a)",
+    "trunc": "sign(a)*floor(abs(a))",
+    **dict.fromkeys(("detach", "stop_gradient", "no_grad"), "stop(a)"),
     "erfc": "1 - erf(a), or exp(-a**2)*erfcx(a)",
     "if_": "where(condition, a, b)",
     "select": "where(condition, a, b)",
     "transpose": "the axes in another order",
 }
+
+#: Numbers by their names elsewhere, and how the language says the same.
+NUMBERS = {
+    "inf": "'inf' is no number here: leave the bound out, as in clamp(a, lo=0), or choose with where(condition, a, 0)",
+    "nan": "'nan' is no number here: choose with where(condition, a, 0)",
+    "e": "write exp(1) for Euler's number",
+    "tau": "write 2*pi for the full turn",
+}
+NUMBERS |= {"infinity": NUMBERS["inf"], "Inf": NUMBERS["inf"], "NaN": NUMBERS["nan"]}
 
 
 def statement(node: ast.stmt) -> str:
@@ -150,7 +165,7 @@ def attribute(node: ast.Attribute, tensors: Mapping[str, tuple[str, ...]]) -> st
     if owner is None:
         if is_function(name):
             return f"'{brief(node)}' has no meaning here: write {name}(...)"
-        if name in ("sum", "mean", "max", "min"):
+        if name in REDUCTIONS or name in DEFINED_REDUCTIONS:
             return f"'{brief(node)}' has no meaning here: write {name}[n](...), with the axes that it reduces"
         said = f": write {ELSEWHERE[name]}" if name in ELSEWHERE else "; functions have no prefix"
         return f"'{brief(node)}' has no meaning here{said}"
@@ -163,7 +178,7 @@ def attribute(node: ast.Attribute, tensors: Mapping[str, tuple[str, ...]]) -> st
         )
     if name in ("shape", "size"):
         return f"'.{name}' has no meaning here: the length of an axis is size({axes[0].removeprefix('*') if axes else 'n'})"
-    if name in REDUCTIONS:
+    if name in REDUCTIONS or name in DEFINED_REDUCTIONS:
         inner = ", ".join(axes) or "n"
         return f"'.{name}' has no meaning here: write {name}[{inner}]({owner}[{inner}]), with the axes that it reduces"
     written = f"{name}({owner}[{', '.join(axes)}])" if axes else f"{name}({owner})"

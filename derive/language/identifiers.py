@@ -32,7 +32,7 @@ def check_names(op: st.Op) -> None:
 
 def _names(op: st.Op) -> Iterator[str]:
     for t in (*op.inputs, *op.outputs):
-        yield from (t.name, *t.axes, *([t.labels] if t.labels else []))
+        yield from (t.name, *t.axes, *([t.indexed] if t.indexed else []))
     yield from (c.name for c in op.constants)
     yield from op.stars
     yield from (axis for axis, _ in op.sizes)

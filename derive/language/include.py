@@ -16,6 +16,7 @@ from derive.syntax import (
     Mul,
     Num,
     Op,
+    Position,
     Read,
     Reduce,
     Size,
@@ -49,20 +50,25 @@ class Arguments:
     names: frozenset[str]
 
 
-def include(
-    op: Op, prefix: str, arguments: Arguments, tensors: dict[str, Tensor]
-) -> tuple[list[Equation], Read, list[Compare]]:
-    """The callee's equations in the caller's names, a read of the result, and the callee's assumptions in the caller's names.
+@dataclass(frozen=True)
+class Included:
+    """What a call brings, in the caller's names: equations, a read of the result, assumptions, and lengths of axes."""
 
-    ``tensors`` are the caller's tensors so far. Misfit: the call does not fit the callee's signature.
-    """
+    equations: list[Equation]
+    result: Read
+    assumptions: list[Compare]
+    lengths: dict[str, int | str]
+
+
+def include(op: Op, prefix: str, arguments: Arguments, tensors: dict[str, Tensor]) -> Included:
+    """What the call brings; ``tensors`` are the caller's tensors so far. Misfit: it does not fit the callee's signature."""
     call = _Call(op, prefix, arguments, dict(tensors), arguments.left)
     call.bind_constants()
     call.bind_inputs()
     call.bind_output()
     call.choose_axes()
     equations = [call.equation(e) for e in op.equations]
-    return call.before + equations, call.result(), call.assumptions()
+    return Included(call.before + equations, call.result(), call.assumptions(), call.lengths())
 
 
 @dataclass
@@ -228,6 +234,24 @@ class _Call:
                 found.append(replace(a, left=Read(value.name)))
         return found
 
+    def lengths(self) -> dict[str, int | str]:
+        """The lengths that the callee's signature gives (Misfit for one that is neither a number nor a constant)."""
+        found: dict[str, int | str] = {}
+        for axis, length in self.op.packing.lengths:
+            (own,) = self.axes[axis]
+            if isinstance(length, int):
+                found[own] = length
+                continue
+            value = self.values[length]
+            number = constant_value(value)
+            if isinstance(value, Read):
+                found[own] = value.name
+            elif number is not None and number >= 1 and number.denominator == 1:
+                found[own] = int(number)
+            else:
+                raise Misfit(f"'{length}' of '{self.op.name}' is the length of an axis: a whole number of at least 1")
+        return found
+
     # ---- the callee's equations ------------------------------------------------------------------------------------
 
     def name_of(self, name: str) -> str:
@@ -270,6 +294,8 @@ class _Call:
             case Match(left, right, equal):
                 sides = self.index((left, right), scope)
                 return Match(sides[0], sides[1], equal)
+            case Position(slot):
+                return Position(self.index((slot,), scope)[0])
             case Mul(args):
                 factors: list[Tree] = []
                 for a in args:

@@ -10,7 +10,8 @@ from fractions import Fraction
 
 import mpmath
 
-from derive.functions.special import scaled_erfc
+from derive.functions.records import RECORDS
+from derive.functions.special import raised, scaled_erfc
 from derive.syntax import Add, Call, Const, Div, Mul, Neg, Num, Pow, Tree
 
 #: The largest absolute value of an exponent.
@@ -69,7 +70,7 @@ def power(base: Tree, exponent: Tree) -> Pow:
     """``base**exponent`` (LiteralError if the exponent is no number, or too large)."""
     value = constant_value(exponent)
     if value is None:
-        raise LiteralError("an exponent must be a number; write a**b as exp(b*log(a))")
+        raise LiteralError("an exponent must be a number or a constant; write a**b as exp(b*log(a))")
     if abs(value) > LARGEST:
         raise LiteralError(f"the exponent is beyond {LARGEST}")
     if value.denominator > LARGEST_DENOMINATOR:
@@ -192,6 +193,8 @@ def _value(tree: Tree, args: list[mpmath.mpf]) -> mpmath.mpf:
             return args[0] / args[1]
         case Pow():
             return args[0] ** args[1]
+        case Call("power"):
+            return raised(MP, *args)
         case Call("maximum"):
             return max(args)
         case Call("minimum"):
@@ -203,7 +206,7 @@ def _value(tree: Tree, args: list[mpmath.mpf]) -> mpmath.mpf:
         case Call(head):
             if head in ("exp", "expm1", "sinh", "cosh"):  # overflow too, decided without computing the value
                 return getattr(MP, head)(max(min(args[0], 10**4), -(10**4)))
-            return getattr(MP, head)(args[0])
+            return RECORDS[head].value(MP, args[0])
     raise TypeError(f"no value for {tree}")
 
 

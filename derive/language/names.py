@@ -10,6 +10,7 @@ from derive.errors import OpError
 from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
 from derive.language.literals import LiteralError
+from derive.packing import Slots
 from derive.syntax import Compare, Constant, Equation, Op, Tensor
 
 T = TypeVar("T")
@@ -21,7 +22,8 @@ class NameReader:
 
     ``scope`` are the indices of the left side. ``bound`` maps each index of an enclosing reduction, as written, to a distinct
     name. ``words`` are all names in the text. ``lines`` has the line of each name's equation. ``known_ops`` gives the names
-    of the catalogue, for messages.
+    of the catalogue, for messages. ``packs`` has the slots of every tensor that packs axes. ``given`` are the lengths
+    that are given for axes, and ``given_at`` is where.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -33,6 +35,9 @@ class NameReader:
         self.assumptions: list[Compare] = []
         self.equations: dict[str, Equation] = {}
         self.stars: set[str] = set()
+        self.packs: dict[str, Slots] = {}
+        self.given: dict[str, int | str] = {}
+        self.given_at: dict[str, ast.AST] = {}
         self.left = ""
         self.scope: tuple[str, ...] = ()
         self.bound: dict[str, str] = {}
@@ -71,7 +76,7 @@ class NameReader:
         if name in self.lines:
             raise self.error(node, self.too_early(name))
         known = [*self.inputs, *self.constants, *self.equations]
-        near = hints.meant(name, known)
+        near = f"; {hints.NUMBERS[name]}" if name in hints.NUMBERS else hints.meant(name, known)
         raise self.error(node, f"unknown name '{hints.short(name)}'; known here: {hints.listed(known)}{near}")
 
     def too_early(self, name: str) -> str:

@@ -5,23 +5,41 @@ from __future__ import annotations
 import ast
 import keyword
 from collections.abc import Callable, Iterable
+from fractions import Fraction
+from functools import cache
 
 from derive.errors import OpError
 from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
 from derive.language.assumptions import contradiction
+from derive.language.axes import equal_axes, indices_read_as
 from derive.language.calls import CallReader
-from derive.language.expressions import slots_of
+from derive.language.defined import DEFINED_FUNCTIONS
 from derive.language.formula import infer_inputs
 from derive.language.literals import default_text, literal
 from derive.language.names import Catalogue
+from derive.language.slots import flat_slots, named_numbers, slots_of
 from derive.language.text import LONGEST, plain, statements
-from derive.syntax import Compare, Constant, Equation, Num, Op, Read, Tensor, axis_of, index_names, primal_name, walk
+from derive.packing import Packing, solved
+from derive.syntax import (
+    TRUTH,
+    WHOLE,
+    Compare,
+    Constant,
+    Equation,
+    Num,
+    Op,
+    Read,
+    Tensor,
+    Tree,
+    axis_of,
+    primal_name,
+)
 
 __all__ = ["RESERVED", "Catalogue", "parse", "parse_formula"]
 
 #: The words of the language other than functions. A backend renames names that are reserved in its own code.
-RESERVED = frozenset({"size", "pi", *REDUCTIONS})
+RESERVED = frozenset({"size", "pi", WHOLE, TRUTH, *REDUCTIONS})
 
 
 def parse(
@@ -44,6 +62,7 @@ def parse(
     first, *rest = statements(text)
     reader = _Reader(text, catalogue, known_ops)
     reader.look_ahead([first, *rest])
+    named_numbers(first, rest)
     reader.signature(first)
     for statement in rest:
         reader.statement(statement)
@@ -146,6 +165,7 @@ class _Reader(CallReader):
         self.check_name(tensor.name, node)
         for axis in tensor.axes:
             self.check_name(axis, node, "the axis ")
+        self.pack(tensor, node)
         self.places[tensor.name] = node
 
     def declared(self, node: ast.expr, *, signature: bool = False) -> Tensor:
@@ -155,7 +175,10 @@ class _Reader(CallReader):
         if not (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)):
             raise self.error(node, "expected a tensor with its axes, such as 'x[n, d]'")
         axes: list[str] = []
-        for slot in slots_of(node):
+        known = {**self.outputs, **self.inputs}.get(node.value.id)
+        if known is not None and not signature:
+            self.unpacked(node, known, slots_of(node))
+        for slot in self.axes_in(node, node.value.id):
             name = slot.value if isinstance(slot, ast.Starred) else slot
             if not isinstance(name, ast.Name):
                 raise self.error(slot, f"expected the name of an axis of '{node.value.id}'")
@@ -176,7 +199,7 @@ class _Reader(CallReader):
         """Check that each axis of the signature has a star everywhere or nowhere (OpError)."""
         for n in ast.walk(node):
             if isinstance(n, ast.Subscript):
-                for slot in slots_of(n):
+                for slot in flat_slots(n):
                     if isinstance(slot, ast.Name) and slot.id in self.stars:
                         raise self.error(slot, f"the axis '{slot.id}' is written '*{slot.id}' elsewhere in the signature")
 
@@ -225,13 +248,13 @@ class _Reader(CallReader):
         return f"{what}; its inputs are {hints.listed(list(self.inputs))}"
 
     def labels(self, node: ast.Compare) -> None:
-        """``t[n] in c``: the values of ``t`` index the axis ``c``."""
+        """``t[n] in c``: the values of ``t`` index the axis ``c``; ``in int`` and ``in bool``: they are such values."""
         tensor, axis = self.declared(node.left), node.comparators[0]
         if tensor.name not in self.inputs or self.inputs[tensor.name].axes != tensor.axes:
             raise self.error(node.left, self.no_input(tensor))
         if not isinstance(axis, ast.Name):
             raise self.error(axis, "expected the axis that the labels index, such as 't[n] in c'")
-        if not any(axis.id in t.axes for t in self.inputs.values() if t.name != tensor.name):
+        if axis.id not in (WHOLE, TRUTH) and not any(axis.id in t.axes for t in self.inputs.values() if t.name != tensor.name):
             raise self.error(axis, f"no other input has an axis '{axis.id}' for '{tensor.name}' to index")
         if axis.id in self.stars:
             raise self.error(axis, f"'*{axis.id}' may stand for several axes, so '{tensor.name}' cannot index it")
@@ -262,7 +285,12 @@ class _Reader(CallReader):
 
     def catalogue_op(self, name: str) -> bool:
         """Whether a name in call position is an op of the catalogue. A function such as ``tanh`` hides the op of its name."""
-        return not is_function(name) and name not in RESERVED
+        return not is_function(name) and name not in RESERVED and name not in DEFINED_FUNCTIONS
+
+    @staticmethod
+    @cache
+    def definition(text: str) -> Tree:
+        return parse_formula(f"v = {text}").equations[0].rhs
 
     # ---- the whole -------------------------------------------------------------------------------------------------
 
@@ -280,8 +308,9 @@ class _Reader(CallReader):
                 first = "; the first statement is the signature, and equations follow" if not self.equations else ""
                 raise self.error(self.places[name], f"the output '{name}' is never assigned{first}")
         self.check_collisions()
+        self.check_given()
         self.check_lengths()
-        return Op(
+        op = Op(
             name=self.name,
             inputs=tuple(self.inputs.values()),
             outputs=tuple(self.outputs.values()),
@@ -294,7 +323,10 @@ class _Reader(CallReader):
             title=title,
             source=source,
             notes=notes,
+            packing=Packing(tuple(self.packs.items()), tuple(self.given.items())),
         )
+        self.check_equal(op)
+        return op
 
     def at(self, name: str) -> ast.AST:
         """The node where a name was written. A name that a call included has the place of its equation's line."""
@@ -320,25 +352,45 @@ class _Reader(CallReader):
                 later = max(self.at(name), self.at(axis), key=lambda n: (getattr(n, "lineno", 1), getattr(n, "col_offset", 0)))
                 raise self.error(later, f"'{axis}' names both an axis and a tensor or constant; rename one")
 
+    def check_given(self) -> None:
+        """Check that every name that is given as a length is a constant of the signature, and its default a length."""
+        for axis, value in self.given.items():
+            if not isinstance(value, str):
+                continue
+            at = self.given_at[axis]
+            if value not in self.constants:
+                known = hints.listed(list(self.constants)) or "none"
+                raise self.error(at, f"the length '{value}' of '{axis}' is no constant of the signature; it has: {known}")
+            default = self.constants[value].default
+            if default is not None and (Fraction(default) < 1 or Fraction(default).denominator != 1):
+                raise self.error(at, f"'{value}' is the length of '{axis}' and a whole number of at least 1, not {default}")
+
+    def check_equal(self, op: Op) -> None:
+        """Check that axes which must have one length are given no two numbers."""
+        root, of = equal_axes(op), dict[str, str]()
+        for axis, length in self.given.items():
+            other = of.setdefault(root[axis], axis) if isinstance(length, int) else axis
+            if self.given[other] != length:
+                both = f"the axes '{other}' and '{axis}' have one length, and are given {self.given[other]} and {length}"
+                raise self.error(self.given_at[axis], both)
+
     def check_lengths(self) -> None:
         """Check that every axis has a length (OpError).
 
-        An axis of an input has one. An index that reads a tensor has the length of the axis read: ``g[i, j] = x[i]*x[j]``.
+        An axis of an input has one; of axes that are only packed together, all but one must have their lengths from elsewhere.
+        An index that reads a tensor has the length of the axis read: ``g[i, j] = x[i]*x[j]``.
         """
-        known = {a for t in self.inputs.values() for a in t.axes}
-        tensors = self.tensors()
-        read_as: list[tuple[str, str]] = []
-        for e in self.equations.values():
-            for node in walk(e.rhs):
-                if isinstance(node, Read) and node.name in tensors:
-                    slots = zip(node.index, tensors[node.name].axes, strict=True)
-                    read_as += [(axis_of(i), axis_of(a)) for i, a in slots if isinstance(i, str)]
-                    for i in node.index:
-                        if not isinstance(i, str):
-                            inner = zip(index_names(i), tensors[i.name].axes, strict=False)
-                            read_as += [(axis_of(j), axis_of(a)) for j, a in inner]
-        while more := {i for i, a in read_as if a in known} - known:
+        slots = [slot for t in self.inputs.values() for slot in self.packs.get(t.name, [(a,) for a in t.axes])]
+        inputs = {a for slot in slots for a in slot}
+        known = {slot[0] for slot in slots if len(slot) == 1} | set(self.given)
+        read_as = indices_read_as(self.tensors(), self.equations.values())
+        read_as |= {(a, i) for i, a in read_as if a in inputs}
+        while more := ({i for i, a in read_as if a in known} | solved(slots, known)) - known:
             known |= more
+        for t in self.inputs.values():
+            for slot in self.packs.get(t.name, ()):
+                if missing := [a for a in slot if a not in known]:
+                    raise self.error(self.at(t.name), self.unsolved(t.name, slot, missing))
         for e in self.equations.values():
             for i in e.index:
                 if axis_of(i) not in known:

@@ -26,6 +26,7 @@ from derive.syntax import (
     Mul,
     Neg,
     Num,
+    Position,
     Pow,
     Read,
     Reduce,
@@ -104,8 +105,8 @@ class Printer(ABC):
                 return self.constant(name), Prec.ATOM
             case Read(name, index):
                 return self.read(name, index)
-            case Size(axis):
-                return self.size(axis), Prec.ATOM
+            case Position() | Size():
+                return self.position(node.index) if isinstance(node, Position) else self.size(node.axis), Prec.ATOM
             case Add(args):
                 return self.add(args)
             case Mul(args):
@@ -172,6 +173,10 @@ class Printer(ABC):
     @abstractmethod
     def read(self, name: str, index: tuple[Index, ...]) -> Printed: ...
 
+    def position(self, index: Index) -> str:
+        """An index as a whole number, in a condition."""
+        return self.index(index)
+
     @abstractmethod
     def size(self, axis: str) -> str: ...
 
@@ -206,6 +211,8 @@ class LinePrinter(Printer):
         return f"size({axis})"
 
     def call(self, head: str, args: tuple[Tree, ...]) -> Printed:
+        if head == "power":
+            return self.power(args[0], args[1])
         return f"{head}({', '.join(map(self.show, args))})", Prec.ATOM
 
     def reduce(self, kind: str, index: tuple[str, ...], body: Tree) -> Printed:

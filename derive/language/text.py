@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from derive.errors import OpError
 from derive.language.hints import KEYWORDS
+from derive.language.slots import marked, with_packs
 
 #: What to write in the place of a character that looks like a character of the language.
 INSTEAD = {
@@ -83,7 +84,7 @@ def statements(text: str) -> list[ast.stmt]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            body = ast.parse(text).body
+            body = with_packs(ast.parse(marked(text)).body, text)
     except SyntaxError as error:
         raise _explained(text, error, op) from None
     except (RecursionError, MemoryError):
@@ -157,7 +158,7 @@ def _explained(text: str, error: SyntaxError, op: str) -> OpError:
     if "Exceeds the limit" in words:
         return OpError("an integer has more digits than any number of float64", op=op, line=line, column=column)
     tokens = list(_tokens(lines))
-    for rule in (_keyword, _bracket, _missing_operator, _odd_character, _assigned):
+    for rule in (_keyword, _bracket, _missing_operator, _odd_character, _assigned, _length):
         found = rule([t for t in tokens if t.line == line], tokens, words)
         if found is not None:
             token, message = found
@@ -248,3 +249,13 @@ def _assigned(here: list[Token], tokens: list[Token], words: str) -> tuple[Token
     if len(here) > 1 and here[0].is_word and here[1].text == "(":
         return here[1], f"axes stand in square brackets: {here[0].text}[n]"
     return here[0], "the left side of '=' is one name with its axes, such as 'y[n]'; a comparison is written '=='"
+
+
+def _length(here: list[Token], tokens: list[Token], words: str) -> tuple[Token, str] | None:
+    """A length that is given to an axis by itself: ``x[n, h = 2]``."""
+    opened = list[str]()
+    for t in tokens:
+        if t.text == "=" and opened[-1:] == ["["]:
+            return t, "a length is given in the brackets of a packed axis only: x[n, (h = 2, f)]"
+        opened = [*opened, t.text] if t.text in "([{" else opened[:-1] if t.text in ")]}" else opened
+    return None

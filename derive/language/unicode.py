@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 
 from derive.language.printer import LinePrinter, Prec, Printed, long_decimal
-from derive.syntax import Compare, Equation, Index, Match, Num, Read, Tree, axis_of, free_indices
+from derive.syntax import Compare, Equation, Index, Match, Num, Op, Read, Tree, axis_of, free_indices
 
-__all__ = ["equation_text", "language", "text"]
+__all__ = ["declared", "equation_text", "language", "text"]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _HALF = Num(Fraction(1, 2))
@@ -32,6 +33,19 @@ def language(tree: Tree, *, stars: frozenset[str] = frozenset()) -> str:
     ``where(x > 0, 1, 0)``. A comparison of indices, ``(c == t[n])``, is for readers only: the language does not have it.
     """
     return _Language(stars, {}).show(tree)
+
+
+def declared(op: Op, name: str, axes: tuple[str, ...], *, lengths: Collection[str] = ()) -> str:
+    """A tensor with its axes as the caller has them: ``x[n, (h, f), *s]``; with the given ``lengths`` of these axes."""
+    given = {a: v for a, v in op.packing.lengths if a in lengths}
+
+    def slot(packed: tuple[str, ...]) -> str:
+        if len(packed) == 1:
+            return f"*{packed[0]}" if packed[0] in op.stars else packed[0]
+        return f"({', '.join(f'{a} = {given[a]}' if a in given else a for a in packed)})"
+
+    slots = list(map(slot, op.packing.slots(name, axes)))
+    return f"{name}[{', '.join(slots)}]" if slots else name
 
 
 class _Terminal(LinePrinter):
@@ -71,6 +85,9 @@ class _Language(LinePrinter):
         axis = axis_of(index)
         primes = len(index) - len(axis)
         return self.bound.get(index, f"{axis}{primes + 1}" if primes else axis)
+
+    def position(self, index: Index) -> str:
+        return self.name(index) if isinstance(index, str) else self.index(index)  # only an index of a tensor has a star
 
     def power(self, base: Tree, exp: Tree) -> Printed:
         if exp == _HALF:

@@ -1,7 +1,8 @@
 """The catalogue: one file for each op, called as the op is.
 
-A file has ``TEXT``, and may have ``SIZES``, ``SOURCE``, ``NOTES``, ``VARIANTS`` (the variants that are emitted beside the op),
-and flags that ask for further kinds of files. The variant ``accurate`` of ``tanh`` is found as ``tanh_accurate``.
+A file has ``TEXT`` and ``GROUP``, the kind of op that it is. It may have ``SIZES``, ``SOURCE``, ``NOTES``, ``VARIANTS`` (the
+variants that are emitted beside the op), and flags that ask for further kinds of files. The variant ``accurate`` of ``tanh``
+is found as ``tanh_accurate``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +28,17 @@ def names() -> tuple[str, ...]:
 def variants() -> tuple[str, ...]:
     """The names of the variants that are emitted, in alphabetical order."""
     return tuple(f"{name}_{v}" for name in names() for v in getattr(_module(name), "VARIANTS", ()))
+
+
+def group(name: str) -> str:
+    """The kind of op that it is, as its file states it, such as "losses"; "" where no file does."""
+    return str(getattr(_module(name), "GROUP", "")) if name in names() else ""
+
+
+def source(name: str) -> tuple[str, bytes]:
+    """The text of an op in the language, and its whole file."""
+    module = _module(name)
+    return str(module.TEXT), Path(str(module.__file__)).read_bytes()
 
 
 def reference(op: Op) -> Callable[..., Any]:

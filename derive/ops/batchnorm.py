@@ -15,6 +15,7 @@ xhat[n, d, *s] = c[n, d, *s] * rstd[d]
 y[n, d, *s]   = gamma[d] * xhat[n, d, *s] + beta[d]
 """
 SIZES = {"n": 1024, "d": 256, "s": 16}
+GROUP = "normalization"
 SOURCE = "Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167"
 
 

@@ -7,6 +7,7 @@ t[*s] in v
 y[*s, d] = table[t[*s], d]
 """
 SIZES = {"s": 1024, "v": 1024, "d": 64}
+GROUP = "lookups"
 SOURCE = "Bengio et al., A Neural Probabilistic Language Model (2003)"
 
 

@@ -7,6 +7,7 @@ cdf[*s] = (1 + erf(x[*s] / sqrt(2))) / 2
 y[*s]   = x[*s] * cdf[*s]
 """
 VARIANTS = ("accurate",)
+GROUP = "activations"
 SOURCE = "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415"
 
 

@@ -13,6 +13,7 @@ y[*s, d]    = gamma[d] * xhat[*s, d] + beta[d]
 """
 SIZES = {"s": 1024, "d": 1024}
 VARIANTS = ("accurate",)
+GROUP = "normalization"
 SOURCE = "Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450"
 
 

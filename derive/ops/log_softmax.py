@@ -5,6 +5,7 @@ y[*s, c] = log_softmax(z[*s, c])
 
 y[*s, c] = log(exp(z[*s, c]) / sum[c](exp(z[*s, c])))
 """
+GROUP = "distributions"
 SOURCE = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3"
 
 

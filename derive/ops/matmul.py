@@ -6,6 +6,7 @@ y[*s, n, m] = matmul(a[*s, n, k], b[*s, k, m])
 y[*s, n, m] = sum[k](a[*s, n, k] * b[*s, k, m])
 """
 SIZES = {"s": 8, "n": 512, "k": 512, "m": 512}
+GROUP = "linear maps"
 SOURCE = "Giles, Collected matrix derivative results for forward and reverse mode AD (2008)"
 
 

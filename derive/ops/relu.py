@@ -5,6 +5,7 @@ y[*s] = relu(x[*s])
 
 y[*s] = where(x[*s] <= 0, 0, x[*s])
 """
+GROUP = "activations"
 SOURCE = "Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines (2010)"
 
 

@@ -10,6 +10,7 @@ y[*s, d]    = gamma[d] * xhat[*s, d]
 """
 SIZES = {"s": 1024, "d": 1024}
 VARIANTS = ("accurate",)
+GROUP = "normalization"
 SOURCE = "Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467"
 
 

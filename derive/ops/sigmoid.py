@@ -6,6 +6,7 @@ y[*s] = sigmoid(x[*s])
 y[*s] = 1 / (1 + exp(-x[*s]))
 """
 VARIANTS = ("accurate",)
+GROUP = "activations"
 SOURCE = "Han and Moraga, The influence of the sigmoid function parameters on the speed of backpropagation (1995)"
 
 

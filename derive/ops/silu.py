@@ -7,6 +7,7 @@ g[*s] = sigmoid(x[*s])
 y[*s] = x[*s] * g[*s]
 """
 VARIANTS = ("accurate",)
+GROUP = "activations"
 SOURCE = "Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units, arXiv:1702.03118"
 
 

@@ -5,6 +5,7 @@ p[*s, c] = softmax(z[*s, c])
 
 p[*s, c] = exp(z[*s, c]) / sum[c](exp(z[*s, c]))
 """
+GROUP = "distributions"
 SOURCE = "Bridle, Probabilistic interpretation of feedforward classification network outputs (1990)"
 
 

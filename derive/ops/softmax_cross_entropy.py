@@ -9,6 +9,7 @@ loss    = -mean[n](log(p[n, t[n]]))
 """
 SIZES = {"n": 1024, "c": 1024}
 VARIANTS = ("accurate",)
+GROUP = "losses"
 SOURCE = "Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4"
 
 

@@ -6,6 +6,7 @@ y[*s] = tanh(x[*s])
 y[*s] = tanh(x[*s])
 """
 VARIANTS = ("accurate",)
+GROUP = "activations"
 SOURCE = "LeCun et al., Efficient BackProp (1998)"
 
 

@@ -38,7 +38,7 @@ def halved_tails(work: Work) -> None:
 def _decaying(work: Work, name: str) -> Read | None:
     """``f`` of a name whose definition is ``exp(f)`` with an ``f`` that is never positive; else None."""
     exponent = work.function(name, "exp")
-    return exponent if exponent and work.signs.symbol(exponent.name).is_nonpositive else None
+    return exponent if exponent and "nonpositive" in work.signs.of(exponent.name) else None
 
 
 def _unfolded(work: Work, body: Sum, own: str, tails: Mapping[str, Read]) -> Sum:

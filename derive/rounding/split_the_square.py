@@ -1,7 +1,7 @@
 """The exponential of a square, split so that the rounding of the square does not show.
 
 The relative error of ``exp(-k*u**2)`` is ``k*u**2`` times the relative error of ``u**2``. Let ``v`` be the leading bits of
-``abs(u)``. Then ``u**2`` is ``v**2 + (abs(u) - v)*(abs(u) + v)``: ``v**2`` and ``abs(u) - v`` are exact, the product is small.
+``abs(u)``. Then ``u**2`` is ``v**2 + (u - v)*(u + v)``: ``v**2`` and the smaller factor are exact, and the product is small.
 Source: the computation of erfc in FreeBSD's msun, s_erf.c (Sun Microsystems, 1993).
 """
 
@@ -38,7 +38,7 @@ def split_squares(work: Work) -> None:
         u, k = found
         leading = flat_tree(with_arguments(_leading_bits(k), u=u), work.op, work.names, list(index))
         v = work.names.read(leading, index, "v", kept=True)
-        parts = parse_formula(f"w = exp(-{k}*v**2)*exp(-{k}*(abs(u) - v)*(abs(u) + v))").equations[0].rhs
+        parts = parse_formula(f"w = exp(-{k}*v**2)*exp(-{k}*(u - v)*(u + v))").equations[0].rhs
         work.change(RULE, name, flat_tree(with_arguments(parts, u=u, v=v), work.op, work.names, list(index)))
         work.keep(name)
 

@@ -20,6 +20,12 @@ _SYMBOLS = {**{g: f"\\{g}" for g in _GREEK}, "eps": r"\varepsilon", "epsilon": r
 _ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
 #: The functions whose powers are typeset as in sin^2(x).
 _FUNCTIONS = tuple(f.name for f in RECORDS.values() if f.powers)
+#: The brackets of functions that are written as brackets.
+_STEPS = {
+    "floor": (r"\lfloor ", r" \rfloor"),
+    "ceil": (r"\lceil ", r" \rceil"),
+    "round": (r"\lfloor ", r" \rceil"),
+}
 _OPERATORS = {f.name: f.latex for f in RECORDS.values() if f.latex} | {"maximum": r"\max", "minimum": r"\min"}
 _TALL = ("\\frac", "\\sum", "\\sqrt", "\\begin", "\\left", "\\max_", "\\min_", "^")
 #: Commands that a document may define to mark a part of a formula. Their names count nothing in a formula's width.
@@ -56,13 +62,17 @@ def escape(text: str) -> str:
 
 
 class LatexPrinter(Printer):
-    """Spells trees in LaTeX. A subclass may mark parts of a formula with ``MARKS``."""
+    """Spells trees in LaTeX. A subclass may mark parts of a formula with ``MARKS``.
+
+    ``adjoints`` are typeset as d of another name. Names that the engine ``made`` are typeset in typewriter, as they are
+    spelled: a ``t3`` of the engine is no third ``t``.
+    """
 
     times = r" \, "
     relations = {"==": "=", "!=": r"\ne", ">=": r"\ge", "<=": r"\le"}
 
-    def __init__(self, adjoints: frozenset[str]):
-        self.adjoints = adjoints
+    def __init__(self, adjoints: frozenset[str], made: frozenset[str] = frozenset()):
+        self.adjoints, self.made = adjoints, made
 
     # ---- names and indices --------------------------------------------------------------------------------------------
 
@@ -74,6 +84,8 @@ class LatexPrinter(Printer):
 
     def symbol(self, name: str) -> str:
         """A name without indices: a Greek letter, a letter with an accent, a letter with a number, or an upright word."""
+        if name in self.made:
+            return rf"\mathtt{{{escape(name)}}}"
         if name in _SYMBOLS:
             return _SYMBOLS[name]
         if len(name) == 1:
@@ -98,7 +110,7 @@ class LatexPrinter(Printer):
         below = f"_{{{','.join(map(self.index, index))}}}"
         if name in self.adjoints and (primal := primal_name(name)):
             return rf"\mathrm{{d}}{self.read(primal, index)[0]}", Prec.POWER
-        if numbered := _numbered(name):
+        if name not in self.made and (numbered := _numbered(name)):
             # The subscript has the indices, so that the number of a name such as W1 becomes a superscript: W^{(1)}_{k,d}.
             return f"{numbered[0]}^{{({numbered[1]})}}{below}", Prec.POWER
         return self.name(name) + below, Prec.ATOM
@@ -162,6 +174,8 @@ class LatexPrinter(Printer):
         return f"{self.at(base, Prec.ATOM)}^{{{shown}}}", Prec.POWER
 
     def call(self, head: str, args: tuple[Tree, ...]) -> Printed:
+        if head == "power":
+            return self.power(args[0], args[1])
         shown = [self.show(a) for a in args]
         if head == "where":
             cond, yes, no = shown
@@ -173,8 +187,8 @@ class LatexPrinter(Printer):
             return rf"\exp{self.parens(shown[0])}", Prec.POWER
         if head == "abs":
             return self.parens(shown[0], "|", "|"), Prec.ATOM
-        if head == "floor":
-            return self.parens(shown[0], r"\lfloor ", r" \rfloor"), Prec.ATOM
+        if head in _STEPS:
+            return self.parens(shown[0], *_STEPS[head]), Prec.ATOM
         operator = _OPERATORS.get(head, rf"\operatorname{{{escape(head)}}}")
         return operator + self.parens(", ".join(shown)), Prec.POWER
 
@@ -281,9 +295,9 @@ def _prefixed(prefix: str, parts: list[str]) -> list[str]:
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.")
 _WIDTHS = {r"\,": 0.3, r"\\": 0.0, r"\cdot": 1.2, r"\left": 0.4, r"\right": 0.4, r"\sqrt": 1.2, "e": 1.0, r"\arctan": 6.0}
 _WORDS = frozenset((r"\sum", r"\max", r"\min", *(_OPERATORS[h] for h in _FUNCTIONS)))
-_NOTHING = frozenset(r"\mathrm \operatorname \text \hat \bar \tilde \begin \end \bigl \bigr \biggl \biggr & [ ]".split()).union(
-    MARKS
-)
+_NOTHING = frozenset(
+    r"\mathrm \mathtt \operatorname \text \hat \bar \tilde \begin \end \bigl \bigr \biggl \biggr & [ ]".split()
+).union(MARKS)
 
 
 def width(source: str) -> float:

@@ -6,36 +6,54 @@ names may leave the printed expression unchanged. The rule of such a step is nam
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 from derive.derivation import Derivation, Step
-from derive.language.unicode import language, text
+from derive.language.unicode import declared, language, text
 from derive.rules import CHAIN_RULE, STABILISE
+from derive.show.caller import packed_lines
 from derive.show.latex import equation_lines, escape, left_side, width
 from derive.show.trees import as_written
 from derive.syntax import Op, Read, Tensor, Tree, adjoint_name, reads
 from derive.terms.sums import Sum
 
 __all__ = [
+    "Beside",
     "Part",
     "Row",
     "Section",
     "adjoint_names",
     "assumptions",
+    "fragment",
     "latex_document",
     "latex_parts",
+    "made_names",
+    "parts_of",
+    "row_lines",
     "sections",
     "show_latex",
     "show_text",
     "signature",
+    "text_of",
 ]
 
 TreeOf = Callable[[Sum, tuple[str, ...]], Tree]
 
 #: The widths, in letters, of the text block of :func:`latex_document` and of the column of rules beside equations.
 PAGE, RULES = 125.0, 30.0
+#: The width of the gap before another form of a row.
+GAP = 4.0
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another form of a whole line, such as its matrix form, as text and in LaTeX."""
+
+    text: str
+    latex: str
 
 
 @dataclass
@@ -47,6 +65,11 @@ class Row:
     tree: Tree
     first: bool
     rules: list[str] = field(default_factory=list)
+    beside: Beside | None = None
+
+    def typeset_rules(self, adjoints: frozenset[str]) -> str:
+        """The rules for LaTeX's text mode."""
+        return escape(", ".join(self.rules))
 
 
 class Part(Enum):
@@ -56,14 +79,16 @@ class Part(Enum):
     CHAIN_RULE = "chain rule"
     DERIVATION = "derivation"
     CLOSED_FORM = "closed form"
+    REMARK = "remark"
 
 
 @dataclass
 class Section:
-    """One part of a derivation as shown: groups of rows."""
+    """One part of a derivation as shown: groups of rows, below a ``remark`` in words if there is one."""
 
     part: Part
     groups: list[list[Row]]
+    remark: str = ""
 
 
 def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, width: int = 100) -> str:
@@ -71,17 +96,24 @@ def show_text(derivation: Derivation, *, tree_of: TreeOf, full: bool = False, wi
 
     With ``full``, the chain rule's adjoint of every equation is shown in the place of the steps to the closed form.
     """
-    out = [signature(derivation.op), *assumptions(derivation.op)]
-    for section in sections(derivation, tree_of=tree_of, full=full):
-        out += ["", section.part.value, "-" * len(section.part.value)]
+    out = text_of(derivation.op, sections(derivation, tree_of=tree_of, full=full), width)
+    if derivation.losses:
+        out += ["", *_titled("still cancels"), *map(str, derivation.losses)]
+    return "\n".join(out) + "\n"
+
+
+def text_of(op: Op, parts: Iterable[Section], width: int) -> list[str]:
+    """The lines of a derivation as shown in these parts, below the op's signature."""
+    out = [signature(op), *assumptions(op), *packed_lines(op)]
+    for section in parts:
+        out += ["", *_titled(section.part.value)]
+        out += _filled(section.remark, width)
         for number, group in enumerate(section.groups):
             if number and (len(group) > 1 or len(section.groups[number - 1]) > 1):
                 out.append("")
             for row in group:
-                out += _text_row(row, width)
-    if derivation.losses:
-        out += ["", "still cancels", "-------------", *map(str, derivation.losses)]
-    return "\n".join(line.rstrip() for line in out) + "\n"
+                out += row_lines(row, width)
+    return [line.rstrip() for line in out]
 
 
 def show_latex(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> str:
@@ -90,25 +122,37 @@ def show_latex(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -
     Every step is a numbered equation, and closed forms are boxed. Wide equations are broken to fit the landscape page of
     :func:`latex_document`.
     """
-    out = [r"\begingroup", r"\allowdisplaybreaks"]
-    for title, lines in latex_parts(derivation, tree_of=tree_of, full=full):
-        out += [rf"\subsection*{{{title}}}", *lines]
-    return "\n".join([*out, r"\endgroup"]) + "\n"
+    return fragment(latex_parts(derivation, tree_of=tree_of, full=full))
 
 
 def latex_parts(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> Iterator[tuple[str, list[str]]]:
     """The fragment of :func:`show_latex` in parts: the title of each part, and its lines of LaTeX."""
-    adjoints = adjoint_names(derivation)
-    for section in sections(derivation, tree_of=tree_of, full=full):
+    return parts_of(sections(derivation, tree_of=tree_of, full=full), adjoint_names(derivation))
+
+
+def parts_of(shown: Iterable[Section], adjoints: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
+    """Sections in LaTeX: the title of each, and its lines."""
+    for section in shown:
         if section.part is Part.CLOSED_FORM:
             lines = _gather([_boxed(row, adjoints) for group in section.groups for row in group])
         else:
             lines = _align(section.groups, adjoints)
-        yield section.part.value.capitalize(), lines
+        yield section.part.value.capitalize(), [*([escape(section.remark)] if section.remark else []), *lines]
 
 
-def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
-    """The derivation as a document, which pdflatex compiles with amsmath, amssymb and geometry."""
+def fragment(parts: Iterable[tuple[str, list[str]]]) -> str:
+    """Parts of LaTeX, each below its title, as one fragment for any document that loads amsmath."""
+    out = [r"\begingroup", r"\allowdisplaybreaks"]
+    for title, lines in parts:
+        out += [rf"\subsection*{{{title}}}", *lines]
+    return "\n".join([*out, r"\endgroup"]) + "\n"
+
+
+def latex_document(derivation: Derivation, tree_of: TreeOf, textbook: str = "") -> str:
+    """The derivation as a document, which pdflatex compiles with amsmath, amssymb and geometry.
+
+    A fragment ``textbook`` stands before the engine's steps.
+    """
     op = derivation.op
     head = [
         r"\documentclass[10pt]{article}",
@@ -121,21 +165,29 @@ def latex_document(derivation: Derivation, tree_of: TreeOf) -> str:
     ]
     if conditions := assumptions(op):
         head += [rf"\qquad where \texttt{{{escape(', '.join(conditions))}}}"]
+    if packed := packed_lines(op):
+        head += ["", rf"\smallskip \texttt{{{escape('; '.join(packed))}}}"]
     if op.source:
         head += ["", rf"\smallskip {escape(op.source)}."]
-    return "\n".join([*head, "", show_latex(derivation, tree_of=tree_of).rstrip("\n"), r"\end{document}"]) + "\n"
+    steps = show_latex(derivation, tree_of=tree_of)
+    if textbook:
+        steps = "\n".join([textbook.rstrip("\n"), "", r"\clearpage", r"\section*{Every step of the engine}", steps])
+    return "\n".join([*head, "", steps.rstrip("\n"), r"\end{document}"]) + "\n"
 
 
 def signature(op: Op) -> str:
     """The op's signature in the language: outputs, name, inputs, and constants with their defaults."""
+    given = {axis for axis, _ in op.packing.lengths}
 
     def written(tensor: Tensor) -> str:
-        axes = ", ".join(("*" if a in op.stars else "") + a for a in tensor.axes)
-        return f"{tensor.name}[{axes}]" if axes else tensor.name
+        own = {a for slot in op.packing.slots(tensor.name, tensor.axes) if len(slot) > 1 for a in slot} & given
+        given.difference_update(own)  # a length is given once
+        return declared(op, tensor.name, tensor.axes, lengths=own)
 
     constants = [c.name if c.default is None else f"{c.name}={c.default}" for c in op.constants]
+    inputs = [*map(written, op.inputs)]
     outputs = ", ".join(map(written, op.outputs))
-    return f"{outputs} = {op.name}({', '.join([*map(written, op.inputs), *constants])})"
+    return f"{outputs} = {op.name}({', '.join([*inputs, *constants])})"
 
 
 def adjoint_names(derivation: Derivation) -> frozenset[str]:
@@ -144,9 +196,15 @@ def adjoint_names(derivation: Derivation) -> frozenset[str]:
     return frozenset(adjoint_name(n) for n in [*names, *(d.name for d in (*derivation.written, *derivation.forward))])
 
 
+def made_names(derivation: Derivation) -> frozenset[str]:
+    """The names that the engine made: those of definitions that are no equation of the author's."""
+    author = {e.name for e in derivation.op.equations}
+    return frozenset(d.name for d in (*derivation.written, *derivation.forward)) - author
+
+
 def assumptions(op: Op) -> list[str]:
     """The op's assumptions in the language: the axes that integer inputs index, and the comparisons."""
-    labels = [f"{language(Read(t.name, t.axes), stars=op.stars)} in {t.labels}" for t in op.inputs if t.integer]
+    labels = [f"{declared(op, t.name, t.axes)} in {t.labels}" for t in op.inputs if t.integer]
     return [*labels, *(language(a, stars=op.stars) for a in op.assumptions)]
 
 
@@ -231,21 +289,34 @@ def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:
 # ---- terminal -------------------------------------------------------------------------------------------------------------
 
 
-def _text_row(row: Row, width: int) -> list[str]:
+def _titled(title: str) -> list[str]:
+    return [title, "-" * len(title)]
+
+
+def _filled(words: str, width: int) -> list[str]:
+    return textwrap.wrap(words, width)
+
+
+def row_lines(row: Row, width: int) -> list[str]:
+    """The lines of a row. Its rules stand at the right, and another form of it before them."""
     left = text(Read(row.name, row.index))
     # The "=" of all lines of a name stand below each other.
     lines = _wrapped(f"{left if row.first else ' ' * len(left)} = {text(row.tree)}", len(left) + 3, width)
-    if row.rules:
-        note = f"({', '.join(row.rules)})"
-        if len(lines[-1]) + 2 + len(note) <= width:
+    rules = [f"({', '.join(row.rules)})"] if row.rules else []
+    other = [row.beside.text] if row.beside else []
+    for note in ["   ".join([*other, *rules])] if len("".join([lines[-1], *other, *rules])) + 7 <= width else [*rules, *other]:
+        if note and len(lines[-1]) + 2 + len(note) <= width:
             lines[-1] = lines[-1].ljust(width - len(note)) + note
-        else:
+        elif note:
             lines.append(note.rjust(width))
     return lines
 
 
 def _wrapped(line: str, indent: int, width: int) -> list[str]:
-    """The line, broken before a ``+`` or ``-`` between blanks: the least nested one that fits."""
+    """The line, broken before a ``+`` or ``-`` between blanks or behind a comma before a blank: the least nested that fits.
+
+    Of equally nested ones it is the last, so that no comparison is broken whose choices fit on the next line.
+    """
     lines = []
     while len(line) > width:
         depth, best, at = 0, 0, None
@@ -254,7 +325,8 @@ def _wrapped(line: str, indent: int, width: int) -> list[str]:
                 break
             depth += (c in "([") - (c in ")]")
             # A continued line begins with its sign: a break before that sign again would never end.
-            if i > indent + 2 and line[i : i + 3] in (" + ", " - ") and (at is None or depth <= best):
+            breaks = line[i : i + 3] in (" + ", " - ") or line[i - 1 : i + 1] == ", "
+            if i > indent + 2 and breaks and (at is None or depth <= best):
                 best, at = depth, i
         if at is None:
             break
@@ -272,13 +344,23 @@ def _align(groups: list[list[Row]], adjoints: frozenset[str]) -> list[str]:
     for number, group in enumerate(groups):
         for place, row in enumerate(group):
             left = left_side(row.name, row.index, adjoints=adjoints)
-            parts = equation_lines(row.tree, PAGE - RULES - width(left), adjoints=adjoints)
+            room = PAGE - RULES - width(left)
+            parts = _with_beside(equation_lines(row.tree, room, adjoints=adjoints), row, room)
             right = parts[0] if len(parts) == 1 else _aligned(parts)
-            rule = rf" && \text{{{escape(', '.join(row.rules))}}}" if row.rules else r" && \notag"
+            rule = rf" && \text{{{row.typeset_rules(adjoints)}}}" if row.rules else r" && \notag"
             last = place == len(group) - 1
             end = "" if last and number == len(groups) - 1 else r" \\[1.5ex]" if last and len(group) > 1 else r" \\"
             lines.append(f"  {left + ' ' if row.first else ''}&= {right}{rule}{end}")
     return [r"\begin{align}", *lines, r"\end{align}"] if lines else ["None."]
+
+
+def _with_beside(parts: list[str], row: Row, room: float) -> list[str]:
+    """The lines of a right side, with another form of the row behind the last of them, or below where there is no room."""
+    if row.beside is None:
+        return parts
+    if width(parts[-1]) + width(row.beside.latex) + GAP <= room:
+        return [*parts[:-1], rf"{parts[-1]} \qquad {row.beside.latex}"]
+    return [*parts, row.beside.latex]
 
 
 def _aligned(parts: list[str]) -> str:
@@ -290,7 +372,7 @@ def _boxed(row: Row, adjoints: frozenset[str]) -> str:
     left = left_side(row.name, row.index, adjoints=adjoints)
     parts = equation_lines(row.tree, PAGE - width(left), adjoints=adjoints)
     right = parts[0] if len(parts) == 1 else _aligned(parts)
-    return rf"\boxed{{{left} = {right}}}"
+    return rf"\boxed{{{left} = {right}}}" + (rf" \qquad {row.beside.latex}" if row.beside else "")
 
 
 def _gather(lines: list[str]) -> list[str]:

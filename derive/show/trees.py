@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from functools import cache, lru_cache
 
@@ -17,18 +17,19 @@ from derive.terms.sums import Read, Sum
 TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
 
 
-def tree_of(op: st.Op, forward: Iterable[Definition], keep: Iterable[str] = (), written_out: bool = False) -> TreeOf:
+def tree_of(op: st.Op, forward: Iterable[Definition], keep: Container[str] = (), written_out: bool = False) -> TreeOf:
     """A function from an expression and its free indices to a tree in which engine-made names are inlined.
 
-    Names in ``keep`` stay names, and so do names of reductions unless ``written_out``.
+    Names in ``keep`` stay names, and so do names of reductions unless ``written_out``. ``keep`` may get more names that are in
+    no tree made so far.
     """
     definitions = {d.name: d for d in forward}
-    kept = set(keep) | {d.name for d in definitions.values() if d.author or not written_out and (d.kept or is_reduction(d))}
+    own = {d.name for d in definitions.values() if d.author or not written_out and (d.kept or is_reduction(d))}
     plain = style_of(op, list(definitions.values()))
 
     def read(r: Read) -> st.Tree | None:
         d = definitions.get(r.name)
-        if d is None or d.name in kept:
+        if d is None or d.name in own or d.name in keep:
             return None
         to = {i: syntax_index(j) for i, j in zip(d.index, r.index, strict=True)}
         return st.rename(to_tree(d.body, d.index, style), to)

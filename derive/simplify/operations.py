@@ -71,21 +71,27 @@ class Operations:
             return NUMBER
         common, coefficient, rest = self.factoring.pulled(terms)
         guarding, plain = _guards(common)
-        inner = None if rest == [({}, Fraction(1))] else self.apart(rest)
-        return self.guarded(guarding, self.product(plain, coefficient, inner))
+        cases = self.factoring.cases(rest)
+        parts = [] if cases.whole else [self.apart(cases.rest)]
+        parts += map(self.choice, cases.choices)
+        inner = self.multiplied(parts) if parts else None
+        return self.guarded([*guarding, *cases.guards], self.product(plain, coefficient, inner))
 
     def apart(self, terms: list[Term]) -> Count:
         """A sum without a common factor."""
         match self.factoring.apart(terms):
-            case Choice(condition, yes, no, rest):
-                chosen = self.chosen(condition, self.sum(yes), self.sum(no))
-                return self.added([chosen, self.sum(rest)]) if rest else chosen
+            case Choice() as choice:
+                return self.choice(choice)
             case Unequal(equal):
                 return Count(0, factor_indices(equal))
             case ProductOfSums(one, other):
                 return self.multiplied([self.sum(one), self.sum(other)])
             case found:
                 return self.added([self.sum(part) for part in found.parts])
+
+    def choice(self, choice: Choice) -> Count:
+        chosen = self.chosen(choice.condition, self.sum(choice.yes), self.sum(choice.no))
+        return self.added([chosen, self.sum(choice.rest)]) if choice.rest else chosen
 
     # ---- products --------------------------------------------------------------------------------------------------
 
@@ -170,7 +176,9 @@ class Operations:
         return NUMBER if isinstance(argument, Fraction) else self.factor(argument)
 
     def comparison(self, c: Condition) -> Count:
-        return self.each(1, self.argument(c.left), self.argument(c.right))
+        if c.form is not None:
+            return self.each(1, Count(0, factor_indices(c)))
+        return self.each(1, *map(self.argument, c.sides))
 
     def chosen(self, c: Condition, yes: Count, no: Count) -> Count:
         return self.each(words.cost("where"), self.comparison(c), yes, no)

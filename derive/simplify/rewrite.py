@@ -8,19 +8,21 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
-from derive.simplify.tables import Pattern, PatternKey, Product, Rewriting, Total, pattern_key
+from derive.simplify.tables import Outline, PatternKey, Patterns, Product, Rewriting, Total, pattern_key
 from derive.terms.flatten import bind
 from derive.terms.sums import (
     Atom,
+    Condition,
     Exponent,
     Index,
     Mono,
     Read,
     Sum,
     atom_indices,
+    atom_reads,
     close,
     number,
-    open_mono,
+    open_again,
     rename_free,
     sum_reads,
     term,
@@ -54,8 +56,9 @@ def apply_rewriting(expr: Sum, rule: Rewriting) -> Sum:
     return replace_reads(expr, rule.name, rule.index, rule.body, rule.roots)
 
 
+@lru_cache(maxsize=20_000)
 def _replaced(mono: Mono, rule: Rewriting) -> Sum:
-    opened = open_mono(mono)
+    opened = open_again(mono, "u")
     rest: dict[Atom, Exponent] = {}
     value = number(1)
     for atom, e in opened.factors.items():
@@ -106,7 +109,7 @@ def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fractio
     """Fold the rule's factors where a term has them. The factor with most indices maps the definition's to the term's."""
     if not rule.names <= {a.name for a, _ in mono.factors if isinstance(a, Read)}:
         return mono, c
-    opened = open_mono(mono)
+    opened = open_again(mono, "p")
     widest = max((a for a, _ in rule.factors if isinstance(a, Read)), key=lambda a: len(a.index))
     if sorted(map(str, widest.index)) != sorted(rule.index):
         return mono, c
@@ -119,7 +122,8 @@ def _fold_product(mono: Mono, c: Fraction, rule: Product) -> tuple[Mono, Fractio
             wanted = dict(need[0].factors)
             if all(_covers(opened.factors.get(a, 0), e) for a, e in wanted.items()):
                 for a, e in wanted.items():
-                    times(opened.factors, a, -e)
+                    if not isinstance(a, Condition):  # it guards what else stands in the term
+                        times(opened.factors, a, -e)
                 at = tuple(to[i] for i in rule.index)
                 times(opened.factors, Read(rule.using, at), 1)
                 closed = close(opened.factors, opened.bound)
@@ -135,7 +139,7 @@ def fold_total(expr: Sum, rule: Total) -> Sum:
     if widest is None or sorted(map(str, widest.index)) != sorted(rule.index):
         return expr
     for mono, c in expr:
-        opened = open_mono(mono)
+        opened = open_again(mono, "t")
         for atom in [a for a in opened.factors if isinstance(a, Read) and a.name == widest.name]:
             to: dict[str, Index] = dict(zip(map(str, widest.index), atom.index, strict=True))
             terms = [(m, k) for m, k in rename_free(Sum(dict(rule.terms)), to).terms.items()]
@@ -159,7 +163,7 @@ def _covers(have: Exponent, need: Exponent) -> bool:
     return need <= have if need > 0 else have <= need
 
 
-def fold_patterns(expr: Sum, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]) -> tuple[Sum, str]:
+def fold_patterns(expr: Sum, patterns: Patterns, allowed: Callable[[str], bool]) -> tuple[Sum, str]:
     """Replace the first reduction that an allowed name holds. Returns the expression and that name, "" if there is none."""
     for mono, c in expr:
         if mono.bound:
@@ -169,36 +173,56 @@ def fold_patterns(expr: Sum, patterns: Mapping[PatternKey, Pattern], allowed: Ca
     return expr, ""
 
 
-def _fold_pattern(mono: Mono, patterns: Mapping[PatternKey, Pattern], allowed: Callable[[str], bool]) -> tuple[Sum, str] | None:
+def _fold_pattern(mono: Mono, patterns: Patterns, allowed: Callable[[str], bool]) -> tuple[Sum, str] | None:
     for part in _parts(mono):
-        found = patterns.get(part.key)
+        if part.outline not in patterns.outlines:
+            continue
+        key, free = _part_key(part)
+        found = patterns.by_key.get(key)
         if found is not None and allowed(found.using):
-            value = rename_free(found.value, dict(zip(found.index, part.free, strict=True)))
-            return bind(term_open(part.rest) * value, part.left), found.using
+            value = rename_free(found.value, dict(zip(found.index, free, strict=True)))
+            return bind(term_open(dict(part.rest)) * value, part.left), found.using
     return None
 
 
-class _Part(NamedTuple):
-    """A sum over some of a monomial's bound indices, by its canonical form, and the rest of the monomial.
+class _Held(NamedTuple):
+    """A factor of a monomial, its indices, and the tensors that it reads."""
 
-    ``free`` are the sum's free indices in canonical order, ``rest`` the other factors, ``left`` the other bound indices.
+    factor: tuple[Atom, Exponent]
+    indices: frozenset[str | int]
+    reads: frozenset[str]
+
+
+class _Part(NamedTuple):
+    """A sum over some of a monomial's bound indices, ``over``, and the rest of the monomial.
+
+    ``inside`` are the factors under the sum, ``rest`` the other factors, ``left`` the other bound indices.
     """
 
-    key: PatternKey
-    free: tuple[str, ...]
-    rest: dict[Atom, Exponent]
+    outline: Outline
+    over: tuple[str, ...]
+    inside: tuple[tuple[Atom, Exponent], ...]
+    rest: tuple[tuple[Atom, Exponent], ...]
     left: tuple[str, ...]
 
 
 @lru_cache(maxsize=20_000)
 def _parts(mono: Mono) -> tuple[_Part, ...]:
     """The sums over each choice of one to three bound indices, fewer indices first."""
-    opened = open_mono(mono)
+    opened = open_again(mono, "q")
+    factors = [_Held((a, e), atom_indices(a), frozenset(atom_reads(a))) for a, e in opened.factors.items()]
     parts = []
     for width in range(1, min(len(opened.bound), 3) + 1):
-        for subset in combinations(opened.bound, width):
-            inside = {a: e for a, e in opened.factors.items() if atom_indices(a) & set(subset)}
-            key, free = pattern_key(inside, subset)
-            rest = {a: e for a, e in opened.factors.items() if a not in inside}
-            parts.append(_Part(key, free, rest, tuple(b for b in opened.bound if b not in subset)))
+        for over in combinations(opened.bound, width):
+            inside = [f for f in factors if not f.indices.isdisjoint(over)]
+            rest = tuple(f.factor for f in factors if f.indices.isdisjoint(over))
+            reads = frozenset[str]().union(*(f.reads for f in inside))
+            left = tuple(b for b in opened.bound if b not in over)
+            parts.append(_Part((reads, len(inside)), over, tuple(f.factor for f in inside), rest, left))
     return tuple(parts)
+
+
+@lru_cache(maxsize=20_000)
+def _part_key(part: _Part) -> tuple[PatternKey, tuple[str, ...]]:
+    """The canonical form of a part's sum, and the sum's free indices in canonical order."""
+    return pattern_key(dict(part.inside), part.over)

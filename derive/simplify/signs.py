@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import sympy
 
 from derive import syntax as st
 from derive.functions.records import RECORDS
 from derive.terms.definitions import Definition
-from derive.terms.sums import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Read, Size, Sum, sum_reads
+from derive.terms.sums import ONE, Argument, Atom, Condition, Delta, Extremum, Irrational, Mono, Read, Size, Sum, sum_reads
+
+#: What is known of a value's sign: of the words below those that hold.
+Known = frozenset[str]
+WORDS = ("positive", "negative", "nonnegative", "nonpositive", "nonzero")
+#: A value by what its sign depends on: the kind of the value, then its parts, with what is known of each element and a number
+#: in the place of the element. Equal shapes have equal signs, so that SymPy is asked once for a shape.
+Shape = tuple[Any, ...]
 
 
 class End(NamedTuple):
@@ -23,23 +31,24 @@ class End(NamedTuple):
 class Signs:
     """The signs of the names of one op, cached by name. False means that nothing is known."""
 
-    def __init__(self, op: st.Op, definitions: dict[str, Definition]):
-        self.op, self.definitions = op, definitions
-        self.assumed: dict[str, dict[str, bool]] = {t.name: {} for t in op.inputs}
-        self.assumed.update({c.name: {} for c in op.constants})
+    def __init__(self, op: st.Op, definitions: dict[str, Definition], rows: bool = False):
+        """With ``rows``, the signs are those where every condition on indices holds."""
+        self.op, self.definitions, self.rows = op, definitions, rows
+        names = [*(t.name for t in op.inputs), *(c.name for c in op.constants)]
+        self.assumed: dict[str, Known] = {name: frozenset() for name in names}
         for a in op.assumptions:
             assert isinstance(a.left, st.Read) and isinstance(a.right, st.Num)
-            self.assumed[a.left.name].update(_implied(a.rel, a.right.value))
-        self.symbols: dict[str, sympy.Symbol] = {}
+            self.assumed[a.left.name] |= _implied(a.rel, a.right.value)
+        self.known: dict[str, Known] = {}
 
     def positive(self, name: str) -> bool:
-        return bool(self.symbol(name).is_positive)
+        return "positive" in self.of(name)
 
     def nonzero(self, name: str) -> bool:
-        return bool(self.symbol(name).is_nonzero)
+        return "nonzero" in self.of(name)
 
     def sum_positive(self, expr: Sum) -> bool:
-        return bool(self.expression(expr).is_positive) or self.bounded_below(expr)
+        return "positive" in self.of_sum(expr) or self.bounded_below(expr)
 
     def bounded_below(self, expr: Sum) -> bool:
         """Whether stated bounds of names make a linear expression positive: ``1 - beta`` with ``beta < 1``."""
@@ -65,80 +74,116 @@ class Signs:
         ]
         return min(found, key=lambda e: e.value if upper else -e.value, default=None)
 
-    def symbol(self, name: str) -> sympy.Symbol:
-        """A SymPy symbol whose assumptions hold for every element of the tensor."""
-        waiting = [] if name in self.symbols else [name]
+    def of(self, name: str) -> Known:
+        """What holds for every element of a tensor."""
+        waiting = [] if name in self.known else [name]
         while waiting:  # no recursion: a chain of definitions may be long
             d = None if waiting[-1] in self.assumed else self.definitions.get(waiting[-1])
-            before = [n for n in sorted(sum_reads(d.body)) if n not in self.symbols] if d else []
+            before = [n for n in sorted(sum_reads(d.body)) if n not in self.known] if d else []
             if before:
                 waiting.append(before[0])
             else:
-                self.symbols[waiting[-1]] = self.made(waiting[-1], d)
+                self.known[waiting[-1]] = self.found(waiting[-1], d)
                 waiting.pop()
-        return self.symbols[name]
+        return self.known[name]
 
-    def made(self, name: str, d: Definition | None) -> sympy.Symbol:
-        """The symbol of a name. The symbols of all names that its definition reads must exist."""
-        known = self.assumed.get(name)
-        if d is not None:
-            known = {"positive": True} if self.bounded_below(d.body) else _signs(self.expression(d.body))
-        return sympy.Symbol(name, real=True, **(known or {}))
+    def found(self, name: str, d: Definition | None) -> Known:
+        """What holds for a name. All names that its definition reads must be known."""
+        if d is None:
+            return _implications(self.assumed.get(name, frozenset()))
+        return _implications(frozenset({"positive"}) if self.bounded_below(d.body) else self.of_sum(d.body))
 
-    def expression(self, expr: Sum) -> sympy.Expr:
-        """A SymPy expression with the sign of ``expr``. Each term gets a symbol of its own.
+    def of_sum(self, expr: Sum) -> Known:
+        """What holds for every value of an expression. Reads of one tensor in two terms are never taken to be equal."""
+        return _signs_of_sum(tuple((c, self.product(mono)) for mono, c in expr))
 
-        So reads of one tensor at different indices are never taken to be equal.
+    def product(self, mono: Mono) -> Shape:
+        numbers: dict[Read | Extremum, int] = {}
+        return tuple((self.shape(atom, e, numbers), e) for atom, e in mono.factors)
+
+    def shape(self, atom: Atom, e: Fraction | int, numbers: dict[Read | Extremum, int]) -> Shape:
+        """The shape of an atom. ``numbers`` has the elements met so far: ``x[i]`` and ``x[j]`` are two of them.
+
+        Under a root a read is taken to be positive, as the definition requires that.
         """
-        parts = []
-        for mono, coefficient in expr:
-            value = sympy.Rational(coefficient.numerator, coefficient.denominator)
-            for atom, e in mono.factors:
-                e = Fraction(e)
-                value *= self.atom(atom, e.denominator != 1) ** sympy.Rational(e.numerator, e.denominator)
-            parts.append(sympy.Dummy(**_signs(value)) if value.free_symbols else value)
-        return sympy.Add(*parts)
+        match atom:
+            case Read(name):
+                number = numbers.setdefault(atom, len(numbers))
+                return ("root", number) if e.denominator != 1 else ("name", number, self.of(name))
+            case Size(axis):
+                return ("length", axis)
+            case Irrational(name):
+                return ("number", name)
+            case Condition() if self.rows and atom.form is not None:
+                return ("number", "1")
+            case Delta() | Condition():
+                return ("indicator",)
+            case Extremum(_, of):
+                return ("name", numbers.setdefault(atom, len(numbers)), self.of(of.name))
+        return ("call", atom.head, *(self.argument(a, numbers) for a in atom.args))
 
-    def atom(self, atom: Atom, root: bool) -> sympy.Expr:
-        """A SymPy expression for the atom. Under a ``root`` a read is taken to be positive, as the definition requires that."""
-        if isinstance(atom, Read):
-            return sympy.Symbol(atom.name, positive=True) if root else self.symbol(atom.name)
-        if isinstance(atom, Size):
-            return sympy.Symbol(f"N_{atom.axis}", positive=True)
-        if isinstance(atom, Irrational):
-            return sympy.pi if atom.name == "pi" else sympy.Integer(int(atom.name))
-        if isinstance(atom, (Delta, Condition)):
-            return sympy.Dummy(nonnegative=True)
-        if isinstance(atom, Extremum):
-            return self.symbol(atom.of.name)
-        args = [self.argument(a) for a in atom.args]
-        if atom.head in ("maximum", "minimum"):
-            return (sympy.Max if atom.head == "maximum" else sympy.Min)(*args)
-        return RECORDS[atom.head].symbol(*args)
-
-    def argument(self, argument: Argument) -> sympy.Expr:
+    def argument(self, argument: Argument, numbers: dict[Read | Extremum, int]) -> Shape:
         if isinstance(argument, Fraction):
-            return sympy.Rational(argument.numerator, argument.denominator)
-        return self.symbol(argument.name)
+            return ("rational", argument)
+        return ("name", numbers.setdefault(argument, len(numbers)), self.of(argument.name))
 
 
-_SIGNS = ("positive", "negative", "nonnegative", "nonpositive", "nonzero")
+@lru_cache(maxsize=1 << 12)
+def _signs_of_sum(terms: tuple[tuple[Fraction, Shape], ...]) -> Known:
+    parts = []
+    for coefficient, factors in terms:
+        value = _rational(coefficient)
+        for shape, e in factors:
+            value *= _expression(shape) ** _rational(Fraction(e))
+        parts.append(sympy.Dummy(**dict.fromkeys(_signs(value), True)) if value.free_symbols else value)
+    return _signs(sympy.Add(*parts))
 
 
-def _signs(value: sympy.Expr) -> dict[str, bool]:
-    return {key: True for key in _SIGNS if getattr(value, f"is_{key}")}
+@lru_cache(maxsize=1 << 12)
+def _implications(known: Known) -> Known:
+    """All that holds for a real number of which this is known."""
+    return _signs(_symbol("x", known))
 
 
-def _implied(rel: str, bound: Fraction) -> dict[str, bool]:
-    """The SymPy assumption about the sign of a name that follows from ``name rel bound``."""
+def _expression(shape: Shape) -> sympy.Expr:
+    """A SymPy expression that has the sign of a shape."""
+    match shape:
+        case ("name", number, known):
+            return _symbol(f"x{number}", known)
+        case ("root", number):
+            return sympy.Symbol(f"x{number}", positive=True)
+        case ("length", axis):
+            return sympy.Symbol(f"N_{axis}", positive=True)
+        case ("number", name):
+            return sympy.pi if name == "pi" else sympy.Integer(int(name))
+        case ("rational", value):
+            return _rational(value)
+        case ("call", head, *args):
+            function = {"maximum": sympy.Max, "minimum": sympy.Min, "power": sympy.Pow}.get(head) or RECORDS[head].symbol
+            return function(*map(_expression, args))
+    return sympy.Dummy(nonnegative=True)
+
+
+def _symbol(name: str, known: Known) -> sympy.Symbol:
+    return sympy.Symbol(name, real=True, **dict.fromkeys(known, True))
+
+
+def _rational(value: Fraction) -> sympy.Rational:
+    return sympy.Rational(value.numerator, value.denominator)
+
+
+def _signs(value: sympy.Expr) -> Known:
+    return frozenset(word for word in WORDS if getattr(value, f"is_{word}"))
+
+
+def _implied(rel: str, bound: Fraction) -> Known:
+    """What of the sign of a name follows from ``name rel bound``."""
     if rel in (">", ">="):
         if bound > 0 or (bound == 0 and rel == ">"):
-            return {"positive": True}
-        return {"nonnegative": True} if bound == 0 else {}
+            return frozenset({"positive"})
+        return frozenset({"nonnegative"} if bound == 0 else ())
     if rel in ("<", "<="):
         if bound < 0 or (bound == 0 and rel == "<"):
-            return {"negative": True}
-        return {"nonpositive": True} if bound == 0 else {}
-    if rel == "!=" and bound == 0:
-        return {"nonzero": True}
-    return {}
+            return frozenset({"negative"})
+        return frozenset({"nonpositive"} if bound == 0 else ())
+    return frozenset({"nonzero"} if rel == "!=" and bound == 0 else ())

@@ -40,10 +40,12 @@ class Simplifier:
         style: Style,
         relations: Sequence[Rewriting],
         budget: Budget,
+        judge: Judge | None = None,
     ):
+        """``judge`` decides which rewritings lose digits; by default it does so at strained points of the op."""
         self.chain = chain
         by_name = {d.name: d for d in forward}
-        self.judge = Judge(op, forward, style)
+        self.judge = judge or Judge(op, forward, style, chain)
         signs = Signs(op, by_name)
         self.tables = Tables(signs, constants, {t.name for t in op.inputs}, guarded_names(forward), self.judge.recovers)
         axes = {t.name: t.axes for t in op.inputs} | {d.name: d.index for d in [*forward, *chain]}
@@ -83,9 +85,11 @@ class Simplifier:
         self.judge.define(d)
         for rule in self.renamed:
             work.apply(d.name, [Change(FOLD, apply_rewriting(work.lines[d.name], rule), rule.using)])
-        for name in [n for n in work.lines if n != d.name and n not in work.gradients]:
-            if name in sum_reads(work.lines[d.name]) and self.trivial(work.lines[name]):
-                work.inline(name, d.name)
+        reads = sum_reads(work.lines[d.name])
+        for name in list(work.lines):
+            if name in reads and name not in work.gradients and self.trivial(work.lines[name]):
+                self.inline_trivial(name, d.name)
+                reads = sum_reads(work.lines[d.name])
         self.improve(d.name)
         self.take_over(d.name)
         self.tables.add_reduction(Definition(d.name, d.index, work.lines[d.name]), work.lines[d.name])
@@ -129,6 +133,18 @@ class Simplifier:
         reads = [a for a, _ in only[0].factors if isinstance(a, Read) and a.name not in self.tables.constants]
         others = [a for a, _ in only[0].factors if not isinstance(a, Read) and atom_indices(a)]
         return len(reads) == 1 and not others
+
+    def inline_trivial(self, name: str, user: str) -> bool:
+        """Inline a trivial name into one line, unless that line then has no value where it has one over an empty axis.
+
+        The sum ``sum[a](q[s,a])`` is 0 there, whatever ``q`` is. With ``r/size(a)`` in its place it is ``r/size(a)*0``, or NaN.
+        """
+        before, state = self.work.lines[user], self.work.state()
+        self.work.inline(name, user)
+        kept = self.judge.keeps_empty(before, self.work.lines[user], self.work.index[user], user)
+        if not kept:
+            self.work.back_to(state)
+        return kept
 
     def inline_all(self) -> None:
         """Try to inline every name. A name is tried again after its line or a line that reads it has changed."""
@@ -184,5 +200,5 @@ class Simplifier:
         if name not in work.gradients and self.trivial(work.lines[name]):
             for user in work.users(name):
                 before = work.lines[user]
-                work.inline(name, user)
-                self.search.repaired(user, before)
+                if self.inline_trivial(name, user):
+                    self.search.repaired(user, before)

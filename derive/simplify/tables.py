@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 from derive.simplify.signs import Signs
+from derive.terms.atoms import rename
 from derive.terms.definitions import Definition
 from derive.terms.sums import (
     Atom,
@@ -119,6 +120,20 @@ class ByName(Generic[Named]):
 
 
 PatternKey = tuple[tuple[tuple[Atom, Exponent], ...], tuple[str, ...]]
+#: The tensors that a reduction reads, and the number of its factors: what is seen of it before its canonical form is found.
+Outline = tuple[frozenset[str], int]
+
+
+class Patterns:
+    """The patterns by the canonical form of their reductions. Of two names that hold the same reduction, the first counts."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[PatternKey, Pattern] = {}
+        self.outlines: set[Outline] = set()
+
+    def add(self, key: PatternKey, pattern: Pattern) -> None:
+        self.by_key.setdefault(key, pattern)
+        self.outlines.add((frozenset(name for a, _ in key[0] for name in atom_reads(a)), len(key[0])))
 
 
 def pattern_key(factors: dict[Atom, Exponent], bound: Iterable[str]) -> tuple[PatternKey, tuple[str, ...]]:
@@ -170,7 +185,9 @@ class Tables:
         self.solutions: dict[str, Rewriting] = {}
         self.products: ByName[Product] = ByName()
         self.totals: ByName[Total] = ByName()
-        self.patterns: dict[PatternKey, Pattern] = {}
+        self.patterns = Patterns()
+        #: The conditions on indices outside of which a name is 0.
+        self.support: dict[str, list[Condition]] = {}
 
     def add_forward(self, d: Definition, body: Sum) -> None:
         """Add the rules of a forward definition. ``body`` is its right side after the eliminations known so far."""
@@ -204,15 +221,20 @@ class Tables:
                 self.totals.add(Total(tuple(number(1) - one), other, d.index, d.name))
 
     def add_monomial(self, d: Definition, factors: dict[Atom, Exponent], coefficient: Fraction) -> None:
-        """Add the rule of a product of reads: an elimination of one factor if there is one, else the product."""
-        if not all(isinstance(a, (Read, Size, Irrational)) for a in factors):
+        """Add the rule of a product of reads: an elimination of one factor if there is one, else the product.
+
+        A product under conditions on indices eliminates nothing: where they do not hold, it is 0.
+        """
+        rows = [a for a in factors if isinstance(a, Condition) and a.form is not None]
+        self.support |= {d.name: rows} if rows else {}
+        if not all(isinstance(a, (Read, Size, Irrational)) or (isinstance(a, Condition) and a.form) for a in factors):
             return
         varying = [a for a in factors if isinstance(a, Read) and a.name not in self.constants]
-        if not d.author and len(varying) == 1 and factors[varying[0]] == 1:
+        if not d.author and not rows and len(varying) == 1 and factors[varying[0]] == 1:
             roots = all(a == varying[0] or self.positive(a) for a in factors)
             self.eliminations[d.name] = Rewriting(d.name, d.index, term(factors, (), coefficient), d.name, roots)
             return
-        chosen = self.eliminated(d, factors, coefficient)
+        chosen = None if rows else self.eliminated(d, factors, coefficient)
         if chosen is not None:
             self.eliminations[chosen.name] = chosen
         elif len(factors) > 1 and any(isinstance(a, Read) and a.name not in self.constants for a in factors):
@@ -281,13 +303,30 @@ class Tables:
         outside = {a: e for a, e in opened.factors.items() if a not in inside}
         if not all(e < 0 or self.nonzero(a) for a, e in outside.items()):
             return
+        self.add_sum(d, inside, outside, bound, only[1])
+        if supported := self.supported(inside, bound):
+            self.add_sum(d, inside | dict.fromkeys(supported, 1), outside, bound, only[1])
+
+    def supported(self, factors: dict[Atom, Exponent], bound: set[str]) -> set[Condition]:
+        """The conditions about bound indices outside of which a product is 0, apart from those among its factors."""
+        found: set[Condition] = set()
+        for a in [f for f in factors if isinstance(f, Read)]:
+            for c in self.support.get(a.name, ()):
+                here = rename(c, dict(zip(self.definitions[a.name].index, a.index, strict=True)))
+                if isinstance(here, Condition) and atom_indices(here) & bound:
+                    found.add(here)
+        return found - factors.keys()
+
+    def add_sum(
+        self, d: Definition, inside: dict[Atom, Exponent], outside: dict[Atom, Exponent], bound: set[str], scale: Fraction
+    ) -> None:
         key, free = pattern_key(inside, bound)
         if set(free) | {i for a in outside for i in atom_indices(a)} > set(d.index) or set(d.index) - set(free):
             return
         quotient: dict[Atom, Exponent] = {a: -e for a, e in outside.items()}
         times(quotient, Read(d.name, d.index), 1)
-        value = term(quotient, (), 1 / only[1])
-        self.patterns.setdefault(key, Pattern(free, value, d.name))
+        value = term(quotient, (), 1 / scale)
+        self.patterns.add(key, Pattern(free, value, d.name))
 
     def add_solution(self, d: Definition) -> None:
         """Add ``u = d - rest`` for ``d = u + rest``, where ``u`` is the last term that is a lone read over ``d``'s indices."""

@@ -39,7 +39,7 @@ class Work:
     """The lines by name, and all steps taken. ``hidden`` lines are being inlined, so that no fold may use their names."""
 
     def __init__(self, op: st.Op, chain: Sequence[Definition], model: Model):
-        self.gradients = tuple(st.adjoint_name(t.name) for t in op.differentiable)
+        self.gradients = dict.fromkeys(st.adjoint_name(t.name) for t in op.differentiable)
         self.index = {d.name: d.index for d in chain}
         self.place = {d.name: k for k, d in enumerate(chain)}
         self.ledger = Ledger(model)

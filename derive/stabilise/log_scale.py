@@ -18,12 +18,12 @@ def log_relations(names: Names) -> list[Rewriting]:
     """
     definitions = {d.name: d for d in names.definitions}
     found = []
+    sums = [d for d in definitions.values() if d.author and len(d.body) > 1]
     for e in definitions.values():
         exponent = _argument(e, "exp")
-        for y in definitions.values():
-            if exponent is None or not y.author or y.index != e.index or len(y.body) < 2:
-                continue
-            factor = _factor(y.body - _expanded(exponent, definitions), definitions)
+        expanded = _expanded(exponent, definitions) if exponent else Sum()
+        for y in sums if exponent else ():
+            factor = _factor(y.body - expanded, definitions) if y.index == e.index else None
             if factor is not None:
                 read = names.read(atom_sum(Function("exp", (Read(y.name, y.index),))), y.index)
                 found.append(Rewriting(e.name, e.index, atom_sum(read) * factor, read.name))

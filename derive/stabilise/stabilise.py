@@ -21,6 +21,7 @@ from derive.terms.names import Names
 from derive.terms.sums import (
     Argument,
     Atom,
+    Condition,
     Exponent,
     Function,
     Index,
@@ -29,8 +30,10 @@ from derive.terms.sums import (
     Read,
     Size,
     Sum,
+    atom_indices,
     atom_reads,
     atom_sum,
+    axis_of,
     free_names,
     leaves,
     number,
@@ -113,7 +116,7 @@ class _Stabiliser:
         #: The names whose logarithm is taken. That logarithm is -inf, and not NaN, where all exponents are -inf.
         logs = [d.function for d in definitions if d.function and d.function.head == "log"]
         self.logged = {a.name for log in logs for a in log.args if isinstance(a, Read)}
-        self.signs = Signs(op, self.original)
+        self.signs = Signs(op, self.original, rows=True)
         self.scaled: dict[str, Scaled] = {}
         #: The scaled forms of names that are defined in plain form: only a logarithm of such a name uses its scaled form.
         self.defined: dict[str, Scaled] = {}
@@ -248,7 +251,7 @@ class _Stabiliser:
             opened = open_mono(mono)
             hat, scale = self.monomial(opened.factors.items(), self.scaled)
             parts.append((hat.scaled(c), scale, opened.bound))
-        m = self.maximum([(scale, bound) for _, scale, bound in parts], d.index)
+        m = self.maximum(parts, d.index)
         if not m:
             return None
         if d.name in self.logged and all(scale for _, scale, _ in parts):
@@ -270,9 +273,9 @@ class _Stabiliser:
             return number(1)
         return atom_sum(self.names.read(atom_sum(Function("exp", (self.argument(exponent, scope),))), scope))
 
-    def maximum(self, exponents: list[tuple[Sum, tuple[str, ...]]], scope: tuple[str, ...]) -> Sum:
-        """The maximum of the exponents over their bound indices and over the terms."""
-        found = [self.over_axes(scale, bound, scope) for scale, bound in exponents]
+    def maximum(self, parts: list[tuple[Sum, Sum, tuple[str, ...]]], scope: tuple[str, ...]) -> Sum:
+        """The maximum of the exponents over their bound indices, where the terms are not 0, and over the terms."""
+        found = [self.over_axes(scale, bound, scope, _rows(hat)) for hat, scale, bound in parts]
         out = found[0]
         for other in found[1:]:
             if other != out:
@@ -287,8 +290,11 @@ class _Stabiliser:
         atom = expr.atom
         return atom if isinstance(atom, Read) else self.names.read(expr, scope)
 
-    def over_axes(self, scale: Sum, bound: tuple[str, ...], scope: tuple[str, ...]) -> Sum:
-        """The maximum of an exponent over bound indices: ``max(f) + g`` for ``f + g`` where only ``f`` has these indices."""
+    def over_axes(self, scale: Sum, bound: tuple[str, ...], scope: tuple[str, ...], rows: list[Condition]) -> Sum:
+        """The maximum of an exponent over bound indices: ``max(f) + g`` for ``f + g`` where only ``f`` has these indices.
+
+        Only elements at which the conditions ``rows`` hold take part, as far as these are about the indices of ``f``.
+        """
         if not bound:
             return scale
         scale = self.unfolded(scale)
@@ -298,7 +304,10 @@ class _Stabiliser:
             return fixed
         read = self.argument(moving, (*scope, *bound))
         assert isinstance(read, Read)
-        largest = extremum(self.names, "max", read, bound, (*scope, *bound))
+        apart = len({axis_of(i) for i in bound}) == len(bound)
+        own = {str(i) for slot in read.index for i in leaves(slot)}
+        where = [c for c in rows if apart and atom_indices(c) & set(bound) and atom_indices(c) & set(bound) <= own]
+        largest = extremum(self.names, "max", read, bound, (*scope, *bound), where)
         return fixed + atom_sum(self.names.read(atom_sum(largest), scope))
 
     def unfolded(self, scale: Sum) -> Sum:
@@ -350,6 +359,12 @@ class _Stabiliser:
         """Add the definition ``name = hat * exp(scale)``."""
         body = scaled.hat * self.exponential(scaled.scale, d.index)
         self.names.register(Definition(d.name, d.index, body, d.tree))
+
+
+def _rows(hat: Sum) -> list[Condition]:
+    """The conditions on indices under which a product is not 0."""
+    factors = hat.single[0].factors if hat.single else ()
+    return [a for a, _ in factors if isinstance(a, Condition) and a.form is not None]
 
 
 def _touches(mono: Mono, bound: tuple[str, ...]) -> bool:

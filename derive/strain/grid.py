@@ -12,6 +12,7 @@ from operator import add, itemgetter, mul, neg
 from typing import NamedTuple
 
 from derive import syntax as st
+from derive.functions.doubles import power
 from derive.functions.records import RECORDS
 from derive.language.assumptions import HOLDS
 from derive.strain.floats import Round, extreme, number, powers, quotients
@@ -98,12 +99,8 @@ class Evaluation:
 
     def evaluated(self, tree: st.Tree) -> Table:
         match tree:
-            case st.Num(value):
-                return self.constant(number(value))
-            case st.Const():
-                return self.constant(pi)
-            case st.Size(axis):
-                return self.constant(float(self.grid.length(axis)))
+            case st.Num() | st.Const() | st.Size():
+                return self.constant(self.scalar(tree))
             case st.Read(name, index):
                 return self.read(name, index)
             case st.Neg(a):
@@ -125,11 +122,21 @@ class Evaluation:
                 return self.compared(rel, self.table(a), self.table(b))
             case st.Match(a, b, equal):
                 return self.compared("==" if equal else "!=", self.position(a), self.position(b))
+            case st.Position(index):
+                return self.position(index)
             case st.Indicator(cond):
                 return self.table(cond)
             case st.Call(head, args):
                 return self.called(head, [self.table(a) for a in args])
         raise TypeError(f"no value for {tree}")
+
+    def scalar(self, tree: st.Num | st.Const | st.Size) -> float:
+        match tree:
+            case st.Num(value):
+                return number(value)
+            case st.Size(axis):
+                return float(self.grid.length(axis))
+        return pi if tree == st.Const("pi") else inf
 
     def called(self, head: str, args: list[Table]) -> Table:
         if head == "where":
@@ -138,6 +145,9 @@ class Evaluation:
         if head in ("maximum", "minimum"):
             choose = max if head == "maximum" else min
             return self.joined(args, lambda a, b: extreme(choose, a, b))
+        if head == "power":
+            index, columns = self.columns(args)
+            return Table(index, self.rounded([power(a, k) for a, k in zip(*columns, strict=True)]))
         (t,) = args
         return Table(t.index, self.rounded(list(map(RECORDS[head].double, t.entries))))
 
@@ -205,8 +215,8 @@ class Evaluation:
 
 
 def _flat(at: Sequence[int], lengths: Sequence[int]) -> int:
-    """The place of a position in row-major order."""
+    """The place of a position in row-major order. A label outside of its axis counts as the nearest one inside."""
     place = 0
     for k, n in zip(at, lengths, strict=True):
-        place = place * n + k
+        place = place * n + min(max(k, 0), n - 1)
     return place

@@ -15,8 +15,8 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 200
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, groupby, repeat
 from math import inf, isfinite, isnan
 from operator import and_, gt
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from derive.strain.points import Strained, emptied_points, strained_points
 from derive.terms.definitions import Definition
 from derive.terms.factor import to_tree
 from derive.terms.style import Style
-from derive.terms.sums import Read, Sum, atom_sum
+from derive.terms.sums import Read, Sum, atom_sum, sum_reads
 
 __all__ = ["UNIT", "Emptied", "Judge", "Profile", "changed", "worse_kinds"]
 
@@ -48,7 +48,8 @@ Profile = Mapping[str, tuple[float, ...]]
 class Own(NamedTuple):
     """Where a form is finite, and for each kind of strain the quantiles of the errors that its own evaluation adds.
 
-    The names that the form reads are given rounded.
+    ``finite`` has the elements in float32, then those in float64. For the errors, the names that the form reads are given
+    rounded.
     """
 
     finite: list[bool]
@@ -77,22 +78,36 @@ class Emptied:
         """Whether all entries of the names are finite."""
         return all(map(isfinite, (v for name in names for v in self.values.tables[name].entries)))
 
-    def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...], result: bool) -> bool:
+    def seen(self, chain: Sequence[Definition], results: Iterable[str]) -> frozenset[str]:
+        """The adjoints of the chain rule whose values enter a result that has entries here, the result itself included.
+
+        No value gets through an adjoint without entries.
+        """
+        found = set(results)
+        for d in reversed(chain):
+            if d.name in found and self.values.grid.count(d.index):
+                found |= sum_reads(d.body)
+        return frozenset(found)
+
+    def keeps(self, before: st.Tree, after: st.Tree, index: tuple[str, ...], seen: bool) -> bool:
         """Whether ``after`` has the value of ``before`` wherever ``before`` is finite.
 
-        So a sum of shares may not become 1, as it is 0 over an empty axis. A line that is no ``result`` may read undefined
-        names.
+        So a sum of shares may not become 1, as it is 0 over an empty axis. A line that is not ``seen`` in a result may read
+        undefined names.
         """
-        if not result and self.undefined & set(st.reads(after)):
+        if not seen and self.undefined & set(st.reads(after)):
             return True
         old, new = (Table(index, self.values.value(tree, index)) for tree in (before, after))
         return not changed(old, new)
 
 
 class Judge:
-    """The values of one op's names at its strained points, in float64 and rounded, and the errors of forms that read them."""
+    """The values of one op's names at its strained points, in float64 and rounded, and the errors of forms that read them.
 
-    def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style):
+    ``chain`` are the adjoints by the chain rule. They say which lines enter which results.
+    """
+
+    def __init__(self, op: st.Op, forward: Iterable[Definition], style: Style, chain: Sequence[Definition] = ()):
         self.style = style
         strained = strained_points(op)
         self.kinds = strained.kinds
@@ -100,15 +115,14 @@ class Judge:
         self.given = Evaluation(strained.grid, strained.tables, double)
         self.rounded = Evaluation(strained.grid, strained.tables, single)
         self.measured: dict[tuple[Sum, tuple[str, ...]], Own] = {}
-        self.kept: dict[tuple[Sum, Sum, tuple[str, ...], bool], bool] = {}
-        self.results = {st.adjoint_name(t.name) for t in op.differentiable}
+        self.kept: dict[tuple[Sum, Sum, tuple[str, ...], tuple[bool, ...]], bool] = {}
         self.emptied = [Emptied(points) for points in emptied_points(op)]
+        results = [st.adjoint_name(t.name) for t in op.differentiable]
+        self.seen = [emptied.seen(chain, results) for emptied in self.emptied]
         for d in forward:
             self.define(d, data=True)
-        #: For each point, whether every forward name is finite in float32.
-        self.valid = [True] * len(self.kinds)
-        for table in self.rounded.tables.values():
-            self.valid = strained.all_finite(table.entries, self.valid)
+        #: For each point, whether every forward name is finite, in float32 and in float64.
+        self.valid, self.sound = (_valid(strained, e) for e in (self.rounded, self.exact))
         #: The valid points of each kind, as ranges of consecutive points.
         self.runs: dict[str, list[tuple[int, int]]] = {}
         for kind, group in groupby(range(len(self.kinds)), lambda k: self.kinds[k] if self.valid[k] else ""):
@@ -133,19 +147,20 @@ class Judge:
 
     def keeps(self, before: Sum, after: Sum, index: tuple[str, ...], own: str = "") -> bool:
         """Whether ``after`` is finite where ``before`` is, and rounds no worse, in the line ``own``."""
-        if not self.keeps_empty(before, after, index, own in self.results):
+        if not self.keeps_empty(before, after, index, own):
             return False
         old, new = self.own(before, index), self.own(after, index)
         if any(map(gt, old.finite, new.finite)):
             return False
         return not worse_kinds(old.errors, new.errors)
 
-    def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...], result: bool) -> bool:
+    def keeps_empty(self, before: Sum, after: Sum, index: tuple[str, ...], own: str) -> bool:
         """Whether ``after`` has the value of ``before`` wherever ``before`` is finite, at points with an empty axis."""
-        key = (before, after, index, result)
+        seen = tuple(own in names for names in self.seen)
+        key = (before, after, index, seen)
         if key not in self.kept:
             old, new = (to_tree(b, index, self.style) for b in (before, after))
-            self.kept[key] = all(e.keeps(old, new, index, result) for e in self.emptied)
+            self.kept[key] = all(e.keeps(old, new, index, there) for e, there in zip(self.emptied, seen, strict=True))
         return self.kept[key]
 
     def inherits(self, before: Sum, after: Sum, index: tuple[str, ...]) -> bool:
@@ -167,18 +182,13 @@ class Judge:
         if key not in self.measured:
             tree = to_tree(body, index, self.style)
             found, given = self.rounded.value(tree, index), self.given.value(tree, index)
-            self.measured[key] = Own(self.finite(found), self.profile(found, given))
+            finite = _finite(found, self.valid) + _finite(self.exact.value(tree, index), self.sound)
+            self.measured[key] = Own(finite, self.profile(found, given))
         return self.measured[key]
 
     def computed(self, body: Sum, index: tuple[str, ...]) -> list[float]:
         """The values of a form, computed in float32 from rounded names."""
         return self.rounded.value(to_tree(body, index, self.style), index)
-
-    def finite(self, found: list[float]) -> list[bool]:
-        """For each element, whether it is finite and its point is valid."""
-        count = len(found) // len(self.kinds)
-        valid = (v for v in self.valid for _ in range(count))
-        return list(map(and_, valid, map(isfinite, found)))
 
     def of_name(self, name: str) -> Profile:
         """The errors of a name's rounded values against its float64 values."""
@@ -199,6 +209,20 @@ class Judge:
             if errors:
                 out[kind] = _quantiles(errors)
         return out
+
+
+def _valid(strained: Strained, values: Evaluation) -> list[bool]:
+    """For each point, whether every name is finite."""
+    out = [True] * len(strained.kinds)
+    for table in values.tables.values():
+        out = strained.all_finite(table.entries, out)
+    return out
+
+
+def _finite(found: list[float], valid: list[bool]) -> list[bool]:
+    """For each element, whether it is finite and its point is valid."""
+    count = len(found) // len(valid)
+    return list(map(and_, chain.from_iterable(map(repeat, valid, repeat(count))), map(isfinite, found)))
 
 
 def _relative(a: float, b: float) -> float:

@@ -11,6 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from derive import syntax as st
+from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
 from derive.points import interval, loops, random_of, shorten
 from derive.strain.floats import number, single
@@ -81,6 +82,11 @@ class Strained:
             tables[name] = Table(index, [v for p in points for v in entries[p * count : (p + 1) * count]])
         return Strained(Grid(self.grid.sizes, len(points)), tables, tuple(self.kinds[p] for p in points))
 
+    def scaled(self, names: Sequence[str], factor: float) -> Strained:
+        """The same points with the entries of some tensors multiplied by a power of 2."""
+        larger = {n: Table(self.tables[n].index, [factor * v for v in self.tables[n].entries]) for n in names}
+        return Strained(self.grid, {**self.tables, **larger}, self.kinds)
+
     def all_finite(self, entries: list[float], among: list[bool]) -> list[bool]:
         """For each point, whether it is in ``among`` and every entry of a tensor is finite there."""
         count = max(len(entries) // len(self.kinds), 1)
@@ -134,7 +140,7 @@ def emptied_points(op: st.Op) -> Iterator[Strained]:
     for empty in dict.fromkeys([*((r,) for r in roots), *filter(None, alone)]):
         sizes = {axis: 0 if root in empty else LEAST for axis, root in classes.items()}
         grid = Grid(sizes, 1)
-        if all(t.labels is None or grid.length(t.labels) or not grid.count(t.axes) for t in op.inputs):
+        if all(t.indexed is None or grid.length(t.indexed) or not grid.count(t.axes) for t in op.inputs):
             yield _drawn(op, [Scheme(f"no {', '.join(empty)}", _moderate, frozenset())], sizes, 2)
 
 
@@ -143,18 +149,22 @@ def _drawn(op: st.Op, schemes: Sequence[Scheme], sizes: Mapping[str, int], repea
     kinds = tuple(scheme.kind for scheme in schemes for _ in range(repeats))
     grid = Grid(sizes, len(kinds))
     tables: dict[str, Table] = {}
+    whole = {c.name: whole_number(c, None) for c in op.constants if c.name in whole_constants(op)}
     for t in op.inputs:
         entries: list[float] = []
         for repeat, scheme in enumerate(s for s in schemes for _ in range(repeats)):
             rng = random_of("strain", scheme.kind, repeat, t.name)
             draw = scheme.draw if t.name in scheme.names else _moderate
             for _ in range(grid.count(t.axes)):
-                if t.labels is not None:
-                    entries.append(float(rng.randrange(grid.length(t.labels))))
+                if t.integer:
+                    entries.append(float(rng.choice(label_values(op, t, sizes, whole))))
                 else:
                     entries.append(_inside(op, t.name, draw(rng), rng))
         tables[t.name] = Table(t.axes, single(entries))
     for c in op.constants:
+        if c.name in whole:
+            tables[c.name] = Table((), [float(whole[c.name])] * len(kinds))
+            continue
         value = number(Fraction(c.default)) if c.default is not None else _inside(op, c.name, 0.4, Random(0))
         tables[c.name] = Table((), single([value]) * len(kinds))
     for t in op.outputs:

@@ -23,6 +23,9 @@ __all__ = ["LOST", "Loss", "losses", "without_value"]
 LOST = 64 * UNIT
 #: How many random roundings of the chain rule are tried where it has a value and the closed form has none.
 ROUNDINGS = 64
+#: How much larger the upstream gradients may get without the chain rule's adjoint overflowing, if its value is to count. Where
+#: a constant factor stands decides which of two forms is the first to overflow, near the end of the range.
+MARGIN = 16.0
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,15 @@ def without_value(
     """For each gradient, the kinds of strain under which it is not finite where the chain rule's adjoint is, as text.
 
     The text is "" for a gradient without such a kind. Both are computed in float32 and in float64. Where only the chain rule
-    is finite, it is computed again with random roundings, and has to be finite in all of them. At points with an empty axis,
-    both are computed in float64, and a different value counts too, if all outputs are finite there.
+    is finite, it is computed again with larger upstream gradients and with random roundings, and has to be finite each time.
+    At points with an empty axis, both are computed in float64, and there a different value counts too if all outputs are
+    finite.
     """
     chained, closed = ((_trees(f, style), _trees(rest, style)) for f, rest in ((stable, chain), (computed, lines)))
     strained, out = strained_points(op), dict[str, str]()
-    gradients = [st.adjoint_name(t.name) for t in op.differentiable]
+    gradients, upstream = ([st.adjoint_name(t.name) for t in tensors] for tensors in (op.differentiable, op.outputs))
     for working in (single, double):
-        found = _missing(strained, chained, closed, working, gradients)
+        found = _missing(strained, chained, closed, working, gradients, upstream)
         out = {name: out.get(name) or ", ".join(kinds) for name, kinds in found.items()}
     outputs = [t.name for t in op.outputs]
     pairs = [p for p in zip(_emptied(op, *chained), _emptied(op, *closed), strict=True) if p[0].has_values(outputs)]
@@ -106,21 +110,28 @@ def _emptied(op: st.Op, forward: Iterable[Named], lines: Iterable[Named]) -> lis
 
 
 def _missing(
-    strained: Strained, chained: Form, closed: Form, working: Round, gradients: Sequence[str]
+    strained: Strained,
+    chained: Form,
+    closed: Form,
+    working: Round,
+    gradients: Sequence[str],
+    upstream: Sequence[str],
 ) -> dict[str, dict[str, None]]:
     """The kinds of strain under which a gradient is not finite although the chain rule's adjoint is, however it is rounded.
 
-    The random roundings are needed because an adjoint that is pure rounding error may escape an overflow by chance.
+    The random roundings are needed because an adjoint that is pure rounding error may escape an overflow by chance. For the
+    same reason, a value counts only if it is not near the end of the range.
     """
     own, reference = (_finite(strained, *form, working, gradients) for form in (closed, chained))
     everywhere = range(len(strained.kinds))
     lost = {name: _places(reference[name], everywhere) - _places(own[name], everywhere) for name in own}
     rng = Random(0)
-    for _ in range(ROUNDINGS):
+    for k, rounding in enumerate([working, *(randomly(working, rng) for _ in range(ROUNDINGS))]):
         points = sorted({point for those in lost.values() for point, _ in those})
         if not points:
             break
-        other = _finite(strained.at(points), *chained, randomly(working, rng), gradients)
+        there = strained.at(points)
+        other = _finite(there if k else there.scaled(upstream, MARGIN), *chained, rounding, gradients)
         lost = {name: those & _places(other[name], points) for name, those in lost.items()}
     return {name: dict.fromkeys(strained.kinds[point] for point, _ in sorted(those)) for name, those in lost.items()}
 

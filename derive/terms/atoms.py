@@ -9,32 +9,65 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from derive.functions.words import COMPARISONS, ORDERS
+from derive.terms.forms import Form
+from derive.terms.indices import (
+    Hole,
+    Index,
+    LeafOrder,
+    Lookup,
+    Order,
+    axis_of,
+    fresh,
+    index_order,
+    leaf_order,
+    leaves,
+    lookup_names,
+    map_index,
+)
+
+__all__ = [
+    "Argument",
+    "Atom",
+    "Condition",
+    "Delta",
+    "Exponent",
+    "Extremum",
+    "Form",
+    "Function",
+    "Hole",
+    "Index",
+    "Irrational",
+    "LeafOrder",
+    "Lookup",
+    "Order",
+    "Read",
+    "Size",
+    "atom_indices",
+    "atom_order",
+    "atom_reads",
+    "axis_of",
+    "connected",
+    "delta",
+    "either",
+    "factor_order",
+    "fresh",
+    "index_order",
+    "leaf_order",
+    "leaves",
+    "map_atom",
+    "map_index",
+    "negated",
+    "order_by",
+    "rename",
+    "renamed",
+    "row",
+    "slots",
+]
 
 Exponent = int | Fraction
-#: A sort key. Only keys that one function made are comparable.
-Order = tuple[Any, ...]
-
-
-class Lookup(NamedTuple):
-    """An index that is read from an integer tensor: the ``t[n]`` of ``logp[n, t[n]]``."""
-
-    name: str
-    index: tuple[Index, ...]  # type: ignore[assignment]  # hides tuple.index, which nothing here calls
-    tag: str = "lookup"
-
-
-class Hole(NamedTuple):
-    """In the index of a tensor, the place of an axis over which an :class:`Extremum` is taken."""
-
-    axis: str
-    tag: str = "hole"
-
-
-Index = str | int | Lookup | Hole
 
 
 class Read(NamedTuple):
@@ -71,13 +104,25 @@ class Condition(NamedTuple):
     """The indicator ``[left rel right]``, or ``1 - [left rel right]`` unless ``holds``; both sides are plain arguments.
 
     A comparison with NaN is false. So ``a <= 0`` that does not hold is not ``a > 0``: NaN belongs to the first only.
+    A condition on indices compares a form with 0, and is made by :func:`row`.
     """
 
     rel: str
-    left: Argument
-    right: Argument
+    left: Side
+    right: Side
     holds: bool = True
     tag: str = "condition"
+
+    @property
+    def form(self) -> Form | None:
+        """The form that a condition on indices compares with 0; None for a condition on values."""
+        return self.left if isinstance(self.left, Form) else None
+
+    @property
+    def sides(self) -> tuple[Argument, Argument]:
+        """Both sides of a condition on values."""
+        assert not isinstance(self.left, Form) and not isinstance(self.right, Form)
+        return self.left, self.right
 
     @property
     def orders(self) -> frozenset[str]:
@@ -94,39 +139,24 @@ class Function(NamedTuple):
 
 
 class Extremum(NamedTuple):
-    """The largest (or smallest) element of a tensor over the axes of its holes (:class:`Hole`)."""
+    """The largest (or smallest) element of a tensor over the axes of its holes (:class:`Hole`).
+
+    Only elements at which all conditions ``where`` hold take part; these are conditions on indices, with the same holes.
+    """
 
     head: str
     of: Read
+    where: tuple[Condition, ...] = ()
     tag: str = "extremum"
 
 
 Argument = Read | Fraction
+#: A side of a condition.
+Side = Argument | Form
 Atom = Read | Size | Irrational | Delta | Condition | Function | Extremum
 
 
 # ---- indices ------------------------------------------------------------------------------------------------------------
-
-_fresh = count()
-
-
-def fresh(axis: str) -> str:
-    """A new index of the axis, for a bound index while its term is open. :func:`derive.terms.sums.close` takes it away."""
-    return f"{axis_of(axis)}'{next(_fresh)}"
-
-
-def axis_of(index: str) -> str:
-    """The axis of an index: ``n``, ``n'`` and ``n'12`` run over ``n``."""
-    return index.split("'", 1)[0]
-
-
-def map_index(index: Index, to: Callable[[str | int], Index]) -> Index:
-    """The index with ``to`` applied to every name and number in it, also inside lookups."""
-    if isinstance(index, (str, int)):
-        return to(index)
-    if isinstance(index, Lookup):
-        return Lookup(index.name, tuple(map_index(i, to) for i in index.index))
-    return index
 
 
 def map_atom(atom: Atom, to: Callable[[str | int], Index]) -> Atom:
@@ -140,10 +170,14 @@ def map_atom(atom: Atom, to: Callable[[str | int], Index]) -> Atom:
     if isinstance(atom, Function):
         return Function(atom.head, tuple(_map_argument(a, to) for a in atom.args))
     if isinstance(atom, Condition):
-        return atom._replace(left=_map_argument(atom.left, to), right=_map_argument(atom.right, to))
+        if atom.form is not None:
+            return row(atom.rel, atom.form.mapped(to))
+        left, right = (_map_argument(a, to) for a in atom.sides)
+        return atom._replace(left=left, right=right)
     of = map_atom(atom.of, to)
     assert isinstance(of, Read)
-    return Extremum(atom.head, of)
+    where = [map_atom(c, to) for c in atom.where]
+    return Extremum(atom.head, of, tuple(c for c in where if isinstance(c, Condition)))
 
 
 def _map_argument(argument: Argument, to: Callable[[str | int], Index]) -> Argument:
@@ -157,10 +191,40 @@ def delta(left: Index, right: Index) -> Delta:
     return Delta(left, right) if index_order(left) <= index_order(right) else Delta(right, left)
 
 
+def row(rel: str, form: Form) -> Condition:
+    """``[form rel 0]`` in canonical form. Integers have no NaN: with ``<=``, ``==`` and ``!=`` all comparisons are said.
+
+    ``f < 0`` is ``f + 1 <= 0``. Of ``f == 0`` and ``-f == 0`` that one stands whose first part has a positive coefficient.
+    """
+    if rel in (">", ">="):
+        form, rel = form.scaled(-1), {">": "<", ">=": "<="}[rel]
+    if rel == "<":
+        form, rel = form.plus(1), "<="
+    return Condition(rel, form.reduced(rel == "<="), Fraction(0))
+
+
 def negated(condition: Condition) -> Condition:
     """``1 - c``."""
+    if isinstance(condition.left, Form) and condition.rel == "<=":
+        return row(">", condition.left)
     other = {"==": "!=", "!=": "=="}.get(condition.rel)
     return condition._replace(rel=other) if other else condition._replace(holds=not condition.holds)
+
+
+def either(one: Condition, other: Condition) -> Condition | None:
+    """The condition that holds where one of two that exclude each other does; None if they do not, or if it always holds.
+
+    Both are about the same two sides, in any order. The result has the sides in the order of ``other``.
+    """
+    orders = one.orders
+    if (one.right, one.left) == (other.left, other.right):
+        orders = frozenset({"<": ">", ">": "<"}.get(order, order) for order in orders)
+    elif (one.left, one.right) != (other.left, other.right):
+        return None
+    if orders & other.orders:
+        return None
+    known = [other._replace(rel=rel, holds=True) for rel in COMPARISONS]
+    return next((c for c in [*known, *map(negated, known)] if c.orders == orders | other.orders), None)
 
 
 def slots(atom: Atom) -> Iterator[Index]:
@@ -175,20 +239,15 @@ def slots(atom: Atom) -> Iterator[Index]:
             if isinstance(a, Read):
                 yield from a.index
     elif isinstance(atom, Condition):
-        for a in (atom.left, atom.right):
-            if isinstance(a, Read):
-                yield from a.index
+        for side in (atom.left, atom.right):
+            if isinstance(side, Read):
+                yield from side.index
+            elif isinstance(side, Form):
+                yield from side.indices()
     elif isinstance(atom, Extremum):
         yield from atom.of.index
-
-
-def leaves(index: Index) -> Iterator[str | int]:
-    """The names and numbers in an index, also inside lookups."""
-    if isinstance(index, (str, int)):
-        yield index
-    elif isinstance(index, Lookup):
-        for i in index.index:
-            yield from leaves(i)
+        for c in atom.where:
+            yield from slots(c)
 
 
 @lru_cache(maxsize=200_000)
@@ -204,50 +263,50 @@ def atom_reads(atom: Atom) -> Iterator[str]:
     elif isinstance(atom, Function):
         yield from (a.name for a in atom.args if isinstance(a, Read))
     elif isinstance(atom, Condition):
-        yield from (a.name for a in (atom.left, atom.right) if isinstance(a, Read))
+        for side in (atom.left, atom.right):
+            if isinstance(side, Form):
+                yield from side.constants()
+            elif isinstance(side, Read):
+                yield side.name
     elif isinstance(atom, Extremum):
         yield atom.of.name
+        for c in atom.where:
+            yield from (name for name in atom_reads(c))
     for slot in slots(atom):
-        yield from _lookup_names(slot)
-
-
-def _lookup_names(index: Index) -> Iterator[str]:
-    if isinstance(index, Lookup):
-        yield index.name
-        for i in index.index:
-            yield from _lookup_names(i)
+        yield from lookup_names(slot)
 
 
 # ---- order --------------------------------------------------------------------------------------------------------------
 
 
-def index_order(index: Index) -> Order:
-    if isinstance(index, int):
-        return ("0", f"{index:03}")
-    if isinstance(index, str):
-        return ("1", index)
-    if isinstance(index, Hole):
-        return ("2", index.axis)
-    return ("3", index.name, *(part for i in index.index for part in index_order(i)))
-
-
 @lru_cache(maxsize=200_000)
 def atom_order(atom: Atom) -> Order:
+    return order_by(atom, leaf_order)
+
+
+def order_by(atom: Atom, leaf: LeafOrder) -> Order:
+    """The sort key of an atom, where ``leaf`` gives those of the names and numbers in its indices."""
     if isinstance(atom, Read):
-        return ("read", atom.name, *(p for i in atom.index for p in index_order(i)))
+        return ("read", atom.name, *(p for i in atom.index for p in index_order(i, leaf)))
     if isinstance(atom, (Size, Irrational)):
         return (atom.tag, atom[0])
     if isinstance(atom, Delta):
-        return ("delta", *index_order(atom.left), *index_order(atom.right))
+        sides = sorted((index_order(atom.left, leaf), index_order(atom.right, leaf)))
+        return ("delta", *sides[0], *sides[1])
     if isinstance(atom, Function):
-        return ("function", atom.head, *(p for a in atom.args for p in _argument_order(a)))
+        return ("function", atom.head, *(p for a in atom.args for p in _argument_order(a, leaf)))
     if isinstance(atom, Condition):
-        return ("condition", atom.rel, atom.holds, *_argument_order(atom.left), *_argument_order(atom.right))
-    return ("extremum", atom.head, *atom_order(atom.of))
+        if isinstance(atom.left, Form):  # an equality has no order of its sides, whatever names the colours stand for
+            forms = [atom.left] if atom.rel == "<=" else [atom.left, atom.left.scaled(-1)]
+            return ("condition", "row", atom.rel, *min(f.order(leaf) for f in forms))
+        one, other = (_argument_order(a, leaf) for a in atom.sides)
+        return ("condition", atom.rel, atom.holds, *one, *other)
+    rows = sorted(order_by(c, leaf) for c in atom.where)
+    return ("extremum", atom.head, *order_by(atom.of, leaf), *(part for r in rows for part in r))
 
 
-def _argument_order(argument: Argument) -> Order:
-    return (str(argument),) if isinstance(argument, Fraction) else atom_order(argument)
+def _argument_order(argument: Argument, leaf: LeafOrder) -> Order:
+    return (str(argument),) if isinstance(argument, Fraction) else order_by(argument, leaf)
 
 
 def factor_order(factor: tuple[Atom, Exponent]) -> Order:
@@ -266,9 +325,12 @@ def renamed(factors: Mapping[Atom, Exponent], to: Mapping[str | int, Index]) -> 
     return {rename(a, to): e for a, e in factors.items()}
 
 
-def connected(factors: Iterable[Atom], names: Iterable[str]) -> list[set[str]]:
+_Leaf = TypeVar("_Leaf", str, int)
+
+
+def connected(factors: Iterable[Atom], names: Iterable[_Leaf]) -> list[set[_Leaf]]:
     """The connected components of the names, where a factor connects all names among its indices."""
-    groups: list[set[str]] = [{n} for n in names]
+    groups: list[set[_Leaf]] = [{n} for n in names]
     for atom in factors:
         touched = [g for g in groups if g & atom_indices(atom)]
         if len(touched) > 1:

@@ -13,7 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from derive.errors import OpError
-from derive.terms.atoms import Atom, Exponent, Index, Order, atom_indices, atom_order, connected, factor_order, rename, renamed
+from derive.terms.atoms import (
+    Atom,
+    Exponent,
+    Index,
+    Order,
+    atom_indices,
+    connected,
+    factor_order,
+    leaf_order,
+    order_by,
+    rename,
+    renamed,
+)
 
 __all__ = ["canonical_order"]
 
@@ -104,7 +116,7 @@ def _classes(factors: Factors, names: list[str], kind: Mapping[str, str]) -> Cla
 def _refined(factors: Factors, classes: Classes) -> Classes:
     """The classes after colour refinement: split by the classes of neighbouring names until no class splits."""
     while len(classes) < sum(map(len, classes)):
-        colours: dict[str, Index] = {n: k for k, c in enumerate(classes) for n in c}
+        colours = {n: k for k, c in enumerate(classes) for n in c}
         finer = _split(factors, classes, colours, {})
         if len(finer) == len(classes):
             break
@@ -112,24 +124,30 @@ def _refined(factors: Factors, classes: Classes) -> Classes:
     return classes
 
 
-def _split(factors: Factors, classes: Classes, colours: Mapping[str, Index], kind: Mapping[str, str]) -> Classes:
+def _split(factors: Factors, classes: Classes, colours: Mapping[str, str | int], kind: Mapping[str, str]) -> Classes:
     """One step of refinement: each class split into ordered parts whose names have the same colours in their factors."""
     out: Classes = []
+    keys: dict[str | int, Order] = {n: leaf_order(c) for n, c in colours.items()}
     for names in classes:
         if len(names) == 1:
             out.append(names)
             continue
-        signature: dict[str, Order] = {}
-        for name in names:
-            blur: dict[str | int, Index] = {n: c for n, c in colours.items() if n != name}
-            blur[name] = "•"
-            shape = sorted((atom_order(rename(a, blur)), e) for a, e in factors.items() if name in atom_indices(a))
-            signature[name] = (kind.get(name, ""), tuple(shape))
+        signature = {name: (kind.get(name, ""), _uses(factors, name, keys)) for name in names}
         parts: dict[Order, list[str]] = {}
         for name in sorted(names, key=signature.__getitem__):
             parts.setdefault(signature[name], []).append(name)
         out += parts.values()
     return out
+
+
+def _uses(factors: Factors, name: str, colours: Mapping[str | int, Order]) -> Order:
+    """The factors that have a name, with the colours in the place of all other names."""
+    known = {**colours, name: leaf_order("•")}
+
+    def leaf(i: str | int) -> Order:
+        return known.get(i) or leaf_order(i)
+
+    return tuple(sorted((order_by(a, leaf), e) for a, e in factors.items() if name in atom_indices(a)))
 
 
 def _with_positions(factors: Factors, order: Sequence[str]) -> Ordered:

@@ -64,9 +64,10 @@ def rename_reads(body: Sum, to: dict[str, str]) -> Sum:
             return read(a)
         if isinstance(a, Function):
             return Function(a.head, tuple(map(argument, a.args)))
-        if isinstance(a, Condition):
-            return a._replace(left=argument(a.left), right=argument(a.right))
-        return Extremum(a.head, read(a.of)) if isinstance(a, Extremum) else a
+        if isinstance(a, Condition) and a.form is None:
+            left, right = map(argument, a.sides)
+            return a._replace(left=left, right=right)
+        return a._replace(of=read(a.of)) if isinstance(a, Extremum) else a
 
     parts = []
     for mono, c in body.terms.items():

@@ -14,6 +14,7 @@ from typing import Any
 
 from derive import syntax as st
 from derive.terms.arranged import added, multiplied, readable
+from derive.terms.comparisons import comparison
 from derive.terms.factoring import Choice, Factoring, ProductOfSums, Unequal, conditions
 from derive.terms.factors import Factor, Inner, Powers, Term, as_means, factor_indices, factor_order, loop_of, split
 from derive.terms.products import Bracket, Part, Piece, Power, Quotient, Root, product
@@ -39,6 +40,9 @@ from derive.terms.sums import (
     open_mono,
 )
 from derive.terms.tidy import tidy
+
+#: What stands in the place of an element that takes no part in an extremum.
+NOTHING: dict[str, st.Tree] = {"max": st.Neg(st.Const("inf")), "min": st.Const("inf")}
 
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
@@ -68,17 +72,19 @@ class _Builder:
         if not terms:
             return st.Num(Fraction(0))
         common, coefficient, rest = self.factoring.pulled(terms)
-        guarding, counts = self.guards(common)
+        cases = self.factoring.cases(rest)
+        guarding, counts = self.guards({**common, **dict.fromkeys(cases.guards, 1)})
         plain: Powers = {a: e for a, e in common.items() if a not in guarding and a not in counts}
-        inner = None if rest == [({}, Fraction(1))] else self.added(rest, scope)
+        parts = [] if cases.whole else [self.added(cases.rest, scope)]
+        parts += [self.choice(c, scope) for c in cases.choices]
+        inner = multiplied(parts) if parts else None
         return self.guarded(self.product(plain, coefficient, inner, scope), guarding, counts)
 
     def added(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree:
         """A sum without a common factor."""
         match self.factoring.exclusive(terms):
-            case Choice(c, yes, no, rest):
-                choice = st.Call("where", (self.condition(c), self.sum(yes, scope), self.sum(no, scope)))
-                return added([choice, self.sum(rest, scope)]) if rest else choice
+            case Choice() as choice:
+                return self.choice(choice, scope)
             case Unequal(equal):
                 return st.Indicator(st.Match(syntax_index(equal.left), syntax_index(equal.right), False))
         if (merged := self.merged(terms, scope)) is not None:
@@ -88,6 +94,11 @@ class _Builder:
             return multiplied([self.sum(form.one, scope), self.sum(form.other, scope)])
         parts = [(self.sum(part, scope), part[0]) for part in form.parts]
         return added([p for p, _ in sorted(parts, key=lambda p: self.term_order(p[0], p[1]))])
+
+    def choice(self, choice: Choice, scope: tuple[str, ...]) -> st.Tree:
+        sides = self.sum(choice.yes, scope), self.sum(choice.no, scope)
+        tree = st.Call("where", (self.condition(choice.condition), *sides))
+        return added([tree, self.sum(choice.rest, scope)]) if choice.rest else tree
 
     def merged(self, terms: list[Term], scope: tuple[str, ...]) -> st.Tree | None:
         """``sum(u) - sum(v)`` as ``sum(u - v)``, where both sums have the same loop; None where no loop occurs twice.
@@ -234,7 +245,12 @@ class _Builder:
                 names.append(st.fresh_index(i.axis, taken))
                 taken.add(names[-1])
             index.append(names[-1] if isinstance(i, Hole) else i)
-        return st.Reduce(atom.head, tuple(names), self.atom(Read(atom.of.name, tuple(index))))
+        body = self.atom(Read(atom.of.name, tuple(index)))
+        own = {h.axis: n for h, n in zip((i for i in atom.of.index if isinstance(i, Hole)), names, strict=True)}
+        for c in atom.where:
+            assert c.form is not None
+            body = st.Call("where", (comparison(c.rel, c.form.filled(own)), body, NOTHING[atom.head]))
+        return st.Reduce(atom.head, tuple(names), body)
 
     def argument(self, argument: Argument) -> st.Tree:
         if isinstance(argument, Fraction):
@@ -257,4 +273,7 @@ class _Builder:
         return tree
 
     def condition(self, c: Condition) -> st.Compare:
-        return st.Compare(c.rel, self.argument(c.left), self.argument(c.right))
+        if c.form is not None:
+            return comparison(c.rel, c.form)
+        left, right = map(self.argument, c.sides)
+        return st.Compare(c.rel, left, right)

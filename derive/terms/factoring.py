@@ -24,12 +24,14 @@ from derive.terms.factors import (
     sign_of,
     without,
 )
-from derive.terms.sums import Condition, Delta, Order, axis_of, negated, times
+from derive.terms.sums import Condition, Delta, Order, axis_of, either, negated, times
 
-__all__ = ["DEFAULT_SIZE", "Choice", "Factoring", "Addends", "ProductOfSums", "Unequal", "conditions"]
+__all__ = ["DEFAULT_SIZE", "Cases", "Choice", "Factoring", "Addends", "ProductOfSums", "Unequal", "conditions"]
 
 #: The assumed length of an axis whose length the op does not state.
 DEFAULT_SIZE = 512
+#: The terms of the number 1.
+ONE: tuple[Term, ...] = (({}, Fraction(1)),)
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,20 @@ class Choice:
     yes: list[Term]
     no: list[Term]
     rest: list[Term]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """``where(guards, choices*rest, 0)``: a guard and a choice from ``k*[a = b]*rest + [a < b]*rest``, for each such pair."""
+
+    guards: list[Condition]
+    choices: list[Choice]
+    rest: list[Term]
+
+    @property
+    def whole(self) -> bool:
+        """Whether guards and choices are all: the rest is 1."""
+        return self.rest == list(ONE)
 
 
 @dataclass(frozen=True)
@@ -90,6 +106,18 @@ class Factoring:
     def apart(self, terms: list[Term]) -> Choice | Unequal | ProductOfSums | Addends:
         """The form of a sum without a common factor: by a condition, else by the factor most worth sharing, else by terms."""
         return self.exclusive(terms) or self.shared(terms)
+
+    def cases(self, terms: list[Term]) -> Cases:
+        """A sum without a common factor, with a guard for every two conditions of which each term has one or the other.
+
+        What else the terms have in common can then stand behind the guard. So it need not be finite where both are false.
+        """
+        guards, choices = list[Condition](), list[Choice]()
+        while (found := _guarded(terms)) is not None:
+            guards.append(found[0])
+            choice, terms = _without_common(found[1])
+            choices.append(choice)
+        return Cases(guards, choices, terms)
 
     def exclusive(self, terms: list[Term]) -> Choice | Unequal | None:
         """The form of a sum that has terms of both sides of a condition, or that is ``1 - [c = j]``; None for other sums."""
@@ -147,14 +175,40 @@ def _has_narrow(powers: Powers, coefficient: Fraction, loop: frozenset[str]) -> 
 
 def _choice(terms: list[Term]) -> Choice | None:
     """A choice by the first condition of which both sides occur; None where there is no such condition."""
-    for c in [f for powers, _ in terms for f in powers if isinstance(f, Condition)]:
-        if not any(negated(c) in powers for powers, _ in terms):
-            continue
-        c, other = (c, negated(c)) if c.holds else (negated(c), c)
-        yes = [(without(p, c), k) for p, k in terms if c in p]
-        no = [(without(p, other), k) for p, k in terms if other in p]
-        return Choice(c, yes, no, [t for t in terms if c not in t[0] and other not in t[0]])
+    for c in _conditions_of(terms):
+        if any(negated(c) in powers for powers, _ in terms):
+            return _sides(terms, c, negated(c)) if c.holds else _sides(terms, negated(c), c)
     return None
+
+
+def _conditions_of(terms: list[Term]) -> list[Condition]:
+    return [f for powers, _ in terms for f in powers if isinstance(f, Condition)]
+
+
+def _sides(terms: list[Term], c: Condition, other: Condition) -> Choice:
+    """The terms with ``c``, those with ``other``, which excludes ``c``, and the rest."""
+    yes = [(without(p, c), k) for p, k in terms if c in p]
+    no = [(without(p, other), k) for p, k in terms if other in p]
+    return Choice(c, yes, no, [t for t in terms if c not in t[0] and other not in t[0]])
+
+
+def _guarded(terms: list[Term]) -> tuple[Condition, Choice] | None:
+    """Two conditions that exclude each other, of which every term has one: where either holds, and the choice by the first."""
+    conditions = _conditions_of(terms) if len(terms) > 1 else []
+    for c in (c for c in conditions if c.holds):
+        for other in conditions:
+            guard = either(c, other)
+            if guard is not None and all((c in powers) != (other in powers) for powers, _ in terms):
+                return guard, _sides(terms, c, other)
+    return None
+
+
+def _without_common(choice: Choice) -> tuple[Choice, list[Term]]:
+    """A choice between numbers, and what both sides have in common; the choice and 1 if its sides are no multiples."""
+    ratio = ratio_of(choice.yes, choice.no) if len(choice.yes) == len(choice.no) else None
+    if ratio is None:
+        return choice, list(ONE)
+    return Choice(choice.condition, [({}, ratio)], list(ONE), []), choice.no
 
 
 def _unequal(terms: list[Term]) -> Unequal | None:

@@ -25,9 +25,10 @@ from derive.terms.sums import (
     atom_order,
     close,
     free_names,
-    open_mono,
+    open_again,
     term,
     times,
+    whole,
 )
 
 
@@ -46,8 +47,17 @@ Powers = dict[Factor, Exponent]
 @lru_cache(maxsize=50_000)
 def split(mono: Mono) -> Mapping[Factor, Exponent]:
     """A term as a product of atoms and inner sums: an :class:`Inner` for every connected group of bound indices."""
-    opened = open_mono(mono)
-    groups = connected(opened.factors, opened.bound)  # a sum over two groups is the product of two sums
+    groups = connected((a for a, _ in mono.factors), range(len(mono.bound)))
+    if len(groups) == 1:  # in canonical form, as factors without a bound index have no part in the order of bound indices
+        inside = tuple((a, e) for a, e in mono.factors if not atom_indices(a).isdisjoint(groups[0]))
+        return {Inner(Mono(inside, mono.bound)): 1, **{a: whole(e) for a, e in mono.factors if (a, e) not in inside}}
+    return _apart(mono) if groups else {a: whole(e) for a, e in mono.factors}
+
+
+def _apart(mono: Mono) -> Powers:
+    """A term with several groups of bound indices: a sum over two groups is the product of two sums."""
+    opened = open_again(mono, "f")
+    groups = connected(opened.factors, opened.bound)
     out: Powers = {}
     taken: set[Atom] = set()
     for group in groups:

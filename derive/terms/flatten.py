@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 
 from derive import syntax as st
 from derive.errors import OpError
 from derive.functions.words import is_function
 from derive.language.literals import constant_value
+from derive.terms.comparisons import flat_index as _index
+from derive.terms.comparisons import form_of
 from derive.terms.definitions import Definition
 from derive.terms.names import Names
 from derive.terms.sums import (
     ONE,
     Argument,
+    Closed,
     Condition,
     Delta,
     Exponent,
@@ -36,9 +40,11 @@ from derive.terms.sums import (
     close,
     delta,
     leaves,
+    map_atom,
     negated,
     number,
-    open_mono,
+    open_again,
+    row,
     sum_indices,
     term,
     total,
@@ -110,7 +116,9 @@ class _Flattener:
             case st.Pow(a, e):
                 exponent = e.value if isinstance(e, st.Num) else constant_value(e)
                 if exponent is None:
-                    raise OpError("an exponent must be a number; write a**b as exp(b*log(a))", op=self.op.name)
+                    raise OpError(
+                        "an exponent must be a number or a constant of the op; write a**b as exp(b*log(a))", op=self.op.name
+                    )
                 return self.power(self.sum(a), exponent)
             case st.Reduce():
                 return self.reduction(tree)
@@ -118,17 +126,29 @@ class _Flattener:
                 return self.indicator(cond)
             case st.Call("where", (st.Compare() as c, a, b)):
                 yes = self.condition(c)
-                return atom_sum(yes) * self.sum(a) + atom_sum(negated(yes)) * self.sum(b)
+                return atom_sum(yes) * self.branch(a) + atom_sum(negated(yes)) * self.branch(b)
             case st.Call(head, args) if is_function(head):
-                function = Function(head, tuple(self.plain(self.sum(a)) for a in args))
-                return atom_sum(function)
+                return self.function(head, args)
         raise OpError(f"'{type(tree).__name__}' has no meaning here", op=self.op.name)
+
+    def function(self, head: str, args: tuple[st.Tree, ...]) -> Sum:
+        exponent = constant_value(args[1]) if head == "power" else None
+        if exponent is not None:  # an op was called with a number for its constant
+            return self.power(self.sum(args[0]), exponent)
+        return atom_sum(Function(head, tuple(self.plain(self.sum(a)) for a in args)))
 
     def indicator(self, cond: st.Compare | st.Match) -> Sum:
         if isinstance(cond, st.Compare):
             return atom_sum(self.condition(cond))
         hot = atom_sum(delta(_index(cond.left), _index(cond.right)))
         return hot if cond.equal else number(1) - hot
+
+    def branch(self, tree: st.Tree) -> Sum:
+        """A branch of a choice. A sum that the condition has named already is read by its name: it is not added up again."""
+        value = self.sum(tree)
+        reduced = any(mono.bound for mono in value.terms)
+        known = self.names.find(value, tuple(self.scope)) if reduced else None
+        return atom_sum(known) if known else value
 
     def product(self, parts: list[Sum]) -> Sum:
         """A product. A sum or a function among several factors gets a name, so that nothing is multiplied out."""
@@ -164,6 +184,11 @@ class _Flattener:
         return term({a: e * exponent for a, e in mono.factors}) * _number_power(coefficient, exponent)
 
     def condition(self, c: st.Compare) -> Condition:
+        if st.on_indices(c):
+            form = form_of(st.Add((c.left, st.Neg(c.right))))
+            if form is None:
+                raise OpError("a condition on indices is a sum of positions, each times whole numbers", op=self.op.name)
+            return row(c.rel, form)
         left, right = self.sum(c.left), self.sum(c.right)
         return Condition(c.rel, self.plain(left if right else _unscaled(left)), self.plain(right))
 
@@ -193,29 +218,33 @@ class _Flattener:
         return out
 
 
-def extremum(names: Names, kind: str, read: Read, index: Iterable[str], scope: Iterable[str]) -> Extremum:
-    """The extremum of a read over ``index``. A read of a diagonal, or of such an index inside a lookup, is named first."""
+def extremum(
+    names: Names, kind: str, read: Read, index: Iterable[str], scope: Iterable[str], where: Iterable[Condition] = ()
+) -> Extremum:
+    """The extremum of a read over ``index``. A read of a diagonal, or of such an index inside a lookup, is named first.
+
+    Elements at which a condition of ``where`` does not hold take no part.
+    """
     index = set(index)
     inside = {leaf for slot in read.index if isinstance(slot, Lookup) for leaf in leaves(slot)}
     if inside & index or any(read.index.count(i) != 1 for i in index):
         read = names.read(atom_sum(read), scope)
     holes = tuple(Hole(axis_of(i)) if isinstance(i, str) and i in index else i for i in read.index)
-    return Extremum(kind, Read(read.name, holes))
+    own: dict[str, Index] = {i: Hole(axis_of(i)) for i in index}
+    rows = [map_atom(c, lambda i: own.get(str(i), i)) for c in where]
+    return Extremum(kind, Read(read.name, holes), tuple(c for c in rows if isinstance(c, Condition)))
 
 
 def bind(expr: Sum, index: Iterable[str]) -> Sum:
     """Sum an expression over free indices."""
-    index, parts = tuple(index), []
-    for mono, c in expr.terms.items():
-        opened = open_mono(mono)
-        parts.append(close(opened.factors, (*opened.bound, *index)).scaled(c))
-    return total(parts)
+    index = tuple(index)
+    return total(_bound(mono, index).scaled(c) for mono, c in expr.terms.items())
 
 
-def _index(index: st.Index) -> Index:
-    if isinstance(index, str):
-        return index
-    return Lookup(index.name, tuple(map(_index, index.index)))
+@lru_cache(maxsize=50_000)
+def _bound(mono: Mono, index: tuple[str, ...]) -> Closed:
+    opened = open_again(mono, "b")
+    return close(opened.factors, (*opened.bound, *index))
 
 
 def _may_distribute(mono: Mono, coefficient: Fraction, exponent: Exponent) -> bool:

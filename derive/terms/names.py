@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 
 from derive import syntax as st
 from derive.functions.records import RECORDS
 from derive.terms.definitions import Definition, rename_reads
 from derive.terms.sums import (
+    Condition,
     Extremum,
     Function,
     Index,
@@ -29,9 +31,13 @@ class Names:
 
     def __init__(self, op: st.Op):
         axes = {a for t in op.inputs for a in t.axes} | {a for e in op.equations for a in e.index}
+        # The axes of an op that is called may have nothing but their lengths left.
+        axes |= {n.axis for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Size)}
         taken = {t.name for t in op.inputs} | {e.name for e in op.equations} | {c.name for c in op.constants}
         self.reserved = axes | taken | {op.name}
         self.taken = set(self.reserved)
+        #: For each stem, the last number that a name of it got.
+        self.numbers: dict[str, int] = {}
         self.made: dict[tuple[Sum, tuple[str, ...]], Definition] = {}
         self.definitions: list[Definition] = []
         #: The definitions by name that :meth:`alias` may put in the place of a read.
@@ -40,11 +46,12 @@ class Names:
 
     def is_constant(self, expr: Sum) -> bool:
         """Whether the expression depends on nothing but the op's constants and the lengths of axes."""
-        return all(
-            isinstance(a, (Size, Irrational)) or (isinstance(a, Read) and a.name in self.constants)
-            for mono in expr.terms
-            for a, _ in mono.factors
-        )
+        return all(self._is_fixed(a) for mono in expr.terms for a, _ in mono.factors)
+
+    def _is_fixed(self, atom: object) -> bool:
+        if isinstance(atom, Condition):
+            return self._is_fixed(atom.left) and self._is_fixed(atom.right)
+        return isinstance(atom, (Size, Irrational, Fraction)) or (isinstance(atom, Read) and atom.name in self.constants)
 
     def alias(self, read: Read) -> Sum:
         """A read by its definition where an engine-made name stands for a monomial: ``x/2`` for ``u = x/2``."""
@@ -56,12 +63,15 @@ class Names:
 
     def fresh(self, stem: str) -> str:
         """A new name from a stem. Neither the name nor its adjoint is taken, nor a name of which it would be the adjoint."""
-        k, name = 1, stem
-        while name in self.taken or st.adjoint_name(name) in self.taken or st.primal_name(name) in self.taken:
+        k = self.numbers.get(stem, 1)  # of the numbers below it each is taken, and stays taken
+        while not self._free(name := f"{stem}{k}" if k > 1 else stem):
             k += 1
-            name = f"{stem}{k}"
+        self.numbers[stem] = k
         self.taken.add(name)
         return name
+
+    def _free(self, name: str) -> bool:
+        return not (name in self.taken or st.adjoint_name(name) in self.taken or st.primal_name(name) in self.taken)
 
     def register(self, definition: Definition) -> None:
         """Add a definition. Later subexpressions that equal its body read its name."""
@@ -78,11 +88,14 @@ class Names:
         """Forget the definitions. Their names stay taken, so that new definitions get other names."""
         self.made, self.definitions, self.unfolded = {}, [], {}
 
-    def tidy(self) -> dict[str, str]:
-        """Renumber the engine-made names in order. Returns a mapping from each old name to the new name."""
-        self.taken, to = set(self.reserved), {}
+    def tidy(self, call: Callable[[Definition], str] | None = None) -> dict[str, str]:
+        """Name the engine-made names anew, in order. Returns a mapping from each old name to the new name.
+
+        ``call`` chooses the new name, and has to ask :meth:`fresh` for it; by default that is a stem with a number.
+        """
+        self.taken, self.numbers, to = set(self.reserved), {}, {}
         for d in self.definitions:
-            to[d.name] = d.name if d.author else self.fresh(_stem(d.body))
+            to[d.name] = d.name if d.author else call(d) if call else self.fresh(_stem(d.body))
         self.constants = {to.get(c, c) for c in self.constants}
         renamed = [Definition(to[d.name], d.index, rename_reads(d.body, to), d.tree) for d in self.definitions]
         self.restart()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import permutations
 
 from derive.terms.sums import (
@@ -22,7 +23,17 @@ def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Call
     """
     if len(bound) == 1:
         return [bound]
-    sets = [frozenset(i for i in atom_indices(a) if isinstance(i, str)) for a in factors]
+    sets = tuple(frozenset(i for i in atom_indices(a) if isinstance(i, str)) for a in factors)
+    lengths = tuple((i, size(axis_of(i))) for i in sorted(frozenset(bound).union(*sets)))
+    return list(_best(sets, bound, lengths))
+
+
+@lru_cache(maxsize=20_000)  # chains have many products of one structure
+def _best(
+    sets: tuple[frozenset[str], ...], bound: tuple[str, ...], lengths: tuple[tuple[str, int], ...]
+) -> tuple[tuple[str, ...], ...]:
+    """The groups of indices, for factors that have these sets of indices."""
+    size = dict(lengths)
     candidates = permutations(bound) if len(bound) <= 4 else [bound]
     best: tuple[int, int, list[tuple[str, ...]]] | None = None
     for order in candidates:
@@ -32,10 +43,10 @@ def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Call
             if best is None or found[:2] < best[:2]:
                 best = found
     assert best is not None
-    return [tuple(i for i in bound if i in group) for group in best[2]]  # within a step, in the order of ``bound``
+    return tuple(tuple(i for i in bound if i in group) for group in best[2])  # within a step, in the order of ``bound``
 
 
-def _grouped(sets: list[frozenset[str]], order: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _grouped(sets: Sequence[frozenset[str]], order: tuple[str, ...]) -> list[tuple[str, ...]]:
     """An order in steps: adjacent indices form a step where the same factors have them."""
     steps: list[tuple[str, ...]] = []
     for i in order:
@@ -48,20 +59,20 @@ def _grouped(sets: list[frozenset[str]], order: tuple[str, ...]) -> list[tuple[s
     return steps
 
 
-def _users(sets: list[frozenset[str]], i: str) -> list[bool]:
+def _users(sets: Sequence[frozenset[str]], i: str) -> list[bool]:
     return [i in s for s in sets]
 
 
-def _elimination_cost(sets: list[frozenset[str]], steps: list[tuple[str, ...]], size: Callable[[str], int]) -> int:
+def _elimination_cost(sets: Sequence[frozenset[str]], steps: list[tuple[str, ...]], size: Mapping[str, int]) -> int:
     """The operations of summing in these steps. A step loops over all indices of the factors that have its own indices."""
     cost = 0
     for group in steps:
-        touched = [s for s in sets if s & set(group)]
-        sets = [s for s in sets if not s & set(group)]
+        touched = [s for s in sets if not s.isdisjoint(group)]
+        sets = [s for s in sets if s.isdisjoint(group)]
         union: frozenset[str] = frozenset().union(*touched)
         n = 1
         for i in union:
-            n *= size(axis_of(i))
+            n *= size[i]
         cost += n * max(len(touched), 1)
         sets.append(union - set(group))
     return cost

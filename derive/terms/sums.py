@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from derive.terms.atoms import (
     Argument,
@@ -21,6 +21,7 @@ from derive.terms.atoms import (
     Delta,
     Exponent,
     Extremum,
+    Form,
     Function,
     Hole,
     Index,
@@ -34,6 +35,7 @@ from derive.terms.atoms import (
     atom_reads,
     axis_of,
     delta,
+    either,
     factor_order,
     fresh,
     index_order,
@@ -41,11 +43,12 @@ from derive.terms.atoms import (
     map_atom,
     map_index,
     negated,
-    rename,
     renamed,
+    row,
     slots,
 )
 from derive.terms.canonical import canonical_order
+from derive.terms.settled import collapsed, numbers_out, settle, substitute, times, whole
 
 __all__ = [
     "Argument",
@@ -55,6 +58,7 @@ __all__ = [
     "Delta",
     "Exponent",
     "Extremum",
+    "Form",
     "Function",
     "Hole",
     "Index",
@@ -75,6 +79,7 @@ __all__ = [
     "canonical_order",
     "close",
     "delta",
+    "either",
     "free_names",
     "fresh",
     "index_order",
@@ -85,8 +90,10 @@ __all__ = [
     "multiply",
     "negated",
     "number",
+    "open_again",
     "open_mono",
     "rename_free",
+    "row",
     "slots",
     "substitute",
     "sum_indices",
@@ -127,7 +134,7 @@ class Sum:
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash(frozenset(self.terms.items()))
+            self._hash = hash(frozenset(self.terms))  # a fraction's hash takes longer than to compare it now and then
         return self._hash
 
     def __eq__(self, other: object) -> bool:
@@ -239,39 +246,30 @@ def open_mono(mono: Mono, name: Callable[[str], str] = fresh) -> Opened:
     return Opened(renamed(dict(mono.factors), dict(enumerate(names))), names)
 
 
-def whole(e: Exponent) -> Exponent:
-    """The exponent, as an ``int`` where it is whole."""
-    return int(e) if e.denominator == 1 else e
+@lru_cache(maxsize=50_000)
+def _named(mono: Mono, mark: str) -> tuple[tuple[tuple[Atom, Exponent], ...], tuple[str, ...]]:
+    names = tuple(f"{axis}'.{mark}{k}" for k, axis in enumerate(mono.bound))
+    return tuple(renamed(dict(mono.factors), dict(enumerate(names))).items()), names
 
 
-_Key = TypeVar("_Key")
+def open_again(mono: Mono, mark: str) -> Opened:
+    """The monomial opened under the same names each time, so that caches know what is made of it.
 
-
-def times(factors: dict[_Key, Exponent], atom: _Key, exponent: Exponent = 1) -> None:
-    """Multiply a product in place by ``atom**exponent``."""
-    e = whole(factors.get(atom, 0) + exponent)
-    if e:
-        factors[atom] = e
-    else:
-        factors.pop(atom, None)
+    The names are the caller's own, by its ``mark``, and nothing that it returns may have them: no author's index has a dot.
+    """
+    if not mono.bound:
+        return Opened(dict(mono.factors), ())
+    factors, names = _named(mono, mark)
+    return Opened(dict(factors), names)
 
 
 @lru_cache(maxsize=50_000)
 def multiply(a: Mono, b: Mono) -> Closed:
-    """The product of two monomials. Each is opened with fresh names, so that bound indices of the two stay distinct."""
-    left, right = open_mono(a), open_mono(b)
-    factors = dict(left.factors)
+    """The product of two monomials. Each is opened with names of its own, so that bound indices of the two stay distinct."""
+    left, right = open_again(a, "l"), open_again(b, "r")
     for atom, e in right.factors.items():
-        times(factors, atom, e)
-    return close(factors, (*left.bound, *right.bound))
-
-
-def substitute(factors: dict[Atom, Exponent], to: Mapping[str, Index]) -> dict[Atom, Exponent]:
-    """The product with all named indices replaced simultaneously. Factors that become equal are collected."""
-    out: dict[Atom, Exponent] = {}
-    for atom, e in factors.items():
-        times(out, rename(atom, to), e)  # type: ignore[arg-type]  # its keys are names only
-    return out
+        times(left.factors, atom, e)
+    return close(left.factors, (*left.bound, *right.bound))
 
 
 def close(factors: dict[Atom, Exponent], bound: Iterable[str]) -> Closed:
@@ -281,74 +279,15 @@ def close(factors: dict[Atom, Exponent], bound: Iterable[str]) -> Closed:
     Conditions are settled: ``[c]**2 = [c]`` and ``[c][not c] = 0``. Where the product is 0, the result has no monomial.
     """
     names = list(bound)
-    factors, names = _collapse(factors, names)
-    if not _settle(factors):
+    factors, names = collapsed(factors, names)
+    if not settle(factors):
         return Closed(None, Fraction(0))
-    coefficient = _numbers(factors)
+    coefficient = numbers_out(factors)
     used = {i for atom in factors for i in atom_indices(atom)}
     for name in [n for n in names if n not in used]:
         names.remove(name)
         times(factors, Size(axis_of(name)), 1)
     return Closed(_canonical(factors, names), coefficient)
-
-
-def _collapse(factors: dict[Atom, Exponent], names: list[str]) -> tuple[dict[Atom, Exponent], list[str]]:
-    """``sum_k delta(k, j) f(k) = f(j)``, until no delta determines a bound index."""
-    while (found := _determined(factors, names)) is not None:
-        atom, pair = found
-        factors = {a: e for a, e in factors.items() if a is not atom}
-        if pair is not None:
-            names = [n for n in names if n != pair[0]]
-            factors = substitute(factors, {pair[0]: pair[1]})
-    return factors, names
-
-
-def _determined(factors: dict[Atom, Exponent], names: list[str]) -> tuple[Delta, tuple[str, Index] | None] | None:
-    """A delta that can collapse, with the bound index that it determines and that index's value.
-
-    The pair is None where both sides of the delta are the same. The result is None where no delta can collapse.
-    """
-    for atom in factors:
-        if isinstance(atom, Delta):
-            if atom.left == atom.right:
-                return atom, None
-            for index, other in ((atom.left, atom.right), (atom.right, atom.left)):
-                # [k = t[k]] does not determine k.
-                if isinstance(index, str) and index in names and index not in set(leaves(other)):
-                    return atom, (index, other)
-    return None
-
-
-def _settle(factors: dict[Atom, Exponent]) -> bool:
-    """Apply ``[c]**2 = [c]`` and ``[a <= a] = 1`` in place. False where the product is 0: ``[c][not c]``, ``[a < a]``."""
-    for atom in list(factors):
-        if isinstance(atom, (Delta, Condition)):
-            factors[atom] = 1
-        if isinstance(atom, Condition):
-            if any(_exclude(atom, other) for other in factors):
-                return False
-            if atom.left == atom.right:
-                if "=" not in atom.orders:
-                    return False
-                del factors[atom]
-    return True
-
-
-def _exclude(a: Condition, b: Atom) -> bool:
-    return isinstance(b, Condition) and (a.left, a.right) == (b.left, b.right) and not a.orders & b.orders
-
-
-def _numbers(factors: dict[Atom, Exponent]) -> Fraction:
-    """Take whole powers of integers out of the factors, and return their product: ``2**(3/2)`` is ``2 * 2**(1/2)``."""
-    coefficient = Fraction(1)
-    for atom in list(factors):
-        if isinstance(atom, Irrational) and atom.name.isdigit():
-            e = Fraction(factors.pop(atom))
-            whole = e.numerator // e.denominator
-            coefficient *= Fraction(int(atom.name)) ** whole
-            if e != whole:
-                factors[atom] = e - whole
-    return coefficient
 
 
 def _canonical(factors: dict[Atom, Exponent], names: list[str]) -> Mono:
@@ -382,9 +321,11 @@ def number(value: Fraction | int) -> Sum:
 
 def rename_free(expr: Sum, to: Mapping[str, Index]) -> Sum:
     """Substitute free indices. Bound indices have no names, so nothing can be captured."""
+    changed = tuple((i, j) for i, j in to.items() if i != j)
+    return total(_substituted(m, changed).scaled(c) for m, c in expr.terms.items()) if changed else expr
 
-    def one(mono: Mono) -> Closed:
-        opened = open_mono(mono)
-        return close(substitute(opened.factors, to), opened.bound)
 
-    return total(one(m).scaled(c) for m, c in expr.terms.items())
+@lru_cache(maxsize=50_000)
+def _substituted(mono: Mono, to: tuple[tuple[str, Index], ...]) -> Closed:
+    opened = open_again(mono, "s")
+    return close(substitute(opened.factors, dict(to)), opened.bound)

@@ -10,12 +10,14 @@ comes from its values in that term.
 - Saturated entries of a name are those where the product of the factors behind its gradient is below ``SMALL`` of the greatest
   value that it can have, or, where there is no such bound, of its 90th percentile.
 - A ratio is the root mean square of a gradient over that of the upstream gradient which contributes most to it.
+- What is said of a loss is never that its gradient is small: rows whose labels are found have nothing more to learn.
 - Saturation is found in the chain rule, where the derivative of each bounded function stands alone. All else comes from the
   closed lines: what cancels between two lines of the chain rule does no harm.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -23,12 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from .findings import find, not_finite
-from .lines import Measured, call, measure
+from .findings import alike, find
+from .finite import Step, not_finite, sound
+from .lines import Measured, Pass, call, measure
 from .records import Arrays, Factor, Finding, Line, Numbers, Row, distance
 from .text import as_prose, as_table
 
-__all__ = ["Factor", "Finding", "Line", "Numbers", "Report", "Row", "report"]
+__all__ = ["Factor", "Finding", "Line", "Numbers", "Report", "Row", "passed", "report", "steps"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,10 @@ class Report:
     @property
     def furthest(self) -> Line | None:
         """The closed line that passes a gradient on, and whose ratio, sizes and labels apart, is furthest from 1."""
-        return max(
-            (line for line in self.lines if line.form == "closed" and line.passes),
-            key=lambda line: distance(line.scaled),
-            default=None,
+        lines = (
+            line for line in self.lines if line.form == "closed" and line.passes and not (line.residual and line.scaled < 1)
         )
+        return max(lines, key=lambda line: distance(line.scaled), default=None)
 
     def row(self, name: str) -> Row:
         return next(r for r in self.rows if r.name == name)
@@ -73,20 +75,63 @@ def report(
     ``inputs`` are the op's arrays by name, ``upstream`` the gradients of its outputs (default: ones), named ``d`` and the output.
     Raises KeyError for an input, or a constant without default, that is missing.
     """
+    seen = passed(chain, table, inputs, constants, upstream)
+    names = (*table.INPUTS, *table.NAMES)
+    with np.errstate(all="ignore"):  # what is not finite becomes a finding
+        measured = [measure(line, seen) for line in table.LINES if line["terms"]]
+        first = [*not_finite(steps(chain, table), seen)]
+        same = alike((n, seen.label(n), seen.values[n], seen.values.get(f"d{n}")) for n in table.INPUTS)
+        found = (*first, *same, *find([m for m in measured if sound(m.line, seen.values)], seen.flowing))
+    rows = tuple(_row(name, seen, measured) for name in names)
+    layers = tuple(n for n in table.NAMES if f"d{n}" in seen.flowing) or tuple(n for n in table.NAMES if f"d{n}" in seen.values)
+    return Report(table.OP, rows, tuple(m.line for m in measured), found, layers, seen.values)
+
+
+def passed(
+    chain: ModuleType,
+    table: ModuleType,
+    inputs: Mapping[str, Any],
+    constants: Mapping[str, float] | None = None,
+    upstream: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str] | None = None,
+    known: Arrays | None = None,
+) -> Pass:
+    """Every value and gradient. ``known`` are values to take instead of the computed ones; ``labels`` are what names are shown as."""
     given = dict(constants or {})
     values = {name: np.asarray(a) for name, a in inputs.items()}
-    flowing = _flowing(table)
-    with np.errstate(all="ignore"):  # what is not finite becomes a finding
-        values |= call(getattr(chain, f"{table.OP}_values"), values, given)
+    with np.errstate(all="ignore"):
+        values |= call(getattr(chain, f"{table.OP}_values"), values, given) | dict(known or {})
         for name in table.OUTPUTS:
             values[f"d{name}"] = np.asarray((upstream or {}).get(f"d{name}", np.ones_like(values[name])))
         for adjoint in chain.ADJOINTS:
             values[adjoint.__name__] = np.asarray(call(adjoint, values, given))
-        measured = [measure(line, values, given, line["name"] in flowing) for line in table.LINES if line["terms"]]
-    rows = tuple(_row(name, values, measured) for name in (*table.INPUTS, *table.NAMES))
-    found = (*not_finite(rows), *find(measured, flowing))
-    layers = tuple(n for n in table.NAMES if f"d{n}" in flowing) or tuple(n for n in table.NAMES if f"d{n}" in values)
-    return Report(table.OP, rows, tuple(m.line for m in measured), found, layers, values)
+    return Pass(values, given, _flowing(table), _losses(table, values), table.AXES, {**table.LABELS, **(labels or {})})
+
+
+def _losses(table: ModuleType, values: Arrays) -> set[str]:
+    """The gradients that are a loss' own, up to sizes and labels: no value of the forward pass enters them."""
+    found = {f"d{name}" for name in table.OUTPUTS if not values[name].shape}
+    for line in table.LINES:
+        if line["terms"] and all(t["upstream"] in found and not t["factors"] for t in line["terms"]):
+            found.add(line["name"])
+    return found
+
+
+def steps(chain: ModuleType, table: ModuleType) -> list[Step]:
+    """What is computed, in order, and from what."""
+    texts = {line["name"]: line["text"] for line in table.LINES if line["form"] == "chain"}
+    found = [Step(n, *_equation(table, n)) for n in (*table.INPUTS, *table.NAMES)]
+    for name in table.OUTPUTS:
+        found.append(Step(f"d{name}", "", ()))
+    for adjoint in chain.ADJOINTS:
+        reads = tuple(inspect.signature(adjoint).parameters)
+        found.append(Step(adjoint.__name__, texts.get(adjoint.__name__, ""), reads))
+    return found
+
+
+def _equation(table: ModuleType, name: str) -> tuple[str, tuple[str, ...]]:
+    text, reads = table.EQUATIONS.get(name, ("", ""))
+    return text, tuple(reads.split())
 
 
 def _flowing(table: ModuleType) -> set[str]:
@@ -94,10 +139,12 @@ def _flowing(table: ModuleType) -> set[str]:
     return {line["name"] for line in table.LINES if line["form"] == "closed" and line["name"][1:] in table.NAMES}
 
 
-def _row(name: str, values: Arrays, measured: list[Measured]) -> Row:
-    gradient = values.get(f"d{name}")
-    line = next((m.line for m in measured if m.line.name == f"d{name}" and m.line.form == "chain"), None)
-    shares = [m.line.saturated for m in measured if m.line.upstream == f"d{name}" and m.line.form == "chain" and m.product]
+def _row(name: str, seen: Pass, measured: list[Measured]) -> Row:
+    adjoint = f"d{name}"
+    gradient, value = seen.values.get(adjoint), seen.values[name]
+    chained = [m for m in measured if m.line.form == "chain"]
+    line = next((m.line for m in chained if m.line.name == adjoint), None)
+    shares = [m.line.saturated for m in chained if m.line.upstream == adjoint and m.product and not m.line.residual]
     saturated = max((s for s in shares if s is not None), default=None)
     numbers = None if gradient is None else Numbers.of(gradient)
-    return Row(name, values[name].shape, Numbers.of(values[name]), numbers, saturated, line)
+    return Row(name, seen.label(name), value.shape, Numbers.of(value), numbers, saturated, line)

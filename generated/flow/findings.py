@@ -7,49 +7,87 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
-from .lines import SMALL, Axes, Measured, is_small
-from .records import Finding, Line, Place, Row, distance
-from .text import percent, scaling, spelled
+from .lines import CERTAIN, SMALL, Axes, Measured, is_small
+from .records import Finding, Line, Place, distance
+from .text import number, percent, scaling, spelled, units
 
-__all__ = ["find", "not_finite"]
+__all__ = ["LINE", "alike", "find", "paths"]
 
 MANY = 0.75  # share of saturated entries from which they are a finding; a relu switches off one half
 DEAD = 1e-4  # of the typical entry: a feature or sample that passes nothing on
 FAR = 30.0  # times the typical entry, and above GREAT: a feature or sample that blows up
 GREAT = 10.0
+WRONG = 0.25  # share of rows that are certain of another label than theirs
+SAME = 1e-6  # of the largest entry: no difference
 LINE = 100.0  # a single line that scales the gradient by more, or by less than one in as many
 PATH = 1000.0  # the same for all lines from the loss to a name
-
-
-def not_finite(rows: Iterable[Row]) -> Iterator[Finding]:
-    """Values and gradients with NaN or infinite entries."""
-    for r in rows:
-        for what, name, numbers in (("value", r.name, r.value), ("gradient", f"d{r.name}", r.gradient)):
-            if numbers is not None and numbers.finite < 1:
-                text = f"{name}: {percent(1 - numbers.finite)} of the entries of this {what} are not finite."
-                yield Finding("not finite", name, "", (), text)
 
 
 def find(measured: list[Measured], flowing: set[str]) -> Iterator[Finding]:
     """What is wrong with single lines, then with the way from the loss through lines that have nothing wrong of their own."""
     told: set[str] = set()  # factors, so that none is told of in the chain and again in a closed line
+    dead: set[Place] = set()
     saturated: set[str] = set()
     blamed: set[str] = set()
-    for m in measured:
-        if m.line.form == "chain" and m.bounded:
-            found = [*_saturated(m)] or [*_dead(m)]
+    for m in _bounded(measured):
+        if not m.line.residual:
+            found = [*_saturated(m)] or [*_dead_units(m)]
             told |= {f.text for f in m.line.factors if found}
+            dead |= {p for f in found if f.kind == "dead" for p in f.places}
             saturated |= {f.text for f in m.line.factors if any(g.kind == "saturated" for g in found)}
             yield from found
     closed = [m for m in measured if m.line.form == "closed"]
     for m in closed:
-        found = [f for f in (*_dead(m), *_large(m)) if f.factor not in told]
         known = any(f.text in saturated for f in m.line.factors)
-        found = found or ([] if known else [*_scaled(m)])
+        single = () if m.bounded else (*_dead(m), *_large(m))
+        found = [f for f in single if f.factor not in told and not (f.kind == "dead" and dead.issuperset(f.places))]
+        told |= {f.factor for f in found}
+        scaled = [] if known else [*_scaled(m)]
+        found = [*_certain(m), *((scaled if m.line.cancels else []) or found or scaled)]
         if known or any(f.kind == "line" for f in found):
             blamed.add(m.line.name)
         yield from found
-    yield from _paths([m.line for m in closed], flowing, blamed)
+    yield from paths([m.line for m in closed], flowing, blamed)
+
+
+def _bounded(measured: list[Measured]) -> list[Measured]:
+    """The lines that are a bounded derivative: in the closed form where it has one, else as the chain rule gives it."""
+    closed = {(m.line.name, m.line.upstream): m for m in measured if m.line.form == "closed" and m.bounded}
+    return [closed.get((m.line.name, m.line.upstream), m) for m in measured if m.line.form == "chain" and m.bounded]
+
+
+def alike(parameters: Iterable[tuple[str, str, np.ndarray, np.ndarray | None]]) -> Iterator[Finding]:
+    """Matrices whose units, along the last axis, are all the same and get the same gradient.
+
+    A parameter is a name, how it is shown, its value, and its gradient.
+    """
+    same = [
+        (label, name, g) for name, label, a, g in parameters if g is not None and a.ndim > 1 and _is_same(a) and _is_same(g)
+    ]
+    if same:
+        many = len(same) > 1
+        learns = any(g.any() for _, _, g in same)
+        end = "all get the same gradient, so that they stay the same" if learns else "get no gradient: they never learn"
+        text = f"{', '.join(label for label, _, _ in same)}: {'their' if many else 'its'} units are all the same and {end}."
+        yield Finding("alike", same[0][1], "", (), text)
+
+
+def _is_same(a: np.ndarray) -> bool:
+    if min(a.shape[0], a.shape[-1]) < 2 or not np.isfinite(a).all():
+        return False
+    return bool(np.ptp(a, axis=-1).max(initial=0.0) <= SAME * np.abs(a).max(initial=0.0))
+
+
+def _certain(m: Measured) -> Iterator[Finding]:
+    """A distribution that leaves nothing to the labels of many rows: what it is made of is too large."""
+    wrong, certain = m.certain
+    if wrong < WRONG:
+        return
+    text = (
+        f"{m.line.label}: too large. {percent(wrong)} of the rows are certain of a wrong label (above {CERTAIN}), "
+        f"and {percent(certain)} are certain of any."
+    )
+    yield Finding("certain", m.line.name, "", (), text)
 
 
 def _saturated(m: Measured) -> Iterator[Finding]:
@@ -57,75 +95,109 @@ def _saturated(m: Measured) -> Iterator[Finding]:
     if line.saturated is None or line.saturated < MANY or m.product is None:
         return
     worst = min(line.factors, key=lambda f: f.gain)
+    argument = f", as {line.label} is typically {number(m.argument)}" if np.isfinite(m.argument) else ""
     text = (
-        f"{line.upstream[1:]}: {percent(line.saturated)} of entries have {' * '.join(f.text for f in line.factors)} below "
-        f"{SMALL * m.scale:.2g}: the gradient of {line.name[1:]} is {line.ratio:.2g} of that of {line.upstream[1:]}."
+        f"{line.source}: {percent(line.saturated)} of entries have {m.text} below "
+        f"{number(SMALL * m.scale)}{argument}: the gradient of {line.label} is {number(line.ratio)} of that of {line.source}."
     )
     yield Finding("saturated", line.name, worst.text, (worst.least,), text)
 
 
-def _dead(m: Measured) -> Iterator[Finding]:
-    """Features or samples for which a factor is small throughout."""
-    if m.product is None:
-        return
-    if m.bounded and m.line.form == "chain":
-        texts = " * ".join(f.text for f in m.line.factors)
-        yield from _dead_places(m, texts, m.product, lambda a, others: is_small(a, m.scale).all(axis=others))
-        return
-    for f, a in zip(m.line.factors, m.factors, strict=True):
-        yield from _dead_places(m, f.text, a, _negligible)
-
-
-def _negligible(array: np.ndarray, others: tuple[int, ...]) -> np.ndarray:
-    profile = np.abs(array).max(axis=others)
-    return profile < DEAD * np.median(profile)
-
-
-def _dead_places(
-    m: Measured, text: str, a: Axes, small: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
-) -> Iterator[Finding]:
-    """The places on the first axis that has any: what is small in a whole row is so in many columns."""
-    for k, axis in enumerate(a.axes):
-        others = tuple(j for j in range(a.array.ndim) if j != k)
-        at = np.flatnonzero(small(a.array, others))
+def _dead_units(m: Measured) -> Iterator[Finding]:
+    """Units or rows in which a bounded derivative is small throughout."""
+    assert m.product is not None
+    for axis, others, size in _profiles(m.product, np.max):
+        at = np.flatnonzero(is_small(size, m.scale))
         if not len(at):
             continue
         places = tuple(((axis, int(i)),) for i in at)
-        profile = np.abs(a.array).max(axis=others)
-        usual = m.scale if m.line.form == "chain" else float(np.median(profile))
-        largest = float(profile[at].max())
-        told = (
-            f"{m.line.name}: {text} is {f'at most {largest:.2g}' if largest else '0'} {spelled(places)}, where {usual:.2g} is usual: "
-            f"{'next to ' if largest else ''}nothing of the gradient of {m.line.upstream[1:]} gets through to {m.line.name[1:]} there."
+        largest = float(size[at].max())
+        who = units(places, m.source.axes if m.source else m.product.axes)
+        many, level = len(at) > 1, _level(m, axis, at)
+        state = (
+            f"{'are' if many else 'is'} {number(level)}"
+            if level is not None
+            else f"{'have' if many else 'has'} {m.text} {f'at most {number(largest)}' if largest else '= 0'}"
         )
-        yield Finding("dead", m.line.name, text, places, told)
+        every = (
+            " and ".join(
+                f"every {units((((o, 0),),), m.source.axes if m.source else m.product.axes, bare=True)}" for o in others
+            )
+            or "it"
+        )
+        end = _consequence(axis, m, many, never=not largest)
+        yield Finding("dead", m.line.name, m.text, places, f"{who} of {m.line.source} {state} for {every}: {end}.")
         return
+
+
+def _consequence(axis: str, m: Measured, many: bool, *, never: bool) -> str:
+    axes = m.source.axes if m.source else ()
+    if len(axes) > 1 and axis == axes[0]:
+        return f"{'nothing' if never else 'next to nothing'} of {'their' if many else 'its'} gradient gets through to {m.line.label}"
+    return f"{'they' if many else 'it'} {'never' if never else 'hardly'} learn{'' if many else 's'}"
+
+
+def _level(m: Measured, axis: str, at: np.ndarray) -> float | None:
+    """The one value that the source has in all these units; None where they differ."""
+    if m.source is None or axis not in m.source.axes:
+        return None
+    values = np.take(m.source.array, at, axis=m.source.axes.index(axis))
+    return float(values.flat[0]) if values.size and np.ptp(values) == 0 else None
+
+
+def _profiles(a: Axes, summary: Callable[..., np.ndarray]) -> Iterator[tuple[str, tuple[str, ...], np.ndarray]]:
+    """For each axis the other axes, and a summary of the sizes over them; first the axes that tell most entries apart."""
+    for k, axis in enumerate(a.axes):
+        rest = tuple(j for j in range(a.array.ndim) if j != k)
+        yield axis, tuple(a.axes[j] for j in rest), summary(np.abs(a.array), axis=rest)
+
+
+def _dead(m: Measured) -> Iterator[Finding]:
+    """Features or samples for which a factor is next to nothing beside what it is for the others."""
+    if m.line.residual or not m.line.passes:  # a row whose label is found has nothing more to learn
+        return
+    for f, a in zip(m.line.factors, m.factors, strict=True):
+        for axis, _, size in _profiles(a, np.max):
+            usual = float(np.median(size))
+            at = np.flatnonzero(size < DEAD * usual)
+            if axis in m.over or not len(at):
+                continue
+            places = tuple(((axis, int(i)),) for i in at)
+            largest = float(size[at].max())
+            text = (
+                f"{m.line.label}: {f.text} is {f'at most {number(largest)}' if largest else '0'} {spelled(places)}, where {number(usual)} is usual: "
+                f"{'next to ' if largest else ''}nothing of the gradient of {m.line.source} gets through to {m.line.label} there."
+            )
+            yield Finding("dead", m.line.name, f.text, places, text)
+            break
 
 
 def _large(m: Measured) -> Iterator[Finding]:
     """Features or samples for which a factor is far above what it is for the others."""
-    if m.product is None:
-        return
     for f, a in zip(m.line.factors, m.factors, strict=True):
-        for k, axis in enumerate(a.axes):
-            profile = np.median(np.abs(a.array), axis=tuple(j for j in range(a.array.ndim) if j != k))
-            usual = float(np.median(profile))
-            at = np.flatnonzero((profile > FAR * usual) & (profile > GREAT))
+        for axis, _, size in _profiles(a, np.median):
+            usual = float(np.median(size[size > 0])) if (size > 0).any() else 0.0
+            if not m.line.passes and not set(m.over).isdisjoint(a.axes):  # the other operand of a parameter's gradient
+                continue
+            at = np.flatnonzero((size > FAR * usual) & (size > GREAT))
             if len(at):
                 places = tuple(((axis, int(i)),) for i in at)
                 text = (
-                    f"{m.line.name}: {f.text} is {profile[at].max():.3g} {spelled(places)}, where {usual:.2g} is usual: "
-                    f"the gradient of {m.line.name[1:]} is blown up there."
+                    f"{m.line.label}: {f.text} is {number(size[at].max())} {spelled(places)}, where {number(usual)} is usual: "
+                    f"the gradient of {m.line.label} is blown up there."
                 )
                 yield Finding("large", m.line.name, f.text, places, text)
+                break
 
 
 def _scaled(m: Measured) -> Iterator[Finding]:
     """A line that makes a gradient much larger or smaller as a whole."""
     line = m.line
-    if not line.passes:
+    small = line.scaled < 1
+    if not line.passes or (line.residual and small):
         return
-    if not distance(line.scaled) > np.log(LINE) or (m.product is not None and line.scaled < 1 < LINE * _most(m.product)):
+    far = distance(line.scaled) > np.log(LINE) or (line.cancels and small)
+    if not far or (not line.cancels and m.product is not None and small and LINE * _most(m.product) > 1):
         return
     yield Finding("line", line.name, line.cause.text if line.cause else "", _place(line), f"{scaling(line)}.")
 
@@ -134,24 +206,29 @@ def _most(a: Axes) -> float:
     return float(np.abs(a.array).max(initial=0.0))
 
 
-def _paths(lines: list[Line], flowing: set[str], blamed: set[str]) -> Iterator[Finding]:
-    """The names where most has been lost or gained on the way from the loss, if no line on that way is to blame alone."""
+def paths(lines: list[Line], flowing: set[str], blamed: set[str]) -> Iterator[Finding]:
+    """The names where most has been lost or gained on the way from the loss, if no line on that way is to blame alone.
+
+    How small the loss' own gradient is does not count as lost: the network may have learnt what there is to learn.
+    """
     by_name = {line.name: line for line in lines}
     ways = {name: _way(name, by_name) for name in sorted(flowing & by_name.keys())}
-    ways = {n: w for n, w in ways.items() if not blamed & {line.name for line in w}}
-    total = {n: sum(float(np.log(line.scaled)) for line in w) for n, w in ways.items() if all(line.scaled > 0 for line in w)}
+    ways = {n: w for n, w in ways.items() if not blamed & {line.name for line in w} and all(line.scaled > 0 for line in w)}
     for sign, word in ((-1, "vanishes"), (1, "explodes")):
+        kept = {n: [line for line in w if sign > 0 or not line.residual] for n, w in ways.items()}
+        total = {n: sum(float(np.log(line.scaled)) for line in w) for n, w in kept.items() if w}
         name = max(total, key=lambda n: sign * total[n], default=None)
-        if name is None or sign * total[name] <= np.log(PATH):
+        if name is None or not sign * total[name] > np.log(PATH):
             continue
-        way = ways[name]
+        way = kept[name]
         worst = max(way, key=lambda line: sign * float(np.log(line.scaled)))
         factors = dict.fromkeys(
             line.cause.text for line in way if line.cause and sign * np.log(line.scaled) > np.log(PATH) / len(way) / 2
         )
+        by = f", by {', '.join(factors)}" if factors else ""
         text = (
-            f"The gradient {word}: that of {name[1:]} is {np.exp(total[name]):.2g} of that of {way[0].upstream[1:]}, over {len(way)} "
-            f"lines, by {', '.join(factors)}. Most of it is done in {worst.name}: {scaling(worst)}."
+            f"The gradient {word}: that of {by_name[name].label} is {number(np.exp(total[name]))} of that of {way[0].source}, over {len(way)} "
+            f"lines{by}. Most of it is done where {scaling(worst)}."
         )
         yield Finding("path", name, worst.cause.text if worst.cause else "", _place(worst), text)
 

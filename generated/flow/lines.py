@@ -12,9 +12,10 @@ import numpy as np
 
 from .records import Arrays, Factor, Line, Numbers
 
-__all__ = ["SMALL", "Axes", "Measured", "call", "is_small", "measure"]
+__all__ = ["CERTAIN", "SMALL", "Axes", "Measured", "Pass", "call", "factor", "is_small", "measure"]
 
 SMALL = 1e-2  # of what a derivative can be: the entry is saturated
+CERTAIN = 0.99  # a probability above this leaves next to nothing to the others
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,47 @@ class Axes:
 
 @dataclass(frozen=True)
 class Measured:
-    """A line, and of the term that contributes most the factors' values; ``product`` is theirs if the term sums over nothing."""
+    """A line, and of the term that contributes most the factors' values; ``product`` is theirs if the term sums over nothing,
+    ``text`` what it is where it is bounded.
+
+    ``source`` is the value whose gradient comes in, ``argument`` the median size of the one whose gradient goes out. ``certain`` are
+    shares of rows: those certain of a wrong label, and of any.
+    """
 
     line: Line
     factors: tuple[Axes, ...]
+    over: tuple[str, ...]
     product: Axes | None
+    text: str
     scale: float
     bounded: bool
+    source: Axes | None
+    argument: float
+    certain: tuple[float, float]
 
 
-def measure(line: Mapping[str, Any], values: Arrays, constants: Mapping[str, float], flows: bool) -> Measured:
+@dataclass(frozen=True)
+class Pass:
+    """One forward and backward pass: every value and gradient by name, and the constants.
+
+    ``flowing`` are the gradients that flow on, ``losses`` those that are a loss' own up to sizes and labels, ``axes`` and
+    ``labels`` the axes of each name and how it is shown.
+    """
+
+    values: Arrays
+    constants: Mapping[str, float]
+    flowing: set[str]
+    losses: set[str]
+    axes: Mapping[str, str]
+    labels: Mapping[str, str]
+
+    def label(self, name: str) -> str:
+        return self.labels.get(name, name)
+
+
+def measure(line: Mapping[str, Any], seen: Pass) -> Measured:
     """The line with the ratio and the factors of the term that contributes most."""
+    values, constants = seen.values, seen.constants
     own = tuple(line["axes"].split())
     terms = [_term(t, values, constants) for t in line["terms"]]
     chosen = max(range(len(terms)), key=lambda k: np.nan_to_num(terms[k][2], nan=np.inf))
@@ -56,10 +87,46 @@ def measure(line: Mapping[str, Any], values: Arrays, constants: Mapping[str, flo
     ratio = _quotient(Numbers.of(values[line["name"]]).size, upstream)
     sizes = _sizes(arrays)
     over = tuple(term["over"].split())
-    shown = tuple(_factor(text, a, [sizes[i] for i in over if i in a.axes]) for text, a in factors)
-    scaled, passes = _quotient(ratio, constant), flows or product is not None
-    made = Line(line["name"], line["form"], line["text"], term["upstream"], ratio, scaled, passes, saturated, shown)
-    return Measured(made, arrays, product, scale, bound is not None)
+    shown = tuple(factor(text, a, [sizes[i] for i in over if i in a.axes]) for text, a in factors)
+    scaled, passes = _quotient(ratio, constant), line["name"] in seen.flowing or product is not None
+    name, source = line["name"][1:], term["upstream"][1:]
+    made = Line(
+        line["name"],
+        seen.label(name),
+        line["form"],
+        line["text"],
+        term["upstream"],
+        seen.label(source),
+        ratio,
+        scaled,
+        passes,
+        term["upstream"] in seen.losses,
+        Numbers.of(values[line["name"]]).size < SMALL * terms[chosen][2],
+        saturated,
+        shown,
+    )
+    value = Axes(np.asarray(values[source]), tuple(seen.axes[source].split())) if source in seen.axes else None
+    certain = _certain(line["certain"], values, constants) if "certain" in line else (0.0, 0.0)
+    return Measured(
+        made,
+        arrays,
+        over,
+        product,
+        term.get("text", ""),
+        scale,
+        bound is not None,
+        value,
+        float(np.median(np.abs(values[name]))) if name in values else np.nan,
+        certain,
+    )
+
+
+def _certain(hot: Mapping[str, Any], values: Arrays, constants: Mapping[str, float]) -> tuple[float, float]:
+    """The shares of rows that are certain of another label than theirs, and of any."""
+    p = np.moveaxis(np.asarray(call(hot["function"], values, constants), dtype=np.float64), hot["position"], -1)
+    certain = p.max(axis=-1, initial=0.0) > CERTAIN
+    wrong = certain & (p.argmax(axis=-1) != values[hot["labels"]])
+    return (float(wrong.mean()), float(certain.mean())) if certain.size else (0.0, 0.0)
 
 
 def _term(
@@ -89,7 +156,8 @@ def _product(factors: tuple[Axes, ...], own: tuple[str, ...]) -> Axes:
     return Axes(out, axes)
 
 
-def _factor(text: str, a: Axes, summed: list[int]) -> Factor:
+def factor(text: str, a: Axes, summed: list[int]) -> Factor:
+    """What a factor is, of which axes with these lengths are summed."""
     size = np.abs(a.array)
     low, high = (tuple(np.unravel_index(at, size.shape)) for at in (np.argmin(size), np.argmax(size)))
     least, most = (tuple(zip(a.axes, map(int, at), strict=True)) for at in (low, high))

@@ -58,17 +58,23 @@ class Factor:
 class Line:
     """One line of the backward. ``upstream`` is the gradient that contributes most, ``factors`` are those of its term.
 
-    ``scaled`` is the ratio without what sizes and labels alone explain. ``passes`` says whether the gradient flows on from here, or
-    to here without a sum: a parameter's, which sums over all samples, is as large as it is. ``saturated`` is None for a sum.
+    ``label`` and ``source`` are the names whose gradients they are, as they are shown. ``scaled`` is the ratio without what sizes
+    and labels alone explain. ``passes`` says whether the gradient flows on from here, or to here without a sum: a parameter's,
+    which sums over all samples, is as large as it is. ``cancels`` says that its terms are far larger than it. ``residual`` says that the upstream gradient is that of a loss, up to sizes
+    and labels: a small gradient then says that the loss is as small as it gets. ``saturated`` is None for a sum.
     """
 
     name: str
+    label: str
     form: str
     text: str
     upstream: str
+    source: str
     ratio: float
     scaled: float
     passes: bool
+    residual: bool
+    cancels: bool
     saturated: float | None
     factors: tuple[Factor, ...]
 
@@ -87,6 +93,7 @@ class Row:
     """
 
     name: str
+    label: str
     shape: tuple[int, ...]
     value: Numbers
     gradient: Numbers | None
@@ -96,7 +103,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: ``kind`` is saturated, dead, large, line, path or not finite; ``places`` are where it is."""
+    """Something wrong; ``places`` are where it is.
+
+    ``kind`` is saturated, dead, large, certain, alike, twice, line, path, cut or not finite.
+    """
 
     kind: str
     name: str

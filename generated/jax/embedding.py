@@ -87,11 +87,14 @@ embedding.defvjp(_forward, _backward)
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError; while JAX traces, and they have no values, take them on trust."""
+    """The labels; IndexError for labels out of range.
+
+    While JAX traces they have no values. There a wrong label is moved beyond the last, of which every read gives NaN.
+    """
     try:
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     except jax.errors.ConcretizationTypeError:
-        return labels
+        return jnp.where((labels < 0) | (labels >= length), length, labels)
     if labels.size and not 0 <= low <= high < length:
         raise IndexError(f"{name} holds labels from {low} to {high}; expected 0 to {length - 1}")
     return labels

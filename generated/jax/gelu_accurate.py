@@ -24,9 +24,8 @@ __all__ = [
 def gelu_accurate_forward(x):
     """Forward of gelu_accurate.
 
-        a[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
         tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part[*s] = x[*s]*h[*s]*tail[*s]/2
         y[*s] = where(x[*s] < 0, h[*s]*part[*s], x[*s]*(1 - h[*s]**2*tail[*s]/2))
@@ -39,9 +38,8 @@ def gelu_accurate_forward(x):
     dtype = x.dtype
     x = _widest(x)
 
-    a = jnp.abs(x)
-    v = jnp.floor(64 * jnp.minimum(a, 64)) / 64
-    h = jnp.exp(v**2 / -4) * jnp.exp(-(a - v) * (a + v) / 4)
+    v = jnp.floor(64 * jnp.minimum(_abs(x), 64)) / 64
+    h = jnp.exp(v**2 / -4) * jnp.exp(-(x - v) * (x + v) / 4)
     tail = jax.scipy.special.erfcx(x / math.sqrt(2) * jnp.where(x < 0, jnp.asarray(-1, x.dtype), 1))
     part = x * h * tail / 2
     y = jnp.where(x < 0, h * part, x * (1 - h**2 * tail / 2))
@@ -51,9 +49,8 @@ def gelu_accurate_forward(x):
 def gelu_accurate_backward(dy, x):
     """Backward of gelu_accurate.
 
-        a[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
         tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part2[*s] = h[*s]/2*(sqrt(2/pi)*x[*s] + tail[*s])
         dx[*s] = dy[*s]*where(x[*s] < 0, h[*s]*part2[*s], 1 + h[*s]**2/2*(sqrt(2/pi)*x[*s] - tail[*s]))
@@ -66,9 +63,8 @@ def gelu_accurate_backward(dy, x):
     dtype = dy.dtype
     dy, x = _widest(dy), _widest(x)
 
-    a = jnp.abs(x)
-    v = jnp.floor(64 * jnp.minimum(a, 64)) / 64
-    h = jnp.exp(v**2 / -4) * jnp.exp(-(a - v) * (a + v) / 4)
+    v = jnp.floor(64 * jnp.minimum(_abs(x), 64)) / 64
+    h = jnp.exp(v**2 / -4) * jnp.exp(-(x - v) * (x + v) / 4)
     tail = jax.scipy.special.erfcx(x / math.sqrt(2) * jnp.where(x < 0, jnp.asarray(-1, dy.dtype), 1))
     part2 = h / 2 * (math.sqrt(2 / math.pi) * x + tail)
     dx = dy * jnp.where(x < 0, h * part2, 1 + h**2 / 2 * (math.sqrt(2 / math.pi) * x - tail))
@@ -96,6 +92,11 @@ def _backward(residuals, dy):
 
 
 gelu_accurate.defvjp(_forward, _backward)
+
+
+def _abs(a):
+    """The absolute value, with the derivative 0 at 0, where that of ``jnp.abs`` is 1."""
+    return a * jnp.sign(a)
 
 
 def _lengths(text, *arrays):

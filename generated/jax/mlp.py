@@ -3,13 +3,13 @@
 
 ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one.
 
-    loss = mlp(x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
+    loss = mlp(x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
 
     eps > 0
     x[n, b] in v
     t[n] in v
     emb[n, b, e] = embedding(C[v, e], x[n, b])
-    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[b, e, h]) + b1[h]
+    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[(b, e), h]) + b1[h]
     hbn[n, h]    = batchnorm(hpre[n, h], gamma[h], beta[h], eps=eps, ddof=1)
     act[n, h]    = tanh(hbn[n, h])
     logits[n, v] = linear(act[n, h], W2[h, v], b2[v])
@@ -49,14 +49,14 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         softmax_cross_entropy_p[n, v] = e2[n, v]/total[n]
         loss = -mean[n](logits[n, t[n]] - m[n] - log(total[n]))
 
-    Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
+    Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
     Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p,
         batchnorm_rstd).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
     size = _lengths(
-        "C[v, e]; W1[b, e, h]; b1[h]; gamma[h]; beta[h]; W2[h, v]; b2[v]; x[n, b] in v; t[n] in v",
+        "C[v, e]; W1[b*e, h]; b1[h]; gamma[h]; beta[h]; W2[h, v]; b2[v]; x[n, b] in v; t[n] in v",
         C,
         W1,
         b1,
@@ -69,13 +69,13 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     )
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
-    n = size["n"]
+    n, b, e = size["n"], size["b"], size["e"]
     dtype = C.dtype
     C, W1, b1, gamma, beta, W2, b2 = _wide(C), _wide(W1), _wide(b1), _wide(gamma), _wide(beta), _wide(W2), _wide(b2)
     eps = jnp.asarray(eps, C.dtype)
 
     emb = jnp.take(C, x, axis=0)
-    hpre = jnp.tensordot(emb, W1, axes=([1, 2], [0, 1])) + b1
+    hpre = emb.reshape(n, b * e) @ W1 + b1
     batchnorm_mu = jnp.mean(hpre, axis=0)
     batchnorm_c = hpre - batchnorm_mu
     batchnorm_var = jnp.sum(batchnorm_c**2, axis=0) / (n - 1)
@@ -88,7 +88,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     e2 = jnp.exp(logits - m[:, None])
     total = jnp.sum(e2, axis=1)
     softmax_cross_entropy_p = e2 / total[:, None]
-    loss = -jnp.mean(logits[jnp.arange(n), t] - m - jnp.log(total))
+    loss = -jnp.mean(logits.at[jnp.arange(n), t].get(mode="fill") - m - jnp.log(total))
     return loss.astype(dtype), (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
 
 
@@ -104,20 +104,20 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
         dbeta[h] = sum[n](dhbn[n, h])
         dhpre[n, h] = gamma[h]*batchnorm_rstd[h]*(dhbn[n, h] - dbeta[h]/size(n) - batchnorm_xhat[n, h]*(dgamma[h]/(size(n)
             - 1)))
-        dW1[b, e, h] = sum[n](dhpre[n, h]*emb[n, b, e])
+        dW1[(b, e), h] = sum[n](dhpre[n, h]*emb[n, b, e])
         db1[h] = 0
         demb[n, b, e] = sum[h](dhpre[n, h]*W1[b, e, h])
         dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))
 
     Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
-        x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
+        x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
     Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
     size = _lengths(
         "emb[n, b, e]; batchnorm_xhat[n, h]; act[n, h]; softmax_cross_entropy_p[n, v]; batchnorm_rstd[h]; "
-        "W1[b, e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
+        "W1[b*e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
         emb,
         batchnorm_xhat,
         act,
@@ -131,7 +131,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     )
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
-    n, h, v, e = size["n"], size["h"], size["v"], size["e"]
+    n, b, e, h, v = size["n"], size["b"], size["e"], size["h"], size["v"]
     dloss = _scalar("dloss", dloss, emb.dtype)
     dtype = dloss.dtype
     dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, W1, gamma, W2 = (
@@ -155,9 +155,9 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     dgamma = jnp.sum(dhbn * batchnorm_xhat, axis=0)
     dbeta = jnp.sum(dhbn, axis=0)
     dhpre = gamma * batchnorm_rstd * (dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1)))
-    dW1 = jnp.tensordot(emb, dhpre, axes=([0], [0]))
+    dW1 = emb.reshape(n, b * e).T @ dhpre
     db1 = jnp.zeros((h,), emb.dtype)
-    demb = jnp.tensordot(dhpre, W1, axes=([1], [2]))
+    demb = (dhpre @ W1.T).reshape(n, b, e)
     dC = jnp.zeros((v, e), emb.dtype).at[x].add(demb)
     return (
         dC.astype(dtype),
@@ -174,7 +174,7 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
 def mlp(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     """Differentiable mlp: a custom_vjp, right under jit, vmap, grad and grad of grad.
 
-    Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v]. No gradient flows to eps.
+    Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v]. No gradient flows to eps.
     """
     return mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
 
@@ -196,19 +196,22 @@ mlp.defvjp(_forward, _backward)
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError; while JAX traces, and they have no values, take them on trust."""
+    """The labels; IndexError for labels out of range.
+
+    While JAX traces they have no values. There a wrong label is moved beyond the last, of which every read gives NaN.
+    """
     try:
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     except jax.errors.ConcretizationTypeError:
-        return labels
+        return jnp.where((labels < 0) | (labels >= length), length, labels)
     if labels.size and not 0 <= low <= high < length:
         raise IndexError(f"{name} holds labels from {low} to {high}; expected 0 to {length - 1}")
     return labels
 
 
-def _lengths(text, *arrays):
+def _lengths(text, /, *arrays, **size):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    parts, size = text.split("; "), {}
+    parts, packed = text.split("; "), []
     same = dict(part.split(" = ") for part in parts[len(arrays) :])
     for part, array in zip(parts, arrays, strict=False):  # equal axes come last
         name, axes, labels = part.replace("]", "[").split("[")
@@ -225,8 +228,12 @@ def _lengths(text, *arrays):
             shift = extra - 1 if star and k > star[0] else 0
             length = array.shape[k : k + extra] if axis[0] == "*" else array.shape[k + shift]
             axis = same.get(axis, axis)
+            if "*" in axis[1:]:
+                packed.append((name, length, [same.get(a, a) for a in axis.split("*")]))
+                continue
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
+    size = _unpacked(size, packed)
     return size | {axis: size[other] for axis, other in same.items() if other in size}
 
 
@@ -245,6 +252,25 @@ def _scalar(name, a, dtype=None):
     if not jnp.issubdtype(a.dtype, jnp.floating):
         raise TypeError(f"{name} has dtype {a.dtype}; expected a floating-point one")
     return a
+
+
+def _unpacked(size, packed):
+    """Add the lengths that follow from those of packed axes; ValueError names the argument of which one does not fit."""
+    for name, length, axes in packed * len(packed):
+        missing, product = [a for a in axes if a not in size], 1
+        for axis in axes:
+            product *= size.get(axis, 1)
+        fits = length == product if not missing else length % product == 0 if product else length == 0
+        if len(missing) < 2 and not fits:
+            known = " * ".join([f"{a} = {size[a]}" for a in axes if a in size])
+            expected = f"a multiple of {known}" if missing else known
+            raise ValueError(f"{name} has length {length} on axis ({', '.join(axes)}), where {expected} is expected")
+        if len(missing) == 1 and product:
+            size[missing[0]] = length // product
+    for name, _, axes in packed:
+        if missing := [a for a in axes if a not in size]:
+            raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
+    return size
 
 
 def _wide(a):

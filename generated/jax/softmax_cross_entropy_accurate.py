@@ -47,7 +47,7 @@ def softmax_cross_entropy_accurate_forward(z, t):
     e = jnp.exp(z - m[:, None])
     total = jnp.sum(e, axis=1)
     p = e / total[:, None]
-    loss = -jnp.mean(z[jnp.arange(n), t] - m - jnp.log(total))
+    loss = -jnp.mean(z.at[jnp.arange(n), t].get(mode="fill") - m - jnp.log(total))
     others = jnp.sum(e * (t[:, None] != jnp.arange(c)).astype(z.dtype), axis=1) / total
     return loss.astype(dtype), (p.astype(dtype), others.astype(dtype))
 
@@ -98,11 +98,14 @@ softmax_cross_entropy_accurate.defvjp(_forward, _backward)
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError; while JAX traces, and they have no values, take them on trust."""
+    """The labels; IndexError for labels out of range.
+
+    While JAX traces they have no values. There a wrong label is moved beyond the last, of which every read gives NaN.
+    """
     try:
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     except jax.errors.ConcretizationTypeError:
-        return labels
+        return jnp.where((labels < 0) | (labels >= length), length, labels)
     if labels.size and not 0 <= low <= high < length:
         raise IndexError(f"{name} holds labels from {low} to {high}; expected 0 to {length - 1}")
     return labels

@@ -31,10 +31,11 @@ enum { DONE = 0, NOT_CONTIGUOUS = 3 };
 /* A function as compiled: lengths of axes, pointers to arguments and results, strides or NULL, constants. */
 typedef int (*Packed)(const int64_t *, void *const *, const int64_t *const *, const double *);
 
-/* The axes of an argument or a result, by number; star is the position among them of the starred one, or -1. */
+/* An argument or a result. Each of its `rank` axes packs `width` axes of the equations, mostly one; `axis` has their
+ * numbers. star is the position of the starred axis, or -1. */
 typedef struct {
     int kind, star, rank;
-    int axis[MAX_RANK];
+    int axis[MAX_RANK], width[MAX_RANK];
 } Tensor;
 
 typedef struct {
@@ -47,6 +48,8 @@ typedef struct {
     int same[MAX_AXES];                  /* for each axis the first one of equal length */
     int saved_result[MAX_ARRAYS];
     int over[MAX_ARRAYS][2]; /* result and argument that may be one piece of memory */
+    int givens;
+    int given[MAX_AXES][3]; /* an axis and its length; a length of 0 is the value of the parameter with that number */
     Tensor argument[MAX_ARRAYS], result[MAX_ARRAYS];
     Packed function[2]; /* float32, float64 */
 } Caller;
@@ -143,12 +146,69 @@ static int shape_agrees(const Caller *self, Call *call, const Tensor *tensor, Py
     const int extra = star_rank(tensor, PyArray_NDIM(array));
     if (extra < 0) return 0;
     const npy_intp *shape = PyArray_DIMS(array);
-    for (int k = 0; k < tensor->rank; k++) {
-        const int axis = self->same[tensor->axis[k]];
-        if (k == tensor->star ? !star_agrees(call, axis, shape, extra) : !agrees(call, axis, *shape)) return 0;
+    for (int k = 0, a = 0; k < tensor->rank; a += tensor->width[k++]) {
+        const int axis = self->same[tensor->axis[a]];
+        if (k == tensor->star ? !star_agrees(call, axis, shape, extra)
+                              : tensor->width[k] == 1 && !agrees(call, axis, *shape))
+            return 0;
         shape += k == tensor->star ? extra : 1;
     }
     return 1;
+}
+
+/* Hold the length of a packed axis against those of the axes that it packs, one of which may follow from it. Returns
+ * how many are not known then, or -1 where they do not fit. */
+static int unpack(const Caller *self, Call *call, const int *axis, int width, npy_intp length) {
+    int missing = 0, last = -1;
+    npy_intp known = 1;
+    for (int k = 0; k < width; k++) {
+        const int a = self->same[axis[k]];
+        if (call->length[a] < 0) {
+            missing++;
+            last = a;
+        } else
+            known *= call->length[a];
+    }
+    if (missing > 1 || (missing == 1 && known == 0 && length == 0)) return missing;
+    if (missing ? known == 0 || length % known : length != known) return -1;
+    if (missing) call->length[last] = length / known;
+    return 0;
+}
+
+/* The same for every packed axis of every argument, until nothing more follows. */
+static int unpack_all(const Caller *self, Call *call) {
+    for (int open = MAX_ARRAYS * MAX_RANK, before = open + 1; open > 0;) {
+        if (open >= before) return 0;
+        before = open;
+        open = 0;
+        for (int n = 0; n < self->arguments; n++) {
+            const Tensor *tensor = &self->argument[n];
+            if (tensor->kind == SCALAR) continue;
+            PyArrayObject *array = (PyArrayObject *)call->value[n];
+            const int extra = star_rank(tensor, PyArray_NDIM(array));
+            for (int k = 0, a = 0; k < tensor->rank; a += tensor->width[k++]) {
+                if (tensor->width[k] == 1) continue;
+                const int at = k + (tensor->star >= 0 && k > tensor->star ? extra - 1 : 0);
+                const int missing = unpack(self, call, tensor->axis + a, tensor->width[k], PyArray_DIM(array, at));
+                if (missing < 0) return 0;
+                open += missing;
+            }
+        }
+    }
+    return 1;
+}
+
+/* The strides of all axes from those of the array's, in place: an axis steps over all that are packed inside it. */
+static void unpack_strides(const Caller *self, const Call *call, const Tensor *tensor, int64_t *strides) {
+    int a = 0;
+    for (int k = 0; k < tensor->rank; k++) a += tensor->width[k];
+    for (int k = tensor->rank - 1; k >= 0; k--) {
+        int64_t stride = strides[k];
+        for (int j = 0; j < tensor->width[k]; j++) {
+            strides[--a] = stride;
+            stride *= call->length[self->same[tensor->axis[a]]];
+        }
+    }
 }
 
 /* The strides of an array in elements, one for each axis and one for a star; 0 where the function cannot take the
@@ -263,13 +323,27 @@ static int number_type(const Caller *self, const Call *call) {
     return type < 0 ? NPY_DOUBLE : type;
 }
 
+/* Take the length of an axis that is a number or the value of a constant; 0 where that is no length. */
+static int take_length(const Caller *self, Call *call, const int given[3]) {
+    double number = given[1];
+    if (number == 0 && !as_double(call->value[given[2]], &number)) return 0;
+    const npy_intp length = number >= 1 && number < (double)(1 << 30) ? (npy_intp)number : 0;
+    return length && (double)length == number && agrees(call, self->same[given[0]], length);
+}
+
 /* Take every argument and every constant. The first array sets the precision, so numbers come after the arrays. */
 static Outcome take_values(const Caller *self, Call *call) {
     for (int k = 0; k < self->axes; k++) call->length[k] = -1;
+    for (int k = 0; k < self->givens; k++)
+        if (!take_length(self, call, self->given[k])) return UNUSUAL;
     for (int k = 0; k < self->arguments; k++) {
         const Outcome outcome = self->argument[k].kind == SCALAR ? FINE : take_array(self, call, k);
         if (outcome != FINE) return outcome;
     }
+    if (!unpack_all(self, call)) return UNUSUAL;
+    for (int k = 0; k < self->arguments; k++)
+        if (self->argument[k].kind != SCALAR && call->strides[k])
+            unpack_strides(self, call, &self->argument[k], call->stride[k]);
     if (call->type < 0) call->type = number_type(self, call);
     for (int k = 0; k < self->arguments; k++)
         if (self->argument[k].kind == SCALAR && take_number(call, k) != FINE) return UNUSUAL;
@@ -284,11 +358,13 @@ static Outcome take_values(const Caller *self, Call *call) {
  * array. */
 static int result_shape(const Caller *self, const Call *call, const Tensor *tensor, npy_intp *shape) {
     int rank = 0;
-    for (int k = 0; k < tensor->rank; k++) {
-        const int axis = self->same[tensor->axis[k]];
+    for (int k = 0, a = 0; k < tensor->rank; a += tensor->width[k++]) {
+        const int axis = self->same[tensor->axis[a]];
         if (k != tensor->star) {
             if (rank == NPY_MAXDIMS) return -1;
-            shape[rank++] = call->length[axis];
+            shape[rank] = 1;
+            for (int j = 0; j < tensor->width[k]; j++) shape[rank] *= call->length[self->same[tensor->axis[a + j]]];
+            rank++;
             continue;
         }
         if (rank + call->star_rank[axis] > NPY_MAXDIMS) return -1;
@@ -474,7 +550,7 @@ static int read_integers(PyObject *tuple, int *values, int most) {
     return (int)PyTuple_GET_SIZE(tuple);
 }
 
-/* Read tensors, each a tuple of kind, star and axes; returns how many, or -1 with an exception set. */
+/* Read tensors, each a tuple of kind, star, axes and widths; returns how many, or -1 with an exception set. */
 static int read_tensors(PyObject *tuple, Tensor *tensors, int most) {
     if (PyTuple_GET_SIZE(tuple) > most) {
         PyErr_SetString(PyExc_ValueError, "too many arrays");
@@ -482,23 +558,25 @@ static int read_tensors(PyObject *tuple, Tensor *tensors, int most) {
     }
     for (int k = 0; k < (int)PyTuple_GET_SIZE(tuple); k++) {
         Tensor *tensor = &tensors[k];
-        PyObject *axes;
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(tuple, k), "iiO", &tensor->kind, &tensor->star, &axes)) return -1;
-        tensor->rank = read_integers(axes, tensor->axis, MAX_RANK);
+        PyObject *axes, *widths;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(tuple, k), "iiOO", &tensor->kind, &tensor->star, &axes, &widths))
+            return -1;
+        tensor->rank =
+            read_integers(axes, tensor->axis, MAX_RANK) < 0 ? -1 : read_integers(widths, tensor->width, MAX_RANK);
         if (tensor->rank < 0) return -1;
     }
     return (int)PyTuple_GET_SIZE(tuple);
 }
 
-/* Read pairs of a result and an argument; returns how many, or -1 with an exception set. */
-static int read_pairs(PyObject *tuple, int (*pairs)[2], int most) {
+/* Read rows of `width` integers; returns how many rows, or -1 with an exception set. */
+static int read_rows(PyObject *tuple, int *rows, int width, int most) {
     if (PyTuple_GET_SIZE(tuple) > most) {
-        PyErr_SetString(PyExc_ValueError, "too many pairs");
+        PyErr_SetString(PyExc_ValueError, "too many rows");
         return -1;
     }
     for (int k = 0; k < (int)PyTuple_GET_SIZE(tuple); k++)
-        if (read_integers(PyTuple_GET_ITEM(tuple, k), pairs[k], 2) != 2) {
-            if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "expected pairs");
+        if (read_integers(PyTuple_GET_ITEM(tuple, k), rows + k * width, width) != width) {
+            if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "a row has too few integers");
             return -1;
         }
     return (int)PyTuple_GET_SIZE(tuple);
@@ -515,16 +593,17 @@ static PyObject *interned(PyObject *names) {
     return tuple;
 }
 
-/* Caller(names, defaults, same, arguments, results, over, outputs, saved, out_from, general): see _kernel.py. */
+/* Caller(names, defaults, same, arguments, results, given, over, outputs, saved, out_from, general): see _kernel.py. */
 static int Caller_init(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *parameters[] = {"names",   "defaults", "same",     "arguments", "results", "over",
-                                 "outputs", "saved",    "out_from", "general",   NULL};
+    static char *parameters[] = {"names", "defaults", "same",  "arguments", "results", "given",
+                                 "over",  "outputs",  "saved", "out_from",  "general", NULL};
     Caller *self = (Caller *)object;
-    PyObject *names, *defaults, *same, *arguments, *results, *over, *saved, *general;
+    PyObject *names, *defaults, *same, *arguments, *results, *given, *over, *saved, *general;
     int outputs, out_from;
     PyTypeObject *T = &PyTuple_Type;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!iOiO", parameters, T, &names, T, &defaults, T, &same, T,
-                                     &arguments, T, &results, T, &over, &outputs, &saved, &out_from, &general))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!iOiO", parameters, T, &names, T, &defaults, T, &same,
+                                     T, &arguments, T, &results, T, &given, T, &over, &outputs, &saved, &out_from,
+                                     &general))
         return -1;
     if (PyTuple_GET_SIZE(names) > MAX_PARAMETERS || PyTuple_GET_SIZE(names) != PyTuple_GET_SIZE(defaults) ||
         PyTuple_GET_SIZE(arguments) > PyTuple_GET_SIZE(names) ||
@@ -538,7 +617,8 @@ static int Caller_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     self->axes = read_integers(same, self->same, MAX_AXES);
     self->arguments = self->axes < 0 ? -1 : read_tensors(arguments, self->argument, MAX_ARRAYS);
     self->results = self->arguments < 0 ? -1 : read_tensors(results, self->result, MAX_ARRAYS);
-    self->pairs = self->results < 0 ? -1 : read_pairs(over, self->over, MAX_ARRAYS);
+    self->givens = self->results < 0 ? -1 : read_rows(given, self->given[0], 3, MAX_AXES);
+    self->pairs = self->givens < 0 ? -1 : read_rows(over, self->over[0], 2, MAX_ARRAYS);
     if (self->pairs < 0) return -1;
     self->saved = saved == Py_None ? -1 : read_integers(saved, self->saved_result, MAX_ARRAYS);
     if (saved != Py_None && self->saved < 0) return -1;

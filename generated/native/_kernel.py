@@ -27,6 +27,7 @@ import numpy as np
 __all__ = ["Kernel"]
 
 SINGLE, DOUBLE, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+HALF = np.dtype(np.float16)
 #: The precisions there are kernels for, in bits. float16 is the one floating-point dtype of two bytes.
 REALS = {SINGLE: 32, DOUBLE: 64}
 #: What a function in C returns.
@@ -37,28 +38,34 @@ ARRAY, LABELS, SCALAR = range(3)
 
 @dataclass(frozen=True)
 class Tensor:
-    """An argument or a result: its axes by name, and which of them a star stands at.
+    """An argument or a result: its axes, each the names of the axes that it packs, and which of them a star stands at.
 
-    ``labels`` is the axis that an integer argument indexes.
+    ``labels`` is the axis that an integer argument indexes, "int" or "bool" for one that holds any integers or booleans.
     """
 
     name: str
-    axes: tuple[str, ...]
+    slots: tuple[tuple[str, ...], ...]
     star: int | None
     kind: int
     labels: str | None
 
     def described(self, stars: Sequence[str]) -> str:
         """The axes as the equations write them."""
-        return ", ".join(f"*{axis}" if axis in stars else axis for axis in self.axes)
+        return ", ".join(f"*{slot[0]}" if slot[0] in stars else "*".join(slot) for slot in self.slots)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes of the equations."""
+        return tuple(axis for slot in self.slots for axis in slot)
 
 
 class Kernel:
     """A function of an op, compiled when it is first called.
 
     Called like its NumPy counterpart: arguments and constants in order or by name. Arrays are all float32 or all float64, and
-    labels of any integer type. float16 is computed in float32: the results have the first array's dtype, what is saved for the
-    backward stays float32, and a backward takes both together. Tensors of torch on the CPU are taken and returned as well,
+    labels of any integer type. float16 is computed in float32: the results have the first array's dtype, a gradient that of its
+    input or, where the backward does not read this, of the gradient that is given; what is saved for the backward stays
+    float32. Tensors of torch on the CPU are taken and returned as well,
     bfloat16 among them; gradients do not flow through.
 
     ``out``, an array or a tuple of arrays and None, receives results; what it does not hold is allocated. An array of it must
@@ -85,12 +92,16 @@ class Kernel:
         saved: Sequence[str] | None = None,
         out_from: int = 0,
         same: Mapping[str, str] | None = None,
+        given: Mapping[str, int | str] | None = None,
+        like: Sequence[tuple[str, str]] = (),
         over: Sequence[tuple[str, str]] = (),
         fallback: Callable[..., Any] | None = None,
         doc: str = "",
     ) -> None:
-        """``arguments`` and ``results`` are pairs of a name and its axes, separated by blanks; ``axes`` is the order in which
-        the C function takes their lengths, and ``same`` maps an axis to another of equal length.
+        """``arguments`` and ``results`` are pairs of a name and its axes, separated by blanks; ``b*e`` is one axis that packs two.
+        ``axes`` is the order in which the C function takes their lengths, and ``same`` maps an axis to another of equal length.
+        ``given`` has the lengths that are numbers or constants. ``like`` has results with the argument whose dtype they have in
+        half precision; all others have that of the first array.
 
         ``optional`` and ``constants`` hold defaults. Without ``saved`` a call returns its results; with it, the first
         ``outputs`` of them and the tuple of those that ``saved`` names. ``out`` begins at result number ``out_from``.
@@ -101,6 +112,7 @@ class Kernel:
         self.__doc__ = doc
         self._source = source
         self._axes, self._stars, self._same = tuple(axes), tuple(stars), dict(same or {})
+        self._given = dict(given or {})
         self._arguments = tuple(self._tensor(n, a, labels.get(n)) for n, a in arguments)
         self._results = tuple(self._tensor(n, a) for n, a in results)
         # In the order of the checks: first the arrays, then the labels. Numbers are not checked, they are converted.
@@ -112,6 +124,7 @@ class Kernel:
         numbers = {t.name: k for k, t in enumerate(self._results)}
         self._saved = None if saved is None else tuple(numbers[n] for n in saved)
         self._out_from = out_from
+        self._like = {numbers[r]: self._names.index(a) for r, a in like}
         self._over = {(numbers[r], self._names.index(a)) for r, a in over}
         self._fallback = fallback
         self.__signature__ = self._signature()
@@ -130,8 +143,8 @@ class Kernel:
         return self.__name__
 
     def _tensor(self, name: str, axes: str, labels: str | None = None) -> Tensor:
-        split = tuple(axes.split())
-        star = next((k for k, axis in enumerate(split) if axis in self._stars), None)
+        split = tuple(tuple(axis.split("*")) for axis in axes.split())
+        star = next((k for k, slot in enumerate(split) if slot[0] in self._stars), None)
         return Tensor(name, split, star, LABELS if labels is not None else ARRAY if split else SCALAR, labels)
 
     def _signature(self) -> inspect.Signature:
@@ -156,8 +169,8 @@ class Kernel:
             return self._on_tensors(torch, values, out)
         count = len(self._arguments)
         constants = [self._number(n, v) for n, v in zip(self._names[count:], values[count:], strict=True)]
-        size, dtype = self._lengths(values[:count])
-        if dtype.itemsize == 2 or any(v.dtype.itemsize == 2 for v in self._floating(values)):
+        size, dtype = self._lengths(values[:count], dict(zip(self._names[count:], constants, strict=True)))
+        if dtype == HALF or (dtype == SINGLE and any(_dtype(v) == HALF for v in self._reals(values))):
             return self._in_float32(dtype, values, constants, out)
         if dtype not in REALS:
             name = (self._checked[0][1] if self._floating(values) else self._arguments[0]).name
@@ -221,34 +234,49 @@ class Kernel:
         """The arrays among the values of the arguments: those that are neither labels nor numbers."""
         return [v for t, v in zip(self._arguments, values, strict=False) if t.kind == ARRAY]
 
-    def _lengths(self, values: Sequence[Any]) -> tuple[dict[str, Any], np.dtype[Any]]:
+    def _reals(self, values: Iterable[Any]) -> list[Any]:
+        """The arrays and the numbers among the values of the arguments."""
+        return [v for t, v in zip(self._arguments, values, strict=False) if t.kind != LABELS]
+
+    def _own(self, result: int, values: Sequence[Any], dtype: Any, kinds: Iterable[Any]) -> Any:
+        """The dtype of a result in half precision: ``dtype`` unless ``like`` has an argument for it, of one of these kinds."""
+        own = _dtype(values[self._like[result]]) if result in self._like else None
+        return next((kind for kind in kinds if kind == own), dtype)
+
+    def _lengths(self, values: Sequence[Any], constants: Mapping[str, float]) -> tuple[dict[str, Any], np.dtype[Any]]:
         """The length of every axis, a shape for a star, and the first array's dtype; the errors of the NumPy kernels.
 
         float16 goes with float32. TypeError or ValueError names the argument that does not fit the others.
         """
-        size: dict[str, Any] = {}
+        size: dict[str, Any] = {a: v if isinstance(v, int) else _count(v, constants[v]) for a, v in self._given.items()}
+        packed: list[tuple[str, int, list[str]]] = []
         dtype: np.dtype[Any] | None = None
         for number, tensor in self._checked:
             name, star, array = tensor.name, tensor.star, values[number]
             if not isinstance(array, np.ndarray | np.generic):
                 raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
             if tensor.kind == LABELS:
-                if array.dtype.kind not in "iu":
-                    raise TypeError(f"{name} has dtype {array.dtype}; expected integers")
+                wanted = "b" if tensor.labels == "bool" else "iu"
+                if array.dtype.kind not in wanted:
+                    raise TypeError(f"{name} has dtype {array.dtype}; expected {'booleans' if wanted == 'b' else 'integers'}")
             elif array.dtype.kind != "f" or (dtype is not None and _wide(array.dtype) != _wide(dtype)):
                 raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype or 'a floating-point one'}")
             else:
                 dtype = dtype or _native(array.dtype)
-            extra = array.ndim - len(tensor.axes) + (star is not None)
+            extra = array.ndim - len(tensor.slots) + (star is not None)
             if extra < 0 or (extra and star is None):
                 raise ValueError(f"{name} must have the axes [{tensor.described(self._stars)}], not shape {array.shape}")
-            for k, axis in enumerate(tensor.axes):
+            for k, (axis, *more) in enumerate(tensor.slots):
                 shift = extra - 1 if star is not None and k > star else 0
                 length = array.shape[k : k + extra] if k == star else array.shape[k + shift]
                 axis = self._same.get(axis, axis)
+                if more:
+                    packed.append((name, length, [axis, *(self._same.get(a, a) for a in more)]))
+                    continue
                 if size.setdefault(axis, length) != length:
                     shown = f"*{axis}" if axis in self._stars else axis
                     raise ValueError(f"{name} has length {length} on axis {shown}, where {size[axis]} is expected")
+        _unpack(size, packed)
         return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or self._precision(values)
 
     def _precision(self, values: Sequence[Any]) -> np.dtype[Any]:
@@ -262,8 +290,8 @@ class Kernel:
     def _shape(self, tensor: Tensor, size: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape of a result, with all the axes that a star stands for."""
         shape: list[int] = []
-        for axis in tensor.axes:
-            shape += size[axis] if axis in self._stars else [size[axis]]
+        for slot in tensor.slots:
+            shape += size[slot[0]] if slot[0] in self._stars else [math.prod(size[axis] for axis in slot)]
         return tuple(shape)
 
     def _returned(self, results: Sequence[Any]) -> Any:
@@ -321,15 +349,16 @@ class Kernel:
         return self._returned(self._fill(out, self._flat(self._fallback(*native, *constants))))
 
     def _in_float32(self, dtype: np.dtype[Any], values: Sequence[Any], constants: Sequence[float], out: Sequence[Any]) -> Any:
-        """Half precision: computed in float32, and rounded to ``dtype`` but for what is saved."""
+        """Half precision: computed in float32, and rounded to each result's own dtype but for what is saved."""
         count = len(self._arguments)
         wide = [
-            v.astype(SINGLE) if t.kind != LABELS and getattr(v, "dtype", SINGLE).itemsize == 2 else v
+            v.astype(SINGLE) if t.kind != LABELS and _dtype(v) == HALF else v
             for t, v in zip(self._arguments, values[:count], strict=True)
         ]
         results = self._flat(self._call(*wide, *constants))
+        own = [self._own(k, values, dtype, (HALF, SINGLE)) for k in range(self._outputs)]
         with np.errstate(over="ignore"):
-            rounded = [r.astype(dtype) if k < self._outputs else r for k, r in enumerate(results)]
+            rounded = [r.astype(own[k]) if k < self._outputs else r for k, r in enumerate(results)]
         return self._rounded(self._fill(out, rounded), results)
 
     def _on_tensors(self, torch: Any, values: Sequence[Any], out: Sequence[Any]) -> Any:
@@ -340,10 +369,12 @@ class Kernel:
             for t, v in zip(self._arguments, values[:count], strict=True)
         ]
         constants = [v.item() if isinstance(v, torch.Tensor) else v for v in values[count:]]
-        dtype = getattr(next(iter(self._floating(values) or values[:count]), None), "dtype", None)
-        if dtype in (torch.float16, torch.bfloat16):
+        dtype = _dtype(next(iter(self._floating(values) or values[:count]), None))
+        kinds = (torch.float16, torch.bfloat16, torch.float32)
+        if dtype in kinds and any(_dtype(v) in kinds[:2] for v in self._reals(values)):
             tensors = [torch.from_numpy(np.asarray(r)) for r in self._flat(self._call(*arrays, *constants))]
-            return self._in_half(torch, dtype, tensors, out)
+            own = [self._own(k, values, dtype, kinds) for k in range(self._outputs)]
+            return self._in_half([t.to(own[k]) if k < self._outputs else t for k, t in enumerate(tensors)], tensors, out)
         targets = [
             _from_torch(torch, f"out for {t.name}", o) if isinstance(o, torch.Tensor) else o
             for t, o in zip(self._results, out, strict=True)
@@ -351,13 +382,12 @@ class Kernel:
         results = self._flat(self._call(*arrays, *constants, out=tuple(targets[self._out_from :])))
         return self._returned([torch.from_numpy(np.asarray(r)) if o is None else o for r, o in zip(results, out, strict=True)])
 
-    def _in_half(self, torch: Any, dtype: Any, tensors: Sequence[Any], out: Sequence[Any]) -> Any:
-        """Tensors in float32 rounded to half precision but for what is saved, into ``out`` where it holds one."""
-        rounded = [t.to(dtype) if k < self._outputs else t for k, t in enumerate(tensors)]
+    def _in_half(self, rounded: Sequence[Any], tensors: Sequence[Any], out: Sequence[Any]) -> Any:
+        """Tensors rounded to half precision, into ``out`` where it holds one; ``tensors`` are the same in float32."""
         for tensor, target, result in zip(self._results, out, rounded, strict=True):
             if target is None:
                 continue
-            if not isinstance(target, torch.Tensor):
+            if not isinstance(target, type(result)):
                 raise TypeError(f"out for {tensor.name} must be a tensor, not {type(target).__name__}")
             if target.dtype != result.dtype:
                 raise TypeError(f"out for {tensor.name} has dtype {target.dtype}; expected {result.dtype}")
@@ -416,12 +446,12 @@ class Kernel:
         """What ``_call.c`` is told about this function."""
         number = {axis: k for k, axis in enumerate(self._axes)}
 
-        def described(tensor: Tensor) -> tuple[int, int, tuple[int, ...]]:
-            return (
-                tensor.kind,
-                -1 if tensor.star is None else tensor.star,
-                tuple(number[self._same.get(a, a)] for a in tensor.axes),
-            )
+        def described(tensor: Tensor) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
+            axes = tuple(number[self._same.get(a, a)] for a in tensor.axes)
+            return tensor.kind, -1 if tensor.star is None else tensor.star, axes, tuple(map(len, tensor.slots))
+
+        def counted(value: int | str) -> tuple[int, int]:
+            return (value, -1) if isinstance(value, int) else (0, self._names.index(value))
 
         return extension.Caller(
             names=self._names,
@@ -429,6 +459,7 @@ class Kernel:
             same=tuple(number[self._same.get(a, a)] for a in self._axes),
             arguments=tuple(described(t) for t in self._arguments),
             results=tuple(described(t) for t in self._results),
+            given=tuple((number[axis], *counted(value)) for axis, value in self._given.items() if axis in number),
             over=tuple(sorted(self._over)),
             outputs=self._outputs,
             saved=self._saved,
@@ -450,7 +481,7 @@ class Kernel:
         for strided in (True, False):
             if answer != NOT_CONTIGUOUS:
                 break
-            passed = [_passed(t, a, strided) for t, a in zip(self._arguments, arrays, strict=True)]
+            passed = [_passed(t, a, size, strided) for t, a in zip(self._arguments, arrays, strict=True)]
             strides = [_int64s(s) if s is not None else None for _, s in passed] + [None] * len(results)
             data = [*(a for a, _ in passed), *results]
             answer = function(
@@ -469,7 +500,7 @@ class Kernel:
     def _label_error(self, size: Mapping[str, Any], arrays: Sequence[Any]) -> Exception:
         """The IndexError for the first labels that are out of range."""
         for tensor, labels in zip(self._arguments, arrays, strict=True):
-            if tensor.labels is None or not labels.size:
+            if tensor.labels not in size or not labels.size:
                 continue
             low, high, length = labels.min(), labels.max(), size[tensor.labels]
             if low < 0 or high >= length:
@@ -485,6 +516,12 @@ def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype that is computed in."""
     return SINGLE if dtype.itemsize == 2 else _native(dtype)
+
+
+def _dtype(value: Any) -> Any:
+    """The dtype of an array, of a tensor or of one of NumPy's numbers, in this machine's byte order; None for what has none."""
+    dtype = getattr(value, "dtype", None)
+    return _native(dtype) if isinstance(dtype, np.dtype) else dtype
 
 
 def _int64s(values: Sequence[int]) -> Any:
@@ -524,7 +561,9 @@ def _from_torch(torch: Any, name: str, tensor: Any) -> np.ndarray[Any, Any]:
     return cast("np.ndarray[Any, Any]", tensor.numpy())
 
 
-def _passed(tensor: Tensor, array: np.ndarray[Any, Any], strided: bool) -> tuple[np.ndarray[Any, Any], list[int] | None]:
+def _passed(
+    tensor: Tensor, array: np.ndarray[Any, Any], size: Mapping[str, Any], strided: bool
+) -> tuple[np.ndarray[Any, Any], list[int] | None]:
     """An array as the C function takes it, and its strides unless it is contiguous; a copy where it cannot take it."""
     wanted = INT64 if tensor.kind == LABELS else _native(array.dtype)
     flags = array.flags
@@ -533,17 +572,49 @@ def _passed(tensor: Tensor, array: np.ndarray[Any, Any], strided: bool) -> tuple
             return array, None
         strides = _strides(tensor, array) if strided else None
         if strides is not None:
-            return array, strides
+            return array, _unpacked(tensor, strides, size)
     return np.array(array, dtype=wanted, order="C"), None
 
 
+def _unpacked(tensor: Tensor, strides: Sequence[int], size: Mapping[str, Any]) -> list[int]:
+    """The strides of all axes from those of the array's: an axis steps over all that are packed inside it."""
+    found: list[int] = []
+    for slot, stride in zip(tensor.slots, strides, strict=True):
+        found += [stride * math.prod(size[axis] for axis in slot[k:]) for k in range(1, len(slot) + 1)]
+    return found
+
+
+def _count(name: str, value: float) -> int:
+    """A constant that is the length of an axis."""
+    if value < 1 or value != int(value):
+        raise ValueError(f"{name} is the length of an axis, a whole number of at least 1, not {value}")
+    return int(value)
+
+
+def _unpack(size: dict[str, Any], packed: list[tuple[str, int, list[str]]]) -> None:
+    """Add the lengths that follow from those of packed axes; ValueError names the argument of which one does not fit."""
+    for name, length, axes in packed * len(packed):
+        missing = [a for a in axes if a not in size]
+        known = [(a, size[a]) for a in axes if a in size]  # axes of equal length have one name
+        product = math.prod(n for _, n in known)
+        fits = length == product if not missing else length % product == 0 if product else length == 0
+        if len(missing) < 2 and not fits:
+            expected = f"{'a multiple of ' * len(missing)}{' * '.join(f'{a} = {n}' for a, n in known)}"
+            raise ValueError(f"{name} has length {length} on axis ({', '.join(axes)}), where {expected} is expected")
+        if len(missing) == 1 and product:
+            size[missing[0]] = length // product
+    for name, _, axes in packed:
+        if missing := [a for a in axes if a not in size]:
+            raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
+
+
 def _strides(tensor: Tensor, array: np.ndarray[Any, Any]) -> list[int] | None:
-    """Strides in elements, one for each axis and one for a star; None where the C function cannot take the array.
+    """Strides in elements, one for each axis of the array and one for a star; None where the C function cannot take the array.
 
     It takes what steps forward by whole elements, with the last axis dense, a star's axes in one run, and rows that do not
     overlap. The stride of an axis of length 1 is free, and is what it would be if the array were contiguous from there on.
     """
-    item, stop, last = array.itemsize, array.ndim, len(tensor.axes) - 1
+    item, stop, last = array.itemsize, array.ndim, len(tensor.slots) - 1
     strides: list[int] = []
     inner, row = item, 1
     for k in reversed(range(last + 1)):

@@ -51,6 +51,7 @@ embedding_backward = Kernel(
     labels={"t": "v"},
     results=(("dtable", "v d"),),
     outputs=1,
+    like=(("dtable", "table"),),
     fallback=numpy.embedding_backward,
     doc="""Backward of embedding.
 

@@ -50,6 +50,7 @@ gelu_backward = Kernel(
     arguments=(("dy", "s"), ("cdf", "s"), ("x", "s")),
     results=(("dx", "s"),),
     outputs=1,
+    like=(("dx", "x"),),
     over=(("dx", "dy"), ("dx", "cdf"), ("dx", "x")),
     fallback=numpy.gelu_backward,
     doc="""Backward of gelu.

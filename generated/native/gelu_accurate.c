@@ -246,9 +246,8 @@ __attribute__((always_inline)) static inline real real_erfcx(real x) {
 
 /* Forward of gelu_accurate.
  *
- *     a[s] = abs(x[s])
- *     v[s] = floor(64*minimum(a[s], 64))/64
- *     h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] + v[s])/4)
+ *     v[s] = floor(64*minimum(abs(x[s]), 64))/64
+ *     h[s] = exp(-v[s]**2/4)*exp(-(x[s] - v[s])*(x[s] + v[s])/4)
  *     tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1))
  *     part[s] = x[s]*h[s]*tail[s]/2
  *     y[s] = where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2))
@@ -269,13 +268,13 @@ int NAME(gelu_accurate_forward)(int64_t size_s, const real *x, real *y) {
         const real *const x_first = x + first;
         real *const y_first = streaming ? y_buffer : y + first;
 #pragma omp simd
-        /* a[s] = abs(x[s]); v[s] = floor(64*minimum(a[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] +
-         * v[s])/4); tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part[s] = x[s]*h[s]*tail[s]/2; y[s] =
-         * where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)) */
+        /* v[s] = floor(64*minimum(abs(x[s]), 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(x[s] - v[s])*(x[s] + v[s])/4);
+         * tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part[s] = x[s]*h[s]*tail[s]/2; y[s] = where(x[s] < 0,
+         * h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)) */
         for (int64_t s = 0; s < count; ++s) {
-            const real a = fabs(x_first[s]);
-            const real v = floor(64 * smaller(a, 64)) * (real)0.015625;
-            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a - v) * (a + v) * (real)0.25);
+            const real v = floor(64 * smaller(fabs(x_first[s]), 64)) * (real)0.015625;
+            const real h =
+                real_exp(-square(v) * (real)0.25) * real_exp(-(x_first[s] - v) * (x_first[s] + v) * (real)0.25);
             const real tail = real_erfcx(x_first[s] / (real)sqrt(2.0) * (x_first[s] < 0 ? (real)-1 : 1));
             const real part = x_first[s] * h * tail * (real)0.5;
             y_first[s] = (x_first[s] < 0 ? h * part : x_first[s] * (1 - square(h) * tail * (real)0.5));
@@ -295,9 +294,8 @@ int PACKED(gelu_accurate_forward)(const int64_t *size, void *const *data, const 
 
 /* Backward of gelu_accurate.
  *
- *     a[s] = abs(x[s])
- *     v[s] = floor(64*minimum(a[s], 64))/64
- *     h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] + v[s])/4)
+ *     v[s] = floor(64*minimum(abs(x[s]), 64))/64
+ *     h[s] = exp(-v[s]**2/4)*exp(-(x[s] - v[s])*(x[s] + v[s])/4)
  *     tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1))
  *     part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s])
  *     dx[s] = dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s]))
@@ -319,13 +317,13 @@ int NAME(gelu_accurate_backward)(int64_t size_s, const real *dy, const real *x, 
         const real *const dy_first = dy + first;
         real *const dx_first = streaming ? dx_buffer : dx + first;
 #pragma omp simd
-        /* a[s] = abs(x[s]); v[s] = floor(64*minimum(a[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] +
-         * v[s])/4); tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] +
-         * tail[s]); dx[s] = dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
+        /* v[s] = floor(64*minimum(abs(x[s]), 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(x[s] - v[s])*(x[s] + v[s])/4);
+         * tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s]); dx[s] =
+         * dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
         for (int64_t s = 0; s < count; ++s) {
-            const real a = fabs(x_first[s]);
-            const real v = floor(64 * smaller(a, 64)) * (real)0.015625;
-            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a - v) * (a + v) * (real)0.25);
+            const real v = floor(64 * smaller(fabs(x_first[s]), 64)) * (real)0.015625;
+            const real h =
+                real_exp(-square(v) * (real)0.25) * real_exp(-(x_first[s] - v) * (x_first[s] + v) * (real)0.25);
             const real tail = real_erfcx(x_first[s] / (real)sqrt(2.0) * (x_first[s] < 0 ? (real)-1 : 1));
             const real part2 = h * (real)0.5 * ((real)sqrt(2.0 / 3.141592653589793) * x_first[s] + tail);
             dx_first[s] = dy_first[s] *
@@ -348,9 +346,8 @@ int PACKED(gelu_accurate_backward)(const int64_t *size, void *const *data, const
 
 /* Forward and backward of gelu_accurate.
  *
- *     a[s] = abs(x[s])
- *     v[s] = floor(64*minimum(a[s], 64))/64
- *     h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] + v[s])/4)
+ *     v[s] = floor(64*minimum(abs(x[s]), 64))/64
+ *     h[s] = exp(-v[s]**2/4)*exp(-(x[s] - v[s])*(x[s] + v[s])/4)
  *     tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1))
  *     part[s] = x[s]*h[s]*tail[s]/2
  *     y[s] = where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2))
@@ -376,14 +373,14 @@ int NAME(gelu_accurate_forward_backward)(int64_t size_s, const real *x, const re
         const real *const dy_first = dy + first;
         real *const dx_first = streaming ? dx_buffer : dx + first;
 #pragma omp simd
-        /* a[s] = abs(x[s]); v[s] = floor(64*minimum(a[s], 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(a[s] - v[s])*(a[s] +
-         * v[s])/4); tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part[s] = x[s]*h[s]*tail[s]/2; y[s] =
-         * where(x[s] < 0, h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s]);
-         * dx[s] = dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
+        /* v[s] = floor(64*minimum(abs(x[s]), 64))/64; h[s] = exp(-v[s]**2/4)*exp(-(x[s] - v[s])*(x[s] + v[s])/4);
+         * tail[s] = erfcx(x[s]/sqrt(2)*where(x[s] < 0, -1, 1)); part[s] = x[s]*h[s]*tail[s]/2; y[s] = where(x[s] < 0,
+         * h[s]*part[s], x[s]*(1 - h[s]**2*tail[s]/2)); part2[s] = h[s]/2*(sqrt(2/pi)*x[s] + tail[s]); dx[s] =
+         * dy[s]*where(x[s] < 0, h[s]*part2[s], 1 + h[s]**2/2*(sqrt(2/pi)*x[s] - tail[s])) */
         for (int64_t s = 0; s < count; ++s) {
-            const real a = fabs(x_first[s]);
-            const real v = floor(64 * smaller(a, 64)) * (real)0.015625;
-            const real h = real_exp(-square(v) * (real)0.25) * real_exp(-(a - v) * (a + v) * (real)0.25);
+            const real v = floor(64 * smaller(fabs(x_first[s]), 64)) * (real)0.015625;
+            const real h =
+                real_exp(-square(v) * (real)0.25) * real_exp(-(x_first[s] - v) * (x_first[s] + v) * (real)0.25);
             const real tail = real_erfcx(x_first[s] * (real)(1 / sqrt(2.0)) * (x_first[s] < 0 ? (real)-1 : 1));
             const real part = x_first[s] * h * tail * (real)0.5;
             y_first[s] = (x_first[s] < 0 ? h * part : x_first[s] * (1 - square(h) * tail * (real)0.5));

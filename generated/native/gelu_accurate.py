@@ -50,6 +50,7 @@ gelu_accurate_backward = Kernel(
     arguments=(("dy", "s"), ("x", "s")),
     results=(("dx", "s"),),
     outputs=1,
+    like=(("dx", "x"),),
     over=(("dx", "dy"), ("dx", "x")),
     fallback=numpy.gelu_accurate_backward,
     doc="""Backward of gelu_accurate.

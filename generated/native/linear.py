@@ -48,6 +48,7 @@ linear_backward = Kernel(
     arguments=(("dy", "s h"), ("x", "s k"), ("W", "k h")),
     results=(("dx", "s k"), ("dW", "k h"), ("db", "h")),
     outputs=3,
+    like=(("dx", "x"), ("dW", "W")),
     fallback=numpy.linear_backward,
     doc="""Backward of linear.
 
@@ -64,6 +65,7 @@ linear_forward_backward = Kernel(
     results=(("y", "s h"), ("dx", "s k"), ("dW", "k h"), ("db", "h")),
     outputs=4,
     out_from=1,
+    like=(("dW", "W"), ("db", "b")),
     fallback=_linear_forward_backward,
     doc="""Forward and backward of linear.
 

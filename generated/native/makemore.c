@@ -2,19 +2,18 @@
  *
  * The character-level network of the makemore exercise in the exercise's own equations: the loss of one batch.
  *
- * ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one. ``embcat`` is a view of ``emb``: where the
- * exercise lays the ``b`` embeddings of a row side by side, both keep their three axes here, and so does ``W1``. Hidden
- * units run over
+ * ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one. ``embcat`` is a view of ``emb`` that lays
+ * the ``b`` embeddings of a row side by side, and ``W1`` has a row for each of its columns. Hidden units run over
  * ``u``, since ``h`` is the name of their activations.
  *
- *     loss = makemore(x[n, b], t[n], C[v, e], W1[b, e, u], b1[u], bngain[u], bnbias[u], W2[u, v], b2[v], eps=1e-5)
+ *     loss = makemore(x[n, b], t[n], C[v, e], W1[(b, e), u], b1[u], bngain[u], bnbias[u], W2[u, v], b2[v], eps=1e-5)
  *
  *     eps > 0
  *     x[n, b] in v
  *     t[n] in v
  *     emb[n, b, e]      = C[x[n, b], e]
- *     embcat[n, b, e]   = emb[n, b, e]
- *     hprebn[n, u]      = sum[b, e](embcat[n, b, e] * W1[b, e, u]) + b1[u]
+ *     embcat[n, (b, e)] = emb[n, b, e]
+ *     hprebn[n, u]      = sum[b, e](embcat[n, (b, e)] * W1[(b, e), u]) + b1[u]
  *     bnmeani[u]        = 1/size(n) * sum[n](hprebn[n, u])
  *     bndiff[n, u]      = hprebn[n, u] - bnmeani[u]
  *     bndiff2[n, u]     = bndiff[n, u]**2
@@ -844,23 +843,26 @@ int PACKED(makemore_forward)(const int64_t *size, void *const *data, const int64
  *     demb[n, b, e] = sum[u](dhprebn[n, u]*W1[b, e, u])
  *     dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))
  *
- * Takes the scalar dloss, embcat[n, b, e], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], W1[b,
- *     e, u], bngain[u], W2[u, v].
+ * Takes the scalar dloss, embcat[n, b, e], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], C[v,
+ *     e], W1[b, e, u], bngain[u], W2[u, v].
  * Writes dC[v, e], dW1[b, e, u], db1[u], dbngain[u], dbnbias[u], dW2[u, v], db2[v].
  * May write db1 over bnvar_inv or db1 over bngain.
  */
 int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int64_t size_u, int64_t size_v, real dloss,
                             const real *embcat, const real *bnraw, const int64_t *bnraw_strides, const real *h,
                             const int64_t *h_strides, const real *probs, const int64_t *probs_strides,
-                            const real *bnvar_inv, const int64_t *x, const int64_t *t, const real *W1,
-                            const real *bngain, const real *W2, const int64_t *W2_strides, real *dC, real *dW1,
-                            real *db1, real *dbngain, real *dbnbias, real *dW2, real *db2) {
+                            const real *bnvar_inv, const int64_t *x, const int64_t *t, const real *C,
+                            const int64_t *C_strides, const real *W1, const real *bngain, const real *W2,
+                            const int64_t *W2_strides, real *dC, real *dW1, real *db1, real *dbngain, real *dbnbias,
+                            real *dW2, real *db2) {
     if (!labels_in_range(x, size_n * size_b, size_v)) {
         return LABEL_OUT_OF_RANGE;
     }
     if (!labels_in_range(t, size_n, size_v)) {
         return LABEL_OUT_OF_RANGE;
     }
+    (void)C;
+    (void)C_strides;
     const int64_t probs_stride_n = probs_strides ? probs_strides[0] : size_v;
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_u;
     const int64_t W2_stride_u = W2_strides ? W2_strides[0] : size_v;
@@ -1008,11 +1010,11 @@ int NAME(makemore_backward)(int64_t size_n, int64_t size_b, int64_t size_e, int6
 int PACKED(makemore_backward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                               const double *constants) {
     (void)size, (void)strides, (void)constants;
-    if (strides[1] || strides[6] || strides[8]) return NOT_CONTIGUOUS;
+    if (strides[1] || strides[6] || strides[9]) return NOT_CONTIGUOUS;
     return NAME(makemore_backward)(size[0], size[1], size[2], size[3], size[4], *(const real *)data[0], data[1],
                                    data[2], strides[2], data[3], strides[3], data[4], strides[4], data[5], data[6],
-                                   data[7], data[8], data[9], data[10], strides[10], data[11], data[12], data[13],
-                                   data[14], data[15], data[16], data[17]);
+                                   data[7], data[8], strides[8], data[9], data[10], data[11], strides[11], data[12],
+                                   data[13], data[14], data[15], data[16], data[17], data[18]);
 }
 
 /* Forward and backward of makemore.

@@ -2,11 +2,9 @@
  *
  * The character-level network of the makemore exercise in the exercise's own equations: the loss of one batch.
  *
- * ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one. ``embcat`` is a view of ``emb``: where the
- * exercise lays the ``b`` embeddings of a row side by side, both keep their three axes here, and so does ``W1``. Hidden
- * units run over
- * ``u``, since ``h`` is the name of their activations.
- * makemore.c describes each function.
+ * ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one. ``embcat`` is a view of ``emb`` that lays
+ * the ``b`` embeddings of a row side by side, and ``W1`` has a row for each of its columns. Hidden units run over
+ * ``u``, since ``h`` is the name of their activations. makemore.c describes each function.
  *
  * Arrays are row-major. Where there are strides, they are counted in elements, one for each axis; the last axis always
  * has stride 1, and NULL stands for a contiguous array. Results are contiguous and overlap no argument unless
@@ -36,15 +34,17 @@ int makemore_forward_f64(int64_t size_n, int64_t size_b, int64_t size_v, int64_t
 int makemore_backward_f32(int64_t size_n, int64_t size_b, int64_t size_e, int64_t size_u, int64_t size_v, float dloss,
                           const float *embcat, const float *bnraw, const int64_t *bnraw_strides, const float *h,
                           const int64_t *h_strides, const float *probs, const int64_t *probs_strides,
-                          const float *bnvar_inv, const int64_t *x, const int64_t *t, const float *W1,
-                          const float *bngain, const float *W2, const int64_t *W2_strides, float *dC, float *dW1,
-                          float *db1, float *dbngain, float *dbnbias, float *dW2, float *db2);
+                          const float *bnvar_inv, const int64_t *x, const int64_t *t, const float *C,
+                          const int64_t *C_strides, const float *W1, const float *bngain, const float *W2,
+                          const int64_t *W2_strides, float *dC, float *dW1, float *db1, float *dbngain, float *dbnbias,
+                          float *dW2, float *db2);
 int makemore_backward_f64(int64_t size_n, int64_t size_b, int64_t size_e, int64_t size_u, int64_t size_v, double dloss,
                           const double *embcat, const double *bnraw, const int64_t *bnraw_strides, const double *h,
                           const int64_t *h_strides, const double *probs, const int64_t *probs_strides,
-                          const double *bnvar_inv, const int64_t *x, const int64_t *t, const double *W1,
-                          const double *bngain, const double *W2, const int64_t *W2_strides, double *dC, double *dW1,
-                          double *db1, double *dbngain, double *dbnbias, double *dW2, double *db2);
+                          const double *bnvar_inv, const int64_t *x, const int64_t *t, const double *C,
+                          const int64_t *C_strides, const double *W1, const double *bngain, const double *W2,
+                          const int64_t *W2_strides, double *dC, double *dW1, double *db1, double *dbngain,
+                          double *dbnbias, double *dW2, double *db2);
 
 int makemore_forward_backward_f32(int64_t size_n, int64_t size_b, int64_t size_v, int64_t size_e, int64_t size_u,
                                   const int64_t *x, const int64_t *t, const float *C, const int64_t *C_strides,

@@ -48,6 +48,7 @@ matmul_backward = Kernel(
     arguments=(("dy", "s n m"), ("a", "s n k"), ("b", "s k m")),
     results=(("da", "s n k"), ("db", "s k m")),
     outputs=2,
+    like=(("da", "a"), ("db", "b")),
     fallback=numpy.matmul_backward,
     doc="""Backward of matmul.
 
@@ -64,6 +65,7 @@ matmul_forward_backward = Kernel(
     results=(("y", "s n m"), ("da", "s n k"), ("db", "s k m")),
     outputs=3,
     out_from=1,
+    like=(("db", "b"),),
     fallback=_matmul_forward_backward,
     doc="""Forward and backward of matmul.
 

@@ -4,13 +4,13 @@
  *
  * ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one.
  *
- *     loss = mlp(x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
+ *     loss = mlp(x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
  *
  *     eps > 0
  *     x[n, b] in v
  *     t[n] in v
  *     emb[n, b, e] = embedding(C[v, e], x[n, b])
- *     hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[b, e, h]) + b1[h]
+ *     hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[(b, e), h]) + b1[h]
  *     hbn[n, h]    = batchnorm(hpre[n, h], gamma[h], beta[h], eps=eps, ddof=1)
  *     act[n, h]    = tanh(hbn[n, h])
  *     logits[n, v] = linear(act[n, h], W2[h, v], b2[v])

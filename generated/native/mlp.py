@@ -3,13 +3,13 @@
 
 ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one.
 
-    loss = mlp(x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
+    loss = mlp(x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
 
     eps > 0
     x[n, b] in v
     t[n] in v
     emb[n, b, e] = embedding(C[v, e], x[n, b])
-    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[b, e, h]) + b1[h]
+    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[(b, e), h]) + b1[h]
     hbn[n, h]    = batchnorm(hpre[n, h], gamma[h], beta[h], eps=eps, ddof=1)
     act[n, h]    = tanh(hbn[n, h])
     logits[n, v] = linear(act[n, h], W2[h, v], b2[v])
@@ -53,7 +53,7 @@ mlp_forward = Kernel(
         ("x", "n b"),
         ("t", "n"),
         ("C", "v e"),
-        ("W1", "b e h"),
+        ("W1", "b*e h"),
         ("b1", "h"),
         ("gamma", "h"),
         ("beta", "h"),
@@ -75,7 +75,7 @@ mlp_forward = Kernel(
     fallback=numpy.mlp_forward,
     doc="""Forward of mlp.
 
-Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
+Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
 Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd).
 """,
 )
@@ -92,18 +92,27 @@ mlp_backward = Kernel(
         ("batchnorm_rstd", "h"),
         ("x", "n b"),
         ("t", "n"),
-        ("W1", "b e h"),
+        ("W1", "b*e h"),
         ("gamma", "h"),
         ("W2", "h v"),
     ),
     labels={"x": "v", "t": "v"},
-    results=(("dC", "v e"), ("dW1", "b e h"), ("db1", "h"), ("dgamma", "h"), ("dbeta", "h"), ("dW2", "h v"), ("db2", "v")),
+    results=(("dC", "v e"), ("dW1", "b*e h"), ("db1", "h"), ("dgamma", "h"), ("dbeta", "h"), ("dW2", "h v"), ("db2", "v")),
     outputs=7,
+    like=(
+        ("dC", "dloss"),
+        ("dW1", "W1"),
+        ("db1", "dloss"),
+        ("dgamma", "gamma"),
+        ("dbeta", "dloss"),
+        ("dW2", "W2"),
+        ("db2", "dloss"),
+    ),
     over=(("db1", "batchnorm_rstd"), ("db1", "gamma")),
     fallback=numpy.mlp_backward,
     doc="""Backward of mlp.
 
-Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h], x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
+Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h], x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
 Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
 """,
 )
@@ -115,7 +124,7 @@ mlp_forward_backward = Kernel(
         ("x", "n b"),
         ("t", "n"),
         ("C", "v e"),
-        ("W1", "b e h"),
+        ("W1", "b*e h"),
         ("b1", "h"),
         ("gamma", "h"),
         ("beta", "h"),
@@ -129,7 +138,7 @@ mlp_forward_backward = Kernel(
     results=(
         ("loss", ""),
         ("dC", "v e"),
-        ("dW1", "b e h"),
+        ("dW1", "b*e h"),
         ("db1", "h"),
         ("dgamma", "h"),
         ("dbeta", "h"),
@@ -138,10 +147,11 @@ mlp_forward_backward = Kernel(
     ),
     outputs=8,
     out_from=1,
+    like=(("dW1", "W1"), ("db1", "b1"), ("dgamma", "gamma"), ("dbeta", "beta"), ("dW2", "W2"), ("db2", "b2")),
     fallback=_mlp_forward_backward,
     doc="""Forward and backward of mlp.
 
-Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], dloss scalar.
+Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], dloss scalar.
 Returns loss, dC, dW1, db1, dgamma, dbeta, dW2, db2.
 """,
 )
@@ -153,7 +163,7 @@ mlp_step = Kernel(
         ("x", "n b"),
         ("t", "n"),
         ("C", "v e"),
-        ("W1", "b e h"),
+        ("W1", "b*e h"),
         ("b1", "h"),
         ("gamma", "h"),
         ("beta", "h"),
@@ -168,7 +178,7 @@ mlp_step = Kernel(
     results=(
         ("loss", ""),
         ("C_next", "v e"),
-        ("W1_next", "b e h"),
+        ("W1_next", "b*e h"),
         ("b1_next", "h"),
         ("gamma_next", "h"),
         ("beta_next", "h"),
@@ -192,7 +202,7 @@ mlp_step = Kernel(
     fallback=_mlp_step,
     doc="""Step of mlp.
 
-Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
+Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
 Returns loss, C_next, W1_next, b1_next, gamma_next, beta_next, W2_next, b2_next.
 """,
 )

@@ -49,6 +49,7 @@ relu_backward = Kernel(
     arguments=(("dy", "s"), ("x", "s")),
     results=(("dx", "s"),),
     outputs=1,
+    like=(("dx", "x"),),
     over=(("dx", "dy"), ("dx", "x")),
     fallback=numpy.relu_backward,
     doc="""Backward of relu.

@@ -49,6 +49,7 @@ sigmoid_accurate_backward = Kernel(
     arguments=(("dy", "s"), ("x", "s")),
     results=(("dx", "s"),),
     outputs=1,
+    like=(("dx", "x"),),
     over=(("dx", "dy"), ("dx", "x")),
     fallback=numpy.sigmoid_accurate_backward,
     doc="""Backward of sigmoid_accurate.

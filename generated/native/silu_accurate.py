@@ -50,6 +50,7 @@ silu_accurate_backward = Kernel(
     arguments=(("dy", "s"), ("x", "s")),
     results=(("dx", "s"),),
     outputs=1,
+    like=(("dx", "x"),),
     over=(("dx", "dy"), ("dx", "x")),
     fallback=numpy.silu_accurate_backward,
     doc="""Backward of silu_accurate.

@@ -51,6 +51,7 @@ softmax_cross_entropy_accurate_backward = Kernel(
     labels={"t": "c"},
     results=(("dz", "n c"),),
     outputs=1,
+    like=(("dz", "dloss"),),
     over=(("dz", "p"),),
     fallback=numpy.softmax_cross_entropy_accurate_backward,
     doc="""Backward of softmax_cross_entropy_accurate.

@@ -23,9 +23,8 @@ __all__ = [
 def gelu_accurate_forward(x):
     """Forward of gelu_accurate.
 
-        a[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
         tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part[*s] = x[*s]*h[*s]*tail[*s]/2
         y[*s] = where(x[*s] < 0, h[*s]*part[*s], x[*s]*(1 - h[*s]**2*tail[*s]/2))
@@ -38,9 +37,8 @@ def gelu_accurate_forward(x):
     dtype = x.dtype
     x = x.astype(np.float64, copy=False)
 
-    a = np.abs(x)
-    v = np.floor(64 * np.minimum(a, 64)) / 64
-    h = np.exp(v**2 / -4) * np.exp(-(a - v) * (a + v) / 4)
+    v = np.floor(64 * np.minimum(np.abs(x), 64)) / 64
+    h = np.exp(v**2 / -4) * np.exp(-(x - v) * (x + v) / 4)
     tail = _erfcx(x / math.sqrt(2) * np.where(x < 0, x.dtype.type(-1), 1))
     part = x * h * tail / 2
     y = np.where(x < 0, h * part, x * (1 - h**2 * tail / 2))
@@ -50,9 +48,8 @@ def gelu_accurate_forward(x):
 def gelu_accurate_backward(dy, x):
     """Backward of gelu_accurate.
 
-        a[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
         tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part2[*s] = h[*s]/2*(sqrt(2/pi)*x[*s] + tail[*s])
         dx[*s] = dy[*s]*where(x[*s] < 0, h[*s]*part2[*s], 1 + h[*s]**2/2*(sqrt(2/pi)*x[*s] - tail[*s]))
@@ -65,9 +62,8 @@ def gelu_accurate_backward(dy, x):
     dtype = dy.dtype
     dy, x = dy.astype(np.float64, copy=False), x.astype(np.float64, copy=False)
 
-    a = np.abs(x)
-    v = np.floor(64 * np.minimum(a, 64)) / 64
-    h = np.exp(v**2 / -4) * np.exp(-(a - v) * (a + v) / 4)
+    v = np.floor(64 * np.minimum(np.abs(x), 64)) / 64
+    h = np.exp(v**2 / -4) * np.exp(-(x - v) * (x + v) / 4)
     tail = _erfcx(x / math.sqrt(2) * np.where(x < 0, dy.dtype.type(-1), 1))
     part2 = math.sqrt(2 / math.pi) * x + tail
     part2 *= h / 2

@@ -3,12 +3,12 @@
 
 ``LINES`` holds every line of the chain rule and every closed one, as terms: one upstream gradient times factors, summed over
 axes. Each factor is a function of values of the forward pass; ``constant`` is what no such value enters, ``bound`` the greatest
-value that the product of the factors can have, where it has one.
+value that the product of the factors can have, where it has one. ``certain`` is a distribution from which a one-hot label is taken.
 """
 
 import numpy as np
 
-__all__ = ["AXES", "INPUTS", "LINES", "NAMES", "OP", "OUTPUTS"]
+__all__ = ["AXES", "EQUATIONS", "INPUTS", "LABELS", "LINES", "NAMES", "OP", "OUTPUTS"]
 
 OP = "makemore"
 
@@ -75,6 +75,33 @@ AXES = {
     "logprobs": "n v",
     "loss": "",
 }
+
+#: What each name is, and the names that it is computed from.
+EQUATIONS = {
+    "emb": ("C[x[n, b], e]", "C x"),
+    "embcat": ("emb", "emb"),
+    "hprebn": ("sum[b, e](embcat*W1) + b1", "embcat W1 b1"),
+    "bnmeani": ("1/size(n)*sum[n](hprebn)", "hprebn"),
+    "bndiff": ("hprebn - bnmeani", "hprebn bnmeani"),
+    "bndiff2": ("bndiff**2", "bndiff"),
+    "bnvar": ("1/(size(n) - 1)*sum[n](bndiff2)", "bndiff2"),
+    "bnvar_inv": ("(bnvar + eps)**(-1/2)", "bnvar eps"),
+    "bnraw": ("bndiff*bnvar_inv", "bndiff bnvar_inv"),
+    "hpreact": ("bngain*bnraw + bnbias", "bngain bnraw bnbias"),
+    "h": ("tanh(hpreact)", "hpreact"),
+    "logits": ("sum[u](h*W2) + b2", "h W2 b2"),
+    "logit_maxes": ("max[v](logits)", "logits"),
+    "norm_logits": ("logits - logit_maxes", "logits logit_maxes"),
+    "counts": ("exp(norm_logits)", "norm_logits"),
+    "counts_sum": ("sum[v](counts)", "counts"),
+    "counts_sum_inv": ("counts_sum**(-1)", "counts_sum"),
+    "probs": ("counts*counts_sum_inv", "counts counts_sum_inv"),
+    "logprobs": ("log(probs)", "probs"),
+    "loss": ("-mean[n](logprobs[n, t[n]])", "logprobs t"),
+}
+
+#: How names are shown that stand for a part of an equation.
+LABELS = {}
 
 
 def factor_1(t, logprobs):
@@ -182,14 +209,20 @@ def factor_20(hprebn):
     return 1 / n
 
 
-def factor_21(embcat):
+def factor_21(embcat, W1, x):
     """embcat[n, b, e]"""
-    return np.transpose(embcat, (1, 2, 0))
+    b = x.shape[1]
+    n = embcat.shape[0]
+    e = embcat.shape[1] // b
+    return embcat.T.reshape(b, e, n)
 
 
-def factor_22(W1):
+def factor_22(W1, embcat, x):
     """W1[b, e, u]"""
-    return W1
+    b = x.shape[1]
+    u = W1.shape[1]
+    e = W1.shape[0] // b
+    return W1.reshape(b, e, u)
 
 
 def factor_23(x, C):
@@ -204,7 +237,12 @@ def factor_24(probs, t):
     return probs - (t[:, None] == np.arange(v)).astype(probs.dtype)
 
 
-def factor_25(bnraw):
+def factor_25(probs):
+    """probs[n, v]"""
+    return probs
+
+
+def factor_26(bnraw):
     """bnraw[n, u]"""
     return bnraw
 
@@ -377,6 +415,7 @@ LINES = (
                 upstream="dh",
                 over="",
                 bound=1.0,
+                text="1 - h**2",
                 factors=(("1 - h**2", "n u", factor_10),),
             ),
         ),
@@ -583,6 +622,7 @@ LINES = (
         axes="n v",
         form="closed",
         text="dloss/size(n)*(probs - (v == t[n]))",
+        certain=dict(function=factor_25, position=1, labels="t"),
         terms=(
             dict(
                 upstream="dloss",
@@ -641,6 +681,7 @@ LINES = (
                 upstream="dh",
                 over="",
                 bound=1.0,
+                text="1 - h**2",
                 factors=(("1 - h**2", "n u", factor_10),),
             ),
         ),
@@ -701,7 +742,7 @@ LINES = (
                 factors=(
                     ("bngain", "u", factor_12),
                     ("bnvar_inv", "u", factor_19),
-                    ("bnraw", "n u", factor_25),
+                    ("bnraw", "n u", factor_26),
                 ),
             ),
         ),

@@ -3,13 +3,13 @@
 
 ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one.
 
-    loss = mlp(x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
+    loss = mlp(x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
 
     eps > 0
     x[n, b] in v
     t[n] in v
     emb[n, b, e] = embedding(C[v, e], x[n, b])
-    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[b, e, h]) + b1[h]
+    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[(b, e), h]) + b1[h]
     hbn[n, h]    = batchnorm(hpre[n, h], gamma[h], beta[h], eps=eps, ddof=1)
     act[n, h]    = tanh(hbn[n, h])
     logits[n, v] = linear(act[n, h], W2[h, v], b2[v])
@@ -48,14 +48,14 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         softmax_cross_entropy_p[n, v] = e2[n, v]/total[n]
         loss = -mean[n](logits[n, t[n]] - m[n] - log(total[n]))
 
-    Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
+    Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
     Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p,
         batchnorm_rstd).
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
     size = _lengths(
-        "C[v, e]; W1[b, e, h]; b1[h]; gamma[h]; beta[h]; W2[h, v]; b2[v]; x[n, b] in v; t[n] in v",
+        "C[v, e]; W1[b*e, h]; b1[h]; gamma[h]; beta[h]; W2[h, v]; b2[v]; x[n, b] in v; t[n] in v",
         C,
         W1,
         b1,
@@ -68,10 +68,10 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     )
     x = _labels("x", x, size["v"])
     t = _labels("t", t, size["v"])
-    n, b, e, h = size["n"], size["b"], size["e"], size["h"]
+    n, b, e = size["n"], size["b"], size["e"]
 
     emb = C.take(x, axis=0)
-    hpre = emb.reshape(n, b * e) @ W1.reshape(b * e, h) + b1
+    hpre = emb.reshape(n, b * e) @ W1 + b1
     batchnorm_mu = _mean(hpre, axis=0)
     batchnorm_c = np.subtract(hpre, batchnorm_mu, out=hpre)
     batchnorm_var = _sum(batchnorm_c**2, axis=0) / (n - 1)
@@ -101,20 +101,20 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
         dbeta[h] = sum[n](dhbn[n, h])
         dhpre[n, h] = gamma[h]*batchnorm_rstd[h]*(dhbn[n, h] - dbeta[h]/size(n) - batchnorm_xhat[n, h]*(dgamma[h]/(size(n)
             - 1)))
-        dW1[b, e, h] = sum[n](dhpre[n, h]*emb[n, b, e])
+        dW1[(b, e), h] = sum[n](dhpre[n, h]*emb[n, b, e])
         db1[h] = 0
         demb[n, b, e] = sum[h](dhpre[n, h]*W1[b, e, h])
         dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))
 
     Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
-        x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
+        x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
     Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
     size = _lengths(
         "emb[n, b, e]; batchnorm_xhat[n, h]; act[n, h]; softmax_cross_entropy_p[n, v]; batchnorm_rstd[h]; "
-        "W1[b, e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
+        "W1[b*e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
         emb,
         batchnorm_xhat,
         act,
@@ -142,9 +142,9 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     dbeta = _sum(dhbn, axis=0)
     dhpre = dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1))
     dhpre *= gamma * batchnorm_rstd
-    dW1 = (emb.reshape(n, b * e).T @ dhpre).reshape(b, e, h)
+    dW1 = emb.reshape(n, b * e).T @ dhpre
     db1 = np.zeros((h,), dtype=emb.dtype)
-    demb = (dhpre @ W1.reshape(b * e, h).T).reshape(n, b, e)
+    demb = (dhpre @ W1.T).reshape(n, b, e)
     dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dgamma, dbeta, dW2, db2
 
@@ -157,15 +157,17 @@ def _labels(name, labels, length):
     return indices
 
 
-def _lengths(text, *arrays):
+def _lengths(text, /, *arrays, **given):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
+    return _checked(
+        text, tuple(given.items()), *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays]
+    )
 
 
 @functools.lru_cache(maxsize=256)
-def _checked(text, *found):
+def _checked(text, given, *found):
     """The lengths for arguments of these types, shapes and dtypes. What was found to fit once is not worked out again."""
-    parts, size, dtype = text.split("; "), {}, None
+    parts, size, packed, dtype = text.split("; "), dict(given), [], None
     same = dict(part.split(" = ") for part in parts[len(found) :])
     for part, (kind, shape, own) in zip(parts, found, strict=False):  # equal axes come last
         name, axes, labels = part.replace("]", "[").split("[")
@@ -187,8 +189,12 @@ def _checked(text, *found):
             shift = extra - 1 if star and k > star[0] else 0
             length = shape[k : k + extra] if axis[0] == "*" else shape[k + shift]
             axis = same.get(axis, axis)
+            if "*" in axis[1:]:
+                packed.append((name, length, [same.get(a, a) for a in axis.split("*")]))
+                continue
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
+    size = _unpacked(size, packed)
     return size | {axis: size[other] for axis, other in same.items() if other in size}
 
 
@@ -249,3 +255,22 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _unpacked(size, packed):
+    """Add the lengths that follow from those of packed axes; ValueError names the argument of which one does not fit."""
+    for name, length, axes in packed * len(packed):
+        missing, product = [a for a in axes if a not in size], 1
+        for axis in axes:
+            product *= size.get(axis, 1)
+        fits = length == product if not missing else length % product == 0 if product else length == 0
+        if len(missing) < 2 and not fits:
+            known = " * ".join([f"{a} = {size[a]}" for a in axes if a in size])
+            expected = f"a multiple of {known}" if missing else known
+            raise ValueError(f"{name} has length {length} on axis ({', '.join(axes)}), where {expected} is expected")
+        if len(missing) == 1 and product:
+            size[missing[0]] = length // product
+    for name, _, axes in packed:
+        if missing := [a for a in axes if a not in size]:
+            raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
+    return size

@@ -42,7 +42,7 @@ def attention_forward(q, k, v):
     e = torch.exp(S - _max(S, dim=-1, keepdim=True))
     P = e / e.sum(dim=-1, keepdim=True)
     o = P @ v
-    return o.to(dtype), (P, o)
+    return _narrow(o, dtype), (P, o)
 
 
 def attention_backward(do, P, o, q, k, v):
@@ -70,7 +70,7 @@ def attention_backward(do, P, o, q, k, v):
     dS = P * (dP - (do * o).sum(dim=-1, keepdim=True))
     dq = dS @ k / math.sqrt(f)
     dk = dS.mT @ q / math.sqrt(f)
-    return dq.to(dtype), dk.to(dtype), dv.to(dtype)
+    return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
 class _Attention(torch.autograd.Function):
@@ -93,7 +93,7 @@ class _Attention(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = attention_forward(q, k, v)
-        dq, dk, dv = attention_backward(do, P, o, q, k, v)
+        dq, dk, dv = attention_backward(_wide(do), P, o, q, k, v)
         return dq, dk, dv
 
 
@@ -102,6 +102,9 @@ def attention(q, k, v):
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return attention_forward(q, k, v)[0]
     return _Attention.apply(q, k, v)[0]
 
 
@@ -136,6 +139,20 @@ def _max(a, dim=None, keepdim=False):
     if all(a.shape[k] for k in (dim if isinstance(dim, tuple) else (dim,))):
         return a.amax(dim=dim, keepdim=keepdim)
     return a.sum(dim=dim, keepdim=keepdim) - math.inf
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

@@ -54,7 +54,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     rstd = torch.rsqrt(var + eps)
     xhat = c * rstd[:, None]
     y = gamma[:, None] * xhat + beta[:, None]
-    return y.reshape(n, d, *size["*s"]).to(dtype), (xhat.reshape(n, d, *size["*s"]), rstd)
+    return _narrow(y.reshape(n, d, *size["*s"]), dtype), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
 def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
@@ -80,7 +80,7 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     dgamma = (dy * xhat).sum(dim=(0, 2))
     dbeta = dy.sum(dim=(0, 2))
     dx = gamma[:, None] * rstd[:, None] * (dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None])
-    return dx.reshape(n, d, *size["*s"]).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
+    return _narrow(dx.reshape(n, d, *size["*s"]), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 class _Batchnorm(torch.autograd.Function):
@@ -107,7 +107,7 @@ class _Batchnorm(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = batchnorm_forward(x, gamma, beta, eps, ddof)
-        dx, dgamma, dbeta = batchnorm_backward(dy, xhat, rstd, gamma, ddof)
+        dx, dgamma, dbeta = batchnorm_backward(_wide(dy), xhat, rstd, gamma, ddof)
         return dx, dgamma, dbeta, None, None
 
 
@@ -116,6 +116,9 @@ def batchnorm(x, gamma, beta, eps=1e-5, ddof=0):
 
     Shapes: x[n, d, *s], gamma[d], beta[d].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return batchnorm_forward(x, gamma, beta, eps, ddof)[0]
     return _Batchnorm.apply(x, gamma, beta, eps, ddof)[0]
 
 
@@ -141,6 +144,20 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

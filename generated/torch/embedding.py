@@ -31,12 +31,12 @@ def embedding_forward(table, t):
         out of range.
     """
     size = _lengths(dict(table=(table, "v d")), dict(t=(t, "*s")))
-    _labels("t", t, size["v"])
+    t = _labels("t", t, size["v"])
     dtype = table.dtype
     table = _wide(table)
 
     y = table[t]
-    return y.to(dtype), ()
+    return _narrow(y, dtype), ()
 
 
 def embedding_backward(dy, table, t):
@@ -50,7 +50,7 @@ def embedding_backward(dy, table, t):
         out of range.
     """
     size = _lengths(dict(dy=(dy, "*s d"), table=(table, "v d")), dict(t=(t, "*s")))
-    _labels("t", t, size["v"])
+    t = _labels("t", t, size["v"])
     v, d = size["v"], size["d"]
     s = math.prod(size["*s"])
     dtype = dy.dtype
@@ -59,7 +59,7 @@ def embedding_backward(dy, table, t):
     t = t.reshape(s)
 
     dtable = dy.new_zeros((v, d)).index_add(0, t, dy)
-    return dtable.to(dtype)
+    return _narrow(dtable, dtype)
 
 
 class _Embedding(torch.autograd.Function):
@@ -87,19 +87,27 @@ def embedding(table, t):
 
     Shapes: table[v, d], t[*s].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return embedding_forward(table, t)[0]
     return _Embedding.apply(table, t)
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError; under compile and vmap, where values cannot be read, take them on trust."""
-    if torch.compiler.is_compiling() or not labels.numel():
-        return
+    """The labels; IndexError for labels out of range.
+
+    Under compile and vmap values cannot be read. There a negative label is moved beyond the last, so that indexing refuses it.
+    """
     try:
-        low, high = int(labels.min()), int(labels.max())
+        traced = torch.compiler.is_compiling()
+        low, high = (0, 0) if traced or not labels.numel() else (int(labels.min()), int(labels.max()))
     except RuntimeError:
-        return
-    if not 0 <= low <= high < length:
+        traced = True
+    if traced:
+        return torch.where(labels < 0, length, labels)
+    if labels.numel() and not 0 <= low <= high < length:
         raise IndexError(f"{name} holds labels from {low} to {high}; expected 0 to {length - 1}")
+    return labels
 
 
 def _lengths(tensors, labels=None, same=None):
@@ -124,6 +132,20 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

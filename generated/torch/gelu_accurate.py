@@ -23,9 +23,8 @@ __all__ = [
 def gelu_accurate_forward(x):
     """Forward of gelu_accurate.
 
-        a[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
         tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part[*s] = x[*s]*h[*s]*tail[*s]/2
         y[*s] = where(x[*s] < 0, h[*s]*part[*s], x[*s]*(1 - h[*s]**2*tail[*s]/2))
@@ -38,21 +37,19 @@ def gelu_accurate_forward(x):
     dtype = x.dtype
     x = x.double()
 
-    a = torch.abs(x)
-    v = torch.floor(64 * _minimum(a, 64)) / 64
-    h = torch.exp(v**2 / -4) * torch.exp(-(a - v) * (a + v) / 4)
+    v = torch.floor(64 * _minimum(torch.abs(x), 64)) / 64
+    h = torch.exp(v**2 / -4) * torch.exp(-(x - v) * (x + v) / 4)
     tail = _erfcx(x / math.sqrt(2) * torch.where(x < 0, x.new_full((), -1), 1))
     part = x * h * tail / 2
     y = torch.where(x < 0, h * part, x * (1 - h**2 * tail / 2))
-    return y.to(dtype), ()
+    return _narrow(y, dtype), ()
 
 
 def gelu_accurate_backward(dy, x):
     """Backward of gelu_accurate.
 
-        a[*s] = abs(x[*s])
-        v[*s] = floor(64*minimum(a[*s], 64))/64
-        h[*s] = exp(-v[*s]**2/4)*exp(-(a[*s] - v[*s])*(a[*s] + v[*s])/4)
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        h[*s] = exp(-v[*s]**2/4)*exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
         tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
         part2[*s] = h[*s]/2*(sqrt(2/pi)*x[*s] + tail[*s])
         dx[*s] = dy[*s]*where(x[*s] < 0, h[*s]*part2[*s], 1 + h[*s]**2/2*(sqrt(2/pi)*x[*s] - tail[*s]))
@@ -65,13 +62,12 @@ def gelu_accurate_backward(dy, x):
     dtype = dy.dtype
     dy, x = dy.double(), x.double()
 
-    a = torch.abs(x)
-    v = torch.floor(64 * _minimum(a, 64)) / 64
-    h = torch.exp(v**2 / -4) * torch.exp(-(a - v) * (a + v) / 4)
+    v = torch.floor(64 * _minimum(torch.abs(x), 64)) / 64
+    h = torch.exp(v**2 / -4) * torch.exp(-(x - v) * (x + v) / 4)
     tail = _erfcx(x / math.sqrt(2) * torch.where(x < 0, dy.new_full((), -1), 1))
     part2 = h / 2 * (math.sqrt(2 / math.pi) * x + tail)
     dx = dy * torch.where(x < 0, h * part2, 1 + h**2 / 2 * (math.sqrt(2 / math.pi) * x - tail))
-    return dx.to(dtype)
+    return _narrow(dx, dtype)
 
 
 class _GeluAccurate(torch.autograd.Function):
@@ -99,6 +95,9 @@ def gelu_accurate(x):
 
     Shapes: x[*s].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return gelu_accurate_forward(x)[0]
     return _GeluAccurate.apply(x)
 
 
@@ -200,3 +199,17 @@ def _lengths(tensors, labels=None, same=None):
 def _minimum(a, number):
     """The smaller of a tensor and a number; at a tie the tensor has half of the gradient, where clamp gives it all."""
     return torch.minimum(a, a.new_full((), number))
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler

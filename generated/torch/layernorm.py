@@ -49,7 +49,7 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
     rstd = torch.rsqrt(var + eps)
     xhat = c * rstd[..., None]
     y = gamma * xhat + beta
-    return y.to(dtype), (xhat, rstd)
+    return _narrow(y, dtype), (xhat, rstd)
 
 
 def layernorm_backward(dy, xhat, rstd, gamma):
@@ -77,7 +77,7 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     dbeta = dy.sum(dim=0)
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - dxhat.mean(dim=1, keepdim=True) - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return dx.reshape(*size["*s"], d).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
+    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 class _Layernorm(torch.autograd.Function):
@@ -102,7 +102,7 @@ class _Layernorm(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = layernorm_forward(x, gamma, beta, eps)
-        dx, dgamma, dbeta = layernorm_backward(dy, xhat, rstd, gamma)
+        dx, dgamma, dbeta = layernorm_backward(_wide(dy), xhat, rstd, gamma)
         return dx, dgamma, dbeta, None
 
 
@@ -111,6 +111,9 @@ def layernorm(x, gamma, beta, eps=1e-5):
 
     Shapes: x[*s, d], gamma[d], beta[d].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return layernorm_forward(x, gamma, beta, eps)[0]
     return _Layernorm.apply(x, gamma, beta, eps)[0]
 
 
@@ -136,6 +139,20 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

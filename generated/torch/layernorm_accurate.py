@@ -50,7 +50,10 @@ def layernorm_accurate_forward(x, gamma, beta, eps=1e-5):
     rstd = torch.rsqrt(var + eps)
     xhat = c * rstd[..., None]
     y = gamma * xhat + beta
-    return y.to(dtype), (xhat.to(torch.promote_types(dtype, torch.float32)), rstd.to(torch.promote_types(dtype, torch.float32)))
+    return _narrow(y, dtype), (
+        _narrow(xhat, torch.promote_types(dtype, torch.float32)),
+        _narrow(rstd, torch.promote_types(dtype, torch.float32)),
+    )
 
 
 def layernorm_accurate_backward(dy, xhat, rstd, gamma):
@@ -79,7 +82,7 @@ def layernorm_accurate_backward(dy, xhat, rstd, gamma):
     dbeta = dy.sum(dim=0)
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - dxhat.mean(dim=1, keepdim=True) - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return dx.reshape(*size["*s"], d).to(dtype), dgamma.to(dtype), dbeta.to(dtype)
+    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 class _LayernormAccurate(torch.autograd.Function):
@@ -104,7 +107,7 @@ class _LayernormAccurate(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = layernorm_accurate_forward(x, gamma, beta, eps)
-        dx, dgamma, dbeta = layernorm_accurate_backward(dy, xhat, rstd, gamma)
+        dx, dgamma, dbeta = layernorm_accurate_backward(_wide(dy), xhat, rstd, gamma)
         return dx, dgamma, dbeta, None
 
 
@@ -113,6 +116,9 @@ def layernorm_accurate(x, gamma, beta, eps=1e-5):
 
     Shapes: x[*s, d], gamma[d], beta[d].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return layernorm_accurate_forward(x, gamma, beta, eps)[0]
     return _LayernormAccurate.apply(x, gamma, beta, eps)[0]
 
 
@@ -138,3 +144,22 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wide(a):
+    """Half precision is computed in float32; other tensors are taken as they are."""
+    return a.float() if a.dtype in (torch.float16, torch.bfloat16) else a

@@ -35,7 +35,7 @@ def log_softmax_forward(z):
 
     m = _max(z, dim=-1)
     y = z - m[..., None] - torch.log(torch.exp(z - m[..., None]).sum(dim=-1))[..., None]
-    return y.to(dtype), (y,)
+    return _narrow(y, dtype), (y,)
 
 
 def log_softmax_backward(dy, y):
@@ -52,7 +52,7 @@ def log_softmax_backward(dy, y):
     dy, y = _wide(dy), _wide(y)
 
     dz = dy - dy.sum(dim=-1, keepdim=True) * torch.exp(y)
-    return dz.to(dtype)
+    return _narrow(dz, dtype)
 
 
 class _LogSoftmax(torch.autograd.Function):
@@ -80,6 +80,9 @@ def log_softmax(z):
 
     Shapes: z[*s, c].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return log_softmax_forward(z)[0]
     return _LogSoftmax.apply(z)
 
 
@@ -114,6 +117,20 @@ def _max(a, dim=None, keepdim=False):
     if all(a.shape[k] for k in (dim if isinstance(dim, tuple) else (dim,))):
         return a.amax(dim=dim, keepdim=keepdim)
     return a.sum(dim=dim, keepdim=keepdim) - math.inf
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

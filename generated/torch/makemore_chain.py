@@ -3,14 +3,14 @@
 
 The chain rule, equation by equation.
 
-    loss = makemore(x[n, b], t[n], C[v, e], W1[b, e, u], b1[u], bngain[u], bnbias[u], W2[u, v], b2[v], eps=1e-5)
+    loss = makemore(x[n, b], t[n], C[v, e], W1[(b, e), u], b1[u], bngain[u], bnbias[u], W2[u, v], b2[v], eps=1e-5)
 
     eps > 0
     x[n, b] in v
     t[n] in v
     emb[n, b, e]      = C[x[n, b], e]
-    embcat[n, b, e]   = emb[n, b, e]
-    hprebn[n, u]      = sum[b, e](embcat[n, b, e] * W1[b, e, u]) + b1[u]
+    embcat[n, (b, e)] = emb[n, b, e]
+    hprebn[n, u]      = sum[b, e](embcat[n, (b, e)] * W1[(b, e), u]) + b1[u]
     bnmeani[u]        = 1/size(n) * sum[n](hprebn[n, u])
     bndiff[n, u]      = hprebn[n, u] - bnmeani[u]
     bndiff2[n, u]     = bndiff[n, u]**2
@@ -74,10 +74,11 @@ __all__ = [
 
 def makemore_values(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     """Every name of the equations with its value, in order."""
-    n = x.shape[0]
+    n, b = x.shape
+    e = C.shape[1]
     emb = C[x]
-    embcat = emb
-    hprebn = torch.tensordot(embcat, W1, dims=([1, 2], [0, 1])) + b1
+    embcat = emb.reshape(n, b * e)
+    hprebn = embcat @ W1 + b1
     bnmeani = 1 / n * hprebn.sum(dim=0)
     bndiff = hprebn - bnmeani
     bndiff2 = bndiff**2
@@ -232,8 +233,8 @@ def dhprebn(dbndiff, dbnmeani):
 
 
 def dW1(dhprebn, embcat):
-    """dW1[b, e, u] = sum[n](dhprebn[n, u]*embcat[n, b, e])"""
-    return torch.tensordot(embcat, dhprebn, dims=([0], [0]))
+    """dW1[(b, e), u] = sum[n](dhprebn[n, u]*embcat[n, b, e])"""
+    return embcat.T @ dhprebn
 
 
 def db1(dhprebn):
@@ -242,13 +243,16 @@ def db1(dhprebn):
 
 
 def dembcat(dhprebn, W1):
-    """dembcat[n, b, e] = sum[u](dhprebn[n, u]*W1[b, e, u])"""
-    return torch.tensordot(dhprebn, W1, dims=([1], [2]))
+    """dembcat[n, (b, e)] = sum[u](dhprebn[n, u]*W1[b, e, u])"""
+    return dhprebn @ W1.T
 
 
-def demb(dembcat):
+def demb(dembcat, emb):
     """demb[n, b, e] = dembcat[n, b, e]"""
-    return dembcat
+    n = dembcat.shape[0]
+    b = emb.shape[1]
+    e = emb.shape[2]
+    return dembcat.reshape(n, b, e)
 
 
 def dC(demb, x, C):

@@ -31,7 +31,7 @@ def matmul_forward(a, b):
     a, b = _wide(a), _wide(b)
 
     y = a @ b
-    return y.to(dtype), ()
+    return _narrow(y, dtype), ()
 
 
 def matmul_backward(dy, a, b):
@@ -50,7 +50,7 @@ def matmul_backward(dy, a, b):
 
     da = dy @ b.mT
     db = a.mT @ dy
-    return da.to(dtype), db.to(dtype)
+    return _narrow(da, dtype), _narrow(db, dtype)
 
 
 class _Matmul(torch.autograd.Function):
@@ -69,7 +69,7 @@ class _Matmul(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved_tensors
-        da, db = matmul_backward(dy, a, b)
+        da, db = matmul_backward(_wide(dy), a, b)
         return da, db
 
 
@@ -78,6 +78,9 @@ def matmul(a, b):
 
     Shapes: a[*s, n, k], b[*s, k, m].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return matmul_forward(a, b)[0]
     return _Matmul.apply(a, b)
 
 
@@ -103,6 +106,20 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

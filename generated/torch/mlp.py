@@ -3,13 +3,13 @@
 
 ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one.
 
-    loss = mlp(x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
+    loss = mlp(x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
 
     eps > 0
     x[n, b] in v
     t[n] in v
     emb[n, b, e] = embedding(C[v, e], x[n, b])
-    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[b, e, h]) + b1[h]
+    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[(b, e), h]) + b1[h]
     hbn[n, h]    = batchnorm(hpre[n, h], gamma[h], beta[h], eps=eps, ddof=1)
     act[n, h]    = tanh(hbn[n, h])
     logits[n, v] = linear(act[n, h], W2[h, v], b2[v])
@@ -48,24 +48,24 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
         softmax_cross_entropy_p[n, v] = e2[n, v]/total[n]
         loss = -mean[n](logits[n, t[n]] - m[n] - log(total[n]))
 
-    Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
+    Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
     Returns loss, and the tuple of what the backward needs: (emb, batchnorm_xhat, act, softmax_cross_entropy_p,
         batchnorm_rstd).
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
     size = _lengths(
-        dict(C=(C, "v e"), W1=(W1, "b e h"), b1=(b1, "h"), gamma=(gamma, "h"), beta=(beta, "h"), W2=(W2, "h v"), b2=(b2, "v")),
+        dict(C=(C, "v e"), W1=(W1, "b*e h"), b1=(b1, "h"), gamma=(gamma, "h"), beta=(beta, "h"), W2=(W2, "h v"), b2=(b2, "v")),
         dict(x=(x, "n b"), t=(t, "n")),
     )
-    _labels("x", x, size["v"])
-    _labels("t", t, size["v"])
-    n = size["n"]
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e = size["n"], size["b"], size["e"]
     dtype = C.dtype
     C, W1, b1, gamma, beta, W2, b2 = _wide(C), _wide(W1), _wide(b1), _wide(gamma), _wide(beta), _wide(W2), _wide(b2)
 
     emb = C[x]
-    hpre = torch.tensordot(emb, W1, dims=([1, 2], [0, 1])) + b1
+    hpre = emb.reshape(n, b * e) @ W1 + b1
     batchnorm_mu = hpre.mean(dim=0)
     batchnorm_c = hpre - batchnorm_mu
     batchnorm_var = (batchnorm_c**2).sum(dim=0) / (n - 1)
@@ -79,7 +79,7 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     total = e2.sum(dim=1)
     softmax_cross_entropy_p = e2 / total[:, None]
     loss = -(logits[torch.arange(n, device=C.device), t] - m - torch.log(total)).mean()
-    return loss.to(dtype), (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
+    return _narrow(loss, dtype), (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
 
 
 def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2):
@@ -94,13 +94,13 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
         dbeta[h] = sum[n](dhbn[n, h])
         dhpre[n, h] = gamma[h]*batchnorm_rstd[h]*(dhbn[n, h] - dbeta[h]/size(n) - batchnorm_xhat[n, h]*(dgamma[h]/(size(n)
             - 1)))
-        dW1[b, e, h] = sum[n](dhpre[n, h]*emb[n, b, e])
+        dW1[(b, e), h] = sum[n](dhpre[n, h]*emb[n, b, e])
         db1[h] = 0
         demb[n, b, e] = sum[h](dhpre[n, h]*W1[b, e, h])
         dC[v, e] = sum[b, n](demb[n, b, e]*(v == x[n, b]))
 
     Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
-        x[n, b], t[n], W1[b, e, h], gamma[h], W2[h, v].
+        x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
     Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
@@ -113,15 +113,15 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
             act=(act, "n h"),
             softmax_cross_entropy_p=(softmax_cross_entropy_p, "n v"),
             batchnorm_rstd=(batchnorm_rstd, "h"),
-            W1=(W1, "b e h"),
+            W1=(W1, "b*e h"),
             gamma=(gamma, "h"),
             W2=(W2, "h v"),
         ),
         dict(x=(x, "n b"), t=(t, "n")),
     )
-    _labels("x", x, size["v"])
-    _labels("t", t, size["v"])
-    n, h, b, e, v = size["n"], size["h"], size["b"], size["e"], size["v"]
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, h, v = size["n"], size["b"], size["e"], size["h"], size["v"]
     dtype = dloss.dtype
     dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, W1, gamma, W2 = (
         _wide(dloss),
@@ -144,11 +144,19 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     dgamma = (dhbn * batchnorm_xhat).sum(dim=0)
     dbeta = dhbn.sum(dim=0)
     dhpre = gamma * batchnorm_rstd * (dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1)))
-    dW1 = torch.tensordot(emb, dhpre, dims=([0], [0]))
+    dW1 = emb.reshape(n, b * e).T @ dhpre
     db1 = emb.new_zeros((h,))
-    demb = torch.tensordot(dhpre, W1, dims=([1], [2]))
+    demb = (dhpre @ W1.T).reshape(n, b, e)
     dC = emb.new_zeros((v, e)).index_add(0, x.reshape(-1), demb.reshape(n * b, e))
-    return dC.to(dtype), dW1.to(dtype), db1.to(dtype), dgamma.to(dtype), dbeta.to(dtype), dW2.to(dtype), db2.to(dtype)
+    return (
+        _narrow(dC, dtype),
+        _narrow(dW1, dtype),
+        _narrow(db1, dtype),
+        _narrow(dgamma, dtype),
+        _narrow(dbeta, dtype),
+        _narrow(dW2, dtype),
+        _narrow(db2, dtype),
+    )
 
 
 class _Mlp(torch.autograd.Function):
@@ -182,7 +190,7 @@ class _Mlp(torch.autograd.Function):
                 x, t, C, W1, b1, gamma, beta, W2, b2, eps
             )
         dC, dW1, db1, dgamma, dbeta, dW2, db2 = mlp_backward(
-            dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2
+            _wide(dloss), emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2
         )
         return None, None, dC, dW1, db1, dgamma, dbeta, dW2, db2, None
 
@@ -190,26 +198,34 @@ class _Mlp(torch.autograd.Function):
 def mlp(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     """Differentiable mlp: works with autograd to second order, vmap, torch.func, compile and export.
 
-    Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
+    Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
     return _Mlp.apply(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError; under compile and vmap, where values cannot be read, take them on trust."""
-    if torch.compiler.is_compiling() or not labels.numel():
-        return
+    """The labels; IndexError for labels out of range.
+
+    Under compile and vmap values cannot be read. There a negative label is moved beyond the last, so that indexing refuses it.
+    """
     try:
-        low, high = int(labels.min()), int(labels.max())
+        traced = torch.compiler.is_compiling()
+        low, high = (0, 0) if traced or not labels.numel() else (int(labels.min()), int(labels.max()))
     except RuntimeError:
-        return
-    if not 0 <= low <= high < length:
+        traced = True
+    if traced:
+        return torch.where(labels < 0, length, labels)
+    if labels.numel() and not 0 <= low <= high < length:
         raise IndexError(f"{name} holds labels from {low} to {high}; expected 0 to {length - 1}")
+    return labels
 
 
-def _lengths(tensors, labels=None, same=None):
+def _lengths(tensors, labels=None, same=None, given=None):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
-    labels, same, size = labels or {}, same or {}, {}
+    labels, same, size, packed = labels or {}, same or {}, dict(given or {}), []
     for name, (tensor, axes) in (tensors | labels).items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
@@ -226,8 +242,12 @@ def _lengths(tensors, labels=None, same=None):
             shift = extra - 1 if star and k > star[0] else 0
             length = tensor.shape[k : k + extra] if axis[0] == "*" else tensor.shape[k + shift]
             axis = same.get(axis, axis)
+            if "*" in axis[1:]:
+                packed.append((name, length, [same.get(a, a) for a in axis.split("*")]))
+                continue
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
+    size = _unpacked(size, packed)
     return size | {axis: size[other] for axis, other in same.items() if other in size}
 
 
@@ -238,6 +258,39 @@ def _max(a, dim=None, keepdim=False):
     if all(a.shape[k] for k in (dim if isinstance(dim, tuple) else (dim,))):
         return a.amax(dim=dim, keepdim=keepdim)
     return a.sum(dim=dim, keepdim=keepdim) - math.inf
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _unpacked(size, packed):
+    """Add the lengths that follow from those of packed axes; ValueError names the argument of which one does not fit."""
+    for name, length, axes in packed * len(packed):
+        missing, product = [a for a in axes if a not in size], 1
+        for axis in axes:
+            product *= size.get(axis, 1)
+        fits = length == product if not missing else length % product == 0 if product else length == 0
+        if len(missing) < 2 and not fits:
+            known = " * ".join([f"{a} = {size[a]}" for a in axes if a in size])
+            expected = f"a multiple of {known}" if missing else known
+            raise ValueError(f"{name} has length {length} on axis ({', '.join(axes)}), where {expected} is expected")
+        if len(missing) == 1 and product:
+            size[missing[0]] = length // product
+    for name, _, axes in packed:
+        if missing := [a for a in axes if a not in size]:
+            raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
+    return size
 
 
 def _wide(a):

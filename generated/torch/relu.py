@@ -31,7 +31,7 @@ def relu_forward(x):
     x = _wide(x)
 
     y = torch.where(x <= 0, 0, x)
-    return y.to(dtype), ()
+    return _narrow(y, dtype), ()
 
 
 def relu_backward(dy, x):
@@ -48,7 +48,7 @@ def relu_backward(dy, x):
     dy, x = _wide(dy), _wide(x)
 
     dx = torch.where(x <= 0, 0, dy)
-    return dx.to(dtype)
+    return _narrow(dx, dtype)
 
 
 class _Relu(torch.autograd.Function):
@@ -76,6 +76,9 @@ def relu(x):
 
     Shapes: x[*s].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return relu_forward(x)[0]
     return _Relu.apply(x)
 
 
@@ -101,6 +104,20 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

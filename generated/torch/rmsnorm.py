@@ -40,7 +40,7 @@ def rmsnorm_forward(x, gamma, eps=1e-6):
     rstd = torch.rsqrt((x**2).mean(dim=-1) + eps)
     xhat = x * rstd[..., None]
     y = gamma * xhat
-    return y.to(dtype), (xhat, rstd)
+    return _narrow(y, dtype), (xhat, rstd)
 
 
 def rmsnorm_backward(dy, xhat, rstd, gamma):
@@ -66,7 +66,7 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     dgamma = (dy * xhat).sum(dim=0)
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return dx.reshape(*size["*s"], d).to(dtype), dgamma.to(dtype)
+    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype)
 
 
 class _Rmsnorm(torch.autograd.Function):
@@ -91,7 +91,7 @@ class _Rmsnorm(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = rmsnorm_forward(x, gamma, eps)
-        dx, dgamma = rmsnorm_backward(dy, xhat, rstd, gamma)
+        dx, dgamma = rmsnorm_backward(_wide(dy), xhat, rstd, gamma)
         return dx, dgamma, None
 
 
@@ -100,6 +100,9 @@ def rmsnorm(x, gamma, eps=1e-6):
 
     Shapes: x[*s, d], gamma[d].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return rmsnorm_forward(x, gamma, eps)[0]
     return _Rmsnorm.apply(x, gamma, eps)[0]
 
 
@@ -125,6 +128,20 @@ def _lengths(tensors, labels=None, same=None):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

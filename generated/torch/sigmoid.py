@@ -33,7 +33,7 @@ def sigmoid_forward(x):
 
     e = torch.exp(-_maximum(-x, 0))
     y = e / (e + torch.exp(-_maximum(x, 0)))
-    return y.to(dtype), (y,)
+    return _narrow(y, dtype), (y,)
 
 
 def sigmoid_backward(dy, y):
@@ -50,7 +50,7 @@ def sigmoid_backward(dy, y):
     dy, y = _wide(dy), _wide(y)
 
     dx = dy * y * (1 - y)
-    return dx.to(dtype)
+    return _narrow(dx, dtype)
 
 
 class _Sigmoid(torch.autograd.Function):
@@ -78,6 +78,9 @@ def sigmoid(x):
 
     Shapes: x[*s].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return sigmoid_forward(x)[0]
     return _Sigmoid.apply(x)
 
 
@@ -108,6 +111,20 @@ def _lengths(tensors, labels=None, same=None):
 def _maximum(a, number):
     """The larger of a tensor and a number; at a tie the tensor has half of the gradient, where clamp gives it all."""
     return torch.maximum(a, a.new_full((), number))
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

@@ -33,7 +33,7 @@ def sigmoid_accurate_forward(x):
 
     e = torch.exp(-_maximum(-x, 0))
     y = e / (e + torch.exp(-_maximum(x, 0)))
-    return y.to(dtype), ()
+    return _narrow(y, dtype), ()
 
 
 def sigmoid_accurate_backward(dy, x):
@@ -54,7 +54,7 @@ def sigmoid_accurate_backward(dy, x):
     e = torch.exp(-_maximum(-x, 0))
     e2 = torch.exp(-_maximum(x, 0))
     dx = dy * e * e2 / (e + e2) ** 2
-    return dx.to(dtype)
+    return _narrow(dx, dtype)
 
 
 class _SigmoidAccurate(torch.autograd.Function):
@@ -82,6 +82,9 @@ def sigmoid_accurate(x):
 
     Shapes: x[*s].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return sigmoid_accurate_forward(x)[0]
     return _SigmoidAccurate.apply(x)
 
 
@@ -112,3 +115,17 @@ def _lengths(tensors, labels=None, same=None):
 def _maximum(a, number):
     """The larger of a tensor and a number; at a tie the tensor has half of the gradient, where clamp gives it all."""
     return torch.maximum(a, a.new_full((), number))
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler

@@ -36,7 +36,7 @@ def silu_forward(x):
     e = torch.exp(-_maximum(-x, 0))
     g = e / (e + torch.exp(-_maximum(x, 0)))
     y = x * g
-    return y.to(dtype), (g, y)
+    return _narrow(y, dtype), (g, y)
 
 
 def silu_backward(dy, g, y):
@@ -53,7 +53,7 @@ def silu_backward(dy, g, y):
     dy, g, y = _wide(dy), _wide(g), _wide(y)
 
     dx = dy * (g + y * (1 - g))
-    return dx.to(dtype)
+    return _narrow(dx, dtype)
 
 
 class _Silu(torch.autograd.Function):
@@ -85,6 +85,9 @@ def silu(x):
 
     Shapes: x[*s].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return silu_forward(x)[0]
     return _Silu.apply(x)[0]
 
 
@@ -115,6 +118,20 @@ def _lengths(tensors, labels=None, same=None):
 def _maximum(a, number):
     """The larger of a tensor and a number; at a tie the tensor has half of the gradient, where clamp gives it all."""
     return torch.maximum(a, a.new_full((), number))
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

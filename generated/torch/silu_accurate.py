@@ -36,7 +36,7 @@ def silu_accurate_forward(x):
     h = torch.exp(-_maximum(-x, 0) / 2)
     part = x * h / (h**2 + torch.exp(-_maximum(x, 0)))
     y = h * part
-    return y.to(dtype), ()
+    return _narrow(y, dtype), ()
 
 
 def silu_accurate_backward(dy, x):
@@ -61,7 +61,7 @@ def silu_accurate_backward(dy, x):
     t4 = h**2 + e2
     part2 = h / t4 * (1 + x * e2 / t4)
     dx = dy * h * part2
-    return dx.to(dtype)
+    return _narrow(dx, dtype)
 
 
 class _SiluAccurate(torch.autograd.Function):
@@ -89,6 +89,9 @@ def silu_accurate(x):
 
     Shapes: x[*s].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return silu_accurate_forward(x)[0]
     return _SiluAccurate.apply(x)
 
 
@@ -119,3 +122,17 @@ def _lengths(tensors, labels=None, same=None):
 def _maximum(a, number):
     """The larger of a tensor and a number; at a tie the tensor has half of the gradient, where clamp gives it all."""
     return torch.maximum(a, a.new_full((), number))
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler

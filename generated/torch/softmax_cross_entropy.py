@@ -36,7 +36,7 @@ def softmax_cross_entropy_forward(z, t):
         out of range.
     """
     size = _lengths(dict(z=(z, "n c")), dict(t=(t, "n")))
-    _labels("t", t, size["c"])
+    t = _labels("t", t, size["c"])
     n = size["n"]
     dtype = z.dtype
     z = _wide(z)
@@ -46,7 +46,7 @@ def softmax_cross_entropy_forward(z, t):
     total = e.sum(dim=1)
     p = e / total[:, None]
     loss = -(z[torch.arange(n, device=z.device), t] - m - torch.log(total)).mean()
-    return loss.to(dtype), (p,)
+    return _narrow(loss, dtype), (p,)
 
 
 def softmax_cross_entropy_backward(dloss, p, t):
@@ -60,14 +60,14 @@ def softmax_cross_entropy_backward(dloss, p, t):
         out of range.
     """
     size = _lengths(dict(dloss=(dloss, ""), p=(p, "n c")), dict(t=(t, "n")))
-    _labels("t", t, size["c"])
+    t = _labels("t", t, size["c"])
     n = size["n"]
     dtype = dloss.dtype
     dloss, p = _wide(dloss), _wide(p)
 
     dz = p * (dloss / n)
     dz = dz.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
-    return dz.to(dtype)
+    return _narrow(dz, dtype)
 
 
 class _SoftmaxCrossEntropy(torch.autograd.Function):
@@ -99,19 +99,27 @@ def softmax_cross_entropy(z, t):
 
     Shapes: z[n, c], t[n].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return softmax_cross_entropy_forward(z, t)[0]
     return _SoftmaxCrossEntropy.apply(z, t)[0]
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError; under compile and vmap, where values cannot be read, take them on trust."""
-    if torch.compiler.is_compiling() or not labels.numel():
-        return
+    """The labels; IndexError for labels out of range.
+
+    Under compile and vmap values cannot be read. There a negative label is moved beyond the last, so that indexing refuses it.
+    """
     try:
-        low, high = int(labels.min()), int(labels.max())
+        traced = torch.compiler.is_compiling()
+        low, high = (0, 0) if traced or not labels.numel() else (int(labels.min()), int(labels.max()))
     except RuntimeError:
-        return
-    if not 0 <= low <= high < length:
+        traced = True
+    if traced:
+        return torch.where(labels < 0, length, labels)
+    if labels.numel() and not 0 <= low <= high < length:
         raise IndexError(f"{name} holds labels from {low} to {high}; expected 0 to {length - 1}")
+    return labels
 
 
 def _lengths(tensors, labels=None, same=None):
@@ -145,6 +153,20 @@ def _max(a, dim=None, keepdim=False):
     if all(a.shape[k] for k in (dim if isinstance(dim, tuple) else (dim,))):
         return a.amax(dim=dim, keepdim=keepdim)
     return a.sum(dim=dim, keepdim=keepdim) - math.inf
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _wide(a):

@@ -37,7 +37,7 @@ def softmax_cross_entropy_accurate_forward(z, t):
         out of range.
     """
     size = _lengths(dict(z=(z, "n c")), dict(t=(t, "n")))
-    _labels("t", t, size["c"])
+    t = _labels("t", t, size["c"])
     n, c = size["n"], size["c"]
     dtype = z.dtype
     z = z.double()
@@ -48,9 +48,9 @@ def softmax_cross_entropy_accurate_forward(z, t):
     p = e / total[:, None]
     loss = -(z[torch.arange(n, device=z.device), t] - m - torch.log(total)).mean()
     others = (e * (t[:, None] != torch.arange(c, device=z.device)).to(z.dtype)).sum(dim=1) / total
-    return loss.to(dtype), (
-        p.to(torch.promote_types(dtype, torch.float32)),
-        others.to(torch.promote_types(dtype, torch.float32)),
+    return _narrow(loss, dtype), (
+        _narrow(p, torch.promote_types(dtype, torch.float32)),
+        _narrow(others, torch.promote_types(dtype, torch.float32)),
     )
 
 
@@ -65,14 +65,14 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
         out of range.
     """
     size = _lengths(dict(dloss=(dloss, ""), p=(p, "n c"), others=(others, "n")), dict(t=(t, "n")))
-    _labels("t", t, size["c"])
+    t = _labels("t", t, size["c"])
     n = size["n"]
     dtype = dloss.dtype
     dloss, p, others = dloss.double(), p.double(), others.double()
 
     dz = p * (dloss / n)
-    dz = dz.scatter(1, t[:, None].long(), (-dloss / n * others)[:, None].reshape(n, 1))
-    return dz.to(dtype)
+    dz = dz.scatter(1, t[:, None].long(), (-dloss / n * others)[:, None])
+    return _narrow(dz, dtype)
 
 
 class _SoftmaxCrossEntropyAccurate(torch.autograd.Function):
@@ -104,19 +104,27 @@ def softmax_cross_entropy_accurate(z, t):
 
     Shapes: z[n, c], t[n].
     """
+    if torch.compiler.is_compiling() and _nested():
+        # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
+        return softmax_cross_entropy_accurate_forward(z, t)[0]
     return _SoftmaxCrossEntropyAccurate.apply(z, t)[0]
 
 
 def _labels(name, labels, length):
-    """Refuse labels out of range with an IndexError; under compile and vmap, where values cannot be read, take them on trust."""
-    if torch.compiler.is_compiling() or not labels.numel():
-        return
+    """The labels; IndexError for labels out of range.
+
+    Under compile and vmap values cannot be read. There a negative label is moved beyond the last, so that indexing refuses it.
+    """
     try:
-        low, high = int(labels.min()), int(labels.max())
+        traced = torch.compiler.is_compiling()
+        low, high = (0, 0) if traced or not labels.numel() else (int(labels.min()), int(labels.max()))
     except RuntimeError:
-        return
-    if not 0 <= low <= high < length:
+        traced = True
+    if traced:
+        return torch.where(labels < 0, length, labels)
+    if labels.numel() and not 0 <= low <= high < length:
         raise IndexError(f"{name} holds labels from {low} to {high}; expected 0 to {length - 1}")
+    return labels
 
 
 def _lengths(tensors, labels=None, same=None):
@@ -150,3 +158,17 @@ def _max(a, dim=None, keepdim=False):
     if all(a.shape[k] for k in (dim if isinstance(dim, tuple) else (dim,))):
         return a.amax(dim=dim, keepdim=keepdim)
     return a.sum(dim=dim, keepdim=keepdim) - math.inf
+
+
+def _narrow(a, dtype):
+    """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
+    return a if a.dtype == dtype else a.to(dtype)
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler

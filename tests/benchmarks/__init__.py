@@ -15,6 +15,7 @@ Timings are shown side by side, never asserted. What runs after what:
     floor.py       the fewest bytes at the machine's streaming bandwidth
     timing.py      the interleaved measurement
     once.py        what is timed once: compilation, a call, derivations
+    chains.py      how long systems of many equations take to emit, by itself: python -m tests.benchmarks.chains
     bars.py        what the kernels are meant to reach
     table.py       text and Markdown
     plot.py        the same as a picture

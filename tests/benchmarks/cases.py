@@ -86,7 +86,7 @@ def _other(op: str) -> Case:
 
     known = OTHERS.get(op, {})
     tensors = derive.load(op).inputs
-    axes = dict.fromkeys(a for t in tensors for a in (*t.axes, *([t.labels] if t.labels else [])))
+    axes = dict.fromkeys(a for t in tensors for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     size = {axis: known.get(axis, 512) for axis in axes}
     if set(size.values()) == {SQUARE}:
         return Case(op, BACKWARD, "1024x1024", size)

@@ -59,6 +59,12 @@ def browser() -> Iterator[Tab]:
             process.wait(PATIENCE)
 
 
+UNTIL = """(async () => {
+  for (let tries = 0; tries < 500 && !(CONDITION); tries++) await new Promise(done => setTimeout(done, 20));
+  return CONDITION;
+})()"""
+
+
 class Tab:
     """One tab: it goes to pages, evaluates JavaScript, presses keys, and notes what the console says."""
 
@@ -101,9 +107,18 @@ class Tab:
         self._go(url)
         self.run("document.fonts.ready.then(() => true)")
 
+    def follow(self, script: str) -> None:
+        """Evaluate JavaScript that leads to another page, after the answer, and wait until that page is there."""
+        self._events.clear()
+        self.run(f"setTimeout(() => {{ {script} }}, 0), true")
+        self._loaded()
+
     def _go(self, url: str) -> None:
         self._events.clear()
         self.call("Page.navigate", url=url)
+        self._loaded()
+
+    def _loaded(self) -> None:
         while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             self._events.append(self._next())
 
@@ -132,6 +147,10 @@ class Tab:
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{script}: {answer['exceptionDetails']['exception'].get('description')}")
         return answer["result"].get("value")
+
+    def until(self, condition: str) -> None:
+        """Wait until a JavaScript expression is true (AssertionError if it stays false)."""
+        assert self.run(UNTIL.replace("CONDITION", condition)), condition
 
     def press(self, key: str, code: int) -> None:
         """Press and release a key, given by its name and its number."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import derive
+from codegen.verify.agreement import packed
 from codegen.verify.reference import evaluate
 from derive.ops import find, reference
 from derive.syntax import Op
@@ -107,6 +108,7 @@ def _values(
         value = value.reshape(
             [n for a, m in zip(own, value.shape, strict=True) for n in (STARS[rank] if a in op.stars else (m,))]
         )
+        value = packed(op, of, value)
         return _with_kept_axes(op.name, value, rank) if kept and of in STATISTICS else value
 
     result = {
@@ -119,7 +121,9 @@ def _by_torch(op: Op, leaves: Mapping[str, torch.Tensor], constants: Mapping[str
     """torch's own function on the inputs, each ``*s`` as many axes."""
     axes = {t.name: t.axes for t in op.inputs}
     seen = [
-        v.reshape([n for a, m in zip(axes[k], v.shape, strict=True) for n in (STARS[rank] if a in op.stars else (m,))])
+        packed(op, k, v)
+        if op.packing.packs(k)
+        else v.reshape([n for a, m in zip(axes[k], v.shape, strict=True) for n in (STARS[rank] if a in op.stars else (m,))])
         for k, v in leaves.items()
     ]
     if op.name == "batchnorm":

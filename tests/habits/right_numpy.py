@@ -355,7 +355,7 @@ def abs_with_one_at_zero(dy, x):
 # ---- the network of the lectures -----------------------------------------------------------------------------------------
 
 
-@right("makemore", layout=("embcat[n, b*e]", "W1[b*e, u]"), names={"dloss": "1", "bnraw_": "bnraw"})
+@right("makemore", names={"dloss": "1", "bnraw_": "bnraw"})
 def network_of_the_lecture(x, t, C, W1, W2, embcat, emb, h, probs, bnraw, bnvar_inv, bngain):
     n = len(t)
     dlogits = probs.copy()

@@ -190,13 +190,6 @@ def rows_of_features_alone(dy, x, gamma, eps):
     return rstd * (dy - dy.mean(0) - xhat * (dy * xhat).mean(0)), dgamma, dbeta
 
 
-@wrong("batchnorm", "raises", "only with *s as no axis")
-def of_the_lecture_undeclared(dy, xhat, rstd, gamma):
-    n = dy.shape[0]
-    dx = gamma * rstd / n * (n * dy - dy.sum(0) - xhat * (dy * xhat).sum(0))
-    return dx, (dy * xhat).sum(0), dy.sum(0)
-
-
 @wrong("batchnorm", "raises", "only with *s as one axis")
 def signals_alone(dy, xhat, rstd, gamma):
     axes = (0, 2)
@@ -222,11 +215,6 @@ def one_batch_axis(do, q, k, v, P):
     dP = np.einsum("bid,bjd->bij", do, v)
     dS = P * (dP - (P * dP).sum(-1, keepdims=True)) / math.sqrt(q.shape[-1])
     return np.einsum("bij,bjf->bif", dS, k), np.einsum("bij,bif->bjf", dS, q), dv
-
-
-@wrong("matmul", "raises", "only with *s as no axis")
-def matrices_alone(dy, a, b):
-    return dy @ b.T, a.T @ dy
 
 
 @wrong("softmax", "raises", "")

@@ -118,8 +118,14 @@ def _spelling(system: language.System, op: derive.Op) -> dict[str, str]:
     return to | dict(zip(system.constants, (c.name for c in op.constants), strict=True))
 
 
+#: Called with the name of each stage as it begins.
+watchers: list[Callable[[str], None]] = []
+
+
 def staged(stage: str, limit: float, run: Callable[[], Any]) -> Any:
     """The result of a stage; whatever it raises becomes a Failure that names the stage."""
+    for watcher in watchers:
+        watcher(stage)
     try:
         with within(limit), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -241,7 +247,7 @@ def _custom_vjp(kernel: Kernel, module: ModuleType, point: Point, dtype: type) -
     backend, op = by_name("jax"), kernel.op
     with backend.running():
         values = _inputs(kernel, point, lambda a, k: backend.to(np.asarray(a, dtype if a.dtype.kind == "f" else a.dtype)))
-        constants = {c.name: values.get(c.name, float(Fraction(c.default or "1"))) for c in op.constants}
+        constants = {c.name: values.get(c.name, _number(op, c.name, float(Fraction(c.default or "1")))) for c in op.constants}
         outputs = getattr(module, op.name)(*(values[t.name] for t in op.inputs), **constants)
         gradients = [g for _, g in backend.gradients(kernel, module, values | constants)]
         outputs = [outputs] if len(op.outputs) == 1 else list(outputs)
@@ -298,7 +304,12 @@ def _inputs(kernel: Kernel, point: Point, make: Callable[[Array, int], Any]) -> 
 
 def _constants(op: derive.Op, point: Point) -> dict[str, float]:
     """As keywords, left out where they have their default."""
-    return {c.name: point.constants[c.name] for c in op.constants if point.kind == "ones"}
+    return {c.name: _number(op, c.name, point.constants[c.name]) for c in op.constants if point.kind == "ones"}
+
+
+def _number(op: derive.Op, name: str, value: float) -> float:
+    """A constant as callers give it: one that is a length of an axis is an integer."""
+    return int(value) if name in op.packing.constants() else value
 
 
 def _run(kernel: Kernel, module: ModuleType, point: Point, make: Callable[[Array, int], Any], dtype: type) -> Results:
@@ -329,7 +340,7 @@ def _compare(kernel: Kernel, point: Point, dtype: type, stage: str, outputs: lis
         raise Failure(Verdict("wrong", stage, f"{len(got)} results instead of {len(wanted)} at the point {point.kind!r}"))
     for (name, axes, want), value in zip(wanted, got, strict=True):
         array = np.asarray(value)
-        shape = tuple(n for a in axes for n in point.shapes[a])
+        shape = point.shape(name, axes)
         at = f"at the point {point.kind!r} in {np.dtype(dtype).name}"
         if array.shape != shape:
             raise Failure(Verdict("wrong", stage, f"{name}: shape {array.shape} instead of {shape} {at}"))

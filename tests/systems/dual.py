@@ -13,7 +13,10 @@ import numpy as np
 #: Values that differ by less than this part of their terms are neither equal nor told apart: another order of addition may
 #: decide a comparison otherwise.
 NEAR = 1e-4
+#: Beside a constant, what is smaller than this part of it is lost in float64.
 ABSORBED = 1e-8
+#: Two roundings of float32, as a part of what it is asked for (``OWN32`` of ``check``).
+SINGLE = 2.0**-23 / 2e-2
 #: What is exact is a multiple of 2**-10 below 2**14, so float32 holds it too.
 GRID, REACH = 1024.0, 16384.0
 
@@ -54,25 +57,28 @@ class Dual:
     def __add__(self, other: Dual) -> Dual:
         if not isinstance(other, Dual):
             return NotImplemented  # an array takes over
-        if self.absorbs(other) or other.absorbs(self):
-            raise BadPoint("a term that is lost beside a constant one")
+        hides = max(self.hides(other), other.hides(self))
         out = Dual(
             self.value + other.value,
             self.slopes + other.slopes,
             self.size + other.size,
-            self.sizes + other.sizes,
+            (self.sizes + other.sizes) * max(1.0, SINGLE * hides),
             hash(("+", frozenset((self.key, other.key)), self.key == other.key)),
             False,
         )
         return out.rounded() if self.exact and other.exact else out
 
-    def absorbs(self, other: Dual) -> bool:
-        """Whether all that depends on the inputs is hardly seen in the sum, as in ``1 + exp(-40)``.
+    def hides(self, other: Dual) -> float:
+        """How many times larger this number is, if all that depends on the inputs is the other one; else 0.
 
-        Derivatives that are read from such a sum are rounded to nothing, in every library.
+        Derivatives that are read from the sum, as ``y*(1 - y)`` is from ``y = 1/(1 + exp(-15))``, lose as much to rounding in
+        every library (BadPoint where they lose all: ``1 + exp(-40)``).
         """
-        small = 0 < abs(other.value) < ABSORBED * abs(self.value) < 1e4 * ABSORBED
-        return small and not self.slopes.any() and bool(other.slopes.any())
+        if not other.value or abs(other.value) >= abs(self.value) or self.slopes.any() or not other.slopes.any():
+            return 0.0
+        if abs(other.value) < ABSORBED * abs(self.value) < 1e4 * ABSORBED:
+            raise BadPoint("a term that is lost beside a constant one")
+        return abs(self.value / other.value) if abs(self.value) < 1e4 else 0.0
 
     def __sub__(self, other: Dual) -> Dual:
         if not isinstance(other, Dual):
@@ -95,7 +101,7 @@ class Dual:
     def __truediv__(self, other: Dual) -> Dual:
         if not isinstance(other, Dual):
             return NotImplemented  # an array takes over
-        if abs(other.value) < 1e-3 * other.size or other.value == 0:
+        if abs(other.value) < 1e-3 * other.size or other.value**2 == 0:
             raise BadPoint("a denominator that cancels")
         inverse = other.along(1 / other.value, -1 / other.value**2, "/")
         out = self * inverse

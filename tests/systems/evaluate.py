@@ -6,17 +6,19 @@ import ast
 import math
 from collections.abc import Mapping
 from itertools import product
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 import numpy as np
 
 from tests.systems import language
 from tests.systems.dual import BadPoint, Dual, constant, order, share, variable
-from tests.systems.functions import SMOOTH, call
+from tests.systems.functions import SMOOTH, STEPS, call
 from tests.systems.language import System
 from tests.systems.library import FUNCTIONS
 
 Env = dict[str, int]
+RELATIONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 Array = np.ndarray[Any, Any]
 
 
@@ -72,7 +74,8 @@ class Evaluation:
     def binary(self, node: ast.BinOp, env: Env) -> Dual:
         a = self.value(node.left, env)
         if isinstance(node.op, ast.Pow):
-            return a.power(_exponent(node.right))
+            constants = any(isinstance(n, ast.Name) for n in ast.walk(node.right))
+            return a.power(self.plain(node.right) if constants else _exponent(node.right))
         b = self.value(node.right, env)
         match node.op:
             case ast.Add():
@@ -117,22 +120,60 @@ class Evaluation:
         if head in ("maximum", "minimum"):
             a, b = (self.value(x, env) for x in node.args)
             return share([a, b], 1 if head == "maximum" else -1)
-        if head in SMOOTH or head in ("abs", "sign", "floor"):
+        if head == "clamp":
+            return self.clamped(node, env)
+        if head in SMOOTH or head in STEPS or head in ("abs", "sign", "stop"):
             return call(head, self.value(node.args[0], env))
         indices, table = self.called(node, head)
         element: Dual = table[tuple(env[i] for i in indices)]
         return element
 
+    def clamped(self, node: ast.Call, env: Env) -> Dual:
+        """The argument between its bounds and at them, else the bound; the upper one where they are not in order."""
+        x, *bounds = (self.value(a, env) for a in node.args)
+        given = dict(zip(("lo", "hi"), bounds, strict=False)) | {k.arg: self.value(k.value, env) for k in node.keywords}
+        lo, hi = given.get("lo"), given.get("hi")
+        if lo is not None and order(x, lo) < 0:
+            return share([lo, hi], -1) if hi is not None else lo
+        return hi if hi is not None and order(x, hi) > 0 else x
+
     def holds(self, node: ast.expr, env: Env) -> bool:
         assert isinstance(node, ast.Compare)
+        sides = (node.left, node.comparators[0])
+        if any(self.is_whole(side, env) for side in sides):
+            one, other = (self.whole(side, env) for side in sides)
+            return RELATIONS[language.relation(node.ops[0])](one, other)
         a, b = self.value(node.left, env), self.value(node.comparators[0], env)
         found = order(a, b)
         rel = language.relation(node.ops[0])
         return {"<": found < 0, "<=": found <= 0, ">": found > 0, ">=": found >= 0, "==": found == 0, "!=": found != 0}[rel]
 
+    def is_whole(self, node: ast.expr, env: Env) -> bool:
+        """Whether this side of a comparison makes it one of whole numbers: by an index by itself, or by labels."""
+        if isinstance(node, ast.BinOp):
+            return self.is_whole(node.left, env) or self.is_whole(node.right, env)
+        name = node.value if isinstance(node, ast.Subscript) else node
+        if not isinstance(name, ast.Name):
+            return False
+        return (isinstance(node, ast.Name) and name.id in env) or name.id in self.system.labels
+
+    def whole(self, node: ast.expr, env: Env) -> int:
+        """The whole number that a side of a condition on indices is."""
+        match node:
+            case ast.Constant(value=int(value)):
+                return value
+            case ast.Name(id=name) if name in env:
+                return env[name]
+            case ast.Name() | ast.Subscript():
+                return self.slot(node, env)
+            case ast.BinOp(left=a, op=op, right=b):
+                x, y = self.whole(a, env), self.whole(b, env)
+                return x * y if isinstance(op, ast.Mult) else x + y if isinstance(op, ast.Add) else x - y
+        raise TypeError(ast.dump(node))
+
     def free(self, node: ast.expr) -> list[str]:
         if id(node) not in self.free_of:
-            self.free_of[id(node)] = language.free(node, self.system.labels)
+            self.free_of[id(node)] = language.free(node, self.system.labels, self.lengths)
         return self.free_of[id(node)]
 
     def reduction(self, node: ast.Call, env: Env) -> Dual:
@@ -143,12 +184,30 @@ class Evaluation:
             if not parts:
                 raise BadPoint("an extremum of nothing")
             return share(parts, 1 if kind == "max" else -1)
-        total = sum(parts[1:], parts[0]) if parts else self.number(0.0)
+        if kind == "sum":
+            return self.total(parts)
+        if not parts:
+            raise BadPoint(f"the {kind} of nothing")
+        if kind == "norm":
+            return self.root(self.total([p.power(2.0) for p in parts]))
+        if kind == "logsumexp":
+            top = self.number(max(p.value for p in parts))
+            return call("log", self.total([call("exp", p - top) for p in parts])) + top
+        mean = self.total(parts) / self.number(float(len(parts)))
         if kind == "mean":
-            if not parts:
-                raise BadPoint("a mean of nothing")
-            return total / self.number(float(len(parts)))
-        return total
+            return mean
+        correction = self.value(node.keywords[0].value, env) if node.keywords else self.number(0.0)
+        squares = self.total([(p - mean).power(2.0) for p in parts])
+        spread = squares / (self.number(float(len(parts))) - correction)
+        return self.root(spread) if kind == "std" else spread
+
+    def total(self, parts: list[Dual]) -> Dual:
+        return sum(parts[1:], parts[0]) if parts else self.number(0.0)
+
+    def root(self, of: Dual) -> Dual:
+        """A square root, whose derivative at 0 is declared as 0."""
+        zero = self.number(0.0)
+        return call("sqrt", of) if order(of, zero) else zero
 
     def called(self, node: ast.Call, head: str) -> tuple[list[str], Array]:
         """The result of an op of the catalogue as a whole, and the indices of its axes."""
@@ -159,7 +218,7 @@ class Evaluation:
             if any(not a.size for a in arrays):
                 raise BadPoint("a call on nothing")
             table = FUNCTIONS[head](*arrays, **keywords)
-            self.calls[id(node)] = (language.result(node, self.system.labels), table)
+            self.calls[id(node)] = (language.result(node, self.system.labels, self.lengths), table)
         return self.calls[id(node)]
 
     def argument(self, node: ast.expr) -> Array:

@@ -33,6 +33,12 @@ SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float, float], float
     "erfcx": (_erfcx, lambda x, y: 2 * x * y - 2 / ROOT_PI),
     "sqrt": (math.sqrt, lambda x, y: 0.5 / y),
 }
+#: Each function that is constant but for steps, and how far its steps are from the integers.
+STEPS: dict[str, tuple[Callable[[float], int], float]] = {
+    "floor": (math.floor, 0.0),
+    "ceil": (math.ceil, 0.0),
+    "round": (round, 0.5),
+}
 
 
 #: The terms of derivatives whose formula cancels where the function saturates, as everybody's does: 1 - tanh(x)**2.
@@ -49,10 +55,13 @@ def call(head: str, x: Dual) -> Dual:
         return Dual(abs(x.value), sign * x.slopes, x.size, abs(sign) * x.sizes, hash(("abs", x.key)), x.exact)
     if head == "sign":
         return _flat(float(_sign(x)), x, "sign")
-    if head == "floor":
-        if not x.exact and abs(x.value - round(x.value)) < 1e-4 * max(1.0, x.size):
-            raise BadPoint("next to a step of floor")
-        return _flat(float(math.floor(x.value)), x, "floor")
+    if head == "stop":
+        return Dual(x.value, 0 * x.slopes, x.size, 0 * x.sizes, hash(("stop", x.key)), x.exact)
+    if head in STEPS:
+        value, at = STEPS[head]
+        if not x.exact and abs(x.value + at - round(x.value + at)) < 1e-4 * max(1.0, x.size):
+            raise BadPoint(f"next to a step of {head}")
+        return _flat(float(value(x.value)), x, head)
     value, slope = SMOOTH[head]
     try:
         y = value(x.value)

@@ -7,11 +7,17 @@ from random import Random
 from typing import Any
 
 from tests.systems.calls import calls
+from tests.systems.language import equal_axes, read
+from tests.systems.packs import packed
 from tests.systems.vocabulary import COMMENTS, OPS, POWERS, Names, chance, number, pick
 
 SMOOTH = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "erfcx")
 POSITIVE = ("log", "log1p", "sqrt")
-KINKED = ("abs", "sign", "floor")
+KINKED = ("abs", "sign", "floor", "abs", "sign", "ceil", "round", "stop")
+#: Of a hundred systems, so many pack axes of their signature where they can.
+PACKED = 30
+#: Reductions that are short for expressions.
+DEFINED = ("var", "std", "norm", "logsumexp")
 UNARY_OPS = ("sigmoid", "silu", "gelu", "relu")
 
 
@@ -160,6 +166,9 @@ class Writer:
 
     def power(self, scope: tuple[str, ...], depth: int) -> str:
         exponent = pick(self.rng, POWERS)
+        if self.constants and chance(self.rng, 15):
+            name = pick(self.rng, list(self.constants))
+            return f"({self.positive(scope, depth - 1)})**{pick(self.rng, (name, f'({name} - 1)', f'(2*{name})'))}"
         if exponent.isdigit():
             return f"({self.expression(scope, depth - 1)})**{exponent}"
         exponent = exponent if exponent[0] == "(" or exponent.lstrip("-").isdigit() else f"({exponent})"
@@ -168,13 +177,32 @@ class Writer:
     def choice(self, scope: tuple[str, ...], depth: int) -> str:
         rng = self.rng
         a, b = self.expression(scope, depth - 1), self.expression(scope, depth - 1)
+        if chance(rng, 12):
+            return f"clamp({a}, {pick(rng, ('0', '-1', 'lo=-0.5', self.leaf(scope)))}{', hi=1' if chance(rng, 50) else ''})"
         if chance(rng, 50):
             b = pick(rng, ("0", "1", "0.5", number(rng))) if chance(rng, 50) else b
             return f"{pick(rng, ('maximum', 'minimum'))}({a}, {b})" if chance(rng, 70) else f"maximum({b}, {a})"
+        if chance(rng, 25) and (row := self.row(scope)):
+            return f"where({row}, {a}, {b})"
         rel = pick(rng, (">", "<", ">=", "<=", ">", "=="))
         c = self.leaf(scope)
         d = pick(rng, ("0", "1", "0.5")) if chance(rng, 60) else self.leaf(scope)
         return f"where({c} {rel} {d}, {a}, {b})"
+
+    def row(self, scope: tuple[str, ...]) -> str:
+        """A condition on indices of the scope: of positions, of whole numbers and of labels; "" where there is no index."""
+        rng = self.rng
+        plain = [a for a in scope if a not in self.stars]
+        whole = [f"{n}[{', '.join(axes)}]" if axes else n for n, (axes, _) in self.labels.items() if set(axes) <= set(plain)]
+        operands = [*plain, *plain, *whole]
+        if not plain:
+            return ""
+        left, right = pick(rng, operands), pick(rng, [*operands, "0", "1", "2"])
+        if chance(rng, 30):
+            left = f"{left} {pick(rng, ('-', '+'))} {pick(rng, [*operands, '1'])}"
+        if chance(rng, 10):
+            right = f"2*{right} - 1"
+        return f"{left} {pick(rng, ('<=', '<', '>=', '>', '==', '!='))} {right}"
 
     def reduction(self, scope: tuple[str, ...], depth: int) -> str:
         """A reduction over one to three axes, now and then one that shadows an index of the scope."""
@@ -183,13 +211,14 @@ class Writer:
         shadowed = [a for a in scope if chance(rng, 20)]
         over = [a for a in free if chance(rng, 60)][: 1 + rng.randrange(3)] + shadowed
         over = over or free[:1] or list(scope[:1])
-        kind = pick(rng, ("sum", "sum", "sum", "mean", "mean", "max", "min"))
+        kind = pick(rng, ("sum", "sum", "sum", "mean", "mean", "max", "min", pick(rng, DEFINED)))
         inner = (*scope, *(a for a in over if a not in scope))
         body = self.expression(inner, depth - 1)
         over = [a for a in over if _uses(body, a)]
         if not over:  # what the body does not use may not be reduced
             return body if not [a for a in inner if a not in scope and _uses(body, a)] else self.leaf(scope)
-        return f"{kind}[{', '.join(self.starred(a) for a in over)}]({body})"
+        option = f", correction={pick(rng, ('1', '1/2', '0'))}" if kind in ("var", "std") and chance(rng, 30) else ""
+        return f"{kind}[{', '.join(self.starred(a) for a in over)}]({body}{option})"
 
     def contraction(self, scope: tuple[str, ...], depth: int) -> str:
         """A sum over a product of two to four factors."""
@@ -233,7 +262,7 @@ def _uses(text: str, axis: str) -> bool:
 
     from tests.systems.language import free
 
-    return axis in free(ast.parse(text, mode="eval"), ())
+    return axis in free(ast.parse(text, mode="eval"), (), (axis,))
 
 
 def generate(rng: Random) -> str:
@@ -257,7 +286,11 @@ def generate(rng: Random) -> str:
     if chance(rng, 12):
         position = rng.randrange(len(text))
         text[position] = f"{text[position]}  # {pick(rng, COMMENTS)}"
-    return "\n".join(text) + "\n"
+    whole = "\n".join(text) + "\n"
+    if not chance(rng, PACKED):
+        return whole
+    root = equal_axes(read(whole))
+    return packed(rng, whole, root)
 
 
 def _spelled(writer: Writer, t: Known, signature: bool = False) -> str:

@@ -192,6 +192,23 @@ DERIVATIONS = {
         malloc[*s] = erfcx(sum[batch](score[batch])*REAL[*s]*REAL[s])**2
         g[s] = malloc[*s] - min[batch](score[batch]) - malloc[*s]
     """,
+    "an exponential of hundreds of millions": """
+        y[r, k] = f(g[r, *s], p[j, k])
+        x[r] = sum[k](max[j](p[j, k]))*123456789.12345679
+        y[r, k] = exp(x[r])
+    """,
+    "exponentials of exponentials of squares": """
+        g[l, b], w = f(W[l], v[b])
+        g[l, b] = W[l]
+        h = erfcx(sum[l, b](g[l, b]))
+        w = tanh(exp(h))
+    """,
+    "a gradient that an inverse of a mean of nothing would be taken out of": """
+        w[s] = f(v[s], p[t])
+        v > 0
+        p > 0
+        w[s] = (sum[t](p[t])*v[s]*rmsnorm(v[s], v[s], eps=0.01))**2
+    """,
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 

@@ -9,7 +9,9 @@ import ast
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-REDUCTIONS = ("sum", "mean", "max", "min")
+from tests.systems.packs import Packs, unpacked
+
+REDUCTIONS = ("sum", "mean", "max", "min", "var", "std", "norm", "logsumexp")
 #: Each op with the axes of its inputs and of its result, as its signature has them.
 SIGNATURES: dict[str, tuple[str, ...]] = {
     "softmax": ("*s c", "*s c"),
@@ -48,6 +50,7 @@ class System:
     labels: dict[str, str] = field(default_factory=dict)
     bounds: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     stars: set[str] = field(default_factory=set)
+    packs: Packs = field(default_factory=Packs)
 
     @property
     def floating(self) -> list[Tensor]:
@@ -60,6 +63,7 @@ class System:
 
 def read(text: str) -> System:
     """The parts of a well-formed text."""
+    text, packs = unpacked(text)
     first, *rest = ast.parse(text).body
     assert isinstance(first, ast.Assign) and isinstance(first.value, ast.Call) and isinstance(first.value.func, ast.Name)
     target = first.targets[0]
@@ -69,6 +73,7 @@ def read(text: str) -> System:
         inputs={t.name: t for t in inputs},
         constants={k.arg or "": number(k.value) for k in first.value.keywords},
         outputs=[_tensor(o) for o in (target.elts if isinstance(target, ast.Tuple) else [target])],
+        packs=packs,
         stars={n.value.id for n in ast.walk(first) if isinstance(n, ast.Starred) and isinstance(n.value, ast.Name)},
     )
     for node in rest:
@@ -120,18 +125,18 @@ def reduced(node: ast.Call) -> tuple[str, list[str], ast.expr]:
     return node.func.value.id, [s.id for s in slots(node.func) if isinstance(s, ast.Name)], node.args[0]
 
 
-def free(node: ast.AST, labels: Collection[str]) -> list[str]:
+def free(node: ast.AST, labels: Collection[str], axes: Collection[str] = ()) -> list[str]:
     """The indices that are free in an expression, in order of appearance; a label that is a scalar is no index.
 
-    Of a call of the catalogue those of its result are free.
+    Of a call of the catalogue those of its result are free. One of ``axes`` that stands by itself, in a condition, is an index.
     """
     found: dict[str, None] = {}
 
     def visit(n: ast.AST, bound: frozenset[str]) -> None:
         if is_reduction(n):
             assert isinstance(n, ast.Call)
-            _, axes, body = reduced(n)
-            visit(body, bound | set(axes))
+            _, own, body = reduced(n)
+            visit(body, bound | set(own))
             return
         if isinstance(n, ast.Subscript):
             for s in slots(n):
@@ -145,8 +150,10 @@ def free(node: ast.AST, labels: Collection[str]) -> list[str]:
             if n.func.id == "size":
                 return
             if n.func.id in SIGNATURES:
-                found.update(dict.fromkeys(i for i in result(n, labels) if i not in bound))
+                found.update(dict.fromkeys(i for i in result(n, labels, axes) if i not in bound))
                 return
+        if isinstance(n, ast.Name) and n.id in axes and n.id not in bound:
+            found.setdefault(n.id)
         for child in ast.iter_child_nodes(n):
             visit(child, bound)
 
@@ -154,13 +161,13 @@ def free(node: ast.AST, labels: Collection[str]) -> list[str]:
     return list(found)
 
 
-def result(node: ast.Call, labels: Collection[str]) -> list[str]:
+def result(node: ast.Call, labels: Collection[str], axes: Collection[str] = ()) -> list[str]:
     """The indices of what a call of the catalogue gives."""
     assert isinstance(node.func, ast.Name)
     *wanted, made = SIGNATURES[node.func.id]
     slots_of: dict[str, list[str]] = {}
     for argument, signature in zip(node.args, wanted, strict=True):
-        match(signature.split(), free(argument, labels), slots_of)
+        match(signature.split(), free(argument, labels, axes), slots_of)
     return [i for axis in made.split() for i in slots_of[axis]]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from tests.systems.dual import BadPoint
 from tests.systems.evaluate import Evaluation, gradients
 from tests.systems.language import System, averages_nothing, equal_axes
+from tests.systems.packs import open_lengths
 
 Array = np.ndarray[Any, Any]
 #: Random values are multiples of this, so that they and sums of few of them are exact in float32.
@@ -30,10 +32,21 @@ class Point:
     outputs: dict[str, tuple[Array, Array]]
     gradients: dict[str, tuple[Array, Array]]
     checked: bool
+    packs: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def shaped(self, name: str, axes: tuple[str, ...], value: Array) -> Array:
         """A value over collapsed axes in the shape that it has at run time."""
-        return value.reshape([n for a in axes for n in self.shapes[a]])
+        return value.reshape(self.shape(name, axes))
+
+    def shape(self, name: str, axes: tuple[str, ...]) -> tuple[int, ...]:
+        """The shape of a tensor at run time; a gradient is packed as its tensor is."""
+        widths = self.packs.get(name) or self.packs.get(name.removeprefix("d")) or (1,) * len(axes)
+        shape, k = list[int](), 0
+        for width in widths:
+            lengths = [n for a in axes[k : k + width] for n in self.shapes[a]]
+            shape += [math.prod(lengths)] if width > 1 else lengths
+            k += width
+        return tuple(shape)
 
     def spelled(self, to: Mapping[str, str]) -> Point:
         """The same under other names of tensors, constants and axes."""
@@ -62,6 +75,8 @@ def points(system: System, seed: int, attempts: int = 12) -> list[Point]:
 def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
     shapes = _shapes(system, kind, rng)
     lengths = {a: int(math.prod(s)) for a, s in shapes.items()}
+    if _open(system, lengths):
+        raise BadPoint("an empty axis leaves the lengths of those that it is packed with open")
     inputs = {}
     for t in system.inputs.values():
         shape: list[int] = [lengths[a] for a in t.axes]
@@ -83,13 +98,13 @@ def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
     except BadPoint:
         if kind != "empty":
             raise
-        return Point(kind, shapes, inputs, constants, upstream, {}, {}, False)
+        return Point(kind, shapes, inputs, constants, upstream, {}, {}, False, system.packs.widths)
     outputs = {}
     for t in system.outputs:
         table = evaluation.values[t.name]
         value = np.array([y.value for y in table.flat]).reshape(table.shape)
         outputs[t.name] = (value, np.array([y.size for y in table.flat]).reshape(table.shape))
-    return Point(kind, shapes, inputs, constants, upstream, outputs, gradients(evaluation, upstream), True)
+    return Point(kind, shapes, inputs, constants, upstream, outputs, gradients(evaluation, upstream), True, system.packs.widths)
 
 
 def _shapes(system: System, kind: str, rng: np.random.Generator) -> dict[str, tuple[int, ...]]:
@@ -98,6 +113,7 @@ def _shapes(system: System, kind: str, rng: np.random.Generator) -> dict[str, tu
     groups = sorted(set(root.values()))
     high = 4 if len(groups) <= 4 else 3
     shape: dict[str, tuple[int, ...]] = {}
+    held = {root[a]: (n,) for a, n in system.packs.lengths.items()}
     for g in groups:
         if g in starred:
             rank = int(rng.integers(0, 4))
@@ -108,7 +124,18 @@ def _shapes(system: System, kind: str, rng: np.random.Generator) -> dict[str, tu
         length = 1 if kind == "ones" else 0
         for g in rng.permutation(groups)[: 1 if kind == "empty" else 2]:
             shape[str(g)] = (length,)
-    return {a: shape[g] for a, g in root.items()}
+    return {a: held.get(g, shape[g]) for a, g in root.items()}
+
+
+def _open(system: System, lengths: dict[str, int]) -> bool:
+    """Whether the shapes of the inputs leave a length open."""
+    root = equal_axes(system)
+    slots: list[tuple[str, ...]] = []
+    for t in system.inputs.values():
+        ends = list(accumulate(system.packs.widths.get(t.name, (1,) * len(t.axes))))
+        slots += [tuple(root[a] for a in t.axes[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    of = {root[a]: n for a, n in lengths.items()}
+    return open_lengths(slots, (root[a] for a in system.packs.lengths), of)
 
 
 def _values(system: System, name: str, shape: tuple[int, ...], kind: str, rng: np.random.Generator) -> Array:
@@ -132,7 +159,7 @@ def _values(system: System, name: str, shape: tuple[int, ...], kind: str, rng: n
 
 def _constant(system: System, name: str, default: float, kind: str, rng: np.random.Generator) -> float:
     """The default, or sometimes another number that the assumptions allow."""
-    if kind != "ones":
+    if kind != "ones" or name in system.packs.counts:
         return default
     low, high = _range(system, name)
     low, high = max(low, default - 1), min(high, default + 1)

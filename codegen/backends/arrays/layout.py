@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from codegen.backends.arrays.axes import Text, Value
+from codegen.backends.arrays.masks import masks_of
 from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM
 from codegen.locals import local
-from codegen.program import Argument, Kernel, Program, Role
+from codegen.packing import repacked
+from codegen.program import Argument, Kernel, Program, Role, Statement
 from codegen.source import Code, FileSource, FunctionSource, code, equations
 from derive import syntax as st
 from derive.language.axes import equal_axes
-from derive.language.unicode import language
+from derive.language.unicode import declared, language
+from derive.packing import Slot
 
 __all__ = ["WIDTH", "Layout", "lay_out"]
 
@@ -57,13 +62,19 @@ class Layout:
 
     def __init__(self, kernel: Kernel, program: Program):
         self.kernel, self.program = kernel, program
-        self.op = kernel.op
+        self.op, self.packing = kernel.op, kernel.op.packing
         self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
-        self.printer = self.printer_class(program, borrowed(program), kernel=True)
+        callers = {a.name: a.axes for a in program.arguments} | {s.name: s.index for s in program.statements if s.kept}
+        self.held = repacked(program.statements, callers, self.packing)
+        inner = replace(program, statements=self.held.statements)
+        self.printer = self.printer_class(inner, borrowed(inner), kernel=True, held=self.held)
+        self.printer.given |= {
+            a.name: local(kernel, f"given_{a.name}") for a in program.arguments if a.guards and program.looks_up(a.name)
+        }
         self.helpers: set[str] = set()
 
     def printed(self) -> _Printed:
-        body = [line for s in self.program.statements for line in self.printer.statement(s)]
+        body = [line for s in self.held.statements for line in (*self.masks(s), *self.printer.statement(s))]
         returned = self.returned(body)
         prologue = self.prologue()
         self.helpers |= set(self.printer.helpers)
@@ -75,6 +86,17 @@ class Layout:
     @property
     def is_forward(self) -> bool:
         return self.program is self.kernel.forward
+
+    def masks(self, s: Statement) -> Iterator[str]:
+        """The lines that compute the conditions on positions of a statement, if no earlier one has them."""
+        for condition in masks_of(s.tree):
+            if condition in self.printer.masks:
+                continue
+            value = self.printer.value(condition, s.index)
+            count = len(self.printer.masks)
+            name = local(self.kernel, f"mask{count + 1}" if count else "mask")
+            self.printer.masks[condition] = Value(Text(name), value.axes)
+            yield f"{name} = {value.text.code}"
 
     def floating(self) -> list[Argument]:
         return [a for a in self.program.arguments if a.labels is None]
@@ -89,17 +111,29 @@ class Layout:
         """The lines that check the arguments, read axis lengths, widen narrow dtypes, and reshape ``*s`` to one axis."""
         lines = []
         needs = self.lengths_needed()
+        if any(a.labels == st.TRUTH for a in self.program.arguments):
+            self.helpers.add("_kinds")
         if call := self.check():
-            self.helpers.add("_lengths")
+            self.helpers |= {"_lengths", "_unpacked"} if self.op.packing else {"_lengths"}
             lines.append(f"{self.size_name} = {call}" if needs or self.sizes_named else call)
         for a in self.program.arguments:
-            if a.labels is not None and self.checks_labels(a):
+            if a.labels is not None and self.checks_labels(a) and (not a.guards or a.name in self.printer.given):
                 self.helpers.add("_labels")
+                lines += self.guarded(a)
                 check = f'_labels("{a.name}", {a.name}, {self.label_length(a)})'
                 lines.append(self.labels(a.name, check))
         lines += self.unpacked(needs)
         lines += self.scalars() + self.widened() + self.constants() + self.reshaped()
         return lines
+
+    def guarded(self, a: Argument) -> list[str]:
+        """The lines by which label 0 stands for those that are not looked up; conditions are about the labels as given."""
+        if a.name not in self.printer.given:
+            return []
+        given = self.printer.given[a.name]
+        cases = [" & ".join(f"({self.printer.value(row, a.axes).code})" for row in rows) for rows in a.guards]
+        holds = cases[0][1:-1] if len(cases) == len(a.guards[0]) == 1 else " | ".join(cases)
+        return [f"{given} = {a.name}", f"{a.name} = {self.printer.function('where')}({holds}, {given}, 0)"]
 
     def labels(self, name: str, check: str) -> str:
         """The line that checks labels and converts them to what the body indexes with."""
@@ -123,10 +157,27 @@ class Layout:
         if not tensors:
             return ""
         tensors.sort(key=lambda a: a.labels is not None)
-        parts = [f"{a.name}[{', '.join(self.starred(a.axes))}]" + (f" in {a.labels}" if a.labels else "") for a in tensors]
+        parts = [f"{a.name}[{', '.join(self.slots(a))}]" + (f" in {a.labels}" if a.labels else "") for a in tensors]
         parts += [f"{a} = {first}" for a, first in sorted(equal_axes(self.op).items()) if a != first]
         text = " ".join(f'"{line}"' for line in _lines(parts, "; ", WIDTH - 20))
-        return f"_lengths({text}, {', '.join(a.name for a in tensors)})"
+        return f"_lengths({', '.join([text, *(a.name for a in tensors), *self.given()])})"
+
+    def slots(self, a: Argument) -> list[str]:
+        """The caller's axes of an argument, for the check: a star before ``*s``, and between axes that are packed."""
+        return [f"*{slot[0]}" if slot[0] in self.op.stars else "*".join(slot) for slot in self.packing.slots(a.name, a.axes)]
+
+    def given(self) -> list[str]:
+        """The lengths that the signature gives, as keywords of the check."""
+        return [f"{axis}={value}" for axis, value in self.given_lengths().items()]
+
+    def given_lengths(self) -> dict[str, str]:
+        """Source for each length that the signature gives and the program needs."""
+        used = {axis for a in self.program.arguments for axis in a.axes} | set(self.printer.lengths)
+        root = equal_axes(self.op)
+        given = {root[axis]: value for axis, value in self.packing.lengths if axis in used}
+        if any(isinstance(value, str) for value in given.values()):
+            self.helpers.add("_count")
+        return {a: f'_count("{v}", {v})' if isinstance(v, str) else str(v) for a, v in given.items()}
 
     @property
     def collapsed(self) -> bool:
@@ -144,14 +195,15 @@ class Layout:
     def label_length(self, a: Argument) -> str:
         """The length of the axis that the labels index; "" where no argument has the axis."""
         for other in self.program.arguments:
-            if a.labels in other.axes and other.axes:
-                return self.length_of(a.labels or "")
+            if a.indexed in other.axes and other.axes:
+                return self.length_of(a.indexed or "")
         return ""
 
     def lengths_needed(self) -> list[str]:
         needed = list(self.printer.lengths)
         if self.collapsed:
             needed += [x for a in self.collapsing() for x in a.axes]
+        needed += [x for a in self.program.arguments if self.taken_apart(a.name, a.axes) for x in a.axes]
         labels = any(a.labels is not None and self.label_length(a) for a in self.program.arguments)
         found = [x for x in dict.fromkeys(needed)]
         return found or (["_"] if labels else [])
@@ -161,7 +213,8 @@ class Layout:
         plain = [n for n in names if n not in self.op.stars]
         lines = []
         if plain:
-            values = ", ".join(map(self.length_of, plain))
+            given = {} if self.check() else self.given_lengths()
+            values = ", ".join(given.get(a) or self.length_of(a) for a in plain)
             lines.append(f"{', '.join(plain)} = {values}")
         for star in (n for n in names if n in self.op.stars):
             lengths = self.length_of(f"*{star}")
@@ -196,8 +249,16 @@ class Layout:
         return [a for a in self.program.arguments if self.op.stars & set(a.axes)] if self.collapsed else []
 
     def reshaped(self) -> list[str]:
-        """The arguments with every ``*s`` as one axis."""
-        return [f"{a.name} = {a.name}.reshape({', '.join(a.axes)})" for a in self.collapsing()]
+        """The arguments with every ``*s`` as one axis, and with a view of every packed axis as the axes that it packs."""
+        changed = [a for a in self.program.arguments if a in self.collapsing() or self.taken_apart(a.name, a.axes)]
+        axes = {a.name: self.held.axes.get(a.name, a.axes) for a in changed}
+        axes |= {self.printer.given[n]: own for n, own in axes.items() if n in self.printer.given}
+        return [f"{name} = {name}.reshape({', '.join(self.printer.dimensions(own))})" for name, own in axes.items()]
+
+    def taken_apart(self, name: str, axes: tuple[str, ...]) -> bool:
+        """Whether the caller's tensor packs axes that are apart in the body."""
+        slots = self.packing.slots(name, axes)
+        return len(slots) < len(self.held.axes.get(name, slots))
 
     # ---- the results -----------------------------------------------------------------------------------------------
 
@@ -226,14 +287,20 @@ class Layout:
     def result(self, name: str, index: tuple[str, ...], cast: bool) -> str:
         """A result with the caller's axes: a collapsed ``*s`` is reshaped to the lengths that it has in the arguments."""
         code = self.printer.typed(self.printer.number(name)).within(ATOM) if name in self.printer.numbers else name
-        if self.collapsed and self.op.stars & set(index):
-            code += f".reshape({self.shape(index)})"
+        if (self.collapsed and self.op.stars & set(index)) or self.taken_apart(name, index):
+            code += f".reshape({self.shape(name, index)})"
         return self.cast(code) if cast else code
 
-    def shape(self, index: tuple[str, ...]) -> str:
+    def shape(self, name: str, index: tuple[str, ...]) -> str:
         if len(index) == 1:
             return self.length_of(f"*{index[0]}")
-        return ", ".join(f"*{self.length_of(f'*{i}')}" if i in self.op.stars else self.printer.length(i) for i in index)
+        return ", ".join(map(self.length, self.packing.slots(name, index)))
+
+    def length(self, slot: Slot) -> str:
+        """The length of one of the caller's axes, or the lengths that a star stands for."""
+        if slot[0] in self.op.stars:
+            return f"*{self.length_of(f'*{slot[0]}')}"
+        return " * ".join(map(self.printer.length, slot))
 
     # ---- the docstring ---------------------------------------------------------------------------------------------
 
@@ -262,15 +329,11 @@ class Layout:
         return [w for line in lines for w in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") if line else [""])]
 
     def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:
-        left = f"{name}[{', '.join(self.starred(index))}]" if index else name
-        text = f"    {left} = {language(tree, stars=self.op.stars)}"
+        text = f"    {declared(self.op, name, index)} = {language(tree, stars=self.op.stars)}"
         return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 8, break_long_words=False)
 
-    def starred(self, index: tuple[str, ...]) -> list[str]:
-        return [f"*{i}" if i in self.op.stars else i for i in index]
-
     def shaped(self, name: str, axes: tuple[str, ...]) -> str:
-        return f"{name}[{', '.join(self.starred(axes))}]" if axes else f"{name} scalar"
+        return declared(self.op, name, axes) if axes else f"{name} scalar"
 
 
 def _lines(parts: list[str], sign: str, width: int) -> list[str]:

@@ -18,7 +18,8 @@ __all__ = ["MATH", "double", "is_count", "is_literal", "known_number", "literal_
 #: The largest integer that is written with all its digits, and the largest parts of a fraction that is written ``1 / 3``.
 LARGEST_INTEGER, LARGEST_PART = 10**6, 1000
 #: Python's own functions of numbers, by the names that the ops' language has for them.
-MATH = {h: f"math.{h}" for h in "exp log tanh sinh cosh sin cos atan erf expm1 log1p floor".split()} | {"abs": "abs"}
+MATH = {h: f"math.{h}" for h in "exp log tanh sinh cosh sin cos atan erf expm1 log1p floor ceil".split()}
+MATH |= {"abs": "abs", "round": "round", "power": "pow"}
 
 _NOTHING = st.Op(name="", inputs=(), outputs=(), constants=(), equations=())
 
@@ -46,7 +47,7 @@ def double(value: float) -> Text:
 
 def is_literal(tree: st.Tree) -> bool:
     """Whether an expression reads no tensor, no constant and no length."""
-    return not any(isinstance(n, (st.Read, st.Size, st.Match, st.Reduce)) for n in st.walk(tree))
+    return not any(isinstance(n, (st.Read, st.Position, st.Size, st.Match, st.Reduce)) for n in st.walk(tree))
 
 
 def is_count(tree: st.Tree) -> bool:

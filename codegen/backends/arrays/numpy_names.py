@@ -14,7 +14,7 @@ __all__ = ["NumpyNames", "elementwise"]
 
 def elementwise(module: str) -> dict[str, str]:
     """The spellings of the functions that such a module has; ``finite`` is a helper of the file."""
-    own = "exp log tanh sinh cosh sin cos expm1 log1p floor abs sign where".split()
+    own = "exp log tanh sinh cosh sin cos expm1 log1p floor ceil round power abs sign where".split()
     return {f: f"{module}.{f}" for f in own} | {"atan": f"{module}.arctan", "finite": "_finite"}
 
 
@@ -53,7 +53,7 @@ class NumpyNames(ArrayPrinter):
         return f"{self.module}.arange({self.length(axis)})"
 
     def as_number(self, text: Text) -> Text:
-        return method(Text(f"({text.code})"), "astype", self.dtype())
+        return method(text, "astype", self.dtype())
 
     def tensordot(self, a: Text, b: Text, where: tuple[list[int], list[int]]) -> Text:
         return call(f"{self.module}.tensordot", a, b, f"axes=({where[0]}, {where[1]})")

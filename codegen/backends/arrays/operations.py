@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from codegen.axes import merge
 from codegen.backends.arrays.axes import Kept, Text, Value, aligned, star_first
-from codegen.backends.arrays.spelling import call
+from codegen.backends.arrays.spelling import call, item, method
+from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
@@ -19,13 +20,13 @@ class Operations:
 
     functions: dict[str, str] = {}
 
-    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
-        """``copies`` are the names whose arrays would be aliases of others, and are copied.
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False, held: Repacked = APART):
+        """``copies`` are the names whose arrays would be aliases of others, and are copied. ``held`` says what is held packed.
 
         ``kernel`` code has to take any lengths, 0 included. Without it, the code of an exercise divides by a length as one
         does by hand.
         """
-        self.program, self.copies, self.kernel = program, copies, kernel
+        self.program, self.copies, self.kernel, self.held = program, copies, kernel, held
         #: The axis that stands for any number of axes; "" where there is none, or it was collapsed to a single axis.
         self.star = program.star if program.star and not program.collapsed else ""
         self.lengths: dict[str, None] = {}
@@ -33,6 +34,12 @@ class Operations:
         #: The names that are Python numbers, each with whether it may lie beyond the range of float32. They are the constants,
         #: and names that are computed from constants alone.
         self.numbers: dict[str, bool] = {c.name: True for c in program.constants}
+        #: The names of labels as the caller gave them, where others stand for those that are not looked up.
+        self.given: dict[str, str] = {}
+        #: Local variables for conditions on positions.
+        self.masks: dict[st.Tree, Value] = {}
+        #: The boolean tensors.
+        self.truths = frozenset(a.name for a in program.arguments if a.labels == st.TRUTH)
 
     def value(self, tree: st.Tree, order: Sequence[str]) -> Value:
         """The source of an expression; ``order`` is the order of axes where operands with different axes are joined."""
@@ -88,8 +95,24 @@ class Operations:
     def length(self, index: str) -> str:
         """The length of an index' axis. For ``*s``, unless it was collapsed, the tuple of its lengths."""
         axis = st.axis_of(index)
+        if axis in self.held.joined:
+            return self.product(self.held.joined[axis])
         self.lengths[axis] = None
         return axis
+
+    def product(self, axes: Iterable[str]) -> str:
+        """The length of axes that are packed."""
+        return " * ".join(map(self.length, axes))
+
+    def reshaped(self, text: Text, name: str, index: tuple[st.Index, ...]) -> Text:
+        """A tensor or its values with the axes packed as in the index."""
+        slots = self.held.of_width(name, index)
+        return method(text, "reshape", *(f"*{self.length(*s)}" if s == (self.star,) else self.product(s) for s in slots))
+
+    def tensor(self, read: st.Read) -> Text:
+        """A tensor with the axes that a read has: as it is held, or with other axes packed."""
+        text = Text(read.name)
+        return self.reshaped(text, read.name, read.index) if self.held.apart(read.name, read.index) else text
 
     def dimensions(self, index: Sequence[str]) -> list[str]:
         """The lengths of axes as the elements of a tuple."""
@@ -140,6 +163,10 @@ class Operations:
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:
         """The entries of a tensor that ``labels`` select on the axis at ``position``."""
         raise NotImplementedError
+
+    def entries(self, tensor: Text, places: Sequence[str]) -> Text:
+        """The entries of a tensor at places that are given on every axis."""
+        return item(tensor, places)
 
     def root(self, v: Value, positive: bool) -> Value:
         """The square root of an array; unless ``positive``, the inverse of the root."""

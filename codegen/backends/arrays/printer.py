@@ -10,13 +10,15 @@ from codegen.axes import natural_order
 from codegen.backends.arrays.axes import Kept, Text, Value, positions, star_first
 from codegen.backends.arrays.numerals import MATH, double, is_count, is_literal, known_number, literal_value, number
 from codegen.backends.arrays.products import Products
-from codegen.backends.arrays.spelling import call, compared, negated, power, quotient, total
+from codegen.backends.arrays.spelling import call, negated, power, quotient, total
 from codegen.backends.arrays.spelling import product as multiplied
+from codegen.branches import sheltered
 from codegen.evaluate.arithmetic import nearest
 from codegen.program import Statement
 from codegen.recognise.contraction import Contraction
-from codegen.recognise.one_hot import OneHot, product
+from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
+from codegen.recognise.selection import selection
 from derive import syntax as st
 from derive.errors import OpError
 
@@ -51,11 +53,15 @@ class ArrayPrinter(Products):
     def statement(self, s: Statement) -> list[str]:
         """The lines that compute one statement."""
         value = self.value(s.tree, s.index)
+        apart = self.held.apart(s.name, s.index)
         if any(i not in value.axes for i in s.index):
-            return [f"{s.name} = {self.filled(value, s)}"]
+            text = Text(self.filled(value, s))
+            return [f"{s.name} = {(self.reshaped(text, s.name, self.held.axes[s.name]) if apart else text).code}"]
         if value.number:
             self.numbers[s.name] = value.far
         text = self.ordered(value, s.index).text
+        if apart:
+            text = self.reshaped(text, s.name, self.held.axes[s.name])
         copied = s.name in self.copies and not value.number
         return [f"{s.name} = {(self.copied(text) if copied else text).code}"]
 
@@ -70,12 +76,12 @@ class ArrayPrinter(Products):
     def corrected(self, s: Statement) -> list[str] | None:
         """``k*(a - b*[c = t[n]])`` as a scaled copy of ``a``, in which the labelled entry of each row is then corrected."""
         hot = OneHot.of(s.tree, s.index)
-        if hot is None:
+        if hot is None or self.held.apart(s.name, s.index) or self.held.apart(hot.labels.name, hot.labels.index):
             return None
         scaled = self.value(st.Mul((hot.rest, *hot.factors)), s.index)
         if scaled.axes != s.index:
             return None
-        amount = self.value(product((*hot.factors, *hot.amount)), s.index)
+        amount = self.value(st.product((*hot.factors, *hot.amount)), s.index)
         return [f"{s.name} = {scaled.code}", *self.correction(s, hot, amount)]
 
     # ---- expressions -----------------------------------------------------------------------------------------------
@@ -99,7 +105,7 @@ class ArrayPrinter(Products):
         match tree:
             case st.Num() | st.Const() | st.Size():
                 return self.number_of(tree)
-            case st.Read():
+            case st.Read() | st.Position():
                 return self.read(tree, order)
             case st.Div(st.Neg(st.Pow() as a), st.Num(b)) | st.Neg(st.Div(st.Pow() as a, st.Num(b))):
                 return self.value(st.Div(a, st.Num(-b)), order)  # x**2 / -2 saves a pass over -(x**2) / 2
@@ -117,9 +123,10 @@ class ArrayPrinter(Products):
                 return self.reduction(tree, order)
             case st.Call(head, args):
                 return self.applied(head, args, order)
-            case st.Compare(rel, a, b):
-                values = self.floating([self.value(a, order), self.value(b, order)])
-                return self.joined(values, lambda parts: compared(parts[0], rel, parts[1]), order)
+            case st.Compare():
+                return self.compared(tree, order)
+            case st.Match():
+                return self.matched(tree, order)
             case st.Indicator(st.Match() as match):
                 return self.indicator(match, order)
             case st.Indicator(cond):
@@ -144,7 +151,7 @@ class ArrayPrinter(Products):
         if self.kernel and known_number(a) is None and (n := known_number(b)) and is_far((b,)):
             return self.value(st.Mul((*factors_of(a), st.Num(1 / n))), order)
         if self.kernel and known_number(b) is None and is_far(over := factors_of(a)):
-            left = product(tuple(f for f in over if known_number(f) is None) or (st.Num(ONE),))
+            left = st.product(tuple(f for f in over if known_number(f) is None) or (st.Num(ONE),))
             return self.value(st.Mul((st.Num(coefficients(over)[-1]), st.Div(left, b))), order)
         return self.quotient(self.value(a, order), self.value(b, order), is_literal(b), order)
 
@@ -154,6 +161,8 @@ class ArrayPrinter(Products):
         return self.joined(values, lambda parts: total(zip(signs, parts, strict=True)), order)._replace(kept=None)
 
     def multiplied(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        if self.kernel and (choice := selection(args)) is not None:
+            return self.value(choice, order)
         if self.kernel and is_far(args) and (scaled := self.scaled(args, order)) is not None:
             return scaled
         values = [self.value(a, order) for a in args]
@@ -166,12 +175,12 @@ class ArrayPrinter(Products):
     def scaled(self, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value | None:
         """A product with a number beyond the range of float32, computed in float64; in float32 it would be ``0 * inf`` at 0."""
         rest = tuple(a for a in args if known_number(a) is None)
-        value = self.value(product(rest), order) if rest else Value(Text("1"), number=True)
+        value = self.value(st.product(rest), order) if rest else Value(Text("1"), number=True)
         if value.number:
             return None
         scale = st.Num(coefficients(args)[-1])
         if not is_far((scale,)):
-            return self.value(product((scale, *rest)), order)
+            return self.value(st.product((scale, *rest)), order)
         self.helpers["_scaled"] = None
         return Value(call("_scaled", value.text, number(scale.value)), value.axes)
 
@@ -182,15 +191,13 @@ class ArrayPrinter(Products):
             return Value(call("_ratio", a.text, b.text), number=True)
         return self.joined([a, b], lambda parts: quotient(*parts), order)
 
-    def floating(self, values: list[Value]) -> list[Value]:
-        """The operands, of which at least one is made an array: a number of any size then has a value in the op's dtype."""
-        if not all(v.number for v in values):
-            return values
-        return [Value(self.typed(values[0])), *values[1:]]
-
     def applied(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
         """The call of a function. Of numbers that are known only at run time, one becomes an array without axes."""
+        if head == "where" and self.kernel:
+            args = (args[0], *(sheltered(args[0], a, taken=k == 0) for k, a in enumerate(args[1:])))
         values = [self.value(a, order) for a in args]
+        if head == "stop" and (values[0].number or self.undifferentiated(args[0])):
+            return values[0]
         if all(v.number for v in values) and (spelling := self.of_numbers(head, args)):
             return Value(call(spelling, *(v.text for v in values)), number=True, far=any(v.far for v in values))
         if head == "where":
@@ -199,6 +206,10 @@ class ArrayPrinter(Products):
         if head in ("maximum", "minimum"):
             return self.extreme(head, values[0], values[1], order)
         return self.called(self.function(head), values, order)
+
+    def undifferentiated(self, tree: st.Tree) -> bool:
+        """Whether nothing can differentiate the value of an expression, which has to be an array of its own."""
+        return False
 
     def chosen(self, condition: Value, branches: list[Value], order: Sequence[str]) -> Value:
         return self.called(self.function("where"), [condition, *branches], order)
@@ -231,7 +242,8 @@ class ArrayPrinter(Products):
 
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
         scatter = Scatter.of(tree)
-        if scatter is not None and (scattered := self.scattered(scatter, order)) is not None:
+        apart = scatter is not None and self.held.apart(scatter.labels.name, scatter.labels.index)
+        if scatter is not None and not apart and (scattered := self.scattered(scatter, order)) is not None:
             return scattered
         contraction = Contraction.of(tree)
         if contraction is not None:

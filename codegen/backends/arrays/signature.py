@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from derive import syntax as st
+from derive.language.unicode import declared
 
 __all__ = ["listed", "shapes", "signature", "tupled"]
 
@@ -17,11 +18,7 @@ def signature(op: st.Op) -> str:
 
 def shapes(op: st.Op) -> str:
     """The inputs with their axes: ``x[n, d], gamma[d]``."""
-    return ", ".join(_shaped(op, t) for t in op.inputs)
-
-
-def _shaped(op: st.Op, t: st.Tensor) -> str:
-    return f"{t.name}[{', '.join(f'*{a}' if a in op.stars else a for a in t.axes)}]" if t.axes else t.name
+    return ", ".join(declared(op, t.name, t.axes) for t in op.inputs)
 
 
 def tupled(names: Sequence[str]) -> str:

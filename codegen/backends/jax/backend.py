@@ -33,10 +33,17 @@ class JaxBackend(ArrayBackend):
         return (op, *super().exports(op))
 
     def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function under ``jit``: compiling it whole takes less time than compiling each operation by itself."""
+        """The function under ``jit``: compiling it whole takes less time than compiling each operation by itself.
+
+        Python's integers are static: they are lengths of axes.
+        """
         import jax
 
-        return jax.jit(function)
+        def run(*given: Any, **named: Any) -> Any:
+            static = [k for k, v in enumerate(given) if type(v) is int], [n for n, v in named.items() if type(v) is int]
+            return jax.jit(function, static_argnums=static[0], static_argnames=static[1])(*given, **named)
+
+        return run
 
 
 BACKEND = JaxBackend()

@@ -18,7 +18,10 @@ __all__ = ["CustomVjp", "custom_vjp"]
 
 @dataclass(frozen=True)
 class CustomVjp:
-    """The ``custom_vjp`` around a kernel as text. ``kept`` are the residuals; ``given`` is the tuple of upstream gradients."""
+    """The ``custom_vjp`` around a kernel as text. ``kept`` are the residuals; ``given`` is the tuple of upstream gradients.
+
+    ``static`` are the constants that are lengths of axes, which no gradient and no tracing reaches.
+    """
 
     name: str
     signature: Code
@@ -33,6 +36,8 @@ class CustomVjp:
     taken: tuple[Code, ...]
     backward: Code
     returned: Code
+    decorator: Code
+    static: Code
 
 
 def custom_vjp(kernel: Kernel) -> CustomVjp:
@@ -44,7 +49,9 @@ def custom_vjp(kernel: Kernel) -> CustomVjp:
     arguments = [*(a.name for a in backward.arguments), *(c.name for c in backward.constants)]
     adjoints = [st.adjoint_name(o) for o in outputs]
     saved_name, residuals, given = (local(kernel, n) for n in ("saved", "residuals", "adjoints"))
-    own = [n for n in arguments if n not in adjoints and n not in saved]
+    static = [n for n in constants if n in op.packing.constants()]
+    own = [n for n in arguments if n not in adjoints and n not in saved and n not in static]
+    places = ", ".join(str(k) for k, n in enumerate([*inputs, *constants]) if n in static)
     single = len(outputs) == 1
     gradients = [st.adjoint_name(n) if st.adjoint_name(n) in backward.results else "None" for n in inputs]
     kept, names = tupled(own), listed(own) if own else ""
@@ -70,5 +77,7 @@ def custom_vjp(kernel: Kernel) -> CustomVjp:
         given=adjoints[0] if single else given,
         taken=tuple(map(Code, taken)),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
-        returned=Code(tupled([*gradients, *["None"] * len(constants)])),
+        returned=Code(tupled([*gradients, *["None"] * (len(constants) - len(static))])),
+        decorator=Code(f"functools.partial(jax.custom_vjp, nondiff_argnums=({places},))" if static else "jax.custom_vjp"),
+        static=Code("".join(f"{n}, " for n in static)),
     )

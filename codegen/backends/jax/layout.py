@@ -25,7 +25,7 @@ class JaxLayout(Layout):
 
         Such constants may be traced, and operations that Python refuses for numbers, such as 1/0, have a value.
         """
-        names = [c.name for c in self.program.constants]
+        names = [c.name for c in self.program.constants if c.name not in self.packing.constants()]
         return [f"{name} = {self.printer.typed(Value(Text(name), number=True)).code}" for name in names]
 
     def widens(self) -> bool:

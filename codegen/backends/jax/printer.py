@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
-from codegen.backends.arrays.spelling import call, method, negated
+from codegen.backends.arrays.spelling import ATOM, call, method, negated
+from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
@@ -13,10 +16,14 @@ from derive import syntax as st
 
 class JaxPrinter(NumpyNames):
     module = "jnp"
-    functions = elementwise(module) | {f: f"jax.scipy.special.{f}" for f in ("erf", "erfcx")}
+    functions = (
+        elementwise(module)
+        | {f: f"jax.scipy.special.{f}" for f in ("erf", "erfcx")}
+        | {"stop": "jax.lax.stop_gradient", "abs": "_abs"}
+    )
 
-    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
-        super().__init__(program, copies, kernel)
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False, held: Repacked = APART):
+        super().__init__(program, copies, kernel, held)
         self.numbers = {}  # the layout makes every constant an array
         #: The names that are computed from literals alone, which do not decide the dtype of a result.
         self.untyped: set[str] = set()
@@ -35,7 +42,11 @@ class JaxPrinter(NumpyNames):
         return call(f"_{kind}", body.text, *place)
 
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:
-        return call("jnp.take", Text(tree.name), labels, f"axis={self.axis(tree, position)}")
+        return call("jnp.take", self.tensor(tree), labels, f"axis={self.axis(tree, position)}")
+
+    def entries(self, tensor: Text, places: Sequence[str]) -> Text:
+        """The entries at places; NaN where a label, which no check has seen under jit, is beyond the last."""
+        return method(Text(f"{tensor.within(ATOM)}.at[{', '.join(places)}]"), "get", 'mode="fill"')
 
     def correction(self, s: Statement, hot: OneHot, amount: Value) -> list[str]:
         order = tuple(i for i in s.index if i != hot.target)

@@ -35,6 +35,9 @@ class NativeBackend(Backend):
     def exports(self, op: str) -> tuple[str, ...]:
         return exports(op)
 
+    def packages(self, op: str, beside: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+        return super().packages(op) | ({"native/torch": (op,)} if "torch" in beside else {})
+
     def runtime(self) -> Files:
         return runtime_files()
 

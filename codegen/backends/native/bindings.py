@@ -13,6 +13,7 @@ from codegen.program import Kernel, Program, Role
 from codegen.source import Code, code, equations
 from derive import syntax as st
 from derive.language.axes import equal_axes
+from derive.language.unicode import declared
 
 
 @dataclass(frozen=True)
@@ -69,33 +70,57 @@ def _binding(
     kernel: Kernel, program: Program, outputs: int, saved: tuple[str, ...] | None = None, composed: bool = False
 ) -> Binding:
     op, root = kernel.op, equal_axes(kernel.op)
-    axes = axes_of(root, program)
+    axes = axes_of(op, program)
     index = {s.name: s.index for s in program.statements}
+    donated = {s.name: s.over or s.name for s in program.statements}  # what replaces an argument has its shape
     results = tuple(dict.fromkeys(program.results))
     labels = {a.name: a.labels for a in program.arguments if a.labels}
     scalars = [a.name for a in program.arguments if a.role is Role.UPSTREAM and not a.axes] if composed else []
     used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
     same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
+    given = [f"{root[a]!r}: {v!r}".replace("'", '"') for a, v in op.packing.lengths if root[a] in axes]
+    like = _like(op, program)
     over = [(r, a) for r, a in scheduled(program).overwritable if r in results]
     fallback = f"_{program.name}" if composed else f"numpy.{program.name}"
     fields = [
         f'source="{op.name}"',
         f"axes={_tuple(axes)}",
         *([f"stars={_tuple(tuple(sorted(op.stars)))}"] if op.stars else []),
-        f"arguments={_pairs([(a.name, ' '.join(a.axes)) for a in program.arguments])}",
+        f"arguments={_pairs([(a.name, _slots(op, a.name, a.axes)) for a in program.arguments])}",
         *([f"labels={_dict(labels)}"] if labels else []),
         *([f"optional={{{', '.join(f'{chr(34)}{s}{chr(34)}: 1.0' for s in scalars)}}}"] if scalars else []),
         *([f"constants=({' '.join(_constant(c) + ',' for c in program.constants)})"] if program.constants else []),
-        f"results={_pairs([(r, ' '.join(index[r])) for r in results])}",
+        f"results={_pairs([(r, _slots(op, donated[r], index[r])) for r in results])}",
         f"outputs={outputs}",
         *([f"saved={_tuple(saved)}"] if saved is not None else []),
         *([f"out_from={len(op.outputs)}"] if composed else []),
         *([f"same={_dict(same)}"] if same else []),
+        *([f"given={{{', '.join(given)}}}"] if given else []),
+        *([f"like={_pairs(like)}"] if like else []),
         *([f"over={_pairs(over)}"] if over else []),
         f"fallback={fallback}",
         f'doc="""{docstring(_doc(op, program, saved))}"""',
     ]
     return Binding(program.name, code(fields))
+
+
+def _like(op: st.Op, program: Program) -> list[tuple[str, str]]:
+    """Gradients with the argument whose precision they have, where that is not the first array.
+
+    It is the input itself, or the given gradient of an output where the program does not read the input.
+    """
+    arguments = [a for a in program.arguments if not a.labels]
+    given = sorted((a for a in arguments if a.role is Role.UPSTREAM), key=lambda a: not a.axes)
+    first = next((a for a in arguments if a.axes), None)
+    own = {st.adjoint_name(a.name): a for a in arguments if a.role is Role.INPUT}
+    wanted = [st.adjoint_name(t.name) for t in op.differentiable]
+    pairs = [(r, own.get(r, next(iter(given), None))) for r in dict.fromkeys(program.results) if r in wanted]
+    return [(r, a.name) for r, a in pairs if a is not None and a != first]
+
+
+def _slots(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
+    """The axes of a tensor as the caller has them: ``n b*e``."""
+    return " ".join(map("*".join, op.packing.slots(name, axes)))
 
 
 def _constant(c: st.Constant) -> str:
@@ -126,7 +151,7 @@ def _doc(op: st.Op, program: Program, saved: tuple[str, ...] | None) -> str:
 
 
 def _shape(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
-    return f"{name}[{', '.join(f'*{a}' if a in op.stars else a for a in axes)}]" if axes else f"{name} scalar"
+    return declared(op, name, axes) if axes else f"{name} scalar"
 
 
 # ---- in NumPy, where there is no compiler --------------------------------------------------------------------------------

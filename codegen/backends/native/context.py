@@ -68,7 +68,7 @@ def _doubles(plan: Schedule, constants: frozenset[str]) -> frozenset[str]:
     for f in plan.assignments:
         held = isinstance(plan.storage[f.name], Variable | Recomputed)
         plain = held and isinstance(f.kind, Elementwise) and not f.index
-        inside = [n for n in st.walk(f.body) if isinstance(n, st.Read | st.Match | st.Reduce)]
+        inside = [n for n in st.walk(f.body) if isinstance(n, st.Read | st.Position | st.Match | st.Reduce)]
         if plain and all(isinstance(n, st.Read) and n.name in found for n in inside):
             found.add(f.name)
     return frozenset(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codegen.backends.native.elements import accesses, base, element, inside, named, place, stored
+from codegen.backends.native.elements import accesses, base, element, inside, label, named, place, stored
 from codegen.backends.native.own import Own
 from codegen.backends.native.scope import Indices
 from codegen.backends.native.writer import Writer
@@ -43,7 +43,7 @@ def load_labels(w: Writer, index: Iterable[st.Index]) -> None:
         if isinstance(i, st.Lookup) and i not in w.scope.labels and w.scope.known((i,)):
             load_labels(w, i.index)
             name = named(w, i.name, tuple(st.index_names(i)), "label")
-            w.emit(f"const int64_t {name} = {element(w, i.name, i.index)};")
+            w.emit(f"const int64_t {name} = {label(w, i)};")
             w.scope = w.scope.with_label(i, name)
 
 

@@ -70,6 +70,7 @@ def spelled(w: Writer) -> CExpressions:
         read=lambda read: value(w, read),
         length=w.size,
         index=lambda i: index(w, i),
+        position=lambda i: element(w, i.name, i.index) if isinstance(i, st.Lookup) else index(w, i),
         needs=w.needs,
         constants=c.doubles,
         invertible=c.invertible,
@@ -81,9 +82,17 @@ def spelled(w: Writer) -> CExpressions:
 def index(w: Writer, i: st.Index) -> str:
     """An index as C: a loop variable, which in a chunk counts from the chunk's start, or the variable of a label."""
     if isinstance(i, st.Lookup):
-        return w.scope.labels.get(i) or element(w, i.name, i.index)
+        return w.scope.labels.get(i) or label(w, i)
     name = w.names.index(i)
     return f"(first + {name})" if w.scope.chunk and i == w.scope.chunk.axis else name
+
+
+def label(w: Writer, i: st.Lookup) -> str:
+    """A label as an index; 0 stands for one that is out of range, as it is not looked up."""
+    a, given = w.context.arguments[i.name], element(w, i.name, i.index)
+    if not a.guards or not a.labels:
+        return given
+    return f"((uint64_t){given} < (uint64_t){w.size(a.labels)} ? {given} : 0)"
 
 
 def value(w: Writer, read: st.Read) -> str:
@@ -159,6 +168,8 @@ def accesses(c: Context, f: Assignment, through: set[str] | None = None) -> Iter
                 yield node.name, node.index
         elif isinstance(node, st.Match):
             yield from ((i.name, i.index) for i in (node.left, node.right) if isinstance(i, st.Lookup))
+        elif isinstance(node, st.Position) and isinstance(node.index, st.Lookup):
+            yield node.index.name, node.index.index
     match f.kind:
         case EntryUpdate(labels, _):
             yield f.name, f.index

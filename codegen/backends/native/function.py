@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codegen.backends.native.body import Body, body
 from codegen.backends.native.machine import scheduled
+from codegen.backends.native.positions import guard
 from codegen.backends.native.programs import title
 from codegen.backends.native.signature import Signature, declared, packed, scattered, signature
 from codegen.loops.star import without_star
@@ -118,11 +119,32 @@ def _checks(s: Signature) -> list[str]:
     """The lines that refuse labels out of range, before anything is written."""
     lines = []
     for a in s.program.arguments:
-        if a.labels and s.root.get(a.labels, a.labels) in s.axes:
+        if a.labels and a.indexed and s.root.get(a.indexed, a.indexed) in s.axes:
+            if a.guards:
+                lines += _guarded(s, a) if s.program.looks_up(a.name) else []
+                continue
             count = " * ".join(s.names.length(s.root.get(x, x)) for x in a.axes) or "1"
             length, labels = s.names.length(s.root.get(a.labels, a.labels)), s.names.tensor(a.name)
             lines += [f"if (!labels_in_range({labels}, {count}, {length})) {{", "return LABEL_OUT_OF_RANGE;", "}"]
     return lines
+
+
+def _guarded(s: Signature, a: Argument) -> list[str]:
+    """The loop that refuses labels out of range where they are looked up. Integer tensors are contiguous."""
+    names = s.names
+    count = " * ".join(names.length(s.root.get(x, x)) for x in a.axes) or "1"
+    length = names.length(s.root.get(a.labels or "", a.labels or ""))
+
+    def other(tree: st.Tree) -> str:
+        assert isinstance(tree, st.Size | st.Read)
+        return names.length(s.root.get(tree.axis, tree.axis)) if isinstance(tree, st.Size) else names.tensor(tree.name)
+
+    k = names.of("k", "label")
+    holds = guard(a, lambda name: f"{names.tensor(name)}[{k}]", other)
+    outside = f"(uint64_t){names.tensor(a.name)}[{k}] >= (uint64_t){length}"
+    where = f"({holds})" if len(a.guards) > 1 else holds
+    head = f"for (int64_t {k} = 0; {k} < {count}; ++{k}) {{"
+    return [head, f"if ({where} && {outside}) {{", "return LABEL_OUT_OF_RANGE;", "}", "}"]
 
 
 # ---- the comment -----------------------------------------------------------------------------------------------------

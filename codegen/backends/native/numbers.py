@@ -23,7 +23,7 @@ from derive.language.literals import constant_value
 
 #: Functions of a double that the C library has. Others are in ``DOUBLES``.
 LIBRARY = {h: h for h in ("exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "floor", "expm1", "log1p")}
-LIBRARY |= {"abs": "fabs"}
+LIBRARY |= {"abs": "fabs", "ceil": "ceil", "round": "rint", "power": "pow"}
 #: The bounds below which an integer is a double exactly, and fits into C's ``int``.
 EXACT, SMALL = 2**53, 2**31
 
@@ -87,6 +87,8 @@ class CNumbers:
                 return literal(v)
             case st.Const("pi"):
                 return CText("3.141592653589793")
+            case st.Const("inf"):
+                return CText("INFINITY")
             case st.Size(axis):
                 return CText(f"(double){self.length(axis)}", NEG)
             case st.Read() as read:
@@ -102,6 +104,8 @@ class CNumbers:
                 return CText(f"{top} / {self.at(b, NEG)}", MUL, top.minus)
             case st.Pow(a, e):
                 return self.power(a, e)
+            case st.Call("stop", (a,)):  # C differentiates nothing
+                return self.code(a)
             case st.Call("where", (c, a, b)):
                 return CText(f"({self.condition(c)} ? {self.double(a)} : {self.at(b, 0)})")
             case st.Indicator(c):

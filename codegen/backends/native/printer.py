@@ -12,10 +12,12 @@ from codegen.backends.arrays.spelling import ADD, COMPARE, MUL, NEG
 from codegen.backends.native.library import FUNCTIONS
 from codegen.backends.native.needs import Needs
 from codegen.backends.native.numbers import LIBRARY, CNumbers, folded, is_bare, literal, out_of_range
+from codegen.backends.native.positions import condition as on_positions
 from codegen.backends.native.text import CText, signed_sum
-from codegen.recognise.one_hot import product
+from codegen.recognise.selection import selection
 from derive import syntax as st
 from derive.errors import OpError
+from derive.syntax import on_indices
 
 #: The helpers for functions that neither templates/native/functions nor the C library has.
 HELPERS = {"finite": "bounded", "sign": "sign", "maximum": "larger", "minimum": "smaller"}
@@ -33,7 +35,8 @@ EXACT = 2**24
 class CExpressions:
     """Spells expressions in C. Functions and helpers that the file must define go to ``needs``.
 
-    ``read`` spells a read, ``length`` the length of an axis, and ``index`` an index as an integer. ``constants`` are names of
+    ``read`` spells a read, ``length`` the length of an axis, and ``index`` an index as an integer; ``position`` spells it in a
+    condition, where a label is one as the caller gave it. ``constants`` are names of
     numbers in double precision: constants of the op, and values that depend on constants only. An expression that reads no
     tensor is computed in double precision and rounded once.
 
@@ -46,6 +49,7 @@ class CExpressions:
     read: Callable[[st.Read], str]
     length: Callable[[str], str]
     index: Callable[[st.Index], str]
+    position: Callable[[st.Index], str]
     needs: Needs
     constants: frozenset[str]
     invertible: frozenset[str]
@@ -74,6 +78,8 @@ class CExpressions:
                 return CText(f"-{self.at(a, MUL).unsigned()}", NEG, minus=True)
             case st.Add(args):
                 return self.added(args)
+            case st.Mul(args) if (choice := selection(args)) is not None:
+                return self.code(choice)
             case st.Mul((first, *rest)):
                 left = self.at(first, MUL)
                 return CText(" * ".join(map(str, [left, *(self.at(a, MUL + 1) for a in rest)])), MUL, left.minus)
@@ -81,6 +87,8 @@ class CExpressions:
                 return self.quotient(a, folded(b))
             case st.Pow(a, st.Num(e)):
                 return self.power(a, e)
+            case st.Call("stop", (a,)):  # C differentiates nothing
+                return self.code(a)
             case st.Call("where", (c, a, b)):
                 return CText(f"({self.condition(c)} ? {self.chosen(a, b)} : {self.show(b)})")
             case st.Call(head, args):
@@ -93,9 +101,15 @@ class CExpressions:
         match tree:
             case st.Match(a, b):
                 return f"{self.index(a)} {tree.rel} {self.index(b)}"
+            case st.Compare() if on_indices(tree):
+                return on_positions(tree, self.position, self.whole)
             case st.Compare(rel, a, b) if not self.is_number(tree):
                 return f"{self.at(a, COMPARE + 1)} {rel} {self.at(b, COMPARE + 1)}"
         return self.numbers.condition(tree)
+
+    def whole(self, tree: st.Tree) -> str:
+        """A length or a constant of the op, in a condition on indices."""
+        return self.length(tree.axis) if isinstance(tree, st.Size) else self.show(tree)
 
     def chosen(self, a: st.Tree, b: st.Tree) -> str:
         """The first of two alternatives, cast to ``real`` if both are bare integers."""
@@ -212,7 +226,7 @@ class CExpressions:
 
     def is_number(self, tree: st.Tree) -> bool:
         """Whether an expression reads no tensor."""
-        inside = [n for n in st.walk(tree) if isinstance(n, st.Read | st.Match | st.Reduce)]
+        inside = [n for n in st.walk(tree) if isinstance(n, st.Read | st.Position | st.Match | st.Reduce)]
         return all(isinstance(n, st.Read) and n.name in self.constants for n in inside)
 
     def number(self, tree: st.Tree) -> CText:
@@ -224,5 +238,5 @@ class CExpressions:
 
 
 def _quotient(above: list[st.Tree], below: list[st.Tree]) -> st.Tree:
-    top, bottom = (product(tuple(part)) for part in (above, below))
+    top, bottom = (st.product(tuple(part)) for part in (above, below))
     return st.Div(top, bottom) if below else top

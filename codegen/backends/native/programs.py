@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from codegen.axes import lengths_used
 from codegen.backends.native.step import has_step, step
 from codegen.loops.fused import forward_backward
 from codegen.program import Kernel, Program
 from derive import syntax as st
+from derive.language.axes import equal_axes
 
 
 def programs(kernel: Kernel) -> tuple[Program, ...]:
@@ -16,9 +16,13 @@ def programs(kernel: Kernel) -> tuple[Program, ...]:
     return kernel.forward, kernel.backward, forward_backward(kernel), *steps
 
 
-def axes_of(root: Mapping[str, str], program: Program) -> tuple[str, ...]:
-    """The axes whose lengths a function takes, in order; ``root`` has, for all axes of equal length, the axis of their name."""
-    return tuple(dict.fromkeys(root.get(a, a) for argument in program.arguments for a in argument.axes))
+def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
+    """The axes whose lengths a function takes, in order; of all axes of equal length the first."""
+    root = equal_axes(op)
+    used = {a for s in program.statements for a in lengths_used(s.index, s.tree)}
+    given = [a for a, _ in op.packing.lengths if a in used]
+    axes = [*(a for argument in program.arguments for a in argument.axes), *given]
+    return tuple(dict.fromkeys(root.get(a, a) for a in axes))
 
 
 def title(op: st.Op, program: Program) -> str:

@@ -31,7 +31,7 @@ FAMILIES = re.compile(
     r"|W(CONTINUED|EXITED|NOHANG|NOWAIT|STOPPED|UNTRACED|EOF)|(PRI|SCN)[bBdiouxX]\w+"
 )
 #: Functions of math.h that kernels call. Each is a macro of tgmath.h over functions of the same stem.
-MATHEMATICS = "atan cos copysign cosh erf exp expm1 fabs floor fma log log1p pow sin sinh sqrt tan tanh".split()
+MATHEMATICS = "atan ceil cos copysign cosh erf exp expm1 fabs floor fma log log1p pow rint sin sinh sqrt tan tanh".split()
 STEMS = frozenset(f"{c}{n}{t}" for n in (*MATHEMATICS, "abs") for c in ("", "c") for t in ("", "f", "l"))
 #: The names that an emitted file defines, and other names that its functions call.
 FILE = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.backends.arrays.axes import Text, Value
+from codegen.backends.arrays.by_hand import ByHand
 from codegen.backends.arrays.spelling import method
 from codegen.backends.numpy.printer import NumpyPrinter
 from codegen.program import Statement
@@ -14,7 +15,7 @@ from derive import syntax as st
 __all__ = ["PlainNumpy"]
 
 
-class PlainNumpy(NumpyPrinter):
+class PlainNumpy(ByHand, NumpyPrinter):
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [*([] if axis is None else [f"axis={axis}"]), *(["keepdims=True"] if keep else [])]
         return method(body.text, kind, *place)
@@ -24,7 +25,8 @@ class PlainNumpy(NumpyPrinter):
 
     def statement(self, s: Statement) -> list[str]:
         scatter = Scatter.of(s.tree) if isinstance(s.tree, st.Reduce) else None
-        if scatter is None or scatter.target != s.index[0]:
+        moved = self.held.apart(s.name, s.index) or (scatter and self.held.apart(scatter.labels.name, scatter.labels.index))
+        if scatter is None or moved or scatter.target != s.index[0]:
             return super().statement(s)
         order = (*map(str, scatter.labels.index), *s.index[1:])
         rows = self.fit(self.value(scatter.body, order), order)

@@ -12,6 +12,7 @@ from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
 from codegen.backends.arrays.printer import is_far
 from codegen.backends.arrays.spelling import ATOM, call, item, matmul, method, negated, quotient
+from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
@@ -20,10 +21,10 @@ from derive import syntax as st
 
 class NumpyPrinter(NumpyNames):
     module = "np"
-    functions = elementwise(module) | {"erf": "_erf", "erfcx": "_erfcx"}
+    functions = elementwise(module) | {"erf": "_erf", "erfcx": "_erfcx", "stop": "np.copy"}
 
-    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False):
-        super().__init__(program, copies, kernel)
+    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False, held: Repacked = APART):
+        super().__init__(program, copies, kernel, held)
         #: The names so far whose arrays the kernel made and that nothing else refers to: they may be written over.
         self.owned: set[str] = set()
 
@@ -34,7 +35,7 @@ class NumpyPrinter(NumpyNames):
         return name
 
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:
-        return method(Text(tree.name), "take", labels, f"axis={self.axis(tree, position)}")
+        return method(self.tensor(tree), "take", labels, f"axis={self.axis(tree, position)}")
 
     # ---- reductions and products -----------------------------------------------------------------------------------
 
@@ -89,6 +90,9 @@ class NumpyPrinter(NumpyNames):
             text = method(text, "reshape", *(" * ".join(map(self.length, g)) for g in groups))
         return Text(f"{text.within(ATOM)}.T") if flip else text
 
+    def undifferentiated(self, tree: st.Tree) -> bool:
+        return not isinstance(tree, st.Read)
+
     def scatter_add(self, scatter: Scatter, rest: tuple[str, ...], rows: Text) -> Text:
         self.helpers["_scatter_add"] = None
         return call("_scatter_add", scatter.labels.name, rows, self.length(scatter.target))
@@ -129,11 +133,16 @@ class NumpyPrinter(NumpyNames):
 
         The operand is a temporary that no later statement reads, or a function's argument, which becomes a line of its own.
         """
-        if isinstance(s.tree, st.Mul) and is_far(s.tree.args):
+        if (isinstance(s.tree, st.Mul) and is_far(s.tree.args)) or self.held.apart(s.name, s.index):
             return None
         if not any(i != self.star for i in s.index):  # without axes NumPy returns scalars, which cannot be written to
             return None
-        if isinstance(s.tree, st.Call) and len(s.tree.args) == 1 and self.function(s.tree.head).startswith("np."):
+        if (
+            isinstance(s.tree, st.Call)
+            and len(s.tree.args) == 1
+            and s.tree.head != "stop"
+            and self.function(s.tree.head).startswith("np.")
+        ):
             (arg,) = s.tree.args
             inner = self.value(arg, s.index)
             if self.spent(arg, s):
@@ -155,6 +164,8 @@ class NumpyPrinter(NumpyNames):
         """Whether a tree reads a temporary of the statement's shape that no later statement reads."""
         if not isinstance(tree, st.Read) or tree.index != s.index or tree.name not in self.owned:
             return False
+        if self.held.apart(tree.name, tree.index):
+            return False
         return self.last_reader[tree.name] == s and tree.name not in self.program.results
 
     @cached_property
@@ -172,7 +183,7 @@ class NumpyPrinter(NumpyNames):
         """``k*(a - b)`` as ``y = a - b`` and ``y *= k``: the difference is a new array, over which the product is written."""
         factors = s.tree.args if isinstance(s.tree, st.Mul) else ()
         sums = [f for f in factors if isinstance(f, st.Add)]
-        if len(sums) != 1 or not s.index or is_far(factors):
+        if len(sums) != 1 or not s.index or is_far(factors) or self.held.apart(s.name, s.index):
             return None
         inner = self.value(sums[0], s.index)
         rest = [f for f in factors if f is not sums[0]]

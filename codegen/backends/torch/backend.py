@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codegen.backends.arrays.backend import ArrayBackend
-from codegen.backends.torch.differentiable import differentiable
+from codegen.backends.torch.differentiable import differentiable, helpers
 from codegen.backends.torch.layout import TorchLayout
 from codegen.backends.torch.library import TorchLibrary
+from codegen.backends.torch.plain import PlainTorch
 from codegen.backends.torch.printer import TorchPrinter
 from codegen.program import Kernel
 from codegen.source import Code, FileSource
@@ -20,12 +21,14 @@ class TorchBackend(ArrayBackend):
     reserved = frozenset({"torch", "math", "dict"})
     modules = frozenset({"functools", "math", "torch"})
     library = (Code("import torch"),)
-    printer, plain, layout = TorchPrinter, TorchPrinter, TorchLayout
+    printer, plain, layout = TorchPrinter, PlainTorch, TorchLayout
     arrays = TorchLibrary()
 
     def source(self, kernel: Kernel, command: str) -> FileSource:
         exports = self.exports(kernel.op.name)
-        return replace(super().source(kernel, command), exports=exports, differentiable=differentiable(kernel))
+        source = super().source(kernel, command)
+        needed = tuple(sorted({*source.helpers, *helpers(kernel)}))
+        return replace(source, exports=exports, helpers=needed, differentiable=differentiable(kernel))
 
     def exports(self, op: str) -> tuple[str, ...]:
         return (op, *super().exports(op))

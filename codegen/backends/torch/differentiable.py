@@ -34,7 +34,7 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     setup += [f"{context}.{on_context(n)} = {n}" for n in held]
     prepare = [f"{listed(kept)} = {context}.saved_tensors"] if kept else []
     gradients = [st.adjoint_name(n) if st.adjoint_name(n) in backward.results else "None" for n in inputs]
-    arguments = [a.name for a in backward.arguments] + [f"{c.name}" for c in backward.constants]
+    arguments = [*(_upstream(kernel, a.name) for a in backward.arguments), *(c.name for c in backward.constants)]
     single = len(outputs) == 1
     return DifferentiableSource(
         name=op.name,
@@ -57,9 +57,30 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         prepare=code(prepare + [f"{n} = {context}.{on_context(n)}" for n in held]),
         recompute=Code(f"_, {tupled(saved)} = {forward}" if extra else ""),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
+        plain=Code(f"{forward}[0]"),
         returned=Code(", ".join([*gradients, *["None"] * len(constants)])),
         picked=Code("" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]"),
     )
+
+
+def helpers(kernel: Kernel) -> frozenset[str]:
+    """The helpers that the differentiable op needs in its file."""
+    return frozenset({"_nested", "_wide"} if _mixes(kernel) else {"_nested"})
+
+
+def _upstream(kernel: Kernel, name: str) -> str:
+    """An argument of the backward.
+
+    Beside a parameter the upstream gradient is widened: autograd casts each gradient to its own input's dtype, and that of a
+    float32 parameter would else have been rounded to the dtype of a narrower output.
+    """
+    upstream = {st.adjoint_name(t.name) for t in kernel.op.outputs}
+    return f"_wide({name})" if _mixes(kernel) and name in upstream else name
+
+
+def _mixes(kernel: Kernel) -> bool:
+    """Whether inputs with a gradient can differ in dtype."""
+    return sum(t.labels is None for t in kernel.op.inputs) > 1
 
 
 def _unpacked(saved: list[str], extra: list[str]) -> str:
@@ -75,4 +96,6 @@ def _apart(kernel: Kernel, name: str) -> str:
     while not made and s.name not in printer.copies and (temporary := alias_of(s.tree)) in statements:
         s = statements[temporary]
         made = printer.apart(s)
-    return made or (".detach()" if program.collapsed and kernel.op.stars & set(statements[name].index) else "")
+    op = kernel.op
+    reshaped = op.packing.packs(name) or (program.collapsed and op.stars & set(statements[name].index))
+    return made or (".detach()" if reshaped else "")

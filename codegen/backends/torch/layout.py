@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codegen.backends.arrays.layout import Layout
 from codegen.backends.torch.printer import TorchPrinter
+from derive import syntax as st
 from derive.language.axes import equal_axes
 
 __all__ = ["TorchLayout"]
@@ -22,17 +23,15 @@ class TorchLayout(Layout):
         same = {a: first for a, first in sorted(equal_axes(self.op).items()) if a != first}
         extra = f", same={{{', '.join(f'{k!r}: {v!r}' for k, v in same.items())}}}" if same else ""
         extra = extra.replace("'", '"')
-        return f"_lengths({spec}{extra})"
+        truths = [a.name for a in self.program.arguments if a.labels == st.TRUTH]
+        extra += f", truths=({', '.join(map(repr, truths))},)".replace("'", '"') if truths else ""
+        given = f", given=dict({', '.join(self.given())})" if self.given() else ""
+        return f"_lengths({spec}{extra}{given})"
 
     def specs(self, *, labels: bool) -> str:
         chosen = [a for a in self.program.arguments if (a.labels is not None) == labels]
-        return ", ".join(f'{a.name}=({a.name}, "{self.spec(a.axes)}")' for a in chosen)
-
-    def spec(self, axes: tuple[str, ...]) -> str:
-        return " ".join(f"*{a}" if a in self.op.stars else a for a in axes)
-
-    def labels(self, name: str, check: str) -> str:
-        return check
+        axes = {a.name: " ".join(self.slots(a)) for a in chosen}
+        return ", ".join(f'{name}=({name}, "{own}")' for name, own in axes.items())
 
     def widens(self) -> bool:
         return True
@@ -44,7 +43,8 @@ class TorchLayout(Layout):
         return f"_wide({name})"
 
     def cast(self, code: str) -> str:
-        return f"{code}.to({self.dtype_name})"
+        self.helpers.add("_narrow")
+        return f"_narrow({code}, {self.dtype_name})"
 
     def casts(self, output: bool) -> bool:
         return self.program.accurate or not self.is_forward or output
@@ -52,5 +52,6 @@ class TorchLayout(Layout):
     def stored(self, name: str, index: tuple[str, ...]) -> str:
         """A saved tensor, in the precision of the computation; an accurate variant's float64 is cast back, however."""
         if self.program.accurate:
-            return f"{self.result(name, index, False)}.to(torch.promote_types({self.dtype_name}, torch.float32))"
+            self.helpers.add("_narrow")
+            return f"_narrow({self.result(name, index, False)}, torch.promote_types({self.dtype_name}, torch.float32))"
         return super().stored(name, index)

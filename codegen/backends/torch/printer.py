@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM, call, item, method, negated, total
+from codegen.backends.torch.smooth import beside_one, sided
 from codegen.program import Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 
+#: Functions without a slope, whatever stands in them.
+FLAT = frozenset({"floor", "ceil", "round", "stop"})
+
 
 class TorchPrinter(ArrayPrinter):
+    #: Whether a derivative goes through what is printed.
+    again = True
     functions = {
         "exp": "torch.exp",
         "log": "torch.log",
@@ -30,6 +36,10 @@ class TorchPrinter(ArrayPrinter):
         "log1p": "torch.log1p",
         "finite": "_finite",
         "floor": "torch.floor",
+        "ceil": "torch.ceil",
+        "round": "torch.round",
+        "stop": "torch.detach",
+        "power": "torch.pow",
         "abs": "torch.abs",
         "sign": "torch.sign",
         "where": "torch.where",
@@ -45,10 +55,27 @@ class TorchPrinter(ArrayPrinter):
 
     def picked(self, tree: st.Read, position: int, labels: str) -> Text:
         slots = ["..." if i == self.star else ":" for i in tree.index[:position]]
-        return item(Text(tree.name), [*slots, labels])
+        return item(self.tensor(tree), [*slots, labels])
 
     def statement(self, s: Statement) -> list[str]:
         return self.corrected(s) or super().statement(s)
+
+    def applied(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value:
+        again, self.again = self.again, self.again and head not in FLAT
+        found = self.smooth(head, args, order) if self.again else None
+        value = found or super().applied(head, args, order)
+        self.again = again
+        return value
+
+    def smooth(self, head: str, args: tuple[st.Tree, ...], order: Sequence[str]) -> Value | None:
+        """The spelling that has all derivatives of a smooth function which the engine computes by a kink; else None."""
+        if (absolute := sided(self.program, head, args)) is not None:
+            return self.value(absolute, order)
+        if (pair := beside_one(self.program, head, args)) is None:
+            return None
+        self.helpers["_beside_one"] = None
+        smaller = self.called("_beside_one", [self.value(tree, order) for tree in pair], order)
+        return self.called(self.function(head), [smaller], order)
 
     def apart(self, s: Statement) -> str:
         """The method call that makes a statement's tensor one that can be written into; "" where it is one already.
@@ -67,7 +94,8 @@ class TorchPrinter(ArrayPrinter):
         shape = ", ".join("1" if i == hot.target else self.length(i) for i in s.index)
         column = ["None" if i == hot.target else ":" for i in s.index]
         less = self.fit(amount._replace(text=negated(amount.text), kept=None), s.index)
-        spread = method(less, "reshape" if amount.axes else "expand", shape)
+        whole = set(amount.axes) == set(s.index) - {hot.target} and s.index[0] != hot.target
+        spread = less if whole else method(less, "expand", shape)
         change = "scatter" if hot.replaces else "scatter_add"
         rows = method(item(Text(hot.labels.name), column), "long")
         return [f"{s.name} = {method(Text(s.name), change, str(position), rows, spread).code}"]

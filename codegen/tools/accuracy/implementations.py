@@ -15,7 +15,7 @@ import torch
 
 from codegen.backends.discovery import by_name
 from codegen.program import Kernel
-from codegen.verify.agreement import load_kernel, run_kernel
+from codegen.verify.agreement import load_kernel, packed, run_kernel
 from codegen.verify.reference import evaluate
 from derive import syntax as st
 from derive.ops import names, reference
@@ -58,7 +58,8 @@ def torch_itself(op: st.Op) -> Implementation:
 
     def run(inputs: Tensors, upstream: list[torch.Tensor], constants: dict[str, float]) -> Any:
         leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in inputs.items()}
-        outputs = function(leaves, constants)
+        # torch's own function returns packed axes as one; the upstream gradients have them apart.
+        outputs = [o.reshape(u.shape) for o, u in zip(function(leaves, constants), upstream, strict=True)]
         wanted = [leaves[t.name] for t in op.differentiable]
         gradients = torch.autograd.grad(outputs, wanted, upstream, allow_unused=True, materialize_grads=True)
         return [o.detach() for o in outputs], list(gradients)
@@ -71,7 +72,8 @@ def _reference(op: st.Op) -> Callable[[Tensors, dict[str, float]], list[torch.Te
     _, *wanted = inspect.signature(function).parameters  # the first is the library
 
     def run(inputs: Tensors, constants: dict[str, float]) -> list[torch.Tensor]:
-        found = function(torch, *({**inputs, **constants}[p] for p in wanted))
+        given = {**{n: packed(op, n, v) for n, v in inputs.items()}, **constants}
+        found = function(torch, *(given[p] for p in wanted))
         return [found] if isinstance(found, torch.Tensor) else list(found)
 
     return run

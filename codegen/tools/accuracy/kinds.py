@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -101,6 +102,8 @@ def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
     """Random inputs of a kind in a dtype, which respect the op's assumptions; equal seeds give equal inputs."""
     op, rng = kernel.op, np.random.default_rng(seed)
     length, same = _lengths(kernel, kind.long, kind.length), equal_axes(op)
+    given = {c.name: int(Fraction(c.default or 2)) for c in op.constants if c.name in op.packing.constants()}
+    length |= {same[a]: n for a, n in op.packing.fixed(given).items()}
 
     def shape(tensor: st.Tensor) -> tuple[int, ...]:
         return tuple(length[same.get(a, a)] for a in tensor.axes)
@@ -119,7 +122,7 @@ def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
 
 def _lengths(kernel: Kernel, long: str, length: int) -> dict[str, int]:
     """Lengths of all axes: short, so that exact values of contractions can be afforded, and shorter if one axis is long."""
-    axes = {a for t in (*kernel.op.inputs, *kernel.op.outputs) for a in (*t.axes, *([t.labels] if t.labels else []))}
+    axes = {a for t in (*kernel.op.inputs, *kernel.op.outputs) for a in (*t.axes, *([t.indexed] if t.indexed else []))}
     if long:
         return {a: 2 for a in axes} | {a: 1 for a in axes & kernel.op.stars} | {long: length}
     reduced = set(reduced_axes(kernel))

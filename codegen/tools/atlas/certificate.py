@@ -35,7 +35,7 @@ class Certified:
     names: tuple[Checked, ...]
 
 
-def certificate_section(text: str, adjoints: frozenset[str]) -> Section:
+def certificate_section(text: str, printer: LatexPrinter) -> Section:
     """The section from the certificate's JSON."""
     data = json.loads(text)
     checks = data["checks"]
@@ -45,16 +45,16 @@ def certificate_section(text: str, adjoints: frozenset[str]) -> Section:
         f"{passed} of {len(checks)} checks passed at {len(data['points'])} random points, in arithmetic of {DIGITS} digits",
         data["tolerance"],
         tuple(", ".join(f"{axis} = {n}" for axis, n in point["sizes"].items()) or "scalars" for point in data["points"]),
-        tuple(_checked(name, [c for c in checks if c["name"] == name], adjoints) for name in names),
+        tuple(_checked(name, [c for c in checks if c["name"] == name], printer) for name in names),
     )
     return Section("certificate", "Certificate", "certificate.html.j2", content)
 
 
-def _checked(name: str, checks: list[dict[str, object]], adjoints: frozenset[str]) -> Checked:
+def _checked(name: str, checks: list[dict[str, object]], printer: LatexPrinter) -> Checked:
     rules = dict.fromkeys(str(c["rule"]) for c in checks)
     found = []
     for rule in rules:
         mine = [c for c in checks if c["rule"] == rule]
         failed = "" if all(c["passed"] for c in mine) else "failed"
         found.append(Check(rule, f"{len(mine)}" if len(mine) > 1 else "", failed))
-    return Checked(Formula(LatexPrinter(adjoints).name(name), display=False), tuple(found))
+    return Checked(Formula(printer.name(name), display=False), tuple(found))

@@ -17,7 +17,7 @@ FLOAT, LABEL = 4, 8
 def sizes_of(kernel: Kernel) -> dict[str, int]:
     """The lengths of the inputs' axes."""
     known = dict(kernel.op.sizes)
-    axes = dict.fromkeys(a for t in kernel.op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    axes = dict.fromkeys(a for t in kernel.op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     return {a: known.get(a, DEFAULT_SIZE) for a in axes}
 
 

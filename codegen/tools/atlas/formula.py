@@ -16,8 +16,9 @@ _MARKS = re.compile(r"^(?:\\(?:new|old)\{)+")
 class MarkedPrinter(LatexPrinter):
     r"""LaTeX in which nodes, given by identity, are wrapped in macros: ``\new{...}``, ``\old{...}``."""
 
-    def __init__(self, adjoints: frozenset[str], marks: Mapping[int, tuple[str, ...]]):
-        super().__init__(adjoints)
+    def __init__(self, plain: LatexPrinter, marks: Mapping[int, tuple[str, ...]]):
+        """``plain`` is the printer whose formulas are marked."""
+        super().__init__(plain.adjoints, plain.made)
         self.marks = marks
 
     def render(self, node: Tree) -> Printed:
@@ -77,7 +78,12 @@ def equation(
     left, _ = printer.read(name, index)
     parts = printer.lines(tree, limit - width(left))
     shown = left if first else rf"\phantom{{{left}}} {{}}"
+    plain = LatexPrinter(printer.adjoints, printer.made).lines(tree, limit - width(left))
+    return Formula(_aligned(shown, parts), source=_aligned(left, plain))
+
+
+def _aligned(left: str, parts: list[str]) -> str:
     if len(parts) == 1:
-        return Formula(f"{shown} = {parts[0]}")
+        return f"{left} = {parts[0]}"
     rest = "".join(rf" \\ &\quad {{}}{part}" for part in parts[1:])
-    return Formula(rf"\begin{{aligned}} {shown} &= {parts[0]}{rest} \end{{aligned}}")
+    return rf"\begin{{aligned}} {left} &= {parts[0]}{rest} \end{{aligned}}"

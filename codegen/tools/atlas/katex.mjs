@@ -1,11 +1,13 @@
-// Typesets formulas: a JSON list of {latex, display} on stdin, a list of {html} or {error} in the same order on stdout.
-// Its one argument is the folder that holds node_modules.
+// Typesets formulas: a JSON list of {latex, display} on stdin; on stdout {formulas, css, katex}, where `formulas` is a list of {html}
+// or {error} in the same order, `katex` KaTeX's stylesheet with the names that the classes have here, and `css` the rules that they
+// need beside it. The one argument is the folder that holds node_modules.
 
 import { readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
-const katex = createRequire(resolve(process.argv[2], "package.json"))("katex");
+const require = createRequire(resolve(process.argv[2], "package.json"));
+const katex = require("katex");
 
 const options = {
   output: "htmlAndMathml",
@@ -17,12 +19,44 @@ const options = {
   trust: (context) => context.command === "\\htmlClass",
 };
 
-// Letters of an upright word become one identifier, which is read as a word, and is shorter. The LaTeX is for us alone.
+// KaTeX gives every part classes, most of which no rule of its stylesheet names, and styles, of which a few hundred are different.
+// They are most of a page. Classes that mean nothing are left out, others get short names, and a style becomes a class.
+const stylesheet = readFileSync(resolve(dirname(require.resolve("katex")), "katex.min.css"), "utf8");
+// Classes in selectors: what follows them up to the next brace opens one.
+const SELECTED = /\.([a-z][\w-]*)(?=[^{}]*\{)/gi;
+const KEPT = ["new", "old", "katex", "katex-display", "katex-html", "katex-mathml", "katex-version", "fleqn", "mfrac"];
+const called = new Map(KEPT.map((name) => [name, name]));
+for (const [, name] of stylesheet.matchAll(SELECTED)) {
+  if (!called.has(name)) called.set(name, `k${called.size.toString(36)}`);
+}
+const styles = new Map();
+const short = (style) => {
+  if (!styles.has(style)) styles.set(style, `_${styles.size.toString(36)}`);
+  return styles.get(style);
+};
+const spans = (html) =>
+  html.replace(/<span([^>]*)>/g, (_, attributes) => {
+    const given = Object.fromEntries(Array.from(attributes.matchAll(/ ([\w-]+)="([^"]*)"/g), ([, name, value]) => [name, value]));
+    const { class: names = "", style, ...rest } = given;
+    const kept = names.split(" ").flatMap((name) => called.get(name) ?? []);
+    if (style) kept.push(short(style));
+    const others = Object.entries(rest).map(([name, value]) => ` ${name}=${value}`);
+    return `<span${kept.length > 1 ? ` class="${kept.join(" ")}"` : kept.length ? ` class=${kept[0]}` : ""}${others.join("")}>`;
+  });
+// What stood in a style attribute outranks KaTeX's own rules, as it did there.
+const rules = () =>
+  Array.from(styles, ([style, name]) => `.${name}{${style.replace(/;/g, "!important;")}}`)
+    .sort()
+    .join("\n");
+
+// MathML is for those who hear the page: how it would be drawn is left out, and so is its LaTeX. Letters of an upright word become
+// one identifier, which is read as a word.
 const LETTER = /<mi mathvariant="normal">([^<])<\/mi>/g;
 const tidy = (html) =>
-  html
+  spans(html)
     .replace(/(?:<mi mathvariant="normal">[^<]<\/mi>){2,}/g, (word) => `<mi>${word.replace(LETTER, "$1")}</mi>`)
-    .replace(/<annotation[^>]*>[^<]*<\/annotation>/g, "");
+    .replace(/<annotation[^>]*>[^<]*<\/annotation>|<\/?semantics>|<mspace[^>]*><\/mspace>|<mspace[^>]*\/>/g, "")
+    .replace(/ (?:xmlns|stretchy|separator|fence|lspace|rspace|minsize|maxsize|scriptlevel|displaystyle)="[^"]*"/g, "");
 
 // A mark is an inline box, as high as the face and not as what it encloses: padding, which moves nothing, makes up for that.
 const ASCENT = 0.9;
@@ -44,5 +78,6 @@ const typeset = ({ latex, display }) => {
   }
 };
 
-const answer = Buffer.from(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(typeset)));
+const formulas = JSON.parse(readFileSync(0, "utf8")).map(typeset);
+const answer = Buffer.from(JSON.stringify({ formulas, css: `${rules()}\n`, katex: stylesheet.replace(SELECTED, (_, name) => `.${called.get(name)}`) }));
 for (let done = 0; done < answer.length; ) done += writeSync(1, answer, done);

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from codegen.tools.atlas.learning import Lesson
 
 
 @dataclass(frozen=True)
 class Formula:
-    """LaTeX mathematics without delimiters; ``display`` sets it in full size on lines of its own."""
+    """LaTeX mathematics without delimiters; ``display`` sets it in full size on lines of its own.
+
+    ``source`` is what a reader copies, where that is not ``latex`` itself: without marks, and with a left side.
+    """
 
     latex: str
     display: bool = True
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,13 @@ class Prose:
     """Plain text in parts; a part is code where it stood between double backquotes."""
 
     parts: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Plain data for a script of the page: what JSON can hold."""
+
+    value: Mapping[str, Any] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The page of one op or variant. ``formula`` represents it in the index; ``base`` is the name of the op."""
+    """The page of one op or variant. ``formula`` represents it in the index; ``base`` is the name of the op.
+
+    ``group`` is the kind of op that it is, ``entry`` what the search knows of it.
+    """
 
     name: str
     base: str
@@ -45,6 +62,9 @@ class Page:
     source: str
     formula: Formula
     sections: tuple[Section, ...]
+    group: str
+    entry: Data
+    lesson: Lesson
 
 
 def prose(text: str) -> Prose:

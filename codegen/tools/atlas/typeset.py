@@ -6,18 +6,29 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from codegen.tools.atlas.page import Formula
 
-__all__ = ["katex_files", "typeset"]
+__all__ = ["Typeset", "katex_fonts", "typeset"]
 
 SCRIPT = Path(__file__).with_name("katex.mjs")
 INSTALL = "`make atlas` installs it"
 
 
-def typeset(formulas: Iterable[tuple[str, Formula]], node: Path) -> dict[Formula, str]:
-    """The HTML of formulas, with MathML in it; each formula is given with the name of its op, for errors.
+@dataclass(frozen=True)
+class Typeset:
+    """The HTML of formulas, with MathML in it; KaTeX's stylesheet for it, and the rules of style that it needs beside that."""
+
+    html: dict[Formula, str]
+    katex: str
+    css: str
+
+
+def typeset(formulas: Iterable[tuple[str, Formula]], node: Path) -> Typeset:
+    """Formulas typeset; each is given with the name of its op, for errors.
 
     ``node`` is the folder with node_modules. Raises RuntimeError where Node or KaTeX is missing, and ValueError with op and
     formula where KaTeX refuses a formula.
@@ -26,24 +37,22 @@ def typeset(formulas: Iterable[tuple[str, Formula]], node: Path) -> dict[Formula
     for op, formula in formulas:
         owner.setdefault(formula, op)
     asked = [{"latex": f.latex, "display": f.display} for f in owner]
-    html = {}
-    for (formula, op), answer in zip(owner.items(), _answers(asked, node), strict=True):
+    html: dict[Formula, str] = {}
+    found = _answers(asked, node)
+    for (formula, op), answer in zip(owner.items(), found["formulas"], strict=True):
         if "error" in answer:
             raise ValueError(f"{op}: KaTeX refuses the formula {formula.latex}: {answer['error']}")
         html[formula] = answer["html"]
-    return html
+    return Typeset(html, found["katex"], found["css"])
 
 
-def katex_files(node: Path) -> dict[str, bytes]:
-    """KaTeX's stylesheet and fonts by their path beside the pages (RuntimeError where they are missing)."""
-    dist = _katex(node) / "dist"
-    fonts = sorted((dist / "fonts").glob("*.woff2"))
-    return {"katex/katex.min.css": (dist / "katex.min.css").read_bytes()} | {
-        f"katex/fonts/{f.name}": f.read_bytes() for f in fonts
-    }
+def katex_fonts(node: Path) -> dict[str, bytes]:
+    """KaTeX's fonts by their path beside the pages (RuntimeError where they are missing)."""
+    fonts = sorted((_katex(node) / "dist/fonts").glob("*.woff2"))
+    return {f"katex/fonts/{f.name}": f.read_bytes() for f in fonts}
 
 
-def _answers(asked: list[dict[str, object]], node: Path) -> list[dict[str, str]]:
+def _answers(asked: list[dict[str, object]], node: Path) -> dict[str, Any]:
     program = shutil.which("node")
     if program is None:
         raise RuntimeError(
@@ -54,7 +63,7 @@ def _answers(asked: list[dict[str, object]], node: Path) -> list[dict[str, str]]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode:
         raise RuntimeError(f"node could not run KaTeX:\n{done.stderr.strip()}")
-    answers: list[dict[str, str]] = json.loads(done.stdout)
+    answers: dict[str, Any] = json.loads(done.stdout)
     return answers
 
 

@@ -49,11 +49,11 @@ class Work:
     loops: str
 
 
-def work_section(kernel: Kernel, adjoints: frozenset[str]) -> Section:
+def work_section(kernel: Kernel, printer: LatexPrinter) -> Section:
     """The costs of an op's kernels."""
     sizes = sizes_of(kernel)
     content = Work(
-        tuple(_taken(a, kernel, sizes, adjoints) for a in kernel.backward.arguments),
+        tuple(_taken(a, kernel, sizes, printer) for a in kernel.backward.arguments),
         tuple(_function(kernel, p) for p in programs(kernel)),
         describe(kernel),
     )
@@ -64,11 +64,11 @@ def work_section(kernel: Kernel, adjoints: frozenset[str]) -> Section:
 _ROLES = {Role.UPSTREAM: "upstream gradient", Role.SAVED: "saved by the forward", Role.INPUT: "input"}
 
 
-def _taken(argument: Argument, kernel: Kernel, sizes: dict[str, int], adjoints: frozenset[str]) -> Taken:
+def _taken(argument: Argument, kernel: Kernel, sizes: dict[str, int], printer: LatexPrinter) -> Taken:
     outputs = {t.name for t in kernel.op.outputs}
     role = "output, kept" if argument.name in outputs else "integer input" if argument.labels else _ROLES[argument.role]
     count = elements(argument, sizes)
-    tensor = LatexPrinter(adjoints).read(argument.name, argument.axes)[0]
+    tensor = printer.read(argument.name, argument.axes)[0]
     return Taken(Formula(tensor, display=False), role, f"{count:,}", _bytes(count * (LABEL if argument.labels else FLOAT)))
 
 

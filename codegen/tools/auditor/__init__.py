@@ -5,7 +5,8 @@ explained by Alterations of the systems' equations, and end in a Report.
 """
 
 from codegen.tools.auditor.audit import audit
+from codegen.tools.auditor.files import audit_file
 from codegen.tools.auditor.load import load_file
 from codegen.tools.auditor.report import Counterexample, Diagnosis, Finding, Remark, Report
 
-__all__ = ["Counterexample", "Diagnosis", "Finding", "Remark", "Report", "audit", "load_file"]
+__all__ = ["Counterexample", "Diagnosis", "Finding", "Remark", "Report", "audit", "audit_file", "load_file"]

@@ -147,8 +147,21 @@ def quotients(node: st.Tree, scope: Scope) -> Iterator[Change]:
     yield "divisor", f"divided by {text(node.den)} twice", st.Div(node, node.den)
     yield "missing factor", f"the factor {text(node.num)} is missing", st.Div(ONE, node.den)
     for by in (1, -1):
-        other = st.Add((node.den, st.Num(Fraction(by))))
+        other = _plus(node.den, by)
         yield "divisor", f"the divisor is {text(other)} instead of {text(node.den)}", st.Div(node.num, other)
+
+
+def _plus(tree: st.Tree, number: int) -> st.Tree:
+    """The tree with a whole number added to it, joined with a number that is there."""
+    args = tree.args if isinstance(tree, st.Add) else (tree,)
+    known = {k: v for k, a in enumerate(args) if (v := constant_value(a)) is not None}
+    total = sum(known.values(), Fraction(number))
+    rest = [a for k, a in enumerate(args) if k not in known]
+    return _sum([*rest, *([_number(total)] if total or not rest else [])])
+
+
+def _number(value: Fraction) -> st.Tree:
+    return st.Num(value) if value >= 0 else st.Neg(st.Num(-value))
 
 
 def lengths(node: st.Tree, scope: Scope) -> Iterator[Change]:

@@ -28,13 +28,12 @@ NOISE = {"float64": 1e-13, "float32": 1e-5}
 
 def diagnose(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
     """The slip that explains a gradient on all trials; None if no single one does."""
-    if any(t.error or t.got is None or gradient not in t.got for t in trials):
+    if not trials or any(t.error or t.got is None or gradient not in t.got or not t.numeric(gradient) for t in trials):
         return None
     first = trials[0]
-    got, want = first.got[gradient], first.expected(gradient)  # type: ignore[index]
-    if got.shape != want.shape and all(_reshaped(t.got[gradient], t.expected(gradient), t) for t in trials):  # type: ignore[index]
-        shapes = f"the values are right, and the shape is {got.shape} instead of {want.shape}"
-        return Diagnosis("shape", shapes, gradient, "")
+    if all(not t.fits(gradient) and _reshaped(gradient, t) for t in trials):
+        got, wanted = first.got[gradient].shape, first.caller_shape(gradient)  # type: ignore[index]
+        return Diagnosis("shape", f"the values are right, and the shape is {got} instead of {wanted}", gradient, "")
     spent = 0
     for system, alteration in _candidates(gradient, first):
         spent += 1 + len(system.between(alteration.equation.name, gradient, _given(first)))
@@ -45,9 +44,11 @@ def diagnose(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
     return fitted(gradient, trials)
 
 
-def _reshaped(got: np.ndarray, want: np.ndarray, trial: Trial) -> bool:
-    """Whether an array has the right entries, and differs in shape only by axes of length 1."""
-    return np.squeeze(got).shape == np.squeeze(want).shape and _close(np.squeeze(want), np.squeeze(got), trial)
+def _reshaped(gradient: str, trial: Trial) -> bool:
+    """Whether an array has the right entries in the right order, so that only its shape is wrong."""
+    assert trial.got is not None
+    got, want = trial.got[gradient], trial.arranged(gradient, trial.value(gradient))
+    return got.size == want.size and _close(want.reshape(-1), got.reshape(-1), trial)
 
 
 def _given(trial: Trial) -> tuple[str, ...]:
@@ -92,11 +93,11 @@ def _explains(alteration: Alteration, gradient: str, trial: Trial, system: Syste
     values = trial.closed if system is trial.bench.closed else trial.chain
     try:
         with np.errstate(all="ignore"):
-            found, axes = _Slipped.like(values).altered(alteration.equation, gradient, _given(trial))
+            found = _Slipped.like(values).altered(alteration.equation, gradient, _given(trial))
     except (ArithmeticError, ValueError, IndexError, KeyError, TypeError):
         return False  # such a slip has no meaning here
     assert trial.got is not None
-    return _same(found, axes, trial.got[gradient], trial)
+    return any(_same(value, axes, trial.got[gradient], trial) for value, axes in found)
 
 
 class _Slipped(Values):

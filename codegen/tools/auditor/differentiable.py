@@ -13,7 +13,7 @@ from codegen.tools.auditor.layouts import Layout
 from codegen.tools.auditor.submission import Submission, file_of
 from derive import syntax as st
 
-__all__ = ["differentiable_submissions"]
+__all__ = ["differentiable_submissions", "differentiated"]
 
 
 def differentiable_submissions(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) -> Iterator[Submission]:
@@ -41,6 +41,14 @@ def differentiable_submissions(function: Callable[..., Any], op: st.Op, names: M
     else:
         taken = _in_order(name, own.parameters, op, names)
     yield _submission(name, op, lambda v: own.call(*(v[n] for n in taken)), taken, within, file)
+
+
+def differentiated(
+    forward: Callable[[Mapping[str, Any]], Any], name: str, code: Callable[..., Any], op: st.Op, passed: Sequence[str]
+) -> Iterator[Submission]:
+    """A function of values by name as a submission; ``code`` is the function that tells its library and its file."""
+    taken = (*(t.name for t in op.inputs), *passed)
+    yield _submission(name, op, forward, taken, _differentiating(code), file_of(code))
 
 
 def _differentiating(function: Callable[..., Any]) -> tuple[Library, ...]:

@@ -63,6 +63,11 @@ class Session:
         return len(self.right) == len(self.judged)
 
     @property
+    def misshapen(self) -> bool:
+        """Whether a result has a shape that is not its name's in any trial."""
+        return any(all(not t.error and n in (t.got or {}) and not t.fits(n) for t in self.trials) for n in self.judged)
+
+    @property
     def coarse(self) -> bool:
         """Whether every wrong result is off by no more than float32's rounding."""
         wrong = [g for g in self.judged if g not in self.right]
@@ -153,7 +158,7 @@ def _conventions(bench: Bench) -> list[Bench]:
     found = {n: x for n, x in _kept(bench).items() if n not in bench.layouts}
     shown = {n: x for n, x in found.items() if n in bench.submission.parameters}
     if not shown:
-        return [bench]
+        return [replace(bench, optional=found)]
     return [
         bench,
         replace(bench, layouts={**bench.layouts, **shown}, optional={n: x for n, x in found.items() if n not in shown}),

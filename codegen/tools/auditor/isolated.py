@@ -9,19 +9,20 @@ import multiprocessing
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any, TypeVar, cast
 
 __all__ = ["isolated"]
 
 #: The seconds that a process may take to end once its work is done.
 GRACE = 1
-#: The work of the process; it returns the lines to print, and the exit status.
-Work = Callable[[], tuple[str, int]]
+T = TypeVar("T")
 
 
-def isolated(work: Work, what: str) -> tuple[str, int]:
-    """The result of ``work``, done in a copy of this process.
+def isolated(work: Callable[[], T], what: str, seconds: float | None = None) -> T:
+    """The result of ``work``, done in a copy of this process and sent back from it.
 
-    Raises what ``work`` raises. Raises RuntimeError, which names ``what``, where the process has ended without a result.
+    Raises what ``work`` raises. Raises RuntimeError, which names ``what``, where the process has ended without a result, or is
+    not done after so many ``seconds``. Where processes cannot be copied, the work is done here, however long it takes.
     """
     if "fork" not in multiprocessing.get_all_start_methods():
         return work()
@@ -34,6 +35,8 @@ def isolated(work: Work, what: str) -> tuple[str, int]:
         process.start()
     there.close()
     try:
+        if not here.poll(seconds):
+            raise RuntimeError(f"{what} was not done after {seconds:g} seconds, and was stopped")
         found = here.recv()
     except EOFError:
         process.join()
@@ -43,14 +46,14 @@ def isolated(work: Work, what: str) -> tuple[str, int]:
         process.kill()
     if isinstance(found, BaseException):
         raise found
-    return found
+    return cast(T, found)
 
 
 def _how(status: int | None) -> str:
     return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
 
 
-def _send(work: Work, to: Connection) -> None:
+def _send(work: Callable[[], Any], to: Connection) -> None:
     try:
         to.send(work())
     except KeyboardInterrupt:

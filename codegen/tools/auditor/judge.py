@@ -20,11 +20,17 @@ AXES = {0: "no axis", 1: "one axis", 2: "two axes"}
 COUNT = {0: "none", 1: "one", 2: "two"}
 
 
-def judge(heard: Hearing, dtype: str | None, declared: bool) -> Report:
-    """The report. ``dtype`` is the dtype that was asked for, or None; ``declared`` says if the numbers of axes were given."""
+def judge(heard: Hearing, dtype: str | None, declared: bool, in_order: bool = False) -> Report:
+    """The report. ``dtype`` is the dtype that was asked for, or None; ``declared`` says if the numbers of axes were given.
+
+    ``in_order`` asks for right numbers on random arrays alone, and explains the first wrong gradient alone.
+    """
     main = heard.main
     submission = main.bench.submission
-    found = {n: _wrong(n, main) for n in main.judged if n not in main.right}
+    wrong = [n for n in main.judged if n not in main.right]
+    if in_order:
+        return _report(heard, dtype, declared, [], _one_after_another(main, wrong))
+    found = {n: _wrong(n, main) for n in wrong}
     remarks, misconduct = conduct(heard)
     remarks += _refusals(heard, declared)
     forward = [f for n, f in found.items() if n in submission.outputs]
@@ -60,6 +66,13 @@ def _largest(name: str, session: Session) -> float:
 
 def _after(reason: str) -> str:
     return f": {reason}" if reason else ""
+
+
+def _one_after_another(main: Session, wrong: list[str]) -> list[Finding]:
+    """Findings on gradients that come of one another."""
+    found = {n: Finding(n, WRONG, _largest(n, main), f"it may come of {wrong[0]} alone, which is wrong") for n in wrong[1:]}
+    found |= {n: _wrong(n, main) for n in wrong[:1]}
+    return [found.get(n) or Finding(n, CORRECT, _largest(n, main)) for n in main.judged]
 
 
 # ---- what is wrong with a gradient ----------------------------------------------------------------------------------------
@@ -132,7 +145,7 @@ def _note(heard: Hearing, declared: bool) -> str:
     named = {n: x for n, x in bench.layouts.items() if n in bench.submission.parameters}
     if named:
         parts.append("with " + ", ".join(n + x.text(bench.op.stars) for n, x in sorted(named.items())))
-    return "; ".join(parts)
+    return "; ".join([*parts, *([bench.submission.assumed] if bench.submission.assumed else [])])
 
 
 def _said(ranks: Iterable[int], words: dict[int, str] = AXES) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from derive.command import meant
 
-__all__ = ["Parameter", "gradient_names", "parameters_of"]
+__all__ = ["Parameter", "gradient_names", "names_of", "parameters_of", "returned_names"]
 
 
 class Held(Enum):
@@ -102,6 +102,23 @@ def _parameter(
     return None
 
 
+def names_of(function: Callable[..., Any]) -> list[str]:
+    """The names that a function's arguments have in it: its parameters, or the parts into which it takes them."""
+    body = _body(function)
+    out = []
+    for p in inspect.signature(function).parameters.values():
+        out.append(p.name)
+        out += [k for _, keys in _parts(p.name, body) for k in keys]
+    return out
+
+
+def returned_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of what the function returns; empty where these are not the same everywhere."""
+    body = _body(function)
+    found = {_returned(n.value, {}) for n in _own_returns(body) if n.value is not None} if body is not None else set()
+    return next(iter(found)) if len(found) == 1 else ()
+
+
 def _parts(name: str, body: ast.AST | None) -> Iterator[tuple[Held, list[str]]]:
     """The ways in which a function takes a parameter apart: as a tuple or dict, with the function's names for the parts."""
     nodes = list(ast.walk(body)) if body is not None else []
@@ -117,8 +134,9 @@ def _parts(name: str, body: ast.AST | None) -> Iterator[tuple[Held, list[str]]]:
     ]
     if keys and all(isinstance(k, str) for k in keys):
         yield Held.DICT, list(dict.fromkeys(map(str, keys)))
-    attributes = [n.attr for n in nodes if isinstance(n, ast.Attribute) and _is(n.value, name)]
-    if attributes and not {"shape", "dtype", "ndim", "size"} & set(attributes):
+    called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
+    attributes = [n.attr for n in nodes if isinstance(n, ast.Attribute) and _is(n.value, name) and id(n) not in called]
+    if attributes and not {"shape", "dtype", "ndim", "size", "T", "mT"} & set(attributes):
         yield Held.ATTRIBUTES, list(dict.fromkeys(attributes))
 
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 
+from derive.visible import visible
+
 __all__ = ["Raised", "raised"]
 
 
@@ -31,13 +33,13 @@ def raised(error: BaseException, file: str) -> Raised:
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SystemExit):
         said = f"SystemExit, which ends the process with status {error.code or 0}"
-    said = " ".join(said.split())
+    said = visible(" ".join(said.split()))
     found = _innermost(error.__traceback__, file)
     ends = not isinstance(error, Exception)
     if found is None:
         return Raised(said, ends=ends)
     frame, number, last = found
-    line = linecache.getline(file, number).strip()
+    line = visible(linecache.getline(file, number).strip())
     shapes = ", ".join(f"{name} {shape}" for name, shape in _shapes(line, frame).items())
     text = f"{said} (line {number}" + (f": {line}" if line else "") + (f", with {shapes}" if shapes else "") + ")"
     return Raised(text, last and line.startswith(("raise", "assert")), ends)
@@ -57,4 +59,4 @@ def _shapes(line: str, frame: FrameType) -> dict[str, tuple[int, ...]]:
     """The shapes of the arrays that a line names, in the line's order."""
     names = dict.fromkeys(re.findall(r"(?<![\w.])[^\W\d]\w*", line))
     found = {n: getattr(frame.f_locals.get(n), "shape", None) for n in names}
-    return {n: tuple(shape) for n, shape in found.items() if shape is not None}
+    return {n: tuple(shape) for n, shape in found.items() if isinstance(shape, tuple)}

@@ -126,7 +126,7 @@ def small_samples(op: st.Op, free: Free, lowest: int = -2, above: int = 4) -> It
 
     A reduced axis of length 1 is a degenerate case, so such sizes come last.
     """
-    fixed = dict(free.fixed)
+    fixed = dict(free.fixed) | _held(op, free, lengths(op, free, 0))
     axes = [a for a in lengths(op, free, 0) if a not in fixed]
     same, reduced = equal_axes(op), _reduced(op)
     choices = list(np.ndindex(*[3] * len(axes))) if len(axes) < 5 else [(0,) * len(axes), (1,) * len(axes)]
@@ -152,11 +152,22 @@ def _reduced(op: st.Op) -> set[str]:
 
 def lengths(op: st.Op, free: Free, turn: int) -> dict[str, int]:
     """A length for every axis of the inputs; axes that the op declares equal have the same length."""
-    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     size = {a: LENGTHS[(k + turn) % len(LENGTHS)] for k, a in enumerate(axes)}
     same = equal_axes(op)
+    size |= {same[a]: n for a, n in _held(op, free, size).items()}
     size = {a: size[same.get(a, a)] for a in axes}
     return size | dict(free.fixed)
+
+
+def _held(op: st.Op, free: Free, size: Mapping[str, int]) -> dict[str, int]:
+    """The lengths that the signature gives: numbers, the values of constants, and one length where a constant is free."""
+    same, given, of = equal_axes(op), dict(free.given), dict[str, int]()
+    given |= {c.name: float(c.default) for c in op.constants if c.default is not None and c.name not in {*free.passed, *given}}
+    for axis, value in op.packing.lengths:
+        if isinstance(value, str):
+            of[value] = int(given[value]) if value in given else of.get(value, size[same[axis]])
+    return op.packing.fixed(of)
 
 
 def upstream(op: st.Op) -> list[st.Tensor]:
@@ -183,7 +194,8 @@ def _sample(
     constants: Mapping[str, float],
 ) -> Sample:
     given = {n: np.full_like(tensors[n], v) for n, v in free.given if n in tensors}
-    return Sample(label, sizes, _within(op, {**tensors, **given}), constants)
+    counts = {v: sizes[a] for a, v in op.packing.lengths if isinstance(v, str)}
+    return Sample(label, sizes, _within(op, {**tensors, **given}), {**constants, **counts})
 
 
 def _shape(tensor: st.Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:

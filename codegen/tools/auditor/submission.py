@@ -37,6 +37,8 @@ class Submission:
     constants: Mapping[str, float] = field(default_factory=dict)
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     file: str = ""
+    #: What names and constants are taken to be where nothing is declared, in words.
+    assumed: str = ""
 
     @property
     def library(self) -> Library:

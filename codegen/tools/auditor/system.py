@@ -109,8 +109,11 @@ class Values(Magnitudes):
             self.bounds[name] = float(found[np.isfinite(found)].max(initial=0.0))
         return self.bounds[name]
 
-    def altered(self, equation: st.Equation, target: str, given: Collection[str]) -> Named:
-        """The target's value, and its axes, with ``equation`` in place of the system's own equation of that name."""
+    def altered(self, equation: st.Equation, target: str, given: Collection[str]) -> list[Named]:
+        """The target's value, and its axes, with ``equation`` in place of the system's own equation of that name.
+
+        Where the altered equation has lost an axis, the value is given with this axis and without.
+        """
         other = copy.copy(self)
         other.values, other.axes = dict(self.values), dict(self.axes)
         for name in st.reads(equation.rhs):
@@ -119,11 +122,11 @@ class Values(Magnitudes):
         value, axes = other.value(equation.rhs)
         if equation.name == target:
             want = (*(i for i in equation.index if i in axes or i in self.size), *(a for a in axes if a not in equation.index))
-            return other.spread(value, axes, want), want
+            return [(other.spread(value, axes, want), want), *([(value, axes)] if len(want) > len(axes) else [])]
         other.values[equation.name] = other.spread(value, axes, equation.index)
         for name in self.system.between(equation.name, target, given):
             for read in self.system.reads[name]:
                 if read not in other.values:
                     other.values[read], other.axes[read] = self.of(read), self.axes[read]
             other.define(self.system.equations[name])
-        return other.values[target], self.system.equations[target].index
+        return [(other.values[target], self.system.equations[target].index)]

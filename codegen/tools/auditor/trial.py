@@ -29,6 +29,8 @@ __all__ = ["Bench", "Comparison", "Trial", "right_values", "TOLERANCE"]
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2, "bfloat16": 1e-1}
 #: The tolerance as a multiple of the error of the op's own forms, where these lose digits themselves.
 AS_GOOD = 100.0
+#: The kinds of dtypes that hold numbers: floats, integers, booleans and complex numbers.
+NUMBERS = "fiubc"
 DIGITS = 50
 #: The lengths of the axes that ``*s`` stands for, by their number. A single axis has the sample's length.
 STARS: dict[int, tuple[int, ...]] = {0: (), 2: (2, 3)}
@@ -73,7 +75,7 @@ class Bench:
         return tensors[name] if name in tensors else self.system_of(name).equations[name].index
 
     def layout(self, name: str) -> Layout:
-        return self.layouts.get(name) or plain(self.axes(name))
+        return self.layouts.get(name) or Layout(self.axes(name), self.op.packing.slots(name, self.axes(name)))
 
     def try_on(self, sample: Sample, memory: str = CONTIGUOUS, only: str = "") -> Trial:
         """Run the submission, with the memory layout ``memory`` for all of its arrays, or ``only`` for one.
@@ -98,9 +100,10 @@ class Bench:
             warnings.simplefilter("ignore")
             results = self.submission.call(arguments)
             found = {n: trial.restored(n, numbers(v)) for n, v in results.items()}
+            unfit = frozenset(n for n, v in results.items() if trial.misfits(n, numbers(v)))
         dtypes = {n: str(v.dtype).rpartition(".")[2] for n, v in results.items() if hasattr(v, "dtype")}
         foreign = not all(map(self.submission.library.owns, results.values()))
-        return replace(trial, got=found, dtypes=dtypes, foreign=foreign)
+        return replace(trial, got=found, unfit=unfit, dtypes=dtypes, foreign=foreign)
 
     def _laid_out(self, value: Any, memory: str) -> Any:
         return laid_out(value, memory, self.submission.library) if isinstance(value, np.ndarray) else value
@@ -140,13 +143,15 @@ class Trial:
     """A sample, the memory layout of its arrays, and what the submission returned or raised.
 
     ``got`` holds the results with the axes of their names, each ``*s`` as its several axes; a result of another shape is kept
-    as it is. ``written`` are the arguments that were written to. ``foreign`` says that a result is not of their library.
+    as it is. ``unfit`` are those whose shape is not the caller's. ``written`` are the arguments that were written to.
+    ``foreign`` says that a result is not of their library.
     """
 
     bench: Bench
     sample: Sample
     memory: str = CONTIGUOUS
     got: Mapping[str, np.ndarray] | None = None
+    unfit: frozenset[str] = frozenset()
     error: Raised | None = None
     dtypes: Mapping[str, str] = field(default_factory=dict)
     written: tuple[str, ...] = ()
@@ -186,13 +191,20 @@ class Trial:
 
     def restored(self, name: str, array: np.ndarray) -> np.ndarray:
         """The value of an array in the caller's layout; the array itself where its shape does not fit the layout."""
-        bench = self.bench
-        try:
-            layouts = [bench.layout(name), *([bench.optional[name]] if name in bench.optional else [])]
-        except KeyError:  # no name of the op
-            return array
-        found = (layout.restored(array, self.lengths) for layout in layouts)
+        found = (layout.restored(array, self.lengths) for layout in self.layouts(name))
         return next((f for f in found if f is not None), array)
+
+    def misfits(self, name: str, array: np.ndarray) -> bool:
+        """Whether an array of a name of the op has none of the shapes in which callers have it."""
+        layouts = self.layouts(name)
+        return bool(layouts) and all(layout.restored(array, self.lengths) is None for layout in layouts)
+
+    def layouts(self, name: str) -> list[Layout]:
+        """The layouts in which an array is accepted; none for what is no name of the op."""
+        try:
+            return [self.bench.layout(name), *([self.bench.optional[name]] if name in self.bench.optional else [])]
+        except KeyError:
+            return []
 
     def lengths(self, axis: str) -> tuple[int, ...]:
         if st.axis_of(axis) in self.bench.op.stars and self.bench.rank in STARS:
@@ -206,6 +218,10 @@ class Trial:
     def shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
         return plain(axes).shape(self.lengths)
 
+    def caller_shape(self, name: str) -> tuple[int, ...]:
+        """The shape in which callers have a name."""
+        return self.bench.layout(name).shape(self.lengths)
+
     def expected(self, name: str) -> np.ndarray:
         """The right gradient with the axes of its name, each ``*s`` as its several axes."""
         with np.errstate(all="ignore"):
@@ -213,7 +229,13 @@ class Trial:
 
     def fits(self, name: str) -> bool:
         """Whether there is a result, and it has the shape of the name."""
-        return self.got is not None and name in self.got and self.got[name].shape == self.expected(name).shape
+        if self.got is None or name not in self.got or name in self.unfit or not self.numeric(name):
+            return False
+        return self.got[name].shape == self.expected(name).shape
+
+    def numeric(self, name: str) -> bool:
+        """Whether a result holds numbers, and not None, text or objects."""
+        return self.got is not None and self.got[name].dtype.kind in NUMBERS
 
     def compare(self, name: str) -> Comparison:
         """The submission's gradient beside the expected one."""
@@ -228,8 +250,10 @@ class Trial:
         if name not in self.got:
             return Comparison(False, math.inf, "it is not among what was returned")
         got, want = self.got[name], self.expected(name)
-        if got.shape != want.shape:
-            expected = self.bench.layout(name).shape(self.lengths)
+        if not self.numeric(name):
+            return Comparison(False, math.inf, f"it is {_kind(got)}, and no array of numbers")
+        if got.shape != want.shape or name in self.unfit:
+            expected = self.caller_shape(name)
             return Comparison(False, math.inf, f"its shape is {got.shape} instead of {expected}")
         if got.dtype.kind not in "fiu":
             return Comparison(False, math.inf, f"it is of dtype {got.dtype}")
@@ -270,3 +294,11 @@ class Trial:
             apart = float(np.abs(other - wanted).max())
             tolerance += AS_GOOD * apart / scale if math.isfinite(apart) else 0.0
         return error, tolerance
+
+
+def _kind(got: np.ndarray) -> str:
+    """What a result is that holds no numbers."""
+    if got.ndim:
+        return f"an array of dtype {got.dtype}"
+    value = got.item()
+    return "None" if value is None else f"of type {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Where the gradients of an op vanish or explode on given data, and which factor of which line causes it.
+"""Where the gradients of a network vanish or explode on given data, and which factor of which line causes it.
 
 The report is made by the source that ``make derive`` writes for the exercise. Here this source is rendered and loaded in
 memory.
@@ -8,21 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from types import ModuleType
 from typing import Any
 
-from codegen.backends.arrays.discovery import first
-from codegen.chain import render_chain
-from codegen.load import load_package, load_source
 from codegen.names import spelling
-from codegen.tools.flow.source import render_flow, render_runtime
+from codegen.tools.flow.inside import modules_of, runtime
+from derive.labels import without_conditions
 from derive.syntax import Op
 
-__all__ = ["flow", "runtime"]
+__all__ = ["flow", "op_flow", "runtime"]
 
 
-def flow(
+def flow(network: Any, *given: Any, **named: Any) -> Any:
+    """The ``Report`` on an op and its arrays, ``flow(op, inputs)``, or on a torch module: ``flow(module, loss, batch)``.
+
+    See :func:`op_flow` and :func:`codegen.tools.flow.module.module_flow`.
+    """
+    if isinstance(network, Op):
+        return op_flow(network, *given, **named)
+    try:
+        from codegen.tools.flow.module import module_flow
+    except ImportError as error:
+        raise ImportError("the flow of a module needs torch: pip install torch") from error
+    return module_flow(network, *given, **named)
+
+
+def op_flow(
     op: Op,
     inputs: Mapping[str, Any],
     constants: Mapping[str, float] | None = None,
@@ -33,21 +43,10 @@ def flow(
     ``upstream`` holds the gradients of the outputs by their adjoints' names (default: ones). Raises KeyError for a missing
     input, or a missing constant that has no default; OpError where the derivation fails.
     """
-    chain, table = _modules(replace(op, stars=frozenset()))
+    without_conditions(op, "the gradient flow")
+    chain, table = modules_of(replace(op, stars=frozenset()))
     if missing := [t.name for t in op.inputs if t.name not in inputs]:
         raise KeyError(f"{op.name}: the input {missing[0]} is missing; the op takes {', '.join(t.name for t in op.inputs)}")
     to = spelling(op)
     given = ({to.get(n, n): v for n, v in values.items()} if values else values for values in (inputs, constants, upstream))
     return runtime().report(chain, table, *given)
-
-
-@cache
-def _modules(op: Op) -> tuple[ModuleType, ModuleType]:
-    chain, table = render_chain(op, first(), "in memory"), render_flow(op, "in memory")
-    return load_source(f"{op.name}_chain", chain), load_source(f"{op.name}_flow", table)
-
-
-@cache
-def runtime() -> ModuleType:
-    """The package ``generated/flow/``, rendered from its templates and loaded."""
-    return load_package("loaded", render_runtime("in memory"))

@@ -1,4 +1,7 @@
-"""The supremum of an elementwise derivative: 1 for ``1 - h**2`` where ``h = tanh(z)``, none for ``exp(z)``."""
+"""The supremum of an elementwise derivative: 1 for ``1 - h**2`` where ``h = tanh(z)``, none for ``exp(z)``.
+
+And whether a function has such a supremum and saturates: whether its derivative becomes small beside it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ from codegen.evaluate.arithmetic import Numpy
 from codegen.evaluate.trees import Evaluation
 from derive import syntax as st
 
-__all__ = ["greatest"]
+__all__ = ["REACH", "SMALL", "STEPS", "can_saturate", "greatest", "supremum"]
 
 #: The grid's range and its number of points. A function that still grows in the outer half counts as unbounded.
 REACH, STEPS = 40.0, 8001
 #: Larger values count as a pole near a point of the grid.
 POLE = 1e3
+#: A slope below this share of the greatest is a saturated one.
+SMALL = 1e-2
 
 
 def greatest(tree: st.Tree, name: str, definition: Callable[[st.Read], st.Tree | None]) -> float | None:
@@ -28,14 +33,37 @@ def greatest(tree: st.Tree, name: str, definition: Callable[[st.Read], st.Tree |
     entries = {n for n in st.walk(alone) if isinstance(n, st.Read)}
     if set(st.reads(alone)) != {name} or len(entries) > 1 or any(isinstance(n, st.Reduce | st.Size) for n in st.walk(alone)):
         return None
-    argument = st.Tensor(name, ("grid",))
-    op = st.Op("bound", (argument,), (), (), ())
-    grid = np.linspace(-REACH, REACH, STEPS)
-    with np.errstate(all="ignore"):
-        value, _ = Evaluation(op, {name: grid}, {}, Numpy(np.float64)).value(_on_grid(alone))
-    size = np.nan_to_num(np.broadcast_to(np.abs(value), grid.shape), nan=0.0, posinf=np.inf)
+    return supremum(*_on_grid(alone, name, STEPS))
+
+
+def can_saturate(tree: st.Tree, name: str) -> bool:
+    """Whether the slope of a function of ``name`` is bounded, and is somewhere small beside its supremum."""
+    found = []
+    for steps in (STEPS, 4 * STEPS):
+        grid, values = _on_grid(tree, name, steps)
+        with np.errstate(all="ignore"):
+            slope = np.gradient(values, grid)
+        found.append(supremum(grid, slope))
+    coarse, fine = found
+    if coarse is None or fine is None or abs(coarse - fine) > 0.05 * coarse:  # a slope that grows with the grid is a pole's
+        return False
+    return float(np.nanmin(np.abs(slope))) < SMALL * coarse
+
+
+def supremum(grid: np.ndarray, values: np.ndarray) -> float | None:
+    """The largest of the absolute values at the points of the grid; None where they grow without bound."""
+    size = np.nan_to_num(np.abs(values), nan=0.0, posinf=np.inf)
     inner = float(size[np.abs(grid) <= REACH / 2].max())
-    return inner if 0 < inner <= POLE and float(size.max()) <= inner * (1 + 1e-9) else None
+    return inner if 0 < inner <= POLE and float(size.max()) <= inner * (1 + 1e-6) else None
+
+
+def _on_grid(tree: st.Tree, name: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Arguments, and the values of an expression that reads ``name`` alone."""
+    op = st.Op("bound", (st.Tensor(name, ("grid",)),), (), (), ())
+    grid = np.linspace(-REACH, REACH, steps)
+    with np.errstate(all="ignore"):
+        value, _ = Evaluation(op, {name: grid}, {}, Numpy(np.float64)).value(_at_each(tree))
+    return grid, np.broadcast_to(value, grid.shape)
 
 
 def _unfolded(tree: st.Tree, name: str, definition: Callable[[st.Read], st.Tree | None]) -> st.Tree:
@@ -45,5 +73,5 @@ def _unfolded(tree: st.Tree, name: str, definition: Callable[[st.Read], st.Tree 
     return st.rebuild(tree, lambda child: _unfolded(child, name, definition))
 
 
-def _on_grid(tree: st.Tree) -> st.Tree:
-    return st.Read(tree.name, ("grid",)) if isinstance(tree, st.Read) else st.rebuild(tree, _on_grid)
+def _at_each(tree: st.Tree) -> st.Tree:
+    return st.Read(tree.name, ("grid",)) if isinstance(tree, st.Read) else st.rebuild(tree, _at_each)

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from derive import syntax as st
 
-__all__ = ["Term", "bare", "product", "terms"]
+__all__ = ["Term", "product", "terms"]
 
 _ONE = st.Num(Fraction(1))
 
@@ -41,13 +41,6 @@ def terms(tree: st.Tree, adjoints: Collection[str], values: Collection[str]) -> 
 def product(factors: tuple[st.Tree, ...]) -> st.Tree:
     """The factors as one expression."""
     return _ONE if not factors else factors[0] if len(factors) == 1 else st.Mul(factors)
-
-
-def bare(tree: st.Tree) -> st.Tree:
-    """The expression without the plain indices of its reads, for prose: ``1 - h**2``."""
-    if isinstance(tree, st.Read) and all(isinstance(i, str) for i in tree.index):
-        return st.Read(tree.name)
-    return st.rebuild(tree, bare)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from codegen.escape import markdown
-from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, listed, notebook_of
-from derive import derive, derive_full, load
+from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, listed, notebook_of, plotted
+from derive import derive_full, load
 from derive.called import KERNELS
 from derive.derivation import Derivation
-from derive.show.trees import tree_of
 
 __all__ = ["build"]
 
@@ -20,6 +19,7 @@ STEPS = 5000
 
 SETUP = f"""\
 import inspect
+import math
 
 import torch
 
@@ -39,7 +39,7 @@ LAYERS = (
         '(dhpreact, values["bnraw"], values["bnvar_inv"], values["bngain"], ddof=1)',
         ("dhprebn", "dbngain", "dbnbias"),
     ),
-    ("linear", '(dhprebn, values["embcat"].flatten(1), values["W1"].flatten(0, 1))', ("dembcat", "dW1", "db1")),
+    ("linear", '(dhprebn, values["embcat"], values["W1"])', ("dembcat", "dW1", "db1")),
     ("embedding", '(dembcat.reshape(values["emb"].shape), values["C"], values["x"])', ("dC",)),
 )
 
@@ -60,10 +60,11 @@ plt.ylabel("loss")
 plt.show()"""
 
 
-def build(name: str) -> Any:
-    """The notebook of an op that has a chain file, not yet executed."""
+def build(name: str, blanks: bool = False) -> Any:
+    """The notebook of an op that has a chain file, not yet executed; with ``blanks`` the gradients are left to be found."""
     full = derive_full(load(name))
-    return notebook_of([*_opening(full), ("code", SETUP), *chain(full, 1e-5), *_closed(), *_training()])
+    rest = [] if blanks else [*_closed(), *_training()]
+    return notebook_of([*_opening(full), ("code", SETUP), *chain(full, dict(full.op.sizes), 1e-5, blanks), *plotted(), *rest])
 
 
 def _opening(full: Derivation) -> Cells:
@@ -74,7 +75,7 @@ def _opening(full: Derivation) -> Cells:
 
 def _closed() -> Cells:
     """The layers of the network from the loss back: the derivation of the closed form, the kernel, the comparison."""
-    text = "The same gradients layer by layer, by the kernels: each derivation ends in the expression that is run."
+    text = "The same gradients layer by layer, by the kernels: each derivation ends in what its kernel computes."
     cells: Cells = [("markdown", f"## The closed forms\n\n{text}")]
     seen: set[str] = set()
     for op, call, gradients in LAYERS:
@@ -84,9 +85,7 @@ def _closed() -> Cells:
             cells.append(("markdown", title))
         else:
             seen.add(op)
-            derivation = derive(load(op))
-            shown = derived(derivation, tree_of(derivation.op, derivation.forward))
-            cells.append(("markdown", f"{title}\n\n{shown}"))
+            cells.append(("markdown", f"{title}\n\n{derived(load(op))}"))
             cells.append(("code", f"from {KERNELS}.torch import {function}\n\nprint(inspect.getsource({function}))"))
         lines = [f"{', '.join(gradients)} = {function}{call}"]
         same = [comparison(g, f'{g}.view_as(autograd["{g}"])' if g in FLAT else g) for g in gradients]

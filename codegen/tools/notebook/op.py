@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from codegen.chain import ChainSource, chain_source
@@ -12,13 +13,24 @@ from codegen.names import NOTEBOOK, named_op
 from codegen.plan import plan
 from codegen.program import Argument, Kernel, Program, Role
 from codegen.source import Code, FunctionSource
-from codegen.tools.notebook.cells import Cells, aligned, chain, comparison, derived, helper, listed, notebook_of, torch
+from codegen.tools.notebook.cells import (
+    Cells,
+    aligned,
+    chain,
+    comparison,
+    derived,
+    helpers_of,
+    listed,
+    notebook_of,
+    plotted,
+    torch,
+)
 from derive import derive, derive_full
 from derive import syntax as st
 from derive.adjoint import whole_adjoint
 from derive.derivation import Derivation
+from derive.labels import without_conditions
 from derive.language.axes import equal_axes
-from derive.show.trees import of_derivation
 
 __all__ = ["build_op", "lengths"]
 
@@ -27,19 +39,28 @@ LONGEST = 16
 ATOL = 1e-9
 
 
-def build_op(op: st.Op) -> Any:
-    """The notebook of an op, not yet executed; each of its ``*s`` is one plain axis. OpError if it cannot be derived."""
+def build_op(op: st.Op, blanks: bool = False) -> Any:
+    """The notebook of an op, not yet executed; each of its ``*s`` is one plain axis. OpError if it cannot be derived.
+
+    It stands alone: it imports torch and matplotlib, and nothing of this project. With ``blanks`` the gradients are left to be
+    found, and the closed forms are left out.
+    """
+    without_conditions(op, "the notebook")
     plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
     full = derive_full(plain)
     source = chain_source(plain, torch(), "")
-    return notebook_of([*_opening(full), *_data(plain), *_forward(full, source), *chain(full, ATOL), *_closed(plain)])
+    closed = [] if blanks else _closed(plain)
+    before = [*_opening(full), *_data(plain), *_forward(full, source)]
+    return notebook_of([*before, *chain(full, lengths(plain), ATOL, blanks), *plotted(), *closed])
 
 
 def lengths(op: st.Op) -> dict[str, int]:
     """A length for each axis: the op's own, cut to about ``LONGEST``, else a small one. Cut and small lengths differ."""
-    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.labels] if t.labels else [])))
+    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     stated, same = dict(op.sizes), equal_axes(op)
     size = {a: min(stated.get(a, 4 + k), LONGEST + k) for k, a in enumerate(axes)}
+    given = {c.name: int(Fraction(c.default or 2)) for c in op.constants if c.name in op.packing.constants()}
+    size |= {same[a]: n for a, n in op.packing.fixed(given).items()}
     return {a: size[same.get(a, a)] for a in axes}
 
 
@@ -66,13 +87,14 @@ def _data(op: st.Op) -> Cells:
         "torch.set_default_dtype(torch.float64)",
         "inputs = {",
     ]
-    lines += [f'    "{t.name}": {_random(t, size, signs.get(t.name, ""))},' for t in op.inputs]
-    lines += ["}", "constants = {" + ", ".join(f'"{c.name}": {c.default or 0.5}' for c in op.constants) + "}"]
+    lines += [f'    "{t.name}": {_random(op, t, size, signs.get(t.name, ""))},' for t in op.inputs]
+    usual = {c.name: 2 if c.name in op.packing.constants() else 0.5 for c in op.constants}
+    lines += ["}", "constants = {" + ", ".join(f'"{c.name}": {c.default or usual[c.name]}' for c in op.constants) + "}"]
     return [("markdown", "## The data\n\nRandom, in float64."), ("code", "\n".join(lines))]
 
 
-def _random(t: st.Tensor, size: dict[str, int], sign: str) -> str:
-    shape = ", ".join(str(size[a]) for a in t.axes)
+def _random(op: st.Op, t: st.Tensor, size: dict[str, int], sign: str) -> str:
+    shape = ", ".join(map(str, op.packing.shape(t.name, t.axes, size)))
     if t.labels is not None:
         return f"torch.randint({size[t.labels]}, ({shape},))" if t.axes else f"torch.randint({size[t.labels]}, ())"
     normal = f"torch.randn({shape or '()'})"
@@ -84,7 +106,7 @@ def _random(t: st.Tensor, size: dict[str, int], sign: str) -> str:
 def _forward(full: Derivation, source: ChainSource) -> Cells:
     """The equations as code, and the gradient of every name by autograd."""
     op, adjoints = full.op, {d.name for d in full.chain}
-    helpers = [helper(name) for name in source.helpers]
+    helpers = helpers_of(source.helpers)
     outputs = [t.name for t in op.outputs]
     adjoint, known = st.adjoint_name("{n}"), {t.name for t in op.inputs} | {d.name for d in full.forward}
     whole = {whole_adjoint(o, known): st.adjoint_name(o) for o in outputs}
@@ -126,13 +148,12 @@ def _source(f: FunctionSource) -> str:
 
 def _closed(op: st.Op) -> Cells:
     """The derivation of the closed forms, the kernels made from them, and the kernels' results."""
-    derivation = derive(op)
-    kernel = plan(derivation)
+    kernel = plan(derive(op))
     file = torch().source(kernel, "")
-    helpers = [helper(name) for name in file.helpers]
-    text = "The same gradients simplified; the kernels below are printed from where the derivation ends."
+    helpers = helpers_of(file.helpers)
+    text = "The same gradients simplified, as on paper, and the kernels that compute them."
     return [
-        ("markdown", f"## The closed forms\n\n{text}\n\n{derived(derivation, of_derivation(derivation))}"),
+        ("markdown", f"## The closed forms\n\n{text}\n\n{derived(op)}"),
         ("code", "\n\n\n".join([_source(file.forward), _source(file.backward), *helpers])),
         ("code", _called(kernel)),
     ]

@@ -35,7 +35,7 @@ def save(build: Callable[[], Any], path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     failed = None
     try:
-        execute(notebook)
+        execute(notebook, progress(notebook))
     except nbclient.exceptions.CellExecutionError as error:
         failed = error
     nbformat.write(notebook, path)
@@ -47,13 +47,38 @@ def save(build: Callable[[], Any], path: Path) -> int:
     return 0
 
 
-def execute(notebook: Any) -> None:
-    """Run every cell in a kernel of this environment, in the toolkit's folder (CellExecutionError if one fails)."""
+def progress(notebook: Any) -> Callable[[int], None]:
+    """What is shown while cells run: a bar on a terminal, else a line for each section. It is told the number of every cell."""
+    from tqdm import tqdm
+
+    sections = {n: c.source.splitlines()[0].lstrip("# ") for n, c in enumerate(notebook.cells) if c.source.startswith("## ")}
+    told: set[int] = set()
+    bar = tqdm(total=len(notebook.cells), unit="cell", disable=not sys.stderr.isatty(), leave=False)
+
+    def seen(number: int) -> None:
+        bar.update(number + 1 - bar.n)
+        for start in sorted(n for n in sections if n <= number and n not in told):
+            told.add(start)
+            if bar.disable:
+                print(f"running: {sections[start]}", file=sys.stderr, flush=True)
+            bar.set_description(sections[start])
+        if number + 1 == len(notebook.cells):
+            bar.close()
+
+    return seen
+
+
+def execute(notebook: Any, seen: Callable[[int], None] = lambda number: None) -> None:
+    """Run every cell in a kernel of this environment, in the toolkit's folder (CellExecutionError if one fails).
+
+    ``seen`` is called with the number of each cell before it runs.
+    """
     from nbclient import NotebookClient
 
     where = {"metadata": {"path": str(HOME.resolve())}}
     quiet = ["--log-level=ERROR"]
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, extra_arguments=quiet)
+    options: dict[str, Any] = dict(timeout=600, kernel_name="python3", resources=where, extra_arguments=quiet)
+    client = NotebookClient(notebook, on_cell_start=lambda cell, cell_index: seen(cell_index), **options)
     _interruptible(client)
 
 

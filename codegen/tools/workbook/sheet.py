@@ -8,10 +8,12 @@ from codegen.backends.arrays.discovery import arrays
 from codegen.format import format_python
 from codegen.render import render
 from codegen.source import Code, code
+from codegen.tools.auditor.samples import Free, lengths
 from codegen.tools.workbook.blanks import Blank, Exercise
+from codegen.tools.workbook.lengths import axis_lengths
 from derive import syntax as st
 from derive.called import program
-from derive.language.unicode import language
+from derive.language.unicode import declared, language
 
 __all__ = ["function_name", "sheet"]
 
@@ -23,18 +25,20 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
     argument of the command line, quoted for a shell.
     """
     op = exercise.op
-    known: set[str] = set()
+    measured = axis_lengths(op)
+    known = set(measured)
     blanks = [
         {
             "name": b.name,
-            "doc": _doc(b),
+            "of": b.of,
+            "doc": _doc(op, b),
             "lines": code(_solution(b, known) if solved else [f"{b.name} = ..."]),
         }
         for b in exercise.blanks
     ]
-    forward = [_equation(e) for e in op.equations]
+    forward = [_equation(op, e) for e in op.equations]
     source = render(
-        "workbook/exercise.py.j2",
+        f"{exercise.backend}/exercise.py.j2",
         op=op.name,
         title=op.title.partition("\n")[0],
         program=program("codegen"),
@@ -44,16 +48,65 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         function=function_name(op),
         signature=_signature(op),
         shapes=_shapes(op),
+        lengths=code(list(dict.fromkeys(measured.values()))),
         forward=forward,
         blanks=blanks,
         returned=", ".join(st.adjoint_name(t.name) for t in op.differentiable),
         backend=exercise.backend,
         library=arrays(exercise.backend).library,
-        helpers=exercise.helpers if solved else (),
-        imports=["math"] if any("math." in line for b in blanks for line in b["lines"]) else [],
+        helpers=exercise.helpers,
+        imports=["math"]
+        if any("math." in line for line in (*exercise.forward.body, *(x for b in blanks for x in b["lines"])))
+        else [],
         solved=solved,
+        **_running(exercise),
     )
     return format_python({"exercise.py": source}, imports=False)["exercise.py"]
+
+
+def _running(exercise: Exercise) -> dict[str, object]:
+    """What the file needs to run by itself: a batch, the forward pass as code, and what is compared."""
+    op, forward = exercise.op, exercise.forward
+    lengths_of = lengths(op, Free(), 0)
+    inputs = [
+        {
+            "name": t.name,
+            "labels": t.labels,
+            "shape": _shape(["*".join(g) for g in op.packing.slots(t.name, t.axes)]),
+            "seed": k,
+            **_bounded(op, t.name),
+        }
+        for k, t in enumerate(op.inputs)
+    ]
+    needed = [c.name for c in op.constants if not c.default]
+    body = [*forward.prologue, *forward.body]
+    pairs = [(t.name, st.adjoint_name(t.name)) for t in op.outputs]
+    return {
+        "sizes": list(lengths_of.items()),
+        "inputs": inputs,
+        "given": Code("{" + ", ".join([*(f'"{t.name}": {t.name}' for t in op.inputs), *(f'"{c}": 0.3' for c in needed)]) + "}"),
+        "taken": forward.signature,
+        "values": code(body),
+        "outputs": Code(repr(tuple(pairs))),
+        "compared": Code(repr(tuple((b.of, b.name) for b in exercise.blanks))),
+        "defaults": Code("{" + ", ".join(f'"{c.name}": {c.default}' for c in op.constants if c.default) + "}"),
+        "upstream": [{"name": st.adjoint_name(t.name), "of": t.name, "scalar": not t.axes} for t in op.outputs],
+        "passed": Code(repr(tuple([*(t.name for t in op.inputs), *(e.name for e in op.equations), *needed]))),
+    }
+
+
+def _shape(parts: list[str]) -> Code:
+    return Code(", ".join(parts) + ("," if len(parts) == 1 else ""))
+
+
+def _bounded(op: st.Op, name: str) -> dict[str, Code]:
+    """What is put around random numbers so that they are within the bounds of one side that the op assumes."""
+    for a in op.assumptions:
+        if isinstance(a.left, st.Read) and a.left.name == name and a.rel[0] in "<>":
+            bound = float(a.right.value) if isinstance(a.right, st.Num) else 0.0
+            sign = "+" if a.rel[0] == ">" else "-"
+            return {"before": Code(f"{bound} {sign} 0.1 {sign} abs("), "after": Code(")")}
+    return {"before": Code(""), "after": Code("")}
 
 
 def function_name(op: st.Op) -> str:
@@ -61,13 +114,13 @@ def function_name(op: st.Op) -> str:
     return f"{op.name}_backward"
 
 
-def _equation(equation: st.Equation) -> str:
-    return f"{language(st.Read(equation.name, equation.index))} = {language(equation.rhs)}"
+def _equation(op: st.Op, equation: st.Equation) -> str:
+    return f"{declared(op, equation.name, equation.index)} = {language(equation.rhs)}"
 
 
-def _doc(blank: Blank) -> list[str]:
-    read = [_equation(e) for e in blank.readers]
-    shape = f"[{', '.join(blank.index)}]" if blank.index else "a number"
+def _doc(op: st.Op, blank: Blank) -> list[str]:
+    read = [_equation(op, e) for e in blank.readers]
+    shape = declared(op, blank.name, blank.index).removeprefix(blank.name) if blank.index else "a number"
     return [f"{blank.name}, {shape}; {blank.of} is read by", *(f"  {line}" for line in read)]
 
 
@@ -89,4 +142,4 @@ def _signature(op: st.Op) -> Code:
 
 
 def _shapes(op: st.Op) -> list[str]:
-    return [language(st.Read(t.name, t.axes)) + (f" with labels in {t.labels}" if t.labels else "") for t in op.inputs]
+    return [declared(op, t.name, t.axes) + (f" with labels in {t.labels}" if t.labels else "") for t in op.inputs]

@@ -25,6 +25,7 @@ NAMESPACE = __package__.replace(".", "_")
 LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 REALS = (torch.float32, torch.float64)
 LABELS = (torch.int32, torch.int64)
+PLAIN = (Tensor, torch.nn.Parameter)
 #: Of so many arguments, or results, an op of torch may be.
 MOST = 64
 
@@ -42,7 +43,8 @@ CALL_KEYS = _keys("BackendSelect", "ADInplaceOrView")
 def serves(*tensors: Any, labels: tuple[Any, ...] = (), constants: tuple[Any, ...] = ()) -> bool:
     """Whether the native kernels take these: contiguous, on the CPU, of one precision, labels and constants of their types.
 
-    What is no tensor at all is not theirs to refuse either.
+    What is no tensor at all is not theirs to refuse either. While a compiler traces nested transforms, it sees through torch's
+    operations alone.
     """
     dtype = getattr(tensors[0], "dtype", None)
     return (
@@ -50,20 +52,33 @@ def serves(*tensors: Any, labels: tuple[Any, ...] = (), constants: tuple[Any, ..
         and all(_dense(t) and t.dtype == dtype for t in tensors)
         and all(_dense(t) and t.dtype in LABELS for t in labels)
         and all(isinstance(c, int | float) for c in constants)
+        and not (torch.compiler.is_compiling() and _nested())
     )
+
+
+def _nested():
+    """Whether transforms of ``torch.func`` are nested here, which a compiler asks once, while it traces."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.level() > 1
+
+
+_nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
 
 
 def _dense(tensor: Any) -> bool:
     """Whether it is a contiguous tensor on the CPU.
 
     A tensor made of others, such as a DTensor, is none: it knows how to spread torch's own ops over them, but no opaque one.
+    Nor is one whose class watches over torch's functions, which would lose its class here.
     """
+    kind = type(tensor)
     return (
         isinstance(tensor, Tensor)
+        and (kind in PLAIN or kind.__torch_function__ is torch._C._disabled_torch_function_impl)
         and tensor.is_cpu
         and tensor.layout is torch.strided
         and tensor.is_contiguous()
-        and not hasattr(type(tensor), "__tensor_flatten__")
+        and not hasattr(kind, "__tensor_flatten__")
     )
 
 

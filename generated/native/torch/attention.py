@@ -15,6 +15,7 @@ from functools import partial
 import torch
 
 from ...torch.attention import _Attention as _InTorch
+from ...torch.attention import attention as _in_torch
 from ...torch.attention import attention_backward, attention_forward
 from ..attention import attention_backward as _native_backward
 from ..attention import attention_forward as _native_forward
@@ -77,5 +78,5 @@ def attention(q, k, v):
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """
     if not _native.serves(q, k, v):
-        return _InTorch.apply(q, k, v)[0]
+        return _in_torch(q, k, v)
     return _Attention.apply(q, k, v)[0]

@@ -21,6 +21,7 @@ from functools import partial
 import torch
 
 from ...torch.batchnorm import _Batchnorm as _InTorch
+from ...torch.batchnorm import batchnorm as _in_torch
 from ...torch.batchnorm import batchnorm_backward, batchnorm_forward
 from ..batchnorm import batchnorm_backward as _native_backward
 from ..batchnorm import batchnorm_forward as _native_forward
@@ -87,5 +88,5 @@ def batchnorm(x, gamma, beta, eps=1e-5, ddof=0):
     Shapes: x[n, d, *s], gamma[d], beta[d].
     """
     if not _native.serves(x, gamma, beta, constants=(eps, ddof)):
-        return _InTorch.apply(x, gamma, beta, eps, ddof)[0]
+        return _in_torch(x, gamma, beta, eps, ddof)
     return _Batchnorm.apply(x, gamma, beta, eps, ddof)[0]

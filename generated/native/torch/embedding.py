@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from ...torch.embedding import _Embedding as _InTorch
+from ...torch.embedding import embedding as _in_torch
 from ...torch.embedding import embedding_backward, embedding_forward
 from ..embedding import embedding_backward as _native_backward
 from ..embedding import embedding_forward as _native_forward
@@ -74,5 +75,5 @@ def embedding(table, t):
     Shapes: table[v, d], t[*s].
     """
     if not _native.serves(table, labels=(t,)):
-        return _InTorch.apply(table, t)
+        return _in_torch(table, t)
     return _Embedding.apply(table, t)

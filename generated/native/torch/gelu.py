@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from ...torch.gelu import _Gelu as _InTorch
+from ...torch.gelu import gelu as _in_torch
 from ...torch.gelu import gelu_backward, gelu_forward
 from ..gelu import gelu_backward as _native_backward
 from ..gelu import gelu_forward as _native_forward
@@ -76,5 +77,5 @@ def gelu(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)[0]
+        return _in_torch(x)
     return _Gelu.apply(x)[0]

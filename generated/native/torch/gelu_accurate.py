@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from ...torch.gelu_accurate import _GeluAccurate as _InTorch
+from ...torch.gelu_accurate import gelu_accurate as _in_torch
 from ...torch.gelu_accurate import gelu_accurate_backward, gelu_accurate_forward
 from ..gelu_accurate import gelu_accurate_backward as _native_backward
 from ..gelu_accurate import gelu_accurate_forward as _native_forward
@@ -74,5 +75,5 @@ def gelu_accurate(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)
+        return _in_torch(x)
     return _GeluAccurate.apply(x)

@@ -19,6 +19,7 @@ from functools import partial
 import torch
 
 from ...torch.layernorm_accurate import _LayernormAccurate as _InTorch
+from ...torch.layernorm_accurate import layernorm_accurate as _in_torch
 from ...torch.layernorm_accurate import (
     layernorm_accurate_backward,
     layernorm_accurate_forward,
@@ -86,5 +87,5 @@ def layernorm_accurate(x, gamma, beta, eps=1e-5):
     Shapes: x[*s, d], gamma[d], beta[d].
     """
     if not _native.serves(x, gamma, beta, constants=(eps,)):
-        return _InTorch.apply(x, gamma, beta, eps)[0]
+        return _in_torch(x, gamma, beta, eps)
     return _LayernormAccurate.apply(x, gamma, beta, eps)[0]

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.linear import _Linear as _InTorch
+from ...torch.linear import linear as _in_torch
 from ...torch.linear import linear_backward, linear_forward
 from ..linear import linear_backward as _native_backward
 from ..linear import linear_forward as _native_forward
@@ -73,5 +74,5 @@ def linear(x, W, b):
     Shapes: x[*s, k], W[k, h], b[h].
     """
     if not _native.serves(x, W, b):
-        return _InTorch.apply(x, W, b)
+        return _in_torch(x, W, b)
     return _Linear.apply(x, W, b)

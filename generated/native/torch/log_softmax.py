@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.log_softmax import _LogSoftmax as _InTorch
+from ...torch.log_softmax import log_softmax as _in_torch
 from ...torch.log_softmax import log_softmax_backward, log_softmax_forward
 from ..log_softmax import log_softmax_backward as _native_backward
 from ..log_softmax import log_softmax_forward as _native_forward
@@ -73,5 +74,5 @@ def log_softmax(z):
     Shapes: z[*s, c].
     """
     if not _native.serves(z):
-        return _InTorch.apply(z)
+        return _in_torch(z)
     return _LogSoftmax.apply(z)

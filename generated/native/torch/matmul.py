@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.matmul import _Matmul as _InTorch
+from ...torch.matmul import matmul as _in_torch
 from ...torch.matmul import matmul_backward, matmul_forward
 from ..matmul import matmul_backward as _native_backward
 from ..matmul import matmul_forward as _native_forward
@@ -73,5 +74,5 @@ def matmul(a, b):
     Shapes: a[*s, n, k], b[*s, k, m].
     """
     if not _native.serves(a, b):
-        return _InTorch.apply(a, b)
+        return _in_torch(a, b)
     return _Matmul.apply(a, b)

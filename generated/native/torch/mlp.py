@@ -3,13 +3,13 @@
 
 ``x[n, b]`` holds the ``b`` characters of context, ``t[n]`` the next one.
 
-    loss = mlp(x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
+    loss = mlp(x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v], eps=1e-5)
 
     eps > 0
     x[n, b] in v
     t[n] in v
     emb[n, b, e] = embedding(C[v, e], x[n, b])
-    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[b, e, h]) + b1[h]
+    hpre[n, h]   = sum[b, e](emb[n, b, e] * W1[(b, e), h]) + b1[h]
     hbn[n, h]    = batchnorm(hpre[n, h], gamma[h], beta[h], eps=eps, ddof=1)
     act[n, h]    = tanh(hbn[n, h])
     logits[n, v] = linear(act[n, h], W2[h, v], b2[v])
@@ -23,6 +23,7 @@ from functools import partial
 import torch
 
 from ...torch.mlp import _Mlp as _InTorch
+from ...torch.mlp import mlp as _in_torch
 from ...torch.mlp import mlp_backward, mlp_forward
 from ..mlp import mlp_backward as _native_backward
 from ..mlp import mlp_forward as _native_forward
@@ -109,8 +110,8 @@ class _Mlp(torch.autograd.Function):
 def mlp(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     """Differentiable mlp: works with autograd to second order, vmap, torch.func, compile and export.
 
-    Shapes: x[n, b], t[n], C[v, e], W1[b, e, h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
+    Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
     """
     if not _native.serves(C, W1, b1, gamma, beta, W2, b2, labels=(x, t), constants=(eps,)):
-        return _InTorch.apply(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
+        return _in_torch(x, t, C, W1, b1, gamma, beta, W2, b2, eps)
     return _Mlp.apply(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.relu import _Relu as _InTorch
+from ...torch.relu import relu as _in_torch
 from ...torch.relu import relu_backward, relu_forward
 from ..relu import relu_backward as _native_backward
 from ..relu import relu_forward as _native_forward
@@ -73,5 +74,5 @@ def relu(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)
+        return _in_torch(x)
     return _Relu.apply(x)

@@ -16,6 +16,7 @@ from functools import partial
 import torch
 
 from ...torch.rmsnorm import _Rmsnorm as _InTorch
+from ...torch.rmsnorm import rmsnorm as _in_torch
 from ...torch.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from ..rmsnorm import rmsnorm_backward as _native_backward
 from ..rmsnorm import rmsnorm_forward as _native_forward
@@ -80,5 +81,5 @@ def rmsnorm(x, gamma, eps=1e-6):
     Shapes: x[*s, d], gamma[d].
     """
     if not _native.serves(x, gamma, constants=(eps,)):
-        return _InTorch.apply(x, gamma, eps)[0]
+        return _in_torch(x, gamma, eps)
     return _Rmsnorm.apply(x, gamma, eps)[0]

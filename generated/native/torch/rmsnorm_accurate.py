@@ -16,6 +16,7 @@ from functools import partial
 import torch
 
 from ...torch.rmsnorm_accurate import _RmsnormAccurate as _InTorch
+from ...torch.rmsnorm_accurate import rmsnorm_accurate as _in_torch
 from ...torch.rmsnorm_accurate import (
     rmsnorm_accurate_backward,
     rmsnorm_accurate_forward,
@@ -83,5 +84,5 @@ def rmsnorm_accurate(x, gamma, eps=1e-6):
     Shapes: x[*s, d], gamma[d].
     """
     if not _native.serves(x, gamma, constants=(eps,)):
-        return _InTorch.apply(x, gamma, eps)[0]
+        return _in_torch(x, gamma, eps)
     return _RmsnormAccurate.apply(x, gamma, eps)[0]

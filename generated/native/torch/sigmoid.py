@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.sigmoid import _Sigmoid as _InTorch
+from ...torch.sigmoid import sigmoid as _in_torch
 from ...torch.sigmoid import sigmoid_backward, sigmoid_forward
 from ..sigmoid import sigmoid_backward as _native_backward
 from ..sigmoid import sigmoid_forward as _native_forward
@@ -73,5 +74,5 @@ def sigmoid(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)
+        return _in_torch(x)
     return _Sigmoid.apply(x)

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.sigmoid_accurate import _SigmoidAccurate as _InTorch
+from ...torch.sigmoid_accurate import sigmoid_accurate as _in_torch
 from ...torch.sigmoid_accurate import (
     sigmoid_accurate_backward,
     sigmoid_accurate_forward,
@@ -76,5 +77,5 @@ def sigmoid_accurate(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)
+        return _in_torch(x)
     return _SigmoidAccurate.apply(x)

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from ...torch.silu import _Silu as _InTorch
+from ...torch.silu import silu as _in_torch
 from ...torch.silu import silu_backward, silu_forward
 from ..silu import silu_backward as _native_backward
 from ..silu import silu_forward as _native_forward
@@ -76,5 +77,5 @@ def silu(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)[0]
+        return _in_torch(x)
     return _Silu.apply(x)[0]

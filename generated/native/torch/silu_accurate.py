@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from ...torch.silu_accurate import _SiluAccurate as _InTorch
+from ...torch.silu_accurate import silu_accurate as _in_torch
 from ...torch.silu_accurate import silu_accurate_backward, silu_accurate_forward
 from ..silu_accurate import silu_accurate_backward as _native_backward
 from ..silu_accurate import silu_accurate_forward as _native_forward
@@ -74,5 +75,5 @@ def silu_accurate(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)
+        return _in_torch(x)
     return _SiluAccurate.apply(x)

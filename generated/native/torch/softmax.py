@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.softmax import _Softmax as _InTorch
+from ...torch.softmax import softmax as _in_torch
 from ...torch.softmax import softmax_backward, softmax_forward
 from ..softmax import softmax_backward as _native_backward
 from ..softmax import softmax_forward as _native_forward
@@ -73,5 +74,5 @@ def softmax(z):
     Shapes: z[*s, c].
     """
     if not _native.serves(z):
-        return _InTorch.apply(z)
+        return _in_torch(z)
     return _Softmax.apply(z)

@@ -15,6 +15,7 @@ from functools import partial
 import torch
 
 from ...torch.softmax_cross_entropy import _SoftmaxCrossEntropy as _InTorch
+from ...torch.softmax_cross_entropy import softmax_cross_entropy as _in_torch
 from ...torch.softmax_cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
@@ -80,5 +81,5 @@ def softmax_cross_entropy(z, t):
     Shapes: z[n, c], t[n].
     """
     if not _native.serves(z, labels=(t,)):
-        return _InTorch.apply(z, t)[0]
+        return _in_torch(z, t)
     return _SoftmaxCrossEntropy.apply(z, t)[0]

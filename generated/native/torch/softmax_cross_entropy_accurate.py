@@ -18,6 +18,9 @@ from ...torch.softmax_cross_entropy_accurate import (
     _SoftmaxCrossEntropyAccurate as _InTorch,
 )
 from ...torch.softmax_cross_entropy_accurate import (
+    softmax_cross_entropy_accurate as _in_torch,
+)
+from ...torch.softmax_cross_entropy_accurate import (
     softmax_cross_entropy_accurate_backward,
     softmax_cross_entropy_accurate_forward,
 )
@@ -86,5 +89,5 @@ def softmax_cross_entropy_accurate(z, t):
     Shapes: z[n, c], t[n].
     """
     if not _native.serves(z, labels=(t,)):
-        return _InTorch.apply(z, t)[0]
+        return _in_torch(z, t)
     return _SoftmaxCrossEntropyAccurate.apply(z, t)[0]

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.tanh import _Tanh as _InTorch
+from ...torch.tanh import tanh as _in_torch
 from ...torch.tanh import tanh_backward, tanh_forward
 from ..tanh import tanh_backward as _native_backward
 from ..tanh import tanh_forward as _native_forward
@@ -73,5 +74,5 @@ def tanh(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)
+        return _in_torch(x)
     return _Tanh.apply(x)

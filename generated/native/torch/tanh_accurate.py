@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from ...torch.tanh_accurate import _TanhAccurate as _InTorch
+from ...torch.tanh_accurate import tanh_accurate as _in_torch
 from ...torch.tanh_accurate import tanh_accurate_backward, tanh_accurate_forward
 from ..tanh_accurate import tanh_accurate_backward as _native_backward
 from ..tanh_accurate import tanh_accurate_forward as _native_forward
@@ -73,5 +74,5 @@ def tanh_accurate(x):
     Shapes: x[*s].
     """
     if not _native.serves(x):
-        return _InTorch.apply(x)
+        return _in_torch(x)
     return _TanhAccurate.apply(x)

@@ -1,0 +1,1 @@
+"""What was generated before and need not be generated again."""

@@ -1,0 +1,106 @@
+"""What deriving takes grows with the number of equations, and not with its square: counted, not timed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import derive
+from codegen import build
+from derive.simplify import rewrite, signs
+from derive.simplify.tables import Pattern, Patterns, pattern_key
+from derive.terms.flatten import flatten
+from derive.terms.names import Names
+from derive.terms.sums import Read, atom_sum, open_again, term
+from derive.textbook import called, pages
+from tests.benchmarks.chains import KINDS, chain
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Counter[str]]:
+    """A function that counts the calls of a function of a module or class from then on."""
+    calls: Counter[str] = Counter()
+
+    def count(where: Any, name: str) -> Counter[str]:
+        real = getattr(where, name)
+
+        def wrapped(*args: Any, **keywords: Any) -> Any:
+            calls[name] += 1
+            return real(*args, **keywords)
+
+        monkeypatch.setattr(where, name, wrapped)
+        return calls
+
+    return count
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chain_has_as_many_equations_as_asked(kind: str) -> None:
+    op = derive.parse(chain(kind, 12))
+    assert len(op.equations) == 13
+
+
+def test_a_name_is_found_without_trying_those_before_it(counted: Callable[[Any, str], Counter[str]]) -> None:
+    names = Names(derive.parse("y[n] = f(x[n])\ny[n] = x[n]"))
+    calls = counted(Names, "_free")
+    assert [names.fresh("t") for _ in range(300)] == ["t", *(f"t{k}" for k in range(2, 301))]
+    assert calls["_free"] <= 2 * 300
+
+
+def test_names_are_numbered_from_the_start_once_the_others_are_given_back() -> None:
+    names = Names(derive.parse("y[n] = f(x[n])\ny[n] = x[n]"))
+    read = Read("x", ("n",))
+    first = [names.read(term({read: k}), ("n",)).name for k in (2, 3)]
+    names.definitions.pop()
+    assert names.tidy() == {first[0]: first[0]} and names.fresh("t") == first[1]
+
+
+def test_parts_that_are_kept_are_found_with_one_function_of_trees(counted: Callable[[Any, str], Counter[str]]) -> None:
+    op = derive.parse(chain("rnn", 12))
+    calls = counted(called, "tree_of")
+    called.kept_names(op, flatten(op)[0])
+    assert calls["tree_of"] == 1
+
+
+def test_an_op_is_derived_once_for_its_kernels_and_once_for_paper(counted: Callable[[Any, str], Counter[str]]) -> None:
+    for where, name in ((build, "derive"), (build, "textbook"), (pages, "derive"), (pages, "textbook")):
+        calls = counted(where, name)
+    build.build(derive.parse(chain("tanh", 2)), backends=["numpy"], check=False)
+    assert calls == {"derive": 1, "textbook": 1}
+
+
+def test_sympy_is_asked_for_a_sign_once_a_shape() -> None:
+    """Twice the equations of one shape have no more shapes."""
+    found = []
+    for count in (30, 60):
+        signs._signs_of_sum.cache_clear()
+        op = derive.parse(chain("mixed", count))
+        definitions = {d.name: d for d in flatten(op)[0]}
+        known = signs.Signs(op, definitions)
+        assert not known.positive("a3") or known.nonzero("a3")
+        assert [known.of(name) for name in definitions]
+        found.append(signs._signs_of_sum.cache_info().misses)
+    assert found[0] == found[1]
+
+
+def test_an_opened_term_has_the_same_names_each_time() -> None:
+    """So what is made of it is found in caches; two marks never have a name in common."""
+    (mono,) = term({Read("x", ("i", "j")): 1, Read("w", ("j", "k")): 1}, ("j", "k")).terms
+    assert open_again(mono, "l") == open_again(mono, "l")
+    assert not set(open_again(mono, "l").bound) & set(open_again(mono, "r").bound)
+
+
+def test_reductions_that_no_name_can_hold_get_no_canonical_form(counted: Callable[[Any, str], Counter[str]]) -> None:
+    calls, patterns = counted(rewrite, "pattern_key"), Patterns()
+    x, w, v = Read("x", ("i", "j")), Read("w", ("j", "k")), Read("v", ("k", "l"))
+    key, free = pattern_key({x: 1, w: 1}, ("j",))
+    patterns.add(key, Pattern(free, atom_sum(Read("y", free)), "y"))
+    rewrite._part_key.cache_clear()
+    product = term({x: 1, v: 1}, ("i", "j", "k", "l"))
+    assert rewrite.fold_patterns(product, patterns, lambda name: True) == (product, "")
+    assert not calls
+    folded, using = rewrite.fold_patterns(term({x: 1, w: 1}, ("j",)), patterns, lambda name: True)
+    assert (folded, using) == (atom_sum(Read("y", free)), "y") and calls["pattern_key"] == 1
