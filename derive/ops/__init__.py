@@ -75,7 +75,7 @@ def find(name: str) -> Op | None:
 
 
 def load(name: str) -> Op:
-    """The op or variant of that name (KeyError, which lists the known names, if there is none)."""
+    """The op or variant of that name (KeyError, with the name that looks most like it, if there is none)."""
     op = find(name)
     if op is None:
         raise KeyError(f"no op '{name}' in the catalogue{known(name)}")
@@ -83,5 +83,5 @@ def load(name: str) -> Op:
 
 
 def known(word: str) -> str:
-    """The hint for an unknown op: the name that looks most like it, and all names."""
-    return f"{meant(word, (*names(), *variants()))}; known: {', '.join(names())}"
+    """The hint for an unknown op: the name that looks most like it, and how all are listed."""
+    return f"{meant(word, (*names(), *variants()))}; 'python -m codegen list' lists all"
