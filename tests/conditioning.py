@@ -17,6 +17,7 @@ from codegen.backends.arrays.discovery import arrays
 from codegen.load import load_source
 from codegen.plan import plan
 from codegen.program import Kernel
+from codegen.verify.agreement import packed
 from codegen.verify.reference import evaluate
 from derive import syntax as st
 from derive.certify.stage import Stage
@@ -77,6 +78,9 @@ def kernel_of(op: st.Op) -> tuple[Kernel, ModuleType]:
 def by_kernel(op: st.Op, kernel: Kernel, module: ModuleType, case: Case) -> Arrays:
     """Outputs and gradients of the emitted torch kernel, whose functions are those that autograd's side calls."""
     values = {name: torch.tensor(array) for name, array in case.arrays.items()}
+    for t in (*op.inputs, *op.outputs):
+        name = t.name if t in op.inputs else st.adjoint_name(t.name)
+        values[name] = packed(op, t.name, values[name])
 
     def call(name: str, program: Any) -> Any:
         given = {c.name: case.constants[c.name] for c in program.constants}

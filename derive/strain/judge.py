@@ -121,8 +121,8 @@ class Judge:
         self.seen = [emptied.seen(chain, results) for emptied in self.emptied]
         for d in forward:
             self.define(d, data=True)
-        #: For each point, whether every forward name is finite, in float32 and in float64.
-        self.valid, self.sound = (_valid(strained, e) for e in (self.rounded, self.exact))
+        #: For each point, whether every output is finite, in float32 and in float64.
+        self.valid, self.sound = (_valid(op, strained, e) for e in (self.rounded, self.exact))
         #: The valid points of each kind, as ranges of consecutive points.
         self.runs: dict[str, list[tuple[int, int]]] = {}
         for kind, group in groupby(range(len(self.kinds)), lambda k: self.kinds[k] if self.valid[k] else ""):
@@ -211,11 +211,11 @@ class Judge:
         return out
 
 
-def _valid(strained: Strained, values: Evaluation) -> list[bool]:
-    """For each point, whether every name is finite."""
+def _valid(op: st.Op, strained: Strained, values: Evaluation) -> list[bool]:
+    """For each point, whether every input and output is finite; between them a name may overflow, as in ``tanh(x**3)``."""
     out = [True] * len(strained.kinds)
-    for table in values.tables.values():
-        out = strained.all_finite(table.entries, out)
+    for name in [*strained.tables, *(t.name for t in op.outputs)]:
+        out = strained.all_finite(values.tables[name].entries, out)
     return out
 
 

@@ -52,6 +52,7 @@ KINDS: dict[str, Draw] = {
     "ties": lambda rng: 0.5,
     "zeros": lambda rng: 0.0,
     MIXED: _mixed,
+    "cubes beyond float32": lambda rng: 1e14 * _moderate(rng),
 }
 #: Pairs of lengths that axes take in turn. If a pair makes a tensor larger than ``LARGEST``, the next pair is taken.
 SIZES, LARGEST = ((3, 4), (3, 3), (2, 2)), 150

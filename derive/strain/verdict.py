@@ -84,11 +84,11 @@ def without_value(
     """
     chained, closed = ((_trees(f, style), _trees(rest, style)) for f, rest in ((stable, chain), (computed, lines)))
     strained, out = strained_points(op), dict[str, str]()
-    gradients, upstream = ([st.adjoint_name(t.name) for t in tensors] for tensors in (op.differentiable, op.outputs))
-    for working in (single, double):
-        found = _missing(strained, chained, closed, working, gradients, upstream)
-        out = {name: out.get(name) or ", ".join(kinds) for name, kinds in found.items()}
     outputs = [t.name for t in op.outputs]
+    gradients = [st.adjoint_name(t.name) for t in op.differentiable]
+    for working in (single, double):
+        found = _missing(strained, chained, closed, working, gradients, outputs)
+        out = {name: out.get(name) or ", ".join(kinds) for name, kinds in found.items()}
     pairs = [p for p in zip(_emptied(op, *chained), _emptied(op, *closed), strict=True) if p[0].has_values(outputs)]
     for name in out:
         kinds = dict.fromkeys(one.kind for one, other in pairs if changed(one.values.tables[name], other.values.tables[name]))
@@ -115,14 +115,15 @@ def _missing(
     closed: Form,
     working: Round,
     gradients: Sequence[str],
-    upstream: Sequence[str],
+    outputs: Sequence[str],
 ) -> dict[str, dict[str, None]]:
     """The kinds of strain under which a gradient is not finite although the chain rule's adjoint is, however it is rounded.
 
     The random roundings are needed because an adjoint that is pure rounding error may escape an overflow by chance. For the
     same reason, a value counts only if it is not near the end of the range.
     """
-    own, reference = (_finite(strained, *form, working, gradients) for form in (closed, chained))
+    own, reference = (_finite(strained, *form, working, gradients, outputs) for form in (closed, chained))
+    upstream = list(map(st.adjoint_name, outputs))
     everywhere = range(len(strained.kinds))
     lost = {name: _places(reference[name], everywhere) - _places(own[name], everywhere) for name in own}
     rng = Random(0)
@@ -131,7 +132,7 @@ def _missing(
         if not points:
             break
         there = strained.at(points)
-        other = _finite(there if k else there.scaled(upstream, MARGIN), *chained, rounding, gradients)
+        other = _finite(there if k else there.scaled(upstream, MARGIN), *chained, rounding, gradients, outputs)
         lost = {name: those & _places(other[name], points) for name, those in lost.items()}
     return {name: dict.fromkeys(strained.kinds[point] for point, _ in sorted(those)) for name, those in lost.items()}
 
@@ -143,17 +144,20 @@ def _places(there: Sequence[bool], points: Sequence[int]) -> set[tuple[int, int]
 
 
 def _finite(
-    strained: Strained, forward: Iterable[Named], lines: Iterable[Named], working: Round, wanted: Iterable[str]
+    strained: Strained,
+    forward: Iterable[Named],
+    lines: Iterable[Named],
+    working: Round,
+    wanted: Iterable[str],
+    outputs: Sequence[str],
 ) -> dict[str, list[bool]]:
-    """For each wanted name and each element, whether it is finite at a point at which all forward names are finite."""
+    """For each wanted name and each element, whether it is finite at a point at which all inputs and outputs are finite."""
     values = Evaluation(strained.grid, strained.tables, working)
     valid = [True] * len(strained.kinds)
-    for table in strained.tables.values():
-        valid = strained.all_finite(table.entries, valid)
-    for d in forward:
-        valid = strained.all_finite(values.define(*d), valid)
-    for d in lines:
+    for d in (*forward, *lines):
         values.define(*d)
+    for name in [*strained.tables, *outputs]:
+        valid = strained.all_finite(values.tables[name].entries, valid)
     found = {name: values.tables[name].entries for name in wanted if name in values.tables}
     each = {name: max(len(entries) // len(valid), 1) for name, entries in found.items()}
     return {name: [isfinite(v) and valid[k // each[name]] for k, v in enumerate(found[name])] for name in found}
