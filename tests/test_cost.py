@@ -18,8 +18,9 @@ from derive.terms import factor, factoring
 from derive.terms.factor import to_tree
 from derive.terms.factoring import DEFAULT_SIZE
 from derive.terms.factors import Inner, factor_indices
+from derive.terms.forms import Part, combined
 from derive.terms.style import Style
-from derive.terms.sums import Condition, Delta, Exponent, Read, Sum, sum_indices, term
+from derive.terms.sums import Condition, Delta, Exponent, Extremum, Hole, Read, Sum, atom_sum, row, sum_indices, term
 from tests.long import each
 from tests.test_layering import arrows
 
@@ -144,3 +145,51 @@ def test_one_factoring_is_paid_for_and_written(monkeypatch: pytest.MonkeyPatch) 
         assert counted(body, SIZES) == (4 * 7 * 11, 4 * 7 * 11)
     finally:
         factor._tree.cache_clear()
+
+
+# ---- equality rows ------------------------------------------------------------------------------------------------------
+
+LENGTHS = {"n": 2, "o": 3, "c": 5, "i": 7, "k": 11, "l": 13}
+
+
+def convolved(*factors: Read | Condition, over: tuple[str, ...]) -> int:
+    return Operations(LENGTHS.__getitem__).of(term(dict.fromkeys(factors, 1), over))
+
+
+def shifted(step: int = 1) -> Condition:
+    return row("==", combined([(Part("i"), step), (Part("k"), 1), (Part("l"), -1), (Part(None, ("pad",)), -1)]))
+
+
+def test_a_sum_does_not_pay_for_the_loop_that_a_row_determines() -> None:
+    """A multiplication and an addition for each n, o, i, c and k, but not for each l."""
+    x, w = Read("x", ("n", "c", "l")), Read("W", ("o", "c", "k"))
+    assert convolved(x, w, shifted(), over=("c", "k", "l")) == 2 * (2 * 3 * 7 * 5 * 11)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_gradient_by_what_is_convolved_costs_what_the_convolution_does(step: int) -> None:
+    """Its loop has ``l`` free, and the row determines it as well: it is the longest of the three."""
+    dy, w, x = Read("dy", ("n", "o", "i")), Read("W", ("o", "c", "k")), Read("x", ("n", "c", "l"))
+    forward = convolved(x, w, shifted(step), over=("c", "k", "l"))
+    assert convolved(dy, w, shifted(step), over=("o", "k", "i")) == forward
+    assert convolved(dy, x, shifted(step), over=("n", "i", "l")) == forward
+
+
+def test_two_rows_take_two_loops_away() -> None:
+    x, w = Read("x", ("l", "c")), Read("W", ("k", "n"))
+    other = row("==", combined([(Part("c"), 1), (Part("n"), -1), (Part("o"), -1)]))
+    assert convolved(x, w, shifted(), other, over=("l", "c", "k", "n")) == 2 * (7 * 11 * 2 * 3)
+
+
+def test_a_window_has_one_comparison_for_each_element_in_it() -> None:
+    """The maximum over k and l of x[n,l] where l = 2*i + k: for each n, i and k."""
+    window = row("==", combined([(Part("i"), 2), (Part(Hole("k")), 1), (Part(Hole("l")), -1)]))
+    largest = Extremum("max", Read("x", ("n", Hole("l"), Hole("k"))), (window,))
+    assert Operations(LENGTHS.__getitem__).of(atom_sum(largest)) == 2 * 7 * 11
+
+
+def test_an_inequality_takes_no_loop_away() -> None:
+    """A running sum is a choice, an addition and a comparison for each pair of i and l."""
+    before = row("<=", combined([(Part("l"), 1), (Part("i"), -1)]))
+    equal = Operations(LENGTHS.__getitem__).of(term({Read("x", ("l",)): 1, shifted(): 1}, ("l",)))
+    assert convolved(Read("x", ("l",)), before, over=("l",)) == 3 * 7 * 13 > equal

@@ -15,6 +15,7 @@ from hypothesis import strategies as some
 
 from derive.terms.factors import split
 from derive.terms.flatten import bind
+from derive.terms.forms import Part, combined
 from derive.terms.summation import best_order
 from derive.terms.sums import (
     Atom,
@@ -35,6 +36,7 @@ from derive.terms.sums import (
     number,
     open_mono,
     rename_free,
+    row,
     sum_indices,
     sum_reads,
     term,
@@ -365,7 +367,7 @@ def test_summing_a_sum_sums_over_both(factors: dict[Atom, Exponent], inner: list
 # ---- the best order of summation ----------------------------------------------------------------------------------------
 
 
-def order_of(factors: Iterable[Read], bound: tuple[str, ...], sizes: Mapping[str, int]) -> list[tuple[str, ...]]:
+def order_of(factors: Iterable[Atom], bound: tuple[str, ...], sizes: Mapping[str, int]) -> list[tuple[str, ...]]:
     return best_order(dict.fromkeys(factors, 1), bound, lambda axis: sizes[axis])
 
 
@@ -381,6 +383,28 @@ def test_a_chain_of_matrix_products_is_taken_in_its_cheaper_order() -> None:
 def test_indices_that_the_same_factors_carry_are_summed_together() -> None:
     factors = [Read("x", ("n", "d")), Read("y", ("n", "d"))]
     assert order_of(factors, ("n", "d"), {"n": 10, "d": 10}) == [("n", "d")]
+
+
+def test_an_index_that_a_row_determines_is_summed_over_with_its_row() -> None:
+    """``[l = i + k]``: summed over apart from k and o, i would leave a table of n, o, l and k."""
+    factors = [Read("dy", ("n", "o", "i")), Read("W", ("o", "c", "k")), affine(i=1, k=1, l=-1)]
+    assert order_of(factors, ("i", "k", "o"), dict.fromkeys("ncoikl", 8)) == [("i", "k", "o")]
+
+
+def test_a_factor_apart_from_a_row_is_summed_before_it() -> None:
+    """Of ``sum[o,k,i](dy[n,o,i]*P[o,c]*W[c,k]*[l = i + k])``, o is summed over where there is no k yet."""
+    factors = [Read("dy", ("n", "o", "i")), Read("P", ("o", "c")), Read("W", ("c", "k")), affine(i=1, k=1, l=-1)]
+    assert order_of(factors, ("i", "k", "o"), dict.fromkeys("ncoikl", 8)) == [("o",), ("i", "k")]
+
+
+def test_a_row_that_determines_no_index_of_the_sum_keeps_the_product_flat_too() -> None:
+    factors = [Read("dy", ("n", "o", "i")), Read("W", ("o", "c", "k")), affine(i=2, k=3, l=-1)]
+    assert order_of(factors, ("i", "k", "o"), dict.fromkeys("ncoikl", 8)) == [("i", "k", "o")]
+
+
+def affine(**coefficients: int) -> Condition:
+    """The row that this combination of indices is 0."""
+    return row("==", combined((Part(i), c) for i, c in coefficients.items()))
 
 
 def test_what_no_factor_ties_together_is_a_product_of_sums() -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from typing import NamedTuple
 
 from derive.functions import words
 from derive.syntax import fresh_index
+from derive.terms.determined import determined, equality, length, solvable, taken_away
 from derive.terms.factoring import Choice, Factoring, ProductOfSums, Unequal, conditions
 from derive.terms.factors import Inner, Powers, Term, factor_indices, split
 from derive.terms.products import Bracket, Part, Piece, Power, Quotient, Root, product
@@ -141,10 +143,16 @@ class Operations:
             indices = frozenset(group)
             touched = {a: e for a, e in factors.items() if atom_indices(a) & indices}
             factors = {a: e for a, e in factors.items() if a not in touched}
-            body = self.whole(self.times(touched, [p for p in pending if p.axes & indices]))
-            pending = [p for p in pending if not p.axes & indices]
-            pending.append(Count(body.done + self.elements(body.axes | indices), body.axes - indices))
+            step = self.step(touched, [p for p in pending if p.axes & indices], indices)
+            pending = [*(p for p in pending if not p.axes & indices), step]
         return self.times(factors, pending) if factors or len(pending) != 1 else pending[0]
+
+    def step(self, factors: Mapping[Atom, Exponent], inner: Sequence[Count], indices: Axes) -> Count:
+        """The sum over ``indices`` of a product of factors and of inner sums, over no index that an equality row determines."""
+        loop, depends = determined(factors, self.size)
+        body = self.whole(self.times(loop, [p._replace(axes=_without(p.axes, depends)) for p in inner]))
+        axes = frozenset().union(indices, *map(factor_indices, factors), *(p.axes for p in inner))
+        return Count(body.done + self.elements(_without(axes, depends)), axes - indices)
 
     def times(self, factors: Mapping[Atom, Exponent], inner: Sequence[Count]) -> Count:
         """The product of factors and of inner sums."""
@@ -164,13 +172,16 @@ class Operations:
                 return self.each(words.cost(head), *map(self.argument, args))
             case Condition():
                 return self.comparison(factor) if factor.holds else self.chosen(factor, NUMBER, NUMBER)
-            case Extremum(_, of):
-                axes = factor_indices(factor)
-                n = self.elements(axes)
-                for hole in of.index:
-                    n *= self.size(hole.axis) if isinstance(hole, Hole) else 1
-                return Count(n, axes)
+            case Extremum():
+                return self.extremum(factor)
         return Count(0, factor_indices(factor))
+
+    def extremum(self, atom: Extremum) -> Count:
+        """One comparison for each element that takes part in an extremum."""
+        axes = factor_indices(atom)
+        loop: set[str | Hole] = {*axes, *(i for i in atom.of.index if isinstance(i, Hole))}
+        rows = (solvable(form) for c in atom.where if (form := equality(c)) is not None)
+        return Count(prod(length(i, self.size) for i in loop.difference(taken_away(rows, self.size))), axes)
 
     def argument(self, argument: Argument) -> Count:
         return NUMBER if isinstance(argument, Fraction) else self.factor(argument)
@@ -234,3 +245,8 @@ def _guards(powers: Mapping[Atom, Exponent] | Powers) -> tuple[list[Condition], 
     """The conditions of a product, and its other factors."""
     guarding = conditions(powers)
     return guarding, {f: e for f, e in powers.items() if f not in guarding}
+
+
+def _without(axes: Axes, depends: Mapping[str, Axes]) -> Axes:
+    """The axes, with those on which a determined index depends in its place."""
+    return frozenset().union(*(depends.get(i, (i,)) for i in axes))
