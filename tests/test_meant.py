@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,9 @@ def test_what_is_wrong_with_a_formula_is_said_where_it_was_written(formula: str,
 def test_nothing_is_no_op() -> None:
     with pytest.raises(ValueError, match="nothing is given; expected an op's name"):
         meant_op(" ")
+
+
+def test_the_transpose_in_a_formula_is_read_the_other_way_round() -> None:
+    """The axes of a formula's inputs are not known."""
+    with pytest.raises(OpError, match=re.escape("read the axes in the order that they have, x[n, m] for x.T[m, n]")):
+        meant_op("y[i, j] = 2*x.T[i, j]")

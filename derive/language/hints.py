@@ -171,11 +171,11 @@ def attribute(node: ast.Attribute, tensors: Mapping[str, tuple[str, ...]]) -> st
         return f"'{brief(node)}' has no meaning here{said}"
     axes = tensors[owner]
     if name in ("T", "mT", "transpose", "permute", "swapaxes"):
+        said = f"'.{name}' has no meaning here: read the axes in the order that they have"
+        if not axes:  # in a formula they are known by how they are read
+            return f"{said}, {owner}[n, m] for {owner}.{name}[m, n]"
         swapped = ", ".join((*axes[:-2], *reversed(axes[-2:])))
-        return (
-            f"'.{name}' has no meaning here: read the axes in the order that they have, {owner}[{', '.join(axes)}], and name "
-            + (f"those of the left side as you want them, such as [{swapped}]")
-        )
+        return f"{said}, {owner}[{', '.join(axes)}], and name those of the left side as you want them, such as [{swapped}]"
     if name in ("shape", "size"):
         return f"'.{name}' has no meaning here: the length of an axis is size({axes[0].removeprefix('*') if axes else 'n'})"
     if name in REDUCTIONS or name in DEFINED_REDUCTIONS:
