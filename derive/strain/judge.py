@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby, repeat
-from math import inf, isfinite, isnan
+from math import copysign, inf, isfinite, isinf, isnan
 from operator import and_, gt
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from derive.terms.factor import to_tree
 from derive.terms.style import Style
 from derive.terms.sums import Read, Sum, atom_sum, sum_reads
 
-__all__ = ["UNIT", "Emptied", "Judge", "Profile", "changed", "worse_kinds"]
+__all__ = ["UNIT", "Emptied", "Judge", "Profile", "changed", "valid", "valid_in_float32", "worse_kinds"]
 
 #: The unit roundoff of float32. Errors below ``FLOOR``, a few roundings, count as none.
 UNIT = 2.0**-24
@@ -39,6 +39,8 @@ FLOOR = 2 * UNIT
 SAME = 1e-6
 #: Smaller numbers are not compared: underflow takes their digits in every form.
 LEAST = 1e-30
+#: The relative error up to which a value of float32 counts as right, and the largest value of float32.
+RIGHT, LARGEST = 1e-3, float(2**128 - 2**104)
 #: How many times larger an error may be, for each quantile of the errors of one kind. Large quantiles vary by chance.
 QUANTILES = {0.25: 4.0, 0.5: 4.0, 0.75: 6.0, 0.9: 16.0}
 
@@ -121,8 +123,9 @@ class Judge:
         self.seen = [emptied.seen(chain, results) for emptied in self.emptied]
         for d in forward:
             self.define(d, data=True)
-        #: For each point, whether every output is finite, in float32 and in float64.
-        self.valid, self.sound = (_valid(op, strained, e) for e in (self.rounded, self.exact))
+        #: For each point, whether the forward names have values that count, in float32 and in float64.
+        self.sound = valid(strained, self.exact)
+        self.valid = valid_in_float32(op, strained, self.rounded, self.exact)
         #: The valid points of each kind, as ranges of consecutive points.
         self.runs: dict[str, list[tuple[int, int]]] = {}
         for kind, group in groupby(range(len(self.kinds)), lambda k: self.kinds[k] if self.valid[k] else ""):
@@ -211,12 +214,37 @@ class Judge:
         return out
 
 
-def _valid(op: st.Op, strained: Strained, values: Evaluation) -> list[bool]:
-    """For each point, whether every input and output is finite; between them a name may overflow, as in ``tanh(x**3)``."""
+def valid(strained: Strained, values: Evaluation) -> list[bool]:
+    """For each point, whether every name is finite."""
     out = [True] * len(strained.kinds)
-    for name in [*strained.tables, *(t.name for t in op.outputs)]:
-        out = strained.all_finite(values.tables[name].entries, out)
+    for table in values.tables.values():
+        out = strained.all_finite(table.entries, out)
     return out
+
+
+def valid_in_float32(op: st.Op, strained: Strained, rounded: Evaluation, exact: Evaluation) -> list[bool]:
+    """For each point, whether every name is finite in float32, or overflows where that does no harm.
+
+    In ``x*tanh(x**3)`` the cube may overflow. Where a variance overflows, the standard score is 0, which is finite and wrong:
+    no harm is done where the outputs are finite, and every name that is finite is right.
+    """
+    found = valid(strained, rounded)
+    outputs = {t.name for t in op.outputs}
+    for k, sound in enumerate(valid(strained, exact)):
+        if sound and not found[k]:
+            found[k] = all(
+                _harmless(strained.entries(rounded.tables[name], k), strained.entries(table, k), name in outputs)
+                for name, table in exact.tables.items()
+            )
+    return found
+
+
+def _harmless(found: list[float], wanted: list[float], output: bool) -> bool:
+    """Whether every entry of a name is right, or infinite where that is right of a name that is no output."""
+    return all(
+        _relative(a, b) <= RIGHT or (isinf(a) and not output and b * copysign(1, a) > LARGEST)
+        for a, b in zip(found, wanted, strict=True)
+    )
 
 
 def _finite(found: list[float], valid: list[bool]) -> list[bool]:

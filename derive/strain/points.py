@@ -83,6 +83,11 @@ class Strained:
             tables[name] = Table(index, [v for p in points for v in entries[p * count : (p + 1) * count]])
         return Strained(Grid(self.grid.sizes, len(points)), tables, tuple(self.kinds[p] for p in points))
 
+    def entries(self, table: Table, point: int) -> list[float]:
+        """The entries of a tensor at the point of this number."""
+        count = len(table.entries) // len(self.kinds)
+        return table.entries[point * count : (point + 1) * count]
+
     def scaled(self, names: Sequence[str], factor: float) -> Strained:
         """The same points with the entries of some tensors multiplied by a power of 2."""
         larger = {n: Table(self.tables[n].index, [factor * v for v in self.tables[n].entries]) for n in names}

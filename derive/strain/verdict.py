@@ -11,7 +11,7 @@ from typing import NamedTuple
 from derive import syntax as st
 from derive.strain.floats import Round, double, randomly, single
 from derive.strain.grid import Evaluation
-from derive.strain.judge import UNIT, Emptied, Judge, changed
+from derive.strain.judge import UNIT, Emptied, Judge, changed, valid, valid_in_float32
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
 from derive.terms.definitions import Definition
 from derive.terms.factor import to_tree
@@ -87,7 +87,7 @@ def without_value(
     outputs = [t.name for t in op.outputs]
     gradients = [st.adjoint_name(t.name) for t in op.differentiable]
     for working in (single, double):
-        found = _missing(strained, chained, closed, working, gradients, outputs)
+        found = _missing(op, strained, chained, closed, working, gradients)
         out = {name: out.get(name) or ", ".join(kinds) for name, kinds in found.items()}
     pairs = [p for p in zip(_emptied(op, *chained), _emptied(op, *closed), strict=True) if p[0].has_values(outputs)]
     for name in out:
@@ -110,20 +110,19 @@ def _emptied(op: st.Op, forward: Iterable[Named], lines: Iterable[Named]) -> lis
 
 
 def _missing(
-    strained: Strained,
-    chained: Form,
-    closed: Form,
-    working: Round,
-    gradients: Sequence[str],
-    outputs: Sequence[str],
+    op: st.Op, strained: Strained, chained: Form, closed: Form, working: Round, gradients: Sequence[str]
 ) -> dict[str, dict[str, None]]:
     """The kinds of strain under which a gradient is not finite although the chain rule's adjoint is, however it is rounded.
 
     The random roundings are needed because an adjoint that is pure rounding error may escape an overflow by chance. For the
     same reason, a value counts only if it is not near the end of the range.
     """
-    own, reference = (_finite(strained, *form, working, gradients, outputs) for form in (closed, chained))
-    upstream = list(map(st.adjoint_name, outputs))
+
+    def finite(at: Strained, form: Form, rounding: Round) -> dict[str, list[bool]]:
+        return _finite(op, at, *form, rounding, gradients, in_float32=working is single)
+
+    own, reference = (finite(strained, form, working) for form in (closed, chained))
+    upstream = [st.adjoint_name(t.name) for t in op.outputs]
     everywhere = range(len(strained.kinds))
     lost = {name: _places(reference[name], everywhere) - _places(own[name], everywhere) for name in own}
     rng = Random(0)
@@ -132,7 +131,7 @@ def _missing(
         if not points:
             break
         there = strained.at(points)
-        other = _finite(there if k else there.scaled(upstream, MARGIN), *chained, rounding, gradients, outputs)
+        other = finite(there if k else there.scaled(upstream, MARGIN), chained, rounding)
         lost = {name: those & _places(other[name], points) for name, those in lost.items()}
     return {name: dict.fromkeys(strained.kinds[point] for point, _ in sorted(those)) for name, those in lost.items()}
 
@@ -144,20 +143,22 @@ def _places(there: Sequence[bool], points: Sequence[int]) -> set[tuple[int, int]
 
 
 def _finite(
+    op: st.Op,
     strained: Strained,
-    forward: Iterable[Named],
-    lines: Iterable[Named],
+    forward: Sequence[Named],
+    lines: Sequence[Named],
     working: Round,
     wanted: Iterable[str],
-    outputs: Sequence[str],
+    in_float32: bool,
 ) -> dict[str, list[bool]]:
-    """For each wanted name and each element, whether it is finite at a point at which all inputs and outputs are finite."""
-    values = Evaluation(strained.grid, strained.tables, working)
-    valid = [True] * len(strained.kinds)
-    for d in (*forward, *lines):
+    """For each wanted name and each element, whether it is finite at a point that counts."""
+    values, exact = (Evaluation(strained.grid, strained.tables, rounding) for rounding in (working, double))
+    for evaluation in (values, exact) if in_float32 else (values,):
+        for d in forward:
+            evaluation.define(*d)
+    counts = valid_in_float32(op, strained, values, exact) if in_float32 else valid(strained, values)
+    for d in lines:
         values.define(*d)
-    for name in [*strained.tables, *outputs]:
-        valid = strained.all_finite(values.tables[name].entries, valid)
     found = {name: values.tables[name].entries for name in wanted if name in values.tables}
-    each = {name: max(len(entries) // len(valid), 1) for name, entries in found.items()}
-    return {name: [isfinite(v) and valid[k // each[name]] for k, v in enumerate(found[name])] for name in found}
+    each = {name: max(len(entries) // len(counts), 1) for name, entries in found.items()}
+    return {name: [isfinite(v) and counts[k // each[name]] for k, v in enumerate(found[name])] for name in found}
