@@ -11,7 +11,7 @@ from derive.called import program
 from derive.certify import certify
 from derive.certify.textbook import textbook_checks
 from derive.explain import entry, explained, listed
-from derive.meant import OP, meant_op
+from derive.meant import add_op, op_of
 from derive.ops import names, variants
 from derive.parser import Parser
 from derive.show.show import show_latex, show_text, signature
@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
     """Add every command to the subparsers of a parser."""
     commands.add_parser("list", help="the ops of the catalogue").set_defaults(run=_list)
     show = commands.add_parser("show", help="the derivation of an op, a file of equations or a formula")
-    show.add_argument("what", help=OP)
+    add_op(show)
     show.add_argument("--steps", action="store_true", help="every step of the engine, and not the textbook's lines")
     show.add_argument("--latex", action="store_true", help="a LaTeX fragment instead of text")
     show.add_argument("--full", action="store_true", help="the adjoint of every equation, in chain-rule order")
@@ -68,7 +68,7 @@ def op_lines() -> list[str]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    op = meant_op(options.what)
+    op = op_of(options)
     op = op.as_variant(options.variant) if options.variant else op
     if options.steps or options.full:
         derivation: Derivation = derive_full(op) if options.full else derive(op)

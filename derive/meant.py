@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
+import shlex
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import count
@@ -13,16 +15,42 @@ from derive import parse, parse_formula
 from derive.command import read_text
 from derive.errors import OpError
 from derive.language.formula import with_left_side
+from derive.language.sizes import sizes_of_option, with_sizes
 from derive.ops import find, known
 from derive.show.show import assumptions, signature
 from derive.syntax import Op
 
-__all__ = ["OP", "is_formula", "meant_op"]
+__all__ = ["OP", "add_op", "add_sizes", "is_formula", "meant_op", "op_as_given", "op_of"]
 
 #: The axes that the arrays of a formula without a left side get.
 STARS = "[*s]"
 #: The help of an argument that means an op.
 OP = "an op's name, a file of equations, or a formula such as 'y[i] = exp(-x[i]**2)' or 'tanh(x)*g'"
+
+
+def add_op(parser: argparse.ArgumentParser, default: str | None = None, otherwise: str = "") -> None:
+    """Give a command the argument that means an op, and its options. ``otherwise`` says what it does without the argument."""
+    if otherwise:
+        parser.add_argument("op", nargs="?", default=default, help=f"{OP} (default: {otherwise})")
+    else:
+        parser.add_argument("op", help=OP)
+    add_sizes(parser)
+
+
+def add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option for the lengths of axes at which costs are compared."""
+    text = "lengths of axes at which costs are compared, as in i=4096,f=64; as a line of the file: sizes: i=4096, f=64"
+    parser.add_argument("--sizes", default="", metavar="AXIS=N,...", help=text)
+
+
+def op_of(options: argparse.Namespace, name: str = "") -> Op:
+    """The op that the arguments of :func:`add_op` mean, at the reference lengths that they give (errors: :func:`meant_op`)."""
+    return with_sizes(meant_op(options.op, name), sizes_of_option(options.sizes))
+
+
+def op_as_given(options: argparse.Namespace) -> str:
+    """The arguments of :func:`add_op` as a command line has them, quoted for a shell."""
+    return shlex.join([options.op, *(["--sizes", options.sizes] if options.sizes else [])])
 
 
 def meant_op(what: str, name: str = "") -> Op:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from codegen.commands.parser import backend_names, offered
-from derive.meant import OP, meant_op
+from derive.meant import add_op, op_of
 
 
 def add(commands: Any) -> None:
@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
         description="Errors in ULP of value and gradients, over a dtype's whole range or at hard inputs. Nothing is judged.",
     )
     errors.ending = offered
-    errors.add_argument("op", help=OP)
+    add_op(errors)
     errors.add_argument("--quick", action="store_true", help="fewer points and shorter rows")
     errors.add_argument("--dtype", default="float32,float64", help="comma-separated (default: %(default)s)")
     errors.add_argument("--backend", default=backend_names(), help="comma-separated (default: %(default)s)")
@@ -26,5 +26,5 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from codegen.tools.accuracy import accuracy
 
-    print(accuracy(meant_op(options.op), options.dtype.split(","), options.backend.split(","), options.quick))
+    print(accuracy(op_of(options), options.dtype.split(","), options.backend.split(","), options.quick))
     return 0

@@ -9,6 +9,8 @@ from typing import Any
 from codegen.backends.arrays.discovery import array_backends
 from codegen.commands.parser import offered
 from derive import command, load, parse
+from derive.language.sizes import sizes_of_option, with_sizes
+from derive.meant import add_sizes
 
 
 def add(commands: Any) -> None:
@@ -42,6 +44,7 @@ def add(commands: Any) -> None:
     audit.add_argument(
         "--dtype", choices=("float64", "float32"), help="of the arrays (default: float64, and float32 is to stay float32)"
     )
+    add_sizes(audit)
     audit.set_defaults(run=run)
 
 
@@ -50,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from codegen.tools.auditor.isolated import isolated
 
     op = load(options.op) if options.op else parse(command.read_text(options.equations))
+    op = with_sizes(op, sizes_of_option(options.sizes))
     names = dict(_assigned(text) for text in options.name)
     axes = None if options.axes is None else _counts(options.axes)
 

@@ -12,7 +12,7 @@ from codegen.emit import Emitted, Wanted, emitted
 from codegen.emitted import Imports
 from codegen.table import table
 from derive import command
-from derive.meant import OP, is_formula, meant_op
+from derive.meant import add_op, is_formula, op_of
 from derive.simplify.budget import WORK
 from derive.syntax import VARIANTS
 
@@ -22,7 +22,7 @@ BUDGET = f"A derivation that takes more than {WORK:,} steps of work, on any mach
 def add(commands: Any) -> None:
     one = commands.add_parser("emit", help="derive, certify and emit an op of your own, or one of the catalogue")
     one.ending = lambda: f"{BUDGET} {offered()}"
-    one.add_argument("op", help=OP)
+    add_op(one)
     one.add_argument("--out", type=Path, default=Path("kernels"), help="the folder to write to (default: %(default)s)")
     one.add_argument("--backend", default=backend_names(), help="comma-separated (default: %(default)s)")
     one.add_argument(
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    op, backends = meant_op(options.op, options.name), [b for b in options.backend.split(",") if b]
+    op, backends = op_of(options, options.name), [b for b in options.backend.split(",") if b]
     done = emitted(Wanted(op, options.out, backends, options.variant, options.force, _given(options)))
     files = f"{done.files} files in {options.out}: {_written(done.written, done.files)}."
     command.show(table([done.built]), "", files, *_replaced(done))
@@ -45,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
 def _given(options: argparse.Namespace) -> str:
     """The op as the command line is given it, without folders."""
     what = options.op if is_formula(options.op) else Path(options.op).name
-    return shlex.join([what, *(["--name", options.name] if options.name else [])])
+    given = [("--name", options.name), ("--sizes", options.sizes)]
+    return shlex.join([what, *(word for pair in given if pair[1] for word in pair)])
 
 
 def _written(written: int, files: int) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Any
 
 from codegen.backends.arrays.discovery import array_backends, first
 from codegen.commands.parser import offered
 from derive import command
-from derive.meant import OP, meant_op
+from derive.meant import add_op, op_as_given, op_of
 
 
 def add(commands: Any) -> None:
     one = commands.add_parser("exercise", help="find the gradients of an op yourself: a file with blanks, graded, with hints")
     one.ending = offered
-    one.add_argument("op", help=OP)
+    add_op(one)
     one.add_argument("--out", type=Path, help="where the file goes (default: OP_exercise.py)")
     one.add_argument(
         "--backend",
@@ -35,7 +34,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from codegen.tools.workbook import exercise, hint, sheet
 
-    found = exercise(meant_op(options.op), options.backend)
+    found = exercise(op_of(options), options.backend)
     if options.hint:
         command.show(hint(found.blank(options.hint), options.step))
         return 0
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     path = options.out or Path(f"{found.op.name}_{'solution' if options.solution else 'exercise'}.py")
     if path.exists():
         raise ValueError(f"{path} exists; name another file with --out")
-    text = sheet(found, path.name, solved=options.solution, command=shlex.quote(options.op))
+    text = sheet(found, path.name, solved=options.solution, command=op_as_given(options))
     path.write_text(text, encoding="utf-8")
     print(f"{len(found.blanks)} gradients in {path}")
     return 0

@@ -11,7 +11,7 @@ from codegen.backends.arrays.discovery import array_backends, first
 from codegen.commands.parser import offered
 from derive import command
 from derive.called import program
-from derive.meant import OP, meant_op
+from derive.meant import add_op, op_as_given, op_of
 
 #: The op of the course's own exercise.
 DEFAULT = "makemore"
@@ -22,7 +22,7 @@ SECONDS = 20
 def add(commands: Any) -> None:
     one = commands.add_parser("learn", help="find the gradients of an op yourself, one at a time, guided")
     one.ending = offered
-    one.add_argument("op", nargs="?", default=DEFAULT, help=f"{OP} (default: %(default)s)")
+    add_op(one, default=DEFAULT, otherwise=DEFAULT)
     one.add_argument("--out", type=Path, help="your file, which the lines go into (default: OP_exercise.py)")
     one.add_argument(
         "--backend", choices=tuple(array_backends()), help=f"what to write in (default: {first().name}, or what the file is in)"
@@ -38,18 +38,18 @@ def run(options: argparse.Namespace) -> int:
     from codegen.tools.learn.page import save
     from codegen.tools.workbook import exercise, sheet
 
-    op = meant_op(options.op)
+    op = op_of(options)
     path = options.out or Path(f"{op.name}_exercise.py")
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"{path} is a folder" if path.is_dir() else f"there is no folder {path.parent}")
     backend = _backend(path, options.backend)
     found = exercise(op, backend)
     if not path.exists():
-        save(path, sheet(found, path.name, command=shlex.quote(options.op)))
-    words = [f"{program('codegen')} learn", *([] if options.op == DEFAULT else [shlex.quote(options.op)])]
+        save(path, sheet(found, path.name, command=op_as_given(options)))
+    words = [f"{program('codegen')} learn", *([] if op_as_given(options) == DEFAULT else [op_as_given(options)])]
     words += [f"--out {shlex.quote(str(path))}"] if options.out else []
     words += [f"--backend {options.backend}"] if options.backend else []
-    again = f"{program('codegen')} exercise {shlex.quote(options.op)} --check {shlex.quote(str(path))}"
+    again = f"{program('codegen')} exercise {op_as_given(options)} --check {shlex.quote(str(path))}"
     again += f" --backend {backend}" if backend != first().name else ""
     return Session(found, path, " ".join(words), again, options.seconds).run()
 

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from derive.meant import OP, meant_op
+from derive.meant import add_op, op_of
 
 
 def add(commands: Any) -> None:
     notebook = commands.add_parser("notebook", help="write and execute an op's derivation, or the exercise, as a notebook")
-    notebook.add_argument("op", nargs="?", help=f"{OP} (default: the exercise)")
+    add_op(notebook, otherwise="the exercise")
     notebook.add_argument("--out", type=Path, metavar="FILE", help="where it goes (default: below out/)")
     notebook.add_argument("--blanks", action="store_true", help="leave the gradients to be found, each with its check")
     notebook.add_argument("--standalone", action="store_true", help="the exercise without this project: on random data")
@@ -21,4 +21,4 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from codegen.tools.notebook import main as notebook
 
-    return notebook(meant_op(options.op) if options.op else None, options.out, options.blanks, options.standalone)
+    return notebook(op_of(options) if options.op else None, options.out, options.blanks, options.standalone)

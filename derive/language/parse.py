@@ -18,6 +18,7 @@ from derive.language.defined import DEFINED_FUNCTIONS
 from derive.language.formula import infer_inputs
 from derive.language.literals import default_text, literal
 from derive.language.names import Catalogue
+from derive.language.sizes import sizes_from, sizes_in, with_sizes
 from derive.language.slots import flat_slots, named_numbers, slots_of
 from derive.language.text import LONGEST, plain, statements
 from derive.packing import Packing, solved
@@ -55,10 +56,11 @@ def parse(
     """Read an op: its signature, then assumptions and equations.
 
     ``catalogue`` maps a name to the op that equations may call by it, or to None. ``known_ops`` gives the names of these ops
-    for messages. ``sizes`` are the axis lengths at which costs are compared. ``title``, ``source`` and ``notes`` are kept
-    for display. OpError, with the op, the line and the column: the text cannot be understood.
+    for messages. ``sizes`` are the axis lengths at which costs are compared: they take the place of those that a line
+    ``sizes: i=4096, f=64`` of the text gives. ``title``, ``source`` and ``notes`` are kept for display. OpError, with the op,
+    the line and the column: the text cannot be understood.
     """
-    text = plain(text)
+    text, shown, given = sizes_in(plain(text))
     first, *rest = statements(text)
     reader = _Reader(text, catalogue, known_ops)
     reader.look_ahead([first, *rest])
@@ -66,7 +68,7 @@ def parse(
     reader.signature(first)
     for statement in rest:
         reader.statement(statement)
-    return reader.finish(sizes or {}, title, source, notes)
+    return with_sizes(reader.finish(shown, title, source, notes), given, sizes_from(sizes or {}))
 
 
 def parse_formula(text: str, *, catalogue: Catalogue = lambda name: None, known_ops: Callable[[], Iterable[str]] = tuple) -> Op:
@@ -83,7 +85,7 @@ def parse_formula(text: str, *, catalogue: Catalogue = lambda name: None, known_
     reader.look_ahead(body)
     reader.infer_signature(body[0])
     reader.statement(body[0])
-    return reader.finish({}, "", "", ())
+    return reader.finish(text, "", "", ())
 
 
 class _Reader(CallReader):
@@ -302,7 +304,7 @@ class _Reader(CallReader):
         if name.startswith("_") or not name.isascii():
             raise self.error(node, f"{kind}'{name}' must be ASCII and must not start with '_'")
 
-    def finish(self, sizes: dict[str, int], title: str, source: str, notes: tuple[str, ...]) -> Op:
+    def finish(self, text: str, title: str, source: str, notes: tuple[str, ...]) -> Op:
         for name in self.outputs:
             if name not in self.equations:
                 first = "; the first statement is the signature, and equations follow" if not self.equations else ""
@@ -318,8 +320,7 @@ class _Reader(CallReader):
             equations=tuple(self.equations.values()),
             assumptions=tuple(self.assumptions),
             stars=frozenset(self.stars),
-            sizes=tuple(sorted(sizes.items())),
-            text=self.text.strip() + "\n",
+            text=text.strip() + "\n",
             title=title,
             source=source,
             notes=notes,

@@ -72,14 +72,14 @@ class Token:
 def plain(text: str) -> str:
     """The text without a byte order mark, with ``\\n`` as line end, and without the indentation that all lines share."""
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first = next((line for line in lines if _code(line).strip()), "")
+    first = next((line for line in lines if code_of(line).strip()), "")
     margin = first[: len(first) - len(first.lstrip(" \t"))]
-    return "\n".join(line.removeprefix(margin) if _code(line).strip() else line.lstrip(" \t") for line in lines)
+    return "\n".join(line.removeprefix(margin) if code_of(line).strip() else line.lstrip(" \t") for line in lines)
 
 
 def statements(text: str) -> list[ast.stmt]:
     """The statements of a text that :func:`plain` has made (OpError where the text breaks Python's grammar)."""
-    op = _name_in(text) or "op"
+    op = name_in(text)
     _check_characters(text, op)
     try:
         with warnings.catch_warnings():
@@ -96,13 +96,13 @@ def statements(text: str) -> list[ast.stmt]:
     return body
 
 
-def _name_in(text: str) -> str | None:
-    """The op's name, guessed from a text that may not parse; None if there is none."""
+def name_in(text: str) -> str:
+    """The op's name, guessed from a text that may not parse; "op" if there is none."""
     found = re.search(r"=[ \t]*([A-Za-z_]\w*)[ \t]*\(", text)
-    return found[1] if found and len(found[1]) <= LONGEST else None
+    return found[1] if found and len(found[1]) <= LONGEST else "op"
 
 
-def _code(line: str) -> str:
+def code_of(line: str) -> str:
     """A line without its comment. The language has no strings, so that every ``#`` begins a comment."""
     return line.partition("#")[0]
 
@@ -110,7 +110,7 @@ def _code(line: str) -> str:
 def _check_characters(text: str, op: str) -> None:
     """Check the characters of a text (OpError at the first that the language lacks). Comments may have any printable ones."""
     for number, line in enumerate(text.split("\n"), 1):
-        code = len(_code(line))
+        code = len(code_of(line))
         if line.isascii() and line.isprintable():
             continue
         for column, c in enumerate(line):
@@ -172,7 +172,7 @@ def _explained(text: str, error: SyntaxError, op: str) -> OpError:
 
 def _tokens(lines: list[str]) -> Iterator[Token]:
     for number, line in enumerate(lines, 1):
-        for match in _TOKEN.finditer(_code(line)):
+        for match in _TOKEN.finditer(code_of(line)):
             yield Token(match[0], number, match.start())
 
 
