@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from derive.adjoint_names import adjoint_name, primal_name
 from derive.packing import Packing
 from derive.trees import (
+    NEUTRAL,
     Add,
     Call,
     Compare,
@@ -44,10 +45,12 @@ from derive.trees import (
     rebuild,
     rename,
     rename_index,
+    taking_part,
     walk,
 )
 
 __all__ = [
+    "NEUTRAL",
     "Add",
     "Call",
     "Compare",
@@ -85,6 +88,7 @@ __all__ = [
     "on_indices",
     "own_indices",
     "rename_index",
+    "taking_part",
 ]
 
 

@@ -5,7 +5,7 @@ An index is the name of its axis, with primes where one axis is used twice: ``n`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -127,6 +127,9 @@ class Indicator:
 
 
 Tree = Num | Const | Read | Position | Size | Neg | Add | Mul | Div | Pow | Call | Reduce | Compare | Match | Indicator
+
+#: What an element counts as that takes no part in a reduction.
+NEUTRAL: Mapping[str, Tree] = {"sum": Num(Fraction(0)), "max": Neg(Const("inf")), "min": Const("inf")}
 
 
 def axis_of(index: str) -> str:
@@ -298,3 +301,15 @@ def _whole(tree: Tree) -> bool:
         case Neg(arg):
             return _whole(arg)
     return isinstance(tree, Position)
+
+
+def taking_part(tree: Reduce) -> tuple[Tree, list[Compare]]:
+    """The body of a reduction, and the conditions on indices under which an element takes part in an extremum."""
+    body, where = tree.body, list[Compare]()
+    while tree.kind in ("max", "min") and isinstance(body, Call) and body.head == "where":
+        c, yes, no = body.args
+        if not isinstance(c, Compare) or not on_indices(c) or no != NEUTRAL[tree.kind]:
+            break
+        where.append(c)
+        body = yes
+    return body, where

@@ -14,7 +14,7 @@ import derive
 from codegen.backends.discovery import by_name
 from codegen.plan import plan
 from codegen.program import Kernel
-from codegen.verify.agreement import load_kernel, run_kernel
+from codegen.verify.agreement import load_kernel, packed, run_kernel, unpacked
 from derive.syntax import adjoint_name
 
 Reference = Callable[..., Any]
@@ -71,9 +71,12 @@ def differentiated(
     """The gradients that the framework's own differentiation gets through the differentiable op, if there is one."""
     found = by_name(backend)
     with found.running():
-        values = {n: found.to(v) for n, v in inputs.items()} | dict(given)
-        values |= {adjoint_name(t.name): found.to(u) for t, u in zip(made.op.outputs, upstream, strict=True)}
-        return {name: torch.tensor(found.back(g)) for name, g in found.gradients(made, module, values)}
+        values = {n: found.to(packed(made.op, n, v)) for n, v in inputs.items()} | dict(given)
+        outputs = zip(made.op.outputs, upstream, strict=True)
+        values |= {adjoint_name(t.name): found.to(packed(made.op, t.name, u)) for t, u in outputs}
+        gradients = {name: torch.tensor(found.back(g)) for name, g in found.gradients(made, module, values)}
+        like = {adjoint_name(n): (n, v) for n, v in inputs.items()}
+        return {name: unpacked(made.op, like[name][0], g, like[name][1]) for name, g in gradients.items()}
 
 
 def gradients_of(results: Sequence[Any], leaves: Sequence[Any], upstream: Sequence[Any]) -> list[torch.Tensor]:

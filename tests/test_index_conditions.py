@@ -262,7 +262,7 @@ def test_a_row_goes_where_another_implies_it() -> None:
     ("rhs", "message"),
     [
         ("where(j <= x[j], 1, 0)*x[j]", "sums of axes, integer tensors, integer constants and whole numbers, and 'x[j]'"),
-        ("where(j < w, x[j], 0)", "'w' is compared with positions and must be a whole number, not 0.5"),
+        ("where(j < w, x[j], 0)", "'w' stands among positions and must be a whole number, not 0.5"),
         ("where(m[j] > 0.5, x[j], 0)", "'0.5' is none of them"),
     ],
 )

@@ -225,6 +225,15 @@ SIGNS = (
         aliases=("condition", "one-hot", "onehot", "indicator", "bracket", "scatter"),
     ),
     Entry(
+        "x[i - 1]",
+        "An affine read: the index is a sum of positions, and where no element has the position, the read is absent. An "
+        "element of a sum or of a maximum takes no part where a read of it is absent, a mean divides by the number of the "
+        "others, and outside of these an absent read is 0.",
+        "y[i] = f(x[i])\ny[i] = x[i - 1] + x[i]",
+        sign="- 1",
+        aliases=("affine read", "affine", "shift", "window", "pad", "absent"),
+    ),
+    Entry(
         "where",
         "where(condition, a, b) is a where the condition holds, and b elsewhere.",
         "y[i] = where(x[i] > 0, x[i], 0)",

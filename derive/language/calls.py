@@ -60,7 +60,8 @@ class CallReader(ExpressionReader):
 
     def arguments(self, node: ast.Call, head: str, left: Tensor | None) -> Arguments:
         """The call's arguments. Their indices name axes, and need not be indices of the left side: ``linear(x[n, k], ...)``."""
-        scope, known = self.scope, {*self.scope, *self.bound, *self.tensors()}  # a tensor in index position is a scalar label
+        # A tensor in index position is a scalar label.
+        scope, known = self.scope, {*self.scope, *self.bound, *self.tensors(), *self.constants}
         self.scope = (*scope, *(i for i in _written_indices(node.args) if i not in known))
         try:
             positional = [self.argument(a) for a in node.args]
@@ -77,7 +78,10 @@ class CallReader(ExpressionReader):
         """An argument: an expression, or a read of an integer tensor."""
         name = node.value if isinstance(node, ast.Subscript) else node
         if isinstance(name, ast.Name) and name.id in self.inputs and self.inputs[name.id].integer:
-            return self.read(node, name.id, slots_of(node) if isinstance(node, ast.Subscript) else [])
+            read = self.read(node, name.id, slots_of(node) if isinstance(node, ast.Subscript) else [])
+            if self.rows:
+                raise self.error(node, f"an op takes '{name.id}' at plain indices; {self.whole(self.inputs[name.id])}")
+            return read
         return self.value(node)
 
     def prefix(self, head: str) -> str:
@@ -95,7 +99,7 @@ class CallReader(ExpressionReader):
 
 
 def _written_indices(args: list[ast.expr]) -> list[str]:
-    """The plain indices in the arguments that no reduction there binds, in order of appearance."""
+    """The indices in the arguments that no reduction there binds, in order of appearance."""
     found: dict[str, None] = {}
     local: set[str] = set()
     for arg in args:
@@ -103,10 +107,23 @@ def _written_indices(args: list[ast.expr]) -> list[str]:
         heads = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
         for n in nodes:
             if isinstance(n, ast.Subscript):
-                names = [s.value if isinstance(s, ast.Starred) else s for s in flat_slots(n)]
-                plain = [s.id for s in names if isinstance(s, ast.Name)]
+                plain = [name for slot in flat_slots(n) for name in _names(slot)]
                 if id(n) in heads:
                     local.update(plain)
                 else:
                     found.update(dict.fromkeys(plain))
     return [name for name in found if name not in local]
+
+
+def _names(slot: ast.expr) -> list[str]:
+    """The plain indices of a slot: those of a sum of positions too, but not those inside a lookup."""
+    match slot:
+        case ast.Name():
+            return [slot.id]
+        case ast.Starred():
+            return _names(slot.value)
+        case ast.BinOp():
+            return _names(slot.left) + _names(slot.right)
+        case ast.UnaryOp():
+            return _names(slot.operand)
+    return []

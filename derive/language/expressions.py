@@ -11,6 +11,7 @@ from derive.errors import OpError
 from derive.functions.records import RECORDS
 from derive.functions.words import NARY, REDUCTIONS, SUGAR, is_function
 from derive.language import hints
+from derive.language.affine import Row, attached, there
 from derive.language.defined import DEFINED_FUNCTIONS, DEFINED_REDUCTIONS, Form, Misfit, form_of, written_out
 from derive.language.folded import folded
 from derive.language.literals import check_number, constant_value, literal, power
@@ -58,7 +59,7 @@ class ExpressionReader(PositionReader):
             raise self.too_deep(node)
         if isinstance(tree, Compare):
             raise self.error(node, COMPARISON)
-        return tree
+        return attached(tree)
 
     def value(self, node: ast.expr) -> Tree:
         """An operand or argument: anything but a comparison."""
@@ -101,7 +102,7 @@ class ExpressionReader(PositionReader):
             case ast.Compare():
                 rel = self.relation(node)
                 if self.on_indices(node):
-                    return Compare(rel, self.integer(node.left), self.integer(node.comparators[0]))
+                    return self.settled(node, Compare(rel, self.integer(node.left), self.integer(node.comparators[0])))
                 return Compare(rel, self.value(node.left), self.value(node.comparators[0]))
             case ast.Call():
                 return self.call(node)
@@ -166,10 +167,16 @@ class ExpressionReader(PositionReader):
 
     # ---- reads -----------------------------------------------------------------------------------------------------
 
-    def element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read | Indicator:
+    def element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Tree:
         """A read as an operand (OpError for a read of an integer tensor, which can only be an index or be compared)."""
-        if (truth := self.truth(node, name)) is not None:
-            return truth
+        before, self.rows = self.rows, []
+        try:
+            read = self.truth(node, name) or self.plain_element(node, name, slots)
+            return there(read, self.rows)
+        finally:
+            self.rows = before
+
+    def plain_element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
         read = self.read(node, name, slots)
         if name in self.inputs and self.inputs[name].integer:
             raise self.error(
@@ -191,10 +198,14 @@ class ExpressionReader(PositionReader):
         if not isinstance(inner, ast.Name):
             if isinstance(node, ast.Starred) or axis in self.stars:
                 raise self.error(node, f"axis {position + 1} of '{tensor.name}' is '*{axis}' and takes no lookup")
+            if isinstance(inner, ast.BinOp | ast.UnaryOp | ast.Constant | ast.Call):
+                return self.affine(inner, axis)
             return self.lookup(inner, tensor, position)
         if inner.id not in self.bound and inner.id not in self.scope:
             if inner.id in self.inputs and self.inputs[inner.id].integer and not isinstance(node, ast.Starred):
                 return self.lookup(inner, tensor, position)
+            if inner.id in self.constants and not isinstance(node, ast.Starred):
+                return self.affine(inner, axis)
             raise self.error(node, self.loose(inner.id))
         index = self.bound.get(inner.id, inner.id)
         star = inner.id in self.stars
@@ -205,10 +216,25 @@ class ExpressionReader(PositionReader):
             raise self.error(node, f"axis {position + 1} of '{tensor.name}' is {want}, not '{inner.id}'")
         return index
 
+    def affine(self, node: ast.expr, axis: str) -> str:
+        """The index of a slot that is a sum of positions. ``rows`` gets the row that says which position it is."""
+        at = self.place(node)
+        taken = {*self.scope, *self.bound.values(), *(r.index for r in self.rows)}
+        self.rows.append(Row(fresh_index(axis, taken), at))
+        return self.rows[-1].index
+
+    def settled(self, node: ast.expr, condition: Compare) -> Compare:
+        """A comparison of positions (OpError where one of them is read at a sum of positions)."""
+        if self.rows:
+            raise self.error(node, "a condition compares integer tensors at plain indices; compare them where they are, t[j]")
+        return condition
+
     def lookup(self, node: ast.expr, tensor: Tensor, position: int) -> Lookup:
         name = node.value if isinstance(node, ast.Subscript) else node
         if not isinstance(name, ast.Name):
-            wanted = f"slot {position + 1} of '{tensor.name}' must be an axis or an integer tensor such as t[n]"
+            wanted = (
+                f"slot {position + 1} of '{tensor.name}' must be an axis, a sum of positions or an integer tensor such as t[n]"
+            )
             raise self.error(node, f"{wanted}; {self.whole(tensor)}")
         labels = self.known(node, name.id)
         if labels.labels is None:

@@ -25,9 +25,22 @@ def check_names(op: st.Op) -> None:
         if c.default is not None and not _NUMBER.fullmatch(c.default):
             raise OpError(f"the default '{c.default}' of '{c.name}' is no number", op=op.name)
     for tree in (*op.assumptions, *(e.rhs for e in op.equations)):
-        for node in st.walk(tree):
+        for node in _without_absent(tree):
             if not _known(node):
                 raise OpError(f"{node} is not part of the language", op=op.name)
+
+
+def _without_absent(tree: st.Tree) -> Iterator[st.Tree]:
+    """The nodes of an expression, without the infinity that stands for an element that takes no part in an extremum."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, st.Reduce):
+            body, where = st.taking_part(node)
+            waiting += [body, *where]
+        else:
+            waiting += st.children(node)
 
 
 def _names(op: st.Op) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from derive.language.affine import as_written, attached
 from derive.language.assumptions import HOLDS
 from derive.language.literals import constant_value
 from derive.syntax import (
@@ -134,11 +135,11 @@ class _Call:
             plain = [i for i in given.index if isinstance(i, str)]
             if len(plain) == len(given.index) == len(set(plain)):
                 return given
-        free = free_indices(given)
+        free = as_written(given)
         axes: dict[str, Index] = {}
         for i in free:
             axes[i] = self.axis_for(axis_of(i), axis_of(i), {str(a) for a in axes.values()})
-        equation = Equation(f"{self.prefix}_{tensor.name}", tuple(str(axes[i]) for i in free), rename(given, axes))
+        equation = Equation(f"{self.prefix}_{tensor.name}", tuple(str(axes[i]) for i in free), rename(attached(given), axes))
         self.before.append(equation)
         self.tensors[equation.name] = Tensor(equation.name, equation.index)
         return Read(equation.name, free)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from derive.errors import OpError
 from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
+from derive.language.affine import Row
 from derive.language.literals import LiteralError
 from derive.packing import Slots
 from derive.syntax import Compare, Constant, Equation, Op, Tensor
@@ -23,7 +24,7 @@ class NameReader:
     ``scope`` are the indices of the left side. ``bound`` maps each index of an enclosing reduction, as written, to a distinct
     name. ``words`` are all names in the text. ``lines`` has the line of each name's equation. ``known_ops`` gives the names
     of the catalogue, for messages. ``packs`` has the slots of every tensor that packs axes. ``given`` are the lengths
-    that are given for axes, and ``given_at`` is where.
+    that are given for axes, and ``given_at`` is where. ``rows`` are those of the affine slots of the element being read.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -41,6 +42,7 @@ class NameReader:
         self.left = ""
         self.scope: tuple[str, ...] = ()
         self.bound: dict[str, str] = {}
+        self.rows: list[Row] = []
         self.depth = 0
         self.words: frozenset[str] = frozenset()
         self.lines: dict[str, int] = {}

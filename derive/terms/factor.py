@@ -41,9 +41,6 @@ from derive.terms.sums import (
 )
 from derive.terms.tidy import tidy
 
-#: What stands in the place of an element that takes no part in an extremum.
-NOTHING: dict[str, st.Tree] = {"max": st.Neg(st.Const("inf")), "min": st.Const("inf")}
-
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
     """The factored tree of an expression with the free indices ``index``."""
@@ -249,7 +246,7 @@ class _Builder:
         own = {h.axis: n for h, n in zip((i for i in atom.of.index if isinstance(i, Hole)), names, strict=True)}
         for c in atom.where:
             assert c.form is not None
-            body = st.Call("where", (comparison(c.rel, c.form.filled(own)), body, NOTHING[atom.head]))
+            body = st.Call("where", (comparison(c.rel, c.form.filled(own)), body, st.NEUTRAL[atom.head]))
         return st.Reduce(atom.head, tuple(names), body)
 
     def argument(self, argument: Argument) -> st.Tree:

@@ -203,12 +203,14 @@ class _Flattener:
 
     def reduction(self, tree: st.Reduce) -> Sum:
         self.scope.extend(tree.index)
-        body = self.sum(tree.body)
+        inner, where = st.taking_part(tree)
+        body = self.sum(inner)
         if tree.kind in ("max", "min"):
             of = self.plain(body) if set(tree.index) <= sum_indices(body) else None
             if not isinstance(of, Read):  # terms cancelled, and the body has fewer axes: repeat it, as an axis may be empty
                 of = self.names.read(body, self.scope, over=tree.index)
-            out = atom_sum(extremum(self.names, tree.kind, of, tree.index, self.scope))
+            rows = tuple(map(self.condition, where))
+            out = atom_sum(extremum(self.names, tree.kind, of, tree.index, self.scope, rows))
         else:
             out = bind(body, tree.index)
             for i in tree.index if tree.kind == "mean" else ():
