@@ -7,9 +7,10 @@ the condition goes into the name: no backend computes there what can overflow, a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from codegen.branches import is_risky
 from codegen.program import Statement
@@ -35,6 +36,13 @@ class _Choice:
         return _Choice(st.rename(self.condition, to), self.taken)
 
 
+class _Reading(NamedTuple):
+    """The indices of a read, and the choices that the read stands in."""
+
+    at: tuple[st.Index, ...]
+    around: tuple[_Choice, ...]
+
+
 def confined(
     forward: Sequence[Statement], backward: Sequence[Statement], made: Collection[str], known: Collection[str]
 ) -> tuple[list[Statement], list[Statement]]:
@@ -42,10 +50,15 @@ def confined(
 
     ``known`` are the arguments and the constants of the forward, which a condition may read.
     """
+    risky = {s.name for s in forward if s.name in made and is_risky(s.tree)}
+    reads: dict[str, list[_Reading]] = {name: [] for name in risky}
+    for reader in (*forward, *backward) if risky else ():
+        for name, reading in _reads(reader.tree, risky, ()):
+            reads[name].append(reading)
     found: dict[str, tuple[tuple[str, ...], _Choice]] = {}
     out, known = list[Statement](), set(known)
     for s in forward:
-        if s.name in made and is_risky(s.tree) and (choice := _shared(s, (*forward, *backward), known)):
+        if s.name in risky and (choice := _shared(s, reads[s.name], known)):
             found[s.name] = s.index, choice
             s = replace(s, tree=choice.of(s.tree))
         known.add(s.name)
@@ -59,33 +72,32 @@ def confined_in(statements: Sequence[Statement]) -> frozenset[str]:
     return frozenset(name for name, tree in choices if ZERO in tree.args[1:])
 
 
-def _shared(s: Statement, readers: Sequence[Statement], known: set[str]) -> _Choice | None:
+def _shared(s: Statement, reads: Iterable[_Reading], known: set[str]) -> _Choice | None:
     """The choice, in the statement's own indices, that every read of its name stands in; None where there is none."""
     shared: list[_Choice] | None = None
-    for reader in readers:
-        for index, around in _reads(reader.tree, s.name, ()):
-            if not all(isinstance(i, str) for i in index) or len(set(index)) < len(index):
-                return None
-            to: dict[str, st.Index] = dict(zip(map(str, index), s.index, strict=True))
-            own = [c.at(to) for c in around if to.keys() >= set(st.free_indices(c.condition))]
-            shared = own if shared is None else [c for c in shared if c in own]
+    for index, around in reads:
+        if not all(isinstance(i, str) for i in index) or len(set(index)) < len(index):
+            return None
+        to: dict[str, st.Index] = dict(zip(map(str, index), s.index, strict=True))
+        own = [c.at(to) for c in around if to.keys() >= set(st.free_indices(c.condition))]
+        shared = own if shared is None else [c for c in shared if c in own]
     return next((c for c in shared or () if known.issuperset(st.reads(c.condition))), None)
 
 
-def _reads(tree: st.Tree, name: str, around: tuple[_Choice, ...]) -> Iterator[tuple[tuple[st.Index, ...], tuple[_Choice, ...]]]:
-    """The indices of each read of a name, and the choices that the read stands in."""
+def _reads(tree: st.Tree, names: Collection[str], around: tuple[_Choice, ...]) -> Iterator[tuple[str, _Reading]]:
+    """Each read of one of the names."""
     match tree:
-        case st.Read(own, index) if own == name:
-            yield index, around
+        case st.Read(name, index) if name in names:
+            yield name, _Reading(index, around)
         case st.Call("where", (condition, a, b)):
-            yield from _reads(condition, name, around)
-            yield from _reads(a, name, (*around, _Choice(condition, True)))
-            yield from _reads(b, name, (*around, _Choice(condition, False)))
+            yield from _reads(condition, names, around)
+            yield from _reads(a, names, (*around, _Choice(condition, True)))
+            yield from _reads(b, names, (*around, _Choice(condition, False)))
         case st.Reduce(_, bound, body):
-            yield from _reads(body, name, tuple(c for c in around if not set(bound) & set(st.free_indices(c.condition))))
+            yield from _reads(body, names, tuple(c for c in around if not set(bound) & set(st.free_indices(c.condition))))
         case _:
             for child in st.children(tree):
-                yield from _reads(child, name, around)
+                yield from _reads(child, names, around)
 
 
 def _plain(s: Statement, found: dict[str, tuple[tuple[str, ...], _Choice]]) -> Statement:

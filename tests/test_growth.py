@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import derive
-from codegen import build
+from codegen import build, confined
+from codegen.plan import planned
 from derive.simplify import rewrite, signs
 from derive.simplify.tables import Pattern, Patterns, pattern_key
 from derive.terms.flatten import flatten
@@ -104,3 +105,15 @@ def test_reductions_that_no_name_can_hold_get_no_canonical_form(counted: Callabl
     assert not calls
     folded, using = rewrite.fold_patterns(term({x: 1, w: 1}, ("j",)), patterns, lambda name: True)
     assert (folded, using) == (atom_sum(Read("y", free)), "y") and calls["pattern_key"] == 1
+
+
+def test_a_name_is_confined_by_the_statements_that_read_it_alone(counted: Callable[[Any, str], Counter[str]]) -> None:
+    """Twice the equations have about twice the reads."""
+    derived = [derive.derive(derive.parse(chain("mixed", count))) for count in (12, 24)]
+    calls = counted(confined, "_reads")
+    found = []
+    for derivation in derived:
+        calls.clear()
+        planned(derivation)
+        found.append(calls["_reads"])
+    assert found[0] > 0 and found[1] <= 2.5 * found[0]
