@@ -11,12 +11,13 @@ import pytest
 import derive
 from codegen import build, confined
 from codegen.plan import planned
-from derive.simplify import rewrite, signs
+from derive.simplify import budget, rewrite, signs
 from derive.simplify.tables import Pattern, Patterns, pattern_key
 from derive.terms.flatten import flatten
 from derive.terms.names import Names
 from derive.terms.sums import Read, atom_sum, open_again, term
 from derive.textbook import called, pages
+from derive.textbook.paper import textbook
 from tests.benchmarks.chains import KINDS, chain
 
 
@@ -117,3 +118,11 @@ def test_a_name_is_confined_by_the_statements_that_read_it_alone(counted: Callab
         planned(derivation)
         found.append(calls["_reads"])
     assert found[0] > 0 and found[1] <= 2.5 * found[0]
+
+
+def test_a_longer_chain_is_not_multiplied_out_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What inlining may cost is counted for all names together: a line of 300 equations has no more terms for that."""
+    monkeypatch.setattr(budget, "SEARCH", 0)
+    few, many = (textbook(derive.parse(chain("tanh", count))).derivation for count in (40, 80))
+    longest = [max(len(line.body) for line in d.lines if line.name not in d.gradients) for d in (few, many)]
+    assert longest[1] <= longest[0]

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from derive import syntax as st
 from derive.rules import CHAIN_RULE, FOLD
@@ -24,7 +25,8 @@ from derive.terms.definitions import Definition
 from derive.terms.style import Style
 from derive.terms.sums import Read, Sum, atom_indices, atom_sum, sum_reads
 
-#: Inlining a name may raise the cost of all lines by this factor.
+#: All names that are inlined may together raise the cost of all lines, from the least that it was, by this factor. A factor
+#: for each name would let a chain of many equations multiply out line after line.
 SLACK = 1.01
 
 
@@ -57,6 +59,8 @@ class Simplifier:
         self.folding = Folding(self.work, self.tables, self.judge, budget, order)
         self.search = Search(self.work, self.folding, self.tables, self.judge, budget, self.model)
         self.renamed: list[Rewriting] = []
+        #: The least cost of all lines before any name was inlined so far.
+        self.least = inf
         self.made = {st.adjoint_name(d.name) for d in forward if not d.author}
         self.tables.eliminations.update({rule.name: rule for rule in relations})
         for d in forward:
@@ -172,7 +176,8 @@ class Simplifier:
                 return False
             if any(long(work.lines[u]) for u in users):  # long lines stay in terms of names, for readers
                 return False
-        most, state = work.cost() * SLACK, work.state()
+        self.least = min(self.least, work.cost())
+        most, state = self.least * SLACK, work.state()
         work.hidden.add(name)
         if self.inlined(name, users) and work.cost() <= most and self.kept(users, state.lines) and work.cost() <= most:
             return True
