@@ -107,6 +107,7 @@ def _program(program: Program, to: Spelling) -> Program:
         statements=tuple(_statement(s, to) for s in program.statements),
         results=tuple(to.get(r, r) for r in program.results),
         star=to.get(program.star, program.star),
+        ranked=tuple(to.get(a, a) for a in program.ranked),
     )
 
 

@@ -20,7 +20,7 @@ from codegen.confined import confined
 from codegen.depth import shallow
 from codegen.names import named
 from codegen.parts import Parts
-from codegen.program import Argument, Kernel, Program, Role, Statement, taken
+from codegen.program import Argument, Kernel, Program, Role, Statement, ranked, taken
 from derive import syntax as st
 from derive.deep import deeply
 from derive.derivation import Derivation
@@ -269,6 +269,7 @@ class _Planner:
             collapsed=len(self.op.stars) > 1 or (bool(star) and _must_collapse(star, arguments, statements)),
             accurate=self.op.variant == "accurate",
             kinks=self.kinks,
+            ranked=ranked(self.op),
         )
 
 

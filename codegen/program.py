@@ -8,6 +8,7 @@ from enum import Enum
 from derive import syntax as st
 from derive.labels import Guard, guard_of
 from derive.strain.verdict import Loss
+from derive.terms.factoring import DEFAULT_SIZE
 
 
 class Role(Enum):
@@ -45,6 +46,17 @@ def taken(op: st.Op, t: st.Tensor) -> Argument:
     return Argument(t.name, t.axes, Role.INPUT, t.labels, guard_of(op, t.name) if t.indexed else ())
 
 
+def ranked(op: st.Op) -> tuple[str, ...]:
+    """The axes of an op by their lengths at the reference sizes, the longest first.
+
+    Of equal lengths, an axis of an output comes before one that inputs alone have: the output of a convolution is longer than
+    its kernel. An axis that no tensor has comes last.
+    """
+    sizes = dict(op.sizes)
+    axes = dict.fromkeys(a for tensors in (op.outputs, op.inputs) for t in tensors for a in t.axes)
+    return tuple(sorted(axes, key=lambda a: -sizes.get(a, DEFAULT_SIZE)))
+
+
 @dataclass(frozen=True)
 class Statement:
     """``name[index] = tree``. ``role`` says whether the value is an output, saved for the backward, or temporary.
@@ -72,7 +84,7 @@ class Program:
     ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). With ``collapsed``, arguments
     that have ``star`` are first reshaped so that it is a single axis, and the results are reshaped back. ``accurate`` asks a
     backend to round as little as it can, even where that costs time. ``kinks`` are the functions with a kink that stand in the
-    author's equations.
+    author's equations. ``ranked`` are the axes, those first that are presumably longest (:func:`ranked`).
     """
 
     name: str
@@ -84,6 +96,7 @@ class Program:
     collapsed: bool
     accurate: bool = False
     kinks: frozenset[str] = frozenset()
+    ranked: tuple[str, ...] = ()
 
     def looks_up(self, labels: str) -> bool:
         """Whether a statement looks labels up. Otherwise they are at most compared with other integers."""

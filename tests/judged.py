@@ -15,6 +15,7 @@ from codegen.backends.discovery import by_name
 from codegen.plan import plan
 from codegen.program import Kernel
 from codegen.verify.agreement import load_kernel, packed, run_kernel, unpacked
+from derive.labels import whole_constants
 from derive.syntax import adjoint_name
 
 Reference = Callable[..., Any]
@@ -46,7 +47,8 @@ def judge(text: str, backend: str, reference: Reference, inputs: Sequence[torch.
     """Outputs and gradients of the text's kernels equal those of the reference, in value, shape and dtype."""
     made = kernel(text)
     leaves = [v.detach().clone().requires_grad_(v.is_floating_point()) for v in inputs]
-    given = {c.name: constants.get(c.name, float(c.default or 1)) for c in made.op.constants}
+    whole = whole_constants(made.op)
+    given = {c.name: constants.get(c.name, (int if c.name in whole else float)(c.default or 1)) for c in made.op.constants}
     wanted = _tuple(reference(*leaves, **given))
     upstream = normal(*(w.shape for w in wanted), seed=1, dtype=leaves[0].dtype)
     gradients = gradients_of(wanted, leaves, upstream)

@@ -25,4 +25,5 @@ def forward_backward(kernel: Kernel) -> Program:
         results=results,
         star=forward.star,
         collapsed=forward.collapsed or backward.collapsed,
+        ranked=forward.ranked,
     )

@@ -30,6 +30,7 @@ from derive import syntax as st
 from derive.certify import NoPoint, Stage, point, tied_point
 from derive.certify.stage import precise
 from derive.certify.swayed import Swayed
+from derive.labels import whole_constants
 from derive.points import Point
 
 __all__ = ["Verdict", "judge"]
@@ -187,8 +188,8 @@ def _results(
 
 
 def _number(op: st.Op, name: str, value: Any) -> float | int:
-    """A constant as callers give it: an integer where it is the length of an axis."""
-    return int(value) if name in op.packing.constants() else float(value)
+    """A constant as callers give it: an integer where it is the length of an axis or is compared with positions."""
+    return int(value) if name in op.packing.constants() | whole_constants(op) else float(value)
 
 
 def _arguments(program: Program, values: Mapping[str, Any]) -> list[Any]:

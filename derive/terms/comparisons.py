@@ -9,7 +9,7 @@ from derive.terms.forms import Form, Part, combined
 from derive.terms.indices import Index, Lookup
 from derive.terms.reads import syntax_index
 
-__all__ = ["comparison", "flat_index", "form_of"]
+__all__ = ["comparison", "flat_index", "form_of", "tree_of"]
 
 _FLIPPED = {"<=": ">=", "<": ">"}
 Parts = list[tuple[Part, int]]
@@ -63,6 +63,11 @@ def comparison(rel: str, form: Form) -> st.Compare:
         positions = [(p, -c) for p, c in positions]
         return st.Compare(_FLIPPED.get(shown, shown), _tree(positions, 0), _tree(symbols, offset))
     return st.Compare(shown, _tree(positions, 0), _tree([(p, -c) for p, c in symbols], -offset))
+
+
+def tree_of(form: Form) -> st.Tree:
+    """An affine form as a whole-number expression, the inverse of :func:`form_of`."""
+    return _tree(list(form.parts), form.offset)
 
 
 def _tree(parts: Parts, offset: int) -> st.Tree:

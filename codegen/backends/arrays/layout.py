@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.masks import masks_of
 from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM
+from codegen.backends.arrays.windows import set_apart, static_constants
 from codegen.locals import local
 from codegen.packing import repacked
 from codegen.program import Argument, Kernel, Program, Role, Statement
+from codegen.recognise.window import Window
 from codegen.source import Code, FileSource, FunctionSource, code, equations
 from derive import syntax as st
 from derive.language.axes import equal_axes
@@ -65,9 +68,11 @@ class Layout:
         self.op, self.packing = kernel.op, kernel.op.packing
         self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
         callers = {a.name: a.axes for a in program.arguments} | {s.name: s.index for s in program.statements if s.kept}
-        self.held = repacked(program.statements, callers, self.packing)
+        held = repacked(program.statements, callers, self.packing)
+        self.held = replace(held, statements=set_apart(held.statements, self.window, self.names_of_parts()))
         inner = replace(program, statements=self.held.statements)
         self.printer = self.printer_class(inner, borrowed(inner), kernel=True, held=self.held)
+        self.printer.local = partial(local, kernel)
         self.printer.given |= {
             a.name: local(kernel, f"given_{a.name}") for a in program.arguments if a.guards and program.looks_up(a.name)
         }
@@ -87,9 +92,24 @@ class Layout:
     def is_forward(self) -> bool:
         return self.program is self.kernel.forward
 
+    def window(self, tree: st.Tree) -> Window | None:
+        return Window.of(tree, self.program.ranked)
+
+    def names_of_parts(self) -> Callable[[str], str]:
+        """What gives a name to a part of a statement that becomes a statement of its own."""
+        given = set[str]()
+
+        def fresh(wanted: str) -> str:
+            names = (local(self.kernel, f"{wanted}{k or ''}") for k in (0, *range(2, len(given) + 3)))
+            given.add(name := next(n for n in names if n not in given))
+            return name
+
+        return fresh
+
     def masks(self, s: Statement) -> Iterator[str]:
         """The lines that compute the conditions on positions of a statement, if no earlier one has them."""
-        for condition in masks_of(s.tree):
+        window = self.printer.window(s)
+        for condition in masks_of(window.body if window else s.tree):
             if condition in self.printer.masks:
                 continue
             value = self.printer.value(condition, s.index)
@@ -122,7 +142,7 @@ class Layout:
                 lines += self.guarded(a)
                 check = f'_labels("{a.name}", {a.name}, {self.label_length(a)})'
                 lines.append(self.labels(a.name, check))
-        lines += self.unpacked(needs)
+        lines += self.unpacked(needs) + self.whole()
         lines += self.scalars() + self.widened() + self.constants() + self.reshaped()
         return lines
 
@@ -138,6 +158,12 @@ class Layout:
     def labels(self, name: str, check: str) -> str:
         """The line that checks labels and converts them to what the body indexes with."""
         return f"{name} = {check}"
+
+    def whole(self) -> list[str]:
+        """The lines that check the constants that slices depend on: a whole number may be given as ``1.0``."""
+        names = [c.name for c in self.program.constants if c.name in static_constants(self.kernel) - self.packing.constants()]
+        self.helpers |= {"_whole"} if names else set()
+        return [f'{name} = _whole("{name}", {name})' for name in names]
 
     def scalars(self) -> list[str]:
         """The lines that keep a scalar argument from deciding the dtype of a result."""

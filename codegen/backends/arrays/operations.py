@@ -38,6 +38,11 @@ class Operations:
         self.given: dict[str, str] = {}
         #: Local variables for conditions on positions.
         self.masks: dict[st.Tree, Value] = {}
+        #: Inside a loop over the short indices of a window: their variables, and the source of tensors at slices, by an alias.
+        self.taps: dict[str, str] = {}
+        self.sliced: dict[str, Text] = {}
+        #: A name for a local variable.
+        self.local: Callable[[str], str] = str
         #: The boolean tensors.
         self.truths = frozenset(a.name for a in program.arguments if a.labels == st.TRUTH)
 
@@ -111,7 +116,7 @@ class Operations:
 
     def tensor(self, read: st.Read) -> Text:
         """A tensor with the axes that a read has: as it is held, or with other axes packed."""
-        text = Text(read.name)
+        text = self.sliced.get(read.name) or Text(read.name)
         return self.reshaped(text, read.name, read.index) if self.held.apart(read.name, read.index) else text
 
     def dimensions(self, index: Sequence[str]) -> list[str]:
@@ -187,6 +192,10 @@ class Operations:
         raise NotImplementedError
 
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
+        raise NotImplementedError
+
+    def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
+        """The line that adds a term to the part of a tensor at slots, or keeps the larger or smaller of the two."""
         raise NotImplementedError
 
     def einsum(self, spec: str, *operands: Text) -> Text:

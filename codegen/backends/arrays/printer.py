@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from codegen.axes import natural_order
+from codegen.backends.arrays import windows
 from codegen.backends.arrays.axes import Kept, Text, Value, positions, star_first
 from codegen.backends.arrays.numerals import MATH, double, is_count, is_literal, known_number, literal_value, number
 from codegen.backends.arrays.products import Products
@@ -19,6 +20,7 @@ from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
 from codegen.recognise.selection import selection
+from codegen.recognise.window import Window
 from derive import syntax as st
 from derive.errors import OpError
 
@@ -52,6 +54,8 @@ class ArrayPrinter(Products):
 
     def statement(self, s: Statement) -> list[str]:
         """The lines that compute one statement."""
+        if (window := self.window(s)) is not None:
+            return list(windows.lines(self, s, window))
         value = self.value(s.tree, s.index)
         apart = self.held.apart(s.name, s.index)
         if any(i not in value.axes for i in s.index):
@@ -64,6 +68,13 @@ class ArrayPrinter(Products):
             text = self.reshaped(text, s.name, self.held.axes[s.name])
         copied = s.name in self.copies and not value.number
         return [f"{s.name} = {(self.copied(text) if copied else text).code}"]
+
+    def window(self, s: Statement) -> Window | None:
+        """The statement as a reduction under equality rows; None where it is none, or where its tensor is held packed."""
+        if not self.kernel or self.held.apart(s.name, s.index):
+            return None
+        window = Window.of(s.tree, self.program.ranked)
+        return window if window and set(s.index) == set(st.free_indices(s.tree)) else None
 
     def filled(self, value: Value, s: Statement) -> str:
         """A value that lacks some axes of the statement, expanded over all of them."""

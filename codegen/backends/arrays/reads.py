@@ -72,7 +72,9 @@ class Reads(Operations):
         return self.read(st.Read(index.name, index.index), ())
 
     def position(self, index: st.Index, order: Sequence[str]) -> Value:
-        """The whole number that an index is: a label as the caller gave it."""
+        """The whole number that an index is: a label as the caller gave it, or the variable of a loop."""
+        if index in self.taps:
+            return Value(Text(self.taps[str(index)]), number=True)
         if isinstance(index, str):
             return self.as_index(index)
         return self.read(st.Read(self.given.get(index.name, index.name), index.index), order)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.backends.arrays.signature import listed, shapes, signature, tupled
+from codegen.backends.arrays.windows import static_constants
 from codegen.locals import local
 from codegen.program import Kernel
 from codegen.source import Code
@@ -20,7 +21,7 @@ __all__ = ["CustomVjp", "custom_vjp"]
 class CustomVjp:
     """The ``custom_vjp`` around a kernel as text. ``kept`` are the residuals; ``given`` is the tuple of upstream gradients.
 
-    ``static`` are the constants that are lengths of axes, which no gradient and no tracing reaches.
+    ``static`` are the constants that are lengths of axes or decide slices, which no gradient and no tracing reaches.
     """
 
     name: str
@@ -49,7 +50,7 @@ def custom_vjp(kernel: Kernel) -> CustomVjp:
     arguments = [*(a.name for a in backward.arguments), *(c.name for c in backward.constants)]
     adjoints = [st.adjoint_name(o) for o in outputs]
     saved_name, residuals, given = (local(kernel, n) for n in ("saved", "residuals", "adjoints"))
-    static = [n for n in constants if n in op.packing.constants()]
+    static = [n for n in constants if n in op.packing.constants() | static_constants(kernel)]
     own = [n for n in arguments if n not in adjoints and n not in saved and n not in static]
     places = ", ".join(str(k) for k, n in enumerate([*inputs, *constants]) if n in static)
     single = len(outputs) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.layout import Layout
+from codegen.backends.arrays.windows import static_constants
 from codegen.backends.jax.printer import JaxPrinter
 
 __all__ = ["JaxLayout"]
@@ -25,7 +26,8 @@ class JaxLayout(Layout):
 
         Such constants may be traced, and operations that Python refuses for numbers, such as 1/0, have a value.
         """
-        names = [c.name for c in self.program.constants if c.name not in self.packing.constants()]
+        static = self.packing.constants() | static_constants(self.kernel)
+        names = [c.name for c in self.program.constants if c.name not in static]
         return [f"{name} = {self.printer.typed(Value(Text(name), number=True)).code}" for name in names]
 
     def widens(self) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
-from codegen.backends.arrays.spelling import ATOM, call, method, negated
+from codegen.backends.arrays.spelling import ATOM, call, method, negated, total
+from codegen.backends.arrays.windows import placed
 from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
@@ -75,6 +76,13 @@ class JaxPrinter(NumpyNames):
 
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "float"
+
+    def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
+        place = placed(Text(name), slots)
+        if place == Text(name):
+            whole = total([(False, place), (False, term)]) if kind == "sum" else call(f"jnp.{kind}imum", place, term)
+            return f"{name} = {whole.code}"
+        return f"{name} = {method(placed(Text(f'{name}.at'), slots), 'add' if kind == 'sum' else kind, term).code}"
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("jnp.einsum", f'"{spec}"', *operands)

@@ -37,6 +37,7 @@ def step(kernel: Kernel) -> Program:
         results=(loss.name, *(u.name for u in updates)),
         star=both.star,
         collapsed=both.collapsed,
+        ranked=both.ranked,
     )
 
 

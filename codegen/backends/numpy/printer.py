@@ -12,6 +12,7 @@ from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
 from codegen.backends.arrays.printer import is_far
 from codegen.backends.arrays.spelling import ATOM, call, item, matmul, method, negated, quotient
+from codegen.backends.arrays.windows import placed
 from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
@@ -114,6 +115,10 @@ class NumpyPrinter(NumpyNames):
 
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "np.float64"
+
+    def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
+        place = placed(Text(name), slots)
+        return f"{place.code} += {term.code}" if kind == "sum" else f"{place.code} = np.{kind}imum({place.code}, {term.code})"
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("np.einsum", f'"{spec}"', *operands, *["optimize=True"] * (len(operands) > 1))

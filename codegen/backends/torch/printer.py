@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM, call, item, method, negated, total
+from codegen.backends.arrays.windows import placed
 from codegen.backends.torch.smooth import beside_one, sided
 from codegen.program import Statement
 from codegen.recognise.contraction import Contraction
@@ -159,6 +160,15 @@ class TorchPrinter(ArrayPrinter):
 
     def typed(self, number: Value) -> Text:
         return self.full(number, ()) if self.like() else call("torch.tensor", number.text)
+
+    def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
+        place = placed(Text(name), slots)
+        new = total([(False, place), (False, term)]) if kind == "sum" else call(f"torch.{kind}imum", place, term)
+        at = [f"({k - len(slots)}, {slot})" for k, slot in enumerate(slots) if slot not in (":", "...")]
+        if not at:
+            return f"{name} = {new.code}"
+        self.helpers["_placed"] = None
+        return f"{name} = _placed({name}, {new.code}, [{', '.join(at)}])"
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("torch.einsum", f'"{spec}"', *operands)

@@ -1,0 +1,213 @@
+"""Recognise a reduction under equality rows: ``sum[c, k, l](where(l - 2*i - k + pad == 0, x[c, l]*W[c, k], 0))``.
+
+Such a row makes one index a function of the others, ``l = 2*i + (k - pad)``: whoever loops over ``i`` and ``k`` needs neither a
+loop over ``l`` nor a test. For each value of the short index ``k``, the elements of ``x`` are a strided slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+
+from derive import syntax as st
+from derive.syntax import on_indices
+from derive.terms.comparisons import form_of, tree_of
+from derive.terms.forms import Form, combined
+
+__all__ = ["Slide", "Window", "slid_constants"]
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One equality row solved: ``inner = step*outer + start``, where ``start`` depends on the indices ``taps`` only.
+
+    ``inner`` and ``outer`` are the two longest indices of the row. ``step`` is a positive number, or such a number times
+    constants of the op.
+    """
+
+    inner: str
+    outer: str
+    step: st.Tree
+    start: st.Tree
+    taps: tuple[str, ...]
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        return (self.inner, self.outer, *self.taps)
+
+
+@dataclass(frozen=True)
+class Window:
+    """``kind[index](body)`` over the points at which all slides hold."""
+
+    kind: str
+    index: tuple[str, ...]
+    slides: tuple[Slide, ...]
+    body: st.Tree
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The short indices, each once."""
+        return tuple(dict.fromkeys(k for s in self.slides for k in s.taps))
+
+    @staticmethod
+    def of(tree: st.Tree, ranked: Sequence[str]) -> Window | None:
+        """The parts; None where the tree is something else. ``ranked`` are the axes, the longest first."""
+        if not isinstance(tree, st.Reduce) or tree.kind not in ("sum", "max", "min") or not _has_row(tree):
+            return None
+        gathered = _Gathered(tree)
+        found = _slides(gathered.rows, ranked)
+        if found is None:
+            return None
+        slides, others = found
+        rest = st.product(tuple(gathered.factors) or (st.Num(Fraction(1)),))
+        for row in others:
+            rest = st.Call("where", (row, rest, st.NEUTRAL[tree.kind]))
+        window = Window(tree.kind, tuple(gathered.index), slides, rest)
+        return window if _plain(window, set(st.free_indices(tree))) else None
+
+
+def slid_constants(trees: Sequence[st.Tree], ranked: Sequence[str]) -> frozenset[str]:
+    """The constants of the op on which the slides in expressions depend: they have to be whole numbers."""
+    windows = (w for tree in trees for n in st.walk(tree) if (w := Window.of(n, ranked)))
+    parts = (part for w in windows for s in w.slides for part in (s.step, s.start))
+    return frozenset(name for part in parts for name in st.reads(part))
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------------
+
+
+def _has_row(tree: st.Tree) -> bool:
+    return any(isinstance(n, st.Compare) and n.rel == "==" and on_indices(n) for n in st.walk(tree))
+
+
+class _Gathered:
+    """A reduction with what is nested in it: its indices, the rows of its terms, and the factors of the rest.
+
+    A sum inside the sum is a part of it where it stands alone, or where rows leave it one term at most.
+    """
+
+    def __init__(self, tree: st.Reduce):
+        self.kind, self.free = tree.kind, set(st.free_indices(tree))
+        self.index, self.rows, self.factors = list(tree.index), list[st.Compare](), list[st.Tree]()
+        self.term(tree.body, alone=True)
+
+    def term(self, tree: st.Tree, *, alone: bool) -> None:
+        match tree:
+            case st.Call("where", (st.Compare() as row, body, other)) if self.is_row(row) and other == st.NEUTRAL[self.kind]:
+                self.rows.append(row)
+                self.term(body, alone=alone)
+            case st.Indicator(st.Compare() as row) if self.kind == "sum" and self.is_row(row):
+                self.rows.append(row)
+            case st.Mul(args) if self.kind == "sum":
+                for a in args:
+                    self.term(a, alone=False)
+            case st.Reduce(kind, index, body) if kind == self.kind and (alone or self.single(tree)):
+                to = {i: st.fresh_index(i, {*self.index, *self.free, *index} - {i}) for i in index}
+                self.index += to.values()
+                self.term(st.rename(body, dict(to)), alone=alone)
+            case _:
+                self.factors.append(tree)
+
+    @staticmethod
+    def is_row(row: st.Compare) -> bool:
+        return on_indices(row) and _form(row) is not None
+
+    def single(self, tree: st.Reduce) -> bool:
+        """Whether rows leave a reduction at most one term that is not 0."""
+        rows = [row for row in self.conditions(tree.body) if row.rel == "==" and self.is_row(row)]
+        held = [{p.index for p, _ in form.parts} for row in rows if (form := _form(row)) is not None]
+        return len(held) >= len(tree.index) and all(any(i in h for h in held) for i in tree.index)
+
+    def conditions(self, body: st.Tree) -> Iterator[st.Compare]:
+        """The conditions without which a term of a reduction does not count."""
+        match body:
+            case st.Call("where", (st.Compare() as row, inner, other)) if other == st.NEUTRAL[self.kind]:
+                yield row
+                yield from self.conditions(inner)
+            case st.Indicator(st.Compare() as row):
+                yield row
+
+
+def _form(row: st.Compare) -> Form | None:
+    """A row as ``form rel 0``; None where it is not affine in plain indices."""
+    left, right = form_of(row.left), form_of(row.right)
+    if left is None or right is None:
+        return None
+    form = left.plus(right.scaled(-1))
+    return form if all(isinstance(i, str) for i in form.indices()) else None
+
+
+def _slides(rows: Sequence[st.Compare], ranked: Sequence[str]) -> tuple[tuple[Slide, ...], list[st.Compare]] | None:
+    """The equality rows solved, and the other rows; None where there is no equality row, or one has no solution."""
+    slides: list[Slide] = []
+    for row in dict.fromkeys(r for r in rows if r.rel == "=="):
+        form = _form(row)
+        slide = next(_solved(form, ranked), None) if form is not None else None
+        if slide is None:
+            return None
+        slides.append(slide)
+    ends = [i for s in slides for i in (s.inner, s.outer)]
+    apart = len(set(ends)) == len(ends) and not any(k in ends for s in slides for k in s.taps)
+    return (tuple(slides), [r for r in dict.fromkeys(rows) if r.rel != "=="]) if slides and apart else None
+
+
+def _solved(form: Form, ranked: Sequence[str]) -> Iterator[Slide]:
+    """The solutions of ``form = 0`` for an index with coefficient 1 or -1, those with the longest indices first."""
+    places = {a: k for k, a in enumerate(ranked)}
+    indices = sorted({str(i) for i in form.indices()}, key=lambda i: (places.get(st.axis_of(i), len(places)), i))
+    for pair in combinations(indices, 2):
+        solved = [found for inner, outer in (pair, pair[::-1]) if (found := _along(form, inner, outer)) is not None]
+        for inner, outer, step, start in sorted(solved, key=lambda found: _falling(found[3])):
+            yield Slide(inner, outer, tree_of(step), tree_of(start), tuple(i for i in indices if i not in pair))
+
+
+def _along(form: Form, inner: str, outer: str) -> tuple[str, str, Form, Form] | None:
+    """``form = 0`` as ``inner = step*outer + start``; None where the coefficients do not allow it."""
+    own, along = (_coefficient(form, i) for i in (inner, outer))
+    if own not in (combined([], 1), combined([], -1)):
+        return None
+    step = along.scaled(-own.offset)
+    if len(step.parts) + bool(step.offset) != 1 or (step.offset or step.parts[0][1]) < 0:
+        return None
+    start = combined([(p, c) for p, c in form.parts if p.index not in (inner, outer)], form.offset)
+    return inner, outer, step, start.scaled(-own.offset)
+
+
+def _falling(start: Form) -> int:
+    """In how many of its indices a form falls: an element moves with the window, not against it."""
+    return sum(c < 0 for p, c in start.parts if p.index is not None)
+
+
+def _coefficient(form: Form, index: str) -> Form:
+    """The factor of an index in a form."""
+    found = [(p._replace(index=None), c) for p, c in form.parts if p.index == index]
+    return combined(found, 0)
+
+
+# ---- what an array backend can slice ---------------------------------------------------------------------------------------
+
+
+def _plain(window: Window, free: set[str]) -> bool:
+    """Whether the body depends on the indices of slides only through reads at them, and on no two of one slide at once."""
+    slid = {i for s in window.slides for i in s.indices}
+    pairs = [{s.inner, s.outer} for s in window.slides]
+    if any(pair <= free for pair in pairs):
+        return False
+    for node in st.walk(window.body):
+        match node:
+            case st.Read(_, index):
+                inside = [i for i in index if isinstance(i, str)]
+                looked = {n for i in index if not isinstance(i, str) for n in st.index_names(i)}
+                if looked & slid or any(pair <= set(inside) for pair in pairs) or len(set(inside)) < len(inside):
+                    return False
+            case st.Position(slot) if slid & set(st.index_names(slot)):
+                return False
+            case st.Match(left, right) if slid & {n for i in (left, right) for n in st.index_names(i)}:
+                return False
+            case st.Reduce(_, index, _) if slid & set(index):
+                return False
+    read = set(st.free_indices(window.body))
+    return all(pair & free or pair & read for pair in pairs)
