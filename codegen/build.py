@@ -23,7 +23,7 @@ from codegen.names import named
 from codegen.plan import planned
 from codegen.program import Kernel
 from codegen.verify.judge import judge
-from derive import derive
+from derive import derive, derive_full
 from derive.called import program
 from derive.certify import certify
 from derive.certify.textbook import checked_sections
@@ -98,7 +98,9 @@ def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMA
     programs = planned(derivation)
     paper = textbook(op)
     sections = textbook_sections(paper)
-    certificate = certify(derivation).extended(checked_sections(paper, sections)).extended(program_checks(derivation, programs))
+    full = derive_full(op)
+    certificate = certify(derivation, full=full).extended(checked_sections(paper, sections, full=full))
+    certificate = certificate.extended(program_checks(derivation, programs))
     kernel = named(programs)
     own = {b.name: _files(kernel, b, command, [o.name for o in wanted]) for b in wanted}
     files = {path: text for texts in own.values() for path, text in texts.items()}

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 from derive import syntax as st
 from derive.adjoint import adjoints, tie_counts
@@ -53,7 +54,7 @@ def derive(op: st.Op) -> Derivation:
     index = {d.name: d.index for d in chain}
     computed, lines, last = rounded(op, names, forward, lines, index)
     check_coefficients(op.name, [*((d.name, d.body) for d in computed), *lines.items()])
-    style = style_of(op, computed, simplifier.model.size)
+    style = style_of(op, computed)
     closed = [Definition(name, index[name], body) for name, body in lines.items()]
     return Derivation(
         op=op,
@@ -85,18 +86,22 @@ def derive_full(op: st.Op) -> Derivation:
     )
 
 
-def style_of(op: st.Op, forward: Sequence[Definition], size: Callable[[str], int] | None = None) -> Style:
+def style_of(op: st.Op, forward: Sequence[Definition]) -> Style:
     """A style whose products begin with the upstream gradient, then list names in the order in which the op introduces them.
 
-    ``size`` maps an axis to its length; by default the lengths are those that the op states.
+    An axis has the length that the op states. Equal names and lengths have the same style, so that caches know its trees.
     """
-    names = [*(t.name for t in op.inputs), *(d.name for d in forward), *(c.name for c in op.constants)]
-    order = {name: k for k, name in enumerate(names)}
-    sizes = dict(op.sizes)
+    names = (*(t.name for t in op.inputs), *(d.name for d in forward), *(c.name for c in op.constants))
+    return _style(names, op.sizes, tie_counts(forward))
+
+
+@lru_cache(maxsize=16)
+def _style(names: tuple[str, ...], lengths: tuple[tuple[str, int], ...], counts: frozenset[str]) -> Style:
+    order, sizes = {name: k for k, name in enumerate(names)}, dict(lengths)
     return Style(
         rank=lambda name: order.get(name, -1),
-        size=size or (lambda axis: sizes.get(axis, DEFAULT_SIZE)),
-        counts=tie_counts(forward),
+        size=lambda axis: sizes.get(axis, DEFAULT_SIZE),
+        counts=counts,
     )
 
 

@@ -11,8 +11,12 @@ import pytest
 import derive
 from codegen import build, confined
 from codegen.plan import planned
+from derive import certify
+from derive.certify import textbook as checked
+from derive.engine import style_of
 from derive.simplify import budget, rewrite, signs
 from derive.simplify.tables import Pattern, Patterns, pattern_key
+from derive.terms import factor
 from derive.terms.flatten import flatten
 from derive.terms.names import Names
 from derive.terms.sums import Read, atom_sum, open_again, term
@@ -72,6 +76,26 @@ def test_an_op_is_derived_once_for_its_kernels_and_once_for_paper(counted: Calla
         calls = counted(where, name)
     build.build(derive.parse(chain("tanh", 2)), backends=["numpy"], check=False)
     assert calls == {"derive": 1, "textbook": 1}
+
+
+def test_the_full_derivation_is_made_once_for_all_checks(counted: Callable[[Any, str], Counter[str]]) -> None:
+    for where in (build, certify, checked):
+        calls = counted(where, "derive_full")
+    build.build(derive.parse(chain("tanh", 2)), backends=["numpy"], check=False)
+    assert calls == {"derive_full": 1}
+
+
+def test_a_tree_is_factored_once_whoever_asks_for_it() -> None:
+    """Names in one order and axes of one length make one style."""
+    derivation = derive.derive(derive.parse(chain("mixed", 6)))
+    factor._tree.cache_clear()
+    certify.certify(derivation)
+    known = factor._tree.cache_info().misses
+    certify.certify(derivation)
+    own = len(derivation.op.equations)  # what is printed of the equations before stabilisation is made each time
+    assert factor._tree.cache_info().misses <= known + own
+    assert style_of(derivation.op, derivation.forward) == style_of(derivation.op, derivation.forward)
+    assert style_of(derivation.op, derivation.forward) != style_of(derivation.op, derivation.forward[:-1])
 
 
 def test_sympy_is_asked_for_a_sign_once_a_shape() -> None:

@@ -95,9 +95,13 @@ class Stage:
         """Where two tensors differ; "" if they agree. ``sizes`` gives, for each element, its terms' sum of absolute values."""
         if len(one) != len(other):
             return "the shapes differ"
-        near = self.numbers.near
+        near, known = self.numbers.near, None
         for k, (a, b) in enumerate(zip(one, other, strict=True)):
-            if near(a, b) or near(a, b, [(sizes() if sizes else one)[k]]):
+            if near(a, b):
+                continue
+            if known is None:
+                known = sizes() if sizes else one
+            if near(a, b, [known[k]]):
                 continue
             found = f"{a} against {b}" if isinstance(a, int) else f"{float(a):.6g} against {float(b):.6g}"
             return found + self.where(index, k)

@@ -37,10 +37,15 @@ def textbook_checks(op: st.Op, seeds: tuple[int, ...] = (0, 1)) -> tuple[Check, 
     return checked_sections(paper, textbook_sections(paper), seeds)
 
 
-def checked_sections(paper: Paper, sections: list[Section], seeds: tuple[int, ...] = (0, 1)) -> tuple[Check, ...]:
-    """The checks of these sections of a textbook track."""
+def checked_sections(
+    paper: Paper, sections: list[Section], seeds: tuple[int, ...] = (0, 1), full: Derivation | None = None
+) -> tuple[Check, ...]:
+    """The checks of these sections of a textbook track.
+
+    ``full`` is a derivation by :func:`derive.engine.derive_full`, which is used if it is of the paper's op.
+    """
     checks: list[Check] = []
-    full = derive_full(paper.derivation.op)
+    full = full if full and full.op == paper.derivation.op else derive_full(paper.derivation.op)
     for seed in seeds:
         try:
             stage = stage_of(paper.derivation.op, seed)

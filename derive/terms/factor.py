@@ -47,7 +47,7 @@ def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
     return _tree(body, tuple(index), style)
 
 
-@lru_cache(maxsize=4096)  # judging, certifying and printing a line ask for the same tree
+@lru_cache(maxsize=1 << 15)  # judging, certifying and printing a line ask for the same tree
 def _tree(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
     tree = _Builder(style, index).sum([(dict(split(mono)), c) for mono, c in body], ())
     return tree if style.read is DEFAULT.read else tidy(tree)
