@@ -39,6 +39,32 @@ CLOSED = {
         "dxhat[s, d]": "gamma[d]*dy[s, d]",
         "dx[s, d]": "rstd[s]*(dxhat[s, d] - xhat[s, d]*sum[d](dxhat[s, d]*xhat[s, d])/size(d))",
     },
+    "residual_rmsnorm": {
+        "dgamma[d]": "sum[s](dy[s, d]*hhat[s, d])",
+        "dhhat[s, d]": "gamma[d]*dy[s, d]",
+        "dx[s, d]": "rstd[s]*(dhhat[s, d] - hhat[s, d]*sum[d](dhhat[s, d]*hhat[s, d])/size(d))",
+        "dr[s, d]": "dx[s, d]",
+    },
+    "batchnorm_eval": {
+        "dgamma[d]": "sum[n, s](dy[n, d, s]*xhat[n, d, s])",
+        "dbeta[d]": "sum[n, s](dy[n, d, s])",
+        "dx[n, d, s]": "gamma[d]*rstd[d]*dy[n, d, s]",
+        "dmu[d]": "-gamma[d]*rstd[d]*dbeta[d]",
+        "dvar[d]": "-gamma[d]*rstd[d]**2*dgamma[d]/2",
+    },
+    "groupnorm": {
+        "dgamma[g, c]": "sum[n, s](dy[n, g, c, s]*xhat[n, g, c, s])",
+        "dbeta[g, c]": "sum[n, s](dy[n, g, c, s])",
+        "dx[n, g, c, s]": "rstd[n, g]*(gamma[g, c]*dy[n, g, c, s]"
+        " - sum[c](gamma[g, c]*sum[s](dy[n, g, c, s]))/(size(c)*size(s))"
+        " - xhat[n, g, c, s]*sum[c](gamma[g, c]*sum[s](dy[n, g, c, s]*xhat[n, g, c, s]))/(size(c)*size(s)))",
+    },
+    "gelu_tanh": {"dx[s]": "dy[s]*(cdf[s] + x[s]*(1 - t[s]**2)*sqrt(2/pi)*(1 + 3*0.044715*x[s]**2)/2)"},
+    "ppo_clip": {
+        "dlogp[n]": "where(gain[n] > limit[n], 0, -gain[n]*dloss/size(n))",
+        "dold[n]": "-dlogp[n]",
+        "dadv[n]": "-dloss/size(n)*where(gain[n] > limit[n], bound[n], ratio[n])",
+    },
     "attention": {
         "dv[s, j, d]": "sum[i](do[s, i, d]*P[s, i, j])",
         "dP[s, i, j]": "sum[d](do[s, i, d]*v[s, j, d])",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
@@ -82,11 +84,14 @@ def constants_of(op: st.Op, seed: int = 0) -> dict[str, float]:
 
 
 def packed(op: st.Op, name: str, value: torch.Tensor) -> torch.Tensor:
-    """The values or the gradient of a tensor, as callers have them."""
+    """The values or the gradient of a tensor, as callers have them. A starred axis may be any number of axes here."""
     if not op.packing.packs(name):
         return value
-    axes = op.tensor(name).axes
-    return value.reshape(op.packing.shape(name, axes, dict(zip(axes, value.shape, strict=True))))
+    axes, shape = op.tensor(name).axes, iter(value.shape)
+    lengths = {a: tuple(islice(shape, value.ndim - len(axes) + 1 if a in op.stars else 1)) for a in axes}
+    slots = op.packing.slots(name, axes)
+    packs = (lengths[s[0]] if s[0] in op.stars else (math.prod(n for a in s for n in lengths[a]),) for s in slots)
+    return value.reshape([n for found in packs for n in found])
 
 
 def unpacked(op: st.Op, name: str, value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

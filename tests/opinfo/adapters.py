@@ -90,8 +90,7 @@ def softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    unless(approximate != "none", "option")
-    return own.gelu(x)
+    return own.gelu(x) if approximate == "none" else own.gelu_tanh(x)
 
 
 def glu(x: Tensor, dim: int = -1) -> Tensor:
@@ -223,7 +222,7 @@ def batch_norm(
     gamma, beta = _affine(weight, bias, x, x.shape[1])
     if training:
         return own.batchnorm(x, gamma, beta, eps=eps)
-    raise NotApplicable("training")
+    return own.batchnorm_eval(x, mean, var, gamma, beta, eps=eps)
 
 
 def instance_norm(
@@ -238,6 +237,10 @@ def instance_norm(
 ) -> Tensor:
     unless(not use_input_stats, "training")
     return own.instancenorm(x, *_affine(weight, bias, x, x.shape[1]), eps=eps)
+
+
+def group_norm(x: Tensor, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+    return own.groupnorm(x, *_affine(weight, bias, x, x.shape[1]), groups=groups, eps=eps)
 
 
 def layer_norm(x: Tensor, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
@@ -344,6 +347,7 @@ ADAPTERS: dict[str, Callable[..., Tensor]] = {
     F + "margin_ranking_loss": margin_ranking,
     F + "batch_norm": batch_norm,
     F + "instance_norm": instance_norm,
+    F + "group_norm": group_norm,
     F + "layer_norm": layer_norm,
     F + "rms_norm": rms_norm,
     F + "linear": linear,
