@@ -17,11 +17,13 @@ from dataclasses import replace
 
 from codegen.axes import lengths_used
 from codegen.confined import confined
+from codegen.declared import declared_in, lengths_needed
 from codegen.depth import shallow
 from codegen.names import named
 from codegen.parts import Parts
 from codegen.program import Argument, Kernel, Program, Role, Statement, ranked, taken
 from derive import syntax as st
+from derive.declared import needed as lengths_of
 from derive.deep import deeply
 from derive.derivation import Derivation
 from derive.engine import style_of
@@ -232,6 +234,7 @@ class _Planner:
         # What the forward knows of empty axes the backward has to know as well.
         certain = self.lengths([(t.name, t.axes) for t in self.op.inputs], empty=True)
         while missing := (wanted - self.lengths(given)) | (wanted & certain - self.lengths(given, empty=True)):
+            missing |= {a for axis, tree in self.op.declared.lengths if axis in missing for a in lengths_of(tree)}
             spare = [t for t in self.op.inputs if t.name not in needed and missing & set(t.axes)]
             spare.sort(key=lambda t: not missing & self.lengths([*given, (t.name, t.axes)], empty=True))
             if not spare:
@@ -244,11 +247,12 @@ class _Planner:
     def lengths(self, given: Iterable[tuple[str, tuple[str, ...]]], empty: bool = False) -> set[str]:
         """The axes whose lengths follow from the shapes of these tensors; with ``empty`` also if any length is 0."""
         slots = [slot for name, axes in given for slot in self.op.packing.slots(name, axes)]
-        if not self.op.packing:
+        if not self.op.packing and not self.op.declared:
             return {a for slot in slots for a in slot}
         root = equal_axes(self.op)
         held = {root[a] for a, _ in self.op.packing.lengths}
         known = solved([tuple(root[a] for a in slot) for slot in slots], held, held if empty else None)
+        known |= {root[a] for a, _ in self.op.declared.computed(known, root)}
         return {a for a, r in root.items() if r in known}
 
     def program(
@@ -256,7 +260,10 @@ class _Planner:
     ) -> Program:
         used = {n for s in statements for n in st.reads(s.tree)}
         axes = {i for a in arguments for i in a.axes} | {a for s in statements for a in lengths_used(s.index, s.tree)}
+        lengths = declared_in(self.op, arguments, statements)
+        axes |= lengths_needed(lengths)
         used |= {v for axis, v in self.op.packing.lengths if isinstance(v, str) and axis in axes}
+        used |= {name for _, tree in lengths for name in st.reads(tree)}
         constants = tuple(c for c in self.op.constants if c.name in used)
         star = next(iter(sorted(self.op.stars)), "")
         return Program(

@@ -30,9 +30,9 @@ def without_conditions(op: st.Op, tool: str) -> None:
 
 @lru_cache(maxsize=256)
 def whole_constants(op: st.Op) -> frozenset[str]:
-    """The constants that are compared with positions, and therefore whole numbers."""
+    """The constants that stand among positions or in declared lengths, and are therefore whole numbers."""
     rows = [n for e in op.equations for n in st.walk(e.rhs) if on_indices(n)]
-    return frozenset(n.name for row in rows for n in st.walk(row) if isinstance(n, st.Read))
+    return op.declared.constants() | {n.name for row in rows for n in st.walk(row) if isinstance(n, st.Read)}
 
 
 def whole_number(constant: st.Constant, rng: Random | None) -> int:

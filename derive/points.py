@@ -6,10 +6,16 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from itertools import product
+from math import prod
 from random import Random
+from typing import NamedTuple
 
 from derive import syntax as st
+from derive.declared import whole_value
 from derive.labels import label_values, whole_constants, whole_number
+from derive.language.assumptions import HOLDS
 from derive.language.axes import equal_axes
 
 __all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "random_of", "sizes_of"]
@@ -18,6 +24,8 @@ __all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "l
 SIZES = (3, 4, 2)
 #: The most positions of an op's largest loop at a point, however many axes the loop has.
 LARGEST = 400
+#: How often lengths are drawn again where a declared length does not come out positive.
+REDRAWN = 40
 #: Lengths of the axes at points with ties. Their inverses are exact in floating point, and so are means.
 EVEN_SIZES = (4, 2)
 #: The values of inputs at points with ties. For an input with two bounds: the quarters of the way between them.
@@ -67,16 +75,64 @@ def sizes_of(op: st.Op, seed: int, choice: Sequence[int] = SIZES) -> dict[str, i
     If the loop of an equation would be too long, the last axes get shorter. Which axes are last depends on the seed, so that
     every axis has its full length at some point.
     """
+    return dict(_sized(op, seed, tuple(choice)).sizes)
+
+
+class _Sized(NamedTuple):
+    """Lengths of axes, and the constants that are whole numbers where an op declares lengths, which these depend on."""
+
+    sizes: Mapping[str, int]
+    constants: Mapping[str, int]
+
+
+@lru_cache(maxsize=64)
+def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
+    """Lengths, drawn again where a declared one is less than 1 or an extremum has no element."""
+    sized: list[_Sized] = []
+    for turn in range(REDRAWN if op.declared else 1):
+        rng = random_of(op.name, "sizes", seed, turn)
+        constants = _whole(op, None if not seed or choice == EVEN_SIZES else (seed, turn))
+        lengths = [n * rng.choice((1, 2)) for n in choice] if turn else choice
+        sized.append(_Sized(_drawn(op, seed, lengths, constants), constants))
+        if not op.declared or (all(sized[-1].sizes[a] >= 1 for a, _ in op.declared.lengths) and _populated(op, sized[-1])):
+            return sized[-1]
+    return _Sized({a: max(n, 0) for a, n in sized[0].sizes.items()}, sized[0].constants)
+
+
+def _populated(op: st.Op, sized: _Sized) -> bool:
+    """Whether every extremum under rows has an element, at every position; rows of labels are not looked at."""
+    for node in (n for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Reduce)):
+        _, rows = st.taking_part(node)
+        names = [p.index for row in rows for p in st.walk(row) if isinstance(p, st.Position)]
+        if not rows or not all(isinstance(i, str) for i in names):
+            continue
+        index = list(dict.fromkeys(str(i) for i in names))
+        outer = [i for i in index if i not in node.index]
+        order = [*outer, *(i for i in index if i in node.index)]
+        spans = [range(sized.sizes[st.axis_of(i)]) for i in order]
+        found = {at[: len(outer)] for at in product(*spans) if _hold(rows, sized, dict(zip(order, at, strict=True)))}
+        if len(found) < prod(map(len, spans[: len(outer)])):
+            return False
+    return True
+
+
+def _hold(rows: Sequence[st.Compare], sized: _Sized, at: Mapping[str, int]) -> bool:
+    sides = [tuple(whole_value(side, *sized, at) for side in (row.left, row.right)) for row in rows]
+    return all(HOLDS[row.rel](left, right) for row, (left, right) in zip(rows, sides, strict=True))
+
+
+def _drawn(op: st.Op, seed: int, choice: Sequence[int], constants: Mapping[str, int]) -> dict[str, int]:
     classes = equal_axes(op)
     roots = list(dict.fromkeys(classes.values()))
     # Axes k and k + len(choice) have the same length for seed 0, and different lengths for seed 1.
     length = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
     held = _held(op, classes, length)
     length |= held
+    length = op.declared.completed(length, constants, classes)
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
     order = [r for r in roots[turn:] + roots[:turn] if r not in held]
     shorten(length, [{classes[a] for a in loop} for loop in loops(op)], order, LARGEST)
-    return {a: length[r] for a, r in classes.items()}
+    return op.declared.completed({a: length[r] for a, r in classes.items()}, constants, classes)
 
 
 def _held(op: st.Op, classes: Mapping[str, str], length: Mapping[str, int]) -> dict[str, int]:
@@ -128,7 +184,7 @@ def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attemp
     default such as ``ddof=0`` could hide a mistake.
     """
     tables: dict[str, Elements] = {}
-    whole = _whole(op, None if not seed else (seed, attempt))
+    whole = _sized(op, seed, SIZES).constants if op.declared else _whole(op, (seed, attempt) if seed else None)
     for t in op.inputs:
         rng = random_of(op.name, seed, attempt, t.name)
         if t.integer:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from derive import syntax as st
+from derive.declared import Declared
 from derive.packing import Packing
 
 __all__ = ["Spelling", "renamed", "renamed_index", "renamed_row", "renamed_tensor", "renamed_tree"]
@@ -33,6 +34,7 @@ def renamed(op: st.Op, to: Spelling) -> st.Op:
         stars=frozenset(to.get(a, a) for a in op.stars),
         sizes=tuple((to.get(a, a), n) for a, n in op.sizes),
         packing=_packing(op.packing, to),
+        declared=Declared(tuple((to.get(a, a), renamed_tree(tree, to)) for a, tree in op.declared.lengths)),
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from derive.adjoint_names import adjoint_name, primal_name
+from derive.declared import Declared
 from derive.packing import Packing
 from derive.trees import (
     NEUTRAL,
@@ -146,7 +147,8 @@ class Op:
     ``stars`` are the axes written ``*s``: each stands for zero or more axes of the caller's tensors. ``sizes`` are the
     axis lengths at which costs are compared. ``text`` is the source that the op was parsed from, "" where there is none.
     ``variant`` is one of VARIANTS. A variant computes the same values, and is called ``OP_VARIANT``. ``packing`` says which
-    axes are one axis of the caller's tensors; everything else here has the axes of the equations.
+    axes are one axis of the caller's tensors; everything else here has the axes of the equations. ``declared`` has the lengths
+    of axes that are declared by equations.
     """
 
     name: str
@@ -163,6 +165,12 @@ class Op:
     notes: tuple[str, ...] = field(default=())
     variant: str = ""
     packing: Packing = Packing()
+    declared: Declared = Declared()
+
+    @property
+    def length_constants(self) -> frozenset[str]:
+        """The constants on which lengths of axes depend, and which are therefore whole numbers."""
+        return self.packing.constants() | self.declared.constants()
 
     @property
     def base(self) -> str:

@@ -47,7 +47,7 @@ def judge(text: str, backend: str, reference: Reference, inputs: Sequence[torch.
     """Outputs and gradients of the text's kernels equal those of the reference, in value, shape and dtype."""
     made = kernel(text)
     leaves = [v.detach().clone().requires_grad_(v.is_floating_point()) for v in inputs]
-    whole = whole_constants(made.op)
+    whole = whole_constants(made.op) | made.op.length_constants
     given = {c.name: constants.get(c.name, (int if c.name in whole else float)(c.default or 1)) for c in made.op.constants}
     wanted = _tuple(reference(*leaves, **given))
     upstream = normal(*(w.shape for w in wanted), seed=1, dtype=leaves[0].dtype)

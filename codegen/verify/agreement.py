@@ -77,7 +77,7 @@ def constants_of(op: st.Op, seed: int = 0) -> dict[str, float]:
 
     A constant that is the length of an axis, or is compared with positions, has its default, or 2.
     """
-    rng, counts = np.random.default_rng(seed), op.packing.constants()
+    rng, counts = np.random.default_rng(seed), op.length_constants
     found = {c.name: float(rng.uniform(0.1, 0.9)) if seed else float(c.default or 1.0) for c in op.constants}
     counts |= whole_constants(op)
     return found | {c.name: int(Fraction(c.default or 2)) for c in op.constants if c.name in counts}

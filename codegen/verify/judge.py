@@ -189,7 +189,7 @@ def _results(
 
 def _number(op: st.Op, name: str, value: Any) -> float | int:
     """A constant as callers give it: an integer where it is the length of an axis or is compared with positions."""
-    return int(value) if name in op.packing.constants() | whole_constants(op) else float(value)
+    return int(value) if name in op.length_constants | whole_constants(op) else float(value)
 
 
 def _arguments(program: Program, values: Mapping[str, Any]) -> list[Any]:

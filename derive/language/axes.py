@@ -13,6 +13,7 @@ def equal_axes(op: st.Op) -> dict[str, str]:
     labels = {t.name: t.indexed for t in op.inputs}
     root: dict[str, str] = {st.axis_of(a): st.axis_of(a) for index in axes.values() for a in index}
     root |= {a: a for a in labels.values() if a and a not in root}
+    root |= {a: a for a, _ in (*op.packing.lengths, *op.declared.lengths) if a not in root}
 
     def join(a: str, b: str) -> None:
         one, other = (root.setdefault(st.axis_of(x), st.axis_of(x)) for x in (a, b))

@@ -40,6 +40,9 @@ class CallReader(ExpressionReader):
             self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
         for axis, length in found.lengths.items():
             self.give(axis, length, node)
+        for axis, tree in found.declared.items():
+            if self.lengths.setdefault(axis, tree) != tree:
+                raise self.error(node, f"the axis '{axis}' has another length than '{head}' declares for its result")
         for a in found.assumptions:
             # Assumptions are about inputs and constants only: the signs of any other name follow from its equation.
             given = isinstance(a.left, Read) and a.left.name in {**self.inputs, **self.constants}
@@ -72,7 +75,8 @@ class CallReader(ExpressionReader):
             if kw.arg is None:
                 raise self.error(kw.value, "'**' has no meaning here: write each constant as name=value")
             keywords[kw.arg] = self.value(kw.value)
-        return Arguments(positional, keywords, left, frozenset(self.constants), self.words)
+        lengths = frozenset([*self.given, *self.lengths])
+        return Arguments(positional, keywords, left, frozenset(self.constants), self.words, lengths)
 
     def argument(self, node: ast.expr) -> Tree:
         """An argument: an expression, or a read of an integer tensor."""

@@ -14,8 +14,8 @@ from derive.language import hints
 from derive.language.affine import Row, attached, there
 from derive.language.defined import DEFINED_FUNCTIONS, DEFINED_REDUCTIONS, Form, Misfit, form_of, written_out
 from derive.language.folded import folded
+from derive.language.lengths import LengthReader
 from derive.language.literals import check_number, constant_value, literal, power
-from derive.language.positions import PositionReader
 from derive.language.slots import parts_of, slots_of
 from derive.syntax import (
     Add,
@@ -49,7 +49,7 @@ COMPARISON = "a comparison is only meaningful as the first argument of 'where'; 
 _RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 
 
-class ExpressionReader(PositionReader):
+class ExpressionReader(LengthReader):
     """Reads expressions in the scope of one equation."""
 
     def expression(self, node: ast.expr) -> Tree:
@@ -219,6 +219,7 @@ class ExpressionReader(PositionReader):
     def affine(self, node: ast.expr, axis: str) -> str:
         """The index of a slot that is a sum of positions. ``rows`` gets the row that says which position it is."""
         at = self.place(node)
+        self.affine_slots.append((axis, at))
         taken = {*self.scope, *self.bound.values(), *(r.index for r in self.rows)}
         self.rows.append(Row(fresh_index(axis, taken), at))
         return self.rows[-1].index
@@ -380,7 +381,7 @@ class ExpressionReader(PositionReader):
         if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], ast.Name):
             raise self.error(node, "size takes the name of one axis: size(n)")
         axis = node.args[0].id
-        if axis not in self.given and not any(axis in t.axes for t in self.inputs.values()):
+        if axis not in (*self.given, *self.lengths) and not any(axis in t.axes for t in self.inputs.values()):
             axes = dict.fromkeys(a for t in self.inputs.values() for a in t.axes)
             known = f"their axes are {hints.listed(list(axes))}" if axes else "they have no axes"
             raise self.error(node.args[0], f"no input has an axis '{axis}'; {known}")

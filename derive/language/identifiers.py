@@ -49,6 +49,8 @@ def _names(op: st.Op) -> Iterator[str]:
     yield from (c.name for c in op.constants)
     yield from op.stars
     yield from (axis for axis, _ in op.sizes)
+    for axis, tree in op.declared.lengths:
+        yield from (axis, *st.reads(tree), *(n.axis for n in st.walk(tree) if isinstance(n, st.Size)))
     for e in op.equations:
         yield from (e.name, *map(st.axis_of, e.index))
     for tree in (*op.assumptions, *(e.rhs for e in op.equations)):

@@ -42,6 +42,7 @@ class Arguments:
     """The arguments of a call, by position and by keyword, and the tensor ``left`` to which the result is assigned, if any.
 
     ``constants`` are the names of the caller's constants. ``names`` are all names anywhere in the caller's text.
+    ``lengths`` are the axes whose lengths are known by other means than a tensor's shape.
     """
 
     positional: list[Tree]
@@ -49,16 +50,21 @@ class Arguments:
     left: Tensor | None
     constants: frozenset[str]
     names: frozenset[str]
+    lengths: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Included:
-    """What a call brings, in the caller's names: equations, a read of the result, assumptions, and lengths of axes."""
+    """What a call brings, in the caller's names: equations, a read of the result, assumptions, and lengths of axes.
+
+    ``lengths`` are given as numbers or constants, ``declared`` by equations.
+    """
 
     equations: list[Equation]
     result: Read
     assumptions: list[Compare]
     lengths: dict[str, int | str]
+    declared: dict[str, Tree]
 
 
 def include(op: Op, prefix: str, arguments: Arguments, tensors: dict[str, Tensor]) -> Included:
@@ -69,7 +75,7 @@ def include(op: Op, prefix: str, arguments: Arguments, tensors: dict[str, Tensor
     call.bind_output()
     call.choose_axes()
     equations = [call.equation(e) for e in op.equations]
-    return Included(call.before + equations, call.result(), call.assumptions(), call.lengths())
+    return Included(call.before + equations, call.result(), call.assumptions(), call.lengths(), call.declared())
 
 
 @dataclass
@@ -197,12 +203,13 @@ class _Call:
             self.axes[axis] = tuple(names)
         if self.left is not None:
             taken |= set(self.left.axes)
-        callers = {a for t in self.tensors.values() for a in t.axes}
-        for e in self.op.equations:
-            for axis in map(axis_of, (*e.index, *_bound(e.rhs))):
-                if axis not in self.axes:
-                    self.axes[axis] = (self.axis_for(axis, axis, callers | taken),)
-                    taken.add(self.axes[axis][0])
+        callers = {a for t in self.tensors.values() for a in t.axes} | self.arguments.lengths
+        inside = [i for e in self.op.equations for i in (*e.index, *_bound(e.rhs))]
+        inside += [axis for axis, _ in (*self.op.packing.lengths, *self.op.declared.lengths)]
+        for axis in map(axis_of, inside):
+            if axis not in self.axes:
+                self.axes[axis] = (self.axis_for(axis, axis, callers | taken),)
+                taken.add(self.axes[axis][0])
 
     def axis_for(self, wanted: str, own: str, taken: set[str]) -> str:
         """The axis ``wanted`` if it is free, else a new name made from the callee's name ``own``."""
@@ -252,6 +259,14 @@ class _Call:
             else:
                 raise Misfit(f"'{length}' of '{self.op.name}' is the length of an axis: a whole number of at least 1")
         return found
+
+    def declared(self) -> dict[str, Tree]:
+        """The lengths that the callee declares (Misfit where a constant that they need is no whole number)."""
+        for name in self.op.declared.constants():
+            number = constant_value(self.values[name])
+            if number is not None and number.denominator != 1:
+                raise Misfit(f"a length of '{self.op.name}' depends on '{name}', which must be a whole number, not {number}")
+        return {self.axes[axis][0]: self.tree(tree, {}) for axis, tree in self.op.declared.lengths}
 
     # ---- the callee's equations ------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from derive.language import hints
 from derive.language.affine import Row
 from derive.language.literals import LiteralError
 from derive.packing import Slots
-from derive.syntax import Compare, Constant, Equation, Op, Tensor
+from derive.syntax import Compare, Constant, Equation, Op, Tensor, Tree
 
 T = TypeVar("T")
 Catalogue = Callable[[str], Op | None]
@@ -24,7 +24,8 @@ class NameReader:
     ``scope`` are the indices of the left side. ``bound`` maps each index of an enclosing reduction, as written, to a distinct
     name. ``words`` are all names in the text. ``lines`` has the line of each name's equation. ``known_ops`` gives the names
     of the catalogue, for messages. ``packs`` has the slots of every tensor that packs axes. ``given`` are the lengths
-    that are given for axes, and ``given_at`` is where. ``rows`` are those of the affine slots of the element being read.
+    that are given for axes, and ``given_at`` is where. ``rows`` are those of the affine slots of the element being read,
+    and ``affine_slots`` the axis and the position of every one. ``lengths`` are those that lines declare.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -42,6 +43,9 @@ class NameReader:
         self.left = ""
         self.scope: tuple[str, ...] = ()
         self.bound: dict[str, str] = {}
+        self.lengths: dict[str, Tree] = {}
+        self.lengths_at: dict[str, ast.AST] = {}
+        self.affine_slots: list[tuple[str, Tree]] = []
         self.rows: list[Row] = []
         self.depth = 0
         self.words: frozenset[str] = frozenset()

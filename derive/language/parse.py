@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cache
 
+from derive.declared import Declared
 from derive.errors import OpError
 from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
@@ -16,6 +17,7 @@ from derive.language.axes import equal_axes, indices_read_as
 from derive.language.calls import CallReader
 from derive.language.defined import DEFINED_FUNCTIONS
 from derive.language.formula import infer_inputs
+from derive.language.lengths import declares_length
 from derive.language.literals import default_text, literal
 from derive.language.names import Catalogue
 from derive.language.sizes import sizes_from, sizes_in, with_sizes
@@ -102,7 +104,7 @@ class _Reader(CallReader):
         for node in body[1:]:
             target = node.targets[0] if isinstance(node, ast.Assign) else None
             name = target.value if isinstance(target, ast.Subscript) else target
-            if isinstance(name, ast.Name):
+            if isinstance(name, ast.Name) and not declares_length(node):
                 self.lines.setdefault(name.id, node.lineno)
 
     # ---- signature -------------------------------------------------------------------------------------------------
@@ -210,6 +212,8 @@ class _Reader(CallReader):
     def statement(self, node: ast.stmt) -> None:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare):
             self.assumption(node.value)
+        elif isinstance(node, ast.Assign) and declares_length(node):
+            self.declare_length(node)
         elif isinstance(node, ast.Assign) and len(node.targets) == 1:
             self.equation(node)
         else:
@@ -325,6 +329,7 @@ class _Reader(CallReader):
             source=source,
             notes=notes,
             packing=Packing(tuple(self.packs.items()), tuple(self.given.items())),
+            declared=Declared(tuple(self.lengths.items())),
         )
         self.check_equal(op)
         return op
@@ -383,7 +388,7 @@ class _Reader(CallReader):
         """
         slots = [slot for t in self.inputs.values() for slot in self.packs.get(t.name, [(a,) for a in t.axes])]
         inputs = {a for slot in slots for a in slot}
-        known = {slot[0] for slot in slots if len(slot) == 1} | set(self.given)
+        known = {slot[0] for slot in slots if len(slot) == 1} | set(self.given) | set(self.lengths)
         read_as = indices_read_as(self.tensors(), self.equations.values())
         read_as |= {(a, i) for i, a in read_as if a in inputs}
         while more := ({i for i, a in read_as if a in known} | solved(slots, known)) - known:
@@ -395,4 +400,5 @@ class _Reader(CallReader):
         for e in self.equations.values():
             for i in e.index:
                 if axis_of(i) not in known:
-                    raise self.error(self.at(e.name), f"the axis '{i}' of '{e.name}' has no length: no input has it")
+                    way_out = self.way_out(axis_of(i))
+                    raise self.error(self.at(e.name), f"the axis '{i}' of '{e.name}' has no length: no input has it{way_out}")

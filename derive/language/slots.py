@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from derive.language import hints
 from derive.language.names import NameReader
 from derive.packing import Slot, Slots
 from derive.syntax import Tensor
 
-__all__ = ["LONGEST_AXIS", "SlotReader", "flat_slots", "marked", "named_numbers", "slots_of", "with_packs"]
+__all__ = ["LONGEST_AXIS", "SlotReader", "as_subscripts", "flat_slots", "marked", "named_numbers", "slots_of", "with_packs"]
 
 #: The longest axis whose length a signature may give.
 LONGEST_AXIS = 10**6
+_LINE = re.compile(r"^([ \t]*size[ \t]*)\(([^()\n]*\w[^()\n]*)\)(?=[ \t]*=(?!=))", re.MULTILINE)
 
 
 def slots_of(node: ast.Subscript) -> list[ast.expr]:
@@ -50,6 +52,11 @@ def marked(text: str) -> str:
             out[k] = "@"
         before = c
     return "".join(out)
+
+
+def as_subscripts(text: str) -> str:
+    """The text with ``size[i] =`` for ``size(i) =``, as Python assigns to no call. All columns stay as they are."""
+    return _LINE.sub(r"\1[\2]", text)
 
 
 def with_packs(body: list[ast.stmt], text: str) -> list[ast.stmt]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from derive.errors import OpError
 from derive.language.hints import KEYWORDS
-from derive.language.slots import marked, with_packs
+from derive.language.slots import as_subscripts, marked, with_packs
 
 #: What to write in the place of a character that looks like a character of the language.
 INSTEAD = {
@@ -84,7 +84,7 @@ def statements(text: str) -> list[ast.stmt]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            body = with_packs(ast.parse(marked(text)).body, text)
+            body = with_packs(ast.parse(marked(as_subscripts(text))).body, text)
     except SyntaxError as error:
         raise _explained(text, error, op) from None
     except (RecursionError, MemoryError):
@@ -246,6 +246,8 @@ def _assigned(here: list[Token], tokens: list[Token], words: str) -> tuple[Token
         return here[0], "the tensors come before the constants: op(x[n], eps=1e-5)"
     if "cannot assign" not in words and "cannot contain assignment" not in words:
         return None
+    if here[0].text == "size":
+        return here[0], "a length is declared for one axis: size(i) = ..."
     if len(here) > 1 and here[0].is_word and here[1].text == "(":
         return here[1], f"axes stand in square brackets: {here[0].text}[n]"
     return here[0], "the left side of '=' is one name with its axes, such as 'y[n]'; a comparison is written '=='"

@@ -309,7 +309,7 @@ def _constants(op: derive.Op, point: Point) -> dict[str, float]:
 
 def _number(op: derive.Op, name: str, value: float) -> float:
     """A constant as callers give it: one that is a length of an axis is an integer."""
-    return int(value) if name in op.packing.constants() else value
+    return int(value) if name in op.length_constants else value
 
 
 def _run(kernel: Kernel, module: ModuleType, point: Point, make: Callable[[Array, int], Any], dtype: type) -> Results:

@@ -13,6 +13,7 @@ from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM
 from codegen.backends.arrays.windows import set_apart, static_constants
+from codegen.declared import declared_in, length_source, length_text, lengths_needed
 from codegen.locals import local
 from codegen.packing import repacked
 from codegen.program import Argument, Kernel, Program, Role, Statement
@@ -77,6 +78,7 @@ class Layout:
             a.name: local(kernel, f"given_{a.name}") for a in program.arguments if a.guards and program.looks_up(a.name)
         }
         self.helpers: set[str] = set()
+        self.declared = declared_in(self.op, program.arguments, program.statements)
 
     def printed(self) -> _Printed:
         body = [line for s in self.held.statements for line in (*self.masks(s), *self.printer.statement(s))]
@@ -135,7 +137,8 @@ class Layout:
             self.helpers.add("_kinds")
         if call := self.check():
             self.helpers |= {"_lengths", "_unpacked"} if self.op.packing else {"_lengths"}
-            lines.append(f"{self.size_name} = {call}" if needs or self.sizes_named else call)
+            lines.append(f"{self.size_name} = {call}" if needs or self.sizes_named or self.declared else call)
+        lines += self.declared_lengths()
         for a in self.program.arguments:
             if a.labels is not None and self.checks_labels(a) and (not a.guards or a.name in self.printer.given):
                 self.helpers.add("_labels")
@@ -144,6 +147,20 @@ class Layout:
                 lines.append(self.labels(a.name, check))
         lines += self.unpacked(needs) + self.whole()
         lines += self.scalars() + self.widened() + self.constants() + self.reshaped()
+        return lines
+
+    def declared_lengths(self) -> list[str]:
+        """The lines that work out the declared lengths, and check those that arguments have."""
+        if not self.declared:
+            return []
+        self.helpers.add("_declared")
+        root = equal_axes(self.op)
+        lines = [] if self.check() else [f"{self.size_name} = dict({', '.join(self.given())})"]
+        for axis, tree in self.declared:
+            equal = [axis, *(a for a, r in sorted(root.items()) if r == root[axis] and a != axis)]
+            value = length_source(tree, lambda a: Text(self.length_of(a)), Text).code
+            names = ", ".join(f'"{a}"' for a in equal)
+            lines.append(f'{self.size_name} = _declared({self.size_name}, "{length_text(tree)}", {value}, {names})')
         return lines
 
     def guarded(self, a: Argument) -> list[str]:
@@ -199,6 +216,7 @@ class Layout:
     def given_lengths(self) -> dict[str, str]:
         """Source for each length that the signature gives and the program needs."""
         used = {axis for a in self.program.arguments for axis in a.axes} | set(self.printer.lengths)
+        used |= lengths_needed(self.declared)
         root = equal_axes(self.op)
         given = {root[axis]: value for axis, value in self.packing.lengths if axis in used}
         if any(isinstance(value, str) for value in given.values()):
@@ -239,7 +257,7 @@ class Layout:
         plain = [n for n in names if n not in self.op.stars]
         lines = []
         if plain:
-            given = {} if self.check() else self.given_lengths()
+            given = {} if self.check() or self.declared else self.given_lengths()
             values = ", ".join(given.get(a) or self.length_of(a) for a in plain)
             lines.append(f"{', '.join(plain)} = {values}")
         for star in (n for n in names if n in self.op.stars):

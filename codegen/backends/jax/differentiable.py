@@ -50,7 +50,7 @@ def custom_vjp(kernel: Kernel) -> CustomVjp:
     arguments = [*(a.name for a in backward.arguments), *(c.name for c in backward.constants)]
     adjoints = [st.adjoint_name(o) for o in outputs]
     saved_name, residuals, given = (local(kernel, n) for n in ("saved", "residuals", "adjoints"))
-    static = [n for n in constants if n in op.packing.constants() | static_constants(kernel)]
+    static = [n for n in constants if n in op.length_constants | static_constants(kernel)]
     own = [n for n in arguments if n not in adjoints and n not in saved and n not in static]
     places = ", ".join(str(k) for k, n in enumerate([*inputs, *constants]) if n in static)
     single = len(outputs) == 1

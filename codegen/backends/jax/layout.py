@@ -26,7 +26,7 @@ class JaxLayout(Layout):
 
         Such constants may be traced, and operations that Python refuses for numbers, such as 1/0, have a value.
         """
-        static = self.packing.constants() | static_constants(self.kernel)
+        static = self.op.length_constants | static_constants(self.kernel)
         names = [c.name for c in self.program.constants if c.name not in static]
         return [f"{name} = {self.printer.typed(Value(Text(name), number=True)).code}" for name in names]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from codegen.backends.arrays.signature import tupled
+from codegen.backends.arrays.spelling import Text
 from codegen.backends.native.machine import scheduled
 from codegen.backends.native.programs import axes_of, programs, title
 from codegen.backends.native.step import RATE
+from codegen.declared import declared_in, length_source, length_text, lengths_needed
 from codegen.escape import docstring
 from codegen.program import Kernel, Program, Role
 from codegen.source import Code, code, equations
@@ -78,7 +81,9 @@ def _binding(
     scalars = [a.name for a in program.arguments if a.role is Role.UPSTREAM and not a.axes] if composed else []
     used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
     same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
-    given = [f"{root[a]!r}: {v!r}".replace("'", '"') for a, v in op.packing.lengths if root[a] in axes]
+    declared = declared_in(op, program.arguments, program.statements)
+    known = {*axes, *(root.get(a, a) for a in lengths_needed(declared))}
+    given = [f"{root[a]!r}: {v!r}".replace("'", '"') for a, v in op.packing.lengths if root[a] in known]
     like = _like(op, program)
     over = [(r, a) for r, a in scheduled(program).overwritable if r in results]
     fallback = f"_{program.name}" if composed else f"numpy.{program.name}"
@@ -96,12 +101,19 @@ def _binding(
         *([f"out_from={len(op.outputs)}"] if composed else []),
         *([f"same={_dict(same)}"] if same else []),
         *([f"given={{{', '.join(given)}}}"] if given else []),
+        *([f"declared={tupled([_declared(root, *length) for length in declared])}"] if declared else []),
         *([f"like={_pairs(like)}"] if like else []),
         *([f"over={_pairs(over)}"] if over else []),
         f"fallback={fallback}",
         f'doc="""{docstring(_doc(op, program, saved))}"""',
     ]
     return Binding(program.name, code(fields))
+
+
+def _declared(root: Mapping[str, str], axis: str, tree: st.Tree) -> str:
+    """A declared length: its axis, its text, and the function that works it out."""
+    source = length_source(tree, lambda a: Text(f'size["{root.get(a, a)}"]'), lambda name: Text(f'constants["{name}"]'))
+    return f'("{root.get(axis, axis)}", "{length_text(tree)}", lambda size, constants: {source.code})'
 
 
 def _like(op: st.Op, program: Program) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from codegen.backends.arrays.signature import tupled
 from codegen.backends.arrays.spelling import MUL, NEG, Text, product
 from codegen.backends.torch.differentiable import differentiable
+from codegen.declared import length_source
 from codegen.program import Argument, Kernel, Program
 from codegen.render import render
 from codegen.source import Code, DifferentiableSource, equations
@@ -78,7 +79,7 @@ def _operator(op: st.Op, program: Program, results: Iterable[str]) -> OperatorSo
     tensors, constants = [a.name for a in program.arguments], [c.name for c in program.constants]
     index = {s.name: s.index for s in program.statements}
     results = list(results)
-    counts = op.packing.constants()
+    counts = op.length_constants
     parameters = [*(f"Tensor {n}" for n in tensors), *(f"{'int' if n in counts else 'float'} {n}" for n in constants)]
     returned = ", ".join(f"Tensor {r}" for r in results)
     shapes = [_shape(op, program.arguments, op.packing.slots(r, index[r])) for r in results]
@@ -162,6 +163,8 @@ def _lengths(op: st.Op, arguments: Iterable[Argument]) -> _Lengths:
         if len(missing) == 1:
             known = [of[root[x]] for x in slot if root[x] in of]
             of[missing[0]] = Text(" // ".join([shape, *(k.within(NEG) for k in known)]), MUL) if known else Text(shape)
+    for axis, tree in op.declared.computed(list(of), root):
+        of.setdefault(root.get(axis, axis), length_source(tree, lambda a: of[root.get(a, a)], Text))
     return _Lengths(root, of)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codegen.axes import lengths_used
 from codegen.backends.native.step import has_step, step
+from codegen.declared import declared_in
 from codegen.loops.fused import forward_backward
 from codegen.program import Kernel, Program
 from derive import syntax as st
@@ -21,6 +22,7 @@ def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
     root = equal_axes(op)
     used = {a for s in program.statements for a in lengths_used(s.index, s.tree)}
     given = [a for a, _ in op.packing.lengths if a in used]
+    given += [a for a, _ in declared_in(op, program.arguments, program.statements) if a in used]
     axes = [*(a for argument in program.arguments for a in argument.axes), *given]
     return tuple(dict.fromkeys(root.get(a, a) for a in axes))
 
