@@ -36,6 +36,7 @@ from codegen.loops.nest import (
 )
 from codegen.loops.schedule import Schedule
 from codegen.loops.storage import Array, Recomputed, Result, Row, Variable
+from codegen.recognise.window import Slide
 from derive import syntax as st
 from tests.systems.functions import SMOOTH
 
@@ -131,6 +132,8 @@ class Machine:
                 return self.length(axis)
             case st.Read(name, index):
                 return self.read(name, index)
+            case st.Position(index):
+                return self.slot(index)
             case st.Neg(a):
                 return -self.value(a)
             case st.Add(args):
@@ -208,7 +211,8 @@ class Machine:
         self.sums |= {p.assignment.name: (np.array(START[p.fold]), ()) for p in loop.partial}
         for k in reversed(range(self.length(loop.axis))):
             self.at[loop.axis] = k
-            self.nodes(loop.body)
+            if loop.slide is None or self.slides(loop.slide):
+                self.nodes(loop.body)
         for p in loop.partial:
             array, axes = outside[p.assignment.name]
             at = tuple(self.at[i] for i in axes)
@@ -216,6 +220,11 @@ class Machine:
             self.sums[p.assignment.name] = array, axes
         for begun in loop.begun:
             self.end(begun)
+
+    def slides(self, slide: Slide) -> bool:
+        """Whether the inner index of a slide is inside its axis, where it is then."""
+        self.at[slide.inner] = int(self.value(slide.step) * self.at[slide.outer] + self.value(slide.start))
+        return 0 <= self.at[slide.inner] < self.length(slide.inner)
 
     def end(self, begun: InVariable | InMemory) -> None:
         f = begun.assignment

@@ -51,6 +51,13 @@ SYSTEMS = {
     "an inner sum that the rows are summed over": "r[d] = f(x[n, d, s])\nr[d] = sum[n, s](sin(x[n, d, s]))",
     "a value read across rows": "y[n, d] = f(x[n, d], w[n])\ne[n] = exp(w[n])\ny[n, d] = e[n]*x[n, d]/sum[n](e[n])",
     "several passes over one axis": "p[n] = f(z[n])\ne[n] = exp(z[n] - max[n](z[n]))\np[n] = e[n]/sum[n](e[n])",
+    "a window": "y[n, s] = f(x[n, s], w[d])\ny[n, s] = sum[d](x[n, s + d - 1]*w[d])",
+    "a window with a stride": "y[n, s] = f(x[n, c], w[n, d], b[s])\ny[n, s] = b[s] + sum[d](x[n, 2*s - d + 1]*w[n, d]**2)",
+    "the largest of a window": "y[n, s] = f(x[n, s], w[d])\ny[n, s] = max[d](x[n, s + d - 1]*w[d])",
+    "two windows": "y[n, s] = f(x[n, s], w[d, c])\ny[n, s] = sum[d, c](x[n + c - 1, s + d - 1]*w[d, c])",
+    "a window over one axis": "y[s] = f(x[s], w[d])\ny[s] = sum[d](x[s + d - 1]*w[d])",
+    "a shift": "y[s] = f(x[s], w[s])\ny[s] = w[s]*x[s - 1]",
+    "two shifts": "y[n, s] = f(x[n, s])\ny[n, s] = x[n - 1, s + 1]**2",
     "a one-hot row": "l[n] = f(z[n, c], t[n])\nt[n] in c\nl[n] = log(sum[c](exp(z[n, c]))) - z[n, t[n]]",
 }
 

@@ -1,4 +1,4 @@
-"""Convolutions and pooling: equal to torch's own in every backend, by slices, never by a mask."""
+"""Convolutions and pooling: equal to torch's own in every backend, by slices and bounds of loops, never by a mask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from torch.nn import functional
 
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.discovery import by_name
-from tests.backends import each_array_backend
+from codegen.backends.native.machine import scheduled
+from codegen.loops.loop import assignments_in
+from derive import syntax as st
+from derive.syntax import on_indices
+from tests.backends import each_array_backend, each_backend
 from tests.judged import judge, kernel, module, normal
 
 #: The input ``b`` gives the output its length, which torch computes from the others'.
@@ -96,14 +100,14 @@ CASES: dict[str, tuple[str, Any, list[torch.Tensor]]] = {
 
 
 @pytest.mark.parametrize("seed", range(6))
-@each_array_backend
+@each_backend
 def test_convolutions_equal_torch(seed: int, backend: str) -> None:
     inputs, constants = random_conv(seed)
     judge(CONV1D, backend, conv, inputs, **constants)
 
 
 @pytest.mark.parametrize("case", CASES)
-@each_array_backend
+@each_backend
 def test_windows_equal_torch(case: str, backend: str) -> None:
     judge(CASES[case][0], backend, *CASES[case][1:])
 
@@ -114,6 +118,17 @@ def test_no_mask_is_written(op: str, backend: str) -> None:
     found = by_name(backend)
     assert isinstance(found, ArrayBackend)
     assert "arange" not in found.text(kernel(op), "")
+
+
+@pytest.mark.parametrize("op", [CONV1D, CONV2D, DEPTHWISE, AVERAGE, SHIFT], ids=lambda op: op.split("(")[0].split()[-1])
+def test_no_loop_tests_a_row(op: str) -> None:
+    """No statement in a loop nest has a condition on indices, and no loop runs over an index that the others give."""
+    for program in (kernel(op).forward, kernel(op).backward):
+        found = [f for f, _ in assignments_in(scheduled(program).body)]
+        assert not [n for f in found for n in st.walk(f.body) if on_indices(n)]
+        slid = [f for f in found if f.slides]
+        assert slid
+        assert not any(s.inner in f.loops for f in slid for s in f.slides)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
@@ -159,3 +174,6 @@ def test_constants_of_slices_are_whole_numbers() -> None:
         made.conv_forward(*inputs, pad=0.5)
     with pytest.raises(ValueError, match="a window moves by a step of at least 1, not 0"):
         made.conv_forward(*inputs, stride=0)
+    for wrong in ({"stride": 0}, {"pad": 0.5}):
+        with pytest.raises(ValueError, match="must be a whole number, and a step at least 1"):
+            module(CONV1D, "native").conv_forward(*inputs, **wrong)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from codegen.loops.matrix import MatrixAxes
 from codegen.program import Statement
+from codegen.recognise.window import Slide
 from derive import syntax as st
 
 
@@ -72,7 +73,8 @@ class Assignment:
     """``name[index] = body``, with no reduction in the body.
 
     ``loops`` are the indices of its loops, outermost first. ``equation`` is the program's statement that it is a part of. A
-    ``result`` is returned to the caller. A value that is ``kept`` is never rematerialised.
+    ``result`` is returned to the caller. A value that is ``kept`` is never rematerialised. With ``slides``, it is a reduction
+    over the points at which these hold: a slide's inner index has no loop, and the loop over its outer index has bounds.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Assignment:
     loops: tuple[str, ...]
     equation: Statement
     kept: bool = False
+    slides: tuple[Slide, ...] = ()
 
     @property
     def over(self) -> str:
@@ -93,6 +96,20 @@ class Assignment:
     def reduced(self) -> tuple[str, ...]:
         """The indices that the body is reduced over."""
         return self.kind.over if isinstance(self.kind, Reduction | MatrixProduct | ScatterAdd) else ()
+
+    @property
+    def scoped(self) -> frozenset[str]:
+        """The loops at or inside of which a reduction is not complete."""
+        return frozenset({*self.reduced, *(s.outer for s in self.slides)})
+
+    @property
+    def moves(self) -> frozenset[str]:
+        """The loops with which the element moves that a statement computes."""
+        return frozenset({*self.index, *(i for s in self.slides if s.inner in self.index for i in (s.outer, *s.taps))})
+
+    def slide(self, axis: str) -> Slide | None:
+        """The slide that bounds the loop over an axis."""
+        return next((s for s in self.slides if s.outer == axis), None)
 
     @property
     def updates(self) -> bool:

@@ -23,6 +23,7 @@ from codegen.program import Program, Role, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.scatter import Scatter
+from codegen.recognise.window import Slide, Window
 from derive import syntax as st
 
 
@@ -44,6 +45,7 @@ def taken(program: Program) -> set[str]:
 class _Flattening:
     def __init__(self, program: Program):
         rows = [a.axes for a in program.arguments] + [s.index for s in program.statements]
+        self.ranked = program.ranked
         self.order = merge(sorted(rows, key=len, reverse=True))
         self.out: list[Assignment] = []
         self.taken = taken(program)
@@ -76,11 +78,12 @@ class _Flattening:
         body: st.Tree,
         s: Statement,
         loops: tuple[str, ...] | None = None,
+        slides: tuple[Slide, ...] = (),
     ) -> Assignment:
         """Append a statement. Unless ``loops`` are given, it loops over all of its indices."""
         reduced = kind.over if isinstance(kind, Reduction) else ()
         inside = self.sorted({*index, *reduced, *st.free_indices(body)}) if loops is None else loops
-        made = Assignment(name, index, kind, body, s.role is not Role.TEMPORARY and name == s.name, inside, s)
+        made = Assignment(name, index, kind, body, s.role is not Role.TEMPORARY and name == s.name, inside, s, slides=slides)
         self.out.append(made)
         return made
 
@@ -107,9 +110,28 @@ class _Flattening:
     def reduction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment:
         return (
             self.scatter(tree, s, name, index)
+            or self.window(tree, s, name, index)
             or self.contraction(tree, s, name, index)
             or self.add(name, index, Reduction(Fold(tree.kind), self.sorted(set(tree.index))), self.lifted(tree.body, s), s)
         )
+
+    def window(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
+        """A reduction under equality rows, without a loop over the indices that these give; None for any other."""
+        found = Window.of(tree, self.ranked)
+        slides = found and _reducing(found)
+        if not found or not slides:
+            return None
+        over = self.sorted(set(found.index))
+        loops = self.outside_in(index, over, slides)
+        if len(slides) > 1 and loops[0] in {slide.outer for slide in slides}:  # no loop that workers could share
+            return None
+        return self.add(name, index, Reduction(Fold(found.kind), over), self.lifted(found.body, s), s, loops, slides)
+
+    def outside_in(self, index: tuple[str, ...], over: tuple[str, ...], slides: tuple[Slide, ...]) -> tuple[str, ...]:
+        """The loops of a window: those that no row has, those over short indices, and innermost those along slides."""
+        slid = {i for s in slides for i in s.indices}
+        rest = (*(i for i in index if i not in slid), *(i for i in over if i not in slid))
+        return (*rest, *self.sorted({k for s in slides for k in s.taps}), *self.sorted({s.outer for s in slides}))
 
     def contraction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
         """A matrix product; None if the sum is no contraction, or its axes cannot be grouped as the axes of matrices."""
@@ -160,6 +182,16 @@ class _Flattening:
             found = f"{name}{count}"
         self.taken.add(found)
         return found
+
+
+def _reducing(window: Window) -> tuple[Slide, ...]:
+    """The slides, along the bound index of a pair where no other loop reduces; () where there is no loop that does."""
+    slides = window.slides
+    loops = [i for i in window.index if all(i != s.inner for s in slides)]
+    if not loops:
+        slides = tuple(s.along_inner() or s for s in slides)
+        loops = [i for i in window.index if all(i != s.inner for s in slides)]
+    return slides if loops else ()
 
 
 def _unprimed(tree: st.Reduce) -> st.Reduce:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from codegen.loops.assignment import Assignment, fold_of
 from codegen.loops.loop import Item, Loop
+from codegen.recognise.window import Slide
 from derive import syntax as st
+
+_Head = tuple[str, Slide | None]
 
 
 def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...]) -> tuple[Item, ...]:
@@ -17,20 +20,22 @@ def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...]) -> tuple[
     level = _levels(assignments, len(prefix))
     if not prefix:
         level = _postponed(assignments, level)
-    groups: dict[tuple[int, str], list[Assignment]] = {}
+    groups: dict[tuple[int, _Head], list[Assignment]] = {}
     for f, at in zip(assignments, level, strict=True):
-        groups.setdefault((at, _next_axis(f, len(prefix))), []).append(f)
+        groups.setdefault((at, _next(f, len(prefix))), []).append(f)
     body: list[Item] = []
-    for (_, axis), members in sorted(groups.items(), key=lambda item: item[0][0]):
+    for (_, (axis, slide)), members in sorted(groups.items(), key=lambda item: item[0][0]):
         if axis:
-            body.append(Loop(axis, fuse(tuple(members), (*prefix, axis))))
+            body.append(Loop(axis, fuse(tuple(members), (*prefix, axis)), slide))
         else:
             body.extend(members)
     return tuple(body)
 
 
-def _next_axis(f: Assignment, depth: int) -> str:
-    return "" if f.opaque or len(f.loops) == depth else f.loops[depth]
+def _next(f: Assignment, depth: int) -> _Head:
+    """The axis of a statement's next loop, "" where it has none, and what bounds the loop."""
+    axis = "" if f.opaque or len(f.loops) == depth else f.loops[depth]
+    return axis, f.slide(axis)
 
 
 def _levels(assignments: tuple[Assignment, ...], depth: int) -> list[int]:
@@ -41,10 +46,10 @@ def _levels(assignments: tuple[Assignment, ...], depth: int) -> list[int]:
     level: list[int] = []
     last = 0
     for k, f in enumerate(assignments):
-        axis, at = _next_axis(f, depth), last + 1 if f.over and not depth else 0
+        (axis, _), at = _next(f, depth), last + 1 if f.over and not depth else 0
         for j in range(k):
             if assignments[j].name in f.needs:
-                at = max(at, _after(assignments[j], level[j], f, axis, depth))
+                at = max(at, _after(assignments[j], level[j], f, depth))
         level.append(at + (at % 2 == 0) if axis else at + at % 2)
         last = last if f.over else max(last, level[-1])
     return level
@@ -57,31 +62,32 @@ def _postponed(assignments: tuple[Assignment, ...], level: list[int]) -> list[in
     """
     level = list(level)
     for k, f in enumerate(assignments):
-        axis = _next_axis(f, 0)
-        if not axis or fold_of(f) is None:
+        head = _next(f, 0)
+        if not head[0] or fold_of(f) is None:
             continue
         users = [j for j in range(k + 1, len(assignments)) if f.name in assignments[j].needs]
         last = min((level[j] - 1 for j in users), default=level[k])
         places = [
             l
             for l in range(level[k], last + 1, 2)
-            if any(_next_axis(g, 0) == axis and level[j] == l for j, g in enumerate(assignments))
+            if any(_next(g, 0) == head and level[j] == l for j, g in enumerate(assignments))
         ]
 
         def alone(at: int, k: int = k, f: Assignment = f) -> int:
             """The number of names that the nest at a level would read only for this statement."""
-            others = [g.needs for j, g in enumerate(assignments) if j != k and level[j] == at and _next_axis(g, 0)]
+            others = [g.needs for j, g in enumerate(assignments) if j != k and level[j] == at and _next(g, 0)[0]]
             return len(f.needs.difference(*others))
 
         level[k] = min(places, key=alone, default=level[k])
     return level
 
 
-def _after(given: Assignment, level: int, f: Assignment, axis: str, depth: int) -> int:
+def _after(given: Assignment, level: int, f: Assignment, depth: int) -> int:
     """The first level at which ``f`` may use a value that is computed at ``level``."""
     if level % 2 == 0:
         return level
-    shared = axis == _next_axis(given, depth) and axis in given.index
+    axis, slide = _next(f, depth)
+    shared = (axis, slide) == _next(given, depth) and axis in given.index and axis not in given.scoped
     return level if shared and all(same_slot(given, r, axis) for r in f.reads.get(given.name, ())) else level + 1
 
 

@@ -67,12 +67,12 @@ def _around(plan: Schedule) -> tuple[str, ...]:
 
 def _worth_sharing(plan: Schedule, loop: Loop) -> bool:
     """Whether partitioning a nest among workers pays: not for one loop over a single axis of tensors that have more axes."""
-    return not loop.innermost or (not plan.batch and all(len(a.axes) < 2 for a in plan.program.arguments))
+    return not loop.innermost or (not loop.slide and not plan.batch and all(len(a.axes) < 2 for a in plan.program.arguments))
 
 
 def _nest(plan: Schedule, loop: Loop) -> FlatNest | RowNest:
     path = _around(plan)
-    summed = [(f, kind) for f, kind, around in _reductions(loop) if _first_reduced(kind, path, around) is loop]
+    summed = [(f, kind) for f, kind, around in _reductions(loop) if _first_reduced(f, path, around) is loop]
     totals = tuple(Total(f, kind.fold) for f, kind in summed)
     if loop.innermost:
         return FlatNest(VectorLoop(loop.axis, (), (), _steps(plan, loop)), totals)
@@ -91,10 +91,10 @@ def _chain(loop: Loop, path: tuple[str, ...]) -> list[Loop]:
     chain = [loop]
     while len(chain[-1].body) == 1:
         inner = chain[-1].body[0]
-        if not isinstance(inner, Loop) or inner.innermost:
+        if not isinstance(inner, Loop) or inner.innermost or inner.slide:
             break
         around = (*path, *(l.axis for l in chain))
-        if any(_first_reduced(kind, around, site) is inner for _, kind, site in _reductions(inner)):
+        if any(_first_reduced(f, around, site) is inner for f, _, site in _reductions(inner)):
             break
         chain.append(inner)
     return chain
@@ -112,20 +112,21 @@ def _node(plan: Schedule, body: tuple[Item, ...], item: Item, path: tuple[str, .
     begun = _begun(item, path)
     sums = _partial(item, begun, held)
     held |= {b.assignment.name for b in (*begun, *sums) if not isinstance(b, InMemory)}
-    nodes = tuple(_node(plan, item.body, i, (*path, item.axis), held) for i in item.body)
-    return InnerLoop(item.axis, begun, sums, nodes)
+    inside = (*path, *((item.axis, item.slide.inner) if item.slide else (item.axis,)))
+    nodes = tuple(_node(plan, item.body, i, inside, held) for i in item.body)
+    return InnerLoop(item.axis, begun, sums, nodes, item.slide)
 
 
 def _vector(plan: Schedule, loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> VectorLoop:
     begun = _begun(loop, path)
-    return VectorLoop(loop.axis, begun, _partial(loop, begun, held), _steps(plan, loop))
+    return VectorLoop(loop.axis, begun, _partial(loop, begun, held), _steps(plan, loop), loop.slide)
 
 
 def _begun(loop: Loop, path: tuple[str, ...]) -> tuple[Begun, ...]:
     """The reductions whose outermost loop is this one."""
     found: list[Begun] = []
     for f, kind, around in _reductions(loop):
-        if _first_reduced(kind, path, around) is loop:
+        if _first_reduced(f, path, around) is loop:
             own = tuple(i for i in f.index if i not in path)
             found.append(InMemory(f, kind.fold, own) if own else InVariable(f, kind.fold))
     return tuple(found)
@@ -140,7 +141,7 @@ def _partial(loop: Loop, begun: tuple[Begun, ...], held: frozenset[str]) -> tupl
     return tuple(
         PartialSum(f, kind.fold)
         for f, kind, around in _reductions(loop)
-        if f.name not in here | held and all(l.axis in kind.over for l in around)
+        if f.name not in here | held and all(l.axis in kind.over and l.axis not in f.moves for l in around)
     )
 
 
@@ -149,11 +150,11 @@ def _reductions(loop: Loop) -> list[_Reduced]:
     return [(f, f.kind, path) for f, path in assignments_in(loop.body, (loop,)) if isinstance(f.kind, Reduction)]
 
 
-def _first_reduced(kind: Reduction, outside: tuple[str, ...], path: Path) -> Loop | None:
+def _first_reduced(f: Assignment, outside: tuple[str, ...], path: Path) -> Loop | None:
     """The outermost loop of ``path`` that a reduction runs over; None if the reduction runs over a loop outside of ``path``."""
-    if any(axis in kind.over for axis in outside):
+    if any(axis in f.scoped for axis in outside):
         return None
-    return next((loop for loop in path if loop.axis in kind.over), None)
+    return next((loop for loop in path if loop.axis in f.scoped), None)
 
 
 # ---- statements ----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codegen.loops.assignment import Assignment, EntryUpdate, Fold, MatrixProduct, ScatterAdd
+from codegen.recognise.window import Slide
 
 # ---- what a statement does inside the loops around it --------------------------------------------------------------------
 
@@ -85,18 +86,28 @@ class PartialSum:
     fold: Fold
 
 
+def _defined(axis: str, slide: Slide | None) -> tuple[str, ...]:
+    return (axis, slide.inner) if slide else (axis,)
+
+
 @dataclass(frozen=True)
 class VectorLoop:
     """An innermost loop, which is vectorised.
 
     The reductions ``begun`` begin before the loop and are complete after it. The ``partial`` sums are added to their reductions
-    after the loop.
+    after the loop. A ``slide`` bounds the loop, and gives the position of its inner index.
     """
 
     axis: str
     begun: tuple[Begun, ...]
     partial: tuple[PartialSum, ...]
     body: tuple[Step, ...]
+    slide: Slide | None = None
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        """The indices that are known inside."""
+        return _defined(self.axis, self.slide)
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,12 @@ class InnerLoop:
     begun: tuple[Begun, ...]
     partial: tuple[PartialSum, ...]
     body: tuple[Node, ...]
+    slide: Slide | None = None
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        """The indices that are known inside."""
+        return _defined(self.axis, self.slide)
 
 
 Node = InnerLoop | VectorLoop | Step
@@ -188,6 +205,6 @@ def steps_in(nodes: tuple[Node, ...], path: tuple[str, ...] = ()) -> Iterator[tu
     """Every statement in order of execution, with the axes of the loops around it."""
     for node in nodes:
         if isinstance(node, InnerLoop | VectorLoop):
-            yield from steps_in(node.body, (*path, node.axis))
+            yield from steps_in(node.body, (*path, *node.defines))
         else:
             yield node, path

@@ -56,7 +56,7 @@ def _batch(assignments: tuple[Assignment, ...]) -> str:
     made = {f.name: f for f in assignments}
 
     def independent(f: Assignment) -> bool:
-        if isinstance(f.kind, ScatterAdd) or f.index[:1] != (axis,) or axis in f.reduced:
+        if isinstance(f.kind, ScatterAdd) or f.slides or f.index[:1] != (axis,) or axis in f.reduced:
             return False
         if isinstance(f.kind, MatrixProduct) and not all(r.index[:1] == (axis,) for r in (f.kind.left, f.kind.right)):
             return False
@@ -75,5 +75,5 @@ def _pruned(body: tuple[Item, ...], storage: Mapping[str, Storage]) -> tuple[Ite
         if isinstance(item, Assignment):
             kept.append(item)
         elif any(not isinstance(storage[f.name], Recomputed) for f, _ in assignments_in(item.body)):
-            kept.append(Loop(item.axis, _pruned(item.body, storage)))
+            kept.append(Loop(item.axis, _pruned(item.body, storage), item.slide))
     return tuple(kept)

@@ -202,7 +202,7 @@ def _before(use: _Use, writer: _Writer, index: tuple[str, ...], reads: tuple[st.
 def _home(f: Assignment, path: Path) -> Path:
     """The loops inside which a value is complete: all loops outside the first loop that the value is reduced over."""
     for k, loop in enumerate(path):
-        if loop.axis in f.reduced:
+        if loop.axis in f.scoped:
             return path[:k]
     return path
 

@@ -16,6 +16,8 @@ from derive.syntax import on_indices
 from derive.terms.comparisons import form_of, tree_of
 from derive.terms.forms import Form, combined
 
+ONE = st.Num(Fraction(1))
+
 __all__ = ["Slide", "Window", "slid_constants"]
 
 
@@ -32,6 +34,10 @@ class Slide:
     step: st.Tree
     start: st.Tree
     taps: tuple[str, ...]
+
+    def along_inner(self) -> Slide | None:
+        """The same row solved for the outer index; None where its coefficient is not 1."""
+        return Slide(self.outer, self.inner, self.step, st.Neg(self.start), self.taps) if self.step == ONE else None
 
     @property
     def indices(self) -> tuple[str, ...]:
@@ -69,10 +75,10 @@ class Window:
         return window if _plain(window, set(st.free_indices(tree))) else None
 
 
-def slid_constants(trees: Sequence[st.Tree], ranked: Sequence[str]) -> frozenset[str]:
-    """The constants of the op on which the slides in expressions depend: they have to be whole numbers."""
+def slid_constants(trees: Sequence[st.Tree], ranked: Sequence[str], *, steps: bool = False) -> frozenset[str]:
+    """The constants of the op on which the slides in expressions depend, or only their ``steps``: they are whole numbers."""
     windows = (w for tree in trees for n in st.walk(tree) if (w := Window.of(n, ranked)))
-    parts = (part for w in windows for s in w.slides for part in (s.step, s.start))
+    parts = (part for w in windows for s in w.slides for part in ((s.step,) if steps else (s.step, s.start)))
     return frozenset(name for part in parts for name in st.reads(part))
 
 

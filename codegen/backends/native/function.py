@@ -13,6 +13,7 @@ from codegen.backends.native.programs import title
 from codegen.backends.native.signature import Signature, declared, packed, scattered, signature
 from codegen.loops.star import without_star
 from codegen.program import Argument, Program
+from codegen.recognise.window import slid_constants
 from codegen.source import Code, code
 from derive import syntax as st
 from derive.language.unicode import language
@@ -126,7 +127,16 @@ def _checks(s: Signature) -> list[str]:
             count = " * ".join(s.names.length(s.root.get(x, x)) for x in a.axes) or "1"
             length, labels = s.names.length(s.root.get(a.labels, a.labels)), s.names.tensor(a.name)
             lines += [f"if (!labels_in_range({labels}, {count}, {length})) {{", "return LABEL_OUT_OF_RANGE;", "}"]
-    return lines
+    return [*lines, *_whole(s)]
+
+
+def _whole(s: Signature) -> list[str]:
+    """The lines that refuse constants by which no window can move."""
+    trees, ranked = [statement.tree for statement in s.program.statements], s.program.ranked
+    steps, slid = slid_constants(trees, ranked, steps=True), slid_constants(trees, ranked)
+    names = [(c.name, s.names.tensor(c.name)) for c in s.program.constants if c.name in slid]
+    tests = [f"{c} != floor({c})" + (f" || {c} < 1" if name in steps else "") for name, c in names]
+    return [f"if ({' || '.join(tests)}) return NOT_WHOLE;"] if tests else []
 
 
 def _guarded(s: Signature, a: Argument) -> list[str]:

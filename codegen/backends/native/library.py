@@ -28,6 +28,7 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "max_threads": ("padded",),
     "min_threads": ("padded",),
     "stream": (),
+    "window": ("smallest",),
     "matmul": ("smallest", "thread_number", "thread_count"),
 }
 #: Inlined functions in the order in which they are defined, each with the functions that it needs.

@@ -15,6 +15,7 @@ from codegen.backends.native.declare import declare
 from codegen.backends.native.elements import element, in_memory, place
 from codegen.backends.native.folds import FOLDS
 from codegen.backends.native.scope import Held, InPlace
+from codegen.backends.native.slides import bounds, give_position
 from codegen.backends.native.statements import combine, local, write_step
 from codegen.backends.native.streams import stream
 from codegen.backends.native.writer import Writer
@@ -46,8 +47,11 @@ def inner_loop(w: Writer, loop: InnerLoop | VectorLoop) -> None:
         begin_partial(w, p)
     match loop:
         case InnerLoop():
-            w.emit(f"{w.head(loop.axis)} {{")
-            with w.inside(loop.axis):
+            span = bounds(w, loop.slide) if loop.slide else None
+            w.emit(f"{w.head(loop.axis, span=span)} {{")
+            with w.inside(*loop.defines):
+                if loop.slide:
+                    give_position(w, loop.slide)
                 nodes(w, loop.body)
             w.emit("}")
         case VectorLoop():
@@ -65,8 +69,11 @@ def inner_loop(w: Writer, loop: InnerLoop | VectorLoop) -> None:
 def vector_loop(w: Writer, loop: VectorLoop, count: str = "") -> None:
     """Write a vectorised loop, over ``count`` elements (default: the length of its axis)."""
     computed = equations(w.context, [step.assignment for step in loop.body])
-    w.emit(_simd(w, loop), computed, f"{w.head(loop.axis, count)} {{")
-    with w.inside(loop.axis):
+    span = bounds(w, loop.slide) if loop.slide else None
+    w.emit(_simd(w, loop), computed, f"{w.head(loop.axis, count, span)} {{")
+    with w.inside(*loop.defines):
+        if loop.slide:
+            give_position(w, loop.slide)
         w.scope = replace(w.scope, vector=loop.axis)
         nodes(w, loop.body)
     w.emit("}")

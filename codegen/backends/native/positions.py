@@ -9,7 +9,7 @@ from codegen.backends.native.text import CText, signed_sum
 from codegen.program import Argument
 from derive import syntax as st
 
-__all__ = ["condition", "guard"]
+__all__ = ["condition", "guard", "whole"]
 
 
 def condition(tree: st.Compare, position: Callable[[st.Index], str], other: Callable[[st.Tree], str]) -> str:
@@ -18,22 +18,29 @@ def condition(tree: st.Compare, position: Callable[[st.Index], str], other: Call
     ``position`` spells an index as an operand of any operator, ``other`` a length or a constant of the op.
     """
 
-    def code(tree: st.Tree) -> CText:
-        match tree:
-            case st.Position(index):
-                return CText(position(index))
-            case st.Num(value):
-                return CText(str(value.numerator), ATOM if value >= 0 else ADD, value < 0)
-            case st.Neg(arg):
-                return CText(f"-{code(arg).within(MUL).unsigned()}", ADD, True)
-            case st.Add(args):
-                signs = [(a.arg, True) if isinstance(a, st.Neg) else (a, False) for a in args]
-                return CText(signed_sum([(code(a).within(MUL), minus) for a, minus in signs]), ADD, signs[0][1])
-            case st.Mul(args):
-                return CText(" * ".join(str(code(a).within(MUL + 1)) for a in args), MUL)
-        return CText(other(tree))
+    left, right = (whole(side, position, other).within(COMPARE + 1) for side in (tree.left, tree.right))
+    return f"{left} {tree.rel} {right}"
 
-    return f"{code(tree.left).within(COMPARE + 1)} {tree.rel} {code(tree.right).within(COMPARE + 1)}"
+
+def whole(tree: st.Tree, position: Callable[[st.Index], str], other: Callable[[st.Tree], str]) -> CText:
+    """A whole number made of indices, lengths and constants of the op, which are spelled as in :func:`condition`."""
+
+    def code(tree: st.Tree) -> CText:
+        return whole(tree, position, other)
+
+    match tree:
+        case st.Position(index):
+            return CText(position(index))
+        case st.Num(value):
+            return CText(str(value.numerator), ATOM if value >= 0 else ADD, value < 0)
+        case st.Neg(arg):
+            return CText(f"-{code(arg).within(MUL).unsigned()}", ADD, True)
+        case st.Add(args):
+            signs = [(a.arg, True) if isinstance(a, st.Neg) else (a, False) for a in args]
+            return CText(signed_sum([(code(a).within(MUL), minus) for a, minus in signs]), ADD, signs[0][1])
+        case st.Mul(args):
+            return CText(" * ".join(str(code(a).within(MUL + 1)) for a in args), MUL)
+    return CText(other(tree))
 
 
 def guard(a: Argument, at: Callable[[str], str], other: Callable[[st.Tree], str]) -> str:

@@ -57,9 +57,11 @@ class Writer:
         """The number of elements over axes, as a factor of a product."""
         return f"({self.count(axes)})" if len(axes) > 1 else self.count(axes)
 
-    def head(self, axis: str, count: str = "") -> str:
-        """The head of a loop over an axis."""
+    def head(self, axis: str, count: str = "", span: tuple[str, str] | None = None) -> str:
+        """The head of a loop over an axis, over its first ``count`` elements, or over a ``span`` of it."""
         i = self.names.index(axis)
+        if span:
+            return f"for (int64_t {i} = {span[0]}; {i} < {span[1]}; ++{i})"
         return f"for (int64_t {i} = 0; {i} < {count or self.size(axis)}; ++{i})"
 
     def flat_index(self, index: tuple[str, ...]) -> str:
