@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from codegen.backends.arrays.axes import Text, Value
+from codegen.backends.arrays.lengths import length_source, length_text
 from codegen.backends.arrays.masks import masks_of
 from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM
 from codegen.backends.arrays.windows import set_apart, static_constants
-from codegen.declared import declared_in, length_source, length_text, lengths_needed
+from codegen.declared import declared_in, lengths_needed
 from codegen.locals import local
 from codegen.packing import repacked
 from codegen.program import Argument, Kernel, Program, Role, Statement

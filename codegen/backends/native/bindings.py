@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from codegen.backends.arrays.lengths import length_source, length_text
 from codegen.backends.arrays.signature import tupled
 from codegen.backends.arrays.spelling import Text
 from codegen.backends.native.machine import scheduled
 from codegen.backends.native.programs import axes_of, programs, title
 from codegen.backends.native.step import RATE
-from codegen.declared import declared_in, length_source, length_text, lengths_needed
+from codegen.declared import declared_in, lengths_needed
 from codegen.escape import docstring
 from codegen.program import Kernel, Program, Role
 from codegen.source import Code, code, equations

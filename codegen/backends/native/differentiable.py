@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
+from codegen.backends.arrays.lengths import length_source
 from codegen.backends.arrays.signature import tupled
 from codegen.backends.arrays.spelling import MUL, NEG, Text, product
 from codegen.backends.torch.differentiable import differentiable
-from codegen.declared import length_source
 from codegen.program import Argument, Kernel, Program
 from codegen.render import render
 from codegen.source import Code, DifferentiableSource, equations
