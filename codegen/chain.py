@@ -26,6 +26,7 @@ from derive.engine import derive_full, style_of
 from derive.language.unicode import declared, language
 from derive.ops import asks, names
 from derive.packing import Slots, solved
+from derive.show.solved import in_op
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
@@ -256,7 +257,8 @@ class Chain(ChainLines):
         lines = []
         for s in statements:
             left = declared(self.op, s.name, s.index)
-            lines += textwrap.wrap(f"{left} = {language(s.tree)}", WIDTH, subsequent_indent="    ", break_long_words=False)
+            line = f"{left} = {language(in_op(self.op, s.tree))}"
+            lines += textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False)
         return lines
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from derive import syntax as st
 from derive.language.unicode import declared, language
+from derive.show.solved import in_op
 from derive.visible import lines_of
 
 
@@ -24,7 +25,7 @@ def code(lines: Iterable[str]) -> tuple[Code, ...]:
 def equations(op: st.Op) -> tuple[str, ...]:
     """The op as its author wrote it, comments and all, line by line."""
     return lines_of(op.text) or tuple(
-        f"{declared(op, e.name, e.index)} = {language(e.rhs, stars=op.stars)}" for e in op.equations
+        f"{declared(op, e.name, e.index)} = {language(in_op(op, e.rhs), stars=op.stars)}" for e in op.equations
     )
 
 

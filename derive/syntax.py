@@ -17,6 +17,7 @@ from derive.packing import Packing
 from derive.trees import (
     NEUTRAL,
     Add,
+    AffineRead,
     Call,
     Compare,
     Const,
@@ -53,6 +54,7 @@ from derive.trees import (
 __all__ = [
     "NEUTRAL",
     "Add",
+    "AffineRead",
     "Call",
     "Compare",
     "Const",

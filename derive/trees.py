@@ -42,6 +42,18 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class AffineRead:
+    """One element of a tensor at sums of positions: ``x[n, i + k - pad]``. Only trees for readers have such reads.
+
+    A read of an element that an axis does not have is absent. Where a read is absent, an element of the nearest reduction
+    around it takes no part. Outside of every reduction an absent read is 0.
+    """
+
+    name: str
+    slots: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """The whole number that an index is: the ``j`` and the ``t[n]`` of the conditions ``j <= i`` and ``t[n] != ignore``."""
 
@@ -126,7 +138,8 @@ class Indicator:
     cond: Compare | Match
 
 
-Tree = Num | Const | Read | Position | Size | Neg | Add | Mul | Div | Pow | Call | Reduce | Compare | Match | Indicator
+_Leaf = Num | Const | Read | AffineRead | Position | Size
+Tree = _Leaf | Neg | Add | Mul | Div | Pow | Call | Reduce | Compare | Match | Indicator
 
 #: What an element counts as that takes no part in a reduction.
 NEUTRAL: Mapping[str, Tree] = {"sum": Num(Fraction(0)), "max": Neg(Const("inf")), "min": Const("inf")}
@@ -158,6 +171,8 @@ def children(node: Tree) -> tuple[Tree, ...]:
             return (body,)
         case Indicator(cond):
             return (cond,)
+        case AffineRead(_, slots):
+            return slots
     return ()
 
 
@@ -182,6 +197,8 @@ def rebuild(node: Tree, change: Callable[[Tree], Tree]) -> Tree:
             return Reduce(kind, index, change(body))
         case Indicator(cond):
             return Indicator(change(cond))  # type: ignore[arg-type]
+        case AffineRead(name, slots):
+            return AffineRead(name, tuple(map(change, slots)))
     return node
 
 
@@ -248,7 +265,9 @@ def reads(node: Tree) -> Iterator[str]:
 
     for n in walk(node):
         slots: tuple[Index, ...] = ()
-        if isinstance(n, Read):
+        if isinstance(n, AffineRead):
+            yield n.name
+        elif isinstance(n, Read):
             yield n.name
             slots = n.index
         elif isinstance(n, Match):

@@ -182,8 +182,8 @@ def test_a_shift_is_sent_back() -> None:
 
 def test_the_maximum_of_a_window_scatters_to_its_maximizers() -> None:
     dx, _ = closed("y[i] = largest(x[i], w[k])\ny[i] = max[k](x[i + k])")
-    window = "where(i - i' < size(k), where(i' ≤ i, where(x[i] = y[i'], dy[i'], 0), 0), 0)"
-    assert dx == f"dx[i] = sum[i']({window}/total[i'])"
+    share = "where(x[i] = y[i'], dy[i'], 0)/total[i']"
+    assert dx == f"dx[i] = sum[i'](where(i - i' < size(k), where(i' ≤ i, {share}, 0), 0))"
 
 
 @pytest.mark.parametrize("case", CASES)

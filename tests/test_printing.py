@@ -20,6 +20,7 @@ from derive.show import show
 from derive.show.latex import equation_lines, escape, latex, left_side, width
 from derive.syntax import (
     Add,
+    AffineRead,
     Call,
     Compare,
     Const,
@@ -86,6 +87,12 @@ NODES = [
     (Size("n"), "size(n)", "size(n)", "N_{n}"),
     (z, "z[n,c]", "z[n, c]", "z_{n,c}"),
     (Read("z", ("n", Lookup("t", ("n",)))), "z[n,t[n]]", "z[n, t[n]]", "z_{n,t_{n}}"),
+    (
+        AffineRead("z", (Position("n"), Add((Mul((num(2), Position("c"))), Neg(Position("n")))))),
+        "z[n,2·c - n]",
+        "z[n, 2*c - n]",
+        r"z_{n,2 \, c - n}",
+    ),
     (Call("exp", (x,)), "exp(x[n])", "exp(x[n])", "e^{x_{n}}"),
     (Call("tanh", (Div(a, b),)), "tanh(a/b)", "tanh(a/b)", r"\tanh\left( \frac{a}{b} \right)"),
     (Pow(Call("tanh", (a,)), num(2)), "tanh(a)²", "tanh(a)**2", r"\tanh^{2}(a)"),

@@ -77,6 +77,11 @@ class Frame:
             place = [p * n + min(max(k, 0), n - 1) for p, k in zip(place, slot, strict=True)]
         return place
 
+    def inside(self, axes: Sequence[str], slots: Sequence[list[int]]) -> list[bool]:
+        """Where every slot of a read is a position of its axis."""
+        lengths = list(map(self.length, axes))
+        return [all(0 <= k < n for k, n in zip(at, lengths, strict=True)) for at in zip(*slots, strict=True)]
+
 
 def pick(values: Sequence[Any], positions: Sequence[int]) -> list[Any]:
     """The elements at the given positions."""

@@ -17,7 +17,7 @@ from typing import Any
 from derive import syntax as st
 from derive.certify.arrays import Array, Frame, pick, rows
 from derive.certify.numbers import Numbers, slope
-from derive.certify.wholes import NOTHING, exponent, masked, whole_numbers
+from derive.certify.wholes import NOTHING, affine_reads, exponent, masked, whole_numbers
 from derive.language.assumptions import HOLDS
 from derive.syntax import on_indices
 
@@ -135,6 +135,8 @@ class Trees:
                 return self.fixed(numbers.number(Fraction(self.frame.length(axis))))
             case st.Read(name, index):
                 return self.read(name, index)
+            case st.AffineRead():
+                return self.affine_read(tree)
             case st.Neg(arg):
                 of = self.value(arg)
                 return Node(Array(of.array.over, numbers.negated(of.array.values)), [of], lambda sent: (numbers.negated(sent),))
@@ -147,11 +149,9 @@ class Trees:
             case st.Pow(a, e):
                 return self.power(self.value(a), exponent(e))
             case st.Reduce(kind, index, body):
-                return (
-                    self.reduced(kind, index, *self.chosen(body))
-                    if masked(tree)
-                    else self.reduced(kind, index, self.value(body))
-                )
+                there = [self.there(read) for read in affine_reads(body)]
+                of, held = self.chosen(body) if masked(tree) else (self.value(body), [])
+                return self.reduced(kind, index, of, [*held, *there])
             case st.Indicator(cond):
                 over, where = self.condition(cond)
                 return Node(Array(over, numbers.truth(where)))
@@ -184,6 +184,25 @@ class Trees:
         over = tuple(dict.fromkeys(n for i in index for n in st.index_names(i)))
         positions = self.frame.gathered(own, [self.position(i, over) for i in index])
         return Node(Array(over, pick(values, positions)), [node], self.collected(positions, len(values)))
+
+    def affine_read(self, tree: st.AffineRead) -> Node:
+        """A read at sums of positions. Where it is absent it is 0."""
+        node, (over, there) = self.nodes[tree.name], self.there(tree)
+        own, values = node.array
+        slots = [self.whole_numbers(slot, over) for slot in tree.slots]
+        absent = len(values)
+        positions = [p if t else absent for p, t in zip(self.frame.gathered(own, slots), there, strict=True)]
+        collected = self.collected(positions, absent + 1)
+        found = Array(over, pick([*values, self.numbers.zero], positions))
+        return Node(found, [node], lambda sent: [column[:absent] for column in collected(sent)])
+
+    def there(self, tree: st.AffineRead) -> Array:
+        """Where every slot of a read at sums of positions is one of its axis."""
+        over, own = st.free_indices(tree), self.nodes[tree.name].array.over
+        return Array(over, self.frame.inside(own, [self.whole_numbers(slot, over) for slot in tree.slots]))
+
+    def whole_numbers(self, tree: st.Tree, over: tuple[str, ...]) -> list[int]:
+        return whole_numbers(self.frame, self.labels, self.position, tree, over)
 
     def position(self, index: st.Index, over: tuple[str, ...]) -> list[int]:
         """The value of an index at every position of ``over``: its position, or for a lookup the label that is read."""
@@ -275,7 +294,7 @@ class Trees:
     def reduced(self, kind: str, index: tuple[str, ...], body: Node, held: Sequence[Array] = ()) -> Node:
         """A reduction. Each entry of a sum has the derivative 1; entries that attain an extremum have equal shares of 1.
 
-        Entries take part in an extremum only where all conditions ``held`` hold.
+        Entries take part only where all conditions ``held`` hold.
         """
         numbers = self.numbers
         rest = tuple(i for i in dict.fromkeys((*body.array.over, *(i for h in held for i in h.over))) if i not in index)
@@ -286,13 +305,13 @@ class Trees:
         for h in held:
             open_ = [a and b for a, b in zip(open_, self.frame.spread(h, (*rest, *index)), strict=True)]
         parts = list(rows(open_, count))
-        part = numbers.number(Fraction(1, count) if kind == "mean" else Fraction(1))
+        taken = [[v for v, o in zip(g, os, strict=True) if o] for g, os in zip(groups, parts, strict=True)] if held else groups
+        weights = [numbers.number(Fraction(1, len(g)) if kind == "mean" else Fraction(1)) for g in taken]
         if kind in ("max", "min"):
-            taken = [[v for v, o in zip(g, os, strict=True) if o] for g, os in zip(groups, parts, strict=True)]
             found = [numbers.largest(kind, g) for g in taken] if held else [numbers.extreme(kind, g) for g in groups]
         else:
-            found = [numbers.total(g) for g in groups]
-            found = numbers.scaled(found, part) if kind == "mean" else found
+            found = [numbers.total(g) for g in taken]
+            found = numbers.times(found, weights) if kind == "mean" else found
 
         def back(sent: Column) -> Sequence[Column]:
             if kind in ("max", "min"):
@@ -303,7 +322,8 @@ class Trees:
                     for s in self.shares([o and numbers.sign(v, m) == 0 for v, o in zip(g, os, strict=True)])
                 ]
             else:
-                shares = [part] * len(body.array.values)
+                weighted = zip(parts, weights, strict=True)
+                shares = [w if o else numbers.zero for os, w in weighted for o in os]
             return (numbers.times([v for v in sent for _ in range(count)], shares),)
 
         return Node(Array(rest, found), [body], back)
@@ -325,11 +345,7 @@ class Trees:
             raise TypeError(f"not a condition: {tree}")
         if on_indices(tree):
             over = st.free_indices(tree)
-            sides = zip(
-                whole_numbers(self.frame, self.labels, self.position, tree.left, over),
-                whole_numbers(self.frame, self.labels, self.position, tree.right, over),
-                strict=True,
-            )
+            sides = zip(self.whole_numbers(tree.left, over), self.whole_numbers(tree.right, over), strict=True)
             return over, [HOLDS[tree.rel](u, v) for u, v in sides]
         over, (a, b) = self.joined([self.value(tree.left), self.value(tree.right)])
         return over, self.numbers.compare(tree.rel, a.array.values, b.array.values)

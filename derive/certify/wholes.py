@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from math import prod
 
 from derive import syntax as st
 from derive.certify.arrays import Frame
 
-__all__ = ["NOTHING", "exponent", "masked", "whole_numbers"]
+__all__ = ["NOTHING", "affine_reads", "exponent", "masked", "whole_numbers"]
 
 #: What stands in the place of an element that takes no part in an extremum.
 NOTHING = (st.Neg(st.Const("inf")), st.Const("inf"))
@@ -19,6 +19,17 @@ def masked(tree: st.Reduce) -> bool:
     """Whether a reduction is an extremum of the elements at which a condition holds: the others are infinite."""
     body = tree.body
     return tree.kind in ("max", "min") and isinstance(body, st.Call) and body.head == "where" and body.args[2] in NOTHING
+
+
+def affine_reads(body: st.Tree) -> Iterator[st.AffineRead]:
+    """The reads at sums of positions in the body of a reduction of which this is the nearest one around them."""
+    waiting = [body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, st.AffineRead):
+            yield node
+        elif not isinstance(node, st.Reduce):
+            waiting += st.children(node)
 
 
 def whole_numbers(

@@ -228,10 +228,10 @@ SIGNS = (
         "x[i - 1]",
         "An affine read: the index is a sum of positions, and where no element has the position, the read is absent. An "
         "element of a sum or of a maximum takes no part where a read of it is absent, a mean divides by the number of the "
-        "others, and outside of these an absent read is 0.",
+        "others, and outside of these an absent read is 0. A sum over l of x[l] where l = i - 1 is shown as that read.",
         "y[i] = f(x[i])\ny[i] = x[i - 1] + x[i]",
         sign="- 1",
-        aliases=("affine read", "affine", "shift", "window", "pad", "absent"),
+        aliases=("affine read", "affine", "solved row", "shift", "window", "pad", "absent"),
     ),
     Entry(
         "where",

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from decimal import Context, Decimal, Inexact
 from enum import IntEnum
 from fractions import Fraction
 
 from derive.syntax import (
     Add,
+    AffineRead,
     Call,
     Compare,
     Const,
@@ -105,8 +107,8 @@ class Printer(ABC):
                 return self.constant(name), Prec.ATOM
             case Read(name, index):
                 return self.read(name, index)
-            case Position() | Size():
-                return self.position(node.index) if isinstance(node, Position) else self.size(node.axis), Prec.ATOM
+            case AffineRead() | Position() | Size():
+                return self.placed(node)
             case Add(args):
                 return self.add(args)
             case Mul(args):
@@ -127,6 +129,13 @@ class Printer(ABC):
             case Indicator(cond):
                 return self.indicator(cond)
         raise TypeError(f"not an expression: {node!r}")
+
+    def placed(self, node: AffineRead | Position | Size) -> Printed:
+        """A read at sums of positions, a position, or a length."""
+        if isinstance(node, AffineRead):
+            slots = (self.index(s.index) if isinstance(s, Position) else self.show(s) for s in node.slots)
+            return self.element(node.name, list(slots))
+        return self.position(node.index) if isinstance(node, Position) else self.size(node.axis), Prec.ATOM
 
     # ---- operators, spelled the same way on one line ------------------------------------------------------------------
 
@@ -171,7 +180,11 @@ class Printer(ABC):
     def index(self, index: Index) -> str: ...
 
     @abstractmethod
-    def read(self, name: str, index: tuple[Index, ...]) -> Printed: ...
+    def element(self, name: str, slots: Sequence[str]) -> Printed:
+        """An element of a tensor, with its slots as they are printed; a scalar has none."""
+
+    def read(self, name: str, index: tuple[Index, ...]) -> Printed:
+        return self.element(name, list(map(self.index, index)))
 
     def position(self, index: Index) -> str:
         """An index as a whole number, in a condition."""
@@ -204,8 +217,8 @@ class LinePrinter(Printer):
     def index(self, index: Index) -> str:
         return self.read(index.name, index.index)[0] if isinstance(index, Lookup) else index
 
-    def read(self, name: str, index: tuple[Index, ...]) -> Printed:
-        return (f"{name}[{self.comma.join(map(self.index, index))}]" if index else name), Prec.ATOM
+    def element(self, name: str, slots: Sequence[str]) -> Printed:
+        return (f"{name}[{self.comma.join(slots)}]" if slots else name), Prec.ATOM
 
     def size(self, axis: str) -> str:
         return f"size({axis})"

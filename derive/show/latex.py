@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from derive.functions.records import RECORDS
@@ -104,12 +105,12 @@ class LatexPrinter(Printer):
     def index(self, index: Index) -> str:
         return self.read(index.name, index.index)[0] if isinstance(index, Lookup) else self.name(index)
 
-    def read(self, name: str, index: tuple[Index, ...]) -> Printed:
-        if not index:
+    def element(self, name: str, slots: Sequence[str]) -> Printed:
+        if not slots:
             return self.name(name), Prec.POWER if name in self.adjoints else Prec.ATOM
-        below = f"_{{{','.join(map(self.index, index))}}}"
+        below = f"_{{{','.join(slots)}}}"
         if name in self.adjoints and (primal := primal_name(name)):
-            return rf"\mathrm{{d}}{self.read(primal, index)[0]}", Prec.POWER
+            return rf"\mathrm{{d}}{self.element(primal, slots)[0]}", Prec.POWER
         if name not in self.made and (numbered := _numbered(name)):
             # The subscript has the indices, so that the number of a name such as W1 becomes a superscript: W^{(1)}_{k,d}.
             return f"{numbered[0]}^{{({numbered[1]})}}{below}", Prec.POWER

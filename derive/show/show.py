@@ -16,6 +16,7 @@ from derive.language.unicode import declared, language, text
 from derive.rules import CHAIN_RULE, STABILISE
 from derive.show.caller import packed_lines
 from derive.show.latex import equation_lines, escape, left_side, width
+from derive.show.solved import equations
 from derive.show.trees import as_written
 from derive.syntax import Op, Read, Tensor, Tree, adjoint_name, reads
 from derive.terms.sums import Sum
@@ -227,7 +228,7 @@ def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> 
     # Not line.tree, which is for code: it reads names that are inlined for readers.
     closed = [[Row(line.name, line.index, tree_of(line.body, line.index), True)] for line in derivation.lines]
     shown = [row for group in [*stable, *middle.groups, *closed] for row in group]
-    written = [[Row(e.name, e.index, e.rhs, True)] for e in op.equations]
+    written = [[Row(e.name, e.index, e.rhs, True)] for e in equations(op)]
     parts = [Section(Part.FORWARD, [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
     simplified = {d.name: d.body for d in derivation.chain} != {line.name: line.body for line in derivation.lines}
     return [*parts, Section(Part.CLOSED_FORM, closed)] if simplified or not full else parts
@@ -275,7 +276,7 @@ def _alike(one: Tree, other: Tree) -> bool:
 
 def _starts(derivation: Derivation, tree_of: TreeOf) -> Callable[[Step], Tree]:
     """A function from a step to the tree that it starts from. A shift starts from the author's equation or a part of that."""
-    author = {e.name: e.rhs for e in derivation.op.equations}
+    author = {e.name: e.rhs for e in equations(derivation.op)}
     written = as_written(derivation)
 
     def start(step: Step) -> Tree:

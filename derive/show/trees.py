@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
+from derive.show.solved import solved
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
@@ -18,7 +19,7 @@ TreeOf = Callable[[Sum, tuple[str, ...]], st.Tree]
 
 
 def tree_of(op: st.Op, forward: Iterable[Definition], keep: Container[str] = (), written_out: bool = False) -> TreeOf:
-    """A function from an expression and its free indices to a tree in which engine-made names are inlined.
+    """A function from an expression and its free indices to a tree for readers, in which engine-made names are inlined.
 
     Names in ``keep`` stay names, and so do names of reductions unless ``written_out``. ``keep`` may get more names that are in
     no tree made so far.
@@ -35,7 +36,7 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Container[str] = (),
         return st.rename(to_tree(d.body, d.index, style), to)
 
     style = replace(plain, read=read)
-    return cache(lambda body, index: to_tree(body, index, style))
+    return cache(lambda body, index: solved(to_tree(body, index, style), style.size))
 
 
 def as_written(derivation: Derivation) -> TreeOf:

@@ -6,10 +6,10 @@ from fractions import Fraction
 
 from derive import syntax as st
 from derive.terms.forms import Form, Part, combined
-from derive.terms.indices import Index, Lookup
+from derive.terms.indices import Index, Lookup, index_order
 from derive.terms.reads import syntax_index
 
-__all__ = ["comparison", "flat_index", "form_of", "tree_of"]
+__all__ = ["comparison", "flat_index", "form_of", "place", "tree_of"]
 
 _FLIPPED = {"<=": ">=", "<": ">"}
 Parts = list[tuple[Part, int]]
@@ -87,4 +87,26 @@ def _part(part: Part, coefficient: int) -> st.Tree:
     factors: list[st.Tree] = [] if coefficient == 1 else [st.Num(Fraction(coefficient))]
     factors += [st.Size(s[1:]) if s.startswith("#") else st.Read(s) for s in part.symbols]
     factors += [] if part.index is None else [st.Position(syntax_index(part.index))]
+    return st.product(factors)
+
+
+def place(form: Form) -> st.Tree:
+    """A form as the position of an element, ``2*i + k - pad``: positions first, then constants and lengths, then the number."""
+
+    def order(part: tuple[Part, int]) -> tuple[object, ...]:
+        return (part[0].index is None, part[1] < 0, "" if part[0].index is None else index_order(part[0].index))
+
+    terms = [_signed(_placed(p, abs(c)), c < 0) for p, c in sorted(form.parts, key=order)]
+    if form.offset or not terms:
+        terms.append(_signed(st.Num(Fraction(abs(form.offset))), form.offset < 0))
+    if isinstance(terms[0], st.Neg):
+        terms.sort(key=lambda term: isinstance(term, st.Neg))
+    return terms[0] if len(terms) == 1 else st.Add(tuple(terms))
+
+
+def _placed(part: Part, coefficient: int) -> st.Tree:
+    """A term of a position, with its index before constants and lengths: ``i*stride``."""
+    factors: list[st.Tree] = [] if coefficient == 1 else [st.Num(Fraction(coefficient))]
+    factors += [] if part.index is None else [st.Position(syntax_index(part.index))]
+    factors += [st.Size(s[1:]) if s.startswith("#") else st.Read(s) for s in part.symbols]
     return st.product(factors)

@@ -7,7 +7,7 @@ for readers:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -260,13 +260,22 @@ class _Builder:
         counts = {a: -e for a, e in powers.items() if isinstance(a, Read) and a.name in self.style.counts and e < 0}
         return found, counts if found else {}
 
-    def guarded(self, tree: st.Tree, guarding: Iterable[Condition], counts: Mapping[Read, Exponent]) -> st.Tree:
-        """``where(condition, tree, 0) / counts``. Beside NaN the count of ties is 0, and 0/0 is NaN, as in torch."""
+    def guarded(self, tree: st.Tree, guarding: Sequence[Condition], counts: Mapping[Read, Exponent]) -> st.Tree:
+        """``where(condition, tree, 0) / counts``. Beside NaN the count of ties is 0, and 0/0 is NaN, as in torch.
+
+        A condition on indices guards the quotient: where it does not hold, no tie is counted, and NaN stays apart.
+        """
+        inside, around = ([c for c in guarding if (c.form is not None and bool(counts)) == on] for on in (False, True))
+        tree = self.chosen(tree, inside)
+        for count, e in counts.items():
+            tree = st.Div(tree, self.power(count, e, ()))
+        return self.chosen(tree, around)
+
+    def chosen(self, tree: st.Tree, guarding: Iterable[Condition]) -> st.Tree:
+        """The tree where all conditions hold, else 0."""
         for c in guarding:
             sides = (tree, st.Num(Fraction(0)))
             tree = st.Call("where", (self.condition(c), *(sides if c.holds else sides[::-1])))
-        for count, e in counts.items():
-            tree = st.Div(tree, self.power(count, e, ()))
         return tree
 
     def condition(self, c: Condition) -> st.Compare:

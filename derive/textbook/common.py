@@ -19,7 +19,7 @@ Factors = tuple["Counter[st.Tree]", "Counter[st.Tree]"]
 
 def common_factors(tree: st.Tree) -> st.Tree:
     """The tree with the common factors of every sum in front of the sum."""
-    node = st.rebuild(tree, common_factors)
+    node = tree if isinstance(tree, st.AffineRead) else st.rebuild(tree, common_factors)
     if not isinstance(node, st.Add):
         return node
     terms = [_parted(a) for a in node.args]

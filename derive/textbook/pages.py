@@ -18,6 +18,7 @@ from derive.matrices import MatrixForm, matrix_latex, matrix_of, matrix_text, vi
 from derive.rules import SPLIT_LOG, STABILISE
 from derive.show.latex import escape, latex
 from derive.show.show import Beside, Part, Row, Section, fragment, parts_of, text_of
+from derive.show.solved import in_op
 from derive.show.trees import TreeOf, tree_of
 from derive.simplify.rewrite import replace_reads
 from derive.syntax import Op, Tree, adjoint_name, reads
@@ -163,7 +164,7 @@ def _forward(paper: Paper, trees: TreeOf) -> list[list[Row]]:
     groups = []
     for d in derivation.forward:
         if d.tree is not None:
-            rows = [Row(d.name, d.index, d.tree, True)]
+            rows = [Row(d.name, d.index, in_op(derivation.op, d.tree), True)]
             tree = trees(split[d.name].after if d.name in split else d.body, d.index)
             named = [n for n in dict.fromkeys(reads(tree)) if n in paper.kept]
             if d.name in split or named:
@@ -242,6 +243,8 @@ def _renamed(tree: Tree, to: Mapping[str, str]) -> Tree:
     """The tree in other names. ``finite(m)``, which is ``m`` unless that is infinite, is written as ``m``."""
     if isinstance(tree, st.Read):
         return st.Read(to.get(tree.name, tree.name), tree.index)
+    if isinstance(tree, st.AffineRead):
+        return st.AffineRead(to.get(tree.name, tree.name), tree.slots)
     if isinstance(tree, st.Call) and tree.head == "finite":
         return _renamed(tree.args[0], to)
     return st.rebuild(tree, lambda child: _renamed(child, to))

@@ -26,7 +26,7 @@ def _one_fraction(tree: st.Tree) -> st.Tree:
 
     A fraction stays before a sum in brackets or a condition, as in ``a/N*(p - q)``, unless it is a fraction of a sum itself.
     """
-    node = st.rebuild(tree, _one_fraction)
+    node = tree if isinstance(tree, st.AffineRead) else st.rebuild(tree, _one_fraction)
     if not isinstance(node, st.Mul):
         return node
     first, *others = node.args

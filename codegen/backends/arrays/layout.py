@@ -24,6 +24,7 @@ from derive import syntax as st
 from derive.language.axes import equal_axes
 from derive.language.unicode import declared, language
 from derive.packing import Slot
+from derive.show.solved import in_op
 
 __all__ = ["WIDTH", "Layout", "lay_out"]
 
@@ -374,7 +375,7 @@ class Layout:
         return [w for line in lines for w in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") if line else [""])]
 
     def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:
-        text = f"    {declared(self.op, name, index)} = {language(tree, stars=self.op.stars)}"
+        text = f"    {declared(self.op, name, index)} = {language(in_op(self.op, tree), stars=self.op.stars)}"
         return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 8, break_long_words=False)
 
     def shaped(self, name: str, axes: tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from codegen.recognise.window import slid_constants
 from codegen.source import Code, code
 from derive import syntax as st
 from derive.language.unicode import language
+from derive.show.solved import in_op
 
 WIDTH = 110
 
@@ -164,7 +165,7 @@ def _comment(s: Signature) -> Iterator[str]:
     yield from (f"{title(s.op, s.program)}.", "")
     for statement in s.program.statements:
         left = f"{statement.name}[{', '.join(statement.index)}]" if statement.index else statement.name
-        yield from textwrap.wrap(f"    {left} = {language(statement.tree)}", WIDTH, subsequent_indent=" " * 8)
+        yield from textwrap.wrap(f"    {left} = {language(in_op(s.op, statement.tree))}", WIDTH, subsequent_indent=" " * 8)
     index = {statement.name: statement.index for statement in reversed(s.program.statements)}
     results = ", ".join(f"{r}[{', '.join(index[r])}]" if index[r] else r for r in s.results)
     yield ""
