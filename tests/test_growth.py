@@ -14,6 +14,7 @@ from codegen.plan import planned
 from derive import certify
 from derive.certify import textbook as checked
 from derive.engine import style_of
+from derive.language import slots
 from derive.simplify import budget, rewrite, signs
 from derive.simplify.tables import Pattern, Patterns, pattern_key
 from derive.terms import factor
@@ -47,6 +48,14 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Counter[str
 def test_a_chain_has_as_many_equations_as_asked(kind: str) -> None:
     op = derive.parse(chain(kind, 12))
     assert len(op.equations) == 13
+
+
+def test_the_text_is_not_walked_through_for_every_subscript(counted: Callable[[Any, str], Counter[str]]) -> None:
+    calls = counted(slots, "_source")
+    derive.parse(chain("rnn", 12))
+    assert not calls
+    derive.parse("y[n] = f(x[(n = 2, c)])\ny[n] = sum[c](x[n, c])")
+    assert calls["_source"] == 1
 
 
 def test_a_name_is_found_without_trying_those_before_it(counted: Callable[[Any, str], Counter[str]]) -> None:

@@ -64,14 +64,24 @@ def with_packs(body: list[ast.stmt], text: str) -> list[ast.stmt]:
 
     Python does not tell ``x[(b, e)]`` from ``x[b, e]``: the text does.
     """
+    lines = text.encode().splitlines()  # bytes, as columns count these
     for node in (n for statement in body for n in ast.walk(statement)):
         if isinstance(node, ast.Subscript):
-            if isinstance(node.slice, ast.Tuple) and _in_parentheses(ast.get_source_segment(text, node.slice) or ""):
+            if isinstance(node.slice, ast.Tuple) and _begins(lines, node.slice) and _in_parentheses(_source(text, node.slice)):
                 node.slice = ast.copy_location(ast.Tuple([node.slice], ast.Load()), node.slice)
             for slot in slots_of(node):
                 if isinstance(slot, ast.Tuple):
                     slot.elts = [_given(part, text) for part in slot.elts]
     return body
+
+
+def _begins(lines: list[bytes], node: ast.expr) -> bool:
+    """Whether a node begins with a parenthesis. To ask for its source is to walk through the whole text."""
+    return lines[node.lineno - 1][node.col_offset : node.col_offset + 1] == b"("
+
+
+def _source(text: str, node: ast.expr) -> str:
+    return ast.get_source_segment(text, node) or ""
 
 
 def _in_parentheses(segment: str) -> bool:
