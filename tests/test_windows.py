@@ -35,6 +35,10 @@ DEPTHWISE = """
     y[n, i, c] = depthwise(x[n, l, c], W[c, k], b[i])
     y[n, i, c] = b[i]*sum[k, l](where(l - i + k == 0, x[n, l, c]*W[c, k], 0))
 """
+LARGEST = """
+    y[n, i] = largest(x[n, i], w[k])
+    y[n, i] = max[k](x[n, i + k - 1])*sum[k](w[k])
+"""
 AVERAGE = """
     y[n, i] = average(x[n, l], w[k], b[i])
     y[n, i] = b[i] + sum[k, l](where(l - 3*i - k + 1 == 0, x[n, l]*w[k]**0, 0))/size(k)
@@ -43,6 +47,8 @@ SHIFT = """
     y[n, i] = shift(x[n, l], b[i], by=2)
     y[n, i] = b[i]*sum[l](where(l - i + by == 0, x[n, l]**2, 0))
 """
+
+OPS = (CONV1D, CONV2D, DEPTHWISE, LARGEST, AVERAGE, SHIFT)
 
 
 def fitted(y: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -82,6 +88,11 @@ def shift(x: Any, b: Any, by: float) -> Any:
     return b * fitted(functional.pad(x**2, [int(by), 0]), b)
 
 
+def largest(x: Any, w: Any) -> Any:
+    wide = functional.pad(x, [1, len(w)], value=-torch.inf)
+    return functional.max_pool1d(wide[:, None], len(w), stride=1)[:, 0, : x.shape[1]] * w.sum()
+
+
 def random_conv(seed: int) -> tuple[list[torch.Tensor], dict[str, float]]:
     """Sizes and constants of a convolution: strides that do not divide, windows longer than the axis, axes of length 1."""
     rng = random.Random(seed)
@@ -93,6 +104,7 @@ def random_conv(seed: int) -> tuple[list[torch.Tensor], dict[str, float]]:
 CASES: dict[str, tuple[str, Any, list[torch.Tensor]]] = {
     "conv2d": (CONV2D, conv2d, normal((2, 3, 7, 6), (2, 3, 3, 2), (4, 5))),
     "depthwise": (DEPTHWISE, depthwise, normal((2, 7, 3), (3, 4), (7,))),
+    "largest": (LARGEST, largest, normal((2, 9), (4,))),
     "average": (AVERAGE, average, normal((2, 11), (3,), (4,))),
     "shift": (SHIFT, shift, normal((2, 6), (7,))),
     "shift beyond the axis": (SHIFT, shift, normal((2, 1), (2,))),
@@ -112,7 +124,9 @@ def test_windows_equal_torch(case: str, backend: str) -> None:
     judge(CASES[case][0], backend, *CASES[case][1:])
 
 
-@pytest.mark.parametrize("op", [CONV1D, CONV2D, DEPTHWISE, AVERAGE, SHIFT], ids=lambda op: op.split("(")[0].split()[-1])
+@pytest.mark.parametrize(
+    "op", [CONV1D, CONV2D, DEPTHWISE, LARGEST, AVERAGE, SHIFT], ids=lambda op: op.split("(")[0].split()[-1]
+)
 @each_array_backend
 def test_no_mask_is_written(op: str, backend: str) -> None:
     found = by_name(backend)
@@ -120,7 +134,9 @@ def test_no_mask_is_written(op: str, backend: str) -> None:
     assert "arange" not in found.text(kernel(op), "")
 
 
-@pytest.mark.parametrize("op", [CONV1D, CONV2D, DEPTHWISE, AVERAGE, SHIFT], ids=lambda op: op.split("(")[0].split()[-1])
+@pytest.mark.parametrize(
+    "op", [CONV1D, CONV2D, DEPTHWISE, LARGEST, AVERAGE, SHIFT], ids=lambda op: op.split("(")[0].split()[-1]
+)
 def test_no_loop_tests_a_row(op: str) -> None:
     """No statement in a loop nest has a condition on indices, and no loop runs over an index that the others give."""
     for program in (kernel(op).forward, kernel(op).backward):

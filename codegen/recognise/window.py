@@ -64,11 +64,12 @@ class Window:
         if not isinstance(tree, st.Reduce) or tree.kind not in ("sum", "max", "min") or not _has_row(tree):
             return None
         gathered = _Gathered(tree)
+        gathered.band()
         found = _slides(gathered.rows, ranked)
         if found is None:
             return None
         slides, others = found
-        rest = st.product(tuple(gathered.factors) or (st.Num(Fraction(1)),))
+        rest = gathered.rest
         for row in others:
             rest = st.Call("where", (row, rest, st.NEUTRAL[tree.kind]))
         window = Window(tree.kind, tuple(gathered.index), slides, rest)
@@ -86,7 +87,9 @@ def slid_constants(trees: Sequence[st.Tree], ranked: Sequence[str], *, steps: bo
 
 
 def _has_row(tree: st.Tree) -> bool:
-    return any(isinstance(n, st.Compare) and n.rel == "==" and on_indices(n) for n in st.walk(tree))
+    """Whether there is an equality row, or an inequality that a length bounds."""
+    rows = (n for n in st.walk(tree) if isinstance(n, st.Compare) and on_indices(n))
+    return any(row.rel == "==" or any(isinstance(n, st.Size) for n in st.walk(row)) for row in rows)
 
 
 class _Gathered:
@@ -98,7 +101,14 @@ class _Gathered:
     def __init__(self, tree: st.Reduce):
         self.kind, self.free = tree.kind, set(st.free_indices(tree))
         self.index, self.rows, self.factors = list(tree.index), list[st.Compare](), list[st.Tree]()
+        self.divisors = list[st.Tree]()
         self.term(tree.body, alone=True)
+
+    @property
+    def rest(self) -> st.Tree:
+        """A term where its rows hold."""
+        above = st.product(tuple(self.factors) or (ONE,))
+        return st.Div(above, st.product(tuple(self.divisors))) if self.divisors else above
 
     def term(self, tree: st.Tree, *, alone: bool) -> None:
         match tree:
@@ -110,6 +120,9 @@ class _Gathered:
             case st.Mul(args) if self.kind == "sum":
                 for a in args:
                     self.term(a, alone=False)
+            case st.Div(a, b) if self.kind == "sum":
+                self.divisors.append(b)
+                self.term(a, alone=False)
             case st.Reduce(kind, index, body) if kind == self.kind and (alone or self.single(tree)):
                 to = {i: st.fresh_index(i, {*self.index, *self.free, *index} - {i}) for i in index}
                 self.index += to.values()
@@ -126,6 +139,22 @@ class _Gathered:
         rows = [row for row in self.conditions(tree.body) if row.rel == "==" and self.is_row(row)]
         held = [{p.index for p, _ in form.parts} for row in rows if (form := _form(row)) is not None]
         return len(held) >= len(tree.index) and all(any(i in h for h in held) for i in tree.index)
+
+    def band(self) -> None:
+        """Replace two rows ``0 <= form`` and ``form < size(k)`` by ``form == k``, with an index ``k`` more.
+
+        The window of a pooling is such a band where no tensor has the axis ``k``.
+        """
+        for low, high in combinations(self.rows, 2):
+            below, above = _at_most_0(low), _at_most_0(high)
+            total = below.plus(above) if below and above else None
+            axis = _length(total) if total is not None and total.offset == 1 else None
+            if below and axis is not None and len(set(below.indices())) > 1:
+                tap = st.fresh_index(axis, {*self.index, *self.free})
+                self.index.append(tap)
+                self.rows = [row for row in self.rows if row not in (low, high)]
+                self.rows.append(st.Compare("==", tree_of(below.scaled(-1)), st.Position(tap)))
+                return self.band()
 
     def conditions(self, body: st.Tree) -> Iterator[st.Compare]:
         """The conditions without which a term of a reduction does not count."""
@@ -144,6 +173,23 @@ def _form(row: st.Compare) -> Form | None:
         return None
     form = left.plus(right.scaled(-1))
     return form if all(isinstance(i, str) for i in form.indices()) else None
+
+
+def _at_most_0(row: st.Compare) -> Form | None:
+    """The form that an inequality says is at most 0; None for another row."""
+    form = _form(row)
+    if form is None or row.rel not in ("<=", "<", ">=", ">"):
+        return None
+    least = form if row.rel[0] == "<" else form.scaled(-1)
+    return least if row.rel[1:] else least.plus(1)
+
+
+def _length(form: Form) -> str | None:
+    """The axis whose length is subtracted from a number in a form; None for any other form."""
+    match form.parts:
+        case ((part, -1),) if part.index is None and len(part.symbols) == 1 and part.symbols[0][:1] == "#":
+            return part.symbols[0][1:]
+    return None
 
 
 def _slides(rows: Sequence[st.Compare], ranked: Sequence[str]) -> tuple[tuple[Slide, ...], list[st.Compare]] | None:
