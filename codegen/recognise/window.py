@@ -18,7 +18,7 @@ from derive.terms.forms import Form, combined
 
 ONE = st.Num(Fraction(1))
 
-__all__ = ["Slide", "Window", "slid_constants"]
+__all__ = ["Slide", "Window", "at_most_0", "slid_constants"]
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class _Gathered:
         The window of a pooling is such a band where no tensor has the axis ``k``.
         """
         for low, high in combinations(self.rows, 2):
-            below, above = _at_most_0(low), _at_most_0(high)
+            below, above = at_most_0(low), at_most_0(high)
             total = below.plus(above) if below and above else None
             axis = _length(total) if total is not None and total.offset == 1 else None
             if below and axis is not None and len(set(below.indices())) > 1:
@@ -175,7 +175,7 @@ def _form(row: st.Compare) -> Form | None:
     return form if all(isinstance(i, str) for i in form.indices()) else None
 
 
-def _at_most_0(row: st.Compare) -> Form | None:
+def at_most_0(row: st.Compare) -> Form | None:
     """The form that an inequality says is at most 0; None for another row."""
     form = _form(row)
     if form is None or row.rel not in ("<=", "<", ">=", ">"):

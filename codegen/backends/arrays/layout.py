@@ -18,6 +18,7 @@ from codegen.declared import declared_in, lengths_needed
 from codegen.locals import local
 from codegen.packing import repacked
 from codegen.program import Argument, Kernel, Program, Role, Statement
+from codegen.recognise.running import Running
 from codegen.recognise.window import Window
 from codegen.source import Code, FileSource, FunctionSource, code, equations
 from derive import syntax as st
@@ -76,6 +77,7 @@ class Layout:
         inner = replace(program, statements=self.held.statements)
         self.printer = self.printer_class(inner, borrowed(inner), kernel=True, held=self.held)
         self.printer.local = partial(local, kernel)
+        self.printer.equal = equal_axes(kernel.op)
         self.printer.given |= {
             a.name: local(kernel, f"given_{a.name}") for a in program.arguments if a.guards and program.looks_up(a.name)
         }
@@ -110,10 +112,15 @@ class Layout:
 
         return fresh
 
+    def masked(self, tree: st.Tree) -> st.Tree:
+        """The expression with cumulative sums, which need no mask, replaced by their terms."""
+        found = Running.of(tree, self.printer.equal)
+        return self.masked(found.body) if found else st.rebuild(tree, self.masked)
+
     def masks(self, s: Statement) -> Iterator[str]:
         """The lines that compute the conditions on positions of a statement, if no earlier one has them."""
         window = self.printer.window(s)
-        for condition in masks_of(window.body if window else s.tree):
+        for condition in masks_of(self.masked(window.body if window else s.tree)):
             if condition in self.printer.masks:
                 continue
             value = self.printer.value(condition, s.index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from codegen.axes import merge
 from codegen.backends.arrays.axes import Kept, Text, Value, aligned, star_first
@@ -41,6 +41,8 @@ class Operations:
         #: Inside a loop over the short indices of a window: their variables, and the source of tensors at slices, by an alias.
         self.taps: dict[str, str] = {}
         self.sliced: dict[str, Text] = {}
+        #: One axis for all axes of one length.
+        self.equal: Mapping[str, str] = {}
         #: A name for a local variable.
         self.local: Callable[[str], str] = str
         #: The boolean tensors.
@@ -192,6 +194,14 @@ class Operations:
         raise NotImplementedError
 
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
+        raise NotImplementedError
+
+    def running(self, text: Text, axis: str) -> Text:
+        """The cumulative sum of an array along an axis, whose number is given as text."""
+        raise NotImplementedError
+
+    def flipped(self, text: Text, axis: str) -> Text:
+        """An array with one axis reversed."""
         raise NotImplementedError
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:

@@ -18,6 +18,7 @@ from codegen.evaluate.arithmetic import nearest
 from codegen.program import Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
+from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from codegen.recognise.selection import selection
 from codegen.recognise.window import Window
@@ -251,7 +252,18 @@ class ArrayPrinter(Products):
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 
+    def cumulative(self, found: Running, order: Sequence[str]) -> Value:
+        """A cumulative sum; one from each position on is that of the reversed array, reversed."""
+        value = self.value(found.body, star_first(natural_order(found.body, order), self.star))
+        (place,) = positions((found.axis,), value.axes, self.star)
+        axis = str(place)
+        if found.falling:
+            return Value(self.flipped(self.running(self.flipped(value.text, axis), axis), axis), value.axes)
+        return Value(self.running(value.text, axis), value.axes)
+
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
+        if self.kernel and (found := Running.of(tree, self.equal)) is not None:
+            return self.cumulative(found, order)
         scatter = Scatter.of(tree)
         apart = scatter is not None and self.held.apart(scatter.labels.name, scatter.labels.index)
         if scatter is not None and not apart and (scattered := self.scattered(scatter, order)) is not None:

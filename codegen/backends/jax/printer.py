@@ -77,6 +77,9 @@ class JaxPrinter(NumpyNames):
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "float"
 
+    def running(self, text: Text, axis: str) -> Text:
+        return call("jnp.cumsum", text, f"axis={axis}")
+
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)
         if place == Text(name):

@@ -116,6 +116,10 @@ class NumpyPrinter(NumpyNames):
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "np.float64"
 
+    def running(self, text: Text, axis: str) -> Text:
+        self.helpers["_running"] = None
+        return call("_running", text, axis)
+
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)
         return f"{place.code} += {term.code}" if kind == "sum" else f"{place.code} = np.{kind}imum({place.code}, {term.code})"

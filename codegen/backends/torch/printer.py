@@ -161,6 +161,12 @@ class TorchPrinter(ArrayPrinter):
     def typed(self, number: Value) -> Text:
         return self.full(number, ()) if self.like() else call("torch.tensor", number.text)
 
+    def running(self, text: Text, axis: str) -> Text:
+        return method(text, "cumsum", f"dim={axis}")
+
+    def flipped(self, text: Text, axis: str) -> Text:
+        return method(text, "flip", axis)
+
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)
         new = total([(False, place), (False, term)]) if kind == "sum" else call(f"torch.{kind}imum", place, term)
