@@ -57,6 +57,12 @@ def test_a_function_without_a_spelling_is_named(monkeypatch: pytest.MonkeyPatch)
     assert unspelled([Line("y", ("i",), parse_formula("y[i] = exp(x[i])").equations[0].rhs)]) is None
 
 
+@pytest.mark.parametrize("rhs", ["x[i - 1]", "where(i > 2, x[i], 0)"])
+def test_positions_have_no_spelling(rhs: str) -> None:
+    found = content(f"y[i] = f(x[i])\n\ny[i] = {rhs}")
+    assert found.refused == "The pages have no spelling for conditions on indices, and reads at sums of them."
+
+
 @pytest.mark.parametrize("name", each(names(), variants()))
 def test_tensors_are_small_tables_with_values_within_their_bounds(name: str) -> None:
     op = load(name)

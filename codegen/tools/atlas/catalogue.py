@@ -10,6 +10,7 @@ from derive.derivation import Derivation
 from derive.language.unicode import language, text
 from derive.ops import group
 from derive.show.latex import LatexPrinter
+from derive.show.solved import equations as for_readers
 from derive.show.trees import of_derivation
 from derive.syntax import Call, Read, Tree, walk
 
@@ -22,7 +23,7 @@ def entry(derivation: Derivation, printer: LatexPrinter, bases: tuple[str, ...])
     A formula is given in the language, as ``show`` prints it, and in LaTeX, without the marks and the layout of a page.
     """
     op, tree_of = derivation.op, of_derivation(derivation)
-    equations = [(e.name, e.index, e.rhs) for e in op.equations]
+    equations = [(e.name, e.index, e.rhs) for e in for_readers(op)]
     closed = [(line.name, line.index, tree_of(line.body, line.index)) for line in derivation.lines]
     found: dict[str, Any] = {
         "name": op.name,

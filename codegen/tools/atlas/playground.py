@@ -50,12 +50,12 @@ class Playground:
 
 
 def playground_section(derivation: Derivation, printer: LatexPrinter) -> Section:
-    """The playground of an op, or the name of the function that JavaScript does not have."""
+    """The playground of an op, or the name of what JavaScript does not have."""
     forward, backward = _forward(derivation), _backward(derivation)
     missing = unspelled((*forward, *backward))
     lead = "Change an entry, and see every gradient move. Each is compared with a finite difference of the loss."
     if missing:
-        content = Playground((), (), Data({}), f"The pages have no spelling for the function {missing}.")
+        content = Playground((), (), Data({}), f"The pages have no spelling for {missing}.")
     else:
         op = derivation.op
         pairs = (*(_pair(t, "input", printer) for t in op.inputs), *(_pair(t, "output", printer) for t in op.outputs))

@@ -36,9 +36,13 @@ def line_data(line: Line) -> list[Any]:
 
 
 def unspelled(lines: Iterable[Line]) -> str | None:
-    """The first function in the lines that JavaScript has no spelling for; None where it has all."""
-    calls = (node.head for line in lines for node in st.walk(line.tree) if isinstance(node, st.Call))
-    return next((head for head in calls if head not in SPELLED and head not in NARY), None)
+    """What JavaScript has no spelling for: the first such function in the lines, or positions; None where it has all."""
+    for node in (node for line in lines for node in st.walk(line.tree)):
+        if isinstance(node, st.Call) and node.head not in SPELLED and node.head not in NARY:
+            return f"the function {node.head}"
+        if isinstance(node, (st.Position, st.AffineRead)):
+            return "conditions on indices, and reads at sums of them"
+    return None
 
 
 def _tree(node: st.Tree) -> list[Any]:
