@@ -126,7 +126,7 @@ def _drawn(op: st.Op, seed: int, choice: Sequence[int], constants: Mapping[str, 
     roots = list(dict.fromkeys(classes.values()))
     # Axes k and k + len(choice) have the same length for seed 0, and different lengths for seed 1.
     length = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
-    held = _held(op, classes, length)
+    held = _held(op, classes, length, constants)
     length |= held
     length = op.declared.completed(length, constants, classes)
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
@@ -135,10 +135,9 @@ def _drawn(op: st.Op, seed: int, choice: Sequence[int], constants: Mapping[str, 
     return op.declared.completed({a: length[r] for a, r in classes.items()}, constants, classes)
 
 
-def _held(op: st.Op, classes: Mapping[str, str], length: Mapping[str, int]) -> dict[str, int]:
-    """The lengths that the signature gives: numbers, and one length for all axes that are as long as one constant."""
-    of: dict[str, int] = {}
-    found: dict[str, int] = {}
+def _held(op: st.Op, classes: Mapping[str, str], length: Mapping[str, int], constants: Mapping[str, int]) -> dict[str, int]:
+    """The lengths that are given: numbers, and one length for all axes that are as long as one constant."""
+    of, found = dict(constants), dict[str, int]()
     for axis, value in op.packing.lengths:
         root = classes[axis]
         found[root] = value if isinstance(value, int) else of.setdefault(value, found.get(root, length[root]))

@@ -167,6 +167,30 @@ def test_memory_is_of_the_order_of_the_inputs() -> None:
         assert peak < 12 * x.nbytes  # a mask would have 20,000 entries for each
 
 
+#: The position in a window is no index of the maximum's terms: what is left of it are two bounds on ``l``.
+POOL = """
+    y[n, i] = pool(x[n, l], kernel=3, stride=2, pad=1)
+    size(k) = kernel
+    size(i) = (size(l) + 2*pad - kernel)//stride + 1
+    y[n, i] = max[k](x[n, i*stride + k - pad])
+"""
+
+
+def test_two_bounds_are_a_window_too() -> None:
+    made, x = module(POOL, "numpy"), np.random.default_rng(0).normal(size=(2, 20_000))
+    y, saved = made.pool_forward(x)
+    leaf = torch.from_numpy(x).requires_grad_()
+    wanted = functional.max_pool1d(leaf, 3, 2, 1)
+    (gradient,) = torch.autograd.grad(wanted, leaf, torch.from_numpy(y))
+    assert np.array_equal(y, wanted.detach()) and np.allclose(made.pool_backward(y, *saved, x), gradient)
+    for call in (lambda: made.pool_forward(x), lambda: made.pool_backward(y, *saved, x)):
+        tracemalloc.start()
+        call()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 12 * x.nbytes  # a mask would have 20,000 entries for each
+
+
 def test_torch_maps_and_exports_a_convolution() -> None:
     made, (x, W, b) = module(CONV1D, "torch").conv, normal((2, 3, 8), (4, 3, 3), (4, 8))
     wanted = torch.stack([made(x, w, b, 1, 1) for w in (W, 2 * W)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, permutations
 
 from derive import syntax as st
 from derive.syntax import on_indices
@@ -145,11 +145,11 @@ class _Gathered:
 
         The window of a pooling is such a band where no tensor has the axis ``k``.
         """
-        for low, high in combinations(self.rows, 2):
+        for low, high in permutations(self.rows, 2):
             below, above = at_most_0(low), at_most_0(high)
             total = below.plus(above) if below and above else None
             axis = _length(total) if total is not None and total.offset == 1 else None
-            if below and axis is not None and len(set(below.indices())) > 1:
+            if below and axis is not None and len(set(below.indices())) > 1 and f"#{axis}" not in _symbols(below):
                 tap = st.fresh_index(axis, {*self.index, *self.free})
                 self.index.append(tap)
                 self.rows = [row for row in self.rows if row not in (low, high)]
@@ -164,6 +164,10 @@ class _Gathered:
                 yield from self.conditions(inner)
             case st.Indicator(st.Compare() as row):
                 yield row
+
+
+def _symbols(form: Form) -> set[str]:
+    return {s for part, _ in form.parts for s in part.symbols}
 
 
 def _form(row: st.Compare) -> Form | None:

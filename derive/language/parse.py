@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import keyword
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from functools import cache
 
 from derive.declared import Declared
@@ -13,7 +12,7 @@ from derive.errors import OpError
 from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
 from derive.language.assumptions import contradiction
-from derive.language.axes import equal_axes, indices_read_as
+from derive.language.axes import indices_read_as
 from derive.language.calls import CallReader
 from derive.language.defined import DEFINED_FUNCTIONS
 from derive.language.formula import infer_inputs
@@ -357,28 +356,6 @@ class _Reader(CallReader):
             if axis in tensors or axis in self.constants:
                 later = max(self.at(name), self.at(axis), key=lambda n: (getattr(n, "lineno", 1), getattr(n, "col_offset", 0)))
                 raise self.error(later, f"'{axis}' names both an axis and a tensor or constant; rename one")
-
-    def check_given(self) -> None:
-        """Check that every name that is given as a length is a constant of the signature, and its default a length."""
-        for axis, value in self.given.items():
-            if not isinstance(value, str):
-                continue
-            at = self.given_at[axis]
-            if value not in self.constants:
-                known = hints.listed(list(self.constants)) or "none"
-                raise self.error(at, f"the length '{value}' of '{axis}' is no constant of the signature; it has: {known}")
-            default = self.constants[value].default
-            if default is not None and (Fraction(default) < 1 or Fraction(default).denominator != 1):
-                raise self.error(at, f"'{value}' is the length of '{axis}' and a whole number of at least 1, not {default}")
-
-    def check_equal(self, op: Op) -> None:
-        """Check that axes which must have one length are given no two numbers."""
-        root, of = equal_axes(op), dict[str, str]()
-        for axis, length in self.given.items():
-            other = of.setdefault(root[axis], axis) if isinstance(length, int) else axis
-            if self.given[other] != length:
-                both = f"the axes '{other}' and '{axis}' have one length, and are given {self.given[other]} and {length}"
-                raise self.error(self.given_at[axis], both)
 
     def check_lengths(self) -> None:
         """Check that every axis has a length (OpError).

@@ -34,8 +34,12 @@ def set_apart(
         made: dict[st.Tree, st.Read] = {}
 
         def apart(tree: st.Tree, s: Statement = s, made: dict[st.Tree, st.Read] = made) -> st.Tree:
-            if window(tree) is None:
+            found = window(tree)
+            if found is None:
                 return st.rebuild(tree, apart)
+            inner = {n: apart(n) for n in st.walk(found.body) if window(n) is not None}
+            if inner:  # what does not slide with this window is computed once, and not at each tap
+                return apart(_with(tree, inner))
             if tree not in made:
                 index = tuple(
                     sorted(st.free_indices(tree), key=lambda i: (s.index.index(i) if i in s.index else len(s.index), i))
@@ -47,6 +51,11 @@ def set_apart(
         whole = window(s.tree) is not None and set(s.index) == set(st.free_indices(s.tree))
         out.append(s if whole else replace(s, tree=apart(s.tree)))
     return tuple(out)
+
+
+def _with(tree: st.Tree, known: Mapping[st.Tree, st.Tree]) -> st.Tree:
+    """The expression with other subtrees in the place of known ones."""
+    return known[tree] if tree in known else st.rebuild(tree, lambda child: _with(child, known))
 
 
 def lines(printer: Operations, s: Statement, window: Window) -> Iterator[str]:
