@@ -20,6 +20,7 @@ from codegen.program import Kernel, Program
 from codegen.verify.agreement import packed
 from codegen.verify.reference import Torch
 from derive import syntax
+from derive.language.axes import equal_axes
 from derive.ops import reference as reference_of
 from tests.backends import given as passed
 from tests.long import OPS as OPS
@@ -51,9 +52,19 @@ def shapes(
     size |= {a: (n,) for a, n in op.packing.fixed(constants(name)).items()}
     if name in ("batchnorm", "mlp", "makemore"):  # a variance of one row is an error in torch, and 0/0 with Bessel's divisor
         size["n"] = (int(rng.integers(max(low, 3), max(high, 3) + 1)),)
+    if any(n < 1 for n in _declared(op, size, constants(name))):  # torch has no empty results of windows
+        return shapes(name, rng, low, high + 1, star)
     return {t.name: tuple(int(n) for a in t.axes for n in size[a]) for t in op.inputs} | {
         f"labels of {t.name}": size[t.labels] for t in op.inputs if t.labels
     }
+
+
+def _declared(op: syntax.Op, size: dict[str, tuple[int, ...]], given: dict[str, float]) -> list[int]:
+    """The lengths of the axes whose lengths the op declares."""
+    known = {a: n[0] for a, n in size.items() if len(n) == 1}
+    whole = {c: int(given[c]) for c in op.declared.constants()}
+    found = op.declared.completed(known, whole, equal_axes(op)) if op.declared else {}
+    return [found[axis] for axis, _ in op.declared.lengths]
 
 
 def inputs(

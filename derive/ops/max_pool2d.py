@@ -1,0 +1,21 @@
+"""Max pooling over windows of two axes."""
+
+TEXT = """
+y[n, c, p, q] = max_pool2d(x[n, c, h, w], kernel=2, stride=2, pad=0)
+
+size(k)       = kernel
+size(m)       = kernel
+size(p)       = (size(h) + 2*pad - kernel)//stride + 1
+size(q)       = (size(w) + 2*pad - kernel)//stride + 1
+y[n, c, p, q] = max[k, m](x[n, c, p*stride + k - pad, q*stride + m - pad])
+"""
+SIZES = {"n": 32, "c": 64, "h": 112, "w": 112, "p": 56, "q": 56, "k": 2, "m": 2}
+GROUP = "convolution and pooling"
+SOURCE = "Dumoulin and Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285"
+NOTES = ("Elements that tie for the maximum of a window share its gradient equally; many libraries give it to the first.",)
+
+
+def reference(torch, x, kernel, stride, pad):
+    """What torch itself computes; the tests differentiate it with autograd."""
+    padded = torch.nn.functional.pad(x, (pad,) * 4, value=-torch.inf)
+    return padded.unfold(2, kernel, stride).unfold(3, kernel, stride).amax((-2, -1))
