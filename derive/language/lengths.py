@@ -6,8 +6,9 @@ import ast
 from fractions import Fraction
 
 from derive.language import hints
+from derive.language.axes import equal_axes
 from derive.language.positions import PositionReader
-from derive.syntax import Add, Call, Div, Mul, Neg, Num, Position, Read, Size, Tree, axis_of, walk
+from derive.syntax import Add, Call, Div, Mul, Neg, Num, Op, Position, Read, Size, Tree, axis_of, walk
 
 __all__ = ["LengthReader", "declares_length"]
 
@@ -84,6 +85,28 @@ class LengthReader(PositionReader):
         if other in self.lengths or other in self.given or other in inputs:
             return Size(other)
         raise self.error(node, f"the length of '{other}' is not known here: no input has it, and no line above declares it")
+
+    def check_given(self) -> None:
+        """Check that every name that is given as a length is a constant of the signature, and its default a length."""
+        for axis, value in self.given.items():
+            if not isinstance(value, str):
+                continue
+            at = self.given_at[axis]
+            if value not in self.constants:
+                known = hints.listed(list(self.constants)) or "none"
+                raise self.error(at, f"the length '{value}' of '{axis}' is no constant of the signature; it has: {known}")
+            default = self.constants[value].default
+            if default is not None and (Fraction(default) < 1 or Fraction(default).denominator != 1):
+                raise self.error(at, f"'{value}' is the length of '{axis}' and a whole number of at least 1, not {default}")
+
+    def check_equal(self, op: Op) -> None:
+        """Check that axes which must have one length are given no two numbers."""
+        root, of = equal_axes(op), dict[str, str]()
+        for axis, length in self.given.items():
+            other = of.setdefault(root[axis], axis) if isinstance(length, int) else axis
+            if self.given[other] != length:
+                both = f"the axes '{other}' and '{axis}' have one length, and are given {self.given[other]} and {length}"
+                raise self.error(self.given_at[axis], both)
 
     def way_out(self, axis: str) -> str:
         """The line that declares a length so that a window fits everywhere, with as many positions before it as after."""
