@@ -12,8 +12,10 @@ from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
+from derive.terms.atoms import Delta
 from derive.terms.determined import equality, solvable, taken_away
-from derive.terms.sums import Atom, Exponent, atom_indices, axis_of
+from derive.terms.indices import leaves
+from derive.terms.sums import Atom, Exponent, Lookup, atom_indices, axis_of
 
 __all__ = ["best_order"]
 
@@ -21,10 +23,15 @@ Steps = list[tuple[str, ...]]
 
 
 class Row(NamedTuple):
-    """The indices of an equality row, and those of them that the others determine, in the row's order."""
+    """The indices of an equality row, and those of them that the others determine, in the row's order.
+
+    A lookup, ``[v = t[n, b]]``, is such a row too: it determines the index that it is compared with and no other, so it is
+    ``lookup``.
+    """
 
     indices: frozenset[str]
     solvable: tuple[str, ...]
+    lookup: bool = False
 
 
 class Product(NamedTuple):
@@ -44,11 +51,13 @@ def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Call
     sets, rows = list[frozenset[str]](), list[Row]()
     for atom in factors:
         indices = frozenset(i for i in atom_indices(atom) if isinstance(i, str))
-        form = equality(atom)
-        if form is None:
-            sets.append(indices)
-        else:
+        form, position = equality(atom), looked_up(atom)
+        if form is not None:
             rows.append(Row(indices, tuple(i for i in solvable(form) if isinstance(i, str))))
+        elif position is not None:
+            rows.append(Row(indices, (position,), lookup=True))
+        else:
+            sets.append(indices)
     named = sorted(frozenset(bound).union(*sets, *(r.indices for r in rows)))
     lengths = tuple((i, size(axis_of(i))) for i in named)
     return list(_best(Product(tuple(sets), tuple(rows)), bound, lengths))
@@ -72,7 +81,8 @@ def _candidates(product: Product, bound: tuple[str, ...], size: Mapping[str, int
 
     That one is the index that the row determines, or any other of the row where that is no index of the sum.
     """
-    own = ([i for i in r.solvable if i in bound] or [i for i in bound if i in r.indices] for r in product.rows)
+    mutual = [r for r in product.rows if not r.lookup]
+    own = ([i for i in r.solvable if i in bound] or [i for i in bound if i in r.indices] for r in mutual)
     last = taken_away(own, size.__getitem__)
     rest = tuple(i for i in bound if i not in last)
     sets = _without_rows(product, last)
@@ -83,6 +93,16 @@ def _candidates(product: Product, bound: tuple[str, ...], size: Mapping[str, int
                 places = _places(steps, str(i))
                 steps = min(places, key=lambda s: _elimination_cost(product, s, size))
             yield steps
+
+
+def looked_up(atom: Atom) -> str | None:
+    """The index that an indicator compares with a lookup of other indices; None for any other atom."""
+    if not isinstance(atom, Delta):
+        return None
+    for index, other in ((atom.left, atom.right), (atom.right, atom.left)):
+        if isinstance(index, str) and isinstance(other, Lookup) and index not in leaves(other):
+            return index
+    return None
 
 
 def _without_rows(product: Product, last: Sequence[object]) -> tuple[frozenset[str], ...]:

@@ -284,6 +284,11 @@ def embedding(
     return own.embedding(table, t)
 
 
+def embedding_bag(table: Tensor, t: Tensor, offsets: Any = None, mode: str = "mean", **given: Any) -> Tensor:
+    unless(offsets is not None or mode == "max" or any(v is not None and v is not False for v in given.values()), "option")
+    return own.embedding_bag(table, t) / (t.shape[1] if mode == "mean" else 1)
+
+
 def cosine_similarity(a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     a, b = torch.broadcast_tensors(a, b)
     unless(a.ndim == 0, "shape")
@@ -353,6 +358,7 @@ ADAPTERS: dict[str, Callable[..., Tensor]] = {
     F + "linear": linear,
     F + "bilinear": bilinear,
     F + "embedding": embedding,
+    F + "embedding_bag": embedding_bag,
     F + "cosine_similarity": cosine_similarity,
     F + "scaled_dot_product_attention": attention,
     "matmul": matmul,

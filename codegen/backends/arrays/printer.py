@@ -265,9 +265,8 @@ class ArrayPrinter(Products):
         if self.kernel and (found := Running.of(tree, self.equal)) is not None:
             return self.cumulative(found, order)
         scatter = Scatter.of(tree)
-        apart = scatter is not None and self.held.apart(scatter.labels.name, scatter.labels.index)
-        if scatter is not None and not apart and (scattered := self.scattered(scatter, order)) is not None:
-            return scattered
+        if scatter is not None and not self.held.apart(scatter.labels.name, scatter.labels.index):
+            return self.scattered(scatter, order)
         contraction = Contraction.of(tree)
         if contraction is not None:
             return self.contraction(contraction, tree, order)
@@ -284,16 +283,19 @@ class ArrayPrinter(Products):
         kept = Kept(self.reduced(tree.kind, body, axis, True), layout)
         return Value(self.reduced(tree.kind, body, axis, False), rest, kept)
 
-    def scattered(self, scatter: Scatter, order: Sequence[str]) -> Value | None:
-        """A scatter-add, over the target and the rows' other axes; None where the rows do not depend on the labels' axes."""
+    def scattered(self, scatter: Scatter, order: Sequence[str]) -> Value:
+        """A scatter-add, over the target and the rows' other axes. Rows that lack an axis of the labels are spread over it."""
         labels = tuple(map(str, scatter.labels.index))
         first = (*labels, *(i for i in natural_order(scatter.body, order) if i not in labels))
         rows = self.value(scatter.body, first)
         rest = tuple(i for i in first if i in rows.axes and i not in labels)
-        if not set(labels) <= set(rows.axes):
-            return None
-        ordered = self.ordered(rows, (*labels, *rest)).text
-        return Value(self.scatter_add(scatter, rest, ordered), (scatter.target, *rest))
+        wide = (*labels, *rest)
+        rows = self.ordered(rows, wide) if set(labels) <= set(rows.axes) else self.wide(rows, wide)
+        return Value(self.scatter_add(scatter, rest, rows.text), (scatter.target, *rest))
+
+    def wide(self, value: Value, axes: tuple[str, ...]) -> Value:
+        """A value that is the same along some of these axes, as an array that has them all."""
+        return Value(self.full(value, axes) if value.number else Text(self.spread(self.fit(value, axes), axes)), axes)
 
     def repeated(self, tree: st.Reduce, body: Value, absent: list[str], order: Sequence[str]) -> Value:
         """A reduction over axes on which the body does not depend."""
@@ -302,7 +304,8 @@ class ArrayPrinter(Products):
             lengths: list[st.Tree] = [st.Size(st.axis_of(i)) for i in absent]
             return self.value(st.Mul((st.Reduce("sum", inside, tree.body) if inside else tree.body, *lengths)), order)
         wide = (*absent, *body.axes)
-        spread = Value(self.full(body, wide) if body.number else Text(self.spread(self.fit(body, wide), wide)), wide)
         where = positions(tree.index, wide, self.star)
         rest = tuple(i for i in body.axes if i not in inside)
-        return Value(self.reduced(tree.kind, spread, f"({', '.join(map(str, where))},)" if rest else None, False), rest)
+        return Value(
+            self.reduced(tree.kind, self.wide(body, wide), f"({', '.join(map(str, where))},)" if rest else None, False), rest
+        )
