@@ -12,7 +12,7 @@ from codegen.backends.arrays.lengths import length_source, length_text
 from codegen.backends.arrays.masks import masks_of
 from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
-from codegen.backends.arrays.spelling import ATOM
+from codegen.backends.arrays.spelling import ATOM, wrapped
 from codegen.backends.arrays.windows import set_apart, static_constants
 from codegen.declared import declared_in, lengths_needed
 from codegen.locals import local
@@ -211,7 +211,7 @@ class Layout:
         tensors.sort(key=lambda a: a.labels is not None)
         parts = [f"{a.name}[{', '.join(self.slots(a))}]" + (f" in {a.labels}" if a.labels else "") for a in tensors]
         parts += [f"{a} = {first}" for a, first in sorted(equal_axes(self.op).items()) if a != first]
-        text = " ".join(f'"{line}"' for line in _lines(parts, "; ", WIDTH - 20))
+        text = " ".join(f'"{line}"' for line in wrapped(parts, "; ", WIDTH - 20))
         return f"_lengths({', '.join([text, *(a.name for a in tensors), *self.given()])})"
 
     def slots(self, a: Argument) -> list[str]:
@@ -387,15 +387,3 @@ class Layout:
 
     def shaped(self, name: str, axes: tuple[str, ...]) -> str:
         return declared(self.op, name, axes) if axes else f"{name} scalar"
-
-
-def _lines(parts: list[str], sign: str, width: int) -> list[str]:
-    """The parts joined by a sign, in pieces of at most ``width`` letters where no part is longer."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        if len(lines[-1] + sign + part) > width:
-            lines[-1] += sign
-            lines.append(part)
-        else:
-            lines[-1] += sign + part
-    return lines

@@ -27,6 +27,7 @@ __all__ = [
     "product",
     "quotient",
     "total",
+    "wrapped",
 ]
 
 #: Binding strengths, weakest first.
@@ -96,3 +97,15 @@ def method(a: Text, name: str, *arguments: Text | str) -> Text:
 def item(a: Text, slots: Sequence[str]) -> Text:
     """``a[slots]``."""
     return Text(f"{a.within(ATOM)}[{', '.join(slots)}]")
+
+
+def wrapped(parts: list[str], sign: str, width: int) -> list[str]:
+    """The parts joined by a sign, in pieces of at most ``width`` letters where no part is longer."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1] + sign + part) > width:
+            lines[-1] += sign
+            lines.append(part)
+        else:
+            lines[-1] += sign + part
+    return lines
