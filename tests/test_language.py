@@ -237,7 +237,7 @@ def test_errors_in_an_expression(expression: str, column: int, message: str) -> 
         ("dx[i] = x[i]", 1, "'dx' collides with the adjoint of 'x'; rename one"),
         ("b[i, j] = x[i]*w[i, j]; db[i] = 1", 25, "'db' collides with the adjoint of 'b'; rename one"),
         ("pi[i] = x[i]", 1, "'pi' is a reserved word of the language"),
-        ("size[i] = x[i]", 1, "'size' is a reserved word"),
+        ("size[i] = x[i]", 11, "a length is made of sizes of axes, integer constants, whole numbers, and quotients a//b"),
         ("exp[i] = x[i]", 1, "'exp' is a reserved word"),
         ("max[i] = x[i]", 1, "'max' is a reserved word"),
         ("_b[i] = x[i]", 1, "'_b' must be ASCII and must not start with '_'"),

@@ -64,7 +64,6 @@ def complaint(text: str) -> str:
         ("relu[m](b[m])", "write relu(...)"),
         ("b[m][m]", "one pair of square brackets holds all axes"),
         ("b[:]", "write b[m]"),
-        ("b[0]", "write b[m]"),
         ("b", "'b' has 1 axis [m] but is read with 0; write b[m]"),
         ("b[m] if a else 0", "choose with where(condition, a, b)"),
         ("a and b", "where(a > 0, where(b > 0, 1, 0), 0)"),
