@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from fractions import Fraction
 
 from derive.language import hints
@@ -62,7 +63,7 @@ class LengthReader(PositionReader):
             case ast.BinOp(op=ast.FloorDiv()):
                 return Call("floor", (Div(self.length_tree(node.left, axis), self.divisor(node.right)),))
             case ast.BinOp(op=ast.Div()):
-                whole = f"{hints.brief(node.left, 'a')}//{hints.brief(node.right, 'b')}"
+                whole = hints.brief(ast.BinOp(node.left, ast.FloorDiv(), node.right), "a//b").replace(" // ", "//")
                 raise self.error(node, f"a length is a whole number: write {whole}, which is rounded down")
         raise self.error(node, f"a length is made of {_TERMS}, and '{hints.brief(node)}' is none of them")
 
@@ -114,11 +115,15 @@ class LengthReader(PositionReader):
             terms = list(_terms(at, 1))
             own = [(sign, t) for sign, t in terms if _has(t, axis)]
             if len(own) == 1 and own[0][0] > 0 and (step := _factor(own[0][1])) is not None:
-                parts = [f"size({slot})", *(_lost(sign, t) for sign, t in terms if not _has(t, axis))]
-                inside = " ".join([*parts, "- 1"])
-                count = f"{inside} + 1" if step == "1" else f"({inside})//{step} + 1"
+                inside = " ".join([f"size({slot})", *(_lost(sign, t) for sign, t in terms if not _has(t, axis))])
+                count = _simple(inside) if step == "1" else f"({inside} - 1)//{step} + 1"
                 return f"; declare it, such as size({axis}) = {count}"
         return f"; declare it: size({axis}) = ..."
+
+
+def _simple(count: str) -> str:
+    """The number of positions of a plain window: ``size(l) - size(k) + 1``."""
+    return re.sub(r"- \((size\(\w+\)) - 1\)$", r"- \1 + 1", count)
 
 
 def _terms(tree: Tree, sign: int) -> list[tuple[int, Tree]]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from fractions import Fraction
 
 from derive.language import hints
-from derive.language.axes import equal_axes
 from derive.language.names import NameReader
 from derive.packing import Slot, Slots
-from derive.syntax import Op, Tensor
+from derive.syntax import Tensor
 
 __all__ = ["LONGEST_AXIS", "SlotReader", "as_subscripts", "flat_slots", "marked", "named_numbers", "slots_of", "with_packs"]
 
@@ -213,28 +211,6 @@ class SlotReader(NameReader):
                         raise self.error(part, "a length is given where the axis is declared, not where it is read")
             flat += parts_of(slot)
         return flat
-
-    def check_given(self) -> None:
-        """Check that every name that is given as a length is a constant of the signature, and its default a length."""
-        for axis, value in self.given.items():
-            if not isinstance(value, str):
-                continue
-            at = self.given_at[axis]
-            if value not in self.constants:
-                known = hints.listed(list(self.constants)) or "none"
-                raise self.error(at, f"the length '{value}' of '{axis}' is no constant of the signature; it has: {known}")
-            default = self.constants[value].default
-            if default is not None and (Fraction(default) < 1 or Fraction(default).denominator != 1):
-                raise self.error(at, f"'{value}' is the length of '{axis}' and a whole number of at least 1, not {default}")
-
-    def check_equal(self, op: Op) -> None:
-        """Check that axes which must have one length are given no two numbers."""
-        root, of = equal_axes(op), dict[str, str]()
-        for axis, length in self.given.items():
-            other = of.setdefault(root[axis], axis) if isinstance(length, int) else axis
-            if self.given[other] != length:
-                both = f"the axes '{other}' and '{axis}' have one length, and are given {self.given[other]} and {length}"
-                raise self.error(self.given_at[axis], both)
 
     def slots_at(self, tensor: Tensor, position: int) -> tuple[str, ...] | None:
         """The slot of a packed tensor that begins with this axis; None if there is none."""
