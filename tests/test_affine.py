@@ -54,6 +54,11 @@ NEXT = """
     t[n] in c
     l[n] = x[n, t[n] + 1]**2
 """
+PICKED = """
+    p[j] = picked(g[j])
+    a[j] = g[j] - log(sum[j](exp(g[j])))
+    p[j] = a[2*j - 1]
+"""
 STEPS = """
     l = steps(x[n, i], w[n])
     l = sum[n](w[n]*max[i]((x[n, i] - x[n, i - 1])**2))
@@ -108,6 +113,11 @@ def following(x: Any, t: Any) -> Any:
     return functional.pad(x, (0, 1)).gather(1, t[:, None] + 1)[:, 0] ** 2
 
 
+def picked(g: Any) -> Any:
+    found = functional.pad(torch.log_softmax(g, 0), (1, len(g)))
+    return found[::2][: len(g)]
+
+
 def steps(x: Any, w: Any) -> Any:
     return (w * (x.diff(dim=1) ** 2).amax(1)).sum()
 
@@ -127,6 +137,7 @@ CASES: dict[str, Case] = {
     "halves": (HALVES, halves, normal((3, 2, 5), (3, 5), (3, 5))),
     "pairs": (PAIRS, pairs, normal((3, 5, 2), (3, 5), (3, 5))),
     "following": (NEXT, following, [*normal((5, 4)), torch.tensor([2, 3, 0, 1, 3])]),
+    "picked": (PICKED, picked, normal((5,))),
     "steps": (STEPS, steps, normal((3, 6), (3,))),
     "repeated": (REPEATED, repeated, normal((2, 3))),
 }

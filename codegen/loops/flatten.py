@@ -195,9 +195,12 @@ def _reducing(window: Window) -> tuple[Slide, ...]:
 
 
 def _unprimed(tree: st.Reduce) -> st.Reduce:
-    """The reduction with the primes of its indices dropped where no free index has the plain name."""
-    free = set(st.free_indices(tree))
-    to: dict[str, st.Index] = {i: st.axis_of(i) for i in tree.index if st.axis_of(i) not in free | set(tree.index)}
+    """The reduction with the primes of its indices dropped where no other index has the plain name."""
+    taken, to = {*st.free_indices(tree), *tree.index}, dict[str, st.Index]()
+    for i in tree.index:
+        if (plain := st.axis_of(i)) not in taken:
+            to[i] = plain
+            taken.add(plain)
     return st.Reduce(tree.kind, tuple(str(to.get(i, i)) for i in tree.index), st.rename(tree.body, to))
 
 

@@ -66,7 +66,7 @@ def best_order(factors: dict[Atom, Exponent], bound: tuple[str, ...], size: Call
 @lru_cache(maxsize=20_000)  # chains have many products of one structure
 def _best(product: Product, bound: tuple[str, ...], lengths: tuple[tuple[str, int], ...]) -> tuple[tuple[str, ...], ...]:
     """The groups of indices, for factors that have these sets of indices."""
-    size = dict(lengths)
+    size = {axis_of(i): n for i, n in lengths} | dict(lengths)  # asked for by index and by axis
     best: tuple[int, int, Steps] | None = None
     for steps in _candidates(product, bound, size):
         found = (_elimination_cost(product, steps, size), len(steps), steps)

@@ -92,11 +92,27 @@ class Evaluation:
         """One element of a tensor."""
         name = node.value if isinstance(node, ast.Subscript) else node
         assert isinstance(name, ast.Name)
+        if isinstance(node, ast.Subscript) and self.absent(node, env):
+            return self.number(0.0)
         where = tuple(self.slot(s, env) for s in language.slots(node)) if isinstance(node, ast.Subscript) else ()
         element: Dual = self.values[name.id][where]
         return element
 
+    def absent(self, node: ast.Subscript, env: Env) -> bool:
+        """Whether a read is at a sum of positions that no element has."""
+        assert isinstance(node.value, ast.Name)
+        if node.value.id not in self.values:
+            return False
+        slots, lengths = language.slots(node), self.values[node.value.id].shape
+        return any(
+            not 0 <= self.whole(slot, env) < length
+            for slot, length in zip(slots, lengths, strict=True)
+            if isinstance(slot, ast.BinOp)
+        )
+
     def slot(self, node: ast.expr, env: Env) -> int:
+        if isinstance(node, ast.BinOp):
+            return self.whole(node, env)
         if isinstance(node, ast.Name):
             return env[node.id] if node.id in env else int(self.values[node.id][()])
         assert isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
@@ -178,8 +194,9 @@ class Evaluation:
 
     def reduction(self, node: ast.Call, env: Env) -> Dual:
         kind, axes, body = language.reduced(node)
-        positions = product(*(range(self.lengths[a]) for a in axes))
-        parts = [self.value(body, {**env, **dict(zip(axes, k, strict=True))}) for k in positions]
+        positions = [{**env, **dict(zip(axes, k, strict=True))} for k in product(*(range(self.lengths[a]) for a in axes))]
+        reads = language.in_reach(body)
+        parts = [self.value(body, at) for at in positions if not any(self.absent(read, at) for read in reads)]
         if kind in ("max", "min"):
             if not parts:
                 raise BadPoint("an extremum of nothing")
@@ -198,7 +215,8 @@ class Evaluation:
             return mean
         correction = self.value(node.keywords[0].value, env) if node.keywords else self.number(0.0)
         squares = self.total([(p - mean).power(2.0) for p in parts])
-        spread = squares / (self.number(float(len(parts))) - correction)
+        count = len(positions) if node.keywords else len(parts)  # a correction is that of size(n)
+        spread = squares / (self.number(float(count)) - correction)
         return self.root(spread) if kind == "std" else spread
 
     def total(self, parts: list[Dual]) -> Dual:

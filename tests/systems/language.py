@@ -108,6 +108,21 @@ def slots(node: ast.Subscript) -> list[ast.expr]:
     return [p.value if isinstance(p, ast.Starred) else p for p in parts]
 
 
+def _positions(slot: ast.expr) -> list[ast.expr]:
+    """The indices and lookups that a slot adds up."""
+    if isinstance(slot, ast.BinOp):
+        return _positions(slot.left) + _positions(slot.right)
+    return [] if isinstance(slot, ast.Constant) else [slot]
+
+
+def in_reach(node: ast.expr) -> list[ast.Subscript]:
+    """The reads of an expression outside of its reductions and of the arguments of its calls of the catalogue."""
+    if is_reduction(node) or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SIGNATURES):
+        return []
+    own = [node] if isinstance(node, ast.Subscript) else []
+    return own + [n for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr) for n in in_reach(child)]
+
+
 def _tensor(node: ast.expr) -> Tensor:
     if isinstance(node, ast.Name):
         return Tensor(node.id, ())
@@ -139,7 +154,7 @@ def free(node: ast.AST, labels: Collection[str], axes: Collection[str] = ()) -> 
             visit(body, bound | set(own))
             return
         if isinstance(n, ast.Subscript):
-            for s in slots(n):
+            for s in (part for slot in slots(n) for part in _positions(slot)):
                 if isinstance(s, ast.Name):
                     if s.id not in bound and s.id not in labels:
                         found.setdefault(s.id)
@@ -201,7 +216,8 @@ def equal_axes(system: System) -> dict[str, str]:
         for node in ast.walk(rhs):
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in tensors:
                 for axis, slot in zip(tensors[node.value.id].axes, slots(node), strict=True):
-                    join(axis, _axis(system, slot))
+                    if isinstance(slot, ast.Name | ast.Subscript):
+                        join(axis, _axis(system, slot))
     return {a: find(a) for a in root}
 
 
