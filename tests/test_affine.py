@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from derive.errors import OpError
 from derive.language.unicode import text
 from tests.backends import each_backend
 from tests.judged import judge, lines, normal
+from tests.systems.affine import affine
+from tests.systems.check import check
+from tests.systems.generate import generate
 
 SHIFT = """
     y[i] = shift(x[i], s=1)
@@ -126,6 +130,18 @@ def repeated(x: Any) -> Any:
     return functional.interpolate(x[:, None], scale_factor=2)[:, 0].unflatten(1, (-1, 2))
 
 
+def random_systems(count: int) -> list[str]:
+    """Short random systems with sums of positions in some slots; packed axes are left to other tests."""
+    found, seed = list[str](), 0
+    while len(found) < count:
+        text = generate(Random(f"affine:{seed}"))
+        if "(" not in text.partition("=")[0] and "[(" not in text and len(text) < 200:
+            changed = affine(Random(f"affine:{seed}"), text)
+            found += [changed] if changed != text else []
+        seed += 1
+    return found
+
+
 Case = tuple[str, Callable[..., Any], list[torch.Tensor]]
 CASES: dict[str, Case] = {
     "shift": (SHIFT, shift, normal((5,))),
@@ -221,6 +237,15 @@ def test_what_is_outside_is_absent(pad: int) -> None:
         return functional.conv1d(functional.pad(x, (int(pad), 9)), W)[..., :7]
 
     judge(CONV, "numpy", reference, [x, W], pad=pad)
+
+
+# ---- random systems ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", random_systems(8))
+def test_random_systems_with_affine_reads_are_right(text: str) -> None:
+    verdict = check(text, 0, ("numpy", "native"))
+    assert not verdict.failed, f"{verdict}\n{text}"
 
 
 # ---- messages ---------------------------------------------------------------------------------------------------------------

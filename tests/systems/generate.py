@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.systems.affine import affine
 from tests.systems.calls import calls
 from tests.systems.language import equal_axes, read
 from tests.systems.packs import packed
@@ -17,8 +16,6 @@ POSITIVE = ("log", "log1p", "sqrt")
 KINKED = ("abs", "sign", "floor", "abs", "sign", "ceil", "round", "stop")
 #: Of a hundred systems, so many pack axes of their signature where they can.
 PACKED = 30
-#: Of a hundred systems, so many have affine reads.
-AFFINE = 20
 #: Reductions that are short for expressions.
 DEFINED = ("var", "std", "norm", "logsumexp")
 UNARY_OPS = ("sigmoid", "silu", "gelu", "relu")
@@ -290,8 +287,6 @@ def generate(rng: Random) -> str:
         position = rng.randrange(len(text))
         text[position] = f"{text[position]}  # {pick(rng, COMMENTS)}"
     whole = "\n".join(text) + "\n"
-    if chance(rng, AFFINE):
-        whole = affine(rng, whole)
     if not chance(rng, PACKED):
         return whole
     root = equal_axes(read(whole))

@@ -216,7 +216,8 @@ class Layout:
 
     def slots(self, a: Argument) -> list[str]:
         """The caller's axes of an argument, for the check: a star before ``*s``, and between axes that are packed."""
-        return [f"*{slot[0]}" if slot[0] in self.op.stars else "*".join(slot) for slot in self.packing.slots(a.name, a.axes)]
+        slots = self.packing.slots(a.name, tuple(map(st.axis_of, a.axes)))
+        return [f"*{slot[0]}" if slot[0] in self.op.stars else "*".join(slot) for slot in slots]
 
     def given(self) -> list[str]:
         """The lengths that the signature gives, as keywords of the check."""
@@ -258,7 +259,7 @@ class Layout:
             needed += [x for a in self.collapsing() for x in a.axes]
         needed += [x for a in self.program.arguments if self.taken_apart(a.name, a.axes) for x in a.axes]
         labels = any(a.labels is not None and self.label_length(a) for a in self.program.arguments)
-        found = [x for x in dict.fromkeys(needed)]
+        found = list(dict.fromkeys(map(st.axis_of, needed)))
         return found or (["_"] if labels else [])
 
     def unpacked(self, needs: list[str]) -> list[str]:

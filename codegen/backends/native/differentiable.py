@@ -148,7 +148,7 @@ class _Lengths:
     of: Mapping[str, Text]
 
     def product(self, axes: Iterable[str]) -> str:
-        return product([self.of[self.root[a]] for a in axes]).code
+        return product([self.of[self.root[st.axis_of(a)]] for a in axes]).code
 
 
 def _lengths(op: st.Op, arguments: Iterable[Argument]) -> _Lengths:
@@ -156,7 +156,7 @@ def _lengths(op: st.Op, arguments: Iterable[Argument]) -> _Lengths:
     of = {root[a]: Text(str(v)) for a, v in op.packing.lengths}
     found = []
     for a in arguments:
-        slots = op.packing.slots(a.name, a.axes)
+        slots = op.packing.slots(a.name, tuple(map(st.axis_of, a.axes)))
         found += [(_run(op, a, k, 1).shape, slot) for k, slot in enumerate(slots) if slot[0] not in op.stars]
     for shape, slot in found * len(found):
         missing = [root[x] for x in slot if root[x] not in of]
