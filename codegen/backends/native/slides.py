@@ -18,7 +18,7 @@ def bounds(w: Writer, slide: Slide) -> tuple[str, str]:
     w.helper("window")
     step, start = (_whole(w, part) for part in (slide.step, slide.start))
     outer = w.names.index(slide.outer)
-    begin, end = (w.names.of(f"{outer}_{word}", word, slide) for word in ("begin", "end"))
+    begin, end = (w.names.of(f"{outer}_{word}", word, slide, len(w.names.given)) for word in ("begin", "end"))
     lengths = f"{w.size(slide.outer)}, {w.size(slide.inner)}"
     w.emit(f"const int64_t {begin} = window_first({step}, {start});")
     w.emit(f"const int64_t {end} = window_last({lengths}, {step}, {start});")
