@@ -22,37 +22,51 @@ from .attention_softcap import (
     attention_softcap_backward,
     attention_softcap_forward,
 )
+from .avg_pool2d import avg_pool2d, avg_pool2d_backward, avg_pool2d_forward
 from .batchnorm import batchnorm, batchnorm_backward, batchnorm_forward
+from .batchnorm_eval import (
+    batchnorm_eval,
+    batchnorm_eval_backward,
+    batchnorm_eval_forward,
+)
 from .bce_with_logits import (
     bce_with_logits,
     bce_with_logits_backward,
     bce_with_logits_forward,
 )
 from .bilinear import bilinear, bilinear_backward, bilinear_forward
+from .causal_conv1d import causal_conv1d, causal_conv1d_backward, causal_conv1d_forward
 from .celu import celu, celu_backward, celu_forward
 from .charbonnier import charbonnier, charbonnier_backward, charbonnier_forward
+from .conv1d import conv1d, conv1d_backward, conv1d_forward
+from .conv2d import conv2d, conv2d_backward, conv2d_forward
 from .cosine_similarity import (
     cosine_similarity,
     cosine_similarity_backward,
     cosine_similarity_forward,
 )
+from .cumsum import cumsum, cumsum_backward, cumsum_forward
 from .distillation import distillation, distillation_backward, distillation_forward
 from .dpo import dpo, dpo_backward, dpo_forward
 from .dynamic_tanh import dynamic_tanh, dynamic_tanh_backward, dynamic_tanh_forward
 from .elu import elu, elu_backward, elu_forward
 from .embedding import embedding, embedding_backward, embedding_forward
+from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_forward
 from .entropy import entropy, entropy_backward, entropy_forward
 from .focal import focal, focal_backward, focal_forward
 from .gaussian_nll import gaussian_nll, gaussian_nll_backward, gaussian_nll_forward
 from .geglu import geglu, geglu_backward, geglu_forward
+from .geglu_tanh import geglu_tanh, geglu_tanh_backward, geglu_tanh_forward
 from .gelu import gelu, gelu_backward, gelu_forward
 from .gelu_accurate import gelu_accurate, gelu_accurate_backward, gelu_accurate_forward
+from .gelu_tanh import gelu_tanh, gelu_tanh_backward, gelu_tanh_forward
 from .glu import glu, glu_backward, glu_forward
 from .grouped_query_attention import (
     grouped_query_attention,
     grouped_query_attention_backward,
     grouped_query_attention_forward,
 )
+from .groupnorm import groupnorm, groupnorm_backward, groupnorm_forward
 from .gru_cell import gru_cell, gru_cell_backward, gru_cell_forward
 from .hardsigmoid import hardsigmoid, hardsigmoid_backward, hardsigmoid_forward
 from .hardswish import hardswish, hardswish_backward, hardswish_forward
@@ -92,6 +106,7 @@ from .margin_ranking import (
     margin_ranking_forward,
 )
 from .matmul import matmul, matmul_backward, matmul_forward
+from .max_pool2d import max_pool2d, max_pool2d_backward, max_pool2d_forward
 from .mish import mish, mish_backward, mish_forward
 from .mlp import mlp, mlp_backward, mlp_forward
 from .moe_combine import moe_combine, moe_combine_backward, moe_combine_forward
@@ -104,11 +119,17 @@ from .multihead_attention import (
 from .nll import nll, nll_backward, nll_forward
 from .outer import outer, outer_backward, outer_forward
 from .poisson_nll import poisson_nll, poisson_nll_backward, poisson_nll_forward
+from .ppo_clip import ppo_clip, ppo_clip_backward, ppo_clip_forward
 from .prelu import prelu, prelu_backward, prelu_forward
 from .quick_gelu import quick_gelu, quick_gelu_backward, quick_gelu_forward
 from .reglu import reglu, reglu_backward, reglu_forward
 from .relu import relu, relu_backward, relu_forward
 from .relu6 import relu6, relu6_backward, relu6_forward
+from .residual_rmsnorm import (
+    residual_rmsnorm,
+    residual_rmsnorm_backward,
+    residual_rmsnorm_forward,
+)
 from .rmsnorm import rmsnorm, rmsnorm_backward, rmsnorm_forward
 from .rmsnorm_accurate import (
     rmsnorm_accurate,
@@ -176,24 +197,42 @@ __all__ = [
     "attention_softcap",
     "attention_softcap_forward",
     "attention_softcap_backward",
+    "avg_pool2d",
+    "avg_pool2d_forward",
+    "avg_pool2d_backward",
     "batchnorm",
     "batchnorm_forward",
     "batchnorm_backward",
+    "batchnorm_eval",
+    "batchnorm_eval_forward",
+    "batchnorm_eval_backward",
     "bce_with_logits",
     "bce_with_logits_forward",
     "bce_with_logits_backward",
     "bilinear",
     "bilinear_forward",
     "bilinear_backward",
+    "causal_conv1d",
+    "causal_conv1d_forward",
+    "causal_conv1d_backward",
     "celu",
     "celu_forward",
     "celu_backward",
     "charbonnier",
     "charbonnier_forward",
     "charbonnier_backward",
+    "conv1d",
+    "conv1d_forward",
+    "conv1d_backward",
+    "conv2d",
+    "conv2d_forward",
+    "conv2d_backward",
     "cosine_similarity",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cumsum",
+    "cumsum_forward",
+    "cumsum_backward",
     "distillation",
     "distillation_forward",
     "distillation_backward",
@@ -209,6 +248,9 @@ __all__ = [
     "embedding",
     "embedding_forward",
     "embedding_backward",
+    "embedding_bag",
+    "embedding_bag_forward",
+    "embedding_bag_backward",
     "entropy",
     "entropy_forward",
     "entropy_backward",
@@ -221,18 +263,27 @@ __all__ = [
     "geglu",
     "geglu_forward",
     "geglu_backward",
+    "geglu_tanh",
+    "geglu_tanh_forward",
+    "geglu_tanh_backward",
     "gelu",
     "gelu_forward",
     "gelu_backward",
     "gelu_accurate",
     "gelu_accurate_forward",
     "gelu_accurate_backward",
+    "gelu_tanh",
+    "gelu_tanh_forward",
+    "gelu_tanh_backward",
     "glu",
     "glu_forward",
     "glu_backward",
     "grouped_query_attention",
     "grouped_query_attention_forward",
     "grouped_query_attention_backward",
+    "groupnorm",
+    "groupnorm_forward",
+    "groupnorm_backward",
     "gru_cell",
     "gru_cell_forward",
     "gru_cell_backward",
@@ -314,6 +365,9 @@ __all__ = [
     "matmul",
     "matmul_forward",
     "matmul_backward",
+    "max_pool2d",
+    "max_pool2d_forward",
+    "max_pool2d_backward",
     "mish",
     "mish_forward",
     "mish_backward",
@@ -338,6 +392,9 @@ __all__ = [
     "poisson_nll",
     "poisson_nll_forward",
     "poisson_nll_backward",
+    "ppo_clip",
+    "ppo_clip_forward",
+    "ppo_clip_backward",
     "prelu",
     "prelu_forward",
     "prelu_backward",
@@ -353,6 +410,9 @@ __all__ = [
     "relu6",
     "relu6_forward",
     "relu6_backward",
+    "residual_rmsnorm",
+    "residual_rmsnorm_forward",
+    "residual_rmsnorm_backward",
     "rmsnorm",
     "rmsnorm_forward",
     "rmsnorm_backward",

@@ -22,24 +22,42 @@ from .attention_softcap import (
     attention_softcap_forward,
     attention_softcap_forward_backward,
 )
+from .avg_pool2d import (
+    avg_pool2d_backward,
+    avg_pool2d_forward,
+    avg_pool2d_forward_backward,
+)
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_forward_backward
+from .batchnorm_eval import (
+    batchnorm_eval_backward,
+    batchnorm_eval_forward,
+    batchnorm_eval_forward_backward,
+)
 from .bce_with_logits import (
     bce_with_logits_backward,
     bce_with_logits_forward,
     bce_with_logits_forward_backward,
 )
 from .bilinear import bilinear_backward, bilinear_forward, bilinear_forward_backward
+from .causal_conv1d import (
+    causal_conv1d_backward,
+    causal_conv1d_forward,
+    causal_conv1d_forward_backward,
+)
 from .celu import celu_backward, celu_forward, celu_forward_backward
 from .charbonnier import (
     charbonnier_backward,
     charbonnier_forward,
     charbonnier_forward_backward,
 )
+from .conv1d import conv1d_backward, conv1d_forward, conv1d_forward_backward
+from .conv2d import conv2d_backward, conv2d_forward, conv2d_forward_backward
 from .cosine_similarity import (
     cosine_similarity_backward,
     cosine_similarity_forward,
     cosine_similarity_forward_backward,
 )
+from .cumsum import cumsum_backward, cumsum_forward, cumsum_forward_backward
 from .distillation import (
     distillation_backward,
     distillation_forward,
@@ -53,6 +71,11 @@ from .dynamic_tanh import (
 )
 from .elu import elu_backward, elu_forward, elu_forward_backward
 from .embedding import embedding_backward, embedding_forward, embedding_forward_backward
+from .embedding_bag import (
+    embedding_bag_backward,
+    embedding_bag_forward,
+    embedding_bag_forward_backward,
+)
 from .entropy import entropy_backward, entropy_forward, entropy_forward_backward
 from .focal import focal_backward, focal_forward, focal_forward_backward
 from .gaussian_nll import (
@@ -61,18 +84,25 @@ from .gaussian_nll import (
     gaussian_nll_forward_backward,
 )
 from .geglu import geglu_backward, geglu_forward, geglu_forward_backward
+from .geglu_tanh import (
+    geglu_tanh_backward,
+    geglu_tanh_forward,
+    geglu_tanh_forward_backward,
+)
 from .gelu import gelu_backward, gelu_forward, gelu_forward_backward
 from .gelu_accurate import (
     gelu_accurate_backward,
     gelu_accurate_forward,
     gelu_accurate_forward_backward,
 )
+from .gelu_tanh import gelu_tanh_backward, gelu_tanh_forward, gelu_tanh_forward_backward
 from .glu import glu_backward, glu_forward, glu_forward_backward
 from .grouped_query_attention import (
     grouped_query_attention_backward,
     grouped_query_attention_forward,
     grouped_query_attention_forward_backward,
 )
+from .groupnorm import groupnorm_backward, groupnorm_forward, groupnorm_forward_backward
 from .gru_cell import gru_cell_backward, gru_cell_forward, gru_cell_forward_backward
 from .hardsigmoid import (
     hardsigmoid_backward,
@@ -144,6 +174,11 @@ from .margin_ranking import (
     margin_ranking_forward_backward,
 )
 from .matmul import matmul_backward, matmul_forward, matmul_forward_backward
+from .max_pool2d import (
+    max_pool2d_backward,
+    max_pool2d_forward,
+    max_pool2d_forward_backward,
+)
 from .mish import mish_backward, mish_forward, mish_forward_backward
 from .mlp import mlp_backward, mlp_forward, mlp_forward_backward, mlp_step
 from .moe_combine import (
@@ -164,6 +199,7 @@ from .poisson_nll import (
     poisson_nll_forward,
     poisson_nll_forward_backward,
 )
+from .ppo_clip import ppo_clip_backward, ppo_clip_forward, ppo_clip_forward_backward
 from .prelu import prelu_backward, prelu_forward, prelu_forward_backward
 from .quick_gelu import (
     quick_gelu_backward,
@@ -173,6 +209,11 @@ from .quick_gelu import (
 from .reglu import reglu_backward, reglu_forward, reglu_forward_backward
 from .relu import relu_backward, relu_forward, relu_forward_backward
 from .relu6 import relu6_backward, relu6_forward, relu6_forward_backward
+from .residual_rmsnorm import (
+    residual_rmsnorm_backward,
+    residual_rmsnorm_forward,
+    residual_rmsnorm_forward_backward,
+)
 from .rmsnorm import rmsnorm_backward, rmsnorm_forward, rmsnorm_forward_backward
 from .rmsnorm_accurate import (
     rmsnorm_accurate_backward,
@@ -272,24 +313,42 @@ __all__ = [
     "attention_softcap_forward",
     "attention_softcap_backward",
     "attention_softcap_forward_backward",
+    "avg_pool2d_forward",
+    "avg_pool2d_backward",
+    "avg_pool2d_forward_backward",
     "batchnorm_forward",
     "batchnorm_backward",
     "batchnorm_forward_backward",
+    "batchnorm_eval_forward",
+    "batchnorm_eval_backward",
+    "batchnorm_eval_forward_backward",
     "bce_with_logits_forward",
     "bce_with_logits_backward",
     "bce_with_logits_forward_backward",
     "bilinear_forward",
     "bilinear_backward",
     "bilinear_forward_backward",
+    "causal_conv1d_forward",
+    "causal_conv1d_backward",
+    "causal_conv1d_forward_backward",
     "celu_forward",
     "celu_backward",
     "celu_forward_backward",
     "charbonnier_forward",
     "charbonnier_backward",
     "charbonnier_forward_backward",
+    "conv1d_forward",
+    "conv1d_backward",
+    "conv1d_forward_backward",
+    "conv2d_forward",
+    "conv2d_backward",
+    "conv2d_forward_backward",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
     "cosine_similarity_forward_backward",
+    "cumsum_forward",
+    "cumsum_backward",
+    "cumsum_forward_backward",
     "distillation_forward",
     "distillation_backward",
     "distillation_forward_backward",
@@ -305,6 +364,9 @@ __all__ = [
     "embedding_forward",
     "embedding_backward",
     "embedding_forward_backward",
+    "embedding_bag_forward",
+    "embedding_bag_backward",
+    "embedding_bag_forward_backward",
     "entropy_forward",
     "entropy_backward",
     "entropy_forward_backward",
@@ -317,18 +379,27 @@ __all__ = [
     "geglu_forward",
     "geglu_backward",
     "geglu_forward_backward",
+    "geglu_tanh_forward",
+    "geglu_tanh_backward",
+    "geglu_tanh_forward_backward",
     "gelu_forward",
     "gelu_backward",
     "gelu_forward_backward",
     "gelu_accurate_forward",
     "gelu_accurate_backward",
     "gelu_accurate_forward_backward",
+    "gelu_tanh_forward",
+    "gelu_tanh_backward",
+    "gelu_tanh_forward_backward",
     "glu_forward",
     "glu_backward",
     "glu_forward_backward",
     "grouped_query_attention_forward",
     "grouped_query_attention_backward",
     "grouped_query_attention_forward_backward",
+    "groupnorm_forward",
+    "groupnorm_backward",
+    "groupnorm_forward_backward",
     "gru_cell_forward",
     "gru_cell_backward",
     "gru_cell_forward_backward",
@@ -410,6 +481,9 @@ __all__ = [
     "matmul_forward",
     "matmul_backward",
     "matmul_forward_backward",
+    "max_pool2d_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward_backward",
     "mish_forward",
     "mish_backward",
     "mish_forward_backward",
@@ -435,6 +509,9 @@ __all__ = [
     "poisson_nll_forward",
     "poisson_nll_backward",
     "poisson_nll_forward_backward",
+    "ppo_clip_forward",
+    "ppo_clip_backward",
+    "ppo_clip_forward_backward",
     "prelu_forward",
     "prelu_backward",
     "prelu_forward_backward",
@@ -450,6 +527,9 @@ __all__ = [
     "relu6_forward",
     "relu6_backward",
     "relu6_forward_backward",
+    "residual_rmsnorm_forward",
+    "residual_rmsnorm_backward",
+    "residual_rmsnorm_forward_backward",
     "rmsnorm_forward",
     "rmsnorm_backward",
     "rmsnorm_forward_backward",

@@ -31,7 +31,7 @@ HALF = np.dtype(np.float16)
 #: The precisions there are kernels for, in bits. float16 is the one floating-point dtype of two bytes.
 REALS = {SINGLE: 32, DOUBLE: 64}
 #: What a function in C returns.
-DONE, OUT_OF_MEMORY, LABEL_OUT_OF_RANGE, NOT_CONTIGUOUS = range(4)
+DONE, OUT_OF_MEMORY, LABEL_OUT_OF_RANGE, NOT_CONTIGUOUS, _, NOT_WHOLE = range(6)
 #: What ``_call.c`` is told an argument is.
 ARRAY, LABELS, SCALAR = range(3)
 
@@ -93,6 +93,7 @@ class Kernel:
         out_from: int = 0,
         same: Mapping[str, str] | None = None,
         given: Mapping[str, int | str] | None = None,
+        declared: Sequence[tuple[str, str, Callable[[Mapping[str, Any], Mapping[str, float]], float]]] = (),
         like: Sequence[tuple[str, str]] = (),
         over: Sequence[tuple[str, str]] = (),
         fallback: Callable[..., Any] | None = None,
@@ -100,7 +101,8 @@ class Kernel:
     ) -> None:
         """``arguments`` and ``results`` are pairs of a name and its axes, separated by blanks; ``b*e`` is one axis that packs two.
         ``axes`` is the order in which the C function takes their lengths, and ``same`` maps an axis to another of equal length.
-        ``given`` has the lengths that are numbers or constants. ``like`` has results with the argument whose dtype they have in
+        ``given`` has the lengths that are numbers or constants, ``declared`` those that are worked out, each with its text.
+        ``like`` has results with the argument whose dtype they have in
         half precision; all others have that of the first array.
 
         ``optional`` and ``constants`` hold defaults. Without ``saved`` a call returns its results; with it, the first
@@ -112,7 +114,7 @@ class Kernel:
         self.__doc__ = doc
         self._source = source
         self._axes, self._stars, self._same = tuple(axes), tuple(stars), dict(same or {})
-        self._given = dict(given or {})
+        self._given, self._declared = dict(given or {}), tuple(declared)
         self._arguments = tuple(self._tensor(n, a, labels.get(n)) for n, a in arguments)
         self._results = tuple(self._tensor(n, a) for n, a in results)
         # In the order of the checks: first the arrays, then the labels. Numbers are not checked, they are converted.
@@ -277,6 +279,8 @@ class Kernel:
                     shown = f"*{axis}" if axis in self._stars else axis
                     raise ValueError(f"{name} has length {length} on axis {shown}, where {size[axis]} is expected")
         _unpack(size, packed)
+        for axis, text, length in self._declared:
+            size[axis] = _declared(size, axis, text, length(size, constants))
         return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or self._precision(values)
 
     def _precision(self, values: Sequence[Any]) -> np.dtype[Any]:
@@ -431,8 +435,11 @@ class Kernel:
         return cast("Callable[..., int]", function)
 
     def _shorten(self, extension: Any, bits: int, address: int | None) -> None:
-        """Let later calls go through ``_call.c``, where there is such a module and it takes a function of so many arrays."""
-        if extension is None:
+        """Let later calls go through ``_call.c``, where there is such a module and it takes a function of so many arrays.
+
+        It works out no declared lengths.
+        """
+        if extension is None or self._declared:
             return
         if self._caller is None:
             try:
@@ -494,6 +501,8 @@ class Kernel:
             raise MemoryError(f"{self.__name__} ran out of memory")
         if answer == LABEL_OUT_OF_RANGE:
             raise self._label_error(size, arrays)
+        if answer == NOT_WHOLE:
+            raise ValueError(f"{self.__name__}: what is compared with positions must be a whole number, and a step at least 1")
         if answer != DONE:
             raise RuntimeError(f"{self.__name__} failed with code {answer}")
 
@@ -589,6 +598,16 @@ def _count(name: str, value: float) -> int:
     if value < 1 or value != int(value):
         raise ValueError(f"{name} is the length of an axis, a whole number of at least 1, not {value}")
     return int(value)
+
+
+def _declared(size: Mapping[str, Any], axis: str, text: str, value: float) -> int:
+    """A declared length; ValueError where it is negative, or where an argument has another."""
+    length, known = int(value), ", ".join(f"{a} = {n}" for a, n in size.items())
+    if length < 0:
+        raise ValueError(f"size({axis}) = {text} is {length}, and no length is negative; {known}")
+    if size.get(axis, length) != length:
+        raise ValueError(f"axis {axis} has length {size[axis]}, where size({axis}) = {text} is {length}; {known}")
+    return length
 
 
 def _unpack(size: dict[str, Any], packed: list[tuple[str, int, list[str]]]) -> None:

@@ -38,7 +38,7 @@ typedef float real;
 #endif
 
 /* What a function returns where it is not 0. */
-enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED = 4 };
+enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED = 4, NOT_WHOLE = 5 };
 /* Iterations below which a second thread costs more than it saves, and bytes above which a result bypasses the cache.
  */
 #define PARALLEL_ABOVE 32768

@@ -6,28 +6,38 @@ from .attention import attention_backward, attention_forward
 from .attention_bias import attention_bias_backward, attention_bias_forward
 from .attention_sink import attention_sink_backward, attention_sink_forward
 from .attention_softcap import attention_softcap_backward, attention_softcap_forward
+from .avg_pool2d import avg_pool2d_backward, avg_pool2d_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
+from .batchnorm_eval import batchnorm_eval_backward, batchnorm_eval_forward
 from .bce_with_logits import bce_with_logits_backward, bce_with_logits_forward
 from .bilinear import bilinear_backward, bilinear_forward
+from .causal_conv1d import causal_conv1d_backward, causal_conv1d_forward
 from .celu import celu_backward, celu_forward
 from .charbonnier import charbonnier_backward, charbonnier_forward
+from .conv1d import conv1d_backward, conv1d_forward
+from .conv2d import conv2d_backward, conv2d_forward
 from .cosine_similarity import cosine_similarity_backward, cosine_similarity_forward
+from .cumsum import cumsum_backward, cumsum_forward
 from .distillation import distillation_backward, distillation_forward
 from .dpo import dpo_backward, dpo_forward
 from .dynamic_tanh import dynamic_tanh_backward, dynamic_tanh_forward
 from .elu import elu_backward, elu_forward
 from .embedding import embedding_backward, embedding_forward
+from .embedding_bag import embedding_bag_backward, embedding_bag_forward
 from .entropy import entropy_backward, entropy_forward
 from .focal import focal_backward, focal_forward
 from .gaussian_nll import gaussian_nll_backward, gaussian_nll_forward
 from .geglu import geglu_backward, geglu_forward
+from .geglu_tanh import geglu_tanh_backward, geglu_tanh_forward
 from .gelu import gelu_backward, gelu_forward
 from .gelu_accurate import gelu_accurate_backward, gelu_accurate_forward
+from .gelu_tanh import gelu_tanh_backward, gelu_tanh_forward
 from .glu import glu_backward, glu_forward
 from .grouped_query_attention import (
     grouped_query_attention_backward,
     grouped_query_attention_forward,
 )
+from .groupnorm import groupnorm_backward, groupnorm_forward
 from .gru_cell import gru_cell_backward, gru_cell_forward
 from .hardsigmoid import hardsigmoid_backward, hardsigmoid_forward
 from .hardswish import hardswish_backward, hardswish_forward
@@ -55,6 +65,7 @@ from .lstm_cell import lstm_cell_backward, lstm_cell_forward
 from .makemore import makemore_backward, makemore_forward
 from .margin_ranking import margin_ranking_backward, margin_ranking_forward
 from .matmul import matmul_backward, matmul_forward
+from .max_pool2d import max_pool2d_backward, max_pool2d_forward
 from .mish import mish_backward, mish_forward
 from .mlp import mlp_backward, mlp_forward
 from .moe_combine import moe_combine_backward, moe_combine_forward
@@ -66,11 +77,13 @@ from .multihead_attention import (
 from .nll import nll_backward, nll_forward
 from .outer import outer_backward, outer_forward
 from .poisson_nll import poisson_nll_backward, poisson_nll_forward
+from .ppo_clip import ppo_clip_backward, ppo_clip_forward
 from .prelu import prelu_backward, prelu_forward
 from .quick_gelu import quick_gelu_backward, quick_gelu_forward
 from .reglu import reglu_backward, reglu_forward
 from .relu import relu_backward, relu_forward
 from .relu6 import relu6_backward, relu6_forward
+from .residual_rmsnorm import residual_rmsnorm_backward, residual_rmsnorm_forward
 from .rmsnorm import rmsnorm_backward, rmsnorm_forward
 from .rmsnorm_accurate import rmsnorm_accurate_backward, rmsnorm_accurate_forward
 from .selu import selu_backward, selu_forward
@@ -118,18 +131,30 @@ __all__ = [
     "attention_sink_backward",
     "attention_softcap_forward",
     "attention_softcap_backward",
+    "avg_pool2d_forward",
+    "avg_pool2d_backward",
     "batchnorm_forward",
     "batchnorm_backward",
+    "batchnorm_eval_forward",
+    "batchnorm_eval_backward",
     "bce_with_logits_forward",
     "bce_with_logits_backward",
     "bilinear_forward",
     "bilinear_backward",
+    "causal_conv1d_forward",
+    "causal_conv1d_backward",
     "celu_forward",
     "celu_backward",
     "charbonnier_forward",
     "charbonnier_backward",
+    "conv1d_forward",
+    "conv1d_backward",
+    "conv2d_forward",
+    "conv2d_backward",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cumsum_forward",
+    "cumsum_backward",
     "distillation_forward",
     "distillation_backward",
     "dpo_forward",
@@ -140,6 +165,8 @@ __all__ = [
     "elu_backward",
     "embedding_forward",
     "embedding_backward",
+    "embedding_bag_forward",
+    "embedding_bag_backward",
     "entropy_forward",
     "entropy_backward",
     "focal_forward",
@@ -148,14 +175,20 @@ __all__ = [
     "gaussian_nll_backward",
     "geglu_forward",
     "geglu_backward",
+    "geglu_tanh_forward",
+    "geglu_tanh_backward",
     "gelu_forward",
     "gelu_backward",
     "gelu_accurate_forward",
     "gelu_accurate_backward",
+    "gelu_tanh_forward",
+    "gelu_tanh_backward",
     "glu_forward",
     "glu_backward",
     "grouped_query_attention_forward",
     "grouped_query_attention_backward",
+    "groupnorm_forward",
+    "groupnorm_backward",
     "gru_cell_forward",
     "gru_cell_backward",
     "hardsigmoid_forward",
@@ -210,6 +243,8 @@ __all__ = [
     "margin_ranking_backward",
     "matmul_forward",
     "matmul_backward",
+    "max_pool2d_forward",
+    "max_pool2d_backward",
     "mish_forward",
     "mish_backward",
     "mlp_forward",
@@ -226,6 +261,8 @@ __all__ = [
     "outer_backward",
     "poisson_nll_forward",
     "poisson_nll_backward",
+    "ppo_clip_forward",
+    "ppo_clip_backward",
     "prelu_forward",
     "prelu_backward",
     "quick_gelu_forward",
@@ -236,6 +273,8 @@ __all__ = [
     "relu_backward",
     "relu6_forward",
     "relu6_backward",
+    "residual_rmsnorm_forward",
+    "residual_rmsnorm_backward",
     "rmsnorm_forward",
     "rmsnorm_backward",
     "rmsnorm_accurate_forward",

@@ -14,25 +14,35 @@ from .attention import attention
 from .attention_bias import attention_bias
 from .attention_sink import attention_sink
 from .attention_softcap import attention_softcap
+from .avg_pool2d import avg_pool2d
 from .batchnorm import batchnorm
+from .batchnorm_eval import batchnorm_eval
 from .bce_with_logits import bce_with_logits
 from .bilinear import bilinear
+from .causal_conv1d import causal_conv1d
 from .celu import celu
 from .charbonnier import charbonnier
+from .conv1d import conv1d
+from .conv2d import conv2d
 from .cosine_similarity import cosine_similarity
+from .cumsum import cumsum
 from .distillation import distillation
 from .dpo import dpo
 from .dynamic_tanh import dynamic_tanh
 from .elu import elu
 from .embedding import embedding
+from .embedding_bag import embedding_bag
 from .entropy import entropy
 from .focal import focal
 from .gaussian_nll import gaussian_nll
 from .geglu import geglu
+from .geglu_tanh import geglu_tanh
 from .gelu import gelu
 from .gelu_accurate import gelu_accurate
+from .gelu_tanh import gelu_tanh
 from .glu import glu
 from .grouped_query_attention import grouped_query_attention
+from .groupnorm import groupnorm
 from .gru_cell import gru_cell
 from .hardsigmoid import hardsigmoid
 from .hardswish import hardswish
@@ -60,6 +70,7 @@ from .lstm_cell import lstm_cell
 from .makemore import makemore
 from .margin_ranking import margin_ranking
 from .matmul import matmul
+from .max_pool2d import max_pool2d
 from .mish import mish
 from .mlp import mlp
 from .moe_combine import moe_combine
@@ -68,11 +79,13 @@ from .multihead_attention import multihead_attention
 from .nll import nll
 from .outer import outer
 from .poisson_nll import poisson_nll
+from .ppo_clip import ppo_clip
 from .prelu import prelu
 from .quick_gelu import quick_gelu
 from .reglu import reglu
 from .relu import relu
 from .relu6 import relu6
+from .residual_rmsnorm import residual_rmsnorm
 from .rmsnorm import rmsnorm
 from .rmsnorm_accurate import rmsnorm_accurate
 from .selu import selu
@@ -106,25 +119,35 @@ __all__ = [
     "attention_bias",
     "attention_sink",
     "attention_softcap",
+    "avg_pool2d",
     "batchnorm",
+    "batchnorm_eval",
     "bce_with_logits",
     "bilinear",
+    "causal_conv1d",
     "celu",
     "charbonnier",
+    "conv1d",
+    "conv2d",
     "cosine_similarity",
+    "cumsum",
     "distillation",
     "dpo",
     "dynamic_tanh",
     "elu",
     "embedding",
+    "embedding_bag",
     "entropy",
     "focal",
     "gaussian_nll",
     "geglu",
+    "geglu_tanh",
     "gelu",
     "gelu_accurate",
+    "gelu_tanh",
     "glu",
     "grouped_query_attention",
+    "groupnorm",
     "gru_cell",
     "hardsigmoid",
     "hardswish",
@@ -152,6 +175,7 @@ __all__ = [
     "makemore",
     "margin_ranking",
     "matmul",
+    "max_pool2d",
     "mish",
     "mlp",
     "moe_combine",
@@ -160,11 +184,13 @@ __all__ = [
     "nll",
     "outer",
     "poisson_nll",
+    "ppo_clip",
     "prelu",
     "quick_gelu",
     "reglu",
     "relu",
     "relu6",
+    "residual_rmsnorm",
     "rmsnorm",
     "rmsnorm_accurate",
     "selu",
