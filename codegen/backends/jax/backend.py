@@ -19,7 +19,7 @@ __all__ = ["BACKEND"]
 
 class JaxBackend(ArrayBackend):
     name, title, position = "jax", "JAX", 20
-    reserved = frozenset({"jax", "jnp", "math"})
+    reserved = frozenset({"jax", "jnp", "math", "range"})
     modules = frozenset({"functools", "jax", "jnp", "math"})
     library = (Code("import jax"), Code("import jax.numpy as jnp"))
     printer, plain, layout = JaxPrinter, JaxPrinter, JaxLayout

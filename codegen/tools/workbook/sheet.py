@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from typing import Any
 
 from codegen.backends.arrays.discovery import arrays
 from codegen.format import format_python
@@ -55,13 +57,20 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         backend=exercise.backend,
         library=arrays(exercise.backend).library,
         helpers=exercise.helpers,
-        imports=["math"]
-        if any("math." in line for line in (*exercise.forward.body, *(x for b in blanks for x in b["lines"])))
-        else [],
+        imports=["math"] if any("math." in line for line in _code_of(exercise, blanks)) else [],
         solved=solved,
         **_running(exercise),
     )
     return format_python({"exercise.py": source}, imports=False)["exercise.py"]
+
+
+def _code_of(exercise: Exercise, blanks: list[dict[str, Any]]) -> Iterator[str]:
+    """The lines that print numbers or call what is imported: of the forward pass, the solutions and the helpers."""
+    yield from exercise.forward.body
+    for b in blanks:
+        yield from b["lines"]
+    for name in exercise.helpers:
+        yield render("arrays/helper.py.j2", backend=exercise.backend, name=name, helpers=exercise.helpers)
 
 
 def _running(exercise: Exercise) -> dict[str, object]:
