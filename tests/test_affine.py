@@ -242,7 +242,16 @@ def test_what_is_outside_is_absent(pad: int) -> None:
 # ---- random systems ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", random_systems(8))
+#: Found by random systems: an index on the left that the right side does not mention, and a tensor with two axes of one
+#: length that the backward reads, whose matrix form would have hidden the sums of positions.
+FOUND = [
+    "o[s, l] = f(q[s, l])\n\nh[s, l] = sum[l](q[s, 2*l - 1])\no[s, l] = h[s, l]*q[s, l + 1]",
+    "y[c] = f(x[c], z[d])\n\ng[c, d] = exp(x[c]*z[d])\ny[c] = sum[d](g[c, d]*g[c + 1, d])",
+    "y[c, d] = f(x[c], z[c])\n\ng[c, d] = exp(x[c]*z[d + 1])\ny[c, d] = g[c, d]*g[d, c + 1]*g[c, d]",
+]
+
+
+@pytest.mark.parametrize("text", [*FOUND, *random_systems(8)])
 def test_random_systems_with_affine_reads_are_right(text: str) -> None:
     verdict = check(text, 0, ("numpy",))
     assert not verdict.failed, f"{verdict}\n{text}"

@@ -59,7 +59,7 @@ class ExpressionReader(LengthReader):
             raise self.too_deep(node)
         if isinstance(tree, Compare):
             raise self.error(node, COMPARISON)
-        return attached(tree)
+        return attached(tree, frozenset(self.scope))
 
     def value(self, node: ast.expr) -> Tree:
         """An operand or argument: anything but a comparison."""

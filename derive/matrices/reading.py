@@ -293,7 +293,9 @@ def _nested(index: Axes, body: st.Tree) -> Iterator[st.Tree]:
 
 def _number(tree: st.Tree) -> bool:
     """Whether a tree is a number that is made of no array."""
-    return not any(isinstance(n, (st.Reduce, st.Indicator)) or isinstance(n, st.Read) and n.index for n in st.walk(tree))
+    return not any(
+        isinstance(n, (st.Reduce, st.Indicator, st.AffineRead)) or isinstance(n, st.Read) and n.index for n in st.walk(tree)
+    )
 
 
 def _all(found: list[Matrix | None]) -> list[Matrix] | None:

@@ -80,7 +80,7 @@ def _binding(
     results = tuple(dict.fromkeys(program.results))
     labels = {a.name: a.labels for a in program.arguments if a.labels}
     scalars = [a.name for a in program.arguments if a.role is Role.UPSTREAM and not a.axes] if composed else []
-    used = {x for a in program.arguments for x in a.axes} | {x for r in results for x in index[r]}
+    used = {st.axis_of(x) for own in (*(a.axes for a in program.arguments), *(index[r] for r in results)) for x in own}
     same = {a: r for a, r in sorted(root.items()) if a != r and a in used}
     declared = declared_in(op, program.arguments, program.statements)
     known = {*axes, *(root.get(a, a) for a in lengths_needed(declared))}
@@ -133,7 +133,7 @@ def _like(op: st.Op, program: Program) -> list[tuple[str, str]]:
 
 def _slots(op: st.Op, name: str, axes: tuple[str, ...]) -> str:
     """The axes of a tensor as the caller has them: ``n b*e``."""
-    return " ".join(map("*".join, op.packing.slots(name, axes)))
+    return " ".join(map("*".join, op.packing.slots(name, tuple(map(st.axis_of, axes)))))
 
 
 def _constant(c: st.Constant) -> str:

@@ -134,7 +134,7 @@ def stride(w: Writer, name: str, k: int) -> str:
         return ""
     if name not in w.context.strided:
         return w.factor(own[k + 1 :])
-    found = w.names.of(f"{name}_stride_{own[k]}", "stride", name, own[k])
+    found = w.names.of(f"{name}_stride_{w.names.index(own[k])}", "stride", name, own[k])
     w.needs.strides[name, own[k]] = found
     return found
 

@@ -57,6 +57,7 @@ class Names:
         return self.of(f"{axis}{primes + 1}" if primes else axis, "index", index)
 
     def length(self, axis: str) -> str:
+        axis = st.axis_of(axis)
         return self.of(f"size_{axis}", "length", axis)
 
     def strides(self, name: str) -> str:

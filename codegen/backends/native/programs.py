@@ -23,7 +23,7 @@ def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
     used = {a for s in program.statements for a in lengths_used(s.index, s.tree)}
     given = [a for a, _ in op.packing.lengths if a in used]
     given += [a for a, _ in declared_in(op, program.arguments, program.statements) if a in used]
-    axes = [*(a for argument in program.arguments for a in argument.axes), *given]
+    axes = [*(st.axis_of(a) for argument in program.arguments for a in argument.axes), *given]
     return tuple(dict.fromkeys(root.get(a, a) for a in axes))
 
 
