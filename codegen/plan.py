@@ -246,11 +246,12 @@ class _Planner:
 
     def lengths(self, given: Iterable[tuple[str, tuple[str, ...]]], empty: bool = False) -> set[str]:
         """The axes whose lengths follow from the shapes of these tensors; with ``empty`` also if any length is 0."""
-        slots = [slot for name, axes in given for slot in self.op.packing.slots(name, axes)]
-        if not self.op.packing and not self.op.declared:
+        packing = self.op.packing
+        slots = [slot for name, axes in given for slot in packing.slots(name, tuple(map(st.axis_of, axes)))]
+        if not packing and not self.op.declared:
             return {a for slot in slots for a in slot}
         root = equal_axes(self.op)
-        held = {root[a] for a, _ in self.op.packing.lengths}
+        held = {root[a] for a, _ in packing.lengths}
         known = solved([tuple(root[a] for a in slot) for slot in slots], held, held if empty else None)
         known |= {root[a] for a, _ in self.op.declared.computed(known, root)}
         return {a for a, r in root.items() if r in known}
@@ -287,7 +288,7 @@ def _axes(statement: Statement) -> set[str]:
     missing = {i for i in statement.index if i not in free}
     matched = {i for n in st.walk(statement.tree) if isinstance(n, st.Match) for i in (n.left, n.right) if isinstance(i, str)}
     matched |= {n.index for n in st.walk(statement.tree) if isinstance(n, st.Position) and isinstance(n.index, str)}
-    return sizes | missing | {i.rstrip("'") for i in matched}
+    return sizes | {st.axis_of(i) for i in missing | matched}
 
 
 def _must_collapse(star: str, arguments: tuple[Argument, ...], statements: list[Statement]) -> bool:

@@ -15,8 +15,9 @@ import derive
 from derive.certify import certify
 from derive.errors import OpError
 from derive.language.unicode import text
+from derive.syntax import axis_of
 from tests.backends import each_backend
-from tests.judged import judge, lines, normal
+from tests.judged import judge, kernel, lines, normal
 from tests.systems.affine import affine
 from tests.systems.check import check
 from tests.systems.generate import generate
@@ -281,3 +282,12 @@ def test_what_is_no_position_is_refused(rhs: str, message: str) -> None:
     with pytest.raises(OpError) as refused:
         derive.parse(f"y[i] = op(x[i], v[i], t[i], half=0.5)\nt[i] in int\ny[i] = {rhs}\n")
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_what_is_saved_may_have_two_axes_of_one_length_beside_packed_ones() -> None:
+    written = """
+        u[c] = f(l[c, r, h])
+        v[(c, r)] = tanh(sum[h](l[c, r, h - c]))*min[h](l[c - h, r - h, h])
+        u[c] = sinh(var[h, r](v[c - r, r] + l[c, r, h]))
+    """
+    assert any(len(set(map(axis_of, t.axes))) < len(t.axes) for t in kernel(written).saved)
