@@ -44,7 +44,7 @@ def cumsum_backward(dy):
     """
     _lengths("dy[*s, i]; j = i", dy)
 
-    dx = np.flip(_running(np.flip(dy, -1), -1), -1)
+    dx = _running(dy, -1, falling=True)
     return dx
 
 
@@ -83,6 +83,9 @@ def _checked(text, *found):
     return size | {axis: size[other] for axis, other in same.items() if other in size}
 
 
-def _running(a, axis):
-    """The cumulative sum along an axis, accumulated in float64 and rounded once."""
-    return np.add.accumulate(a, axis=axis, dtype=np.float64).astype(a.dtype, copy=False)
+def _running(a, axis, falling=False):
+    """The cumulative sum along an axis, or from its end on, accumulated in float64 and rounded once."""
+    total = np.empty(a.shape)
+    rows, sums = (np.flip(a, axis), np.flip(total, axis)) if falling else (a, total)
+    np.add.accumulate(rows, axis=axis, out=sums)
+    return total.astype(a.dtype, copy=False)

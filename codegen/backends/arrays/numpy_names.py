@@ -49,9 +49,6 @@ class NumpyNames(ArrayPrinter):
     def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
         return self.called(f"{self.module}.{head}", [a, b], order)
 
-    def flipped(self, text: Text, axis: str) -> Text:
-        return call(f"{self.module}.flip", text, axis)
-
     def arange(self, axis: str) -> str:
         return f"{self.module}.arange({self.length(axis)})"
 

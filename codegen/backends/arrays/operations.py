@@ -196,12 +196,8 @@ class Operations:
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         raise NotImplementedError
 
-    def running(self, text: Text, axis: str) -> Text:
-        """The cumulative sum of an array along an axis, whose number is given as text."""
-        raise NotImplementedError
-
-    def flipped(self, text: Text, axis: str) -> Text:
-        """An array with one axis reversed."""
+    def running(self, text: Text, axis: str, falling: bool) -> Text:
+        """The cumulative sum of an array along an axis, whose number is given as text; ``falling``, from the axis' end on."""
         raise NotImplementedError
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:

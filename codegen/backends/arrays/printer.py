@@ -253,13 +253,9 @@ class ArrayPrinter(Products):
     # ---- reductions ------------------------------------------------------------------------------------------------
 
     def cumulative(self, found: Running, order: Sequence[str]) -> Value:
-        """A cumulative sum; one from each position on is that of the reversed array, reversed."""
         value = self.value(found.body, star_first(natural_order(found.body, order), self.star))
         (place,) = positions((found.axis,), value.axes, self.star)
-        axis = str(place)
-        if found.falling:
-            return Value(self.flipped(self.running(self.flipped(value.text, axis), axis), axis), value.axes)
-        return Value(self.running(value.text, axis), value.axes)
+        return Value(self.running(value.text, str(place), found.falling), value.axes)
 
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
         if self.kernel and (found := Running.of(tree, self.equal)) is not None:

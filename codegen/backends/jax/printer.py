@@ -77,8 +77,9 @@ class JaxPrinter(NumpyNames):
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "float"
 
-    def running(self, text: Text, axis: str) -> Text:
-        return call("jnp.cumsum", text, f"axis={axis}")
+    def running(self, text: Text, axis: str, falling: bool) -> Text:
+        total = call("jnp.cumsum", call("jnp.flip", text, axis) if falling else text, f"axis={axis}")
+        return call("jnp.flip", total, axis) if falling else total
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)

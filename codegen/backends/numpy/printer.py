@@ -116,9 +116,9 @@ class NumpyPrinter(NumpyNames):
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "np.float64"
 
-    def running(self, text: Text, axis: str) -> Text:
+    def running(self, text: Text, axis: str, falling: bool) -> Text:
         self.helpers["_running"] = None
-        return call("_running", text, axis)
+        return call("_running", text, axis, *(["falling=True"] if falling else []))
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)

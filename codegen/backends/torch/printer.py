@@ -161,11 +161,9 @@ class TorchPrinter(ArrayPrinter):
     def typed(self, number: Value) -> Text:
         return self.full(number, ()) if self.like() else call("torch.tensor", number.text)
 
-    def running(self, text: Text, axis: str) -> Text:
-        return method(text, "cumsum", f"dim={axis}")
-
-    def flipped(self, text: Text, axis: str) -> Text:
-        return method(text, "flip", axis)
+    def running(self, text: Text, axis: str, falling: bool) -> Text:
+        total = method(method(text, "flip", axis) if falling else text, "cumsum", f"dim={axis}")
+        return method(total, "flip", axis) if falling else total
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)
