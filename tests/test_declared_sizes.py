@@ -212,3 +212,19 @@ def test_what_is_no_length_is_refused(line: str, message: str) -> None:
     with pytest.raises(OpError) as refused:
         derive.parse(f"y[i] = op(x[l], half=0.5)\n{line}\ny[i] = x[2*i - 1]\n")
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("position", "length"),
+    [
+        ("i + k", "size(l) - size(k) + 1"),
+        ("s*i + k", "(size(l) - size(k))//s + 1"),
+        ("2*i + s*k - 3", "(size(l) - s*(size(k) - 1) + 2*3 - 1)//2 + 1"),
+    ],
+)
+def test_a_length_is_suggested_at_which_the_op_works(position: str, length: str) -> None:
+    text = f"y[i] = f(x[l], w[k], s=2)\n{{}}y[i] = sum[k](x[{position}]*w[k])"
+    with pytest.raises(OpError) as caught:
+        derive.parse(text.format(""))
+    assert str(caught.value).endswith(f"declare it, such as size(i) = {length}")
+    assert derive.parse(text.format(f"size(i) = {length}\n")).declared

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from fractions import Fraction
 
 from derive.language import hints
@@ -115,15 +114,16 @@ class LengthReader(PositionReader):
             terms = list(_terms(at, 1))
             own = [(sign, t) for sign, t in terms if _has(t, axis)]
             if len(own) == 1 and own[0][0] > 0 and (step := _factor(own[0][1])) is not None:
-                inside = " ".join([f"size({slot})", *(_lost(sign, t) for sign, t in terms if not _has(t, axis))])
-                count = _simple(inside) if step == "1" else f"({inside} - 1)//{step} + 1"
+                lost = [_lost(sign, t) for sign, t in terms if not _has(t, axis)]
+                inside = " ".join([f"size({slot})", *(text for text, _ in lost)])
+                more = sum(positions for _, positions in lost)
+                count = inside + _plus(more) if step == "1" else f"({inside}{_plus(more - 1)})//{step} + 1"
                 return f"; declare it, such as size({axis}) = {count}"
         return f"; declare it: size({axis}) = ..."
 
 
-def _simple(count: str) -> str:
-    """The number of positions of a plain window: ``size(l) - size(k) + 1``."""
-    return re.sub(r"- \((size\(\w+\)) - 1\)$", r"- \1 + 1", count)
+def _plus(number: int) -> str:
+    return f" {'+' if number > 0 else '-'} {abs(number)}" if number else ""
 
 
 def _terms(tree: Tree, sign: int) -> list[tuple[int, Tree]]:
@@ -148,12 +148,18 @@ def _factor(tree: Tree) -> str | None:
     return "*".join(shown) if isinstance(tree, Mul) and len(factors) == len(shown) == len(tree.args) - 1 else None
 
 
-def _lost(sign: int, term: Tree) -> str:
-    """How many positions of a window a term takes away, as text. What it is moved back by, it gains on both sides."""
+def _lost(sign: int, term: Tree) -> tuple[str, int]:
+    """How many positions of a window a term takes away: a text, and a number to add to it.
+
+    What the window is moved back by, it gains on both sides.
+    """
     index = next((n.index for n in walk(term) if isinstance(n, Position)), None)
     if index is None:
         shown = str(term.value) if isinstance(term, Num) else term.name if isinstance(term, Read) else "..."
-        return f"- {shown}" if sign > 0 else f"+ 2*{shown}"
-    step = _factor(term)
-    length = f"(size({axis_of(index)}) - 1)" if isinstance(index, str) else "..."
-    return ("- " if sign > 0 else "+ ") + (length if step == "1" else f"{step}*{length}")
+        return f"- {shown}" if sign > 0 else f"+ 2*{shown}", 0
+    if not isinstance(index, str):
+        return "- ..." if sign > 0 else "+ ...", 0
+    step, size = _factor(term), f"size({axis_of(index)})"
+    if step == "1":
+        return (f"- {size}", 1) if sign > 0 else (f"+ {size}", -1)
+    return f"{'-' if sign > 0 else '+'} {step}*({size} - 1)", 0
