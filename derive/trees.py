@@ -150,6 +150,12 @@ def axis_of(index: str) -> str:
     return index.rstrip("'")
 
 
+def numbered(index: str) -> str:
+    """An index with a number in the place of primes, for where a prime cannot stand: ``n2`` for the second index of ``n``."""
+    axis = axis_of(index)
+    return axis if axis == index else f"{axis}{len(index) - len(axis) + 1}"
+
+
 def fresh_index(index: str, taken: set[str]) -> str:
     """``index`` with as many primes as make it differ from all indices in ``taken``."""
     while index in taken:

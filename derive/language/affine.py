@@ -45,7 +45,7 @@ from derive.syntax import (
     rename,
 )
 
-__all__ = ["THERE", "Row", "as_written", "attached", "there"]
+__all__ = ["THERE", "Row", "as_written", "attached", "signed_terms", "there"]
 
 #: The kind of a reduction that is an affine read: its body is ``where(l == form, x[l], 0)``. No later stage sees it.
 THERE = "there"
@@ -187,7 +187,7 @@ def _within(at: Tree, axis: str) -> list[Compare]:
 
 def _solved(row: Row, k: str) -> Tree | None:
     """The position ``k`` for which a row holds, where it stands alone in one term of the row; else None."""
-    terms = list(_terms(row.at, 1))
+    terms = list(signed_terms(row.at, 1))
     own = [sign for sign, term in terms if term == Position(k)]
     rest = [(sign, term) for sign, term in terms if term != Position(k)]
     if len(own) != 1 or any(k in free_indices(term) for _, term in rest):
@@ -197,14 +197,14 @@ def _solved(row: Row, k: str) -> Tree | None:
     return parts[0] if len(parts) == 1 else Add(parts)
 
 
-def _terms(tree: Tree, sign: int) -> Iterator[tuple[int, Tree]]:
+def signed_terms(tree: Tree, sign: int) -> Iterator[tuple[int, Tree]]:
     """The terms of a sum with their signs."""
     match tree:
         case Add(args):
             for a in args:
-                yield from _terms(a, sign)
+                yield from signed_terms(a, sign)
         case Neg(a):
-            yield from _terms(a, -sign)
+            yield from signed_terms(a, -sign)
         case _:
             yield sign, tree
 

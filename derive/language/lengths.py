@@ -6,6 +6,7 @@ import ast
 from fractions import Fraction
 
 from derive.language import hints
+from derive.language.affine import signed_terms
 from derive.language.axes import equal_axes
 from derive.language.positions import PositionReader
 from derive.syntax import Add, Call, Div, Mul, Neg, Num, Op, Position, Read, Size, Tree, axis_of, walk
@@ -111,7 +112,7 @@ class LengthReader(PositionReader):
     def way_out(self, axis: str) -> str:
         """The line that declares a length so that a window fits everywhere, with as many positions before it as after."""
         for slot, at in self.affine_slots:
-            terms = list(_terms(at, 1))
+            terms = list(signed_terms(at, 1))
             own = [(sign, t) for sign, t in terms if _has(t, axis)]
             if len(own) == 1 and own[0][0] > 0 and (step := _factor(own[0][1])) is not None:
                 lost = [_lost(sign, t) for sign, t in terms if not _has(t, axis)]
@@ -124,15 +125,6 @@ class LengthReader(PositionReader):
 
 def _plus(number: int) -> str:
     return f" {'+' if number > 0 else '-'} {abs(number)}" if number else ""
-
-
-def _terms(tree: Tree, sign: int) -> list[tuple[int, Tree]]:
-    match tree:
-        case Add(args):
-            return [t for a in args for t in _terms(a, sign)]
-        case Neg(a):
-            return _terms(a, -sign)
-    return [(sign, tree)]
 
 
 def _has(tree: Tree, axis: str) -> bool:

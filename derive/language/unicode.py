@@ -6,7 +6,7 @@ from collections.abc import Collection
 from fractions import Fraction
 
 from derive.language.printer import LinePrinter, Prec, Printed, long_decimal
-from derive.syntax import Compare, Equation, Index, Match, Num, Op, Read, Tree, axis_of, free_indices
+from derive.syntax import Compare, Equation, Index, Match, Num, Op, Read, Tree, axis_of, free_indices, numbered
 
 __all__ = ["declared", "equation_text", "language", "text"]
 
@@ -82,9 +82,7 @@ class _Language(LinePrinter):
         return ("*" if axis_of(index) in self.stars else "") + self.name(index)
 
     def name(self, index: str) -> str:
-        axis = axis_of(index)
-        primes = len(index) - len(axis)
-        return self.bound.get(index, f"{axis}{primes + 1}" if primes else axis)
+        return self.bound.get(index, numbered(index))
 
     def position(self, index: Index) -> str:
         return self.name(index) if isinstance(index, str) else self.index(index)  # only an index of a tensor has a star

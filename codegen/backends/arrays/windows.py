@@ -60,7 +60,9 @@ def _with(tree: st.Tree, known: Mapping[st.Tree, st.Tree]) -> st.Tree:
 
 def lines(printer: Operations, s: Statement, window: Window) -> Iterator[str]:
     """The lines of a statement that is a window."""
-    local = {i: printer.local(f"{'at' if i in window.taps else 'of'}_{_plain(i)}") for w in window.slides for i in w.indices}
+    local = {
+        i: printer.local(f"{'at' if i in window.taps else 'of'}_{st.numbered(i)}") for w in window.slides for i in w.indices
+    }
     yield f"{s.name} = {_start(printer, s, window.kind)}"
     printer.taps = {i: local[i] for i in window.taps}
     depth, scope, slides = 0, set[str](), list(window.slides)
@@ -73,12 +75,6 @@ def lines(printer: Operations, s: Statement, window: Window) -> Iterator[str]:
             depth, scope = depth + 1, scope | {tap}
     yield "    " * depth + _accumulated(printer, s, window, local)
     printer.taps = {}
-
-
-def _plain(index: str) -> str:
-    """An index as a part of a name: ``i'`` is ``i2``."""
-    axis = st.axis_of(index)
-    return f"{axis}{len(index) - len(axis) + 1}" if index != axis else axis
 
 
 def _start(printer: Operations, s: Statement, kind: str) -> str:

@@ -19,13 +19,7 @@ def equations(c: Context, assignments: Iterable[Assignment]) -> str:
 
 
 def _named(f: Assignment) -> str:
-    return f"{f.name}[{', '.join(map(_written, f.index))}]" if f.index else f.name
-
-
-def _written(index: str) -> str:
-    """An index as :func:`language` writes it: ``n2`` for a second index of axis ``n``."""
-    axis = st.axis_of(index)
-    return axis if axis == index else f"{axis}{len(index) - len(axis) + 1}"
+    return f"{f.name}[{', '.join(map(st.numbered, f.index))}]" if f.index else f.name
 
 
 def _described(f: Assignment, whole: bool) -> str:

@@ -52,9 +52,7 @@ class Names:
 
     def index(self, index: str) -> str:
         """The loop variable of an index, which is named after its axis."""
-        axis = st.axis_of(index)
-        primes = len(index) - len(axis)
-        return self.of(f"{axis}{primes + 1}" if primes else axis, "index", index)
+        return self.of(st.numbered(index), "index", index)
 
     def length(self, axis: str) -> str:
         axis = st.axis_of(axis)
