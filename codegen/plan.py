@@ -2,7 +2,8 @@
 
 A name that the backward reads is saved by the forward, unless the backward can rematerialise it at no cost. That holds for
 functions of constants, for copies of inputs, and for an elementwise name that only the backward needs and that reads only
-tensors that the backward has anyway.
+tensors that the backward has anyway. Nor is a product of the other entries saved that only the backward needs: it is as large
+as the tensor of these entries, which is saved in place of all of them.
 
 The accurate variant rematerialises every name that takes no reduction, starting from the inputs: a saved value is rounded, so
 digits that cancel in it are lost. An engine-made name that only the backward needs is rematerialised, too, if a single saved
@@ -34,7 +35,7 @@ from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
 from derive.terms.style import Style
-from derive.terms.sums import Lookup, Read, atom_reads, sum_reads
+from derive.terms.sums import Extremum, Lookup, Read, atom_reads, sum_reads
 
 
 @deeply
@@ -116,7 +117,7 @@ class _Planner:
         if self.is_copy(d):
             return True
         if is_reduction(d):
-            return False
+            return not d.author and d.name not in in_forward and _as_large(d)
         if self.op.variant == "accurate":
             made = [self.definitions[n] for n in sum_reads(d.body) if n in self.definitions]
             missing = [m for m in made if not self.recomputable(m, in_forward)]
@@ -281,6 +282,12 @@ class _Planner:
             kinks=self.kinks,
             ranked=ranked(self.op),
         )
+
+
+def _as_large(d: Definition) -> bool:
+    """Whether a name has a product for each entry of the tensor that the product is taken of."""
+    atom = d.body.atom
+    return isinstance(atom, Extremum) and atom.head == "prod" and len(d.index) >= len(atom.of.index)
 
 
 def _axes(statement: Statement) -> set[str]:

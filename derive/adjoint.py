@@ -6,21 +6,25 @@ For ``v[I] = sum_R body``, each read ``u[J]`` in the body contributes to ``du[K]
 
 The deltas then collapse (:func:`derive.terms.sums.close`). So elementwise operations, broadcasts, reductions, contractions,
 gathers and diagonals need no cases of their own. The derivative of a function of one argument is SymPy's. A maximum sends
-its adjoint to the elements that attain the maximum, in equal shares.
+its adjoint to the elements that attain the maximum, in equal shares. A product sends its adjoint to each factor times all
+other factors: those before it times those behind it, so that nothing is divided and factors may be 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from derive import syntax as st
 from derive.simplify.signs import Signs
 from derive.sympy_bridge import derivative
 from derive.terms.definitions import Definition
-from derive.terms.flatten import bind, flat_tree
+from derive.terms.flatten import bind, extremum, flat_tree
+from derive.terms.forms import Part, combined
 from derive.terms.names import Names
 from derive.terms.reads import with_arguments
+from derive.terms.rows import implied
 from derive.terms.sums import (
     Argument,
     Atom,
@@ -145,7 +149,7 @@ def _slopes(
             yield atom.args[0], _function_slope(op, atom, atom.args[0], names, scope)
     elif isinstance(atom, Extremum):
         assert e == 1
-        yield _maximizers(d, atom, names)
+        yield _others(d, atom, names) if atom.head == "prod" else _maximizers(d, atom, names)
 
 
 def _chosen(a: Argument, b: Argument, rel: str) -> Iterator[tuple[Read, Sum]]:
@@ -203,14 +207,49 @@ def _maximizers(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]
 
     Of an extremum under conditions these are factors of both.
     """
-    inner = tuple(fresh(i.axis) if isinstance(i, Hole) else i for i in atom.of.index)
-    read = Read(atom.of.name, inner)
-    value = Read(d.name, d.index)
-    own = {was.axis: str(i) for i, was in zip(inner, atom.of.index, strict=True) if isinstance(was, Hole)}
-    here = atom_sum(_equal(read, value))
-    for c in atom.where:
-        assert c.form is not None
-        here = here * atom_sum(row(c.rel, c.form.filled(own)))
-    local = [i for i, was in zip(inner, atom.of.index, strict=True) if isinstance(was, Hole)]
-    ties = names.read(bind(here, [str(i) for i in local]), d.index)
-    return read, here * term({ties: -1})
+    element = _element(atom)
+    here = term({_equal(element.read, Read(d.name, d.index)): 1, **dict.fromkeys(element.where, 1)})
+    ties = names.read(bind(here, element.local), d.index)
+    return element.read, here * term({ties: -1})
+
+
+def _others(d: Definition, atom: Extremum, names: Names) -> tuple[Read, Sum]:
+    """The derivative of a product by one of its factors: the product of the factors before it times that of those behind it.
+
+    Of a product under conditions these are conditions on each factor. One that follows from the order of two factors and from
+    the condition on the later of them is left out.
+    """
+    element, other = _element(atom), _element(atom)
+    (here,), (there,) = element.local, other.local
+    out = term(dict.fromkeys(element.where, 1))
+    for sign in (1, -1):
+        apart = row("<", combined([(Part(there), sign), (Part(here), -sign)]))
+        pairs = zip(other.where, element.where, strict=True)
+        rows = (apart, *(c for c, known in pairs if not _follows(c, known, apart)))
+        part = extremum(names, "prod", other.read, other.local, (*d.index, here, there), rows)
+        out = out * atom_sum(names.read(atom_sum(part), (*d.index, here)))
+    return element.read, out
+
+
+def _follows(c: Condition, *known: Condition) -> bool:
+    """Whether an inequality follows from the sum of known ones."""
+    if any(k.form is None or k.rel != "<=" for k in (c, *known)):
+        return False
+    whole = combined([part for k in known if k.form for part in k.form.parts], sum(k.form.offset for k in known if k.form))
+    return implied(c, row("<=", whole))
+
+
+class _Element(NamedTuple):
+    """An element of what is reduced: its read, the names of its own indices, and the conditions under which it takes part."""
+
+    read: Read
+    local: tuple[str, ...]
+    where: tuple[Condition, ...]
+
+
+def _element(atom: Extremum) -> _Element:
+    """One element of a reduction, with a fresh index in the place of each hole."""
+    own = {i.axis: fresh(i.axis) for i in atom.of.index if isinstance(i, Hole)}
+    read = Read(atom.of.name, tuple(own[i.axis] if isinstance(i, Hole) else i for i in atom.of.index))
+    where = tuple(row(c.rel, c.form.filled(own)) for c in atom.where if c.form is not None)
+    return _Element(read, tuple(own.values()), where)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from derive.functions.words import LINEAR
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
@@ -104,7 +106,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
-    """``sum``, ``mean``, ``max`` or ``min`` of the body over bound indices: ``index`` has no meaning outside the body."""
+    """``sum``, ``mean``, ``max``, ``min`` or ``prod`` of the body over bound indices, which have no meaning outside of it."""
 
     kind: str
     index: tuple[str, ...]
@@ -142,7 +144,7 @@ _Leaf = Num | Const | Read | AffineRead | Position | Size
 Tree = _Leaf | Neg | Add | Mul | Div | Pow | Call | Reduce | Compare | Match | Indicator
 
 #: What an element counts as that takes no part in a reduction.
-NEUTRAL: Mapping[str, Tree] = {"sum": Num(Fraction(0)), "max": Neg(Const("inf")), "min": Const("inf")}
+NEUTRAL: Mapping[str, Tree] = {"sum": Num(Fraction(0)), "max": Neg(Const("inf")), "min": Const("inf"), "prod": Num(Fraction(1))}
 
 
 def axis_of(index: str) -> str:
@@ -329,9 +331,9 @@ def _whole(tree: Tree) -> bool:
 
 
 def taking_part(tree: Reduce) -> tuple[Tree, list[Compare]]:
-    """The body of a reduction, and the conditions on indices under which an element takes part in an extremum."""
+    """The body of a maximum, minimum or product, and the conditions on indices under which an element takes part."""
     body, where = tree.body, list[Compare]()
-    while tree.kind in ("max", "min") and isinstance(body, Call) and body.head == "where":
+    while tree.kind not in LINEAR and isinstance(body, Call) and body.head == "where":
         c, yes, no = body.args
         if not isinstance(c, Compare) or not on_indices(c) or no != NEUTRAL[tree.kind]:
             break

@@ -155,6 +155,10 @@ def _sum(value: Array, axis: tuple[int, ...]) -> Array:
     return np.add.reduce(value, axis=axis)
 
 
+def _product(value: Array, axis: tuple[int, ...]) -> Array:
+    return np.multiply.reduce(value, axis=axis, initial=constant(1))
+
+
 def _mean(value: Array, axis: tuple[int, ...]) -> Array:
     count = np.prod([value.shape[k] for k in axis], dtype=int)
     return _sum(value, axis) * constant(Fraction(1, int(count)))
@@ -181,7 +185,13 @@ class Jets:
         "==": np.equal,
         "!=": np.not_equal,
     }
-    reductions: Mapping[str, Callable[..., Any]] = {"sum": _sum, "mean": _mean, "max": _over(max), "min": _over(min)}
+    reductions: Mapping[str, Callable[..., Any]] = {
+        "sum": _sum,
+        "mean": _mean,
+        "max": _over(max),
+        "min": _over(min),
+        "prod": _product,
+    }
 
     def number(self, value: Fraction | float) -> Array:
         return self.array(constant(value))

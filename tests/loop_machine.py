@@ -40,8 +40,8 @@ from codegen.recognise.window import Slide
 from derive import syntax as st
 from tests.systems.functions import SMOOTH
 
-START = {Fold.SUM: 0.0, Fold.MEAN: 0.0, Fold.MAX: -math.inf, Fold.MIN: math.inf}
-BRINGS = {Fold.SUM: np.add, Fold.MEAN: np.add, Fold.MAX: np.maximum, Fold.MIN: np.minimum}
+START = {Fold.SUM: 0.0, Fold.MEAN: 0.0, Fold.MAX: -math.inf, Fold.MIN: math.inf, Fold.PROD: 1.0}
+BRINGS = {Fold.SUM: np.add, Fold.MEAN: np.add, Fold.MAX: np.maximum, Fold.MIN: np.minimum, Fold.PROD: np.multiply}
 FUNCTIONS = {head: function for head, (function, _) in SMOOTH.items()} | {
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
     "abs": abs,

@@ -186,7 +186,7 @@ def test_a_diagonal_may_be_read() -> None:
         ("sum[1](x[i])", 12, "'sum' names the axes that it reduces: sum[n](...)"),
         ("sum(x[i])", 8, "'sum' must name its axes: sum[n](...)"),
         ("1 + mean(x[i])", 12, "'mean' must name its axes: mean[n](...)"),
-        ("prod[j](w[i, j])", 8, "unknown reduction 'prod'; known: sum, mean, max, min"),
+        ("product[j](w[i, j])", 8, "unknown reduction 'product'; known: sum, mean, max, min, prod"),
         ("sum[j](w[i, j], 1)", 8, "'sum' takes one expression"),
         ("x[i, i]", 8, "'x' has 1 axis [i] but is read with 2"),
         ("w[i]", 8, "'w' has 2 axes [i, j] but is read with 1"),

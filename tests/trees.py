@@ -119,7 +119,7 @@ class Generator:
         if not free:
             return body
         index = tuple(self.random.sample(free, self.random.randint(1, min(2, len(free)))))
-        return st.Reduce(self.random.choice(["sum", "sum", "mean", "max", "min"]), index, body)
+        return st.Reduce(self.random.choice(["sum", "sum", "mean", "max", "min", "prod"]), index, body)
 
     def contraction(self, depth: int) -> st.Tree:
         pairs = [("c", "u"), ("d", "g"), ("f", "w"), ("a", "d"), ("g", "c"), ("f", "c"), ("u", "f")]
@@ -190,7 +190,8 @@ def entry(tree: st.Tree, values: Mapping[str, Any], at: Mapping[str, int]) -> An
             return float(entry(condition, values, at))
         case st.Reduce(kind, index, body):
             found = [entry(body, values, {**at, **dict(zip(index, p, strict=True))}) for p in _positions(index)]
-            total = {"sum": math.fsum, "mean": lambda v: math.fsum(v) / len(v), "max": np.max, "min": np.min}[kind]
+            mean = lambda v: math.fsum(v) / len(v)  # noqa: E731
+            total = {"sum": math.fsum, "mean": mean, "max": np.max, "min": np.min, "prod": math.prod}[kind]
             return float(total(found)) if all(map(math.isfinite, found)) else float(getattr(np, kind)(found))
     raise TypeError(f"no value of {tree}")
 

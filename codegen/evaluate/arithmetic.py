@@ -51,7 +51,7 @@ class _Arrays:
         "==": np.equal,
         "!=": np.not_equal,
     }
-    reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min}
+    reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod}
 
     def arange(self, length: int) -> Any:
         return np.arange(length)
@@ -136,7 +136,7 @@ def _over_axes(choose: Function) -> Function:
 class Mpmath(_Arrays):
     """Arrays of mpmath's numbers. Undefined values, such as ``0/0`` or the logarithm of a negative number, are NaN."""
 
-    reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": _over_axes(max), "min": _over_axes(min)}
+    reductions: dict[str, Function] = {**_Arrays.reductions, "max": _over_axes(max), "min": _over_axes(min)}
 
     def __init__(self, digits: int = 50):
         self.context = _context(digits)

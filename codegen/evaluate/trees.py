@@ -161,7 +161,7 @@ class Magnitudes(Evaluation):
             case st.Pow(a, e) if rational(e) > 0:
                 exponent = rational(e)
                 return self.join([self.magnitude(a)], lambda v: self.arithmetic.power(v, exponent))
-            case st.Reduce(kind, index, body) if kind in ("sum", "mean"):
+            case st.Reduce(kind, index, body) if kind in ("sum", "mean", "prod"):
                 return self.reduced(kind, index, self.magnitude(body))
             case st.Call("where", (condition, a, b)):
                 where = self.arithmetic.functions["where"]

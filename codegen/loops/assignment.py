@@ -19,11 +19,17 @@ class Fold(Enum):
     MEAN = "mean"
     MAX = "max"
     MIN = "min"
+    PROD = "prod"
 
     @property
     def adds(self) -> bool:
-        """Whether terms are added rather than compared."""
+        """Whether terms are added."""
         return self in (Fold.SUM, Fold.MEAN)
+
+    @property
+    def compares(self) -> bool:
+        """Whether terms are compared."""
+        return self in (Fold.MAX, Fold.MIN)
 
 
 @dataclass(frozen=True)

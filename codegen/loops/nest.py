@@ -39,7 +39,7 @@ class Recompute:
 
 @dataclass(frozen=True)
 class Accumulate:
-    """A term is added to a reduction, or compared with its extremum so far."""
+    """A term is added to a reduction, multiplied with its product so far, or compared with its extremum so far."""
 
     assignment: Assignment
     fold: Fold

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.loops.assignment import Assignment, Elementwise, Fold, fold_of
+from codegen.loops.assignment import Assignment, Elementwise, fold_of
 from codegen.loops.cost import operations
 from codegen.loops.fusion import same_slot
 from codegen.loops.loop import Item, Path, assignments_in
@@ -140,7 +140,7 @@ class Placing:
         if not isinstance(f.kind, Elementwise) or f.kept or operations(f.body) > self.machine.recomputed:
             return False
         # A value that is compared with its own extremum, or shifted by it, must be the same number in both places, to the bit.
-        return not any(fold_of(u.by) in (Fold.MAX, Fold.MIN) or u.by.opaque for u in uses)
+        return not any(((fold := fold_of(u.by)) and fold.compares) or u.by.opaque for u in uses)
 
     # ---- memory shared -------------------------------------------------------------------------------------------------
 

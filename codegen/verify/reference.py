@@ -19,6 +19,13 @@ from derive import syntax as st
 __all__ = ["Torch", "evaluate", "evaluation"]
 
 
+def _prod(value: torch.Tensor, axis: Sequence[int]) -> torch.Tensor:
+    """The product over several axes, for torch takes one at a time."""
+    for k in sorted(axis, reverse=True):
+        value = torch.prod(value, k)
+    return value
+
+
 class Torch:
     """Tensors of one floating-point dtype."""
 
@@ -61,6 +68,7 @@ class Torch:
         "mean": torch.mean,
         "max": torch.amax,
         "min": torch.amin,
+        "prod": _prod,
     }
 
     def __init__(self, dtype: torch.dtype):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from derive.certify.arrays import Frame
 from derive.certify.flat import Bound
-from derive.terms.sums import Argument, Atom, Condition, Delta, Exponent, Extremum, Function, Irrational, Read, Size, Sum
+from derive.terms.sums import Argument, Atom, Condition, Delta, Exponent, Extremum, Function, Hole, Irrational, Read, Size, Sum
 
 __all__ = ["Degree", "Degrees", "false_pass"]
 
@@ -89,7 +89,11 @@ class Degrees:
         if isinstance(atom, Irrational):
             return DRAWN
         if isinstance(atom, Extremum):
-            return self.names.get(atom.of.name, DRAWN)
+            degree = self.names.get(atom.of.name, DRAWN)
+            if atom.head != "prod":
+                return degree
+            count = self.frame.count([i.axis for i in atom.of.index if isinstance(i, Hole)])
+            return Degree(degree.top * count, {n: e * count for n, e in degree.below.items()})
         assert isinstance(atom, Function)
         if atom.head in ("maximum", "minimum", "abs", "sign", "finite", "stop"):
             return self.joined(atom.args)

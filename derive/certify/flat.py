@@ -219,7 +219,7 @@ class Values:
         return pick(labels, self.places(index.name, index.index, over)) if index.index else labels * self.frame.count(over)
 
     def extremum(self, atom: Extremum) -> Array:
-        """The extremum of the read over its holes."""
+        """The extremum or the product of the read over its holes."""
         holes = [f"{i.axis}'.{k}" for k, i in enumerate(atom.of.index) if isinstance(i, Hole)]
         names = iter(holes)
         own = {i.axis: name for i, name in zip((i for i in atom.of.index if isinstance(i, Hole)), holes, strict=True)}
@@ -231,7 +231,10 @@ class Values:
         for rel, form in forms:
             held = rows([HOLDS[rel](v, 0) for v in self.form(form, (*rest, *holes))], self.frame.count(holes))
             values = [[v if h else None for v, h in zip(row, hs, strict=True)] for row, hs in zip(values, held, strict=True)]
-        return Array(rest, [self.numbers.largest(atom.head, [v for v in row if v is not None]) for row in values])
+        taken = [[v for v in row if v is not None] for row in values]
+        if atom.head == "prod":
+            return Array(rest, list(map(self.numbers.product, taken)))
+        return Array(rest, [self.numbers.largest(atom.head, row) for row in taken])
 
 
 def _over(atom: Atom) -> tuple[str, ...]:

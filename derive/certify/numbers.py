@@ -86,6 +86,10 @@ class Numbers(ABC):
         """The same of a row that may be empty: NaN, as no number here stands for an infinity."""
         return self.extreme(kind, a) if a else self.nan
 
+    def product(self, a: Iterable[Number]) -> Number:
+        """The product of a row; 1 of an empty one."""
+        return reduce(lambda u, v: self.times([u], [v])[0], a, self.one)
+
     def finite(self, a: Number) -> bool:
         return bool(a == a)
 

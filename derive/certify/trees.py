@@ -9,36 +9,20 @@ Source: Griewank and Walther, Evaluating Derivatives (2nd edition, 2008), sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
 from derive import syntax as st
 from derive.certify.arrays import Array, Frame, pick, rows
+from derive.certify.nodes import Back, Column, Node, in_order
 from derive.certify.numbers import Numbers, slope
 from derive.certify.wholes import NOTHING, affine_reads, exponent, masked, whole_numbers
 from derive.language.assumptions import HOLDS
 from derive.syntax import on_indices
 
 __all__ = ["Node", "Trees", "in_order"]
-
-Column = list[Any]
-#: The vector-Jacobian product of an operation: from the result's adjoint to a contribution for each operand.
-Back = Callable[[Column], Sequence[Column]]
-
-
-def _same(sent: Column) -> Sequence[Column]:
-    return (sent,)
-
-
-class Node:
-    """A value, the operands of the operation that computed it, and the operation's vector-Jacobian product ``back``."""
-
-    __slots__ = ("array", "operands", "back")
-
-    def __init__(self, array: Array, operands: Sequence[Node] = (), back: Back = _same):
-        self.array, self.operands, self.back = array, operands, back
 
 
 class Trees:
@@ -294,7 +278,8 @@ class Trees:
     def reduced(self, kind: str, index: tuple[str, ...], body: Node, held: Sequence[Array] = ()) -> Node:
         """A reduction. Each entry of a sum has the derivative 1; entries that attain an extremum have equal shares of 1.
 
-        Entries take part only where all conditions ``held`` hold.
+        The derivative of a product by an entry is the product of the others. Entries take part only where all conditions
+        ``held`` hold.
         """
         numbers = self.numbers
         rest = tuple(i for i in dict.fromkeys((*body.array.over, *(i for h in held for i in h.over))) if i not in index)
@@ -307,7 +292,9 @@ class Trees:
         parts = list(rows(open_, count))
         taken = [[v for v, o in zip(g, os, strict=True) if o] for g, os in zip(groups, parts, strict=True)] if held else groups
         weights = [numbers.number(Fraction(1, len(g)) if kind == "mean" else Fraction(1)) for g in taken]
-        if kind in ("max", "min"):
+        if kind == "prod":
+            found = list(map(numbers.product, taken))
+        elif kind in ("max", "min"):
             found = [numbers.largest(kind, g) for g in taken] if held else [numbers.extreme(kind, g) for g in groups]
         else:
             found = [numbers.total(g) for g in taken]
@@ -321,12 +308,20 @@ class Trees:
                     for g, os, m in at
                     for s in self.shares([o and numbers.sign(v, m) == 0 for v, o in zip(g, os, strict=True)])
                 ]
+            elif kind == "prod":
+                shares = [s for g, os in zip(groups, parts, strict=True) for s in self.others(g, os)]
             else:
                 weighted = zip(parts, weights, strict=True)
                 shares = [w if o else numbers.zero for os, w in weighted for o in os]
             return (numbers.times([v for v in sent for _ in range(count)], shares),)
 
         return Node(Array(rest, found), [body], back)
+
+    def others(self, entries: Column, taken: list[bool]) -> Column:
+        """For each entry the product of the other entries that take part; 0 for an entry that takes no part."""
+        kept = [k for k, t in enumerate(taken) if t]
+        found = {k: self.numbers.product(entries[j] for j in kept if j != k) for k in kept}
+        return [found.get(k, self.numbers.zero) for k in range(len(entries))]
 
     def shares(self, chosen: list[bool]) -> list[Any]:
         """Equal shares of 1 for the chosen entries, and 0 for all others."""
@@ -379,19 +374,3 @@ class Trees:
             return numbers.times(sent, to_a), numbers.times(sent, to_b)
 
         return Node(Array(over, out), [a, b], back)
-
-
-def in_order(roots: Sequence[Node]) -> list[Node]:
-    """The nodes from which ``roots`` are made, each after its operands."""
-    order: list[Node] = []
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(r, False) for r in roots]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((operand, False) for operand in node.operands)
-    return order

@@ -202,6 +202,14 @@ SIGNS = (
         aliases=("max", "min", "min[c]"),
     ),
     Entry(
+        "prod[k]",
+        "The product over k. Its derivative at one factor is the product of the others: those before it times those behind "
+        "it. Nothing is divided, so a factor may be 0.",
+        "y[n] = prod[k](x[n, k])",
+        sign="prod[k]",
+        aliases=("prod",),
+    ),
+    Entry(
         "c'",
         "A second index over the axis of c. In a line that holds for every c, a sum over the same axis needs an index of "
         "its own.",

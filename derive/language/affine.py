@@ -9,8 +9,8 @@ A read outside its axis is absent, by one rule:
 - Outside every reduction an absent read is 0, also in an argument of an op: ``x[i - 1]`` is
   ``sum[l](where(l == i - 1, x[l], 0))``.
 
-The maximum of a window has rows without the window's index: ``max[k](x[i + k])`` is the maximum over the ``l`` that are at
-least ``i`` and less than ``i + size(k)``, as each of them is read once.
+The maximum or product of a window has rows without the window's index: ``max[k](x[i + k])`` is the maximum over the ``l`` that
+are at least ``i`` and less than ``i + size(k)``, as each of them is read once.
 
 A reader cannot know the nearest reduction while it reads, as ``var[k](...)`` is only then written out. So a read is first a
 reduction of the kind :data:`THERE`, and :func:`attached` moves its row to where it belongs.
@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from derive.functions.words import LINEAR
 from derive.syntax import (
     NEUTRAL,
     Add,
@@ -145,8 +146,8 @@ class _Joined:
         rows = list(self.rows.values())
         if not rows:
             return Reduce(kind, index, body)
-        if kind in ("max", "min"):
-            return _extremum(kind, index, body, rows)
+        if kind not in LINEAR:
+            return _confined(kind, index, body, rows)
         every = (*index, *(r.index for r in rows))
         if kind != "mean":
             return Reduce(kind, every, _guarded([r.condition for r in rows], body, NEUTRAL[kind]))
@@ -161,8 +162,8 @@ class _Joined:
         return Mul((*sizes, Reduce("sum", inner, one))) if sizes else Reduce("sum", inner, one)
 
 
-def _extremum(kind: str, index: tuple[str, ...], body: Tree, rows: list[Row]) -> Tree:
-    """The extremum of a body where its affine reads are there.
+def _confined(kind: str, index: tuple[str, ...], body: Tree, rows: list[Row]) -> Tree:
+    """The maximum, minimum or product of a body where its affine reads are there.
 
     The index of a row takes the place of an index that nothing else mentions. Elsewhere a row has a sum of its own.
     """

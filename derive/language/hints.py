@@ -85,7 +85,7 @@ ELSEWHERE = {
     **{word: f"{word}[n](a[n])" for word in DEFINED_REDUCTIONS},
     "variance": "var[n](a[n])",
     **dict.fromkeys(("len", "shape", "numel"), "size(n)"),
-    "prod": "exp(sum[n](log(a[n]))) for positive a",
+    "product": "prod[n](a[n])",
     "softplus": "log(1 + exp(a))",
     "leaky_relu": "where(a > 0, a, 0.01*a)",
     "elu": "where(a > 0, a, exp(a) - 1)",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from derive.errors import OpError
+from derive.functions.words import REDUCTIONS
 from derive.language.hints import KEYWORDS
 from derive.language.slots import as_subscripts, marked, with_packs
 
@@ -35,6 +36,7 @@ INSTEAD = {
         "√": "sqrt(...)",
         "∑": "sum[n](...)",
         "Σ": "sum[n](...)",
+        "∏": "prod[n](...)",
     },
     **{
         "←": "=",
@@ -213,7 +215,7 @@ def _missing_operator(here: list[Token], tokens: list[Token], words: str) -> tup
         ends = (a.is_word and not keyword.iskeyword(a.text)) or a.is_number or a.text in (")", "]")
         if b is not None and ends and ((b.is_word and not keyword.iskeyword(b.text)) or b.is_number):
             head = _head(here, k)
-            if a.text == "]" and head in ("sum", "mean", "max", "min"):
+            if a.text == "]" and head in REDUCTIONS:
                 return b, f"brackets are missing: what '{head}' reduces stands in (...)"
             return b, f"an operator is missing between '{a.text}' and '{b.text}'; a product is written a*b"
     return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from derive.functions.records import RECORDS
+from derive.functions.words import LINEAR
 from derive.language.printer import Prec, Printed, Printer, decimal_of, long_decimal, split_sign
 from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of, primal_name
 from derive.visible import escaped, visible
@@ -28,7 +29,7 @@ _STEPS = {
     "round": (r"\lfloor ", r" \rceil"),
 }
 _OPERATORS = {f.name: f.latex for f in RECORDS.values() if f.latex} | {"maximum": r"\max", "minimum": r"\min"}
-_TALL = ("\\frac", "\\sum", "\\sqrt", "\\begin", "\\left", "\\max_", "\\min_", "^")
+_TALL = ("\\frac", "\\sum", "\\prod", "\\sqrt", "\\begin", "\\left", "\\max_", "\\min_", "^")
 #: Commands that a document may define to mark a part of a formula. Their names count nothing in a formula's width.
 MARKS = (r"\new", r"\old")
 #: The characters that pdflatex typesets with its own fonts, among them accented letters, dashes and quotation marks.
@@ -198,7 +199,7 @@ class LatexPrinter(Printer):
 
     def reduction(self, kind: str, index: tuple[str, ...]) -> str:
         under = ",".join(map(self.index, index))
-        if kind in ("max", "min"):
+        if kind not in LINEAR:
             return rf"\{kind}_{{{under}}}"
         over = r" \, ".join(map(self.size, index))
         return (rf"\frac{{1}}{{{over}}} " if kind == "mean" else "") + rf"\sum_{{{under}}}"
@@ -286,7 +287,7 @@ def _numbered(name: str) -> tuple[str, str] | None:
 
 
 def _body_prec(kind: str) -> Prec:
-    return Prec.POWER if kind in ("max", "min") else Prec.PRODUCT
+    return Prec.PRODUCT if kind in LINEAR else Prec.POWER
 
 
 def _prefixed(prefix: str, parts: list[str]) -> list[str]:
@@ -295,7 +296,7 @@ def _prefixed(prefix: str, parts: list[str]) -> list[str]:
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.")
 _WIDTHS = {r"\,": 0.3, r"\\": 0.0, r"\cdot": 1.2, r"\left": 0.4, r"\right": 0.4, r"\sqrt": 1.2, "e": 1.0, r"\arctan": 6.0}
-_WORDS = frozenset((r"\sum", r"\max", r"\min", *(_OPERATORS[h] for h in _FUNCTIONS)))
+_WORDS = frozenset((r"\sum", r"\prod", r"\max", r"\min", *(_OPERATORS[h] for h in _FUNCTIONS)))
 _NOTHING = frozenset(
     r"\mathrm \mathtt \operatorname \text \hat \bar \tilde \begin \end \bigl \bigr \biggl \biggr & [ ]".split()
 ).union(MARKS)
@@ -331,7 +332,7 @@ def _width(tokens: list[str], at: int, *, one: bool = False) -> tuple[float, int
         elif token in ("+", "-", "=", "<", ">", r"\le", r"\ge", r"\ne"):
             total += 2.2
         elif token in _WORDS:
-            total += 2.5 if token == r"\sum" else len(token) - 0.5
+            total += 2.5 if token in (r"\sum", r"\prod") else len(token) - 0.5
         elif token not in _NOTHING:
             total += _WIDTHS.get(token, 1.0)
         if one:

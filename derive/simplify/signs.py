@@ -118,6 +118,8 @@ class Signs:
                 return ("number", "1")
             case Delta() | Condition():
                 return ("indicator",)
+            case Extremum("prod", of):
+                return ("product", numbers.setdefault(atom, len(numbers)), self.of(of.name))
             case Extremum(_, of):
                 return ("name", numbers.setdefault(atom, len(numbers)), self.of(of.name))
         return ("call", atom.head, *(self.argument(a, numbers) for a in atom.args))
@@ -152,6 +154,8 @@ def _expression(shape: Shape) -> sympy.Expr:
             return _symbol(f"x{number}", known)
         case ("root", number):
             return sympy.Symbol(f"x{number}", positive=True)
+        case ("product", number, known):  # of positive factors it is positive, also of none; an odd number may be negative
+            return _symbol(f"x{number}", known & {"positive", "nonnegative", "nonzero"})
         case ("length", axis):
             return sympy.Symbol(f"N_{axis}", positive=True)
         case ("number", name):

@@ -23,7 +23,7 @@ __all__ = ["Evaluation", "Grid", "Table"]
 KEPT = 512
 
 #: The values of reductions over no elements; that of a mean is still to be divided by the number of elements, 0.
-OF_NOTHING = {"sum": 0.0, "mean": 0.0, "max": -inf, "min": inf}
+OF_NOTHING = {"sum": 0.0, "mean": 0.0, "max": -inf, "min": inf, "prod": 1.0}
 
 
 class Table(NamedTuple):
@@ -188,7 +188,7 @@ class Evaluation:
             if kind in ("max", "min"):
                 out = [extreme(choose, a, b) for a, b in zip(out, column, strict=True)]
             else:
-                out = self.rounded(list(map(add, out, column)))
+                out = self.rounded(list(map(mul if kind == "prod" else add, out, column)))
         return Table(rest, self.rounded(quotients(out, [float(count)] * len(out))) if kind == "mean" else out)
 
     # ---- reads -----------------------------------------------------------------------------------------------------

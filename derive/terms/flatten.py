@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from derive import syntax as st
 from derive.errors import OpError
-from derive.functions.words import is_function
+from derive.functions.words import LINEAR, is_function
 from derive.language.literals import constant_value
 from derive.terms.comparisons import flat_index as _index
 from derive.terms.comparisons import form_of
@@ -202,10 +202,13 @@ class _Flattener:
         return atom if isinstance(atom, Read) else self.names.read(expr, self.scope)
 
     def reduction(self, tree: st.Reduce) -> Sum:
+        if tree.kind == "prod" and len(tree.index) > 1:  # the other factors are those of the other products, and of its own
+            *outer, last = tree.index
+            return self.reduction(st.Reduce("prod", tuple(outer), st.Reduce("prod", (last,), tree.body)))
         self.scope.extend(tree.index)
         inner, where = st.taking_part(tree)
         body = self.sum(inner)
-        if tree.kind in ("max", "min"):
+        if tree.kind not in LINEAR:
             of = self.plain(body) if set(tree.index) <= sum_indices(body) else None
             if not isinstance(of, Read):  # terms cancelled, and the body has fewer axes: repeat it, as an axis may be empty
                 of = self.names.read(body, self.scope, over=tree.index)

@@ -144,6 +144,8 @@ def _stem(body: Sum) -> str:
     only = body.single
     if only and len(only[0].factors) == 1:
         atom = only[0].factors[0][0]
+        if isinstance(atom, Extremum) and atom.head == "prod":
+            return "product"
         if isinstance(atom, Extremum) or (isinstance(atom, Function) and atom.head in ("maximum", "minimum")):
             return "m"
         if isinstance(atom, Function):

@@ -22,6 +22,7 @@ from derive.show.solved import in_op
 from derive.show.trees import TreeOf, tree_of
 from derive.simplify.rewrite import replace_reads
 from derive.syntax import Op, Tree, adjoint_name, reads
+from derive.terms.definitions import Definition
 from derive.terms.sums import Extremum, Sum
 from derive.textbook.lines import chosen
 from derive.textbook.paper import Paper, textbook
@@ -213,7 +214,7 @@ def remarks(paper: Paper, kernels: Derivation | None = None) -> list[Section]:
     """
     op = paper.derivation.op
     derivation = kernels if kernels is not None and kernels.op == op else derive(op)
-    largest = {d.name: d for d in derivation.forward if not d.author and isinstance(d.body.atom, Extremum)}
+    largest = {d.name: d for d in derivation.forward if not d.author and _extremum(d)}
     plain = tree_of(derivation.op, derivation.forward, largest, written_out=True)
     called = _letters(paper, largest)
 
@@ -228,6 +229,11 @@ def remarks(paper: Paper, kernels: Derivation | None = None) -> list[Section]:
     if rest := ", ".join(row.name for row in rows if row not in short):
         words += f" Too long to show here, and among the engine's steps: {rest}."
     return [Section(Part.REMARK, [[row] for row in [*maxima, *short]], words)] if rows else []
+
+
+def _extremum(d: Definition) -> bool:
+    """Whether a name stands for a maximum or a minimum."""
+    return isinstance(d.body.atom, Extremum) and d.body.atom.head in ("max", "min")
 
 
 def _letters(paper: Paper, names: Iterable[str]) -> dict[str, str]:

@@ -203,6 +203,8 @@ class Evaluation:
             return share(parts, 1 if kind == "max" else -1)
         if kind == "sum":
             return self.total(parts)
+        if kind == "prod":
+            return math.prod(parts, start=self.number(1.0))
         if not parts:
             raise BadPoint(f"the {kind} of nothing")
         if kind == "norm":

@@ -81,7 +81,7 @@ class Writer:
         missing = list(dict.fromkeys(a for a, s in zip(t.axes, slots, strict=True) if s is None))
         text = f"{t.name}[{', '.join(s or self.starred(a) for a, s in zip(t.axes, slots, strict=True))}]" if t.axes else t.name
         if missing:
-            kind = pick(rng, ("sum", "mean", "max", "min"))
+            kind = pick(rng, ("sum", "mean", "max", "min", "prod"))
             text = f"{kind}[{', '.join(missing)}]({text})"
         return text
 
@@ -211,7 +211,7 @@ class Writer:
         shadowed = [a for a in scope if chance(rng, 20)]
         over = [a for a in free if chance(rng, 60)][: 1 + rng.randrange(3)] + shadowed
         over = over or free[:1] or list(scope[:1])
-        kind = pick(rng, ("sum", "sum", "sum", "mean", "mean", "max", "min", pick(rng, DEFINED)))
+        kind = pick(rng, ("sum", "sum", "sum", "mean", "mean", "max", "min", "prod", pick(rng, DEFINED)))
         inner = (*scope, *(a for a in over if a not in scope))
         body = self.expression(inner, depth - 1)
         over = [a for a in over if _uses(body, a)]

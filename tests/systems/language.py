@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.systems.packs import Packs, unpacked
 
-REDUCTIONS = ("sum", "mean", "max", "min", "var", "std", "norm", "logsumexp")
+REDUCTIONS = ("sum", "mean", "max", "min", "prod", "var", "std", "norm", "logsumexp")
 #: Each op with the axes of its inputs and of its result, as its signature has them.
 SIGNATURES: dict[str, tuple[str, ...]] = {
     "softmax": ("*s c", "*s c"),

@@ -10,6 +10,7 @@ from codegen.backends.arrays.spelling import call, item, method
 from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
+from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 from derive.errors import OpError
@@ -196,12 +197,12 @@ class Operations:
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         raise NotImplementedError
 
-    def running(self, text: Text, axis: str, falling: bool) -> Text:
-        """The cumulative sum of an array along an axis, whose number is given as text; ``falling``, from the axis' end on."""
+    def running(self, text: Text, axis: str, found: Running) -> Text:
+        """The cumulative sum or product of an array along an axis, whose number is given as text; each position takes part."""
         raise NotImplementedError
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
-        """The line that adds a term to the part of a tensor at slots, or keeps the larger or smaller of the two."""
+        """The line that combines a term with the part of a tensor at slots, as a reduction of the kind combines its terms."""
         raise NotImplementedError
 
     def einsum(self, spec: str, *operands: Text) -> Text:

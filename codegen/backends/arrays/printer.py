@@ -255,7 +255,12 @@ class ArrayPrinter(Products):
     def cumulative(self, found: Running, order: Sequence[str]) -> Value:
         value = self.value(found.body, star_first(natural_order(found.body, order), self.star))
         (place,) = positions((found.axis,), value.axes, self.star)
-        return Value(self.running(value.text, str(place), found.falling), value.axes)
+        text = value.text
+        if found.strict:
+            self.helpers["_shifted"] = None
+            neutral = self.value(st.NEUTRAL[found.kind], ()).text
+            text = call("_shifted", text, str(place), neutral, *(["falling=True"] if found.falling else []))
+        return Value(self.running(text, str(place), found), value.axes)
 
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
         if self.kernel and (found := Running.of(tree, self.equal)) is not None:

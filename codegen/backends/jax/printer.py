@@ -11,6 +11,7 @@ from codegen.backends.arrays.windows import placed
 from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
+from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 
@@ -37,7 +38,7 @@ class JaxPrinter(NumpyNames):
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"axis={axis}"]
         place += ["keepdims=True"] if keep else []
-        if kind in ("sum", "mean"):
+        if kind in ("sum", "mean", "prod"):
             return call(f"jnp.{kind}", body.text, *place)
         self.helpers[f"_{kind}"] = None
         return call(f"_{kind}", body.text, *place)
@@ -77,9 +78,9 @@ class JaxPrinter(NumpyNames):
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "float"
 
-    def running(self, text: Text, axis: str, falling: bool) -> Text:
-        total = call("jnp.cumsum", call("jnp.flip", text, axis) if falling else text, f"axis={axis}")
-        return call("jnp.flip", total, axis) if falling else total
+    def running(self, text: Text, axis: str, found: Running) -> Text:
+        total = call(f"jnp.cum{found.kind}", call("jnp.flip", text, axis) if found.falling else text, f"axis={axis}")
+        return call("jnp.flip", total, axis) if found.falling else total
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)

@@ -12,7 +12,7 @@ class CFold:
     """A fold in C. ``start`` is the value for no terms; ``clause`` is the operator in OpenMP's reduction clause.
 
     ``helpers`` is the prefix of the helpers that combine blocks and totals. ``pick`` is the helper that returns the extremum of
-    two numbers, and ``better`` the operator that compares them; both are "" for folds that add.
+    two numbers, and ``better`` the operator that compares them; both are "" for folds that do not compare.
     """
 
     start: str
@@ -27,4 +27,5 @@ FOLDS = {
     Fold.MEAN: CFold("0", "+", "sum"),
     Fold.MAX: CFold("-INFINITY", "max", "max", "larger", ">"),
     Fold.MIN: CFold("INFINITY", "min", "min", "smaller", "<"),
+    Fold.PROD: CFold("1", "*", "prod"),
 }

@@ -114,7 +114,7 @@ def _begin_variable(w: Writer, f: Assignment, fold: Fold, name: str) -> None:
     if fold.adds and w.context.plan.program.accurate:
         rest = w.names.of(f"{name}_rest", "rest", name)
         w.emit(f"real {rest} = 0;")
-    if not fold.adds:
+    if fold.compares:
         is_nan = w.names.of(f"{name}_is_nan", "is_nan", name)
         w.emit(f"int {is_nan} = 0;")
     w.scope = w.scope.with_sum(f.name, Held(name, rest, is_nan))

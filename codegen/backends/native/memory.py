@@ -76,7 +76,7 @@ def borrowed(w: Writer, nests: Nests, memory: Memory) -> list[str]:
 
 
 def _started(w: Writer, t: Total) -> Iterator[str]:
-    """The loop that sets the totals of an extremum to their start, an infinity."""
+    """The loop that sets the totals of an extremum or a product to their start, which is not 0."""
     if not t.fold.adds:
         name = w.names.part(t.assignment.name, "totals")
         yield f"for (int64_t k = 0; k < {_of_threads(w, t)}; ++k) {name}[k] = {FOLDS[t.fold].start};"

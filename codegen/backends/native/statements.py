@@ -93,7 +93,7 @@ def update(w: Writer, f: Assignment, kind: EntryUpdate) -> None:
 
 
 def accumulate(w: Writer, f: Assignment, fold: Fold) -> None:
-    """Add a term to a reduction, or compare it with the extremum so far."""
+    """Add a term to a reduction, multiply the product so far by it, or compare it with the extremum so far."""
     code = expression(w, f.body)
     match w.scope.sums[f.name]:
         case Held(name, rest, _) if rest:
@@ -105,9 +105,9 @@ def accumulate(w: Writer, f: Assignment, fold: Fold) -> None:
 
 
 def combine(w: Writer, fold: Fold, into: str, term: str) -> None:
-    """Combine a term with ``into``: by addition, or by keeping the larger or the smaller number."""
-    if fold.adds:
-        w.emit(f"{into} += {term};")
+    """Combine a term with ``into``: by addition or multiplication, or by keeping the larger or the smaller number."""
+    if not fold.compares:
+        w.emit(f"{into} {FOLDS[fold].clause}= {term};")
     else:
         w.helper(FOLDS[fold].pick)
         w.emit(f"{into} = {FOLDS[fold].pick}({into}, {term});")

@@ -16,6 +16,7 @@ from codegen.backends.arrays.windows import placed
 from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
+from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 
@@ -48,6 +49,8 @@ class NumpyPrinter(NumpyNames):
         if kind in ("sum", "mean"):
             self.helpers |= {f"_{kind}": None, "_total": None}
             return call(f"_{kind}", body.text, *place)
+        if kind == "prod":
+            return method(body.text, kind, *place)
         return method(body.text, kind, *place, f"initial={'-' if kind == 'max' else ''}np.inf")
 
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
@@ -116,9 +119,10 @@ class NumpyPrinter(NumpyNames):
     def dtype(self) -> str:
         return f"{self.like()}.dtype" if self.like() else "np.float64"
 
-    def running(self, text: Text, axis: str, falling: bool) -> Text:
-        self.helpers["_running"] = None
-        return call("_running", text, axis, *(["falling=True"] if falling else []))
+    def running(self, text: Text, axis: str, found: Running) -> Text:
+        name = "_running" if found.kind == "sum" else "_running_product"
+        self.helpers[name] = None
+        return call(name, text, axis, *(["falling=True"] if found.falling else []))
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)

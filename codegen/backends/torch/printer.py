@@ -12,6 +12,7 @@ from codegen.backends.torch.smooth import beside_one, sided
 from codegen.program import Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
+from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
 
@@ -49,7 +50,7 @@ class TorchPrinter(ArrayPrinter):
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"dim={axis}"]
         place += ["keepdim=True"] if keep else []
-        if kind in ("sum", "mean"):
+        if kind in ("sum", "mean") or (kind == "prod" and not (axis or "").startswith("(")):
             return method(body.text, kind, *place)
         self.helpers[f"_{kind}"] = None
         return call(f"_{kind}", body.text, *place)
@@ -161,9 +162,9 @@ class TorchPrinter(ArrayPrinter):
     def typed(self, number: Value) -> Text:
         return self.full(number, ()) if self.like() else call("torch.tensor", number.text)
 
-    def running(self, text: Text, axis: str, falling: bool) -> Text:
-        total = method(method(text, "flip", axis) if falling else text, "cumsum", f"dim={axis}")
-        return method(total, "flip", axis) if falling else total
+    def running(self, text: Text, axis: str, found: Running) -> Text:
+        total = method(method(text, "flip", axis) if found.falling else text, f"cum{found.kind}", f"dim={axis}")
+        return method(total, "flip", axis) if found.falling else total
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)
