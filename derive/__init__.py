@@ -1,4 +1,4 @@
-"""From text to a certified derivation, and the printing of derivations. Knows SymPy and mpmath, and no backend."""
+"""From text to a certified derivation, and the printing of derivations. Knows SymPy, mpmath, NumPy's floats, and no backend."""
 
 from derive import starting  # noqa: F401 (before what takes long to import)
 from derive.derivation import Derivation, Line, Step

@@ -65,7 +65,7 @@ def _case(op: st.Op, strained: Strained, tensors: list[st.Tensor], p: int) -> Ca
         shape = [strained.grid.length(a) for a in t.axes]
         arrays[t.name] = np.array(values, dtype=np.int64 if t.integer else np.float32).reshape(shape)
         tables[t.name] = [int(v) if t.integer else Fraction(v) for v in values]
-    constants = {c.name: strained.tables[c.name].entries[p] for c in op.constants}
+    constants = {c.name: float(strained.tables[c.name].entries[p]) for c in op.constants}
     tables |= {name: [Fraction(value)] for name, value in constants.items()}
     return Case(strained.kinds[p], arrays, constants, Point(dict(strained.grid.sizes), tables))
 

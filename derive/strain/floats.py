@@ -1,27 +1,33 @@
-"""Scalar arithmetic by IEEE 754 where Python raises: division by 0, overflow, roots of negative numbers."""
+"""Arithmetic of arrays of float64 by IEEE 754, rounded as in a kernel: no operation raises or warns."""
 
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Callable
 from fractions import Fraction
-from operator import mul, truediv
 from random import Random
 
-__all__ = ["Round", "double", "extreme", "number", "power", "powers", "quotients", "randomly", "single"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Floats", "Round", "Truths", "double", "each", "extreme", "number", "powers", "randomly", "silent", "single"]
 
 INF, NAN = math.inf, math.nan
+#: The entries of tensors, one after the other, and what is true of each.
+Floats = NDArray[np.float64]
+Truths = NDArray[np.bool_]
 #: Rounds the entries of an array to the working precision.
-Round = Callable[[list[float]], list[float]]
+Round = Callable[[Floats], Floats]
+#: A context, or a decorator, under which overflow, division by 0 and NaN are values as any other.
+silent = np.errstate(all="ignore")
 
 
-def single(values: list[float]) -> list[float]:
+def single(values: Floats) -> Floats:
     """The values rounded to float32; values beyond its range become infinite."""
-    return array("f", values).tolist()
+    return values.astype(np.float32).astype(np.float64)
 
 
-def double(values: list[float]) -> list[float]:
+def double(values: Floats) -> Floats:
     """The values unchanged: float64 needs no rounding."""
     return values
 
@@ -33,8 +39,9 @@ def randomly(working: Round, rng: Random) -> Round:
     """
     part = 2.0**-23 if working is single else 2.0**-52
 
-    def rounded(values: list[float]) -> list[float]:
-        return working([v * (1 + part * rng.choice((-1, 0, 1))) for v in working(values)])
+    def rounded(values: Floats) -> Floats:
+        sides = np.array([rng.choice((-1, 0, 1)) for _ in range(values.size)], dtype=float)
+        return working(working(values) * (1 + part * sides))
 
     return rounded
 
@@ -47,17 +54,9 @@ def number(value: Fraction) -> float:
         return INF if value > 0 else -INF
 
 
-def quotient(a: float, b: float) -> float:
-    if b:
-        return a / b
-    if not a or a != a or b != b:
-        return NAN
-    return math.copysign(INF, a) * math.copysign(1.0, b)
-
-
-def quotients(a: list[float], b: list[float]) -> list[float]:
-    """The quotients of two lists, element by element."""
-    return list(map(truediv if all(b) else quotient, a, b))
+def each(function: Callable[..., float], *columns: Floats) -> Floats:
+    """A function of floats, applied at every place. NumPy's own functions round differently from one processor to the next."""
+    return np.array(list(map(function, *(column.tolist() for column in columns))), dtype=float)
 
 
 def power(base: float, exponent: float) -> float:
@@ -71,15 +70,16 @@ def power(base: float, exponent: float) -> float:
         return INF if base > 0 or int(exponent) % 2 == 0 else -INF
 
 
-def powers(bases: list[float], exponent: float) -> list[float]:
+def powers(bases: Floats, exponent: float) -> Floats:
     """Each number to the same power."""
     if exponent == 2:
-        return list(map(mul, bases, bases))
+        return bases * bases
     if exponent == -1:
-        return [1 / v if v else INF for v in bases]
-    return [power(v, exponent) for v in bases]
+        return np.where(bases == 0, INF, 1 / bases)
+    return each(lambda base: power(base, exponent), bases)
 
 
-def extreme(choose: Callable[[float, float], float], a: float, b: float) -> float:
-    """The larger or the smaller of two numbers, by ``choose``; NaN if either is NaN."""
-    return choose(a, b) if a == a and b == b else NAN
+def extreme(head: str, a: Floats, b: Floats) -> Floats:
+    """The larger (``max``) or the smaller (``min``) of each two numbers, of equal ones ``a``; NaN if either is NaN."""
+    chosen = np.where(b > a if head == "max" else b < a, b, a)
+    return np.where((a == a) & (b == b), chosen, NAN)

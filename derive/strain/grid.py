@@ -6,16 +6,18 @@ A table lists the elements of a tensor: point by point, and for each point in ro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from functools import reduce
 from math import inf, pi, prod
-from operator import add, itemgetter, mul, neg
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from derive import syntax as st
 from derive.functions.doubles import power
 from derive.functions.records import RECORDS
 from derive.language.assumptions import HOLDS
-from derive.strain.floats import Round, extreme, number, powers, quotients
+from derive.strain.floats import Floats, Round, each, extreme, number, powers, silent
 
 __all__ = ["Evaluation", "Grid", "Table"]
 
@@ -30,7 +32,7 @@ class Table(NamedTuple):
     """The entries of a tensor at every point, and an index for each of its axes."""
 
     index: tuple[str, ...]  # type: ignore[assignment]  # hides tuple.index, which nothing here calls
-    entries: list[float]
+    entries: Floats
 
 
 class Grid:
@@ -38,7 +40,7 @@ class Grid:
 
     def __init__(self, sizes: Mapping[str, int], points: int):
         self.sizes, self.points = dict(sizes), points
-        self.places: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
+        self.places: dict[tuple[tuple[str, ...], tuple[str, ...]], NDArray[np.intp]] = {}
 
     def length(self, index: str) -> int:
         return self.sizes[st.axis_of(index)]
@@ -47,23 +49,25 @@ class Grid:
         """The number of entries at one point of a tensor with these indices."""
         return prod(map(self.length, index))
 
-    def spread(self, table: Table, index: tuple[str, ...]) -> list[float]:
+    def spread(self, table: Table, index: tuple[str, ...]) -> Floats:
         """The entries of a table, repeated at every position of ``index``. ``index`` must have all of the table's indices."""
-        if table.index == index:
-            return table.entries
-        places = self.gather(table.index, index)
-        return list(itemgetter(*places)(table.entries)) if len(places) > 1 else [table.entries[k] for k in places]
+        return table.entries if table.index == index else table.entries[self.gather(table.index, index)]
 
-    def gather(self, own: tuple[str, ...], index: tuple[str, ...]) -> list[int]:
+    def gather(self, own: tuple[str, ...], index: tuple[str, ...]) -> NDArray[np.intp]:
         """For every point and every position of ``index``, the place of the entry of a table over ``own``."""
         key = (own, index)
         if key not in self.places:
-            slots = [index.index(i) for i in own]
-            lengths = [self.length(i) for i in own]
-            one = [_flat([at[s] for s in slots], lengths) for at in product(*(range(self.length(i)) for i in index))]
-            count = self.count(own)
-            self.places[key] = [p * count + k for p in range(self.points) for k in one]
+            at = np.indices([self.length(i) for i in index]).reshape(len(index), self.count(index))
+            one = self.flat([at[index.index(i)] for i in own], own, self.count(index))
+            self.places[key] = (np.arange(self.points)[:, None] * self.count(own) + one).reshape(-1)
         return self.places[key]
+
+    def flat(self, at: Sequence[NDArray[np.intp]], own: Sequence[str], count: int) -> NDArray[np.intp]:
+        """The places of ``count`` positions in row-major order. A label outside of its axis counts as the nearest one in it."""
+        place = np.zeros(count, dtype=np.intp)
+        for k, n in zip(at, map(self.length, own), strict=True):
+            place = place * n + np.minimum(np.maximum(k, 0), n - 1)
+        return place
 
 
 class Evaluation:
@@ -76,13 +80,14 @@ class Evaluation:
         self.grid, self.tables, self.rounded = grid, dict(tables), rounded
         self.known: dict[st.Tree, Table] = {}
 
-    def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[float]:
+    def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> Floats:
         """Evaluate ``name[index] = tree`` and add the name to the tables. Returns its entries."""
         entries = self.value(tree, index)
         self.tables[name] = Table(index, entries)
         return entries
 
-    def value(self, tree: st.Tree, index: tuple[str, ...]) -> list[float]:
+    @silent
+    def value(self, tree: st.Tree, index: tuple[str, ...]) -> Floats:
         """The values of an expression at every position of ``index`` (KeyError for a name without a table)."""
         return self.grid.spread(self.table(tree), index)
 
@@ -105,14 +110,13 @@ class Evaluation:
                 return self.read(name, index)
             case st.Neg(a):
                 t = self.table(a)
-                return Table(t.index, list(map(neg, t.entries)))
+                return Table(t.index, -t.entries)
             case st.Add(args):
-                return self.chained(args, add)
+                return self.chained(args, np.add)
             case st.Mul(args):
-                return self.chained(args, mul)
+                return self.chained(args, np.multiply)
             case st.Div(a, b):
-                index, (above, below) = self.columns([self.table(a), self.table(b)])
-                return Table(index, self.rounded(quotients(above, below)))
+                return self.joined([self.table(a), self.table(b)], np.divide)
             case st.Pow(a, st.Num(e)):
                 exponent, t = number(e), self.table(a)
                 return Table(t.index, self.rounded(powers(t.entries, exponent)))
@@ -140,56 +144,48 @@ class Evaluation:
 
     def called(self, head: str, args: list[Table]) -> Table:
         if head == "where":
-            index, columns = self.columns(args)
-            return Table(index, [a if c else b for c, a, b in zip(*columns, strict=True)])
+            index, (c, a, b) = self.columns(args)
+            return Table(index, np.where(c != 0, a, b))
         if head in ("maximum", "minimum"):
-            choose = max if head == "maximum" else min
-            return self.joined(args, lambda a, b: extreme(choose, a, b))
+            return self.joined(args, lambda a, b: extreme(head[:3], a, b))
         if head == "power":
-            index, columns = self.columns(args)
-            return Table(index, self.rounded([power(a, k) for a, k in zip(*columns, strict=True)]))
+            return self.joined(args, lambda a, k: each(power, a, k))
         (t,) = args
-        return Table(t.index, self.rounded(list(map(RECORDS[head].double, t.entries))))
+        return Table(t.index, self.rounded(each(RECORDS[head].double, t.entries)))
 
     def constant(self, value: float) -> Table:
-        return Table((), self.rounded([value]) * self.grid.points)
+        return Table((), np.repeat(self.rounded(np.array([value])), self.grid.points))
 
-    def columns(self, parts: Sequence[Table]) -> tuple[tuple[str, ...], list[list[float]]]:
+    def columns(self, parts: Sequence[Table]) -> tuple[tuple[str, ...], list[Floats]]:
         """All indices of several tensors, and the entries of each tensor at every position of these indices."""
         index = tuple(dict.fromkeys(i for t in parts for i in t.index))
         return index, [self.grid.spread(t, index) for t in parts]
 
-    def joined(self, parts: Sequence[Table], function: Callable[..., float]) -> Table:
+    def joined(self, parts: Sequence[Table], function: Callable[..., Floats]) -> Table:
         """A function of several tensors, applied at every position; its result is rounded once."""
         index, columns = self.columns(parts)
-        return Table(index, self.rounded(list(map(function, *columns))))
+        return Table(index, self.rounded(function(*columns)))
 
     def compared(self, rel: str, one: Table, other: Table) -> Table:
         """1 where a comparison holds, and 0 where it does not."""
         index, columns = self.columns([one, other])
-        return Table(index, list(map(float, map(HOLDS[rel], *columns))))
+        return Table(index, HOLDS[rel](*columns).astype(np.float64))
 
-    def chained(self, args: tuple[st.Tree, ...], function: Callable[[float, float], float]) -> Table:
+    def chained(self, args: tuple[st.Tree, ...], function: Callable[[Floats, Floats], Floats]) -> Table:
         """A binary operation applied from left to right, with each result rounded."""
-        out = self.table(args[0])
-        for a in args[1:]:
-            out = self.joined([out, self.table(a)], function)
-        return out
+        return reduce(lambda out, a: self.joined([out, a], function), map(self.table, args))
 
     def reduced(self, kind: str, index: tuple[str, ...], body: Table) -> Table:
         """A reduction, in the order of positions, with each partial result rounded."""
         rest = tuple(i for i in body.index if i not in index)
-        count = self.grid.count(index)
-        entries = self.grid.spread(body, (*rest, *(i for i in index)))
-        columns = [entries[k::count] for k in range(count)]
-        out = columns[0] if columns else [OF_NOTHING[kind]] * (self.grid.points * self.grid.count(rest))
-        choose = max if kind == "max" else min
-        for column in columns[1:]:
-            if kind in ("max", "min"):
-                out = [extreme(choose, a, b) for a, b in zip(out, column, strict=True)]
-            else:
-                out = self.rounded(list(map(mul if kind == "prod" else add, out, column)))
-        return Table(rest, self.rounded(quotients(out, [float(count)] * len(out))) if kind == "mean" else out)
+        count, results = self.grid.count(index), self.grid.points * self.grid.count(rest)
+        entries = self.grid.spread(body, (*rest, *index)).reshape(results, count)
+        columns = list(entries.T) or [np.full(results, OF_NOTHING[kind])]
+        if kind in ("max", "min"):
+            out = reduce(lambda a, b: extreme(kind, a, b), columns)
+        else:
+            out = reduce(lambda a, b: self.rounded(a * b if kind == "prod" else a + b), columns)
+        return Table(rest, self.rounded(out / count) if kind == "mean" else out)
 
     # ---- reads -----------------------------------------------------------------------------------------------------
 
@@ -198,25 +194,13 @@ class Evaluation:
         if all(isinstance(i, str) for i in index) and len(set(index)) == len(index):
             return Table(tuple(map(str, index)), own.entries)
         free = tuple(dict.fromkeys(n for i in index for n in st.index_names(i)))
-        slots = [self.grid.spread(self.position(i), free) for i in index]
-        lengths = [self.grid.length(a) for a in own.index]
-        count, per_point = prod(lengths), self.grid.count(free)
-        entries = [
-            own.entries[k // per_point * count + _flat([int(i) for i in at], lengths)]
-            for k, at in enumerate(zip(*slots, strict=True))
-        ]
-        return Table(free, entries)
+        slots = [self.grid.spread(self.position(i), free).astype(np.intp) for i in index]
+        places = self.grid.flat(slots, own.index, self.grid.points * self.grid.count(free))
+        start = np.repeat(np.arange(self.grid.points) * self.grid.count(own.index), self.grid.count(free))
+        return Table(free, own.entries[start + places])
 
     def position(self, index: st.Index) -> Table:
         """The value of an index: its position, or for a lookup the label that is read."""
         if isinstance(index, st.Lookup):
             return self.read(index.name, index.index)
-        return Table((index,), [float(k) for k in range(self.grid.length(index))] * self.grid.points)
-
-
-def _flat(at: Sequence[int], lengths: Sequence[int]) -> int:
-    """The place of a position in row-major order. A label outside of its axis counts as the nearest one inside."""
-    place = 0
-    for k, n in zip(at, lengths, strict=True):
-        place = place * n + min(max(k, 0), n - 1)
-    return place
+        return Table((index,), np.tile(np.arange(self.grid.length(index), dtype=np.float64), self.grid.points))

@@ -16,13 +16,15 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd edition, 200
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, groupby, repeat
-from math import copysign, inf, isfinite, isinf, isnan
-from operator import and_, gt
+from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from derive import syntax as st
-from derive.strain.floats import double, single
+from derive.strain.floats import Floats, Truths, double, silent, single
 from derive.strain.grid import Evaluation, Table
 from derive.strain.points import Strained, emptied_points, strained_points
 from derive.terms.definitions import Definition
@@ -54,14 +56,15 @@ class Own(NamedTuple):
     rounded.
     """
 
-    finite: list[bool]
+    finite: Truths
     errors: Profile
 
 
+@silent
 def changed(before: Table, after: Table) -> bool:
     """Whether a finite value of ``before`` is not finite in ``after``, or differs by more than rounding."""
-    pairs = zip(before.entries, after.entries, strict=True)
-    return any(isfinite(a) and not abs(a - b) <= SAME * (1 + abs(a)) for a, b in pairs)
+    a, b = before.entries, after.entries
+    return bool(np.any(np.isfinite(a) & ~(np.abs(a - b) <= SAME * (1 + np.abs(a)))))
 
 
 class Emptied:
@@ -73,12 +76,12 @@ class Emptied:
         self.undefined: set[str] = set()
 
     def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> None:
-        if any(map(isnan, self.values.define(name, index, tree))):
+        if np.isnan(self.values.define(name, index, tree)).any():
             self.undefined.add(name)
 
     def has_values(self, names: Iterable[str]) -> bool:
         """Whether all entries of the names are finite."""
-        return all(map(isfinite, (v for name in names for v in self.values.tables[name].entries)))
+        return all(bool(np.isfinite(self.values.tables[name].entries).all()) for name in names)
 
     def seen(self, chain: Sequence[Definition], results: Iterable[str]) -> frozenset[str]:
         """The adjoints of the chain rule whose values enter a result that has entries here, the result itself included.
@@ -126,12 +129,7 @@ class Judge:
         #: For each point, whether the forward names have values that count, in float32 and in float64.
         self.sound = valid(strained, self.exact)
         self.valid = valid_in_float32(op, strained, self.rounded, self.exact)
-        #: The valid points of each kind, as ranges of consecutive points.
-        self.runs: dict[str, list[tuple[int, int]]] = {}
-        for kind, group in groupby(range(len(self.kinds)), lambda k: self.kinds[k] if self.valid[k] else ""):
-            points = list(group)
-            if kind:
-                self.runs.setdefault(kind, []).append((points[0], points[-1] + 1))
+        self.grouped = Grouped(self.kinds, self.valid)
 
     def define(self, d: Definition, *, data: bool = False) -> None:
         """Evaluate a name, in float64 and rounded. All names that it reads must be defined.
@@ -153,7 +151,7 @@ class Judge:
         if not self.keeps_empty(before, after, index, own):
             return False
         old, new = self.own(before, index), self.own(after, index)
-        if any(map(gt, old.finite, new.finite)):
+        if np.any(old.finite & ~new.finite):
             return False
         return not worse_kinds(old.errors, new.errors)
 
@@ -185,11 +183,12 @@ class Judge:
         if key not in self.measured:
             tree = to_tree(body, index, self.style)
             found, given = self.rounded.value(tree, index), self.given.value(tree, index)
-            finite = _finite(found, self.valid) + _finite(self.exact.value(tree, index), self.sound)
+            exact = self.exact.value(tree, index)
+            finite = np.concatenate([_finite(found, self.valid), _finite(exact, self.sound)])
             self.measured[key] = Own(finite, self.profile(found, given))
         return self.measured[key]
 
-    def computed(self, body: Sum, index: tuple[str, ...]) -> list[float]:
+    def computed(self, body: Sum, index: tuple[str, ...]) -> Floats:
         """The values of a form, computed in float32 from rounded names."""
         return self.rounded.value(to_tree(body, index, self.style), index)
 
@@ -197,71 +196,82 @@ class Judge:
         """The errors of a name's rounded values against its float64 values."""
         return self.profile(self.rounded.tables[name].entries, self.exact.tables[name].entries)
 
-    def profile(self, found: list[float], wanted: list[float]) -> Profile:
+    @silent
+    def profile(self, found: Floats, wanted: Floats) -> Profile:
         """The quantiles of the relative errors, by kind of strain. Elements whose wanted value is not finite are left out."""
-        count = max(len(found) // len(self.kinds), 1)
-        out: dict[str, tuple[float, ...]] = {}
-        for kind, runs in self.runs.items():
-            errors: list[float] = []
-            for start, stop in runs:
-                one, other = found[start * count : stop * count], wanted[start * count : stop * count]
-                if one == other:
-                    errors += [0.0] * sum(map(isfinite, other))
-                else:
-                    errors += [0.0 if a == b else _relative(a, b) for a, b in zip(one, other, strict=True) if isfinite(b)]
-            if errors:
-                out[kind] = _quantiles(errors)
-        return out
+        errors = np.where(np.isfinite(wanted), np.where(found == wanted, 0.0, _relative(found, wanted)), np.nan)
+        return self.grouped.quantiles(errors)
 
 
-def valid(strained: Strained, values: Evaluation) -> list[bool]:
+class Grouped:
+    """Points by their kind, those left out that are not ``valid``."""
+
+    def __init__(self, kinds: Sequence[str], valid: Truths):
+        self.kinds, self.points = kinds, len(kinds)
+        #: The valid points of each kind.
+        self.places: dict[str, list[int]] = {}
+        for point, kind in enumerate(kinds):
+            if valid[point]:
+                self.places.setdefault(kind, []).append(point)
+
+    @cached_property
+    def rows(self) -> NDArray[np.intp]:
+        """The points of each kind in a row. Each row is filled up with the number of points, which no point has."""
+        most = max(map(len, self.places.values()), default=0)
+        filled = [[*points, *[self.points] * (most - len(points))] for points in self.places.values()]
+        return np.array(filled, dtype=np.intp).reshape(len(filled), most)
+
+    def quantiles(self, errors: Floats) -> Profile:
+        """The quantiles of errors, by kind; NaN is left out, and so is a kind that has no error."""
+        at = errors.reshape(self.points, -1)
+        filled = np.concatenate([at, np.full((1, at.shape[1]), np.nan)])
+        ordered = np.sort(filled[self.rows].reshape(len(self.rows), -1))  # NaN last
+        counts = np.count_nonzero(~np.isnan(ordered), axis=1)
+        chosen = (np.array(list(QUANTILES)) * (counts[:, None] - 1)).astype(np.intp)
+        rows = np.take_along_axis(ordered, np.maximum(chosen, 0), axis=1) if ordered.size else ordered
+        return {kind: tuple(row) for kind, row, n in zip(self.places, rows.tolist(), counts, strict=True) if n}
+
+
+def valid(strained: Strained, values: Evaluation) -> Truths:
     """For each point, whether every name is finite."""
-    out = [True] * len(strained.kinds)
+    out = np.full(len(strained.kinds), True)
     for table in values.tables.values():
-        out = strained.all_finite(table.entries, out)
+        out &= strained.all_finite(table.entries)
     return out
 
 
-def valid_in_float32(op: st.Op, strained: Strained, rounded: Evaluation, exact: Evaluation) -> list[bool]:
+def valid_in_float32(op: st.Op, strained: Strained, rounded: Evaluation, exact: Evaluation) -> Truths:
     """For each point, whether every name is finite in float32, or overflows where that does no harm.
 
     In ``x*tanh(x**3)`` the cube may overflow. Where a variance overflows, the standard score is 0, which is finite and wrong:
     no harm is done where the outputs are finite, and every name that is finite is right.
     """
-    found = valid(strained, rounded)
-    outputs = {t.name for t in op.outputs}
-    for k, sound in enumerate(valid(strained, exact)):
-        if sound and not found[k]:
-            found[k] = all(
-                _harmless(strained.entries(rounded.tables[name], k), strained.entries(table, k), name in outputs)
-                for name, table in exact.tables.items()
-            )
-    return found
+    found, sound = valid(strained, rounded), valid(strained, exact)
+    if (found | ~sound).all():
+        return found
+    outputs, harmless = {t.name for t in op.outputs}, sound
+    for name, table in exact.tables.items():
+        right = _harmless(rounded.tables[name].entries, table.entries, name in outputs)
+        harmless = harmless & right.reshape(len(found), -1).all(axis=1)
+    return found | harmless
 
 
-def _harmless(found: list[float], wanted: list[float], output: bool) -> bool:
-    """Whether every entry of a name is right, or infinite where that is right of a name that is no output."""
-    return all(
-        _relative(a, b) <= RIGHT or (isinf(a) and not output and b * copysign(1, a) > LARGEST)
-        for a, b in zip(found, wanted, strict=True)
-    )
+@silent
+def _harmless(found: Floats, wanted: Floats, output: bool) -> Truths:
+    """Whether each entry of a name is right, or infinite where that is right of a name that is no output."""
+    right = _relative(found, wanted) <= RIGHT
+    return right if output else right | (np.isinf(found) & (wanted * np.copysign(1, found) > LARGEST))
 
 
-def _finite(found: list[float], valid: list[bool]) -> list[bool]:
+def _finite(found: Floats, valid: Truths) -> Truths:
     """For each element, whether it is finite and its point is valid."""
-    count = len(found) // len(valid)
-    return list(map(and_, chain.from_iterable(map(repeat, valid, repeat(count))), map(isfinite, found)))
+    return np.repeat(valid, found.size // valid.size) & np.isfinite(found)
 
 
-def _relative(a: float, b: float) -> float:
-    if abs(b) < LEAST and abs(a) < LEAST:
-        return 0.0
-    return min(abs(a - b) / max(abs(b), LEAST), 1.0) if isfinite(a) else 1.0
-
-
-def _quantiles(errors: list[float]) -> tuple[float, ...]:
-    errors = sorted(errors)
-    return tuple(errors[int(q * (len(errors) - 1))] for q in QUANTILES)
+def _relative(a: Floats, b: Floats) -> Floats:
+    """The errors of ``a``, relative to ``b``, where ``b`` is finite: at most 1."""
+    error = np.minimum(np.abs(a - b) / np.maximum(np.abs(b), LEAST), 1.0)
+    return np.where((np.abs(b) < LEAST) & (np.abs(a) < LEAST), 0.0, np.where(np.isfinite(a), error, 1.0))
 
 
 def worse_kinds(old: Profile, new: Profile) -> tuple[str, ...]:

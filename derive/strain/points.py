@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite, prod
-from operator import and_
+from math import prod
 from random import Random
 from typing import NamedTuple
+
+import numpy as np
 
 from derive import syntax as st
 from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
 from derive.points import interval, loops, random_of, shorten
-from derive.strain.floats import number, single
+from derive.strain.floats import Floats, Truths, number, silent, single
 from derive.strain.grid import Grid, Table
 
 __all__ = ["KINDS", "MIXED", "Strained", "emptied_points", "strained_kinds", "strained_points"]
@@ -79,25 +80,19 @@ class Strained:
         """The points with the given numbers."""
         tables = {}
         for name, (index, entries) in self.tables.items():
-            count = self.grid.count(index)
-            tables[name] = Table(index, [v for p in points for v in entries[p * count : (p + 1) * count]])
+            tables[name] = Table(index, entries.reshape(len(self.kinds), self.grid.count(index))[list(points)].reshape(-1))
         return Strained(Grid(self.grid.sizes, len(points)), tables, tuple(self.kinds[p] for p in points))
-
-    def entries(self, table: Table, point: int) -> list[float]:
-        """The entries of a tensor at the point of this number."""
-        count = len(table.entries) // len(self.kinds)
-        return table.entries[point * count : (point + 1) * count]
 
     def scaled(self, names: Sequence[str], factor: float) -> Strained:
         """The same points with the entries of some tensors multiplied by a power of 2."""
-        larger = {n: Table(self.tables[n].index, [factor * v for v in self.tables[n].entries]) for n in names}
+        larger = {n: Table(self.tables[n].index, factor * self.tables[n].entries) for n in names}
         return Strained(self.grid, {**self.tables, **larger}, self.kinds)
 
-    def all_finite(self, entries: list[float], among: list[bool]) -> list[bool]:
-        """For each point, whether it is in ``among`` and every entry of a tensor is finite there."""
-        count = max(len(entries) // len(self.kinds), 1)
-        sums = entries if count == 1 else [sum(entries[k : k + count]) for k in range(0, len(entries), count)]
-        return list(map(and_, among, map(isfinite, sums)))
+    @silent
+    def all_finite(self, entries: Floats) -> Truths:
+        """For each point, whether every entry of a tensor is finite there, and so is their sum."""
+        at = entries.reshape(len(self.kinds), -1)
+        return np.isfinite(np.add.accumulate(at, axis=1)[:, -1])
 
 
 class Scheme(NamedTuple):
@@ -166,17 +161,17 @@ def _drawn(op: st.Op, schemes: Sequence[Scheme], sizes: Mapping[str, int], repea
                     entries.append(float(rng.choice(label_values(op, t, sizes, whole))))
                 else:
                     entries.append(_inside(op, t.name, draw(rng), rng))
-        tables[t.name] = Table(t.axes, single(entries))
+        tables[t.name] = Table(t.axes, single(np.array(entries)))
     for c in op.constants:
         if c.name in whole:
-            tables[c.name] = Table((), [float(whole[c.name])] * len(kinds))
+            tables[c.name] = Table((), np.full(len(kinds), float(whole[c.name])))
             continue
         value = number(Fraction(c.default)) if c.default is not None else _inside(op, c.name, 0.4, Random(0))
-        tables[c.name] = Table((), single([value]) * len(kinds))
+        tables[c.name] = Table((), single(np.full(len(kinds), value)))
     for t in op.outputs:
         rng = random_of("strain", st.adjoint_name(t.name))
         tables[st.adjoint_name(t.name)] = Table(
-            t.axes, single([_moderate(rng) for _ in range(grid.count(t.axes) * len(kinds))])
+            t.axes, single(np.array([_moderate(rng) for _ in range(grid.count(t.axes) * len(kinds))]))
         )
     return Strained(grid, tables, kinds)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
+
 from derive import syntax as st
-from derive.strain.floats import Round, double, randomly, single
+from derive.strain.floats import Round, Truths, double, randomly, single
 from derive.strain.grid import Evaluation
 from derive.strain.judge import UNIT, Emptied, Judge, changed, valid, valid_in_float32
 from derive.strain.points import MIXED, Strained, emptied_points, strained_points
@@ -118,7 +119,7 @@ def _missing(
     same reason, a value counts only if it is not near the end of the range.
     """
 
-    def finite(at: Strained, form: Form, rounding: Round) -> dict[str, list[bool]]:
+    def finite(at: Strained, form: Form, rounding: Round) -> dict[str, Truths]:
         return _finite(op, at, *form, rounding, gradients, in_float32=working is single)
 
     own, reference = (finite(strained, form, working) for form in (closed, chained))
@@ -136,10 +137,10 @@ def _missing(
     return {name: dict.fromkeys(strained.kinds[point] for point, _ in sorted(those)) for name, those in lost.items()}
 
 
-def _places(there: Sequence[bool], points: Sequence[int]) -> set[tuple[int, int]]:
+def _places(there: Truths, points: Sequence[int]) -> set[tuple[int, int]]:
     """The points, and the positions at each point, at which there is a value."""
-    each = max(len(there) // len(points), 1)
-    return {(points[k // each], k % each) for k, value in enumerate(there) if value}
+    found = np.argwhere(there.reshape(len(points), -1)).tolist()
+    return {(points[k], place) for k, place in found}
 
 
 def _finite(
@@ -150,7 +151,7 @@ def _finite(
     working: Round,
     wanted: Iterable[str],
     in_float32: bool,
-) -> dict[str, list[bool]]:
+) -> dict[str, Truths]:
     """For each wanted name and each element, whether it is finite at a point that counts."""
     values, exact = (Evaluation(strained.grid, strained.tables, rounding) for rounding in (working, double))
     for evaluation in (values, exact) if in_float32 else (values,):
@@ -160,5 +161,4 @@ def _finite(
     for d in lines:
         values.define(*d)
     found = {name: values.tables[name].entries for name in wanted if name in values.tables}
-    each = {name: max(len(entries) // len(counts), 1) for name, entries in found.items()}
-    return {name: [isfinite(v) and counts[k // each[name]] for k, v in enumerate(found[name])] for name in found}
+    return {name: np.isfinite(v) & np.repeat(counts, v.size // counts.size) for name, v in found.items()}
