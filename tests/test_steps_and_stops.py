@@ -82,6 +82,29 @@ def test_the_gradient_of_what_is_stopped_is_zero_and_the_rest_stays() -> None:
     assert [language(line.tree) for line in alone.lines] == ["dy[n]"]
 
 
+EXACT = """
+y[n] = through(x[n], q[n])
+y[n] = stop(q[n]) + (x[n] - stop(x[n]))
+"""
+
+
+@pytest.mark.parametrize("backend", backends.parameters(["numpy", "torch", "jax", "native"]))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_difference_that_is_0_leaves_the_values_as_they_are(backend: str, dtype: torch.dtype) -> None:
+    x = torch.tensor([1e7, -1.1, 0.3, 3e-9], dtype=dtype)
+    q = torch.tensor([0.1, 1 / 3, -1e9, 0.7], dtype=dtype)
+    assert not torch.equal(x + (q - x), q)
+    kernel = plan(derive.derive(derive.parse(EXACT)))
+    assert [language(line.tree) for line in kernel_lines(EXACT)] == ["dy[n]", "0"]
+    with backends.by_name(backend).running():
+        y, _ = load(kernel, backend).through_forward(*backends.arguments(backend, x, q))
+    np.testing.assert_array_equal(np.asarray(y), q.numpy())
+
+
+def kernel_lines(text: str) -> tuple[derive.Line, ...]:
+    return derive.derive(derive.parse(text)).lines
+
+
 def test_a_difference_quotient_holds_what_is_stopped() -> None:
     op = derive.parse_formula("y[n] = stop(tanh(x[n]))*x[n]**2")
     at = Point({"n": 2}, {"x": [Fraction(1, 3), Fraction(-2, 7)], "dy": [Fraction(1), Fraction(2)]})

@@ -91,6 +91,7 @@ ELSEWHERE = {
     "elu": "where(a > 0, a, exp(a) - 1)",
     "tan": "sin(a)/cos(a)",
     **dict.fromkeys(("rint", "nearest"), "round(a)"),
+    **dict.fromkeys(("cast", "astype"), "round(a), floor(a) or ceil(a): all numbers have the dtype of the inputs"),
     "ceiling": "ceil(a)",
     "trunc": "sign(a)*floor(abs(a))",
     **dict.fromkeys(("detach", "stop_gradient", "no_grad"), "stop(a)"),

@@ -16,7 +16,7 @@ from derive.syntax import Call, Index, Lookup, Match, Mul, Num, Op, Pow, Read, R
 __all__ = ["Lesson", "builds_on", "curriculum", "ideas"]
 
 #: The ideas that are no function of the language, by the word of the language that stands for them.
-WORDS = {"sum": "sums", "mean": "means", "max": "maxima", "min": "minima", "where": "choices"}
+WORDS = {"sum": "sums", "mean": "means", "max": "maxima", "min": "minima", "prod": "products of entries", "where": "choices"}
 PRODUCT, LOOKUP, ROOT = "matrix products", "lookups by label", "roots"
 
 

@@ -23,6 +23,7 @@
     mean: { begin: 0, take: (total, value) => total + value, end: (total, count) => total / count },
     max: { begin: -Infinity, take: Math.max, end: (found) => found },
     min: { begin: Infinity, take: Math.min, end: (found) => found },
+    prod: { begin: 1, take: (product, value) => product * value, end: (product) => product },
   };
 
   const folded = (parts, join) => (at) => parts.map((part) => part(at)).reduce(join);
