@@ -118,6 +118,7 @@ def _argument(a: Argument, to: Spelling) -> Argument:
         axes=renamed_index(a.axes, to),
         labels=a.labels if a.indexed is None else to.get(a.indexed, a.indexed),
         guards=tuple(tuple(renamed_row(row, to) for row in rows) for rows in a.guards),
+        support=tuple(renamed_row(row, to) for row in a.support),
     )
 
 

@@ -23,6 +23,7 @@ from codegen.depth import shallow
 from codegen.names import named
 from codegen.parts import Parts
 from codegen.program import Argument, Kernel, Program, Role, Statement, ranked, taken
+from codegen.recognise.rows import supports
 from derive import syntax as st
 from derive.declared import needed as lengths_of
 from derive.deep import deeply
@@ -88,7 +89,9 @@ class _Planner:
         made = {d.name for d in self.d.forward if not d.author}
         known = {*(a.name for a in forward.arguments), *self.constants}
         first, then = confined(forward.statements, backward.statements, made, known)
-        return replace(forward, statements=tuple(first)), replace(backward, statements=tuple(then))
+        zero = supports(first)
+        arguments = tuple(replace(a, support=zero.get(a.name, ())) if a.role is Role.SAVED else a for a in backward.arguments)
+        return replace(forward, statements=tuple(first)), replace(backward, statements=tuple(then), arguments=arguments)
 
     # ---- what is saved ---------------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ class Argument:
     """An argument of a kernel: a tensor with its axes and its role.
 
     ``labels`` is the axis whose indices an integer tensor holds, None for a floating-point tensor. Labels are looked up only
-    where one of the ``guards`` holds (:data:`derive.labels.Guard`), everywhere if there is none.
+    where one of the ``guards`` holds (:data:`derive.labels.Guard`), everywhere if there is none. A saved tensor is 0 where a
+    condition on indices in ``support`` does not hold.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Argument:
     role: Role
     labels: str | None = None
     guards: Guard = ()
+    support: tuple[st.Compare, ...] = ()
 
     @property
     def indexed(self) -> str | None:

@@ -36,6 +36,7 @@ from codegen.loops.nest import (
 )
 from codegen.loops.schedule import Schedule
 from codegen.loops.storage import Array, Recomputed, Result, Row, Variable
+from codegen.recognise.rows import under
 from codegen.recognise.window import Slide
 from derive import syntax as st
 from tests.systems.functions import SMOOTH
@@ -211,7 +212,8 @@ class Machine:
         self.sums |= {p.assignment.name: (np.array(START[p.fold]), ()) for p in loop.partial}
         for k in reversed(range(self.length(loop.axis))):
             self.at[loop.axis] = k
-            if loop.slide is None or self.slides(loop.slide):
+            inside = all(self.holds(row.tree) for row in loop.rows)
+            if inside and (loop.slide is None or self.slides(loop.slide)):
                 self.nodes(loop.body)
         for p in loop.partial:
             array, axes = outside[p.assignment.name]
@@ -251,7 +253,7 @@ class Machine:
                 self.shared(part, axes, body)
             case Product(f, kind):
                 for _ in self.every(tuple(i for i in f.index if i not in self.at)):
-                    terms = [self.value(f.body) for _ in self.every(kind.over)]
+                    terms = [self.value(under(f.rows, f.body)) for _ in self.every(kind.over)]
                     self.forget(kind.over)
                     self.store(f, f.index, math.fsum(terms))
                 self.forget(f.index)

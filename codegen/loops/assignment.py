@@ -8,6 +8,7 @@ from functools import cached_property
 
 from codegen.loops.matrix import MatrixAxes
 from codegen.program import Statement
+from codegen.recognise.rows import Row
 from codegen.recognise.window import Slide
 from derive import syntax as st
 
@@ -80,7 +81,8 @@ class Assignment:
 
     ``loops`` are the indices of its loops, outermost first. ``equation`` is the program's statement that it is a part of. A
     ``result`` is returned to the caller. A value that is ``kept`` is never rematerialised. With ``slides``, it is a reduction
-    over the points at which these hold: a slide's inner index has no loop, and the loop over its outer index has bounds.
+    over the points at which these hold: a slide's inner index has no loop, and the loop over its outer index has bounds. With
+    ``rows``, there is something to do only where these hold: they bound its loops.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Assignment:
     equation: Statement
     kept: bool = False
     slides: tuple[Slide, ...] = ()
+    rows: tuple[Row, ...] = ()
 
     @property
     def over(self) -> str:
@@ -116,6 +119,10 @@ class Assignment:
     def slide(self, axis: str) -> Slide | None:
         """The slide that bounds the loop over an axis."""
         return next((s for s in self.slides if s.outer == axis), None)
+
+    def bounds(self, axis: str) -> tuple[Row, ...]:
+        """The rows that bound the loop over an axis."""
+        return tuple(row for row in self.rows if row.bound(self.loops) == axis)
 
     @property
     def updates(self) -> bool:

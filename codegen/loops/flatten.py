@@ -22,6 +22,7 @@ from codegen.loops.trees import product
 from codegen.program import Program, Role, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
+from codegen.recognise.rows import Row, Support, ordered, rows_of, support, under
 from codegen.recognise.scatter import Scatter
 from codegen.recognise.window import Slide, Window
 from derive import syntax as st
@@ -33,6 +34,11 @@ def flatten(program: Program) -> tuple[Assignment, ...]:
     for s in program.statements:
         flattening.statement(s)
     return tuple(flattening.out)
+
+
+def given_support(program: Program) -> dict[str, Support]:
+    """Where saved tensors are 0."""
+    return {a.name: (a.axes, frozenset(row for c in a.support if (row := Row.of(c)))) for a in program.arguments if a.support}
 
 
 def taken(program: Program) -> set[str]:
@@ -50,6 +56,7 @@ class _Flattening:
         self.out: list[Assignment] = []
         self.taken = taken(program)
         self.known: dict[tuple[str, tuple[str, ...], st.Tree], Assignment] = {}
+        self.support = given_support(program)
 
     # ---- statements ------------------------------------------------------------------------------------------------
 
@@ -57,10 +64,12 @@ class _Flattening:
         hot = OneHot.of(s.tree, s.index)
         if hot is not None:
             self.one_hot(hot, s)
-        elif isinstance(s.tree, st.Reduce) and s.tree.index:
+            return
+        if isinstance(s.tree, st.Reduce) and s.tree.index:
             self.reduction(s.tree, s, s.name, s.index)
         else:
             self.add(s.name, s.index, Elementwise(), self.lifted(s.tree, s), s)
+        self.support[s.name] = s.index, support(s.tree, self.support)
 
     def one_hot(self, hot: OneHot, s: Statement) -> None:
         """Two statements: the value as if no entry were special, then the update of the labelled entry of each row."""
@@ -79,11 +88,13 @@ class _Flattening:
         s: Statement,
         loops: tuple[str, ...] | None = None,
         slides: tuple[Slide, ...] = (),
+        rows: tuple[Row, ...] = (),
     ) -> Assignment:
         """Append a statement. Unless ``loops`` are given, it loops over all of its indices."""
         reduced = kind.over if isinstance(kind, Reduction) else ()
         inside = self.sorted({*index, *reduced, *st.free_indices(body)}) if loops is None else loops
-        made = Assignment(name, index, kind, body, s.role is not Role.TEMPORARY and name == s.name, inside, s, slides=slides)
+        result = s.role is not Role.TEMPORARY and name == s.name
+        made = Assignment(name, index, kind, body, result, inside, s, slides=slides, rows=rows)
         self.out.append(made)
         return made
 
@@ -112,8 +123,22 @@ class _Flattening:
             self.scatter(tree, s, name, index)
             or self.window(tree, s, name, index)
             or self.contraction(tree, s, name, index)
-            or self.add(name, index, Reduction(Fold(tree.kind), self.sorted(set(tree.index))), self.lifted(tree.body, s), s)
+            or self.folded(tree, s, name, index)
         )
+
+    def folded(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment:
+        """A reduction in loops that its rows bound."""
+        written, body = rows_of(tree)
+        over = self.sorted(set(tree.index))
+        loops = self.sorted({*index, *over})
+        rows = [row for row in (*written, *self.zeros(tree, body)) if row.bound(loops)]
+        body = under([row for row in written if row not in rows], body, tree.kind)
+        return self.add(name, index, Reduction(Fold(tree.kind), over), self.lifted(body, s), s, loops, rows=tuple(rows))
+
+    def zeros(self, tree: st.Reduce, *factors: st.Tree) -> tuple[Row, ...]:
+        """The rows of a sum's own indices outside of which one of the factors of its terms is 0."""
+        found = dict.fromkeys(row for f in factors for row in support(f, self.support)) if tree.kind in ("sum", "mean") else ()
+        return tuple(ordered(row for row in found if row.indices & set(tree.index)))
 
     def window(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
         """A reduction under equality rows, without a loop over the indices that these give; None for any other."""
@@ -135,14 +160,17 @@ class _Flattening:
 
     def contraction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
         """A matrix product; None if the sum is no contraction, or its axes cannot be grouped as the axes of matrices."""
-        found = Contraction.of(tree)
-        if found is None:
+        written, body = rows_of(tree)
+        found = Contraction.of(st.Reduce(tree.kind, tree.index, body))
+        if found is None or not {*index, *tree.index} <= set(st.free_indices(body)):
             return None
+        rows = tuple(dict.fromkeys((*written, *self.zeros(tree, found.left, found.right))))
         left, right = (self.operand(t, s) for t in (found.left, found.right))
         axes = matrix_axes(left, right, index, tree.index)
-        if axes is None:
+        if axes is None or not all(axes.banded(row) for row in written):
             return None
-        return self.add(name, index, MatrixProduct(left, right, tree.index, axes), st.Mul((left, right)), s, ())
+        rows = tuple(row for row in rows if axes.banded(row))
+        return self.add(name, index, MatrixProduct(left, right, tree.index, axes), st.Mul((left, right)), s, (), rows=rows)
 
     def operand(self, tree: st.Tree, s: Statement) -> st.Read:
         """A factor of a contraction as a plain read; any other expression becomes a statement before, which is read."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from codegen.loops.assignment import Assignment, fold_of
 from codegen.loops.loop import Item, Loop
+from codegen.recognise.rows import Row
 from codegen.recognise.window import Slide
 from derive import syntax as st
 
-_Head = tuple[str, Slide | None]
+_Head = tuple[str, Slide | None, tuple[Row, ...]]
 
 
 def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...]) -> tuple[Item, ...]:
@@ -24,9 +25,9 @@ def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...]) -> tuple[
     for f, at in zip(assignments, level, strict=True):
         groups.setdefault((at, _next(f, len(prefix))), []).append(f)
     body: list[Item] = []
-    for (_, (axis, slide)), members in sorted(groups.items(), key=lambda item: item[0][0]):
+    for (_, (axis, slide, rows)), members in sorted(groups.items(), key=lambda item: item[0][0]):
         if axis:
-            body.append(Loop(axis, fuse(tuple(members), (*prefix, axis)), slide))
+            body.append(Loop(axis, fuse(tuple(members), (*prefix, axis)), slide, rows))
         else:
             body.extend(members)
     return tuple(body)
@@ -35,7 +36,7 @@ def fuse(assignments: tuple[Assignment, ...], prefix: tuple[str, ...]) -> tuple[
 def _next(f: Assignment, depth: int) -> _Head:
     """The axis of a statement's next loop, "" where it has none, and what bounds the loop."""
     axis = "" if f.opaque or len(f.loops) == depth else f.loops[depth]
-    return axis, f.slide(axis)
+    return axis, f.slide(axis), f.bounds(axis)
 
 
 def _levels(assignments: tuple[Assignment, ...], depth: int) -> list[int]:
@@ -46,9 +47,9 @@ def _levels(assignments: tuple[Assignment, ...], depth: int) -> list[int]:
     level: list[int] = []
     last = 0
     for k, f in enumerate(assignments):
-        (axis, _), at = _next(f, depth), last + 1 if f.over and not depth else 0
+        (axis, *_), at = _next(f, depth), last + 1 if f.over and not depth else 0
         for j in range(k):
-            if assignments[j].name in f.needs:
+            if assignments[j].name in (*f.needs, f.name):
                 at = max(at, _after(assignments[j], level[j], f, depth))
         level.append(at + (at % 2 == 0) if axis else at + at % 2)
         last = last if f.over else max(last, level[-1])
@@ -86,8 +87,8 @@ def _after(given: Assignment, level: int, f: Assignment, depth: int) -> int:
     """The first level at which ``f`` may use a value that is computed at ``level``."""
     if level % 2 == 0:
         return level
-    axis, slide = _next(f, depth)
-    shared = (axis, slide) == _next(given, depth) and axis in given.index and axis not in given.scoped
+    head = axis, *_ = _next(f, depth)
+    shared = head == _next(given, depth) and axis in given.index and axis not in given.scoped
     return level if shared and all(same_slot(given, r, axis) for r in f.reads.get(given.name, ())) else level + 1
 
 

@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codegen.loops.assignment import Assignment
+from codegen.recognise.rows import Row
 from codegen.recognise.window import Slide
 
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A loop over one axis, or over the part of it that a slide allows. Two loops with equal bodies are not the same loop."""
+    """A loop over one axis, or over the part of it that a slide or rows allow.
+
+    Two loops with equal bodies are not the same loop.
+    """
 
     axis: str
     body: tuple[Item, ...]
     slide: Slide | None = None
+    rows: tuple[Row, ...] = ()
 
     @property
     def innermost(self) -> bool:

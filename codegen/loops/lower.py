@@ -91,7 +91,7 @@ def _chain(loop: Loop, path: tuple[str, ...]) -> list[Loop]:
     chain = [loop]
     while len(chain[-1].body) == 1:
         inner = chain[-1].body[0]
-        if not isinstance(inner, Loop) or inner.innermost or inner.slide:
+        if not isinstance(inner, Loop) or inner.innermost or inner.slide or inner.rows:
             break
         around = (*path, *(l.axis for l in chain))
         if any(_first_reduced(f, around, site) is inner for f, _, site in _reductions(inner)):
@@ -114,12 +114,12 @@ def _node(plan: Schedule, body: tuple[Item, ...], item: Item, path: tuple[str, .
     held |= {b.assignment.name for b in (*begun, *sums) if not isinstance(b, InMemory)}
     inside = (*path, *((item.axis, item.slide.inner) if item.slide else (item.axis,)))
     nodes = tuple(_node(plan, item.body, i, inside, held) for i in item.body)
-    return InnerLoop(item.axis, begun, sums, nodes, item.slide)
+    return InnerLoop(item.axis, begun, sums, nodes, item.slide, item.rows)
 
 
 def _vector(plan: Schedule, loop: Loop, path: tuple[str, ...], held: frozenset[str]) -> VectorLoop:
     begun = _begun(loop, path)
-    return VectorLoop(loop.axis, begun, _partial(loop, begun, held), _steps(plan, loop), loop.slide)
+    return VectorLoop(loop.axis, begun, _partial(loop, begun, held), _steps(plan, loop), loop.slide, loop.rows)
 
 
 def _begun(loop: Loop, path: tuple[str, ...]) -> tuple[Begun, ...]:

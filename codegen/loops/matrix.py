@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegen.recognise.rows import Row
 from derive import syntax as st
 
 
@@ -16,6 +17,13 @@ class MatrixAxes:
     columns: tuple[str, ...]
     inner: tuple[str, ...]
     swapped: bool
+
+    def banded(self, row: Row) -> bool:
+        """Whether a row bounds the difference of two of the product's three indices, where each stands for one axis."""
+        roles = [group[0] for group in (self.rows, self.columns, self.inner) if len(group) == 1]
+        own = [i for i in roles if i in row.indices]
+        grouped = row.indices & {*self.rows, *self.columns, *self.inner}
+        return len(own) == len(grouped) == 2 and sorted(map(row.coefficient, own)) == [-1, 1]
 
 
 def matrix_axes(left: st.Read, right: st.Read, index: tuple[str, ...], reduced: tuple[str, ...]) -> MatrixAxes | None:

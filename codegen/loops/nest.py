@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codegen.loops.assignment import Assignment, EntryUpdate, Fold, MatrixProduct, ScatterAdd
+from codegen.recognise.rows import Row
 from codegen.recognise.window import Slide
 
 # ---- what a statement does inside the loops around it --------------------------------------------------------------------
@@ -95,7 +96,7 @@ class VectorLoop:
     """An innermost loop, which is vectorised.
 
     The reductions ``begun`` begin before the loop and are complete after it. The ``partial`` sums are added to their reductions
-    after the loop. A ``slide`` bounds the loop, and gives the position of its inner index.
+    after the loop. A ``slide`` bounds the loop, and gives the position of its inner index; ``rows`` bound it.
     """
 
     axis: str
@@ -103,6 +104,7 @@ class VectorLoop:
     partial: tuple[PartialSum, ...]
     body: tuple[Step, ...]
     slide: Slide | None = None
+    rows: tuple[Row, ...] = ()
 
     @property
     def defines(self) -> tuple[str, ...]:
@@ -119,6 +121,7 @@ class InnerLoop:
     partial: tuple[PartialSum, ...]
     body: tuple[Node, ...]
     slide: Slide | None = None
+    rows: tuple[Row, ...] = ()
 
     @property
     def defines(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from codegen.loops.assignment import Assignment, MatrixProduct, ScatterAdd, fold_of
+from codegen.loops.confined import confined
 from codegen.loops.flatten import flatten, taken
 from codegen.loops.fusion import fuse, same_slot
 from codegen.loops.hoist import hoist
@@ -38,7 +39,7 @@ class Schedule:
 @lru_cache(maxsize=16)
 def schedule(program: Program, machine: Machine) -> Schedule:
     """The loop nests of a program."""
-    assignments = hoist(flatten(with_logistics(program)), taken(program))
+    assignments = confined(hoist(flatten(with_logistics(program)), taken(program)))
     batch = _batch(assignments) if machine.cached else ""
     body = (Loop(batch, fuse(assignments, (batch,))),) if batch else fuse(assignments, ())
     placing = Placing(program, body, 1 if batch else 0, machine)
@@ -58,6 +59,8 @@ def _batch(assignments: tuple[Assignment, ...]) -> str:
     def independent(f: Assignment) -> bool:
         if isinstance(f.kind, ScatterAdd) or f.slides or f.index[:1] != (axis,) or axis in f.reduced:
             return False
+        if f.loops and any(row.bound(f.loops) == f.loops[1] for row in f.rows):  # the loop that workers share
+            return False
         if isinstance(f.kind, MatrixProduct) and not all(r.index[:1] == (axis,) for r in (f.kind.left, f.kind.right)):
             return False
         if fold_of(f) and f.loops[1:2] and f.loops[1] in f.reduced:
@@ -75,5 +78,5 @@ def _pruned(body: tuple[Item, ...], storage: Mapping[str, Storage]) -> tuple[Ite
         if isinstance(item, Assignment):
             kept.append(item)
         elif any(not isinstance(storage[f.name], Recomputed) for f, _ in assignments_in(item.body)):
-            kept.append(Loop(item.axis, _pruned(item.body, storage), item.slide))
+            kept.append(Loop(item.axis, _pruned(item.body, storage), item.slide, item.rows))
     return tuple(kept)

@@ -24,7 +24,8 @@ def _is_shifted(f: Assignment, made: Mapping[str, Assignment]) -> bool:
                 case st.Call("finite", (shift,)):
                     shift = _meaning(shift, made)
             of = made.get(shift.name) if isinstance(shift, st.Read) else None
-            return of is not None and fold_of(of) is Fold.MAX and of.reduced == f.reduced and of.body == z
+            largest = of is not None and fold_of(of) is Fold.MAX and of.body == z
+            return largest and of is not None and of.reduced == f.reduced and set(of.rows) == set(f.rows)
     return False
 
 

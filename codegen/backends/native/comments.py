@@ -7,6 +7,7 @@ from typing import assert_never
 
 from codegen.backends.native.context import Context
 from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
+from codegen.recognise.rows import under
 from derive import syntax as st
 from derive.language.unicode import language
 
@@ -16,6 +17,11 @@ def equations(c: Context, assignments: Iterable[Assignment]) -> str:
     updated = {f.name for f in c.plan.assignments if f.updates}
     shown = dict.fromkeys(f"{_named(f)} = {_described(f, f.name in updated)}" for f in assignments)
     return f"/* {'; '.join(shown)} */"
+
+
+def _terms(f: Assignment, over: tuple[str, ...], kind: str = "sum") -> st.Tree:
+    """The terms of a reduction, with the conditions on its own indices that bound its loops."""
+    return under([row for row in f.rows if row.indices & set(over)], f.body, kind)
 
 
 def _named(f: Assignment) -> str:
@@ -30,9 +36,9 @@ def _described(f: Assignment, whole: bool) -> str:
         case ScatterAdd():
             return language(f.equation.tree)
         case MatrixProduct(over=over):
-            return language(st.Reduce("sum", over, f.body))
+            return language(st.Reduce("sum", over, _terms(f, over)))
         case Reduction(fold, over):
-            return language(st.Reduce(fold.value, over, f.body))
+            return language(st.Reduce(fold.value, over, _terms(f, over, fold.value)))
         case Elementwise() | EntryUpdate():
             return language(f.body)
     assert_never(f.kind)

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from codegen.backends.native.context import Context
 from codegen.backends.native.own import Own
+from codegen.backends.native.positions import whole
 from codegen.backends.native.printer import CExpressions
 from codegen.backends.native.scope import Access, Indices
 from codegen.backends.native.writer import Writer
@@ -85,6 +86,18 @@ def index(w: Writer, i: st.Index) -> str:
         return w.scope.labels.get(i) or label(w, i)
     name = w.names.index(i)
     return f"(first + {name})" if w.scope.chunk and i == w.scope.chunk.axis else name
+
+
+def whole_number(w: Writer, tree: st.Tree) -> str:
+    """A whole number of indices, lengths and constants of the op."""
+
+    def other(tree: st.Tree) -> str:
+        if isinstance(tree, st.Size):
+            return w.size(tree.axis)
+        assert isinstance(tree, st.Read)
+        return f"(int64_t){w.names.tensor(tree.name)}"
+
+    return whole(tree, lambda i: index(w, i), other).code
 
 
 def label(w: Writer, i: st.Lookup) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 #: Helpers in the order in which they are defined, each with the helpers that it needs.
 HELPERS: dict[str, tuple[str, ...]] = {
     "smallest": (),
+    "largest": (),
+    "floored": (),
     "padded": (),
     "borrow": (),
     "thread_number": (),
@@ -31,7 +33,9 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "prod_threads": ("padded",),
     "stream": (),
     "window": ("smallest",),
-    "matmul": ("smallest", "thread_number", "thread_count"),
+    "tiles": ("smallest",),
+    "matmul": ("tiles", "thread_number", "thread_count"),
+    "banded_matmul": ("tiles", "largest", "thread_number", "thread_count"),
 }
 #: Inlined functions in the order in which they are defined, each with the functions that it needs.
 FUNCTIONS: dict[str, tuple[str, ...]] = {

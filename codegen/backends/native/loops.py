@@ -14,8 +14,9 @@ from codegen.backends.native.comments import equations
 from codegen.backends.native.declare import declare
 from codegen.backends.native.elements import element, in_memory, place
 from codegen.backends.native.folds import FOLDS
+from codegen.backends.native.ranges import span_of
 from codegen.backends.native.scope import Held, InPlace
-from codegen.backends.native.slides import bounds, give_position
+from codegen.backends.native.slides import give_position
 from codegen.backends.native.statements import combine, local, write_step
 from codegen.backends.native.streams import stream
 from codegen.backends.native.writer import Writer
@@ -47,8 +48,7 @@ def inner_loop(w: Writer, loop: InnerLoop | VectorLoop) -> None:
         begin_partial(w, p)
     match loop:
         case InnerLoop():
-            span = bounds(w, loop.slide) if loop.slide else None
-            w.emit(f"{w.head(loop.axis, span=span)} {{")
+            w.emit(f"{w.head(loop.axis, span=span_of(w, loop))} {{")
             with w.inside(*loop.defines):
                 if loop.slide:
                     give_position(w, loop.slide)
@@ -69,7 +69,7 @@ def inner_loop(w: Writer, loop: InnerLoop | VectorLoop) -> None:
 def vector_loop(w: Writer, loop: VectorLoop, count: str = "") -> None:
     """Write a vectorised loop, over ``count`` elements (default: the length of its axis)."""
     computed = equations(w.context, [step.assignment for step in loop.body])
-    span = bounds(w, loop.slide) if loop.slide else None
+    span = span_of(w, loop)
     w.emit(_simd(w, loop), computed, f"{w.head(loop.axis, count, span)} {{")
     with w.inside(*loop.defines):
         if loop.slide:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from codegen.backends.native.comments import equations
 from codegen.backends.native.declare import load_labels, point
 from codegen.backends.native.elements import accesses, base, inside, named, place, spelled, stored, stride
+from codegen.backends.native.ranges import bands
 from codegen.backends.native.scope import Indices
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment
@@ -15,7 +16,6 @@ def product(w: Writer, p: Product) -> None:
     """A contraction as a matrix product for each element of the batch axes."""
     f, roles = p.assignment, p.kind.axes
     left, right = (p.kind.right, p.kind.left) if roles.swapped else (p.kind.left, p.kind.right)
-    w.helper("matmul")
     loops = [b for b in roles.batch if b not in w.scope.path]
     w.emit("", equations(w.context, [f]), *(f"{w.head(b)} {{" for b in loops))
     operands = [
@@ -24,7 +24,10 @@ def product(w: Writer, p: Product) -> None:
         _operand(w, f.name, f.index, roles.batch, (roles.rows,)),
     ]
     sizes = ", ".join(w.count(g) for g in (roles.rows, roles.columns, roles.inner))
-    w.emit(f"matmul({sizes}, {', '.join(operands)});", *("}" for _ in loops))
+    given = [sizes, *operands, *([bands(w, roles, f.rows)] if f.rows else [])]
+    name = "banded_matmul" if f.rows else "matmul"
+    w.helper(name)
+    w.emit(f"{name}({', '.join(given)});", *("}" for _ in loops))
 
 
 def _operand(w: Writer, name: str, index: Indices, batch: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from codegen.backends.native.elements import index
-from codegen.backends.native.positions import whole
+from codegen.backends.native.elements import whole_number
 from codegen.backends.native.writer import Writer
 from codegen.recognise.window import ONE, Slide
 from derive import syntax as st
@@ -14,36 +13,24 @@ __all__ = ["bounds", "give_position"]
 
 
 def bounds(w: Writer, slide: Slide) -> tuple[str, str]:
-    """Declare between which positions of the outer index the inner one is inside its axis; returns the two names."""
+    """Declare between which positions of the outer index the inner one is inside its axis; returns the loop's span."""
     w.helper("window")
-    step, start = (_whole(w, part) for part in (slide.step, slide.start))
+    step, start = (whole_number(w, part) for part in (slide.step, slide.start))
     outer = w.names.index(slide.outer)
     begin, end = (w.names.of(f"{outer}_{word}", word, slide, len(w.names.given)) for word in ("begin", "end"))
     lengths = f"{w.size(slide.outer)}, {w.size(slide.inner)}"
     w.emit(f"const int64_t {begin} = window_first({step}, {start});")
     w.emit(f"const int64_t {end} = window_last({lengths}, {step}, {start});")
-    return begin, end
+    return begin, f"< {end}"
 
 
 def give_position(w: Writer, slide: Slide) -> None:
     """Declare the inner index, at an outer one."""
     outer, one = st.Position(slide.outer), slide.step == ONE
     along = outer if one else st.Mul((slide.step, outer))
-    w.emit(f"const int64_t {w.names.index(slide.inner)} = {_whole(w, _sum(along, slide.start))};")
+    w.emit(f"const int64_t {w.names.index(slide.inner)} = {whole_number(w, _sum(along, slide.start))};")
 
 
 def _sum(a: st.Tree, b: st.Tree) -> st.Tree:
     terms = b.args if isinstance(b, st.Add) else () if b == st.Num(Fraction(0)) else (b,)
     return st.Add((a, *terms)) if terms else a
-
-
-def _whole(w: Writer, tree: st.Tree) -> str:
-    """A whole number of indices, lengths and constants of the op."""
-
-    def other(tree: st.Tree) -> str:
-        if isinstance(tree, st.Size):
-            return w.size(tree.axis)
-        assert isinstance(tree, st.Read)
-        return f"(int64_t){w.names.tensor(tree.name)}"
-
-    return whole(tree, lambda i: index(w, i), other).code

@@ -25,12 +25,13 @@ def streamed(plan: Schedule, nest: FlatNest | RowNest) -> tuple[Assignment, ...]
         sites = list(_sites((nest.loop,), outside, None))
     else:
         sites = list(_sites(nest.body, (*outside, *nest.axes), None))
-    found = []
+    found: list[Assignment] = []
     for step, path, loop in sites:
         f = step.assignment
         result = isinstance(step, Store) and isinstance(plan.storage[f.name], Result)
         along = isinstance(loop, VectorLoop) and path == f.index
-        if result and along and not any(_rereads(other, f) for other, _, around in sites if around is not loop):
+        first = all(g.name != f.name for g in found)
+        if result and along and first and not any(_rereads(other, f) for other, _, around in sites if around is not loop):
             found.append(f)
     return tuple(found) if len(found) <= MOST_STREAMED else ()
 

@@ -58,11 +58,13 @@ class Writer:
         return f"({self.count(axes)})" if len(axes) > 1 else self.count(axes)
 
     def head(self, axis: str, count: str = "", span: tuple[str, str] | None = None) -> str:
-        """The head of a loop over an axis, over its first ``count`` elements, or over a ``span`` of it."""
+        """The head of a loop over an axis, over its first ``count`` elements, or over a ``span`` of it.
+
+        A span is where to begin, and what comes after the variable in the condition under which the loop goes on.
+        """
         i = self.names.index(axis)
-        if span:
-            return f"for (int64_t {i} = {span[0]}; {i} < {span[1]}; ++{i})"
-        return f"for (int64_t {i} = 0; {i} < {count or self.size(axis)}; ++{i})"
+        first, goes_on = span or ("0", f"< {count or self.size(axis)}")
+        return f"for (int64_t {i} = {first}; {i} {goes_on}; ++{i})"
 
     def flat_index(self, index: tuple[str, ...]) -> str:
         """The position of an element in contiguous memory over exactly these indices."""
