@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +14,8 @@ from random import Random
 from typing import NamedTuple
 
 from derive import syntax as st
-from derive.declared import whole_value
+from derive.declared import needed, whole_value
+from derive.errors import OpError
 from derive.labels import label_values, whole_constants, whole_number
 from derive.language.assumptions import HOLDS
 from derive.language.axes import equal_axes
@@ -26,6 +28,8 @@ SIZES = (3, 4, 2)
 LARGEST = 400
 #: How often lengths are drawn again where a declared length does not come out positive.
 REDRAWN = 40
+#: How much longer an axis is made at most for a declared length.
+LONGEST = 1000
 #: Lengths of the axes at points with ties. Their inverses are exact in floating point, and so are means.
 EVEN_SIZES = (4, 2)
 #: The values of inputs at points with ties. For an input with two bounds: the quarters of the way between them.
@@ -87,16 +91,30 @@ class _Sized(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
-    """Lengths, drawn again where a declared one is less than 1 or an extremum has no element."""
+    """Lengths, drawn again where a declared one is less than 1 or an extremum has no element.
+
+    In the later turns axes are as long as declared lengths need it: ``size(i) = size(l) - 50``. OpError: none of the lengths
+    would do.
+    """
     sized: list[_Sized] = []
     for turn in range(REDRAWN if op.declared else 1):
         rng = random_of(op.name, "sizes", seed, turn)
+        late = turn >= REDRAWN // 2
         constants = _whole(op, None if not seed or choice == EVEN_SIZES else (seed, turn))
-        lengths = [n * rng.choice((1, 2)) for n in choice] if turn else choice
-        sized.append(_Sized(_drawn(op, seed, lengths, constants), constants))
-        if not op.declared or (all(sized[-1].sizes[a] >= 1 for a, _ in op.declared.lengths) and _populated(op, sized[-1])):
+        roots = list(dict.fromkeys(equal_axes(op).values()))
+        # Axes k and k + len(choice) have the same length for seed 0, and different lengths for seed 1.
+        lengths = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
+        if turn:
+            lengths = {r: rng.choice((1, 2)) * rng.choice(choice) for r in roots}
+        sized.append(_Sized(_drawn(op, seed, lengths, constants, late), constants))
+        short = [a for a, _ in op.declared.lengths if sized[-1].sizes[a] < 1]
+        if short:
+            sized.pop()
+        elif _populated(op, sized[-1]) or not op.declared:
             return sized[-1]
-    return _Sized({a: max(n, 0) for a, n in sized[0].sizes.items()}, sized[0].constants)
+    if not sized:
+        raise OpError(f"the declared length of '{short[0]}' came out below 1, whatever the lengths that it needs", op=op.name)
+    return sized[0]
 
 
 def _populated(op: st.Op, sized: _Sized) -> bool:
@@ -121,14 +139,16 @@ def _hold(rows: Sequence[st.Compare], sized: _Sized, at: Mapping[str, int]) -> b
     return all(HOLDS[row.rel](left, right) for row, (left, right) in zip(rows, sides, strict=True))
 
 
-def _drawn(op: st.Op, seed: int, choice: Sequence[int], constants: Mapping[str, int]) -> dict[str, int]:
-    classes = equal_axes(op)
-    roots = list(dict.fromkeys(classes.values()))
-    # Axes k and k + len(choice) have the same length for seed 0, and different lengths for seed 1.
-    length = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
+def _drawn(op: st.Op, seed: int, lengths: Mapping[str, int], constants: Mapping[str, int], fitting: bool) -> dict[str, int]:
+    """The lengths of all axes, from one for each class of equal ones; ``fitting`` lengthens those that are too short."""
+    classes, roots, length = equal_axes(op), list(lengths), dict(lengths)
     held = _held(op, classes, length, constants)
     length |= held
-    length = op.declared.completed(length, constants, classes)
+    if fitting:
+        held |= _lengthened(op, length | held, {*held, *(classes[a] for a, _ in op.declared.lengths)}, constants)
+        length |= held
+    every = op.declared.completed({a: length[r] for a, r in classes.items()}, constants, classes)
+    length = {r: every[r] for r in roots}
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
     order = [r for r in roots[turn:] + roots[:turn] if r not in held]
     shorten(length, [{classes[a] for a in loop} for loop in loops(op)], order, LARGEST)
@@ -141,6 +161,22 @@ def _held(op: st.Op, classes: Mapping[str, str], length: Mapping[str, int], cons
     for axis, value in op.packing.lengths:
         root = classes[axis]
         found[root] = value if isinstance(value, int) else of.setdefault(value, found.get(root, length[root]))
+    return found
+
+
+def _lengthened(op: st.Op, length: dict[str, int], fixed: Collection[str], constants: Mapping[str, int]) -> dict[str, int]:
+    """Lengths of axes that are long enough for the declared ones to be at least 1, where one axis decides that."""
+    classes, found = equal_axes(op), dict[str, int]()
+
+    def value(tree: st.Tree, root: str, more: int) -> int:
+        sizes = {a: (length | found)[r] for a, r in classes.items()}
+        sizes = op.declared.completed(sizes, constants, classes)
+        return whole_value(tree, sizes | {a: sizes[a] + more for a, r in classes.items() if r == root}, constants, {})
+
+    for _, tree in op.declared.lengths:
+        for root in sorted({classes[a] for a in needed(tree)} - {*fixed}):
+            if value(tree, root, 0) < 1 <= value(tree, root, LONGEST):
+                found[root] = (length | found)[root] + bisect_left(range(LONGEST), 1, key=lambda n: value(tree, root, n))
     return found
 
 

@@ -161,6 +161,43 @@ def test_points_have_the_declared_lengths() -> None:
         assert sizes["k"] == window and sizes["i"] == (sizes["l"] + 2 * pad - window) // stride + 1 >= 1
 
 
+FAR = """
+    y[i] = far(x[l], w[k])
+    size(i) = size(l) - 50*(size(k) - 1)
+    y[i] = sum[k](x[i + 50*k]*w[k])
+"""
+DILATED = """
+    y[i] = far(x[l], w[k], dilation=50)
+    size(i) = size(l) - dilation*(size(k) - 1)
+    y[i] = sum[k](x[i + dilation*k]*w[k])
+"""
+CROSSED = """
+    y[i, j] = crossed(x[a, b], w[c, d])
+    size(i) = size(a) - 2*size(c) + 1
+    size(j) = size(d) - 2*size(b) + 1
+    y[i, j] = sum[c](x[i + 2*c, 0]*w[c, 0]) + sum[b](x[0, b]*w[0, j + 2*b])
+"""
+EQUAL = """
+    y[i] = equal(x[l], z[m])
+    size(i) = size(l)//2
+    y[i] = sum[l, m](x[l]*z[l]*z[m]) + x[2*i]
+"""
+
+
+@pytest.mark.parametrize("op", [FAR, DILATED, CROSSED, EQUAL], ids=["far", "dilated", "crossed", "equal"])
+def test_points_are_found_at_which_declared_lengths_come_out(op: str) -> None:
+    certificate = certify(derive.derive(derive.parse(lines(op))))
+    assert certificate.passed, certificate.summary()
+
+
+def test_lengths_that_never_come_out_are_named() -> None:
+    op = derive.parse("y[i] = none(x[l], w[k])\nsize(i) = size(k) - size(k)\ny[i] = sum[k](x[i + k]*w[k])")
+    with pytest.raises(
+        OpError, match=r"^none: the declared length of 'i' came out below 1, whatever the lengths that it needs$"
+    ):
+        sizes_of(op, 0)
+
+
 def test_a_spelling_renames_declared_lengths() -> None:
     op = renamed(derive.parse(lines(CONV)), {"l": "m", "pad": "margin"})
     assert {"margin", "stride", "dilation"} == op.declared.constants()
