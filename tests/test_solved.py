@@ -76,6 +76,13 @@ def test_a_convolution_is_sent_back_by_its_flipped_kernel() -> None:
     ]
 
 
+def test_a_row_between_two_axes_stays_as_a_read_would_make_them_equal() -> None:
+    """``b[n, i]`` says that both axes of ``b`` have one length. Here the second may be the shorter one."""
+    op = "y[n] = taken(b[n, i], w[n])\ny[n] = sum[i](where(i == n, b[n, i]*w[n], 0))"
+    assert printed(op)[0] == "y[n] = sum[i](where(i = n, b[n,i]·w[n], 0))"
+    assert certify(derive.derive(derive.parse(op))).passed
+
+
 def test_a_stride_on_the_only_solvable_index_keeps_the_row() -> None:
     assert printed(DILATED)[:3] == [
         "y[n,o,i] = b[o,i] + sum[c,k](x[n,c,2·i + 3·k - pad]·W[o,c,k])",

@@ -106,7 +106,7 @@ class Loop:
         """Whether the loop without an index has the same value: its reads are absent where the index has no element."""
         bound, _, rows, added = solution
         trees = [*(c for c in self.conditions if c not in rows), self.body]
-        if not all(replaceable(tree, bound) for tree in trees):
+        if _equates(solution) or not all(replaceable(tree, bound) for tree in trees):
             return False
         if len(self.index) > 1 or added:
             return any(_absent(tree, bound, self.kind) for tree in trees)
@@ -122,6 +122,14 @@ def _row(tree: st.Tree) -> tuple[str, Form] | None:
         return None
     found = row(tree.rel, left.plus(right.scaled(-1)))
     return None if found.form is None else (found.rel, found.form)
+
+
+def _equates(solution: Solution) -> bool:
+    """Whether a read at the position would say that two axes have one length, as ``x[n]`` does of an ``x[i]``."""
+    match solution.at:
+        case Form(((Part(str() as index, ()), 1),), 0):
+            return st.axis_of(index) != st.axis_of(solution.bound)
+    return False
 
 
 def _reading(solution: Solution) -> tuple[int, int]:
