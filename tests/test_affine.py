@@ -42,6 +42,10 @@ AVERAGE = """
     y[n, i] = average(x[n, i], w[k])
     y[n, i] = mean[k](x[n, i + k - 1]*w[k])
 """
+SPREAD = """
+    y[n, i] = spread(x[n, i], w[k])
+    y[n, i] = var[k](x[n, i + k - 1]*w[k], correction=1/2)
+"""
 PADDED = """
     y[n, i] = padded(x[n, i], w[k])
     y[n, i] = sum[k](x[n, i + k - 1])/size(k) + w[0]
@@ -101,6 +105,14 @@ def average(x: Any, w: Any) -> Any:
     return (found.nan_to_num() * w).sum(2) / (~found.isnan()).sum(2)
 
 
+def spread(x: Any, w: Any) -> Any:
+    found = windows(x, len(w), 1, 1)
+    there = ~found.isnan()
+    count, values = there.sum(2, keepdim=True), found.nan_to_num() * w
+    squares = torch.where(there, values - values.sum(2, keepdim=True) / count, 0) ** 2
+    return squares.sum(2) / (count[..., 0] - 0.5)
+
+
 def padded(x: Any, w: Any) -> Any:
     return functional.avg_pool1d(x, len(w), 1, 1) + w[0]
 
@@ -150,6 +162,7 @@ CASES: dict[str, Case] = {
     "largest": (LARGEST, largest, normal((2, 7), (3,))),
     "raised": (RAISED, raised, normal((2, 7), (3,))),
     "average": (AVERAGE, average, normal((2, 7), (4,))),
+    "spread": (SPREAD, spread, normal((2, 7), (4,))),
     "padded": (PADDED, padded, normal((2, 7), (3,))),
     "halves": (HALVES, halves, normal((3, 2, 5), (3, 5), (3, 5))),
     "pairs": (PAIRS, pairs, normal((3, 5, 2), (3, 5), (3, 5))),

@@ -42,14 +42,17 @@ from derive.syntax import (
     free_indices,
     fresh_index,
     own_indices,
+    product,
     rebuild,
     rename,
 )
 
-__all__ = ["THERE", "Row", "as_written", "attached", "signed_terms", "there"]
+__all__ = ["COUNT", "THERE", "Row", "as_written", "attached", "signed_terms", "there"]
 
 #: The kind of a reduction that is an affine read: its body is ``where(l == form, x[l], 0)``. No later stage sees it.
 THERE = "there"
+#: The kind of a reduction that is the number of its elements that are there. No later stage sees it either.
+COUNT = "count"
 ZERO, ONE = Num(Fraction(0)), Num(Fraction(1))
 
 
@@ -144,6 +147,8 @@ class _Joined:
     def closed(self, kind: str, index: tuple[str, ...], body: Tree) -> Tree:
         """The reduction of a body whose affine reads have joined."""
         rows = list(self.rows.values())
+        if kind == COUNT:
+            return self.count(index, rows)
         if not rows:
             return Reduce(kind, index, body)
         if kind not in LINEAR:
@@ -154,7 +159,9 @@ class _Joined:
         return Div(Reduce("sum", every, _guarded([r.condition for r in rows], body, ZERO)), self.count(index, rows))
 
     def count(self, index: tuple[str, ...], rows: list[Row]) -> Tree:
-        """How many elements of a mean are there."""
+        """How many elements of a reduction are there."""
+        if not rows:
+            return product([Size(axis_of(i)) for i in index])
         one = _guarded([r.condition for r in rows], ONE, ZERO)
         used = free_indices(one)
         sizes = [Size(axis_of(i)) for i in index if i not in used]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from derive.language.affine import COUNT
 from derive.language.literals import constant_value
 from derive.syntax import (
     Index,
@@ -16,10 +17,8 @@ from derive.syntax import (
     Reduce,
     Size,
     Tree,
-    axis_of,
     free_indices,
     fresh_index,
-    product,
     rebuild,
     rename,
     walk,
@@ -40,7 +39,8 @@ class Misfit(ValueError):
 class Form:
     """One form of a word: the names of its arguments, and the right side of its definition in the language.
 
-    The first argument of a reduction is written ``u[k]``, where ``k`` stands for all the axes that are reduced.
+    The first argument of a reduction is written ``u[k]``, where ``k`` stands for all the axes that are reduced, and
+    ``size(k)`` for the number of its elements, without those that an affine read has not.
     """
 
     arguments: tuple[str, ...]
@@ -149,7 +149,7 @@ class _Definition:
                 to: dict[str, Index] = dict(zip(self.index, names, strict=True))
                 return rename(self.values[name], to)
             case Size():
-                return product([Size(axis_of(i)) for i in self.index])
+                return Reduce(COUNT, self.index, self.values["u"])
             case Reduce(kind, (k,), body):
                 names = self.index if not bound else tuple(fresh_index(i, self.taken) for i in self.index)
                 return Reduce(kind, names, self.tree(body, {**bound, k: names}))

@@ -107,11 +107,11 @@ class Evaluation:
         return any(
             not 0 <= self.whole(slot, env) < length
             for slot, length in zip(slots, lengths, strict=True)
-            if isinstance(slot, ast.BinOp)
+            if language.is_form(self.system, slot)
         )
 
     def slot(self, node: ast.expr, env: Env) -> int:
-        if isinstance(node, ast.BinOp):
+        if language.is_form(self.system, node):
             return self.whole(node, env)
         if isinstance(node, ast.Name):
             return env[node.id] if node.id in env else int(self.values[node.id][()])
@@ -156,22 +156,13 @@ class Evaluation:
     def holds(self, node: ast.expr, env: Env) -> bool:
         assert isinstance(node, ast.Compare)
         sides = (node.left, node.comparators[0])
-        if any(self.is_whole(side, env) for side in sides):
+        if self.system.on_indices(node):
             one, other = (self.whole(side, env) for side in sides)
             return RELATIONS[language.relation(node.ops[0])](one, other)
         a, b = self.value(node.left, env), self.value(node.comparators[0], env)
         found = order(a, b)
         rel = language.relation(node.ops[0])
         return {"<": found < 0, "<=": found <= 0, ">": found > 0, ">=": found >= 0, "==": found == 0, "!=": found != 0}[rel]
-
-    def is_whole(self, node: ast.expr, env: Env) -> bool:
-        """Whether this side of a comparison makes it one of whole numbers: by an index by itself, or by labels."""
-        if isinstance(node, ast.BinOp):
-            return self.is_whole(node.left, env) or self.is_whole(node.right, env)
-        name = node.value if isinstance(node, ast.Subscript) else node
-        if not isinstance(name, ast.Name):
-            return False
-        return (isinstance(node, ast.Name) and name.id in env) or name.id in self.system.labels
 
     def whole(self, node: ast.expr, env: Env) -> int:
         """The whole number that a side of a condition on indices is."""
@@ -180,8 +171,14 @@ class Evaluation:
                 return value
             case ast.Name(id=name) if name in env:
                 return env[name]
+            case ast.Name(id=name) if name in self.system.constants:
+                return int(self.values[name][()].value)
             case ast.Name() | ast.Subscript():
                 return self.slot(node, env)
+            case ast.Call(args=[ast.Name(id=axis)]):
+                return self.lengths[axis]
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -self.whole(operand, env)
             case ast.BinOp(left=a, op=op, right=b):
                 x, y = self.whole(a, env), self.whole(b, env)
                 return x * y if isinstance(op, ast.Mult) else x + y if isinstance(op, ast.Add) else x - y
@@ -189,7 +186,7 @@ class Evaluation:
 
     def free(self, node: ast.expr) -> list[str]:
         if id(node) not in self.free_of:
-            self.free_of[id(node)] = language.free(node, self.system.labels, self.lengths)
+            self.free_of[id(node)] = language.free(node, self.system.scalars, self.lengths)
         return self.free_of[id(node)]
 
     def reduction(self, node: ast.Call, env: Env) -> Dual:
@@ -217,8 +214,7 @@ class Evaluation:
             return mean
         correction = self.value(node.keywords[0].value, env) if node.keywords else self.number(0.0)
         squares = self.total([(p - mean).power(2.0) for p in parts])
-        count = len(positions) if node.keywords else len(parts)  # a correction is that of size(n)
-        spread = squares / (self.number(float(count)) - correction)
+        spread = squares / (self.number(float(len(parts))) - correction)
         return self.root(spread) if kind == "std" else spread
 
     def total(self, parts: list[Dual]) -> Dual:
@@ -238,7 +234,7 @@ class Evaluation:
             if any(not a.size for a in arrays):
                 raise BadPoint("a call on nothing")
             table = FUNCTIONS[head](*arrays, **keywords)
-            self.calls[id(node)] = (language.result(node, self.system.labels, self.lengths), table)
+            self.calls[id(node)] = (language.result(node, self.system.scalars, self.lengths), table)
         return self.calls[id(node)]
 
     def argument(self, node: ast.expr) -> Array:
