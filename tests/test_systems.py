@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -87,14 +89,19 @@ def test_every_random_system_parses_and_has_points(rng: Random) -> None:
 
 def test_the_generator_covers_the_language() -> None:
     """Every function, reduction and kind of equation comes up, and nearly every system has a point to be judged at."""
-    texts = [generate(Random(f"cover:{k}")) for k in range(500)]
+    texts = [generate(Random(f"cover:{k}")) for k in range(800)]
     everything = "\n".join(texts)
     words = (
         "exp( expm1( log( log1p( tanh( sinh( cosh( sin( cos( atan( erf( erfcx( abs( sign( floor( sqrt( where( maximum( "
         "minimum( sum[ mean[ max[ min[ size( softmax( layernorm( rmsnorm( batchnorm( attention( silu( gelu( relu( sigmoid( "
         "log_softmax( var[ std[ norm[ logsumexp[ clamp( correction= ceil( round( stop( "
-        "** pi 2/3 #"
+        "** pi 2/3 # sizes: //"
     ).split()
     assert not [w for w in words if w not in everything] and any(w in everything for w in EXTREME)
+    systems = [language.read(t) for t in texts]
+    slots = {ast.unparse(s) for system in systems for s in language.forms(system)}
+    kinds = (r"\w+ [+-] \w+", r"[+-] \d+$", r"\d \* \w+", r"\w+ \* [a-z_]\w+", r"size\(", r"^0$")
+    assert not [k for k in kinds if not any(re.search(k, s) for s in slots)]
+    assert sum(bool(s.lengths) for s in systems) >= 100
     judged = [bool([p for p in points(language.read(t), k) if p.checked]) for k, t in enumerate(texts[:100])]
     assert sum(judged) >= 90

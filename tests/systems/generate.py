@@ -6,16 +6,22 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from tests.systems.affine import affine
 from tests.systems.calls import calls
 from tests.systems.language import equal_axes, read
 from tests.systems.packs import packed
-from tests.systems.vocabulary import COMMENTS, OPS, POWERS, Names, chance, number, pick
+from tests.systems.vocabulary import COMMENTS, LENGTHS, OPS, POWERS, Names, chance, number, pick
+from tests.systems.windows import READ, Window, declare
 
 SMOOTH = ("exp", "expm1", "tanh", "sinh", "cosh", "sin", "cos", "atan", "erf", "erfcx")
 POSITIVE = ("log", "log1p", "sqrt")
 KINKED = ("abs", "sign", "floor", "abs", "sign", "ceil", "round", "stop")
 #: Of a hundred systems, so many pack axes of their signature where they can.
 PACKED = 30
+#: So many have sums of positions in slots that would have an index.
+AFFINE = 12
+#: So many have a line of reference lengths.
+REFERENCE = 10
 #: Reductions that are short for expressions.
 DEFINED = ("var", "std", "norm", "logsumexp")
 UNARY_OPS = ("sigmoid", "silu", "gelu", "relu")
@@ -42,6 +48,8 @@ class Writer:
     labels: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     constants: dict[str, bool] = field(default_factory=dict)
     called: int = 0
+    windows: dict[str, Window] = field(default_factory=dict)
+    nearest: tuple[str, ...] | None = None
 
     def one_star(self, axes: list[str]) -> list[str]:
         """The axes without a second star, which could not be told apart from the first in one tensor."""
@@ -53,6 +61,9 @@ class Writer:
     def slot(self, axis: str, scope: tuple[str, ...]) -> str | None:
         """An index for an axis: itself, seldom a lookup or another axis; None where it must be reduced."""
         rng = self.rng
+        forms = [w.form for q, w in self.windows.items() if q in scope and w.reads(axis, scope, self.nearest)]
+        if forms and chance(rng, READ):
+            return pick(rng, forms)
         lookups = [n for n, (index, of) in self.labels.items() if of == axis and all(i in scope for i in index)]
         if lookups and chance(rng, 40 if axis in scope else 60):
             name = pick(rng, lookups)
@@ -60,10 +71,15 @@ class Writer:
             return f"{name}[{', '.join(self.starred(i) for i in index)}]" if index else name
         if axis in scope:
             return self.starred(axis)
-        others = [a for a in scope if a not in self.stars]
-        if axis not in self.stars and others and chance(rng, 4):
+        others = [a for a in scope if a not in self.stars and a not in self.declared]
+        if axis not in self.declared and axis not in self.stars and others and chance(rng, 4):
             return pick(rng, others)
         return None
+
+    @property
+    def declared(self) -> set[str]:
+        """The axes whose lengths lines declare."""
+        return {a for q, w in self.windows.items() for a in (q, w.tap)}
 
     def starred(self, axis: str) -> str:
         """A starred axis with its star or without: both mean the same after the signature."""
@@ -81,7 +97,8 @@ class Writer:
         missing = list(dict.fromkeys(a for a, s in zip(t.axes, slots, strict=True) if s is None))
         text = f"{t.name}[{', '.join(s or self.starred(a) for a, s in zip(t.axes, slots, strict=True))}]" if t.axes else t.name
         if missing:
-            kind = pick(rng, ("sum", "mean", "max", "min", "prod"))
+            kinds = ("sum", "prod", "mean", "max", "min")
+            kind = pick(rng, kinds if all(s is None or s in scope for s in slots) else kinds[:2])
             text = f"{kind}[{', '.join(missing)}]({text})"
         return text
 
@@ -213,11 +230,16 @@ class Writer:
         over = over or free[:1] or list(scope[:1])
         kind = pick(rng, ("sum", "sum", "sum", "mean", "mean", "max", "min", "prod", pick(rng, DEFINED)))
         inner = (*scope, *(a for a in over if a not in scope))
+        nearest, self.nearest = self.nearest, tuple(over) if kind not in ("sum", "prod") else None
         body = self.expression(inner, depth - 1)
+        self.nearest = nearest
         over = [a for a in over if _uses(body, a)]
         if not over:  # what the body does not use may not be reduced
             return body if not [a for a in inner if a not in scope and _uses(body, a)] else self.leaf(scope)
-        option = f", correction={pick(rng, ('1', '1/2', '0'))}" if kind in ("var", "std") and chance(rng, 30) else ""
+        option = ""
+        if kind in ("var", "std") and chance(rng, 60):  # a window at an end has one element only
+            windowed = any(w.form in body for w in self.windows.values())
+            option = f", correction={pick(rng, ('1/2', '0') if windowed else ('1', '1/2', '0'))}"
         return f"{kind}[{', '.join(self.starred(a) for a in over)}]({body}{option})"
 
     def contraction(self, scope: tuple[str, ...], depth: int) -> str:
@@ -287,10 +309,23 @@ def generate(rng: Random) -> str:
         position = rng.randrange(len(text))
         text[position] = f"{text[position]}  # {pick(rng, COMMENTS)}"
     whole = "\n".join(text) + "\n"
-    if not chance(rng, PACKED):
-        return whole
-    root = equal_axes(read(whole))
-    return packed(rng, whole, root)
+    if chance(rng, AFFINE):
+        whole = affine(rng, whole)
+    if chance(rng, PACKED):
+        system = read(whole)
+        whole = packed(rng, whole, equal_axes(system), system.lengths)
+    return _at_lengths(rng, whole) if chance(rng, REFERENCE) else whole
+
+
+def _at_lengths(rng: Random, text: str) -> str:
+    """The text with a line of reference lengths, for axes of which none has its length from the text."""
+    system = read(text)
+    root = equal_axes(system)
+    given = {root[a] for a in (*system.packs.lengths, *system.lengths) if a in root}
+    axes = [a for a, r in root.items() if a == r and r not in given and chance(rng, 60)]
+    first, *rest = text.split("\n")
+    line = ", ".join(f"{a}={pick(rng, LENGTHS)}" for a in axes)
+    return "\n".join([first, *([f"sizes: {line}"] if line else []), *rest])
 
 
 def _spelled(writer: Writer, t: Known, signature: bool = False) -> str:
@@ -330,7 +365,7 @@ def _signature(writer: Writer) -> tuple[list[str], list[str]]:
         arguments.append(f"{name}={default}")
         if positive:
             assumptions.append(f"{name} > 0")
-    return arguments, assumptions
+    return arguments, [*assumptions, *declare(writer, arguments)]
 
 
 def _layer(writer: Writer, arguments: list[str]) -> None:
@@ -373,7 +408,9 @@ def _equations(writer: Writer) -> tuple[list[str], list[Known]]:
         if made and chance(rng, 35):
             axes = list(made[-1].axes)
         else:
-            axes = writer.one_star(_shuffled(rng, [a for a in writer.axes if chance(rng, 50)])[:4])
+            axes = writer.one_star(
+                _shuffled(rng, [a for a in writer.axes if chance(rng, 75 if a in writer.windows else 50)])[:4]
+            )
         t = Known(writer.names.tensor(), tuple(axes))
         rhs = _right(writer, t.axes, depth=1 + rng.randrange(4 if count < 4 else 2))
         lines.append(f"{_spelled(writer, t)} = {rhs}")
@@ -384,9 +421,11 @@ def _equations(writer: Writer) -> tuple[list[str], list[Known]]:
 
 def _right(writer: Writer, axes: tuple[str, ...], depth: int) -> str:
     """The right side of an equation: mostly any expression, seldom an input or a number as it is, or a well-known form."""
-    from tests.systems.shapes import shape
+    from tests.systems.shapes import shape, windowed
 
     rng = writer.rng
+    if set(axes) & {*writer.windows} and chance(rng, 50):
+        return windowed(writer, axes) or writer.expression(axes, depth)
     kind = rng.randrange(100)
     if kind < 70:
         return writer.expression(axes, depth)

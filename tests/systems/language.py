@@ -9,6 +9,7 @@ import ast
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from tests.systems.lengths import as_python
 from tests.systems.packs import Packs, unpacked
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "var", "std", "norm", "logsumexp")
@@ -40,7 +41,10 @@ class Tensor:
 
 @dataclass
 class System:
-    """``labels`` gives the axis that an integer tensor indexes, ``bounds`` what is assumed of an input or a constant."""
+    """``labels`` gives the axis that an integer tensor indexes, ``bounds`` what is assumed of an input or a constant.
+
+    ``lengths`` are those that lines declare, each after those that it needs.
+    """
 
     name: str
     inputs: dict[str, Tensor]
@@ -51,6 +55,32 @@ class System:
     bounds: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     stars: set[str] = field(default_factory=set)
     packs: Packs = field(default_factory=Packs)
+    lengths: dict[str, ast.expr] = field(default_factory=dict)
+
+    @property
+    def scalars(self) -> set[str]:
+        """The names that are no index where they stand among positions."""
+        return {*self.labels, *self.constants}
+
+    @property
+    def whole(self) -> set[str]:
+        """The constants that are whole numbers: they stand in slots, in conditions on indices or in declared lengths."""
+        nodes = [n for _, rhs in self.equations for n in ast.walk(rhs)]
+        places = [s for n in nodes if isinstance(n, ast.Subscript) for s in slots(n)]
+        places += [n for n in nodes if isinstance(n, ast.Compare) and self.on_indices(n)]
+        names = {n.id for place in (*places, *self.lengths.values()) for n in ast.walk(place) if isinstance(n, ast.Name)}
+        return names & set(self.constants)
+
+    def on_indices(self, node: ast.expr) -> bool:
+        """Whether a condition is one of whole numbers: of an index by itself, or of labels."""
+        match node:
+            case ast.Compare(left=left, comparators=[right]) | ast.BinOp(left=left, right=right):
+                return self.on_indices(left) or self.on_indices(right)
+            case ast.Subscript(value=ast.Name(id=name)):
+                return name in self.labels
+            case ast.Name(id=name):
+                return name in self.labels or name not in {*self.tensors, *self.constants, "pi"}
+        return False
 
     @property
     def floating(self) -> list[Tensor]:
@@ -64,7 +94,7 @@ class System:
 def read(text: str) -> System:
     """The parts of a well-formed text."""
     text, packs = unpacked(text)
-    first, *rest = ast.parse(text).body
+    first, *rest = ast.parse(as_python(text)).body
     assert isinstance(first, ast.Assign) and isinstance(first.value, ast.Call) and isinstance(first.value.func, ast.Name)
     target = first.targets[0]
     inputs = [_tensor(a) for a in first.value.args]
@@ -77,7 +107,12 @@ def read(text: str) -> System:
         stars={n.value.id for n in ast.walk(first) if isinstance(n, ast.Starred) and isinstance(n.value, ast.Name)},
     )
     for node in rest:
-        if isinstance(node, ast.Assign):
+        if isinstance(node, ast.AnnAssign):  # reference lengths decide no value
+            continue
+        if isinstance(node, ast.Assign) and isinstance(of := node.targets[0], ast.Subscript) and _is_size(of.value):
+            assert isinstance(of.slice, ast.Name)
+            system.lengths[of.slice.id] = node.value
+        elif isinstance(node, ast.Assign):
             system.equations.append((_tensor(node.targets[0]), node.value))
         else:
             assert isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare)
@@ -102,6 +137,10 @@ def relation(op: ast.cmpop) -> str:
     return _RELATIONS[type(op)]
 
 
+def _is_size(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "size"
+
+
 def slots(node: ast.Subscript) -> list[ast.expr]:
     """What stands between the brackets, stars taken off: in the language ``*s`` and ``s`` mean the same axis."""
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -112,7 +151,7 @@ def _positions(slot: ast.expr) -> list[ast.expr]:
     """The indices and lookups that a slot adds up."""
     if isinstance(slot, ast.BinOp):
         return _positions(slot.left) + _positions(slot.right)
-    return [] if isinstance(slot, ast.Constant) else [slot]
+    return [] if isinstance(slot, ast.Constant | ast.Call) else [slot]
 
 
 def in_reach(node: ast.expr) -> list[ast.Subscript]:
@@ -209,14 +248,13 @@ def equal_axes(system: System) -> dict[str, str]:
         root[find(a)] = find(b)
 
     tensors = system.tensors
-    for t in tensors.values():
-        for a in t.axes:
-            find(a)
+    for a in (*(a for t in tensors.values() for a in t.axes), *system.lengths):
+        find(a)
     for _, rhs in system.equations:
         for node in ast.walk(rhs):
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in tensors:
                 for axis, slot in zip(tensors[node.value.id].axes, slots(node), strict=True):
-                    if isinstance(slot, ast.Name | ast.Subscript):
+                    if not is_form(system, slot):
                         join(axis, _axis(system, slot))
     return {a: find(a) for a in root}
 
@@ -226,6 +264,22 @@ def _axis(system: System, slot: ast.expr) -> str:
     name = slot.value if isinstance(slot, ast.Subscript) else slot
     assert isinstance(name, ast.Name)
     return system.labels.get(name.id, name.id)
+
+
+def is_form(system: System, slot: ast.expr) -> bool:
+    """Whether a slot is a position that is worked out, and neither an index nor a lookup."""
+    if isinstance(slot, ast.Name):
+        return slot.id in system.constants
+    return not isinstance(slot, ast.Subscript)
+
+
+def forms(system: System) -> list[ast.expr]:
+    """The slots of a system at which positions are worked out."""
+    nodes = [n for _, rhs in system.equations for n in ast.walk(rhs)]
+    reads = [
+        n for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name) and n.value.id in system.tensors
+    ]
+    return [s for read in reads for s in slots(read) if is_form(system, s)]
 
 
 def averages_nothing(system: System, empty: Collection[str]) -> bool:
@@ -239,5 +293,5 @@ def _axes_averaged(system: System, node: ast.AST) -> set[str]:
         kind, axes, _ = reduced(node)
         return set(axes) if kind != "sum" else set()
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SIGNATURES:
-        return {i for a in node.args for i in free(a, system.labels)}
+        return {i for a in node.args for i in free(a, system.scalars)}
     return set()

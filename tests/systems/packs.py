@@ -71,16 +71,17 @@ def open_lengths(slots: Iterable[tuple[str, ...]], known: Iterable[str], length:
     return any(a not in found for slot in slots for a in slot)
 
 
-def packed(rng: Random, text: str, root: dict[str, str]) -> str:
+def packed(rng: Random, text: str, root: dict[str, str], declared: Iterable[str] = ()) -> str:
     """The text with some axes packed; ``root`` has a representative of all axes of one length.
 
-    All lengths of a packed axis but one follow from the shapes of inputs that have such an axis, or are given.
+    All lengths of a packed axis but one follow from the shapes of inputs that have such an axis, or are given, or ``declared``.
     """
     signature, *rest = text.split("\n")
     writer = _Writer(rng, root, {a.lstrip("*") for a in re.findall(r"\*\s*\w+", signature)}, text)
     runs = [(m, writer.run(m)) for m in _TENSOR.finditer(signature)]
     inputs = [(m, run) for m, run in runs if m.start() > signature.index(" = ")]
     writer.plain = {root[a] for m, run in inputs for k, a in enumerate(_axes(m)) if k not in run}
+    writer.declared = {root[a] for a in declared}
     for m, run in runs:
         writer.give([_axes(m)[k] for k in run])
     spelled = iter([writer.spelled(m, run) for m, run in runs])
@@ -97,13 +98,14 @@ def _axes(found: re.Match[str]) -> list[str]:
 
 @dataclass
 class _Writer:
-    """Packs the tensors of a text. ``plain`` has the axes that an input has by themselves."""
+    """Packs the tensors of a text. ``plain`` has the axes that an input has by themselves, ``declared`` those of no input."""
 
     rng: Random
     root: dict[str, str]
     stars: set[str]
     text: str
     plain: set[str] = field(default_factory=set)
+    declared: set[str] = field(default_factory=set)
     lengths: dict[str, int | str] = field(default_factory=dict)
     constants: dict[str, int] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
@@ -123,7 +125,7 @@ class _Writer:
         left = self.rng.randrange(len(slot)) if slot else 0
         for k, axis in enumerate(slot):
             known = self.root[axis] in self.plain
-            if k == left or self.root[axis] in self.lengths or (known and not chance(self.rng, 20)):
+            if k == left or self.root[axis] in {*self.lengths, *self.declared} or (known and not chance(self.rng, 20)):
                 continue
             length = GIVEN[self.rng.randrange(len(GIVEN))]
             self.lengths[self.root[axis]] = self.constant(length) if chance(self.rng, 25) else length
@@ -149,11 +151,11 @@ class _Writer:
         """The left side of an equation: a name of the author's may be packed as well."""
         name, run = found[1], self.run(found)
         slots = [a.strip() for a in found[2].split(",")]
-        if not run or self.declared(name):
+        if not run or self.signed(name):
             return found[0]
         slots[run.start : run.stop] = [f"({', '.join(slots[run.start : run.stop])})"]
         return f"{name}[{', '.join(slots)}]"
 
-    def declared(self, name: str) -> bool:
-        """Whether the signature declares a tensor."""
+    def signed(self, name: str) -> bool:
+        """Whether the signature has a tensor."""
         return re.search(rf"\b{name}\b", self.text.split("\n")[0]) is not None

@@ -13,6 +13,7 @@ import numpy as np
 from tests.systems.dual import BadPoint
 from tests.systems.evaluate import Evaluation, gradients
 from tests.systems.language import System, averages_nothing, equal_axes
+from tests.systems.lengths import completed
 from tests.systems.packs import open_lengths
 
 Array = np.ndarray[Any, Any]
@@ -73,7 +74,8 @@ def points(system: System, seed: int, attempts: int = 12) -> list[Point]:
 
 
 def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
-    shapes = _shapes(system, kind, rng)
+    constants = {name: _constant(system, name, default, kind, rng) for name, default in system.constants.items()}
+    shapes = _shapes(system, kind, constants, rng)
     lengths = {a: int(math.prod(s)) for a, s in shapes.items()}
     if _open(system, lengths):
         raise BadPoint("an empty axis leaves the lengths of those that it is packed with open")
@@ -86,7 +88,6 @@ def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
             inputs[t.name] = np.asarray(rng.integers(0, max(lengths[system.labels[t.name]], 1), shape))
         else:
             inputs[t.name] = _values(system, t.name, tuple(shape), kind, rng)
-    constants = {name: _constant(system, name, default, kind, rng) for name, default in system.constants.items()}
     upstream = {
         t.name: np.asarray(np.round(rng.normal(size=[lengths[a] for a in t.axes]) * STEP) / STEP) for t in system.outputs
     }
@@ -107,7 +108,7 @@ def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
     return Point(kind, shapes, inputs, constants, upstream, outputs, gradients(evaluation, upstream), True, system.packs.widths)
 
 
-def _shapes(system: System, kind: str, rng: np.random.Generator) -> dict[str, tuple[int, ...]]:
+def _shapes(system: System, kind: str, constants: Mapping[str, float], rng: np.random.Generator) -> dict[str, tuple[int, ...]]:
     root = equal_axes(system)
     starred = {root[s] for s in system.stars if s in root}
     groups = sorted(set(root.values()))
@@ -124,7 +125,8 @@ def _shapes(system: System, kind: str, rng: np.random.Generator) -> dict[str, tu
         length = 1 if kind == "ones" else 0
         for g in rng.permutation(groups)[: 1 if kind == "empty" else 2]:
             shape[str(g)] = (length,)
-    return {a: held.get(g, shape[g]) for a, g in root.items()}
+    found = {a: held.get(g, shape[g]) for a, g in root.items()}
+    return completed(system, root, found, constants) if system.lengths else found
 
 
 def _open(system: System, lengths: dict[str, int]) -> bool:
@@ -161,6 +163,8 @@ def _constant(system: System, name: str, default: float, kind: str, rng: np.rand
     """The default, or sometimes another number that the assumptions allow."""
     if kind != "ones" or name in system.packs.counts:
         return default
+    if name in system.whole:
+        return default + int(rng.integers(0, 2))
     low, high = _range(system, name)
     low, high = max(low, default - 1), min(high, default + 1)
     return float(np.float32(rng.uniform(low + 0.1 * (high - low), high - 0.1 * (high - low))))

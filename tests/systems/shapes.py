@@ -25,6 +25,7 @@ def shape(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
         _moving,
         _repeated,
         _pooled,
+        _sliding,
         _op,
     )
     return forms[writer.rng.randrange(len(forms))](writer, axes, depth)
@@ -148,6 +149,45 @@ def _pooled(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
     kind = pick(writer.rng, ("max", "min", "mean", "sum"))
     body = _spell(writer, t.name, t.axes)
     return f"{kind}[{over}]({'relu(' + body + ')' if chance(writer.rng, 25) else body})"
+
+
+def _sliding(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:
+    """A reduction over what a row ties to an index of the left side: written as a condition, not as a sum of positions."""
+    plain = [a for a in axes if a not in writer.stars]
+    tensors = [t for t in writer.tensors if any(a not in (*axes, *writer.stars) for a in t.axes)]
+    if not plain or not tensors:
+        return None
+    t, q = tensors[writer.rng.randrange(len(tensors))], pick(writer.rng, plain)
+    own = [a for a in t.axes if a not in (*axes, *writer.stars)]
+    inner, taps = (*axes, *t.axes), [a for a in writer.axes if a not in (*axes, *t.axes, *writer.stars)][:1]
+    step = pick(writer.rng, ("", "", "2*"))
+    right = " ".join([q, *(f"{pick(writer.rng, ('-', '+'))} {k}" for k in taps), *(["- 1"] if chance(writer.rng, 30) else [])])
+    factors = [_spell(writer, t.name, t.axes), writer.read((*inner, *taps))]
+    over = [*dict.fromkeys(writer.starred(a) for a in (*t.axes, *taps) if a not in axes)]
+    kind = pick(writer.rng, ("sum", "sum", "sum", "mean"))
+    row = f"{step}{own[0]} {pick(writer.rng, ('==', '==', '<='))} {right}"
+    return f"{kind}[{', '.join(over)}](where({row}, {'*'.join(factors)}, 0))"
+
+
+def windowed(writer: Writer, axes: tuple[str, ...]) -> str | None:
+    """A reduction of the windows that an axis of the left side stands for; None where no tensor has such windows."""
+    rng = writer.rng
+    found = [(w, t) for q in axes if q in writer.windows for w in [writer.windows[q]] for t in writer.tensors if w.of in t.axes]
+    if not found:
+        return None
+    window, t = found[rng.randrange(len(found))]
+    slots = [window.form if a == window.of else writer.starred(a) for a in t.axes]
+    inner = (*axes, *(a for a in t.axes if a != window.of), *([window.tap] if window.tap else []))
+    over = [a for a in dict.fromkeys((*t.axes, window.tap)) if a not in (*axes, window.of, "")]
+    read = f"{t.name}[{', '.join(slots)}]"
+    if not over:
+        return read if chance(rng, 50) else f"{read} - {writer.read(axes)}"
+    kinds = ("sum", "mean", "max", "min", pick(rng, ("var", "norm", "logsumexp", "prod")))
+    kind = pick(rng, kinds) if window.covered and window.tap in ("", *over) and chance(rng, 60) else "sum"
+    writer.nearest = tuple(over) if kind != "sum" else None
+    body = f"{read}*{writer.read(inner)}" if chance(rng, 60) else read
+    writer.nearest = None
+    return f"{kind}[{', '.join(map(writer.starred, over))}]({body})"
 
 
 def _op(writer: Writer, axes: tuple[str, ...], depth: int) -> str | None:

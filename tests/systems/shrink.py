@@ -6,6 +6,8 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 
+from tests.systems.lengths import as_python, as_written
+
 
 def shrink(text: str, fails: Callable[[str], bool], attempts: int = 400) -> str:
     """A text for which ``fails`` still holds, smaller until nothing can be left out or the attempts are used up."""
@@ -32,11 +34,11 @@ def candidates(text: str) -> Iterator[str]:
     plain = "\n".join(line.partition("#")[0].rstrip() for line in text.splitlines() if line.partition("#")[0].strip())
     if plain + "\n" != text:
         yield plain + "\n"
-    yield from (_text(tree) for tree in _smaller(ast.parse(text)))
+    yield from (_text(tree) for tree in _smaller(ast.parse(as_python(text))))
 
 
 def _text(tree: ast.Module) -> str:
-    return "\n".join(ast.unparse(n).replace(",]", "]") for n in tree.body) + "\n"
+    return as_written("\n".join(ast.unparse(n).replace(",]", "]") for n in tree.body) + "\n")
 
 
 def _smaller(tree: ast.Module) -> Iterator[ast.Module]:
@@ -71,6 +73,9 @@ def _without(tree: ast.Module, k: int) -> Iterator[ast.Module]:
     del changed.body[k]
     if isinstance(node, ast.Assign):
         name = ast.unparse(node.targets[0])
+        if name.startswith("size["):
+            yield changed
+            return
         outputs = changed.body[0].targets[0]  # type: ignore[attr-defined]
         bare = name.partition("[")[0]
         kept = [o for o in (outputs.elts if isinstance(outputs, ast.Tuple) else [outputs]) if _name(o) != bare]
