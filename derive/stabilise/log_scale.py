@@ -6,7 +6,7 @@ So the backward pass of a log-softmax reads only the output of the forward pass,
 from __future__ import annotations
 
 from derive.simplify.tables import Rewriting
-from derive.terms.definitions import Definition
+from derive.terms.definitions import Definition, is_reduction
 from derive.terms.names import Names
 from derive.terms.sums import Function, Read, Sum, atom_sum, rename_free, term
 
@@ -54,6 +54,6 @@ def _argument(d: Definition, head: str) -> Read | None:
 def _expanded(read: Read, definitions: dict[str, Definition]) -> Sum:
     """An exponent by its definition if the engine named it, else as it is."""
     d = definitions.get(read.name)
-    if d is None or d.author or d.function is not None or any(m.bound for m in d.body.terms):
+    if d is None or d.author or d.function is not None or is_reduction(d):
         return atom_sum(read)
     return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))

@@ -15,7 +15,7 @@ from fractions import Fraction
 from derive import syntax as st
 from derive.simplify.signs import Signs
 from derive.stabilise.complement import complements
-from derive.terms.definitions import Definition, rename_reads
+from derive.terms.definitions import Definition, is_reduction, rename_reads
 from derive.terms.flatten import bind, extremum, flat_power
 from derive.terms.names import Names
 from derive.terms.sums import (
@@ -197,7 +197,7 @@ class _Stabiliser:
     def expanded(self, read: Read) -> Sum:
         """An exponent, by its definition if the engine named it, so that its terms can cancel."""
         d = self.made(read.name)
-        if d is None or d.author or any(m.bound for m in d.body.terms) or d.function:
+        if d is None or d.author or d.function or is_reduction(d):
             return atom_sum(read)
         return rename_free(d.body, dict(zip(d.index, read.index, strict=True)))
 

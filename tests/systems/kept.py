@@ -13,6 +13,11 @@ VALUES = {
         K[*n] = maximum(0.1, p[n])
         V[f] = sum[*n, b](a[b]*errno[*n]) + W[f]
     """,
+    "an exponential of an extremum that has no name": """
+        y, z = f(x[s, d])
+        y = logsumexp[s](max[d](x[s, d]))
+        z = log(sum[s](exp(min[d](x[s, d]))*(1 + x[s, s]**2)))
+    """,
     "a product of three before a contraction, and a read that makes two axes equal": """
         y[n, o] = f(g[n, m], u[n, m], W[m, o])
         y[n, o] = sum[m](silu(g[n, m])*u[n, m]*W[m, o]) + g[n, o]
