@@ -172,7 +172,8 @@ class _Joined:
 def _confined(kind: str, index: tuple[str, ...], body: Tree, rows: list[Row]) -> Tree:
     """The maximum, minimum or product of a body where its affine reads are there.
 
-    The index of a row takes the place of an index that nothing else mentions. Elsewhere a row has a sum of its own.
+    The index of a row takes the place of an index that nothing else mentions. Elsewhere a row has a sum of its own; only where
+    its position has no index either, and is not the first, its index joins the reduction.
     """
     conditions: list[Compare] = []
     for row in rows:
@@ -182,8 +183,11 @@ def _confined(kind: str, index: tuple[str, ...], body: Tree, rows: list[Row]) ->
             k, at = found
             conditions += _within(at, axis_of(k))
             index = tuple(row.index if i == k else i for i in index)
+        elif not free_indices(row.at) and row.at != ZERO:
+            conditions.append(row.condition)
+            index = (*index, row.index)
         else:
-            conditions += _within(row.at, axis_of(row.index))
+            conditions += _within(row.at, axis_of(row.index)) if row.at != ZERO else []  # an axis has a first position
             body = Reduce("sum", (row.index,), Call("where", (row.condition, body, ZERO)))
     return Reduce(kind, index, _guarded(conditions, body, NEUTRAL[kind]))
 

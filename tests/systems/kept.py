@@ -13,6 +13,11 @@ VALUES = {
         K[*n] = maximum(0.1, p[n])
         V[f] = sum[*n, b](a[b]*errno[*n]) + W[f]
     """,
+    "one entry of an axis inside an extremum": """
+        y[b], z[b] = f(O[h, a], X[b, a], first=1)
+        y[b] = max[a](O[0, a]*X[b, a]) - min[a](O[0, size(a) - 1 - a])*X[b, 1]
+        z[b] = max[a](O[1, a]*X[b, a]) + min[a](O[first, a])
+    """,
     "an exponential of an extremum that has no name": """
         y, z = f(x[s, d])
         y = logsumexp[s](max[d](x[s, d]))
