@@ -9,14 +9,17 @@ a program computes exactly what the flat definitions and lines give. A name of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from codegen.confined import confined_in
 from codegen.program import Kernel, Program
+from codegen.steps import straight
 from derive.certify import Check, NoPoint, Stage, merged, residue_stage, stage_of
 from derive.certify.flat import Values
 from derive.certify.stage import guarded, reason_of
+from derive.certify.steps import stepwise
 from derive.deep import deeply
 from derive.derivation import Derivation
 
@@ -48,7 +51,7 @@ def _stage(derivation: Derivation, seed: int) -> Stage | None:
 
 def _checks(derivation: Derivation, kernel: Kernel, stage: Stage, rule: str, at: str, truth: Tables) -> Iterator[Check]:
     """A check of each result of the forward program, and of the backward program, which is given what the forward saved."""
-    values = stage.values([*derivation.forward, *derivation.lines])
+    values = _values(derivation, stage)
     axes, known = {**stage.axes, **values.axes}, dict(stage.given)
     own = {d.name for d in derivation.forward if not d.author}
     for program in (kernel.forward, kernel.backward):
@@ -61,7 +64,25 @@ def _checks(derivation: Derivation, kernel: Kernel, stage: Stage, rule: str, at:
         known |= {name: found[name] for name in program.results} if found else {}
 
 
-def _wrong(name: str, found: Tables, truth: Tables, values: Values, stage: Stage, zeros: bool) -> str:
+@dataclass(frozen=True)
+class _Stepwise:
+    """The values of an op with recurrences, as :class:`derive.certify.flat.Values` has those of other ops."""
+
+    axes: Mapping[str, tuple[str, ...]]
+    tables: Tables
+
+    def table(self, name: str) -> list[Any]:
+        return self.tables[name]
+
+
+def _values(derivation: Derivation, stage: Stage) -> Values | _Stepwise:
+    if not derivation.step:
+        return stage.values([*derivation.forward, *derivation.lines])
+    axes = {d.name: d.index for d in derivation.forward} | {line.name: line.index for line in derivation.lines}
+    return _Stepwise(axes | {c.name: c.axes for c in derivation.op.carries}, stepwise(derivation, stage))
+
+
+def _wrong(name: str, found: Tables, truth: Tables, values: Values | _Stepwise, stage: Stage, zeros: bool) -> str:
     """Where a result differs from the expected value, in words; "" where it does not. With ``zeros`` it may be 0."""
     expected = truth[name] if name in truth else values.table(name)
     if zeros:
@@ -73,5 +94,5 @@ def _run(program: Program, stage: Stage, known: Tables, axes: Mapping[str, tuple
     """The results of a program from its arguments alone (KeyError for a name that a statement reads and nothing defines)."""
     given = [*(a.name for a in program.arguments), *(c.name for c in program.constants)]
     trees = stage.trees({name: known[name] for name in given}, axes)
-    computed = {s.name: trees.define(s.name, s.index, s.tree) for s in program.statements}
+    computed = {e.name: trees.define(e.name, e.index, e.rhs) for e in straight(program, stage.at.sizes)}
     return {name: computed[name] for name in program.results}

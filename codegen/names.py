@@ -20,11 +20,11 @@ from functools import cache
 
 from codegen.backends.discovery import discovered
 from codegen.locals import axes_of, names_in
-from codegen.program import Argument, Kernel, Program, Statement
+from codegen.program import Argument, Kernel, Loop, Program, Statement
 from derive import syntax as st
 from derive.errors import OpError
 from derive.functions.words import is_function
-from derive.renaming import Spelling, renamed, renamed_index, renamed_row, renamed_tensor, renamed_tree
+from derive.renaming import Spelling, renamed, renamed_carry, renamed_index, renamed_row, renamed_tensor, renamed_tree
 
 __all__ = ["NOTEBOOK", "named", "named_op", "spelling", "taken"]
 
@@ -108,7 +108,14 @@ def _program(program: Program, to: Spelling) -> Program:
         results=tuple(to.get(r, r) for r in program.results),
         star=to.get(program.star, program.star),
         ranked=tuple(to.get(a, a) for a in program.ranked),
+        loops=tuple(_loop(loop, to) for loop in program.loops),
+        shifts=tuple(renamed_carry(c, to) for c in program.shifts),
     )
+
+
+def _loop(loop: Loop, to: Spelling) -> Loop:
+    carries = tuple(renamed_carry(c, to) for c in loop.carries)
+    return Loop(to.get(loop.axis, loop.axis), loop.down, carries, tuple(to.get(n, n) for n in loop.names))
 
 
 def _argument(a: Argument, to: Spelling) -> Argument:

@@ -24,6 +24,7 @@ from codegen.names import named
 from codegen.parts import Parts
 from codegen.program import Argument, Kernel, Program, Role, Statement, ranked, taken
 from codegen.recognise.rows import supports
+from codegen.steps import Arranged, arranged, whole
 from derive import syntax as st
 from derive.declared import needed as lengths_of
 from derive.deep import deeply
@@ -32,11 +33,12 @@ from derive.engine import style_of
 from derive.language.axes import equal_axes
 from derive.packing import solved
 from derive.points import KINKED
+from derive.recurrence import adjoint_carries, first_adjoints
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
 from derive.terms.style import Style
-from derive.terms.sums import Extremum, Lookup, Read, atom_reads, sum_reads
+from derive.terms.sums import Extremum, Lookup, Read, Sum, atom_reads, sum_reads
 
 
 @deeply
@@ -73,6 +75,7 @@ class _Planner:
         self.style = style_of(self.op, list(derivation.forward))
         self.written = {d.name: d for d in derivation.written}
         self.parts = Parts(derivation)
+        self.carried = {c.name: c for c in self.op.carries}
         calls = (n.head for e in self.op.equations for n in st.walk(e.rhs) if isinstance(n, st.Call))
         self.kinks = KINKED.intersection(calls)
 
@@ -98,7 +101,7 @@ class _Planner:
     def split(self) -> tuple[list[str], list[str]]:
         """The names to save, and the names to rematerialise in the backward, both in forward order."""
         in_forward = self.closure(self.outputs)
-        wanted = {n for body in self.lines.values() for n in sum_reads(body)}
+        wanted = {n for body in self.lines.values() for n in self.reads(body)}
         saved: list[str] = []
         recomputed: list[str] = []
         for d in reversed(self.d.forward):
@@ -106,7 +109,7 @@ class _Planner:
                 continue
             if self.recomputable(d, in_forward):
                 recomputed.insert(0, d.name)
-                wanted |= sum_reads(d.body)
+                wanted |= self.reads(d.body)
             else:
                 saved.insert(0, d.name)
         return saved, recomputed
@@ -127,10 +130,13 @@ class _Planner:
             return not missing or (len(missing) == 1 and not d.author and d.name not in in_forward)
         if d.author or d.name in in_forward:
             return False
-        return all(
-            n in self.inputs or n in self.constants or n in self.outputs or self.recomputable(self.definitions[n], in_forward)
-            for n in sum_reads(d.body)
-        )
+        at_hand = {*self.inputs, *self.constants, *self.outputs, *self.carried}
+        return all(n in at_hand or self.recomputable(self.definitions[n], in_forward) for n in sum_reads(d.body))
+
+    def reads(self, body: Sum) -> frozenset[str]:
+        """The names that a body reads; for what is carried also those from which it is worked out."""
+        names = sum_reads(body)
+        return names | {n for c in self.carried.values() if c.name in names for n in (c.of, c.first) if n}
 
     def is_copy(self, d: Definition) -> bool:
         """Whether a name stands for entries of an input, unchanged. ``0.9*x + 0.1*x`` is ``x`` on paper alone."""
@@ -141,10 +147,12 @@ class _Planner:
 
     def closure(self, names: Iterable[str]) -> set[str]:
         """The names and all that they depend on, inputs and constants included."""
-        needed = set(names)
-        for d in reversed(self.d.forward):
-            if d.name in needed:
-                needed |= sum_reads(d.body)
+        needed, before = set(names), set[str]()
+        while needed != before:  # twice where something is carried: a step may read what stands below it
+            before = set(needed)
+            for d in reversed(self.d.forward):
+                if d.name in needed:
+                    needed |= self.reads(d.body)
         return needed
 
     # ---- programs --------------------------------------------------------------------------------------------------
@@ -210,14 +218,17 @@ class _Planner:
         bodies = [self.definitions[n].body for n in recomputed] + list(self.lines.values())
         reads = {n for body in bodies for n in sum_reads(body)}
         uses = Counter(n for body in bodies for m in body.terms for a, _ in m.factors for n in set(atom_reads(a)))
-        inlined = {n for n in recomputed if self.may_inline(self.definitions[n], uses[n])}
+        firsts = {c.first for c in self.op.carries}
+        inlined = {n for n in recomputed if self.may_inline(self.definitions[n], uses[n]) and n not in firsts}
         style = self.inlining(inlined)
         statements = [
             Statement(d.name, d.index, to_tree(d.body, d.index, style), Role.TEMPORARY)
             for d in map(self.definitions.__getitem__, recomputed)
             if d.name not in inlined
         ]
+        statements += [whole(c) for c in self.op.carries if c.name in reads]
         index = {line.name: line.index for line in self.d.lines}
+        statements += [Statement(e.name, e.index, e.rhs, Role.TEMPORARY) for e in first_adjoints(self.op)]
         for name, body in self.lines.items():
             role = Role.OUTPUT if name in self.d.gradients else Role.TEMPORARY
             statements.append(Statement(name, index[name], to_tree(body, index[name], style), role))
@@ -272,18 +283,24 @@ class _Planner:
         used |= {v for axis, v in self.op.packing.lengths if isinstance(v, str) and axis in axes}
         used |= {name for _, tree in lengths for name in st.reads(tree)}
         constants = tuple(c for c in self.op.constants if c.name in used)
+        found = Arranged(tuple(shallow(statements, self.taken)))
+        if self.op.carries:
+            carries = (self.op.carries, ()) if kind == "forward" else (adjoint_carries(self.op), self.op.carries)
+            found = arranged(found.statements, *carries, self.taken)
         star = next(iter(sorted(self.op.stars)), "")
         return Program(
             name=f"{self.op.name}_{kind}",
             arguments=arguments,
             constants=constants,
-            statements=tuple(shallow(statements, self.taken)),
+            statements=found.statements,
             results=tuple(results),
             star=star,
             collapsed=len(self.op.stars) > 1 or (bool(star) and _must_collapse(star, arguments, statements)),
             accurate=self.op.variant == "accurate",
             kinks=self.kinks,
             ranked=ranked(self.op),
+            loops=found.loops,
+            shifts=found.shifts,
         )
 
 

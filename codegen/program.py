@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from derive import syntax as st
@@ -80,13 +81,31 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """Statements that are computed step by step along an axis, up or ``down`` it, and what each step hands to the next one.
+
+    ``names`` are those of the statements, which stand side by side in their program.
+    """
+
+    axis: str
+    down: bool
+    carries: tuple[st.Carry, ...]
+    names: tuple[str, ...]
+
+    def with_parts(self, groups: Iterable[Sequence[str]]) -> Loop:
+        """The loop with those names that stand in a group with one of its own."""
+        return replace(self, names=tuple(n for group in groups if set(group) & set(self.names) for n in group))
+
+
+@dataclass(frozen=True)
 class Program:
     """One kernel: its arguments, the constants with their defaults, its statements in order, and what it returns.
 
     ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). With ``collapsed``, arguments
     that have ``star`` are first reshaped so that it is a single axis, and the results are reshaped back. ``accurate`` asks a
     backend to round as little as it can, even where that costs time. ``kinks`` are the functions with a kink that stand in the
-    author's equations. ``ranked`` are the axes, those first that are presumably longest (:func:`ranked`).
+    author's equations. ``ranked`` are the axes, those first that are presumably longest (:func:`ranked`). ``loops`` are over
+    steps of recurrences. ``shifts`` are the carries that have a statement: they are read over all steps.
     """
 
     name: str
@@ -99,6 +118,8 @@ class Program:
     accurate: bool = False
     kinks: frozenset[str] = frozenset()
     ranked: tuple[str, ...] = ()
+    loops: tuple[Loop, ...] = ()
+    shifts: tuple[st.Carry, ...] = ()
 
     def looks_up(self, labels: str) -> bool:
         """Whether a statement looks labels up. Otherwise they are at most compared with other integers."""

@@ -52,6 +52,7 @@ class Derivation:
     * ``lines``: the closed forms. A line stands after the lines that it reads.
     * ``gradients``: the names of the lines that are the op's results, in input order.
     * ``losses``: the results of an accurate variant in which terms still cancel.
+    * ``step``: of an op with recurrences, the derivation of its step op; else None.
     """
 
     op: st.Op
@@ -63,3 +64,4 @@ class Derivation:
     lines: tuple[Line, ...]
     gradients: tuple[str, ...]
     losses: tuple[Loss, ...] = ()
+    step: Derivation | None = None

@@ -19,12 +19,14 @@ from derive.deep import deeply
 from derive.derivation import Derivation, Line, Step
 from derive.errors import OpError
 from derive.language.identifiers import check_names
+from derive.recurrence import step_op
 from derive.rounding import rounded
 from derive.rules import STABILISE
 from derive.simplify.budget import Budget
 from derive.simplify.simplify import Simplifier
 from derive.stabilise.log_scale import log_relations
 from derive.stabilise.stabilise import stabilise
+from derive.stepped import stepped
 from derive.strain.verdict import losses
 from derive.terms.coefficients import check_coefficients
 from derive.terms.definitions import Definition
@@ -40,6 +42,8 @@ def derive(op: st.Op) -> Derivation:
 
     OpError: no input is floating-point, or a stage refuses the op.
     """
+    if op.carries:
+        return stepped(op, derive(step_op(op)))
     checked(op)
     written, names = flatten(op)
     check_coefficients(op.name, ((d.name, d.body) for d in written))
@@ -75,6 +79,8 @@ def derive_full(op: st.Op) -> Derivation:
 
     OpError: no input is floating-point, or the op cannot be flattened.
     """
+    if op.carries:
+        return stepped(op, derive_full(step_op(op)))
     checked(op)
     written, names = flatten(op)
     chain = tuple(adjoints(op, written, names))

@@ -12,7 +12,7 @@ from derive import syntax as st
 from derive.declared import Declared
 from derive.packing import Packing
 
-__all__ = ["Spelling", "renamed", "renamed_index", "renamed_row", "renamed_tensor", "renamed_tree"]
+__all__ = ["Spelling", "renamed", "renamed_carry", "renamed_index", "renamed_row", "renamed_tensor", "renamed_tree"]
 
 Spelling = Mapping[str, str]
 
@@ -35,7 +35,13 @@ def renamed(op: st.Op, to: Spelling) -> st.Op:
         sizes=tuple((to.get(a, a), n) for a, n in op.sizes),
         packing=_packing(op.packing, to),
         declared=Declared(tuple((to.get(a, a), renamed_tree(tree, to)) for a, tree in op.declared.lengths)),
+        carries=tuple(renamed_carry(c, to) for c in op.carries),
     )
+
+
+def renamed_carry(c: st.Carry, to: Spelling) -> st.Carry:
+    name, of, after, both, first = (to.get(n, n) for n in (c.name, c.of, c.next, c.step, c.first))
+    return st.Carry(name, of, after, both, renamed_index(c.axes, to), to.get(c.axis, c.axis), c.down, first)
 
 
 def renamed_tensor(t: st.Tensor, to: Spelling) -> st.Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from derive.adjoint_names import adjoint_name, primal_name
+from derive.carries import Carry
 from derive.declared import Declared
 from derive.packing import Packing
 from derive.trees import (
@@ -57,6 +58,7 @@ __all__ = [
     "Add",
     "AffineRead",
     "Call",
+    "Carry",
     "Compare",
     "Const",
     "Constant",
@@ -152,7 +154,8 @@ class Op:
     axis lengths at which costs are compared. ``text`` is the source that the op was parsed from, "" where there is none.
     ``variant`` is one of VARIANTS. A variant computes the same values, and is called ``OP_VARIANT``. ``packing`` says which
     axes are one axis of the caller's tensors; everything else here has the axes of the equations. ``declared`` has the lengths
-    of axes that are declared by equations.
+    of axes that are declared by equations. ``carries`` are the names that equations read one step back: without them,
+    every equation reads only inputs and what stands above it.
     """
 
     name: str
@@ -170,6 +173,7 @@ class Op:
     variant: str = ""
     packing: Packing = Packing()
     declared: Declared = Declared()
+    carries: tuple[Carry, ...] = ()
 
     @property
     def length_constants(self) -> frozenset[str]:
@@ -199,4 +203,7 @@ class Op:
         for e in self.equations:
             if e.name == name:
                 return Tensor(e.name, e.index)
+        for c in self.carries:
+            if c.name == name:
+                return Tensor(c.name, c.axes)
         raise KeyError(name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from codegen.evaluate.arithmetic import Arithmetic
 from derive import syntax as st
+from derive.recurrence import unrolled_op
 
 __all__ = ["Evaluation", "Magnitudes", "Named"]
 
@@ -26,10 +27,11 @@ class Evaluation:
     """
 
     def __init__(self, op: st.Op, inputs: Mapping[str, Any], constants: Mapping[str, float], arithmetic: Arithmetic):
+        self.size = {a: n for t in op.inputs for a, n in zip(t.axes, inputs[t.name].shape, strict=True)}
+        op = unrolled_op(op, self.size)
         self.op, self.arithmetic, self.values = op, arithmetic, dict(inputs)
         self.axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations}
         self.values |= {k: arithmetic.number(v) for k, v in constants.items()}
-        self.size = {a: n for t in op.inputs for a, n in zip(t.axes, inputs[t.name].shape, strict=True)}
 
     def run(self) -> dict[str, Any]:
         """Evaluate every equation in order; returns the values by name."""

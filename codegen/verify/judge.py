@@ -26,6 +26,7 @@ from codegen.backends.discovery import by_name
 from codegen.evaluate.arithmetic import Numpy
 from codegen.evaluate.trees import Magnitudes
 from codegen.program import Kernel, Program
+from codegen.steps import straight
 from derive import syntax as st
 from derive.certify import NoPoint, Stage, point, tied_point
 from derive.certify.stage import precise
@@ -255,8 +256,8 @@ def _allowed(kernel: Kernel, trial: Trial) -> dict[str, float]:
     found.values |= {st.adjoint_name(t.name): trial.given[st.adjoint_name(t.name)] for t in kernel.op.outputs}
     found.size |= trial.sizes
     with np.errstate(all="ignore"):
-        for s in (*kernel.forward.statements, *kernel.backward.statements):
-            terms[s.name] = found.magnitude(s.tree)[0]
-            value, own = found.value(s.tree)
-            found.values[s.name], found.axes[s.name] = found.spread(value, own, s.index), s.index
+        for e in (*straight(kernel.forward, trial.sizes), *straight(kernel.backward, trial.sizes)):
+            terms[e.name] = found.magnitude(e.rhs)[0]
+            value, own = found.value(e.rhs)
+            found.values[e.name], found.axes[e.name] = found.spread(value, own, e.index), e.index
     return {name: TERMS * _largest(np.asarray(found)) for name, found in terms.items()}

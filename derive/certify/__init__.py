@@ -17,6 +17,9 @@ A forward name has the value of its definition, an adjoint the value that the ch
 * ``strained``: at strained points a gradient is finite, in float32 and in float64, wherever the chain rule's adjoint is,
   however that is rounded. Where axes are empty, both have the same value (:mod:`derive.strain`).
 
+* ``recurrence``: of an op with recurrences, all of this is checked of its step op; and with the steps unrolled, each gradient
+  equals the brute-force derivative.
+
 Arithmetic modulo random primes repeats checks of the rational part without rounding (:mod:`derive.certify.exact`). Nothing
 here knows a rule. So a wrong rule shows as the step in which it was applied, and the first check that fails names the stage.
 """
@@ -30,6 +33,7 @@ from derive.certify.checks import Checker
 from derive.certify.exact import exact_checks, residue_stage
 from derive.certify.shown import printed
 from derive.certify.stage import NoPoint, Stage, point, precise, stage_of, tied_point
+from derive.certify.steps import recurrence_checks
 from derive.deep import deeply
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
@@ -61,7 +65,10 @@ def certify(derivation: Derivation, seeds: tuple[int, ...] = (0, 1), full: Deriv
     ``full`` is the op's derivation by :func:`derive.engine.derive_full`, where the caller has it.
     """
     op = derivation.op
-    full, rows = full or derive_full(op), printed(derivation)
+    full = full or derive_full(op)
+    if derivation.step:
+        return certify(derivation.step, seeds, full.step).extended(recurrence_checks(derivation, seeds))
+    rows = printed(derivation)
     sizes: list[tuple[tuple[str, int], ...]] = []
     checks: list[Check] = []
     draws: list[tuple[list[Check], Exact]] = []

@@ -16,6 +16,7 @@ from derive.certify.swayed import Swayed
 from derive.certify.trees import Trees, in_order
 from derive.labels import whole_constants
 from derive.points import Point, draw_point, draw_tied_point, has_kinks, sizes_of
+from derive.recurrence import unrolled
 
 __all__ = ["NoPoint", "Stage", "guarded", "point", "precise", "reason_of", "stage_of", "tied_point"]
 
@@ -66,7 +67,7 @@ class Stage:
     def equations(self) -> Iterator[list[Any]]:
         """The values of the equations in order, each computed when it is asked for."""
         nodes = self.evaluated.nodes
-        for e in self.op.equations:
+        for e in unrolled(self.op.equations, self.op.carries, self.at.sizes):
             yield nodes[e.name].array.values if e.name in nodes else self.evaluated.define(e.name, e.index, e.rhs)
 
     @cached_property

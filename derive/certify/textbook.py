@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,9 @@ def checked_sections(
 
     ``full`` is a derivation by :func:`derive.engine.derive_full`, which is used if it is of the paper's op.
     """
+    if paper.derivation.step:
+        paper = replace(paper, derivation=paper.derivation.step)
+        sections, full = textbook_sections(paper), full and full.step
     checks: list[Check] = []
     full = full if full and full.op == paper.derivation.op else derive_full(paper.derivation.op)
     for seed in seeds:

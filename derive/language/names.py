@@ -25,7 +25,8 @@ class NameReader:
     name. ``words`` are all names in the text. ``lines`` has the line of each name's equation. ``known_ops`` gives the names
     of the catalogue, for messages. ``packs`` has the slots of every tensor that packs axes. ``given`` are the lengths
     that are given for axes, and ``given_at`` is where. ``rows`` are those of the affine slots of the element being read,
-    and ``affine_slots`` the axis and the position of every one. ``lengths`` are those that lines declare.
+    and ``affine_slots`` the axis and the position of every one. ``lengths`` are those that lines declare. ``carried`` are the
+    names that stand for reads one step back.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -36,6 +37,7 @@ class NameReader:
         self.constants: dict[str, Constant] = {}
         self.assumptions: list[Compare] = []
         self.equations: dict[str, Equation] = {}
+        self.carried: dict[str, Tensor] = {}
         self.stars: set[str] = set()
         self.packs: dict[str, Slots] = {}
         self.given: dict[str, int | str] = {}
@@ -62,7 +64,7 @@ class NameReader:
             raise self.error(node, str(error)) from None
 
     def tensors(self) -> dict[str, Tensor]:
-        return {**self.inputs, **{e.name: Tensor(e.name, e.index) for e in self.equations.values()}}
+        return {**self.inputs, **self.carried, **{e.name: Tensor(e.name, e.index) for e in self.equations.values()}}
 
     def spelled(self) -> dict[str, tuple[str, ...]]:
         """The axes of every known tensor as they are written, for messages."""
@@ -73,6 +75,8 @@ class NameReader:
             return self.inputs[name]
         if name in self.constants:
             return Tensor(name, ())
+        if name in self.carried:
+            return self.carried[name]
         if name in self.equations:
             return Tensor(name, self.equations[name].index)
         if name in self.scope or name in self.bound:
@@ -88,7 +92,7 @@ class NameReader:
     def too_early(self, name: str) -> str:
         """The message for a name that is read before its equation."""
         if name == self.left:
-            return f"'{name}' is defined by itself"
+            return f"'{name}' is defined by itself; a recurrence reads one step back along an axis, {name}[t - 1]"
         return f"'{name}' is read before its equation, which is in line {self.lines[name]}; move that line up"
 
     def loose(self, index: str) -> str:

@@ -21,11 +21,14 @@ from derive.language.literals import default_text, literal
 from derive.language.names import Catalogue
 from derive.language.sizes import sizes_from, sizes_in, with_sizes
 from derive.language.slots import flat_slots, named_numbers, slots_of
+from derive.language.steps import with_names
 from derive.language.text import LONGEST, plain, statements
 from derive.packing import Packing, solved
+from derive.recurrence import carried_wrongly
 from derive.syntax import (
     TRUTH,
     WHOLE,
+    Carry,
     Compare,
     Constant,
     Equation,
@@ -67,7 +70,7 @@ def parse(
     reader.look_ahead([first, *rest])
     named_numbers(first, rest)
     reader.signature(first)
-    for statement in rest:
+    for statement in reader.carrying(rest):
         reader.statement(statement)
     return with_sizes(reader.finish(shown, title, source, notes), given, sizes_from(sizes or {}))
 
@@ -96,6 +99,7 @@ class _Reader(CallReader):
         super().__init__(text, catalogue, known_ops)
         self.places: dict[str, ast.AST] = {}
         self.formula = False
+        self.carries: list[Carry] = []
 
     def look_ahead(self, body: list[ast.stmt]) -> None:
         """Note the line of each equation, and every name in the text: names that a call includes must differ from these."""
@@ -218,6 +222,18 @@ class _Reader(CallReader):
         else:
             raise self.error(node, hints.statement(node))
 
+    def carrying(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """The statements, in which reads one step back have names of their own, and note these names."""
+        body, found = with_names(body, self.error)
+        for c in found:
+            own = self.declared(c.target)
+            axis = own.axes[c.place]
+            if axis in self.stars:
+                raise self.error(c.target, f"'*{axis}' stands for any number of axes, along which nothing steps; name the axis")
+            self.carried[c.name] = Tensor(c.name, own.axes)
+            self.carries.append(Carry(c.name, c.of, c.next, c.step, own.axes, axis, c.down, c.first))
+        return body
+
     def assumption(self, node: ast.Compare) -> None:
         if len(node.ops) != 1:
             raise self.error(node, "write one comparison at a time")
@@ -329,7 +345,10 @@ class _Reader(CallReader):
             notes=notes,
             packing=Packing(tuple(self.packs.items()), tuple(self.given.items())),
             declared=Declared(tuple(self.lengths.items())),
+            carries=tuple(self.carries),
         )
+        if problem := carried_wrongly(op):
+            raise self.error(self.at(problem.name), problem.said)
         self.check_equal(op)
         return op
 

@@ -12,25 +12,32 @@ no read has the index: then nothing would say which positions its axis has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from derive import syntax as st
 from derive.show.loop import Loop
+from derive.show.steps import first_slots, in_steps
 from derive.terms.factoring import DEFAULT_SIZE
 
-__all__ = ["equations", "in_op", "solved"]
+__all__ = ["equations", "in_op", "left_of", "solved"]
 
 Size = Callable[[str], int]
 
 
 def equations(op: st.Op) -> tuple[st.Equation, ...]:
     """The equations of an op for readers."""
-    return tuple(replace(e, rhs=in_op(op, e.rhs)) for e in op.equations)
+    return tuple(st.Equation(*left_of(op, e.name, e.index), in_op(op, e.rhs), e.line) for e in op.equations)
+
+
+def left_of(op: st.Op, name: str, index: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The left side of an equation for readers: that of a first value is ``h[n, -1, k]``."""
+    return first_slots(op, name) or (name, index)
 
 
 def in_op(op: st.Op, tree: st.Tree) -> st.Tree:
     """An expression of an op for readers."""
     sizes = dict(op.sizes)
+    tree = in_steps(op, tree) if op.carries else tree
     return solved(tree, lambda axis: sizes.get(axis, DEFAULT_SIZE))
 
 

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from derive import syntax as st
 from derive.derivation import Derivation
 from derive.engine import style_of
-from derive.show.solved import solved
+from derive.show.solved import in_op
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
@@ -36,7 +36,7 @@ def tree_of(op: st.Op, forward: Iterable[Definition], keep: Container[str] = (),
         return st.rename(to_tree(d.body, d.index, style), to)
 
     style = replace(plain, read=read)
-    return cache(lambda body, index: solved(to_tree(body, index, style), style.size))
+    return cache(lambda body, index: in_op(op, to_tree(body, index, style)))
 
 
 def as_written(derivation: Derivation) -> TreeOf:

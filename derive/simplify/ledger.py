@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from derive.simplify.contractions import contracts
 from derive.simplify.cost import READ_WEIGHT, Cost, Model
 from derive.terms.sums import Mono, Sum
 
@@ -23,6 +24,8 @@ class Ledger:
         self.lines: dict[str, Sum] = {}
         self.users: Counter[Part] = Counter()
         self.total = 0
+        #: The part of the total that is in contractions.
+        self.contracted = 0
 
     def cost(self, lines: Mapping[str, Sum]) -> int:
         """The cost of all lines together."""
@@ -58,14 +61,20 @@ class Ledger:
         for part in parts(cost):
             self.users[part] += 1
             if self.users[part] == 1:
-                self.total += self.price(part)
+                self.pay(part, 1)
 
     def remove(self, cost: Cost) -> None:
         self.total -= cost.own
         for part in parts(cost):
             self.users[part] -= 1
             if not self.users[part]:
-                self.total -= self.price(part)
+                self.pay(part, -1)
+
+    def pay(self, part: Part, sign: int) -> None:
+        price = sign * self.price(part)
+        self.total += price
+        if not isinstance(part, str) and contracts(part[0]):
+            self.contracted += price
 
     def price(self, part: Part) -> int:
         """The cost of a shared part, which all its users pay once."""

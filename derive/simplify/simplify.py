@@ -13,19 +13,21 @@ from math import inf
 from derive import syntax as st
 from derive.rules import CHAIN_RULE, FOLD
 from derive.simplify.budget import Budget
+from derive.simplify.contractions import contraction, in_contraction
 from derive.simplify.cost import Model
 from derive.simplify.folding import Folding
 from derive.simplify.rewrite import apply_rewriting
 from derive.simplify.search import Search, long, wide
 from derive.simplify.signs import Signs
 from derive.simplify.tables import Rewriting, Tables, guarded_names
-from derive.simplify.work import Change, Work, contraction, in_contraction
+from derive.simplify.work import Change, Work
 from derive.strain import Judge
 from derive.terms.definitions import Definition
 from derive.terms.style import Style
 from derive.terms.sums import Read, Sum, atom_indices, atom_sum, sum_reads
 
-#: All names that are inlined may together raise the cost of all lines, from the least that it was, by this factor. A factor
+#: All names that are inlined may together raise the cost of all lines, from the least that it was, by this part of what is not
+#: in contractions: beside a matrix product all elementwise work is little, and would be repeated in line after line. A part
 #: for each name would let a chain of many equations multiply out line after line.
 SLACK = 1.01
 
@@ -177,7 +179,7 @@ class Simplifier:
             if any(long(work.lines[u]) for u in users):  # long lines stay in terms of names, for readers
                 return False
         self.least = min(self.least, work.cost())
-        most, state = self.least * SLACK, work.state()
+        most, state = self.least + (SLACK - 1) * work.light(), work.state()
         work.hidden.add(name)
         if self.inlined(name, users) and work.cost() <= most and self.kept(users, state.lines) and work.cost() <= most:
             return True

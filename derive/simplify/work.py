@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from derive import syntax as st
@@ -14,9 +13,9 @@ from derive.simplify.ledger import Ledger
 from derive.simplify.rewrite import replace_reads
 from derive.terms.definitions import Definition
 from derive.terms.order import in_order
-from derive.terms.sums import Mono, Read, Sum, atom_indices, open_mono, sum_reads
+from derive.terms.sums import Sum, sum_reads
 
-__all__ = ["Change", "Work", "contraction", "in_contraction"]
+__all__ = ["Change", "Work"]
 
 
 class Change(NamedTuple):
@@ -91,6 +90,10 @@ class Work:
         """The cost of all lines together."""
         return self.ledger.cost(self.lines)
 
+    def light(self) -> int:
+        """The part of that cost that is not in contractions."""
+        return self.cost() - self.ledger.contracted
+
     # ---- the end ---------------------------------------------------------------------------------------------------
 
     def drop_dead(self) -> None:
@@ -104,24 +107,3 @@ class Work:
     def in_order(self) -> dict[str, Sum]:
         """The lines, each after the lines that it reads."""
         return {n: self.lines[n] for n in in_order({n: sum_reads(body) for n, body in self.lines.items()})}
-
-
-def contraction(body: Sum) -> bool:
-    """Whether an expression has a contraction: a sum of a product in which no factor has all of its indices."""
-    return any(_contracts(mono) for mono in body.terms)
-
-
-def in_contraction(body: Sum, name: str) -> bool:
-    """Whether the name is read inside a contraction."""
-    return any(_contracts(mono) and any(isinstance(a, Read) and a.name == name for a, _ in mono.factors) for mono in body.terms)
-
-
-@lru_cache(maxsize=1 << 14)
-def _contracts(mono: Mono) -> bool:
-    """Whether a monomial is a contraction."""
-    if not mono.bound:
-        return False
-    opened = open_mono(mono)
-    inside = [atom_indices(a) for a in opened.factors if atom_indices(a) & set(opened.bound)]
-    loop = frozenset().union(*inside)
-    return not any(s == loop for s in inside)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from derive import syntax as st
 from derive.language.unicode import text
 from derive.show.trees import TreeOf, tree_of
-from derive.simplify.work import contraction
+from derive.simplify.contractions import contraction
 from derive.terms.definitions import Definition
 from derive.terms.names import Names
 

@@ -18,7 +18,7 @@ from derive.matrices import MatrixForm, matrix_latex, matrix_of, matrix_text, vi
 from derive.rules import SPLIT_LOG, STABILISE
 from derive.show.latex import escape, latex
 from derive.show.show import Beside, Part, Row, Section, fragment, parts_of, text_of
-from derive.show.solved import in_op
+from derive.show.solved import in_op, left_of
 from derive.show.trees import TreeOf, tree_of
 from derive.simplify.rewrite import replace_reads
 from derive.syntax import Op, Tree, adjoint_name, reads
@@ -165,7 +165,7 @@ def _forward(paper: Paper, trees: TreeOf) -> list[list[Row]]:
     groups = []
     for d in derivation.forward:
         if d.tree is not None:
-            rows = [Row(d.name, d.index, in_op(derivation.op, d.tree), True)]
+            rows = [Row(*left_of(derivation.op, d.name, d.index), in_op(derivation.op, d.tree), True)]
             tree = trees(split[d.name].after if d.name in split else d.body, d.index)
             named = [n for n in dict.fromkeys(reads(tree)) if n in paper.kept]
             if d.name in split or named:

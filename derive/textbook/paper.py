@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from derive import syntax as st
@@ -11,12 +11,14 @@ from derive.adjoint import adjoints
 from derive.deep import deeply
 from derive.derivation import Derivation, Line
 from derive.engine import checked, style_of
+from derive.recurrence import step_op
 from derive.show.show import adjoint_names
 from derive.simplify.budget import Budget
 from derive.simplify.rewrite import replace_reads
 from derive.simplify.search import long
 from derive.simplify.simplify import Simplifier
 from derive.stabilise.log_scale import log_relations
+from derive.stepped import stepped
 from derive.strain import Judge
 from derive.terms.definitions import Definition
 from derive.terms.factor import to_tree
@@ -75,6 +77,13 @@ def textbook(op: st.Op) -> Paper:
     """
     checked(op)
     op = with_short_names(op)
+    if not op.carries:
+        return _of_equations(op)
+    steps = _of_equations(step_op(op))
+    return replace(steps, derivation=stepped(op, steps.derivation))
+
+
+def _of_equations(op: st.Op) -> Paper:
     _, names = flatten(op)
     written = rename_parts(names)
     forward, split = split_logarithms(op, written, names)

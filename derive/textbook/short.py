@@ -25,8 +25,9 @@ def with_short_names(op: st.Op) -> st.Op:
     taken |= {a for t in op.inputs for a in t.axes} | {a for e in op.equations for a in e.index}
     known = set(taken)
     to: dict[str, str] = {}
+    carried = {n for c in op.carries for n in (c.of, c.first)}
     for e in op.equations:
-        if not (short := _short(e.name, words)):
+        if e.name in carried or not (short := _short(e.name, words)):
             continue
         if short.rstrip("0123456789") in known and _argument(e.name, words):
             short = next((x for x in LETTERS if _free(x, taken)), short)

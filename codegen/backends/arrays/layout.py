@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from codegen.backends.arrays.axes import Text, Value
+from codegen.backends.arrays.docstring import WIDTH, docstring
 from codegen.backends.arrays.lengths import length_source, length_text
-from codegen.backends.arrays.masks import masks_of
 from codegen.backends.arrays.memory import borrowed
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM, wrapped
+from codegen.backends.arrays.steps import before, shifted
 from codegen.backends.arrays.windows import set_apart, static_constants
 from codegen.declared import declared_in, lengths_needed
 from codegen.locals import local
+from codegen.loop_body import Body, body_of, in_blocks, masks_of
 from codegen.packing import repacked
 from codegen.program import Argument, Kernel, Program, Role, Statement
 from codegen.recognise.running import Running
@@ -23,13 +24,9 @@ from codegen.recognise.window import Window
 from codegen.source import Code, FileSource, FunctionSource, code, equations
 from derive import syntax as st
 from derive.language.axes import equal_axes
-from derive.language.unicode import declared, language
 from derive.packing import Slot
-from derive.show.solved import in_op
 
 __all__ = ["WIDTH", "Layout", "lay_out"]
-
-WIDTH = 118
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,16 @@ class Layout:
         self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
         callers = {a.name: a.axes for a in program.arguments} | {s.name: s.index for s in program.statements if s.kept}
         held = repacked(program.statements, callers, self.packing)
-        self.held = replace(held, statements=set_apart(held.statements, self.window, self.names_of_parts()))
-        inner = replace(program, statements=self.held.statements)
-        self.printer = self.printer_class(inner, borrowed(inner), kernel=True, held=self.held)
+        apart = list(self.apart(held.statements))
+        self.held = replace(held, statements=tuple(s for parts in apart for s in parts))
+        loops = [loop.with_parts([[s.name for s in parts] for parts in apart]) for loop in program.loops]
+        self.bodies = [body_of(loop, program, self.held.statements, partial(local, kernel)) for loop in loops]
+        self.blocks = list(in_blocks(self.held.statements, self.bodies))
+        printed = [s for b in self.blocks for s in (b.statements if isinstance(b, Body) else (b,))]
+        inner = replace(program, statements=tuple(printed))
+        self.printer = self.printer_class(
+            inner, borrowed(replace(program, statements=self.held.statements)), kernel=True, held=self.held
+        )
         self.printer.local = partial(local, kernel)
         self.printer.equal = equal_axes(kernel.op)
         self.printer.given |= {
@@ -85,7 +89,7 @@ class Layout:
         self.declared = declared_in(self.op, program.arguments, program.statements)
 
     def printed(self) -> _Printed:
-        body = [line for s in self.held.statements for line in (*self.masks(s), *self.printer.statement(s))]
+        body = [line for block in self.blocks for line in self.block(block)]
         returned = self.returned(body)
         prologue = self.prologue()
         self.helpers |= set(self.printer.helpers)
@@ -94,9 +98,31 @@ class Layout:
         )
         return _Printed(function, frozenset(self.helpers))
 
+    def block(self, block: Statement | Body) -> Iterator[str]:
+        """The lines of a statement, or of a loop over steps."""
+        if isinstance(block, Body):
+            yield from before(block, self.printer)
+            yield from self.printer.steps(block)
+            return
+        ends = {name: local for body in self.bodies for name, local in body.last.items()}
+        shift = next((c for c in self.program.shifts if c.name == block.name), None)
+        if block.name in ends:
+            yield f"{block.name} = {ends[block.name]}"
+        elif shift is not None:
+            yield from shifted(self.printer, shift)
+        else:
+            yield from self.masks(block)
+            yield from self.printer.statement(block)
+
     @property
     def is_forward(self) -> bool:
         return self.program is self.kernel.forward
+
+    def apart(self, statements: Iterable[Statement]) -> Iterator[tuple[Statement, ...]]:
+        """Each statement with the windows in it before it, as statements of their own."""
+        fresh, shifts = self.names_of_parts(), {c.name for c in self.program.shifts}
+        for s in statements:
+            yield (s,) if s.name in shifts else set_apart((s,), self.window, fresh)
 
     def window(self, tree: st.Tree) -> Window | None:
         return Window.of(tree, self.program.ranked)
@@ -356,35 +382,7 @@ class Layout:
             return f"*{self.length_of(f'*{slot[0]}')}"
         return " * ".join(map(self.printer.length, slot))
 
-    # ---- the docstring ---------------------------------------------------------------------------------------------
-
     def doc(self) -> list[str]:
-        what = "Forward" if self.is_forward else "Backward"
-        lines = [f"{what} of {self.op.name}.", ""]
-        lines += [line for s in self.program.statements for line in self.equation(s.name, s.index, s.tree)]
-        lines += ["", "Shapes: " + ", ".join(self.shaped(a.name, a.axes) for a in self.program.arguments) + "."]
-        if self.is_forward:
-            saved = ", ".join(t.name for t in self.kernel.saved) + ("," if len(self.kernel.saved) == 1 else "")
-            outputs = ", ".join(t.name for t in self.op.outputs)
-            lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}).")
-        else:
-            lines.append(f"Returns {', '.join(self.program.results)}.")
-        lines.append(
-            f"Raises TypeError for what is no {self.array} of the right kind, ValueError for shapes that disagree"
-            + (
-                ", IndexError for a label out of range."
-                if any(self.checks_labels(a) for a in self.program.arguments if a.labels)
-                else "."
-            )
-        )
-        results = {*(t.name for t in self.op.outputs)} if self.is_forward else {*self.program.results}
-        if lost := [str(loss) for loss in self.kernel.losses if loss.name in results]:
-            lines.append(f"Terms still cancel in {'; '.join(lost)}.")
-        return [w for line in lines for w in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") if line else [""])]
-
-    def equation(self, name: str, index: tuple[str, ...], tree: st.Tree) -> list[str]:
-        text = f"    {declared(self.op, name, index)} = {language(in_op(self.op, tree), stars=self.op.stars)}"
-        return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 8, break_long_words=False)
-
-    def shaped(self, name: str, axes: tuple[str, ...]) -> str:
-        return declared(self.op, name, axes) if axes else f"{name} scalar"
+        """The lines of the docstring."""
+        looks_up = any(self.checks_labels(a) for a in self.program.arguments if a.labels)
+        return docstring(self.kernel, self.program, self.array, looks_up)

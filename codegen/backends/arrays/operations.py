@@ -8,7 +8,7 @@ from codegen.axes import merge
 from codegen.backends.arrays.axes import Kept, Text, Value, aligned, star_first
 from codegen.backends.arrays.spelling import call, item, method
 from codegen.packing import APART, Repacked
-from codegen.program import Program, Statement
+from codegen.program import Loop, Program, Statement
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
@@ -46,6 +46,8 @@ class Operations:
         self.equal: Mapping[str, str] = {}
         #: A name for a local variable.
         self.local: Callable[[str], str] = str
+        #: The names so far whose arrays the kernel made and that nothing else refers to: they may be written over.
+        self.owned: set[str] = set()
         #: The boolean tensors.
         self.truths = frozenset(a.name for a in program.arguments if a.labels == st.TRUTH)
 
@@ -203,6 +205,22 @@ class Operations:
 
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         """The line that combines a term with the part of a tensor at slots, as a reduction of the kind combines its terms."""
+        raise NotImplementedError
+
+    def concatenated(self, parts: Sequence[Text], axis: int) -> Text:
+        """Arrays one after the other along an axis."""
+        raise NotImplementedError
+
+    def opened(self, s: Statement) -> str:
+        """The line before a loop over steps that makes room for what every step stores of a statement."""
+        raise NotImplementedError
+
+    def stored(self, s: Statement, value: str, slots: Sequence[str]) -> str:
+        """The line by which one step stores its value."""
+        raise NotImplementedError
+
+    def closed(self, s: Statement, loop: Loop) -> str:
+        """The line behind the loop that makes a tensor of what the steps stored; "" where it is one already."""
         raise NotImplementedError
 
     def einsum(self, spec: str, *operands: Text) -> Text:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from codegen.axes import natural_order
-from codegen.backends.arrays import windows
+from codegen.backends.arrays import steps, windows
 from codegen.backends.arrays.axes import Kept, Text, Value, positions, star_first
 from codegen.backends.arrays.numerals import MATH, double, is_count, is_literal, known_number, literal_value, number
 from codegen.backends.arrays.products import Products
@@ -15,6 +15,7 @@ from codegen.backends.arrays.spelling import call, negated, power, quotient, tot
 from codegen.backends.arrays.spelling import product as multiplied
 from codegen.branches import sheltered
 from codegen.evaluate.arithmetic import nearest
+from codegen.loop_body import Body
 from codegen.program import Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
@@ -69,6 +70,30 @@ class ArrayPrinter(Products):
             text = self.reshaped(text, s.name, self.held.axes[s.name])
         copied = s.name in self.copies and not value.number
         return [f"{s.name} = {(self.copied(text) if copied else text).code}"]
+
+    def steps(self, body: Body) -> list[str]:
+        """The lines of a loop over the steps of a recurrence."""
+        loop, axis = body.loop, body.loop.axis
+        masks, owned = dict(self.masks), set(self.owned)
+        lines = [line for s, _ in body.kept for line in [self.opened(s)] if line]
+        lines += [f"{h.name} = {steps.start_of(self, h.first, h.axes)}" for h in body.handed]
+        steps.within(body, self)
+        self.masks, self.owned = steps.masks(body, self), set()  # what stands before the loop is read at every step
+        lines.append(f"for {body.at} in {'reversed(' * loop.down}range({self.length(axis)}){')' * loop.down}:")
+        held = {local for _, local in body.kept} | {h.value for h in body.handed}
+        for s in body.statements:
+            lines += [f"    {line}" for line in self.statement(s)]
+            self.owned -= held
+        lines += [f"    {self.stored(s, local, steps.slots(body, s.index))}" for s, local in body.kept]
+        lines += self.handing(body)
+        lines += [line for s, _ in body.kept for line in [self.closed(s, loop)] if line]
+        self.masks, self.owned = masks, owned - {n for s in body.statements for n in st.reads(s.tree)}
+        return lines
+
+    def handing(self, body: Body) -> list[str]:
+        """The line that hands the values of a step to the next one."""
+        names, values = (", ".join(column) for column in zip(*((h.name, h.value) for h in body.handed), strict=True))
+        return [f"    {names} = {values}"]
 
     def window(self, s: Statement) -> Window | None:
         """The statement as a reduction under equality rows; None where it is none, or where its tensor is held packed."""

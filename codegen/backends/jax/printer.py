@@ -8,6 +8,8 @@ from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
 from codegen.backends.arrays.spelling import ATOM, call, method, negated, total
 from codegen.backends.arrays.windows import placed
+from codegen.backends.jax.scan import scanned
+from codegen.loop_body import Body
 from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot
@@ -91,3 +93,9 @@ class JaxPrinter(NumpyNames):
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("jnp.einsum", f'"{spec}"', *operands)
+
+    def concatenated(self, parts: Sequence[Text], axis: int) -> Text:
+        return call("jnp.concatenate", f"({', '.join(p.code for p in parts)})", f"axis={axis}")
+
+    def steps(self, body: Body) -> list[str]:
+        return scanned(self, body)

@@ -50,6 +50,9 @@ class NativeBackend(Backend):
     def shown(self, op: str) -> Shown:
         return Shown(f"native/{op}.c", "c", f"NAME({op}_forward)(")
 
+    def refuses(self, kernel: Kernel) -> str:
+        return "C has no loops over the steps of a recurrence yet" if kernel.op.carries else ""
+
     def schedule(self, kernel: Kernel) -> str:
         return describe(kernel)
 

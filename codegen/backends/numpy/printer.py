@@ -13,8 +13,7 @@ from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
 from codegen.backends.arrays.printer import is_far
 from codegen.backends.arrays.spelling import ATOM, call, item, matmul, method, negated, quotient
 from codegen.backends.arrays.windows import placed
-from codegen.packing import APART, Repacked
-from codegen.program import Program, Statement
+from codegen.program import Loop, Statement
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
@@ -24,11 +23,6 @@ from derive import syntax as st
 class NumpyPrinter(NumpyNames):
     module = "np"
     functions = elementwise(module) | {"erf": "_erf", "erfcx": "_erfcx", "stop": "np.copy"}
-
-    def __init__(self, program: Program, copies: frozenset[str] = frozenset(), kernel: bool = False, held: Repacked = APART):
-        super().__init__(program, copies, kernel, held)
-        #: The names so far whose arrays the kernel made and that nothing else refers to: they may be written over.
-        self.owned: set[str] = set()
 
     def function(self, head: str) -> str:
         name = super().function(head)
@@ -127,6 +121,18 @@ class NumpyPrinter(NumpyNames):
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         place = placed(Text(name), slots)
         return f"{place.code} += {term.code}" if kind == "sum" else f"{place.code} = np.{kind}imum({place.code}, {term.code})"
+
+    def concatenated(self, parts: Sequence[Text], axis: int) -> Text:
+        return call("np.concatenate", f"({', '.join(p.code for p in parts)})", f"axis={axis}")
+
+    def opened(self, s: Statement) -> str:
+        return f"{s.name} = np.empty({self.shape(s.index)}, dtype={self.dtype()})"
+
+    def stored(self, s: Statement, value: str, slots: Sequence[str]) -> str:
+        return f"{placed(Text(s.name), slots).code} = {value}"
+
+    def closed(self, s: Statement, loop: Loop) -> str:
+        return ""
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("np.einsum", f'"{spec}"', *operands, *["optimize=True"] * (len(operands) > 1))

@@ -9,7 +9,7 @@ from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.spelling import ATOM, call, item, method, negated, total
 from codegen.backends.arrays.windows import placed
 from codegen.backends.torch.smooth import beside_one, sided
-from codegen.program import Statement
+from codegen.program import Loop, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.running import Running
@@ -174,6 +174,20 @@ class TorchPrinter(ArrayPrinter):
             return f"{name} = {new.code}"
         self.helpers["_placed"] = None
         return f"{name} = _placed({name}, {new.code}, [{', '.join(at)}])"
+
+    def concatenated(self, parts: Sequence[Text], axis: int) -> Text:
+        return call("torch.cat", f"({', '.join(p.code for p in parts)})", f"dim={axis}")
+
+    def opened(self, s: Statement) -> str:
+        return f"{s.name} = []"
+
+    def stored(self, s: Statement, value: str, slots: Sequence[str]) -> str:
+        return f"{s.name}.append({value})"
+
+    def closed(self, s: Statement, loop: Loop) -> str:
+        steps = f"{s.name}[::-1]" if loop.down else s.name
+        stacked = f"torch.stack({steps}, dim={s.index.index(loop.axis)})"
+        return f"{s.name} = {stacked} if {s.name} else {self.zeros(s.index)}"
 
     def einsum(self, spec: str, *operands: Text) -> Text:
         return call("torch.einsum", f'"{spec}"', *operands)

@@ -1,0 +1,162 @@
+"""Recurrences: ``h[n, t, k] = tanh(x[n, t, k] + sum[j](h[n, t - 1, j]*U[j, k]))`` with ``h[n, -1, k] = h0[n, k]``.
+
+An equation may read a name before its own equation, or in it, one step back along an axis: at ``t - 1``, or everywhere at
+``t + 1``. What is read so is carried: the statements get another name for it, ``h_prev[n, t, j]``, before they are read. So
+the readers of expressions know nothing of recurrences. ``h[n, -1, k] = ...`` says what the first step reads, and becomes an
+equation of its own. Steps that go down begin at ``h[n, size(t), k] = ...``. Without such a line the first step reads 0.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from derive.errors import OpError
+from derive.language import hints
+from derive.language.lengths import declares_length
+from derive.language.slots import flat_slots, slots_of
+
+__all__ = ["Carried", "with_names"]
+
+Fail = Callable[[ast.AST, str], OpError]
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A name that is read one step back: ``name`` stands for the read, ``place`` is the slot of the axis of the steps."""
+
+    name: str
+    of: str
+    next: str
+    step: str
+    place: int
+    down: bool
+    first: str
+    target: ast.Subscript
+
+
+def with_names(body: list[ast.stmt], fail: Fail) -> tuple[list[ast.stmt], list[Carried]]:
+    """The statements after the signature, in which what is carried has a name of its own, and what is carried.
+
+    OpError: a name is read at two kinds of steps, or a first value belongs to no recurrence.
+    """
+    targets = {node: t for node in body if (t := _target(node)) is not None}
+    bases = {node: t for node, t in targets.items() if any(map(_outside, flat_slots(t)))}
+    at = {_name(t): k for k, (node, t) in enumerate(targets.items()) if node not in bases}
+    own = {_name(t): t for node, t in targets.items() if node not in bases}
+    places: dict[str, tuple[int, bool]] = {}
+    for k, node in enumerate(targets):
+        early = (read for read in _reads(node) if at.get(_name(read), -1) >= k) if node not in bases else ()
+        for read in early:
+            step = _step(read)
+            if step is not None and places.setdefault(_name(read), step) != step:
+                said = f"'{_name(read)}' is carried along one axis, and one way: at t - 1 everywhere, or at t + 1"
+                raise fail(read, said)
+    taken = {n.id for node in body for n in ast.walk(node) if isinstance(n, ast.Name)}
+    found = [_carried(name, *places[name], own[name], bases, taken, fail) for name in places]
+    for k, node in enumerate(targets):
+        _rename(node, {c.of: c for c in found if c.first or at[c.of] >= k})
+    for node, target in bases.items():
+        assert isinstance(node, ast.Assign)
+        node.targets = [_settled(target, {c.of: c for c in found}, fail)]
+    return body, found
+
+
+def _target(node: ast.stmt) -> ast.Subscript | None:
+    if isinstance(node, ast.Assign) and len(node.targets) == 1 and not declares_length(node):
+        target = node.targets[0]
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            return target
+    return None
+
+
+def _name(node: ast.Subscript) -> str:
+    return node.value.id if isinstance(node.value, ast.Name) else ""
+
+
+def _outside(slot: ast.expr) -> bool:
+    """Whether a slot is a position before the first or behind the last of an axis: ``-1``, ``size(t)``."""
+    sizes = (isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "size" for n in ast.walk(slot))
+    return isinstance(slot, ast.UnaryOp) or (isinstance(slot, ast.Call | ast.BinOp) and any(sizes))
+
+
+def _reads(node: ast.stmt) -> Iterator[ast.Subscript]:
+    value = node.value if isinstance(node, ast.Assign) else node
+    return (n for n in ast.walk(value) if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name))
+
+
+def _step(read: ast.Subscript) -> tuple[int, bool] | None:
+    """The slot that is read one step away, ``t - 1`` or ``t + 1``, and whether it is ``t + 1``; None where no slot is."""
+    for k, slot in enumerate(slots_of(read)):
+        match slot:
+            case ast.BinOp(ast.Name(), ast.Add() | ast.Sub() as sign, ast.Constant(value=1)):
+                return k, isinstance(sign, ast.Add)
+            case ast.BinOp(ast.Constant(value=1), ast.Add(), ast.Name()):
+                return k, True
+    return None
+
+
+def _carried(
+    name: str, place: int, down: bool, target: ast.Subscript, bases: dict[ast.stmt, ast.Subscript], taken: set[str], fail: Fail
+) -> Carried:
+    own = [base for base in bases.values() if _name(base) == name]
+    if len(own) > 1:
+        raise fail(own[1], f"what the first step reads of '{name}' is said twice")
+    first = _fresh(f"{name}_first", taken) if own else ""
+    carry, after, both = (_fresh(f"{name}_{part}", taken) for part in ("prev", "next", "step"))
+    return Carried(carry, name, after, both, place, down, first, target)
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    found, k = name, 1
+    while found in taken:
+        k += 1
+        found = f"{name}{k}"
+    taken.add(found)
+    return found
+
+
+def _rename(node: ast.stmt, carried: dict[str, Carried]) -> None:
+    """Give every read of a carried name one step back the name of the carry.
+
+    Without a first value, only early reads are carried: below its own equation, a read before the first step is absent.
+    """
+    for read in list(_reads(node)) if carried else ():
+        c = carried.get(_name(read))
+        if c is None or _step(read) != (c.place, c.down):
+            continue
+        slots = slots_of(read)
+        slot = slots[c.place]
+        assert isinstance(slot, ast.BinOp)
+        plain = slot.left if isinstance(slot.left, ast.Name) else slot.right
+        slots[c.place] = plain
+        read.slice = ast.copy_location(ast.Tuple(slots, ast.Load()), read.slice) if len(slots) > 1 else plain
+        read.value = ast.copy_location(ast.Name(c.name, ast.Load()), read.value)
+
+
+def _settled(target: ast.Subscript, carried: dict[str, Carried], fail: Fail) -> ast.expr:
+    """The target of a first value, ``h[n, -1, k]``, as that of an equation without the axis of the steps."""
+    name, slots = _name(target), slots_of(target)
+    c = carried.get(name)
+    if c is None:
+        odd = next(filter(_outside, flat_slots(target)))
+        raise fail(
+            odd,
+            f"'{hints.brief(odd)}' is no axis: a first value '{hints.brief(target)}' needs an equation of '{name}' "
+            "that reads one step back, at t - 1",
+        )
+    axis = slots_of(c.target)[c.place]
+    wanted = f"size({hints.brief(axis)})" if c.down else "-1"
+    if len(slots) != len(slots_of(c.target)) or ast.unparse(slots[c.place]) != wanted:
+        shown = [wanted if k == c.place else hints.brief(s) for k, s in enumerate(slots_of(c.target))]
+        raise fail(target, f"what the first step reads of '{name}' is {name}[{', '.join(shown)}] = ...")
+    rest = [s for k, s in enumerate(slots) if k != c.place]
+    own = [s for k, s in enumerate(slots_of(c.target)) if k != c.place]
+    if list(map(ast.unparse, rest)) != list(map(ast.unparse, own)):
+        raise fail(target, f"'{name}' has the axes [{', '.join(map(hints.brief, own))}] here, as in its equation")
+    head = ast.copy_location(ast.Name(c.first, ast.Store()), target)
+    if not rest:
+        return head
+    inner = rest[0] if len(rest) == 1 else ast.copy_location(ast.Tuple(rest, ast.Load()), target.slice)
+    return ast.copy_location(ast.Subscript(head, inner, ast.Store()), target)
