@@ -223,9 +223,9 @@ class Grouped:
 
     def quantiles(self, errors: Floats) -> Profile:
         """The quantiles of errors, by kind; NaN is left out, and so is a kind that has no error."""
-        at = errors.reshape(self.points, -1)
+        at = errors.reshape(self.points, errors.size // self.points)
         filled = np.concatenate([at, np.full((1, at.shape[1]), np.nan)])
-        ordered = np.sort(filled[self.rows].reshape(len(self.rows), -1))  # NaN last
+        ordered = np.sort(filled[self.rows].reshape(len(self.rows), self.rows.shape[1] * at.shape[1]))  # NaN last
         counts = np.count_nonzero(~np.isnan(ordered), axis=1)
         chosen = (np.array(list(QUANTILES)) * (counts[:, None] - 1)).astype(np.intp)
         rows = np.take_along_axis(ordered, np.maximum(chosen, 0), axis=1) if ordered.size else ordered
