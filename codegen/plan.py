@@ -85,7 +85,12 @@ class _Planner:
         made = {n: self.definitions[n].index for n in saved if not self.definitions[n].author}
         self.op = replace(self.op, packing=self.op.packing.extended(made))
         forward, backward = self.confined(self.forward(saved), self.backward(saved, recomputed))
-        return Kernel(self.op, forward, backward, tuple(st.Tensor(n, self.definitions[n].index) for n in saved), self.d.losses)
+        kept = tuple(st.Tensor(n, self.definitions[n].index, self.labels(n)) for n in saved)
+        return Kernel(self.op, forward, backward, kept, self.d.losses)
+
+    def labels(self, name: str) -> str | None:
+        """The axis whose positions a name's values are; None for floating-point values."""
+        return self.op.tensor(name).labels if self.definitions[name].author else None
 
     def confined(self, forward: Program, backward: Program) -> tuple[Program, Program]:
         """The programs, in which the engine's own names are 0 where nothing reads them."""
@@ -233,7 +238,7 @@ class _Planner:
             role = Role.OUTPUT if name in self.d.gradients else Role.TEMPORARY
             statements.append(Statement(name, index[name], to_tree(body, index[name], style), role))
         upstream = tuple(Argument(st.adjoint_name(t.name), t.axes, Role.UPSTREAM) for t in self.op.outputs)
-        kept = tuple(Argument(n, self.definitions[n].index, Role.SAVED) for n in saved)
+        kept = tuple(Argument(n, self.definitions[n].index, Role.SAVED, self.labels(n)) for n in saved)
         needed = self.shape_givers(statements, reads, saved)
         inputs = tuple(taken(self.op, t) for t in self.op.inputs if t.name in needed)
         return self.program("backward", (*upstream, *kept, *inputs), statements, self.d.gradients)

@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from derive import syntax as st
+from derive.functions.words import PLACES
 from derive.simplify.signs import Signs
 from derive.sympy_bridge import derivative
 from derive.terms.definitions import Definition
@@ -54,13 +55,18 @@ def active_names(op: st.Op, definitions: Sequence[Definition]) -> set[str]:
     """The names on a path from a differentiable input to an output: only these have an adjoint."""
     reached = {t.name for t in op.differentiable}
     for d in definitions:
-        if sum_reads(d.body) & reached:
+        if sum_reads(d.body) & reached and not _is_place(d):
             reached.add(d.name)
     needed = {t.name for t in op.outputs}
     for d in reversed(definitions):
-        if d.name in needed:
+        if d.name in needed and not _is_place(d):
             needed |= sum_reads(d.body)
     return reached & needed
+
+
+def _is_place(d: Definition) -> bool:
+    """Whether the values of a name are positions, by which nothing is differentiated."""
+    return isinstance(d.body.atom, Extremum) and d.body.atom.head in PLACES
 
 
 def adjoints(op: st.Op, definitions: Sequence[Definition], names: Names) -> list[Definition]:

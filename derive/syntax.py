@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from derive.adjoint_names import adjoint_name, primal_name
 from derive.carries import Carry
 from derive.declared import Declared
+from derive.functions.words import PLACES
 from derive.packing import Packing
 from derive.trees import (
     NEUTRAL,
@@ -107,6 +108,11 @@ class Equation:
     index: tuple[str, ...]
     rhs: Tree
     line: int = 0
+
+    @property
+    def labels(self) -> str | None:
+        """The axis whose positions the values are, as those of an ``argmax``; None for floating-point values."""
+        return axis_of(self.rhs.index[0]) if isinstance(self.rhs, Reduce) and self.rhs.kind in PLACES else None
 
 
 #: In the place of the axis that an integer tensor indexes: its values are any integers, or booleans.
@@ -202,7 +208,7 @@ class Op:
                 return t
         for e in self.equations:
             if e.name == name:
-                return Tensor(e.name, e.index)
+                return Tensor(e.name, e.index, e.labels)
         for c in self.carries:
             if c.name == name:
                 return Tensor(c.name, c.axes)

@@ -333,7 +333,7 @@ def _whole(tree: Tree) -> bool:
 def taking_part(tree: Reduce) -> tuple[Tree, list[Compare]]:
     """The body of a maximum, minimum or product, and the conditions on indices under which an element takes part."""
     body, where = tree.body, list[Compare]()
-    while tree.kind not in LINEAR and isinstance(body, Call) and body.head == "where":
+    while tree.kind in NEUTRAL and tree.kind not in LINEAR and isinstance(body, Call) and body.head == "where":
         c, yes, no = body.args
         if not isinstance(c, Compare) or not on_indices(c) or no != NEUTRAL[tree.kind]:
             break

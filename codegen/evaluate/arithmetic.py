@@ -51,7 +51,15 @@ class _Arrays:
         "==": np.equal,
         "!=": np.not_equal,
     }
-    reductions: dict[str, Function] = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod}
+    reductions: dict[str, Function] = {
+        "sum": np.sum,
+        "mean": np.mean,
+        "max": np.max,
+        "min": np.min,
+        "prod": np.prod,
+        "argmax": lambda value, axis: np.argmax(value, *axis),
+        "argmin": lambda value, axis: np.argmin(value, *axis),
+    }
 
     def arange(self, length: int) -> Any:
         return np.arange(length)

@@ -69,6 +69,8 @@ class Torch:
         "max": torch.amax,
         "min": torch.amin,
         "prod": _prod,
+        "argmax": lambda value, axis: torch.argmax(value, *axis),
+        "argmin": lambda value, axis: torch.argmin(value, *axis),
     }
 
     def __init__(self, dtype: torch.dtype):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from derive.certify.arrays import Array, Frame, pick, rows
 from derive.certify.numbers import Numbers
+from derive.functions.words import PLACES
 from derive.language.assumptions import HOLDS
 from derive.terms.sums import (
     Argument,
@@ -215,7 +216,7 @@ class Values:
         if isinstance(index, str):
             return self.frame.coordinates(index, over)
         assert not isinstance(index, (int, Hole))
-        labels = self.labels[index.name]
+        labels = self.labels[index.name] if index.name in self.labels else list(map(int, self.table(index.name)))
         return pick(labels, self.places(index.name, index.index, over)) if index.index else labels * self.frame.count(over)
 
     def extremum(self, atom: Extremum) -> Array:
@@ -234,6 +235,8 @@ class Values:
         taken = [[v for v in row if v is not None] for row in values]
         if atom.head == "prod":
             return Array(rest, list(map(self.numbers.product, taken)))
+        if atom.head in PLACES:
+            return Array(rest, [self.numbers.place(PLACES[atom.head], row) for row in taken])
         return Array(rest, [self.numbers.largest(atom.head, row) for row in taken])
 
 

@@ -86,6 +86,11 @@ class Numbers(ABC):
         """The same of a row that may be empty: NaN, as no number here stands for an infinity."""
         return self.extreme(kind, a) if a else self.nan
 
+    def place(self, kind: str, a: list[Number]) -> Number:
+        """The position of the first "max" or "min" of a row; NaN of an empty row, and beside NaN."""
+        top = self.largest(kind, a)
+        return next((self.number(Fraction(k)) for k, v in enumerate(a) if self.sign(v, top) == 0), self.nan)
+
     def product(self, a: Iterable[Number]) -> Number:
         """The product of a row; 1 of an empty one."""
         return reduce(lambda u, v: self.times([u], [v])[0], a, self.one)

@@ -19,6 +19,7 @@ from derive.certify.arrays import Array, Frame, pick, rows
 from derive.certify.nodes import Back, Column, Node, in_order
 from derive.certify.numbers import Numbers, slope
 from derive.certify.wholes import NOTHING, affine_reads, exponent, masked, whole_numbers
+from derive.functions.words import PLACES
 from derive.language.assumptions import HOLDS
 from derive.syntax import on_indices
 
@@ -192,7 +193,8 @@ class Trees:
         """The value of an index at every position of ``over``: its position, or for a lookup the label that is read."""
         if isinstance(index, str):
             return self.frame.coordinates(index, over)
-        own, labels = self.nodes[index.name].array.over, self.labels[index.name]
+        own, values = self.nodes[index.name].array
+        labels = self.labels[index.name] if index.name in self.labels else list(map(int, values))
         if not own:
             return labels * self.frame.count(over)
         return pick(labels, self.frame.gathered(own, [self.position(i, over) for i in index.index]))
@@ -292,7 +294,9 @@ class Trees:
         parts = list(rows(open_, count))
         taken = [[v for v, o in zip(g, os, strict=True) if o] for g, os in zip(groups, parts, strict=True)] if held else groups
         weights = [numbers.number(Fraction(1, len(g)) if kind == "mean" else Fraction(1)) for g in taken]
-        if kind == "prod":
+        if kind in PLACES:
+            found = [numbers.place(PLACES[kind], g) for g in taken]
+        elif kind == "prod":
             found = list(map(numbers.product, taken))
         elif kind in ("max", "min"):
             found = [numbers.largest(kind, g) for g in taken] if held else [numbers.extreme(kind, g) for g in groups]
@@ -308,6 +312,8 @@ class Trees:
                     for g, os, m in at
                     for s in self.shares([o and numbers.sign(v, m) == 0 for v, o in zip(g, os, strict=True)])
                 ]
+            elif kind in PLACES:
+                shares = [numbers.zero] * len(body.array.values)
             elif kind == "prod":
                 shares = [s for g, os in zip(groups, parts, strict=True) for s in self.others(g, os)]
             else:

@@ -11,7 +11,7 @@ def equal_axes(op: st.Op) -> dict[str, str]:
     """A map from every axis to the first of the axes that must have its length, because equations read one as the other."""
     axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations} | {c.name: () for c in op.constants}
     axes |= {c.name: c.axes for c in op.carries}
-    labels = {t.name: t.indexed for t in op.inputs}
+    labels = {t.name: t.indexed for t in op.inputs} | {e.name: e.labels for e in op.equations}
     root: dict[str, str] = {st.axis_of(a): st.axis_of(a) for index in axes.values() for a in index}
     root |= {a: a for a in labels.values() if a and a not in root}
     root |= {a: a for a, _ in (*op.packing.lengths, *op.declared.lengths) if a not in root}

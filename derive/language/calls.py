@@ -81,10 +81,10 @@ class CallReader(ExpressionReader):
     def argument(self, node: ast.expr) -> Tree:
         """An argument: an expression, or a read of an integer tensor."""
         name = node.value if isinstance(node, ast.Subscript) else node
-        if isinstance(name, ast.Name) and name.id in self.inputs and self.inputs[name.id].integer:
+        if isinstance(name, ast.Name) and self.is_integer(name.id):
             read = self.read(node, name.id, slots_of(node) if isinstance(node, ast.Subscript) else [])
             if self.rows:
-                raise self.error(node, f"an op takes '{name.id}' at plain indices; {self.whole(self.inputs[name.id])}")
+                raise self.error(node, f"an op takes '{name.id}' at plain indices; {self.whole(self.known(node, name.id))}")
             return read
         return self.value(node)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from derive.errors import OpError
 from derive.functions.records import RECORDS
-from derive.functions.words import NARY, REDUCTIONS, SUGAR, is_function
+from derive.functions.words import NARY, PLACES, REDUCTIONS, SUGAR, is_function
 from derive.language import hints
 from derive.language.affine import Row, attached, there
 from derive.language.defined import DEFINED_FUNCTIONS, DEFINED_REDUCTIONS, Form, Misfit, form_of, written_out
@@ -178,7 +178,7 @@ class ExpressionReader(LengthReader):
 
     def plain_element(self, node: ast.expr, name: str, slots: list[ast.expr]) -> Read:
         read = self.read(node, name, slots)
-        if name in self.inputs and self.inputs[name].integer:
+        if self.is_integer(name):
             raise self.error(
                 node, f"'{name}' holds labels, which are no numbers; look one up with them: w[{hints.brief(node)}]"
             )
@@ -202,7 +202,7 @@ class ExpressionReader(LengthReader):
                 return self.affine(inner, axis)
             return self.lookup(inner, tensor, position)
         if inner.id not in self.bound and inner.id not in self.scope:
-            if inner.id in self.inputs and self.inputs[inner.id].integer and not isinstance(node, ast.Starred):
+            if self.is_integer(inner.id) and not isinstance(node, ast.Starred):
                 return self.lookup(inner, tensor, position)
             if inner.id in self.constants and not isinstance(node, ast.Starred):
                 return self.affine(inner, axis)
@@ -314,6 +314,8 @@ class ExpressionReader(LengthReader):
             raise self.error(node, f"unknown reduction '{kind}'; known: {', '.join(known)}{said}")
         if kind in REDUCTIONS and (len(node.args) != 1 or node.keywords):
             raise self.error(node, f"'{kind}' takes one expression")
+        if kind in PLACES:
+            self.check_place(node, kind, slots)
         form = self.form(node, kind) if kind in DEFINED_REDUCTIONS else None
         outer, names = dict(self.bound), list[str]()
         slots = [part for slot in slots for part in parts_of(slot)]

@@ -78,9 +78,8 @@ ELSEWHERE = {
     "amax": "max[n](a[n])",
     "amin": "min[n](a[n])",
     **dict.fromkeys(
-        ("argmax", "topk", "sort"), "where(a[n] == max[n](a[n]), 1, 0) to mark the largest; a position is no value"
+        ("topk", "sort", "argsort"), "k = argmax[n](a[n]) to find the largest, a[k]; several at once have no name here"
     ),
-    "argmin": "where(a[n] == min[n](a[n]), 1, 0) to mark the smallest; a position is no value",
     **dict.fromkeys(("average",), "mean[n](a[n])"),
     **{word: f"{word}[n](a[n])" for word in DEFINED_REDUCTIONS},
     "variance": "var[n](a[n])",

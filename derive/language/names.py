@@ -21,12 +21,12 @@ Catalogue = Callable[[str], Op | None]
 class NameReader:
     """The names read so far, and messages for names that are not among them.
 
-    ``scope`` are the indices of the left side. ``bound`` maps each index of an enclosing reduction, as written, to a distinct
-    name. ``words`` are all names in the text. ``lines`` has the line of each name's equation. ``known_ops`` gives the names
-    of the catalogue, for messages. ``packs`` has the slots of every tensor that packs axes. ``given`` are the lengths
-    that are given for axes, and ``given_at`` is where. ``rows`` are those of the affine slots of the element being read,
-    and ``affine_slots`` the axis and the position of every one. ``lengths`` are those that lines declare. ``carried`` are the
-    names that stand for reads one step back.
+    ``scope`` are the indices of the left side, ``right`` is the right side. ``bound`` maps each index of an enclosing
+    reduction, as written, to a distinct name. ``words`` are all names in the text. ``lines`` has the line of each name's
+    equation. ``known_ops`` gives the names of the catalogue, for messages. ``packs`` has the slots of every tensor that
+    packs axes. ``given`` are the lengths that are given for axes, and ``given_at`` is where. ``rows`` are those of the
+    affine slots of the element being read, and ``affine_slots`` the axis and the position of every one. ``lengths`` are
+    those that lines declare. ``carried`` are the names that stand for reads one step back.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -43,6 +43,7 @@ class NameReader:
         self.given: dict[str, int | str] = {}
         self.given_at: dict[str, ast.AST] = {}
         self.left = ""
+        self.right: ast.AST | None = None
         self.scope: tuple[str, ...] = ()
         self.bound: dict[str, str] = {}
         self.lengths: dict[str, Tree] = {}
@@ -64,7 +65,12 @@ class NameReader:
             raise self.error(node, str(error)) from None
 
     def tensors(self) -> dict[str, Tensor]:
-        return {**self.inputs, **self.carried, **{e.name: Tensor(e.name, e.index) for e in self.equations.values()}}
+        return {**self.inputs, **self.carried, **{e.name: Tensor(e.name, e.index, e.labels) for e in self.equations.values()}}
+
+    def is_integer(self, name: str) -> bool:
+        """Whether a name is that of an integer tensor: of an input, or of positions that an equation finds."""
+        tensor = self.inputs.get(name) or self.equations.get(name)
+        return tensor is not None and tensor.labels is not None
 
     def spelled(self) -> dict[str, tuple[str, ...]]:
         """The axes of every known tensor as they are written, for messages."""
@@ -78,7 +84,7 @@ class NameReader:
         if name in self.carried:
             return self.carried[name]
         if name in self.equations:
-            return Tensor(name, self.equations[name].index)
+            return Tensor(name, self.equations[name].index, self.equations[name].labels)
         if name in self.scope or name in self.bound:
             raise self.error(node, f"'{name}' is an index and has no value; its length is size({name})")
         if is_function(name) or name in REDUCTIONS:
@@ -88,6 +94,17 @@ class NameReader:
         known = [*self.inputs, *self.constants, *self.equations]
         near = f"; {hints.NUMBERS[name]}" if name in hints.NUMBERS else hints.meant(name, known)
         raise self.error(node, f"unknown name '{hints.short(name)}'; known here: {hints.listed(known)}{near}")
+
+    def check_place(self, node: ast.Call, kind: str, slots: list[ast.expr]) -> None:
+        """Check that the position that a reduction gives is the whole right side of an equation (OpError)."""
+        named = f"a[n] = {kind}[k](x[n, k]), and then x[n, a[n]]"
+        if node is not self.right:
+            raise self.error(node, f"'{kind}' gives a position, which is no number: give it a name of its own, {named}")
+        if len(slots) != 1 or isinstance(slots[0], ast.Starred | ast.Tuple):
+            raise self.error(node, f"'{kind}' gives the position on one axis: {named}")
+        if self.left in self.outputs:
+            wanted = f"the output '{self.left}' holds numbers, and '{kind}' gives positions"
+            raise self.error(node, f"{wanted}; look something up with them")
 
     def too_early(self, name: str) -> str:
         """The message for a name that is read before its equation."""

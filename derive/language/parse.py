@@ -295,7 +295,7 @@ class _Reader(CallReader):
         elif self.outputs[left.name].axes != left.axes:
             want = ", ".join(self.outputs[left.name].axes)
             raise self.error(target, f"the signature gives '{left.name}' the axes [{want}]")
-        self.left, self.scope, self.bound = left.name, left.axes, {}
+        self.left, self.right, self.scope, self.bound = left.name, node.value, left.axes, {}
         head = node.value.func.id if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) else None
         if isinstance(node.value, ast.Call) and head and self.catalogue_op(head):
             tree = self.call_op(node.value, head, left)

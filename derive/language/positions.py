@@ -37,7 +37,7 @@ class PositionReader(SlotReader):
         if not isinstance(name, ast.Name):
             return False
         index = isinstance(node, ast.Name) and (name.id in self.bound or name.id in self.scope)
-        return index or (name.id in self.inputs and self.inputs[name.id].integer)
+        return index or self.is_integer(name.id)
 
     def place(self, node: ast.expr) -> Tree:
         """The position in an affine slot: a sum of positions, each times whole numbers (OpError for anything else)."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from derive.functions.records import RECORDS
-from derive.functions.words import LINEAR
+from derive.functions.words import LINEAR, PLACES
 from derive.language.printer import Prec, Printed, Printer, decimal_of, long_decimal, split_sign
 from derive.syntax import Add, Call, Compare, Div, Index, Lookup, Match, Mul, Neg, Num, Pow, Reduce, Tree, axis_of, primal_name
 from derive.visible import escaped, visible
@@ -199,6 +199,8 @@ class LatexPrinter(Printer):
 
     def reduction(self, kind: str, index: tuple[str, ...]) -> str:
         under = ",".join(map(self.index, index))
+        if kind in PLACES:
+            return rf"\operatorname{{{kind}}}_{{{under}}}"
         if kind not in LINEAR:
             return rf"\{kind}_{{{under}}}"
         over = r" \, ".join(map(self.size, index))

@@ -118,6 +118,8 @@ class Signs:
                 return ("number", "1")
             case Delta() | Condition():
                 return ("indicator",)
+            case Extremum("argmax" | "argmin"):
+                return ("indicator",)  # a position is not negative
             case Extremum("prod", of):
                 return ("product", numbers.setdefault(atom, len(numbers)), self.of(of.name))
             case Extremum(_, of):

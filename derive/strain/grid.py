@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from derive import syntax as st
 from derive.functions.doubles import power
 from derive.functions.records import RECORDS
+from derive.functions.words import PLACES
 from derive.language.assumptions import HOLDS
 from derive.strain.floats import Floats, Round, each, extreme, number, powers, silent
 
@@ -180,6 +181,9 @@ class Evaluation:
         rest = tuple(i for i in body.index if i not in index)
         count, results = self.grid.count(index), self.grid.points * self.grid.count(rest)
         entries = self.grid.spread(body, (*rest, *index)).reshape(results, count)
+        if kind in PLACES:
+            found = np.argmax(entries if PLACES[kind] == "max" else -entries, axis=1) if count else np.zeros(results)
+            return Table(rest, found.astype(np.float64))
         columns = list(entries.T) or [np.full(results, OF_NOTHING[kind])]
         if kind in ("max", "min"):
             out = reduce(lambda a, b: extreme(kind, a, b), columns)

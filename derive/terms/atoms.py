@@ -139,7 +139,7 @@ class Function(NamedTuple):
 
 
 class Extremum(NamedTuple):
-    """The largest or smallest element of a tensor, or the product of its elements, over the axes of its holes (:class:`Hole`).
+    """The largest or smallest element of a tensor, its place, or the product of all, over the axes of holes (:class:`Hole`).
 
     Only elements at which all conditions ``where`` hold take part; these are conditions on indices, with the same holes.
     """

@@ -16,6 +16,7 @@ from codegen.recognise.one_hot import OneHot
 from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
+from derive.functions.words import PLACES
 
 
 class JaxPrinter(NumpyNames):
@@ -40,7 +41,7 @@ class JaxPrinter(NumpyNames):
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"axis={axis}"]
         place += ["keepdims=True"] if keep else []
-        if kind in ("sum", "mean", "prod"):
+        if kind in ("sum", "mean", "prod", *PLACES):
             return call(f"jnp.{kind}", body.text, *place)
         self.helpers[f"_{kind}"] = None
         return call(f"_{kind}", body.text, *place)

@@ -18,6 +18,7 @@ from codegen.recognise.one_hot import OneHot
 from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
+from derive.functions.words import PLACES
 
 
 class NumpyPrinter(NumpyNames):
@@ -43,7 +44,7 @@ class NumpyPrinter(NumpyNames):
         if kind in ("sum", "mean"):
             self.helpers |= {f"_{kind}": None, "_total": None}
             return call(f"_{kind}", body.text, *place)
-        if kind == "prod":
+        if kind == "prod" or kind in PLACES:
             return method(body.text, kind, *place)
         return method(body.text, kind, *place, f"initial={'-' if kind == 'max' else ''}np.inf")
 

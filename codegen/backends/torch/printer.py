@@ -15,6 +15,7 @@ from codegen.recognise.one_hot import OneHot
 from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from derive import syntax as st
+from derive.functions.words import PLACES
 
 #: Functions without a slope, whatever stands in them.
 FLAT = frozenset({"floor", "ceil", "round", "stop"})
@@ -50,7 +51,7 @@ class TorchPrinter(ArrayPrinter):
     def reduced(self, kind: str, body: Value, axis: str | None, keep: bool) -> Text:
         place = [] if axis is None else [f"dim={axis}"]
         place += ["keepdim=True"] if keep else []
-        if kind in ("sum", "mean") or (kind == "prod" and not (axis or "").startswith("(")):
+        if kind in ("sum", "mean", *PLACES) or (kind == "prod" and not (axis or "").startswith("(")):
             return method(body.text, kind, *place)
         self.helpers[f"_{kind}"] = None
         return call(f"_{kind}", body.text, *place)

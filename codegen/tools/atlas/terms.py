@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from derive import syntax as st
-from derive.functions.words import NARY
+from derive.functions.words import NARY, PLACES
 
 __all__ = ["SPELLED", "Line", "line_data", "unspelled"]
 
@@ -40,6 +40,8 @@ def unspelled(lines: Iterable[Line]) -> str | None:
     for node in (node for line in lines for node in st.walk(line.tree)):
         if isinstance(node, st.Call) and node.head not in SPELLED and node.head not in NARY:
             return f"the function {node.head}"
+        if isinstance(node, st.Reduce) and node.kind in PLACES:
+            return f"the position that {node.kind} finds"
         if isinstance(node, (st.Position, st.AffineRead)):
             return "conditions on indices, and reads at sums of them"
     return None

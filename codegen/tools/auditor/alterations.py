@@ -249,7 +249,7 @@ def _other_axes(node: st.Reduce, scope: Scope, over: str) -> Iterator[Change]:
     """The reduction is over fewer, more or other axes. An axis that is no longer reduced becomes an axis of the result."""
     free = [i for i in st.free_indices(node.body) if i not in node.index]
     outer = {st.axis_of(i): i for i in scope.index}
-    name = {"sum": "sum", "mean": "mean", "max": "maximum", "min": "minimum", "prod": "product"}[node.kind]
+    name = {"sum": "sum", "mean": "mean", "max": "maximum", "min": "minimum", "prod": "product"}.get(node.kind, node.kind)
     for count in range(len(node.index)):
         for kept in combinations(node.index, count):
             freed = {i: outer.get(st.axis_of(i), i) for i in node.index if i not in kept}
