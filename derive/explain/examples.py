@@ -60,7 +60,7 @@ def _sections(op: Op, track: Track) -> list[Section]:
     if track is Track.TEXTBOOK:
         return textbook_sections(textbook(op))
     derivation = derive(op.as_variant("accurate") if track is Track.ACCURATE else op)
-    return sections(derivation, tree_of=of_derivation(derivation))
+    return list(sections(derivation, tree_of=of_derivation(derivation)))
 
 
 def _has(row: Row, entry: Entry) -> bool:

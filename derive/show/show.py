@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 from derive.derivation import Derivation, Step
 from derive.language.unicode import declared, language, text
@@ -212,10 +213,12 @@ def assumptions(op: Op) -> list[str]:
 # ---- what is shown --------------------------------------------------------------------------------------------------------
 
 
-def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> list[Section]:
+@lru_cache(maxsize=2)
+def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> tuple[Section, ...]:
     """The sections of a derivation as shown: the forward pass, the steps (with ``full`` the chain rule), the closed form.
 
     A group has the rows of one name. The rule of a step that leaves the printed text unchanged belongs to the row before.
+    What is printed and what the certificate checks are the same sections, which nobody changes.
     """
     op = derivation.op
     stable = _step_groups((s for s in derivation.steps if s.rule == STABILISE), derivation, tree_of)
@@ -231,7 +234,7 @@ def sections(derivation: Derivation, *, tree_of: TreeOf, full: bool = False) -> 
     written = [[Row(e.name, e.index, e.rhs, True)] for e in equations(op)]
     parts = [Section(Part.FORWARD, [*written, *_engine_made(derivation, tree_of, shown), *stable]), middle]
     simplified = {d.name: d.body for d in derivation.chain} != {line.name: line.body for line in derivation.lines}
-    return [*parts, Section(Part.CLOSED_FORM, closed)] if simplified or not full else parts
+    return (*parts, Section(Part.CLOSED_FORM, closed)) if simplified or not full else tuple(parts)
 
 
 def _engine_made(derivation: Derivation, tree_of: TreeOf, shown: list[Row]) -> list[list[Row]]:
