@@ -6,6 +6,7 @@ Costs are whole numbers, so that the order in which they are added changes nothi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
@@ -14,9 +15,12 @@ from derive.simplify.operations import Operations
 from derive.terms.factoring import DEFAULT_SIZE
 from derive.terms.factors import Inner, factor_indices, split
 from derive.terms.sums import Mono, Read, Sum, axis_of, close, sum_reads, total
+from derive.terms.unnamed import unnamed
 
 #: The cost of reading one saved element, in operations: a core does about this many while the element comes from memory.
 READ_WEIGHT = 4
+#: How the names of reads that stand in the place of inner sums begin.
+PLACE = "__"
 
 
 class Cost(NamedTuple):
@@ -40,7 +44,9 @@ class Model:
 
     def __post_init__(self) -> None:
         self.cache: dict[Sum, Cost] = {}
-        self.inner: dict[Mono, int] = {}
+        #: The operations outside of reductions, and those of reductions, by the expression without names.
+        self.outside: dict[Sum, int] = {}
+        self.inner: dict[Sum, int] = {}
         self.operations = Operations(self.size)
 
     def size(self, axis: str) -> int:
@@ -58,15 +64,17 @@ class Model:
 
     def measure(self, body: Sum) -> Cost:
         inner = {f for mono in body.terms for f in split(mono) if isinstance(f, Inner)}
-        named = {f: Read(f"__{k}", tuple(sorted(factor_indices(f)))) for k, f in enumerate(sorted(inner, key=repr))}
-        own = self.operations.of(_replaced(body, named))
-        return Cost(own, frozenset((f.mono, self.reduction(f)) for f in inner), frozenset(sum_reads(body)))
+        key = unnamed(body, PLACE)
+        if key not in self.outside:
+            self.outside[key] = self.operations.of(_replaced(body, inner))
+        return Cost(self.outside[key], frozenset((f.mono, self.reduction(f)) for f in inner), frozenset(sum_reads(body)))
 
     def reduction(self, inner: Inner) -> int:
         """The operations of one inner sum in its best order of summation."""
-        if inner.mono not in self.inner:
-            self.inner[inner.mono] = self.operations.reduction(inner)
-        return self.inner[inner.mono]
+        key = unnamed(Sum({inner.mono: 1}))
+        if key not in self.inner:
+            self.inner[key] = self.operations.reduction(inner)
+        return self.inner[key]
 
     def alone(self, body: Sum) -> int:
         """The cost of one expression by itself, with each of its reductions counted once."""
@@ -75,7 +83,8 @@ class Model:
         return cost.own + sum(r[1] for r in cost.reductions) + saved
 
 
-def _replaced(body: Sum, named: dict[Inner, Read]) -> Sum:
-    """The expression with every inner sum replaced by the read that stands for it in ``named``."""
+def _replaced(body: Sum, inner: Collection[Inner]) -> Sum:
+    """The expression with a read in the place of every inner sum."""
+    named = {f: Read(f"{PLACE}{k}", tuple(sorted(factor_indices(f)))) for k, f in enumerate(sorted(inner, key=repr))}
     products = ({named[f] if isinstance(f, Inner) else f: e for f, e in split(mono).items()} for mono in body.terms)
     return total(close(p, ()).scaled(c) for p, c in zip(products, body.terms.values(), strict=True))
