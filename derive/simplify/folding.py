@@ -86,7 +86,7 @@ class Folding:
     def no_dearer(self, own: str, before: Sum, after: Sum) -> bool:
         """Whether all lines together cost no more with ``after`` in the line ``own`` than with ``before``."""
         self.budget.spend(after)
-        old, new = self.work.ledger.instead(self.work.lines, own, before, after)
+        old, new = self.work.cost_with(own, before, after)
         return new <= old
 
     def computed_before(self, own: str, unfolded: Collection[str]) -> Callable[[str], bool]:

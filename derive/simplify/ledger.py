@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from derive.simplify.contractions import contracts
 from derive.simplify.cost import READ_WEIGHT, Cost, Model
@@ -17,7 +17,10 @@ Part = tuple[Mono, int] | str
 
 
 class Ledger:
-    """The cost of all lines together. A part that several lines share counts once."""
+    """The cost of all lines together. A part that several lines share counts once.
+
+    Only the lines ``among`` are compared with those before, where a caller knows that no other line is changed.
+    """
 
     def __init__(self, model: Model):
         self.model = model
@@ -27,24 +30,21 @@ class Ledger:
         #: The part of the total that is in contractions.
         self.contracted = 0
 
-    def cost(self, lines: Mapping[str, Sum]) -> int:
+    def cost(self, lines: Mapping[str, Sum], among: Iterable[str] | None = None) -> int:
         """The cost of all lines together."""
-        if lines == self.lines:
-            return self.total
-        for name in [n for n in self.lines if n not in lines]:
-            self.remove(self.model.of(self.lines.pop(name)))
-        for name, body in lines.items():
-            before = self.lines.get(name)
+        for name in {*lines, *self.lines} if among is None else among:
+            before, body = self.lines.get(name), lines.get(name)
             if before is not body:
                 if before is not None:
-                    self.remove(self.model.of(before))
-                self.add(self.model.of(body))
-                self.lines[name] = body
+                    self.remove(self.model.of(self.lines.pop(name)))
+                if body is not None:
+                    self.add(self.model.of(body))
+                    self.lines[name] = body
         return self.total
 
-    def instead(self, lines: Mapping[str, Sum], name: str, *bodies: Sum) -> list[int]:
+    def instead(self, lines: Mapping[str, Sum], name: str, *bodies: Sum, among: Iterable[str] | None = None) -> list[int]:
         """The cost of all lines together if the line ``name`` had another body, for each of the given bodies."""
-        self.cost(lines)
+        self.cost(lines, among)
         own, found = self.lines.get(name), []
         if own is not None:
             self.remove(self.model.of(own))

@@ -87,7 +87,7 @@ class Simplifier:
         """Enter one adjoint as the chain rule gives it, and simplify it with the names known so far."""
         work = self.work
         work.record(CHAIN_RULE, d.name, atom_sum(Read(d.name, d.index)), d.body, ())
-        work.lines[d.name] = d.body
+        work.put(d.name, d.body)
         self.judge.define(d)
         for rule in self.renamed:
             work.apply(d.name, [Change(FOLD, apply_rewriting(work.lines[d.name], rule), rule.using)])
@@ -120,7 +120,7 @@ class Simplifier:
         for user in work.users(old):
             if user != name:
                 work.apply(user, [Change(FOLD, apply_rewriting(work.lines[user], rule), name)])
-        work.lines = {n: b for n, b in work.lines.items() if n not in (old, name)} | {name: work.lines[name]}
+        work.drop(old)
 
     def improve(self, name: str) -> None:
         """Fold a line, then search for a cheaper form of it."""
