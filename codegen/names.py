@@ -108,6 +108,7 @@ def _program(program: Program, to: Spelling) -> Program:
         results=tuple(to.get(r, r) for r in program.results),
         star=to.get(program.star, program.star),
         ranked=tuple(to.get(a, a) for a in program.ranked),
+        equal=tuple((to.get(a, a), to.get(b, b)) for a, b in program.equal),
         loops=tuple(_loop(loop, to) for loop in program.loops),
         shifts=tuple(renamed_carry(c, to) for c in program.shifts),
     )

@@ -304,6 +304,7 @@ class _Planner:
             accurate=self.op.variant == "accurate",
             kinks=self.kinks,
             ranked=ranked(self.op),
+            equal=tuple((a, r) for a, r in equal_axes(self.op).items() if a != r),
             loops=found.loops,
             shifts=found.shifts,
         )

@@ -104,8 +104,9 @@ class Program:
     ``star`` is the axis that stands for zero or more axes of the caller ("" if there is none). With ``collapsed``, arguments
     that have ``star`` are first reshaped so that it is a single axis, and the results are reshaped back. ``accurate`` asks a
     backend to round as little as it can, even where that costs time. ``kinks`` are the functions with a kink that stand in the
-    author's equations. ``ranked`` are the axes, those first that are presumably longest (:func:`ranked`). ``loops`` are over
-    steps of recurrences. ``shifts`` are the carries that have a statement: they are read over all steps.
+    author's equations. ``ranked`` are the axes, those first that are presumably longest (:func:`ranked`). ``equal`` has axes of
+    the same length as another axis, each with that axis. ``loops`` are over steps of recurrences. ``shifts`` are the carries
+    that have a statement: they are read over all steps.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Program:
     accurate: bool = False
     kinks: frozenset[str] = frozenset()
     ranked: tuple[str, ...] = ()
+    equal: tuple[tuple[str, str], ...] = ()
     loops: tuple[Loop, ...] = ()
     shifts: tuple[st.Carry, ...] = ()
 

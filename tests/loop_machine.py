@@ -27,6 +27,7 @@ from codegen.loops.nest import (
     Product,
     Recompute,
     RowNest,
+    Scan,
     Scatter,
     SmallLoop,
     Step,
@@ -256,6 +257,15 @@ class Machine:
                     terms = [self.value(under(f.rows, f.body)) for _ in self.every(kind.over)]
                     self.forget(kind.over)
                     self.store(f, f.index, math.fsum(terms))
+                self.forget(f.index)
+            case Scan(f, kind):
+                for _ in self.every(f.index):
+                    here, total = self.at[kind.along], 0.0
+                    for k in range(here, self.length(kind.along)) if kind.falling else range(here + 1):
+                        self.at[kind.along] = k
+                        total += self.value(f.body)
+                    self.at[kind.along] = here
+                    self.store(f, f.index, total)
                 self.forget(f.index)
             case Scatter(f, kind):
                 self.memory[f.name][...] = 0

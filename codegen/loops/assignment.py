@@ -72,7 +72,15 @@ class EntryUpdate:
     replaces: bool
 
 
-Kind = Elementwise | Reduction | MatrixProduct | ScatterAdd | EntryUpdate
+@dataclass(frozen=True)
+class RunningSum:
+    """The sum of the body up to each position of the index ``along``, or, if ``falling``, from each position on."""
+
+    along: str
+    falling: bool
+
+
+Kind = Elementwise | Reduction | MatrixProduct | ScatterAdd | RunningSum | EntryUpdate
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,8 @@ class Assignment:
     @property
     def reduced(self) -> tuple[str, ...]:
         """The indices that the body is reduced over."""
+        if isinstance(self.kind, RunningSum):
+            return (self.kind.along,)
         return self.kind.over if isinstance(self.kind, Reduction | MatrixProduct | ScatterAdd) else ()
 
     @property
@@ -132,7 +142,7 @@ class Assignment:
     @property
     def opaque(self) -> bool:
         """Whether the statement has loops that no other statement shares."""
-        return isinstance(self.kind, MatrixProduct | ScatterAdd)
+        return isinstance(self.kind, MatrixProduct | ScatterAdd | RunningSum)
 
     @cached_property
     def reads(self) -> dict[str, tuple[st.Read, ...]]:

@@ -15,6 +15,7 @@ from codegen.loops.assignment import (
     Kind,
     MatrixProduct,
     Reduction,
+    RunningSum,
     ScatterAdd,
 )
 from codegen.loops.matrix import matrix_axes
@@ -23,6 +24,7 @@ from codegen.program import Program, Role, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot
 from codegen.recognise.rows import Row, Support, ordered, rows_of, support, under
+from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from codegen.recognise.window import Slide, Window
 from derive import syntax as st
@@ -51,7 +53,7 @@ def taken(program: Program) -> set[str]:
 class _Flattening:
     def __init__(self, program: Program):
         rows = [a.axes for a in program.arguments] + [s.index for s in program.statements]
-        self.ranked = program.ranked
+        self.ranked, self.equal = program.ranked, dict(program.equal)
         self.order = merge(sorted(rows, key=len, reverse=True))
         self.out: list[Assignment] = []
         self.taken = taken(program)
@@ -121,10 +123,18 @@ class _Flattening:
     def reduction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment:
         return (
             self.scatter(tree, s, name, index)
+            or self.running(tree, s, name, index)
             or self.window(tree, s, name, index)
             or self.contraction(tree, s, name, index)
             or self.folded(tree, s, name, index)
         )
+
+    def running(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
+        """A running sum; None if the sum is something else."""
+        found = Running.of(tree, self.equal)
+        if found is None:
+            return None
+        return self.add(name, index, RunningSum(found.axis, found.falling), self.lifted(found.body, s), s, index)
 
     def folded(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment:
         """A reduction in loops that its rows bound."""

@@ -26,4 +26,5 @@ def forward_backward(kernel: Kernel) -> Program:
         star=forward.star,
         collapsed=forward.collapsed or backward.collapsed,
         ranked=forward.ranked,
+        equal=forward.equal,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import assert_never
 
-from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
+from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, RunningSum, ScatterAdd
 from codegen.loops.loop import Item, Loop, Path, assignments_in
 from codegen.loops.nest import (
     Accumulate,
@@ -23,6 +23,7 @@ from codegen.loops.nest import (
     Product,
     Recompute,
     RowNest,
+    Scan,
     Scatter,
     SmallLoop,
     Step,
@@ -56,6 +57,8 @@ def _part(plan: Schedule, item: Item) -> Part:
             return Product(item, item.kind)
         case ScatterAdd():
             return Scatter(item, item.kind)
+        case RunningSum():
+            return Scan(item, item.kind)
         case _:
             return Once(_step(plan, (), item))
 
@@ -175,7 +178,7 @@ def _step(plan: Schedule, body: tuple[Item, ...], f: Assignment) -> Step:
             return Update(f, f.kind)
         case Elementwise():
             return _value(plan, body, f)
-        case MatrixProduct() | ScatterAdd():
+        case MatrixProduct() | ScatterAdd() | RunningSum():
             raise AssertionError(f"{f.name} has loops of its own")
     assert_never(f.kind)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.loops.assignment import Assignment, EntryUpdate, Fold, MatrixProduct, ScatterAdd
+from codegen.loops.assignment import Assignment, EntryUpdate, Fold, MatrixProduct, RunningSum, ScatterAdd
 from codegen.recognise.rows import Row
 from codegen.recognise.window import Slide
 
@@ -193,7 +193,15 @@ class Scatter:
     kind: ScatterAdd
 
 
-Part = Once | SmallLoop | FlatNest | RowNest | Product | Scatter
+@dataclass(frozen=True)
+class Scan:
+    """A running sum: one after the other along an axis, and workers share the other axes."""
+
+    assignment: Assignment
+    kind: RunningSum
+
+
+Part = Once | SmallLoop | FlatNest | RowNest | Product | Scatter | Scan
 
 
 @dataclass(frozen=True)

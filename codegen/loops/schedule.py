@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from codegen.loops.assignment import Assignment, MatrixProduct, ScatterAdd, fold_of
+from codegen.loops.assignment import Assignment, MatrixProduct, RunningSum, ScatterAdd, fold_of
 from codegen.loops.confined import confined
 from codegen.loops.flatten import flatten, taken
 from codegen.loops.fusion import fuse, same_slot
@@ -57,7 +57,7 @@ def _batch(assignments: tuple[Assignment, ...]) -> str:
     made = {f.name: f for f in assignments}
 
     def independent(f: Assignment) -> bool:
-        if isinstance(f.kind, ScatterAdd) or f.slides or f.index[:1] != (axis,) or axis in f.reduced:
+        if isinstance(f.kind, ScatterAdd | RunningSum) or f.slides or f.index[:1] != (axis,) or axis in f.reduced:
             return False
         if f.loops and any(row.bound(f.loops) == f.loops[1] for row in f.rows):  # the loop that workers share
             return False

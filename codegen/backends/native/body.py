@@ -17,7 +17,7 @@ from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import MatrixProduct
 from codegen.loops.loop import assignments_in
 from codegen.loops.lower import nests as lowered
-from codegen.loops.nest import FlatNest, Nests, RowNest, Scatter
+from codegen.loops.nest import FlatNest, Nests, RowNest, Scan, Scatter
 from codegen.program import Program
 from derive import syntax as st
 from derive.terms.factoring import DEFAULT_SIZE
@@ -64,7 +64,7 @@ def _elements(s: Signature, axes: tuple[str, ...]) -> int:
 
 def _shares(nests: Nests) -> bool:
     """Whether any loops are partitioned among threads."""
-    return bool(nests.batch) or any(isinstance(p, RowNest | FlatNest | Scatter) for p in nests.parts)
+    return bool(nests.batch) or any(isinstance(p, RowNest | FlatNest | Scatter | Scan) for p in nests.parts)
 
 
 def _threads(s: Signature, w: Writer, nests: Nests) -> list[str]:

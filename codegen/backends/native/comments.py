@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from codegen.backends.native.context import Context
-from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, ScatterAdd
+from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, RunningSum, ScatterAdd
 from codegen.recognise.rows import under
 from derive import syntax as st
 from derive.language.unicode import language
@@ -33,6 +33,12 @@ def _described(f: Assignment, whole: bool) -> str:
     if whole:
         return language(f.equation.tree)
     match f.kind:
+        case RunningSum(along, falling):
+            other = st.fresh_index(along, {*f.index, *st.free_indices(f.body)})
+            late, early = (other, along) if falling else (along, other)
+            row = st.Compare("<=", st.Position(early), st.Position(late))
+            terms = st.Call("where", (row, st.rename(f.body, {along: other}), st.NEUTRAL["sum"]))
+            return language(st.Reduce("sum", (other,), terms))
         case ScatterAdd():
             return language(f.equation.tree)
         case MatrixProduct(over=over):

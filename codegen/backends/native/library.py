@@ -23,6 +23,7 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "larger": (),
     "smaller": (),
     "labels_in_range": (),
+    "running_sum": (),
     "sum_block": (),
     "max_block": (),
     "min_block": (),

@@ -13,12 +13,13 @@ from codegen.backends.native.loops import begin_partial, end_partial, inner_loop
 from codegen.backends.native.opaque import product, scatter
 from codegen.backends.native.own import Own
 from codegen.backends.native.private import blocked, gather, point_to_pieces, point_to_total
+from codegen.backends.native.scans import scan
 from codegen.backends.native.scope import Chunk
 from codegen.backends.native.statements import write_step
 from codegen.backends.native.streams import stream, streamed
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment
-from codegen.loops.nest import FlatNest, Nests, Once, Part, PartialSum, Product, RowNest, Scatter, SmallLoop, VectorLoop
+from codegen.loops.nest import FlatNest, Nests, Once, Part, PartialSum, Product, RowNest, Scan, Scatter, SmallLoop, VectorLoop
 from codegen.loops.storage import Array
 
 SHARED = "#pragma omp parallel for num_threads(threads) schedule(static)"
@@ -71,6 +72,8 @@ def _part(w: Writer, part: Part) -> None:
             product(w, part)
         case Scatter():
             scatter(w, part)
+        case Scan():
+            scan(w, part)
         case _:
             assert_never(part)
 

@@ -38,6 +38,7 @@ def step(kernel: Kernel) -> Program:
         star=both.star,
         collapsed=both.collapsed,
         ranked=both.ranked,
+        equal=both.equal,
     )
 
 
