@@ -8,21 +8,25 @@ each function is one line of the ``full`` derivation, and its arguments are the 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.backend import ArrayBackend
 from codegen.backends.arrays.layout import WIDTH
+from codegen.backends.arrays.lengths import length_source
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.names import named_op
 from codegen.packing import repacked
-from codegen.program import Argument, Program, Role, Statement
+from codegen.program import Argument, Program, Role, Statement, looks_up, taken
 from codegen.render import render
 from codegen.source import Code, FunctionSource, code, equations
 from derive import syntax as st
+from derive.declared import needed
 from derive.derivation import Derivation
 from derive.engine import derive_full, style_of
+from derive.language.axes import equal_axes
 from derive.language.unicode import declared, language
 from derive.ops import asks, names
 from derive.packing import Slots, solved
@@ -32,7 +36,7 @@ from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
 from derive.terms.sums import Read
 
-__all__ = ["ChainSource", "chain_ops", "chain_source", "chain_statements", "render_chain"]
+__all__ = ["ChainSource", "Printed", "chain_ops", "chain_source", "chain_statements", "render_chain"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,24 @@ def chain_statements(derivation: Derivation) -> dict[str, list[Statement]]:
     """The statements of each adjoint's function, in the order of the chain rule; the last one is the adjoint itself."""
     lines = ChainLines(derivation)
     return {d.name: lines.statements(d) for d in lines.own()}
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The body of a function, and the lines before it that make labels ``safe`` to look up, which read the names ``read``.
+
+    ``to`` are the names under which such labels are looked up.
+    """
+
+    printer: ArrayPrinter
+    safe: tuple[str, ...]
+    body: tuple[str, ...]
+    read: frozenset[str]
+    to: Mapping[str, str]
+
+    def value(self, tree: st.Tree, index: tuple[str, ...]) -> Value:
+        """A part of the statements, whose axes are ``index`` as far as it has them."""
+        return self.printer.value(looked_up(tree, self.to), index)
 
 
 class ChainLines:
@@ -173,34 +195,52 @@ class Chain(ChainLines):
         the axis becomes an argument too.
         """
         spare = list(spare)
-        axes = dict.fromkeys(self.printed(name, statements, [*names, *spare])[0].lengths)
+        axes = dict.fromkeys(self.printed(name, statements, [*names, *spare]).printer.lengths)
         for extra in spare:
             missing = [a for a in axes if a not in self.lengths_of(names)]
             if set(missing) & set(self.axes(extra)) and extra not in self.made:
                 names = [*names, extra]
-        printer, body = self.printed(name, statements, names)
-        self.helpers |= set(printer.helpers)
-        read = {n for s in statements for n in st.reads(s.tree)}
-        needed = read | {v for a, v in self.packing.lengths if a in axes and isinstance(v, str)}
-        constants = [c for c in self.op.constants if c.name in needed]
+        printed = self.printed(name, statements, names)
+        self.helpers |= set(printed.printer.helpers)
+        read = {n for s in statements for n in st.reads(s.tree)} | printed.read
+        used = read | {v for a, v in self.packing.lengths if a in axes and isinstance(v, str)}
+        used |= {n for _, tree in self.declared(axes, names) for n in st.reads(tree)}
+        constants = [c for c in self.op.constants if c.name in used]
         signature = ", ".join([*names, *(f"{c.name}={c.default}" if c.default else c.name for c in constants)])
         like = next((n for n in names if self.axes(n) and not self.labels(n)), None)
         scalars = [self.backend.scalar(n, like) for n in names if not self.axes(n)] if like else []
-        prologue = [*self.lengths(list(axes), names), *filter(None, scalars)]
-        returned = name
+        prologue = [*self.lengths(list(axes), names), *filter(None, scalars), *printed.safe]
+        returned, body = name, list(printed.body)
         if body[-1].startswith(f"{name} = "):
             returned = body.pop().removeprefix(f"{name} = ")
         return FunctionSource(name, Code(signature), tuple(self.doc(statements)), code(prologue), code(body), Code(returned))
 
-    def printed(self, name: str, statements: list[Statement], names: list[str]) -> tuple[ArrayPrinter, list[str]]:
-        arguments = tuple(Argument(n, self.axes(n), Role.INPUT, self.labels(n)) for n in names)
+    def printed(self, name: str, statements: list[Statement], names: list[str]) -> Printed:
+        """The statements as lines. Labels that are not looked up everywhere are looked up under another name."""
+        arguments = [self.argument(n) for n in names]
+        safe = {a.name: self.other(f"{a.name}_at") for a in arguments if a.guards and looks_up(statements, a.name)}
+        statements = [replace(s, tree=looked_up(s.tree, safe)) for s in statements]
+        every = [*arguments, *(replace(a, name=safe[a.name]) for a in arguments if a.name in safe)]
         results = tuple(s.name for s in statements if s.role is Role.OUTPUT)
-        callers = {a.name: a.axes for a in arguments} | {s.name: s.index for s in statements if s.role is Role.OUTPUT}
+        callers = {a.name: a.axes for a in every} | {s.name: s.index for s in statements if s.role is Role.OUTPUT}
         held = repacked(statements, callers, self.packing, fixed=True)
-        program = Program(name, arguments, self.op.constants, held.statements, results, "", False)
+        program = Program(name, tuple(every), self.op.constants, held.statements, results, "", False)
         printer = self.printer(program, held=held)
-        lines = [line for s in held.statements for line in printer.statement(s)]
-        return printer, lines
+        found = [f"{safe[a.name]} = {printer.looked_up(a.name, a)}" for a in arguments if a.name in safe]
+        read = {n for a in arguments if a.name in safe for rows in a.guards for row in rows for n in st.reads(row)}
+        body = [line for s in held.statements for line in printer.statement(s)]
+        return Printed(printer, tuple(found), tuple(body), frozenset(read), safe)
+
+    def argument(self, name: str) -> Argument:
+        if name in self.inputs:
+            return taken(self.op, self.inputs[name])
+        return Argument(name, self.axes(name), Role.INPUT)
+
+    def other(self, name: str) -> str:
+        """A name that the op does not have."""
+        while name in {*self.inputs, *self.constants, *self.forward, *self.adjoints, *self.upstream()}:
+            name += "_"
+        return name
 
     # ---- lengths ---------------------------------------------------------------------------------------------------
 
@@ -209,13 +249,25 @@ class Chain(ChainLines):
 
     def lengths_of(self, names: Iterable[str]) -> set[str]:
         """The axes whose lengths follow from the shapes of these tensors."""
-        return solved([slot for n in names for slot in self.slots(n)], dict(self.packing.lengths))
+        found = solved([slot for n in names for slot in self.slots(n)], dict(self.packing.lengths))
+        return found | {a for a, _ in self.op.declared.computed(found, equal_axes(self.op))}
+
+    def declared(self, axes: Iterable[str], names: list[str]) -> list[tuple[str, st.Tree]]:
+        """The declared lengths among those of the axes, and those that they need, that none of the tensors has."""
+        had = solved([slot for n in names for slot in self.slots(n)], dict(self.packing.lengths))
+        wanted, found = set(axes), list[tuple[str, st.Tree]]()
+        for axis, tree in reversed(list(self.op.declared.computed(had, equal_axes(self.op)))):
+            if axis in wanted - had:
+                wanted |= needed(tree)
+                found.insert(0, (axis, tree))
+        return found
 
     def lengths(self, axes: list[str], names: list[str]) -> list[str]:
         """The lines that read the lengths of the axes, each from the first tensor that has it, or that has it packed."""
         plain = {slot[0]: n for n in reversed(names) for slot in self.slots(n) if len(slot) == 1}
         given = {a: v for a, v in self.packing.lengths if a not in plain}
-        wanted = dict.fromkeys(axes)
+        wanted, declared = dict.fromkeys(axes), self.declared(axes, names)
+        wanted.update(dict.fromkeys(a for _, tree in declared for a in sorted(needed(tree))))
         left = self.left(wanted, names, {*plain, *given})
         givers: dict[str, list[str]] = {}
         for axis in (a for a in wanted if a in plain):
@@ -227,7 +279,7 @@ class Chain(ChainLines):
                 lines.append(f"{', '.join(slot[0] for slot in own)} = {name}.shape")
             else:
                 lines += [f"{axis} = {name}.shape[{own.index((axis,))}]" for axis in found]
-        return lines + left
+        return [*lines, *left, *(f"{a} = {length_source(tree, Text, Text).code}" for a, tree in declared)]
 
     def left(self, wanted: dict[str, None], names: list[str], known: set[str]) -> list[str]:
         """The lines for the lengths that packed axes leave; ``wanted`` gets the lengths by which they are divided."""
@@ -260,6 +312,20 @@ class Chain(ChainLines):
             line = f"{left} = {language(in_op(self.op, s.tree))}"
             lines += textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False)
         return lines
+
+
+def looked_up(tree: st.Tree, to: Mapping[str, str]) -> st.Tree:
+    """The tree with labels looked up under other names. What a condition compares keeps its name."""
+
+    def index(i: st.Index) -> st.Index:
+        return i if isinstance(i, str) else st.Lookup(to.get(i.name, i.name), tuple(map(index, i.index)))
+
+    match tree:
+        case st.Read(name, slots):
+            return st.Read(name, tuple(map(index, slots)))
+        case st.Match(left, right, equal):
+            return st.Match(index(left), index(right), equal)
+    return st.rebuild(tree, lambda child: looked_up(child, to)) if to else tree
 
 
 def spelled_like(tree: st.Tree, written: list[st.Tree]) -> st.Tree:

@@ -80,6 +80,12 @@ class Statement:
         return self.role is not Role.TEMPORARY
 
 
+def looks_up(statements: Iterable[Statement], labels: str) -> bool:
+    """Whether a statement looks labels up. Otherwise they are at most compared with other integers."""
+    nodes = (n for s in statements for n in st.walk(s.tree))
+    return any(isinstance(n, (st.Read, st.Match)) and labels in st.reads(n) for n in nodes)
+
+
 @dataclass(frozen=True)
 class Loop:
     """Statements that are computed step by step along an axis, up or ``down`` it, and what each step hands to the next one.
@@ -124,9 +130,7 @@ class Program:
     shifts: tuple[st.Carry, ...] = ()
 
     def looks_up(self, labels: str) -> bool:
-        """Whether a statement looks labels up. Otherwise they are at most compared with other integers."""
-        nodes = (n for s in self.statements for n in st.walk(s.tree))
-        return any(isinstance(n, (st.Read, st.Match)) and labels in st.reads(n) for n in nodes)
+        return looks_up(self.statements, labels)
 
     @property
     def backward(self) -> bool:

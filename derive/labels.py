@@ -8,10 +8,9 @@ from functools import lru_cache
 from random import Random
 
 from derive import syntax as st
-from derive.errors import OpError
 from derive.syntax import on_indices
 
-__all__ = ["Guard", "guard_of", "label_values", "whole_constants", "whole_number", "without_conditions"]
+__all__ = ["VALUES", "Guard", "guard_of", "label_values", "whole_constants", "whole_number"]
 
 #: Conditions on indices of which one at least must hold where a label is looked up, each as the conditions that hold
 #: together; () where the label is looked up everywhere.
@@ -19,13 +18,6 @@ Guard = tuple[tuple[st.Compare, ...], ...]
 #: The number of values that an integer tensor holds at a random point if it indexes no axis, and of a whole constant.
 VALUES = 3
 _NOT = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
-
-
-def without_conditions(op: st.Op, tool: str) -> None:
-    """Refuse an op with conditions on indices, for a tool that does not take them (OpError)."""
-    for e in op.equations:
-        if any(on_indices(n) for n in st.walk(e.rhs)):
-            raise OpError(f"{tool} takes no conditions on indices, as in the equation of '{e.name}'", op=op.name, line=e.line)
 
 
 @lru_cache(maxsize=256)

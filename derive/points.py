@@ -20,7 +20,7 @@ from derive.labels import label_values, whole_constants, whole_number
 from derive.language.assumptions import HOLDS
 from derive.language.axes import equal_axes
 
-__all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "random_of", "sizes_of"]
+__all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "populated", "random_of", "sizes_of"]
 
 #: Lengths of the axes, taken in turn. The first axis often is the one averaged over, and N - 1 must differ from 1.
 SIZES = (3, 4, 2)
@@ -110,15 +110,22 @@ def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
         short = [a for a, _ in op.declared.lengths if sized[-1].sizes[a] < 1]
         if short:
             sized.pop()
-        elif _populated(op, sized[-1]) or not op.declared:
+        elif populated(op, *sized[-1]):
             return sized[-1]
     if not sized:
         raise OpError(f"the declared length of '{short[0]}' came out below 1, whatever the lengths that it needs", op=op.name)
     return sized[0]
 
 
-def _populated(op: st.Op, sized: _Sized) -> bool:
-    """Whether every extremum under rows has an element, at every position; rows of labels are not looked at."""
+def populated(op: st.Op, sizes: Mapping[str, int], constants: Mapping[str, int]) -> bool:
+    """Whether declared lengths are positive, and every extremum under rows has an element at every position.
+
+    ``constants`` are those that are whole numbers. Rows of labels are not looked at, and neither is an op without declared
+    lengths.
+    """
+    sized = _Sized(sizes, constants)
+    if not op.declared or any(sizes[a] < 1 for a, _ in op.declared.lengths):
+        return not op.declared
     for node in (n for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Reduce)):
         _, rows = st.taking_part(node)
         names = [p.index for row in rows for p in st.walk(row) if isinstance(p, st.Position)]

@@ -108,14 +108,14 @@ def test_a_line_is_diagnosed(tmp_path: Path, line: str, remark: str) -> None:
 
 
 def test_hints_go_one_step_at_a_time() -> None:
-    blank = exercise(derive.load("makemore")).blank("dhprebn")
-    first, second, third, last = (hint(blank, k) for k in range(1, 5))
+    made = exercise(derive.load("makemore"))
+    first, second, third, last = (hint(made, "dhprebn", k) for k in range(1, 5))
     assert "hprebn is read by" in first and "dbndiff" not in first
     assert "dbndiff[n,u]" in second and "dbnmeani" not in second
     assert "dbnmeani[u]" in third
     assert "dhprebn[n,u] = dbndiff[n,u] + 1/size(n)·dbnmeani[u]" in last
     with pytest.raises(ValueError, match="the steps 1 to 4"):
-        hint(blank, 5)
+        hint(made, "dhprebn", 5)
 
 
 def test_an_unknown_blank_is_an_error() -> None:

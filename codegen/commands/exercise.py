@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     found = exercise(op_of(options), options.backend)
     if options.hint:
-        command.show(hint(found.blank(options.hint), options.step))
+        command.show(hint(found, options.hint, options.step))
         return 0
     if options.check:
         return _check(found, options.check)

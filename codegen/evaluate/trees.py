@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Any
 
 from codegen.evaluate.arithmetic import Arithmetic
+from codegen.lengths import settled
 from derive import syntax as st
 from derive.recurrence import unrolled_op
 
@@ -28,6 +29,8 @@ class Evaluation:
 
     def __init__(self, op: st.Op, inputs: Mapping[str, Any], constants: Mapping[str, float], arithmetic: Arithmetic):
         self.size = {a: n for t in op.inputs for a, n in zip(t.axes, inputs[t.name].shape, strict=True)}
+        if (op.declared or op.packing.lengths) and op.length_constants <= constants.keys():
+            self.size = settled(op, self.size, constants)
         op = unrolled_op(op, self.size)
         self.op, self.arithmetic, self.values = op, arithmetic, dict(inputs)
         self.axes = {t.name: t.axes for t in op.inputs} | {e.name: e.index for e in op.equations}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from types import ModuleType
 from typing import Any
@@ -16,11 +15,10 @@ import torch
 from codegen.backends.backend import Backend
 from codegen.backends.discovery import by_name, load_kernel
 from codegen.labels import drawn_labels
+from codegen.lengths import chosen_axes, roomy, whole_numbers
 from codegen.program import Kernel
 from codegen.verify.reference import evaluate
 from derive import syntax as st
-from derive.labels import whole_constants
-from derive.language.axes import equal_axes
 
 __all__ = [
     "Agreement",
@@ -45,11 +43,7 @@ class Agreement:
 
 def sample_lengths(op: st.Op, rng: np.random.Generator) -> dict[str, int]:
     """A length for every axis; axes that the op declares equal get the same length."""
-    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
-    size = {a: int(rng.integers(3, 8)) for a in axes}
-    same = equal_axes(op)
-    size |= {same[a]: n for a, n in op.packing.fixed(constants_of(op)).items()}
-    return {a: size[same.get(a, a)] for a in axes}
+    return roomy(op, {a: int(rng.integers(3, 8)) for a in chosen_axes(op)}, whole_numbers(op))
 
 
 def sample(op: st.Op, seed: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> dict[str, torch.Tensor]:
@@ -77,10 +71,9 @@ def constants_of(op: st.Op, seed: int = 0) -> dict[str, float]:
 
     A constant that is the length of an axis, or is compared with positions, has its default, or 2.
     """
-    rng, counts = np.random.default_rng(seed), op.length_constants
+    rng = np.random.default_rng(seed)
     found = {c.name: float(rng.uniform(0.1, 0.9)) if seed else float(c.default or 1.0) for c in op.constants}
-    counts |= whole_constants(op)
-    return found | {c.name: int(Fraction(c.default or 2)) for c in op.constants if c.name in counts}
+    return found | whole_numbers(op)
 
 
 def packed(op: st.Op, name: str, value: torch.Tensor) -> torch.Tensor:

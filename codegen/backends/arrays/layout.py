@@ -203,9 +203,7 @@ class Layout:
         if a.name not in self.printer.given:
             return []
         given = self.printer.given[a.name]
-        cases = [" & ".join(f"({self.printer.value(row, a.axes).code})" for row in rows) for rows in a.guards]
-        holds = cases[0][1:-1] if len(cases) == len(a.guards[0]) == 1 else " | ".join(cases)
-        return [f"{given} = {a.name}", f"{a.name} = {self.printer.function('where')}({holds}, {given}, 0)"]
+        return [f"{given} = {a.name}", f"{a.name} = {self.printer.looked_up(given, a)}"]
 
     def labels(self, name: str, check: str) -> str:
         """The line that checks labels and converts them to what the body indexes with."""

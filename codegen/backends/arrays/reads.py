@@ -9,6 +9,7 @@ from codegen.axes import merge
 from codegen.backends.arrays.axes import NEG, Text, Value
 from codegen.backends.arrays.operations import Operations
 from codegen.backends.arrays.spelling import compared
+from codegen.program import Argument
 from derive import syntax as st
 from derive.errors import OpError
 from derive.syntax import on_indices
@@ -70,6 +71,12 @@ class Reads(Operations):
         if isinstance(index, str):
             return Value(Text(self.arange(st.axis_of(index))), (index,))
         return self.read(st.Read(index.name, index.index), ())
+
+    def looked_up(self, given: str, a: Argument) -> str:
+        """The source of the labels that are looked up: those ``given``, and 0 where no guard of the argument holds."""
+        cases = [" & ".join(f"({self.value(row, a.axes).code})" for row in rows) for rows in a.guards]
+        holds = cases[0][1:-1] if len(cases) == len(a.guards[0]) == 1 else " | ".join(cases)
+        return f"{self.function('where')}({holds}, {given}, 0)"
 
     def position(self, index: st.Index, order: Sequence[str]) -> Value:
         """The whole number that an index is: a label as the caller gave it, or the variable of a loop."""

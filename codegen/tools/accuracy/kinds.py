@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
+from codegen.labels import drawn_labels
+from codegen.lengths import roomy, whole_numbers
 from codegen.program import Kernel
 from derive import syntax as st
 from derive.language.axes import equal_axes
@@ -91,19 +92,22 @@ def _volume(kernel: Kernel, length: Mapping[str, int]) -> int:
 
 
 def reduced_axes(kernel: Kernel) -> list[str]:
-    """The axes that the forward reduces over, then those of the backward; of axes of equal length only the first."""
+    """The axes that the forward reduces over, then those of the backward; of axes of equal length only the first.
+
+    Lengths that follow from others, or from constants, cannot be chosen: these axes are left out.
+    """
     same = equal_axes(kernel.op)
     trees = [s.tree for p in (kernel.forward, kernel.backward) for s in p.statements]
     nodes = [node for tree in trees for node in st.walk(tree) if isinstance(node, st.Reduce)]
-    return list(dict.fromkeys(same.get(a, a) for node in nodes for a in map(st.axis_of, node.index)))
+    given = {same.get(a, a) for a, _ in (*kernel.op.packing.lengths, *kernel.op.declared.lengths)}
+    found = dict.fromkeys(same.get(a, a) for node in nodes for a in map(st.axis_of, node.index))
+    return [a for a in found if a not in given]
 
 
 def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
     """Random inputs of a kind in a dtype, which respect the op's assumptions; equal seeds give equal inputs."""
     op, rng = kernel.op, np.random.default_rng(seed)
-    length, same = _lengths(kernel, kind.long, kind.length), equal_axes(op)
-    given = {c.name: int(Fraction(c.default or 2)) for c in op.constants if c.name in op.packing.constants()}
-    length |= {same[a]: n for a, n in op.packing.fixed(given).items()}
+    length, same, whole = _lengths(kernel, kind.long, kind.length), equal_axes(op), whole_numbers(op)
 
     def shape(tensor: st.Tensor) -> tuple[int, ...]:
         return tuple(length[same.get(a, a)] for a in tensor.axes)
@@ -112,7 +116,7 @@ def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
     inputs: dict[str, np.ndarray] = {}
     for t in op.inputs:
         if t.labels is not None:
-            inputs[t.name] = np.asarray(rng.integers(0, length[same.get(t.labels, t.labels)], shape(t)))
+            inputs[t.name] = drawn_labels(op, t, {a: length[r] for a, r in same.items() if r in length}, whole, rng)
         else:
             values = (kind.fill if t.name == first and shape(t) else _normal)(rng, shape(t))
             inputs[t.name] = np.asarray(_allowed(op, t.name, values), dtype=dtype)
@@ -122,12 +126,15 @@ def sample(kernel: Kernel, kind: Kind, dtype: str, seed: int) -> Sample:
 
 def _lengths(kernel: Kernel, long: str, length: int) -> dict[str, int]:
     """Lengths of all axes: short, so that exact values of contractions can be afforded, and shorter if one axis is long."""
-    axes = {a for t in (*kernel.op.inputs, *kernel.op.outputs) for a in (*t.axes, *([t.indexed] if t.indexed else []))}
+    op = kernel.op
+    axes = {a for t in (*op.inputs, *op.outputs) for a in (*t.axes, *([t.indexed] if t.indexed else []))}
     if long:
-        return {a: 2 for a in axes} | {a: 1 for a in axes & kernel.op.stars} | {long: length}
-    reduced = set(reduced_axes(kernel))
-    short = max(3, min(LONGEST, int(BUDGET ** (1 / max(len(reduced), 1)))))
-    return {a: short if a in reduced else 4 for a in axes} | {a: 3 for a in axes & kernel.op.stars}
+        found = {a: 2 for a in axes} | {a: 1 for a in axes & op.stars} | {long: length}
+    else:
+        reduced = set(reduced_axes(kernel))
+        short = max(3, min(LONGEST, int(BUDGET ** (1 / max(len(reduced), 1)))))
+        found = {a: short if a in reduced else 4 for a in axes} | {a: 3 for a in axes & op.stars}
+    return roomy(op, found, whole_numbers(op), {long})
 
 
 def _allowed(op: st.Op, name: str, values: np.ndarray) -> np.ndarray:

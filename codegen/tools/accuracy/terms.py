@@ -29,7 +29,7 @@ def sums_of_terms(values: Values, program: Program) -> dict[str, Any]:
 class _Terms(Magnitudes):
     def __init__(self, values: Values):
         super().__init__(values.op, {t.name: values.values[t.name] for t in values.op.inputs}, {}, values.arithmetic)
-        self.values, self.axes = values.values, values.axes
+        self.values, self.axes, self.size = values.values, values.axes, values.size
         self.bounds = copy.copy(self)
         self.bounds.values = dict(values.values)
         self.bounded: set[str] = set()

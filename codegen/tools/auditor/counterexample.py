@@ -71,7 +71,7 @@ def _shrunk(gradient: str, trial: Trial) -> Trial:
     """The trial with as many entries set to zero as possible, so that it still fails as plainly and in the same way."""
     plainness = _plainness(gradient, trial)
     for sample in islice(_simpler(trial), TRIES):
-        kept = {n: np.where(sample.tensors[n] == 0, 0, v) for n, v in trial.sample.tensors.items()}
+        kept = {n: np.where(sample.tensors[n] == 0, 0, v).astype(v.dtype) for n, v in trial.sample.tensors.items()}
         other = trial.bench.try_on(replace(trial.sample, tensors=kept))
         same = str(other.error) == str(trial.error) and _fails(gradient, other)
         if same and _plainness(gradient, other) >= plainness:

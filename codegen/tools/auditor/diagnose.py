@@ -11,11 +11,10 @@ import numpy as np
 
 from codegen.tools.auditor.alterations import Alteration, Scope, alterations, unread
 from codegen.tools.auditor.fit import distributed, fitted
-from codegen.tools.auditor.report import Diagnosis
+from codegen.tools.auditor.report import Diagnosis, formula
 from codegen.tools.auditor.system import System, Values
 from codegen.tools.auditor.trial import Trial
 from derive import syntax as st
-from derive.language.unicode import equation_text
 
 __all__ = ["diagnose"]
 
@@ -85,7 +84,7 @@ def _scope(system: System, equation: st.Equation) -> Scope:
 
 def _diagnosis(alteration: Alteration, system: System) -> Diagnosis:
     equation = system.equations[alteration.equation.name]
-    return Diagnosis(alteration.kind, alteration.text, equation.name, equation_text(equation))
+    return Diagnosis(alteration.kind, alteration.text, equation.name, formula(system.op, equation))
 
 
 def _explains(alteration: Alteration, gradient: str, trial: Trial, system: System) -> bool:

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from codegen.tools.auditor.report import Diagnosis
+from codegen.tools.auditor.report import Diagnosis, formula
 from codegen.tools.auditor.trial import Trial
 from derive import syntax as st
-from derive.language.unicode import equation_text, text
+from derive.language.unicode import text
 
 __all__ = ["distributed", "fitted"]
 
@@ -34,7 +34,7 @@ def fitted(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
     wrong = [s for s in said if s]
     if not wrong or "" in [s for s in wrong if s is not None]:
         return None
-    return Diagnosis("coefficient", "; ".join(wrong), gradient, equation_text(equation))
+    return Diagnosis("coefficient", "; ".join(wrong), gradient, formula(trials[0].bench.op, equation))
 
 
 def distributed(tree: st.Tree) -> st.Tree:
@@ -88,7 +88,7 @@ def _scaled(gradient: str, equation: st.Equation, found: np.ndarray, trials: Seq
     if factor is None or factor == "1":
         return None
     kind = "sign" if factor == "-1" else "coefficient"
-    return Diagnosis(kind, f"{gradient} is {factor} times what it should be", gradient, equation_text(equation))
+    return Diagnosis(kind, f"{gradient} is {factor} times what it should be", gradient, formula(trials[0].bench.op, equation))
 
 
 def _said(term: st.Tree, found: np.ndarray, trials: Sequence[Trial]) -> str | None:

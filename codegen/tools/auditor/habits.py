@@ -14,9 +14,11 @@ from typing import Any
 
 from codegen.backends.arrays.libraries import applied, libraries, libraries_of, model
 from codegen.tools.auditor.parameters import names_of, returned_names
+from codegen.tools.auditor.samples import Free, possible
 from codegen.tools.auditor.submission import Submission, file_of
 from codegen.tools.auditor.vocabulary import an_upstream, understood_gradient, vocabulary
 from derive import syntax as st
+from derive.labels import whole_constants
 
 __all__ = ["constants_in", "is_called_backward", "meanings", "pairs", "partner", "told", "variants"]
 
@@ -86,17 +88,19 @@ def variants(function: Callable[..., Any], op: st.Op, names: Mapping[str, str]) 
 
 
 def constants_in(functions: Collection[Callable[..., Any]], op: st.Op, passed: Collection[str]) -> Iterator[dict[str, str]]:
-    """The values, other than the defaults, of constants that are not passed: 0 or 1, or small numbers in the code."""
+    """The values, other than the defaults, of constants that are not passed: 0, 1 or 2, or small numbers in the code."""
     literals = sorted({v for f in functions for v in _literals(f) if 0 < v < 1e-2})
     choices = []
     for c in op.constants:
         if c.name in passed:
             continue
         whole = c.default is not None and c.default.lstrip("-").isdigit()
-        values = ["0", "1"] if whole else [str(v) for v in literals]
+        near = ["1", "2", "0"] if c.name in whole_constants(op) else ["0", "1"]
+        values = near if whole else [str(v) for v in literals]
         choices.append([(c.name, v) for v in dict.fromkeys([c.default or "", *values]) if v])
-    for chosen in list(product(*choices))[1:16]:
-        yield dict(chosen)
+    for chosen in map(dict, list(product(*choices))[1:16]):
+        if possible(op, Free(given=tuple((n, float(v)) for n, v in chosen.items()))):
+            yield chosen
 
 
 def told(meant: Mapping[str, str]) -> str:

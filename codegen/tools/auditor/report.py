@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["BUT", "CHOICE", "CORRECT", "WRONG", "Counterexample", "Diagnosis", "Finding", "Remark", "Report"]
+from derive import syntax as st
+from derive.language.unicode import equation_text
+from derive.show.solved import in_op
+
+__all__ = ["BUT", "CHOICE", "CORRECT", "WRONG", "Counterexample", "Diagnosis", "Finding", "Remark", "Report", "formula"]
 
 CORRECT, CHOICE, BUT, WRONG = "correct", "correct, another choice at ties", "correct, but", "wrong"
 #: The verdicts, from the best to the worst.
@@ -28,6 +32,11 @@ class Diagnosis:
     text: str
     where: str
     formula: str
+
+
+def formula(op: st.Op, equation: st.Equation) -> str:
+    """An equation of an op as a diagnosis shows it."""
+    return equation_text(replace(equation, rhs=in_op(op, equation.rhs)))
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class Bench:
 @lru_cache(maxsize=512)
 def right_values(system: System, sample: Sample, dtype: str) -> Values:
     """The values of a system on a sample, in the precision of ``dtype``."""
-    tensors = {n: v if v.dtype.kind in "iu" else v.astype(dtype) for n, v in sample.tensors.items()}
+    tensors = {n: v if v.dtype.kind in "iub" else v.astype(dtype) for n, v in sample.tensors.items()}
     return Values(system, tensors, sample.constants, Numpy(dtype))
 
 
@@ -125,7 +125,7 @@ def _exact_values(system: System, sample: Sample, dtype: str) -> Values:
     """The values of a system at 50 digits, on the inputs as they are in the precision of ``dtype``."""
     arithmetic: Arithmetic = Mpmath(DIGITS)
     exact = Mpmath(DIGITS).exact
-    tensors = {n: v if v.dtype.kind in "iu" else exact(v.astype(dtype)) for n, v in sample.tensors.items()}
+    tensors = {n: v if v.dtype.kind in "iub" else exact(v.astype(dtype)) for n, v in sample.tensors.items()}
     return Values(system, tensors, sample.constants, arithmetic)
 
 

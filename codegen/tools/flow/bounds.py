@@ -31,7 +31,8 @@ def greatest(tree: st.Tree, name: str, definition: Callable[[st.Read], st.Tree |
     """
     alone = _unfolded(tree, name, definition)
     entries = {n for n in st.walk(alone) if isinstance(n, st.Read)}
-    if set(st.reads(alone)) != {name} or len(entries) > 1 or any(isinstance(n, st.Reduce | st.Size) for n in st.walk(alone)):
+    others = any(isinstance(n, st.Reduce | st.Size | st.Position) for n in st.walk(alone))
+    if set(st.reads(alone)) != {name} or len(entries) > 1 or others:
         return None
     return supremum(*_on_grid(alone, name, STEPS))
 

@@ -110,7 +110,7 @@ def _given(op: st.Op, layer: Layer, call: Call) -> dict[str, np.ndarray] | None:
     if any(arrays[t.name].ndim != len(t.axes) for t in op.inputs):
         return None
     sizes = {axis: n for t in op.inputs for axis, n in zip(t.axes, arrays[t.name].shape, strict=True)}
-    fit = all(_are_labels(arrays[t.name], sizes[t.labels]) for t in op.inputs if t.labels)
+    fit = all(_are_labels(arrays[t.name], sizes[t.indexed]) for t in op.inputs if t.indexed)
     return arrays if fit else None
 
 

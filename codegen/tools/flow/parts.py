@@ -18,6 +18,9 @@ __all__ = ["Parted", "Parts", "parted", "unfolded"]
 #: The equations of names that were made, by name.
 Parts = Mapping[str, st.Equation]
 
+#: What a function of one argument does not read beside it.
+_OTHERS = st.Read | st.Reduce | st.Size | st.Match | st.Position
+
 #: The name of the argument where a function is looked at by itself.
 _ARGUMENT = st.Read("z")
 
@@ -149,6 +152,8 @@ def _stripped(tree: st.Tree) -> st.Tree | None:
             rest = tuple(a for a in args if not _is_number(a))
             return _stripped(rest[0]) if len(rest) == 1 else type(tree)(rest) if rest else None
         case st.Compare(_, a, b):
+            if st.on_indices(tree):  # it says for which elements, and nothing of their values
+                return None
             sides = [s for s in (_stripped(a), _stripped(b)) if s is not None]
             return sides[0] if len(sides) == 1 else None
         case st.Indicator(st.Compare() as cond):
@@ -177,7 +182,7 @@ def _covered(tree: st.Tree, argument: st.Tree) -> bool:
     """Whether an expression reads the argument and, numbers apart, nothing else."""
     alone = _replaced(tree, argument, _ARGUMENT)
     nodes = list(st.walk(alone))
-    return _ARGUMENT in nodes and all(n == _ARGUMENT for n in nodes if isinstance(n, st.Read | st.Reduce | st.Size | st.Match))
+    return _ARGUMENT in nodes and all(n == _ARGUMENT for n in nodes if isinstance(n, _OTHERS))
 
 
 def _has_axes_apart(tree: st.Tree) -> bool:

@@ -40,7 +40,7 @@ def _derivative(exercise: Exercise, blank: Blank, parts: tuple[Contribution, ...
         return Hint("the local derivative", (f"nothing that {blank.of} is read by depends on its value.",), ())
     said = [_quotient(p) for p in parts if p.reader is not None]
     made = [line for line in blank.lines[:-1] if any(line.name in set(st.reads(p.local)) for p in parts)]
-    where = [f"where {equation_told(line, exercise.op.packing)}" for line in made]
+    where = [f"where {equation_told(line, exercise.op)}" for line in made]
     trees = [p.local for p in parts] + [line.rhs for line in made]
     title = "the local derivative" if len(said) < 2 else "the local derivatives"
     return Hint(title, (), (*said, *where), tuple(_remarks(blank, trees)))
@@ -63,7 +63,7 @@ def _shapes(exercise: Exercise, blank: Blank, parts: tuple[Contribution, ...]) -
         sentences.append(f"{blank.name} is the sum of {count}.")
     elif parts and parts[0].upstream.index and (along := spread(parts[0])):
         sentences.append(f"{blank.name} has the shape of {blank.of}, so repeat along {listed(along)}.")
-    formulas = tuple(equation_told(line, exercise.op.packing) for line in blank.lines)
+    formulas = tuple(equation_told(line, exercise.op) for line in blank.lines)
     last = blank.lines[-1]
     form = matrix_of(last.index, last.rhs) if any(map(multiplies, parts)) else None
     matrices = [f"In matrices: {matrix_text(last.name, form)}"] if form is not None else []

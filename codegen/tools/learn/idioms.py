@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 from codegen.axes import merge, natural_order
 from codegen.backends.arrays.discovery import arrays
-from codegen.backends.arrays.printer import ArrayPrinter
-from codegen.chain import Chain
+from codegen.chain import Chain, Printed
 from codegen.program import Role, Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.scatter import Scatter
@@ -38,6 +36,7 @@ def idioms(exercise: Exercise, blank: Blank) -> tuple[Idiom, ...]:
     if not found:
         found = [speller.whole(blank.lines[-1])]
     lengths = [Idiom("", (line,)) for line in blank.source.prologue if " = " in line and ".shape" in line]
+    found += [Idiom(f"labels that are looked up, in {n}", (line,)) for n, line in speller.safe.items()]
     lengths = [Idiom(_sizes(i.code[0]), i.code) for i in lengths]
     return tuple(dict.fromkeys([*found, *lengths]))
 
@@ -49,6 +48,8 @@ class _Speller:
         op, self.packing = exercise.op, exercise.op.packing
         #: All names that code may read, the gradient's own first: arrays that are made are like the first that fits.
         self.names = [blank.of, *(t.name for t in op.inputs), *(e.name for e in op.equations)]
+        #: The lines that make labels safe to look up, by the names that these then have.
+        self.safe: dict[str, str] = {}
         self.names += [*(st.adjoint_name(t.name) for t in op.outputs), *(b.name for b in exercise.blanks)]
 
     def of(self, tree: st.Tree, line: st.Equation) -> Iterator[Idiom]:
@@ -98,8 +99,8 @@ class _Speller:
         """A factor that lacks an axis behind one of its own: it gets an axis of length 1 there."""
         if not all(isinstance(i, str) for i in read.index):
             return
-        printer = self.printer(read)
-        code = printer.fit(printer.value(read, order), order).code
+        printed = self.part(read)
+        code = printed.printer.fit(printed.value(read, order), order).code
         if code != read.name:
             missing = listed(i for i in order if i not in read.index)
             why = f"None makes an axis of length 1 for {missing}, and the entries repeat along it."
@@ -135,19 +136,20 @@ class _Speller:
         last, source = self.blank.lines[-1], self.blank.source
         if tree == last.rhs and any(self.packing.packs(n) for n in (last.name, *st.reads(tree))):
             return (*source.body, source.returned)
-        printer = self.printer(tree)
-        value = printer.value(tree, index)
+        value = self.part(tree).value(tree, index)
         return (value.code,) if value.axes == index else self.statement(tree, index, self.blank.name)
 
     def statement(self, tree: st.Tree, index: tuple[str, ...], name: str) -> tuple[str, ...]:
-        return tuple(self.printed(Statement(name, index, tree, Role.OUTPUT))[1])
+        return self.printed(Statement(name, index, tree, Role.OUTPUT)).body
 
-    def printer(self, tree: st.Tree) -> ArrayPrinter:
-        return self.printed(Statement("_", st.free_indices(tree), st.Num(Fraction(0)), Role.OUTPUT))[0]
+    def part(self, tree: st.Tree) -> Printed:
+        return self.printed(Statement("_", st.free_indices(tree), tree, Role.OUTPUT))
 
-    def printed(self, statement: Statement) -> tuple[ArrayPrinter, list[str]]:
+    def printed(self, statement: Statement) -> Printed:
         read = [n for n in dict.fromkeys(st.reads(statement.tree)) if n in self.names]
-        return self.chain.printed(statement.name, [statement], list(dict.fromkeys([*read, *self.names])))
+        found = self.chain.printed(statement.name, [statement], list(dict.fromkeys([*read, *self.names])))
+        self.safe |= {line.partition(" = ")[0]: line for line in found.safe}
+        return found
 
 
 def _sizes(line: str) -> str:

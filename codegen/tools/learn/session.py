@@ -84,7 +84,7 @@ class Session:
         say("Lines are tried on random data of other lengths than those shown: write a length as x.shape[0].")
         say()
         say("The forward pass:")
-        self.console.show([equation_told(e, op.packing) for e in op.equations])
+        self.console.show([equation_told(e, op) for e in op.equations])
         page = self._page()
         if filled := page.filled():
             self._again(page, [t for t in self.tasks if t.name in filled])

@@ -91,7 +91,7 @@ class LineTask(Task):
         return told(st.Read(self.blank.name, self.blank.index), self.exercise.op.packing)
 
     def introduction(self) -> tuple[str, list[str], str, list[str]]:
-        readers = [equation_told(e, self.exercise.op.packing) for e in self.blank.readers]
+        readers = [equation_told(e, self.exercise.op) for e in self.blank.readers]
         count = {0: "nothing", 1: "one equation", 2: "two equations"}.get(len(readers), f"{len(readers)} equations")
         of = f"{self.blank.of} is read by {count}"
         more = "" if len(readers) < 2 else ". Each sends something back, and the contributions are added up"
@@ -145,20 +145,20 @@ class RoundTask(Task):
             f"from {listed(self.melted.reads)} and the values of the forward pass. By the chain rule it was:"
         )
         lines = [e for b in self.exercise.blanks if b.name in (*melts, self.name) for e in b.lines]
-        return sentence, [equation_told(e, self.exercise.op.packing) for e in lines], "", []
+        return sentence, [equation_told(e, self.exercise.op) for e in lines], "", []
 
     def hint(self, number: int) -> Hint:
         lines = self.melted.lines
         if number == 1:
             return self._ingredients()
         if number == 2:
-            return Hint("the formula", (), tuple(equation_told(e, self.exercise.op.packing) for e in lines))
+            return Hint("the formula", (), tuple(equation_told(e, self.exercise.op) for e in lines))
         return Hint("as code", (), tuple(self.solution()))
 
     def _ingredients(self) -> Hint:
         read = [n for line in self.melted.lines for n in st.reads(line.rhs) if n not in {e.name for e in self.melted.lines}]
         equations = {e.name: e for e in self.exercise.op.equations}
-        formulas = [equation_told(equations[n], self.exercise.op.packing) for n in dict.fromkeys(read) if n in equations]
+        formulas = [equation_told(equations[n], self.exercise.op) for n in dict.fromkeys(read) if n in equations]
         sentence = f"put the lines into each other, and write what you get in {listed(read)}."
         known = facts(self.exercise.op)
         used = dict.fromkeys(f for n in (*self.melted.melts, self.name) for f in known.get(n, ()))

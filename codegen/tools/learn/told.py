@@ -5,6 +5,7 @@ from __future__ import annotations
 from derive import syntax as st
 from derive.language.unicode import text
 from derive.packing import Packing
+from derive.show.solved import in_op
 
 __all__ = ["equation_told", "inside", "slots", "told"]
 
@@ -14,9 +15,9 @@ def told(tree: st.Tree, packing: Packing) -> str:
     return text(_packed(tree, packing))
 
 
-def equation_told(equation: st.Equation, packing: Packing) -> str:
-    """An equation, on one line."""
-    return f"{told(st.Read(equation.name, equation.index), packing)} = {told(equation.rhs, packing)}"
+def equation_told(equation: st.Equation, op: st.Op) -> str:
+    """An equation of an op, on one line."""
+    return f"{told(st.Read(equation.name, equation.index), op.packing)} = {told(in_op(op, equation.rhs), op.packing)}"
 
 
 def slots(read: st.Read, packing: Packing) -> tuple[st.Index, ...]:

@@ -17,6 +17,7 @@ from derive import syntax as st
 from derive.derivation import Derivation
 from derive.show.latex import latex, left_side
 from derive.show.show import adjoint_names
+from derive.show.solved import in_op
 from derive.textbook.pages import textbook_parts
 
 __all__ = ["Cells", "plotted", "aligned", "chain", "comparison", "derived", "helpers_of", "listed", "notebook_of", "torch"]
@@ -92,8 +93,8 @@ def check(name, found, atol=1e-5):
 
 def _adjoint(found: Exercise, blank: Blank, sizes: Mapping[str, int], adjoints: frozenset[str], hidden: bool) -> str:
     parts = contributions(found, blank)
-    forward = aligned([(e.name, e.index, e.rhs) for e in blank.readers], adjoints)
-    result = aligned([(e.name, e.index, e.rhs) for e in blank.lines], adjoints)
+    forward = aligned([(e.name, e.index, in_op(found.op, e.rhs)) for e in blank.readers], adjoints)
+    result = aligned([(e.name, e.index, in_op(found.op, e.rhs)) for e in blank.lines], adjoints)
     shapes = "\n".join(picture(blank.name, parts, sizes))
     told = "\n".join(f"- {line}" for p in parts for line in rules(blank.name, p))
     shown = f"```text\n{shapes}\n```\n\n{told}" if shapes else told

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 from codegen.chain import ChainSource, chain_source
 from codegen.escape import docstring, markdown
+from codegen.lengths import chosen_axes, roomy, whole_numbers
 from codegen.names import NOTEBOOK, named_op
 from codegen.plan import plan
 from codegen.program import Argument, Kernel, Program, Role
@@ -29,8 +29,8 @@ from derive import derive, derive_full
 from derive import syntax as st
 from derive.adjoint import whole_adjoint
 from derive.derivation import Derivation
-from derive.labels import without_conditions
-from derive.language.axes import equal_axes
+from derive.labels import label_values
+from derive.show.solved import equations
 
 __all__ = ["build_op", "lengths"]
 
@@ -45,7 +45,6 @@ def build_op(op: st.Op, blanks: bool = False) -> Any:
     It stands alone: it imports torch and matplotlib, and nothing of this project. With ``blanks`` the gradients are left to be
     found, and the closed forms are left out.
     """
-    without_conditions(op, "the notebook")
     plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
     full = derive_full(plain)
     source = chain_source(plain, torch(), "")
@@ -56,12 +55,9 @@ def build_op(op: st.Op, blanks: bool = False) -> Any:
 
 def lengths(op: st.Op) -> dict[str, int]:
     """A length for each axis: the op's own, cut to about ``LONGEST``, else a small one. Cut and small lengths differ."""
-    axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
-    stated, same = dict(op.sizes), equal_axes(op)
-    size = {a: min(stated.get(a, 4 + k), LONGEST + k) for k, a in enumerate(axes)}
-    given = {c.name: int(Fraction(c.default or 2)) for c in op.constants if c.name in op.packing.constants()}
-    size |= {same[a]: n for a, n in op.packing.fixed(given).items()}
-    return {a: size[same.get(a, a)] for a in axes}
+    stated = dict(op.sizes)
+    size = {a: min(stated.get(a, 4 + k), LONGEST + k) for k, a in enumerate(chosen_axes(op))}
+    return roomy(op, size, whole_numbers(op))
 
 
 # ---- data and forward -------------------------------------------------------------------------------------------------------
@@ -69,8 +65,8 @@ def lengths(op: st.Op) -> dict[str, int]:
 
 def _opening(full: Derivation) -> Cells:
     op = full.op
-    equations = aligned([(e.name, e.index, e.rhs) for e in op.equations], frozenset())
-    parts = [f"# Backprop by hand: {op.name}", markdown(op.title), "The forward pass:", equations]
+    shown = aligned([(e.name, e.index, e.rhs) for e in equations(op)], frozenset())
+    parts = [f"# Backprop by hand: {op.name}", markdown(op.title), "The forward pass:", shown]
     return [("markdown", "\n\n".join(filter(None, parts)))]
 
 
@@ -88,7 +84,7 @@ def _data(op: st.Op) -> Cells:
         "inputs = {",
     ]
     lines += [f'    "{t.name}": {_random(op, t, size, signs.get(t.name, ""))},' for t in op.inputs]
-    usual = {c.name: 2 if c.name in op.packing.constants() else 0.5 for c in op.constants}
+    usual = {c.name: 0.5 for c in op.constants} | whole_numbers(op)
     lines += ["}", "constants = {" + ", ".join(f'"{c.name}": {c.default or usual[c.name]}' for c in op.constants) + "}"]
     return [("markdown", "## The data\n\nRandom, in float64."), ("code", "\n".join(lines))]
 
@@ -96,7 +92,13 @@ def _data(op: st.Op) -> Cells:
 def _random(op: st.Op, t: st.Tensor, size: dict[str, int], sign: str) -> str:
     shape = ", ".join(map(str, op.packing.shape(t.name, t.axes, size)))
     if t.labels is not None:
-        return f"torch.randint({size[t.labels]}, ({shape},))" if t.axes else f"torch.randint({size[t.labels]}, ())"
+        shape = f"({shape},)" if t.axes else "()"
+        if t.labels == st.TRUTH:
+            return f"torch.randint(4, {shape}) > 0"
+        values = label_values(op, t, size, whole_numbers(op))
+        others = [v for v in values if not 0 <= v < len(values)]
+        drawn = f"torch.randint({len(values)}, {shape})"
+        return f"torch.tensor({list(values)})[{drawn}]" if others else drawn
     normal = f"torch.randn({shape or '()'})"
     if sign.startswith(">"):
         return f"{normal}.abs() + 0.1"

@@ -8,6 +8,7 @@ from typing import Any
 
 from codegen.backends.arrays.discovery import arrays
 from codegen.format import format_python
+from codegen.lengths import chosen_axes, whole_numbers
 from codegen.render import render
 from codegen.source import Code, code
 from codegen.tools.auditor.samples import Free, lengths
@@ -15,7 +16,9 @@ from codegen.tools.workbook.blanks import Blank, Exercise
 from codegen.tools.workbook.lengths import axis_lengths
 from derive import syntax as st
 from derive.called import program
+from derive.labels import VALUES, label_values
 from derive.language.unicode import declared, language
+from derive.show.solved import in_op
 
 __all__ = ["function_name", "sheet"]
 
@@ -76,24 +79,25 @@ def _code_of(exercise: Exercise, blanks: list[dict[str, Any]]) -> Iterator[str]:
 def _running(exercise: Exercise) -> dict[str, object]:
     """What the file needs to run by itself: a batch, the forward pass as code, and what is compared."""
     op, forward = exercise.op, exercise.forward
-    lengths_of = lengths(op, Free(), 0)
+    lengths_of = {a: n for a, n in lengths(op, Free(), 0).items() if a in chosen_axes(op)}
     inputs = [
         {
             "name": t.name,
-            "labels": t.labels,
+            **_drawn(op, t, lengths_of),
             "shape": _shape(["*".join(g) for g in op.packing.slots(t.name, t.axes)]),
             "seed": k,
             **_bounded(op, t.name),
         }
         for k, t in enumerate(op.inputs)
     ]
-    needed = [c.name for c in op.constants if not c.default]
+    needed, whole = [c.name for c in op.constants if not c.default], whole_numbers(op)
+    given = [f'"{c}": {whole.get(c, 0.3)}' for c in needed]
     body = [*forward.prologue, *forward.body]
     pairs = [(t.name, st.adjoint_name(t.name)) for t in op.outputs]
     return {
         "sizes": list(lengths_of.items()),
         "inputs": inputs,
-        "given": Code("{" + ", ".join([*(f'"{t.name}": {t.name}' for t in op.inputs), *(f'"{c}": 0.3' for c in needed)]) + "}"),
+        "given": Code("{" + ", ".join([*(f'"{t.name}": {t.name}' for t in op.inputs), *given]) + "}"),
         "taken": forward.signature,
         "values": code(body),
         "outputs": Code(repr(tuple(pairs))),
@@ -102,6 +106,18 @@ def _running(exercise: Exercise) -> dict[str, object]:
         "upstream": [{"name": st.adjoint_name(t.name), "of": t.name, "scalar": not t.axes} for t in op.outputs],
         "passed": Code(repr(tuple([*(t.name for t in op.inputs), *(e.name for e in op.equations), *needed]))),
     }
+
+
+def _drawn(op: st.Op, t: st.Tensor, sizes: dict[str, int]) -> dict[str, object]:
+    """How an integer tensor is drawn: from how many values, which others there are, and whether they become booleans."""
+    if not t.labels:
+        return {"labels": ""}
+    values = label_values(op, t, sizes, whole_numbers(op))
+    own = Code(t.indexed) if t.indexed else Code("4" if t.labels == st.TRUTH else str(VALUES))
+    others = [v for v in values if not 0 <= v < (sizes[t.indexed] if t.indexed else VALUES)]
+    count = Code(f"{own} + {len(others)}") if others else own
+    every = Code(f"[*range({own}), {', '.join(map(str, others))}]") if others else ""
+    return {"labels": t.labels, "count": count, "others": every, "truth": t.labels == st.TRUTH}
 
 
 def _shape(parts: list[str]) -> Code:
@@ -124,7 +140,7 @@ def function_name(op: st.Op) -> str:
 
 
 def _equation(op: st.Op, equation: st.Equation) -> str:
-    return f"{declared(op, equation.name, equation.index)} = {language(equation.rhs)}"
+    return f"{declared(op, equation.name, equation.index)} = {language(in_op(op, equation.rhs))}"
 
 
 def _doc(op: st.Op, blank: Blank) -> list[str]:
@@ -151,4 +167,5 @@ def _signature(op: st.Op) -> Code:
 
 
 def _shapes(op: st.Op) -> list[str]:
-    return [declared(op, t.name, t.axes) + (f" with labels in {t.labels}" if t.labels else "") for t in op.inputs]
+    said = {None: "", st.WHOLE: " of integers", st.TRUTH: " of booleans"}
+    return [declared(op, t.name, t.axes) + said.get(t.labels, f" with labels in {t.labels}") for t in op.inputs]
