@@ -233,7 +233,7 @@ class _Planner:
         ]
         statements += [whole(c) for c in self.op.carries if c.name in reads]
         index = {line.name: line.index for line in self.d.lines}
-        statements += [Statement(e.name, e.index, e.rhs, Role.TEMPORARY) for e in first_adjoints(self.op)]
+        statements += [Statement(e.name, e.index, e.rhs, Role.TEMPORARY) for e in first_adjoints(self.op) if e.name in reads]
         for name, body in self.lines.items():
             role = Role.OUTPUT if name in self.d.gradients else Role.TEMPORARY
             statements.append(Statement(name, index[name], to_tree(body, index[name], style), role))

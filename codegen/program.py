@@ -112,7 +112,7 @@ class Program:
     backend to round as little as it can, even where that costs time. ``kinks`` are the functions with a kink that stand in the
     author's equations. ``ranked`` are the axes, those first that are presumably longest (:func:`ranked`). ``equal`` has axes of
     the same length as another axis, each with that axis. ``loops`` are over steps of recurrences. ``shifts`` are the carries
-    that have a statement: they are read over all steps.
+    that have a statement: they are read over all steps. ``part`` says what the program is if it is a part of another one.
     """
 
     name: str
@@ -128,6 +128,7 @@ class Program:
     equal: tuple[tuple[str, str], ...] = ()
     loops: tuple[Loop, ...] = ()
     shifts: tuple[st.Carry, ...] = ()
+    part: str = ""
 
     def looks_up(self, labels: str) -> bool:
         return looks_up(self.statements, labels)

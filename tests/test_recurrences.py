@@ -21,7 +21,7 @@ from derive.recurrence import unrolled_op
 from derive.show.show import show_text
 from derive.show.solved import in_op
 from derive.show.trees import of_derivation
-from tests.backends import each_array_backend as each_backend
+from tests.backends import each_backend
 from tests.judged import judge, kernel, lines, normal
 
 RNN = """

@@ -27,4 +27,6 @@ def forward_backward(kernel: Kernel) -> Program:
         collapsed=forward.collapsed or backward.collapsed,
         ranked=forward.ranked,
         equal=forward.equal,
+        loops=(*forward.loops, *backward.loops),
+        shifts=(*forward.shifts, *backward.shifts),
     )

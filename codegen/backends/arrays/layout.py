@@ -16,7 +16,7 @@ from codegen.backends.arrays.steps import before, shifted
 from codegen.backends.arrays.windows import set_apart, static_constants
 from codegen.declared import declared_in, lengths_needed
 from codegen.locals import local
-from codegen.loop_body import Body, body_of, in_blocks, masks_of
+from codegen.loops.body import Body, body_of, in_blocks, masks_of
 from codegen.packing import repacked
 from codegen.program import Argument, Kernel, Program, Role, Statement
 from codegen.recognise.running import Running

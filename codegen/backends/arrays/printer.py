@@ -15,7 +15,7 @@ from codegen.backends.arrays.spelling import call, negated, power, quotient, tot
 from codegen.backends.arrays.spelling import product as multiplied
 from codegen.branches import sheltered
 from codegen.evaluate.arithmetic import nearest
-from codegen.loop_body import Body
+from codegen.loops.body import Body
 from codegen.program import Statement
 from codegen.recognise.contraction import Contraction
 from codegen.recognise.one_hot import OneHot

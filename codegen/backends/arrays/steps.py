@@ -18,7 +18,7 @@ from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.operations import Operations
 from codegen.backends.arrays.spelling import item
 from codegen.backends.arrays.windows import placed
-from codegen.loop_body import ZERO, Body
+from codegen.loops.body import ZERO, Body
 from derive import syntax as st
 
 __all__ = ["before", "masks", "shifted", "slots", "start_of", "within"]

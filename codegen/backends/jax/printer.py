@@ -9,7 +9,7 @@ from codegen.backends.arrays.numpy_names import NumpyNames, elementwise
 from codegen.backends.arrays.spelling import ATOM, call, method, negated, total
 from codegen.backends.arrays.windows import placed
 from codegen.backends.jax.scan import scanned
-from codegen.loop_body import Body
+from codegen.loops.body import Body
 from codegen.packing import APART, Repacked
 from codegen.program import Program, Statement
 from codegen.recognise.one_hot import OneHot

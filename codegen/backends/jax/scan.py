@@ -10,7 +10,7 @@ from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.arrays.signature import tupled
 from codegen.backends.arrays.spelling import call
 from codegen.backends.arrays.steps import start_of
-from codegen.loop_body import Body
+from codegen.loops.body import Body
 
 __all__ = ["scanned"]
 

@@ -51,8 +51,6 @@ class NativeBackend(Backend):
         return Shown(f"native/{op}.c", "c", f"NAME({op}_forward)(")
 
     def refuses(self, kernel: Kernel) -> str:
-        if kernel.op.carries:
-            return "C has no loops over the steps of a recurrence yet"
         found = next((e for e in kernel.op.equations if e.labels), None)
         return f"'{found.name}' holds positions, and C has no arrays of these but its arguments" if found else ""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from codegen.backends.arrays.lengths import length_source, length_text
 from codegen.backends.arrays.signature import tupled
 from codegen.backends.arrays.spelling import Text
-from codegen.backends.native.machine import scheduled
+from codegen.backends.native.machine import overwritable
 from codegen.backends.native.programs import axes_of, programs, title
 from codegen.backends.native.step import RATE
 from codegen.declared import declared_in, lengths_needed
@@ -86,7 +86,7 @@ def _binding(
     known = {*axes, *(root.get(a, a) for a in lengths_needed(declared))}
     given = [f"{root[a]!r}: {v!r}".replace("'", '"') for a, v in op.packing.lengths if root[a] in known]
     like = _like(op, program)
-    over = [(r, a) for r, a in scheduled(program).overwritable if r in results]
+    over = [(r, a) for r, a in overwritable(program) if r in results]
     fallback = f"_{program.name}" if composed else f"numpy.{program.name}"
     fields = [
         f'source="{op.name}"',

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codegen.backends.native.body import Body, body
-from codegen.backends.native.machine import scheduled
+from codegen.backends.native.machine import overwritable
 from codegen.backends.native.positions import guard
 from codegen.backends.native.programs import title
 from codegen.backends.native.signature import Signature, declared, packed, scattered, signature
+from codegen.backends.native.stepwise import driver
 from codegen.loops.star import without_star
 from codegen.program import Argument, Program
 from codegen.recognise.window import slid_constants
@@ -38,7 +39,8 @@ class CFunction:
 
     ``declared`` are the parameters in either precision, for the header. ``packed`` are the arguments of a call that takes them
     from arrays. ``contiguous`` is a condition that is true if an argument that must be contiguous is not. ``helpers``,
-    ``functions`` and ``doubles`` are the definitions that the function needs in its file.
+    ``functions`` and ``doubles`` are the definitions that the function needs in its file. ``inner`` are the functions that it
+    calls, which only it sees.
     """
 
     name: str
@@ -52,11 +54,14 @@ class CFunction:
     helpers: frozenset[str]
     functions: frozenset[str]
     doubles: frozenset[str]
+    inner: tuple[CFunction, ...] = ()
 
 
 def function(op: st.Op, program: Program) -> CFunction:
     """The function of one of an op's programs."""
     s = signature(op, program)
+    if program.loops:
+        return _stepwise(s)
     whole, bodies = body(s, program, s.parameters), []
     variants: tuple[CVariant, ...] = ()
     choice: list[str] = []
@@ -77,6 +82,26 @@ def function(op: st.Op, program: Program) -> CFunction:
         helpers=frozenset(h for b in bodies for h in b.needs.helpers) | ({"labels_in_range"} if checks else frozenset()),
         functions=frozenset(f for b in bodies for f in b.needs.functions),
         doubles=frozenset(d for b in bodies for d in b.needs.doubles),
+    )
+
+
+def _stepwise(s: Signature) -> CFunction:
+    """The function of a program with loops over steps, which calls those of its parts."""
+    found, checks = driver(s), _checks(s)
+    inner = tuple(function(s.op, p) for p in found.programs)
+    return CFunction(
+        name=s.program.name,
+        comment=tuple(_comment(s)),
+        parameters=Code(declared(s.parameters, "real")),
+        declared=(Code(declared(s.parameters, "float")), Code(declared(s.parameters, "double"))),
+        contiguous=Code(scattered(s)),
+        variants=(),
+        body=code([*checks, *found.lines]),
+        packed=Code(packed(s)),
+        helpers=found.helpers.union(*(f.helpers for f in inner), ["labels_in_range"] if checks else []),
+        functions=frozenset().union(*(f.functions for f in inner)),
+        doubles=frozenset().union(*(f.doubles for f in inner)),
+        inner=inner,
     )
 
 
@@ -171,7 +196,7 @@ def _comment(s: Signature) -> Iterator[str]:
     yield ""
     yield from _wrapped(f"Takes {', '.join(map(_shape, s.program.arguments))}.")
     yield from _wrapped(f"Writes {results}.")
-    over = [f"{r} over {a}" for r, a in scheduled(s.program).overwritable]
+    over = [f"{r} over {a}" for r, a in overwritable(s.program)]
     if over:
         yield from _wrapped(f"May write {' or '.join(over)}.")
 

@@ -34,6 +34,8 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "prod_threads": ("padded",),
     "stream": (),
     "window": ("smallest",),
+    "take_step": (),
+    "put_step": ("take_step",),
     "tiles": ("smallest",),
     "matmul": ("tiles", "thread_number", "thread_count"),
     "banded_matmul": ("tiles", "largest", "thread_number", "thread_count"),

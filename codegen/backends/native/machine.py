@@ -12,3 +12,8 @@ CPU = Machine(recomputed=3, cached=True)
 def scheduled(program: Program) -> Schedule:
     """The loop nests of a program on such processors."""
     return schedule(program, CPU)
+
+
+def overwritable(program: Program) -> tuple[tuple[str, str], ...]:
+    """The pairs of a result and an argument that may be donated to it; none where there are loops over steps."""
+    return () if program.loops else scheduled(program).overwritable

@@ -24,10 +24,13 @@ def axes_of(op: st.Op, program: Program) -> tuple[str, ...]:
     given = [a for a, _ in op.packing.lengths if a in used]
     given += [a for a, _ in declared_in(op, program.arguments, program.statements) if a in used]
     axes = [*(st.axis_of(a) for argument in program.arguments for a in argument.axes), *given]
+    axes += sorted(used) if program.part else []  # an argument of the whole has them
     return tuple(dict.fromkeys(root.get(a, a) for a in axes))
 
 
 def title(op: st.Op, program: Program) -> str:
-    """The title of a program: ``Forward and backward of tanh``."""
+    """The title of a program: ``Forward and backward of tanh``, ``One step of rnn_forward``."""
+    if program.part:
+        return program.part
     kind = program.name.removeprefix(f"{op.name}_").replace("_", " and ")
     return f"{kind.capitalize()} of {op.name}"

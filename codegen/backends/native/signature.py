@@ -61,7 +61,8 @@ def signature(op: st.Op, program: Program) -> Signature:
     """The parameters of the function of a program."""
     rows = f"{program.name}_rows"
     root = equal_axes(op)
-    axes, strided, names = axes_of(op, program), _strided(program, scheduled(program)), Names(program, [rows])
+    strided = frozenset[str]() if program.loops else _strided(program, scheduled(program))
+    axes, names = axes_of(op, program), Names(program, [rows])
     parameters = tuple(_parameters(program, axes, strided, names))
     return Signature(op, program, root, axes, strided, rows, names, parameters)
 
