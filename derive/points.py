@@ -91,7 +91,7 @@ class _Sized(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
-    """Lengths, drawn again where a declared one is less than 1 or an extremum has no element.
+    """Lengths, drawn again where a declared one is less than 1 or an extremum or a mean has no element.
 
     In the later turns axes are as long as declared lengths need it: ``size(i) = size(l) - 50``. OpError: none of the lengths
     would do.
@@ -118,7 +118,7 @@ def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
 
 
 def populated(op: st.Op, sizes: Mapping[str, int], constants: Mapping[str, int]) -> bool:
-    """Whether declared lengths are positive, and every extremum under rows has an element at every position.
+    """Whether declared lengths are positive, and every extremum or mean under rows has an element at every position.
 
     ``constants`` are those that are whole numbers. Rows of labels are not looked at, and neither is an op without declared
     lengths.
@@ -127,7 +127,7 @@ def populated(op: st.Op, sizes: Mapping[str, int], constants: Mapping[str, int])
     if not op.declared or any(sizes[a] < 1 for a, _ in op.declared.lengths):
         return not op.declared
     for node in (n for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Reduce)):
-        _, rows = st.taking_part(node)
+        rows = st.taking_part(node)[1] or _counted(node)
         names = [p.index for row in rows for p in st.walk(row) if isinstance(p, st.Position)]
         if not rows or not all(isinstance(i, str) for i in names):
             continue
@@ -139,6 +139,15 @@ def populated(op: st.Op, sizes: Mapping[str, int], constants: Mapping[str, int])
         if len(found) < prod(map(len, spans[: len(outer)])):
             return False
     return True
+
+
+def _counted(tree: st.Reduce) -> list[st.Compare]:
+    """The rows of a sum that counts where they hold: a mean divides by it. None of any other reduction."""
+    body, rows = tree.body, list[st.Compare]()
+    while isinstance(body, st.Call) and body.head == "where" and isinstance(body.args[0], st.Compare):
+        rows.append(body.args[0])
+        body = body.args[1]
+    return rows if body == st.Num(Fraction(1)) and all(map(st.on_indices, rows)) else []
 
 
 def _hold(rows: Sequence[st.Compare], sized: _Sized, at: Mapping[str, int]) -> bool:

@@ -177,6 +177,12 @@ CROSSED = """
     size(j) = size(d) - 2*size(b) + 1
     y[i, j] = sum[c](x[i + 2*c, 0]*w[c, 0]) + sum[b](x[0, b]*w[0, j + 2*b])
 """
+MEAN = """
+    y[i] = ave(x[l], back=1)
+    size(k) = 2
+    size(i) = size(l) + 2*back - 1
+    y[i] = mean[k](x[i + k - back])
+"""
 EQUAL = """
     y[i] = equal(x[l], z[m])
     size(i) = size(l)//2
@@ -184,7 +190,7 @@ EQUAL = """
 """
 
 
-@pytest.mark.parametrize("op", [FAR, DILATED, CROSSED, EQUAL], ids=["far", "dilated", "crossed", "equal"])
+@pytest.mark.parametrize("op", [FAR, DILATED, CROSSED, EQUAL, MEAN], ids=["far", "dilated", "crossed", "equal", "mean"])
 def test_points_are_found_at_which_declared_lengths_come_out(op: str) -> None:
     certificate = certify(derive.derive(derive.parse(lines(op))))
     assert certificate.passed, certificate.summary()
