@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from codegen.averaged import averaged
 from codegen.axes import lengths_used
 from codegen.confined import confined
 from codegen.declared import declared_in, lengths_needed
@@ -288,7 +289,7 @@ class _Planner:
         used |= {v for axis, v in self.op.packing.lengths if isinstance(v, str) and axis in axes}
         used |= {name for _, tree in lengths for name in st.reads(tree)}
         constants = tuple(c for c in self.op.constants if c.name in used)
-        found = Arranged(tuple(shallow(statements, self.taken)))
+        found = Arranged(tuple(shallow(averaged(statements, ranked(self.op)), self.taken)))
         if self.op.carries:
             carries = (self.op.carries, ()) if kind == "forward" else (adjoint_carries(self.op), self.op.carries)
             found = arranged(found.statements, *carries, self.taken)

@@ -47,8 +47,12 @@ SHIFT = """
     y[n, i] = shift(x[n, l], b[i], by=2)
     y[n, i] = b[i]*sum[l](where(l - i + by == 0, x[n, l]**2, 0))
 """
+MEAN = """
+    y[n, i] = meant(x[n, l], w[k], b[i])
+    y[n, i] = b[i] - mean[k, l](where(l == 2*i + k - 1, x[n, l]*w[k], 0))
+"""
 
-OPS = (CONV1D, CONV2D, DEPTHWISE, LARGEST, AVERAGE, SHIFT)
+OPS = (CONV1D, CONV2D, DEPTHWISE, LARGEST, AVERAGE, SHIFT, MEAN)
 
 
 def fitted(y: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -84,6 +88,11 @@ def average(x: Any, w: Any, b: Any) -> Any:
     return b + fitted(functional.avg_pool1d(padded(x, 1, 3 * len(b) + size)[:, None], size, stride=3)[:, 0], b)
 
 
+def meant(x: Any, w: Any, b: Any) -> Any:
+    fits = fitted(functional.conv1d(padded(x, 1, 2 * len(b))[:, None], w[None, None], stride=2)[:, 0], b)
+    return b - fits / (len(w) * x.shape[1])
+
+
 def shift(x: Any, b: Any, by: float) -> Any:
     return b * fitted(functional.pad(x**2, [int(by), 0]), b)
 
@@ -106,6 +115,7 @@ CASES: dict[str, tuple[str, Any, list[torch.Tensor]]] = {
     "depthwise": (DEPTHWISE, depthwise, normal((2, 7, 3), (3, 4), (7,))),
     "largest": (LARGEST, largest, normal((2, 9), (4,))),
     "average": (AVERAGE, average, normal((2, 11), (3,), (4,))),
+    "mean": (MEAN, meant, normal((2, 11), (3,), (4,))),
     "shift": (SHIFT, shift, normal((2, 6), (7,))),
     "shift beyond the axis": (SHIFT, shift, normal((2, 1), (2,))),
 }
@@ -124,9 +134,7 @@ def test_windows_equal_torch(case: str, backend: str) -> None:
     judge(CASES[case][0], backend, *CASES[case][1:])
 
 
-@pytest.mark.parametrize(
-    "op", [CONV1D, CONV2D, DEPTHWISE, LARGEST, AVERAGE, SHIFT], ids=lambda op: op.split("(")[0].split()[-1]
-)
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.split("(")[0].split()[-1])
 @each_array_backend
 def test_no_mask_is_written(op: str, backend: str) -> None:
     found = by_name(backend)
@@ -134,9 +142,7 @@ def test_no_mask_is_written(op: str, backend: str) -> None:
     assert "arange" not in found.text(kernel(op), "")
 
 
-@pytest.mark.parametrize(
-    "op", [CONV1D, CONV2D, DEPTHWISE, LARGEST, AVERAGE, SHIFT], ids=lambda op: op.split("(")[0].split()[-1]
-)
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.split("(")[0].split()[-1])
 def test_no_loop_tests_a_row(op: str) -> None:
     """No statement in a loop nest has a condition on indices, and no loop runs over an index that the others give."""
     for program in (kernel(op).forward, kernel(op).backward):
