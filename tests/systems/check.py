@@ -31,6 +31,7 @@ from codegen.program import Kernel, Program
 from derive import syntax as st
 from derive.certify import certify
 from derive.errors import OpError
+from derive.labels import whole_constants
 from tests.systems import language
 from tests.systems.points import Array, Point, points
 
@@ -308,8 +309,8 @@ def _constants(op: derive.Op, point: Point) -> dict[str, float]:
 
 
 def _number(op: derive.Op, name: str, value: float) -> float:
-    """A constant as callers give it: one that is a length of an axis is an integer."""
-    return int(value) if name in op.length_constants else value
+    """A constant as callers give it: one that is a length of an axis, or stands among positions, is an integer."""
+    return int(value) if name in op.length_constants | whole_constants(op) else value
 
 
 def _run(kernel: Kernel, module: ModuleType, point: Point, make: Callable[[Array, int], Any], dtype: type) -> Results:
