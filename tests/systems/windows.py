@@ -54,7 +54,10 @@ def declare(writer: Writer, arguments: list[str]) -> list[str]:
         length = (
             _fitting(of, tap, step, apart, back) if fitting else pick(rng, (f"size({of})", f"size({of}) + 2", f"2*size({of})"))
         )
-        writer.windows[axis] = Window(of, tap, _form(rng, axis, tap, step, apart, back), fitting and (bool(tap) or back == "0"))
+        form = _form(rng, axis, tap, step, apart, back)
+        if form == axis and not fitting:  # by itself it would say that both axes have one length
+            form += " + 0"
+        writer.windows[axis] = Window(of, tap, form, fitting and (bool(tap) or back == "0"))
         lines += [*own, f"size({axis}) = {length}"]
         writer.axes.append(axis)
     return lines
