@@ -4,8 +4,8 @@ An affine read is a plain read under a row: the element ``x[l]`` where ``l == i 
 A read outside its axis is absent, by one rule:
 
 - Inside a reduction, an element of the nearest one takes no part where a read of it is absent. ``sum[k](x[i + k]*w[k])`` is
-  ``sum[k, l](where(l == i + k, x[l]*w[k], 0))``. A maximum or a minimum ignores such an element, and a mean divides by the
-  number of the others. If the body has several affine reads, all must be there.
+  ``sum[k, l](where(l == i + k, x[l]*w[k], 0))``. A maximum or a minimum ignores such an element, and a mean or a
+  variance divides by the number of the others. If the body has several affine reads, all must be there.
 - Outside every reduction an absent read is 0, also in an argument of an op: ``x[i - 1]`` is
   ``sum[l](where(l == i - 1, x[l], 0))``.
 

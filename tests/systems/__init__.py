@@ -1,6 +1,6 @@
 """Random systems of equations over the whole language, and a reference that shares no code with what it judges.
 
-text        a random source             -> the text of an op                    (``generate``)
+text        a random source             -> the text of an op       (``generate``, ``windows``, ``affine``, ``packs``)
 read        text                        -> signature, equations as ``ast`` nodes (``language``)
 point       signature and a seed        -> sizes, inputs, upstream gradients     (``points``)
 evaluate    equations at a point        -> outputs and gradients, one position at a time, on dual numbers (``evaluate``)
