@@ -16,6 +16,7 @@ from codegen.loops.assignment import Assignment, Fold
 from codegen.loops.lower import nests
 from codegen.loops.nest import (
     Accumulate,
+    Convolution,
     Define,
     FlatNest,
     InMemory,
@@ -267,6 +268,13 @@ class Machine:
                     self.at[kind.along] = here
                     self.store(f, f.index, total)
                 self.forget(f.index)
+            case Convolution(f, kind):
+                for _ in self.every(f.index):
+                    self.store(f, f.index, 0.0)
+                for _ in self.every(f.loops):
+                    if all(list(map(self.slides, f.slides))):
+                        self.store(f, f.index, self.read(f.name, f.index) + self.value(f.body))
+                self.at = {a: k for a, k in self.at.items() if a == self.plan.batch}
             case Scatter(f, kind):
                 self.memory[f.name][...] = 0
                 for _ in self.every(f.loops):

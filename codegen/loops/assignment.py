@@ -80,7 +80,24 @@ class RunningSum:
     falling: bool
 
 
-Kind = Elementwise | Reduction | MatrixProduct | ScatterAdd | RunningSum | EntryUpdate
+@dataclass(frozen=True)
+class WindowProduct:
+    """A convolution or a gradient of one, as matrix products.
+
+    It is a contraction of two of three tensors, which gives the third: ``image`` has the inner indices of the slides, ``frame``
+    the outer ones, ``weights`` the taps. ``column`` are the taps and the indices of the image that the frame lacks, in the
+    weights' order; ``row`` is the index of the frame that the image lacks.
+    """
+
+    over: tuple[str, ...]
+    image: st.Read
+    frame: st.Read
+    weights: st.Read
+    row: str
+    column: tuple[str, ...]
+
+
+Kind = Elementwise | Reduction | MatrixProduct | ScatterAdd | RunningSum | WindowProduct | EntryUpdate
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ class Assignment:
         """The indices that the body is reduced over."""
         if isinstance(self.kind, RunningSum):
             return (self.kind.along,)
-        return self.kind.over if isinstance(self.kind, Reduction | MatrixProduct | ScatterAdd) else ()
+        return self.kind.over if isinstance(self.kind, Reduction | MatrixProduct | ScatterAdd | WindowProduct) else ()
 
     @property
     def scoped(self) -> frozenset[str]:
@@ -142,7 +159,7 @@ class Assignment:
     @property
     def opaque(self) -> bool:
         """Whether the statement has loops that no other statement shares."""
-        return isinstance(self.kind, MatrixProduct | ScatterAdd | RunningSum)
+        return isinstance(self.kind, MatrixProduct | ScatterAdd | RunningSum | WindowProduct)
 
     @cached_property
     def reads(self) -> dict[str, tuple[st.Read, ...]]:

@@ -18,6 +18,7 @@ from codegen.loops.assignment import (
     RunningSum,
     ScatterAdd,
 )
+from codegen.loops.convolution import window_product
 from codegen.loops.matrix import matrix_axes
 from codegen.loops.trees import product
 from codegen.program import Program, Role, Statement
@@ -160,7 +161,9 @@ class _Flattening:
         loops = self.outside_in(index, over, slides)
         if len(slides) > 1 and loops[0] in {slide.outer for slide in slides}:  # no loop that workers could share
             return None
-        return self.add(name, index, Reduction(Fold(found.kind), over), self.lifted(found.body, s), s, loops, slides)
+        body = self.lifted(found.body, s)
+        kind = window_product(name, index, body, over, slides) if found.kind == "sum" else None
+        return self.add(name, index, kind or Reduction(Fold(found.kind), over), body, s, loops, slides)
 
     def outside_in(self, index: tuple[str, ...], over: tuple[str, ...], slides: tuple[Slide, ...]) -> tuple[str, ...]:
         """The loops of a window: those that no row has, those over short indices, and innermost those along slides."""

@@ -5,11 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import assert_never
 
-from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, RunningSum, ScatterAdd
+from codegen.loops.assignment import (
+    Assignment,
+    Elementwise,
+    EntryUpdate,
+    MatrixProduct,
+    Reduction,
+    RunningSum,
+    ScatterAdd,
+    WindowProduct,
+)
 from codegen.loops.loop import Item, Loop, Path, assignments_in
 from codegen.loops.nest import (
     Accumulate,
     Begun,
+    Convolution,
     Define,
     FlatNest,
     InMemory,
@@ -59,6 +69,8 @@ def _part(plan: Schedule, item: Item) -> Part:
             return Scatter(item, item.kind)
         case RunningSum():
             return Scan(item, item.kind)
+        case WindowProduct():
+            return Convolution(item, item.kind)
         case _:
             return Once(_step(plan, (), item))
 
@@ -178,7 +190,7 @@ def _step(plan: Schedule, body: tuple[Item, ...], f: Assignment) -> Step:
             return Update(f, f.kind)
         case Elementwise():
             return _value(plan, body, f)
-        case MatrixProduct() | ScatterAdd() | RunningSum():
+        case MatrixProduct() | ScatterAdd() | RunningSum() | WindowProduct():
             raise AssertionError(f"{f.name} has loops of its own")
     assert_never(f.kind)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.loops.assignment import Assignment, EntryUpdate, Fold, MatrixProduct, RunningSum, ScatterAdd
+from codegen.loops.assignment import Assignment, EntryUpdate, Fold, MatrixProduct, RunningSum, ScatterAdd, WindowProduct
 from codegen.recognise.rows import Row
 from codegen.recognise.window import Slide
 
@@ -201,7 +201,15 @@ class Scan:
     kind: RunningSum
 
 
-Part = Once | SmallLoop | FlatNest | RowNest | Product | Scatter | Scan
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution or one of its gradients, as matrix products one after the other."""
+
+    assignment: Assignment
+    kind: WindowProduct
+
+
+Part = Once | SmallLoop | FlatNest | RowNest | Product | Scatter | Scan | Convolution
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from codegen.backends.native.context import Context
-from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, RunningSum, ScatterAdd
+from codegen.loops.assignment import (
+    Assignment,
+    Elementwise,
+    EntryUpdate,
+    MatrixProduct,
+    Reduction,
+    RunningSum,
+    ScatterAdd,
+    WindowProduct,
+)
 from codegen.recognise.rows import under
 from derive import syntax as st
 from derive.language.unicode import language
@@ -41,7 +50,7 @@ def _described(f: Assignment, whole: bool) -> str:
             return language(st.Reduce("sum", (other,), terms))
         case ScatterAdd():
             return language(f.equation.tree)
-        case MatrixProduct(over=over):
+        case MatrixProduct(over=over) | WindowProduct(over=over):
             return language(st.Reduce("sum", over, _terms(f, over)))
         case Reduction(fold, over):
             return language(st.Reduce(fold.value, over, _terms(f, over, fold.value)))

@@ -13,7 +13,16 @@ from typing import assert_never
 
 from codegen.backends.native.machine import scheduled
 from codegen.backends.native.programs import programs
-from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, RunningSum, ScatterAdd
+from codegen.loops.assignment import (
+    Assignment,
+    Elementwise,
+    EntryUpdate,
+    MatrixProduct,
+    Reduction,
+    RunningSum,
+    ScatterAdd,
+    WindowProduct,
+)
 from codegen.loops.loop import Item, Loop, assignments_in
 from codegen.loops.schedule import Schedule
 from codegen.loops.storage import Array, Recomputed, Result, Row
@@ -84,6 +93,8 @@ class _Description:
             case EntryUpdate(labels, replaces):
                 sign = "=" if replaces else "-="
                 return f"{left} {sign} {text(f.body)} in the one entry of each row that {labels.name} names"
+            case WindowProduct(over=over):
+                return f"{left} = {text(st.Reduce('sum', over, f.body))}  (matrix products)"
             case RunningSum():
                 return f"{left} = {text(f.equation.tree)}  (running sum)"
             case ScatterAdd():

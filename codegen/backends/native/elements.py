@@ -16,7 +16,16 @@ from codegen.backends.native.positions import whole
 from codegen.backends.native.printer import CExpressions
 from codegen.backends.native.scope import Access, Indices
 from codegen.backends.native.writer import Writer
-from codegen.loops.assignment import Assignment, Elementwise, EntryUpdate, MatrixProduct, Reduction, RunningSum, ScatterAdd
+from codegen.loops.assignment import (
+    Assignment,
+    Elementwise,
+    EntryUpdate,
+    MatrixProduct,
+    Reduction,
+    RunningSum,
+    ScatterAdd,
+    WindowProduct,
+)
 from codegen.loops.storage import Array, Result, Row, Variable
 from derive import syntax as st
 
@@ -187,7 +196,7 @@ def accesses(c: Context, f: Assignment, through: set[str] | None = None) -> Iter
         case EntryUpdate(labels, _):
             yield f.name, f.index
             yield labels.name, labels.index
-        case Elementwise() | MatrixProduct() | ScatterAdd() | RunningSum():
+        case Elementwise() | MatrixProduct() | ScatterAdd() | RunningSum() | WindowProduct():
             if in_memory(c, f.name):
                 yield f.name, f.index
         case Reduction():

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codegen.backends.native.convolutions import buffers
 from codegen.backends.native.folds import FOLDS
 from codegen.backends.native.nests import arrays
 from codegen.backends.native.private import pieces
 from codegen.backends.native.streams import streamed
 from codegen.backends.native.writer import Writer
-from codegen.loops.nest import FlatNest, Nests, RowNest, Total
+from codegen.loops.nest import Convolution, FlatNest, Nests, RowNest, Total
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def memory_of(w: Writer, nests: Nests) -> Memory:
     }
     of_threads: dict[str, str] = {}
     for nest in nests.parts:
+        if isinstance(nest, Convolution):
+            of_call |= buffers(w, nest)
         if isinstance(nest, RowNest):
             for p in pieces(w, nest, streamed(w.context.plan, nest)):
                 of_threads.setdefault(p.own.of_all(w, p.assignment.name), f"{times}threads * padded({p.count})")

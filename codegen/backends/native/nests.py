@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from codegen.backends.native.context import Context
+from codegen.backends.native.convolutions import convolution
 from codegen.backends.native.declare import declare, point_to_chunk
 from codegen.backends.native.elements import accesses, base, stored
 from codegen.backends.native.folds import FOLDS
@@ -19,7 +20,20 @@ from codegen.backends.native.statements import write_step
 from codegen.backends.native.streams import stream, streamed
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment
-from codegen.loops.nest import FlatNest, Nests, Once, Part, PartialSum, Product, RowNest, Scan, Scatter, SmallLoop, VectorLoop
+from codegen.loops.nest import (
+    Convolution,
+    FlatNest,
+    Nests,
+    Once,
+    Part,
+    PartialSum,
+    Product,
+    RowNest,
+    Scan,
+    Scatter,
+    SmallLoop,
+    VectorLoop,
+)
 from codegen.loops.storage import Array
 
 SHARED = "#pragma omp parallel for num_threads(threads) schedule(static)"
@@ -74,6 +88,8 @@ def _part(w: Writer, part: Part) -> None:
             scatter(w, part)
         case Scan():
             scan(w, part)
+        case Convolution():
+            convolution(w, part)
         case _:
             assert_never(part)
 

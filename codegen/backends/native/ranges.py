@@ -22,7 +22,8 @@ __all__ = ["bands", "span_of"]
 def span_of(w: Writer, loop: InnerLoop | VectorLoop) -> tuple[str, str] | None:
     """Where a loop begins and under which condition it goes on; None if it runs over its whole axis."""
     if loop.slide:
-        return bounds(w, loop.slide)
+        begin, end = bounds(w, loop.slide)
+        return begin, f"< {end}"
     return _range(w, loop.axis, loop.rows) if loop.rows else None
 
 

@@ -9,7 +9,7 @@ from codegen.backends.native.context import by_value
 from codegen.backends.native.machine import scheduled
 from codegen.backends.native.names import Names
 from codegen.backends.native.programs import axes_of
-from codegen.loops.assignment import MatrixProduct
+from codegen.loops.assignment import MatrixProduct, WindowProduct
 from codegen.loops.loop import assignments_in
 from codegen.loops.schedule import Schedule
 from codegen.program import Argument, Program
@@ -71,6 +71,8 @@ def _strided(program: Program, plan: Schedule) -> frozenset[str]:
     """The arguments whose rows may lie apart: all but those of which a matrix product takes several axes as one axis."""
     together: set[str] = set()
     for f, _ in assignments_in(plan.body):
+        if isinstance(f.kind, WindowProduct):
+            together.add(f.kind.weights.name)
         if isinstance(f.kind, MatrixProduct):
             roles = f.kind.axes
             wide = {a for g in (roles.rows, roles.columns, roles.inner) if len(g) > 1 for a in g}

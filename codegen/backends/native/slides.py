@@ -13,7 +13,7 @@ __all__ = ["bounds", "give_position"]
 
 
 def bounds(w: Writer, slide: Slide) -> tuple[str, str]:
-    """Declare between which positions of the outer index the inner one is inside its axis; returns the loop's span."""
+    """Declare between which positions of the outer index the inner one is inside its axis; returns the two names."""
     w.helper("window")
     step, start = (whole_number(w, part) for part in (slide.step, slide.start))
     outer = w.names.index(slide.outer)
@@ -21,7 +21,7 @@ def bounds(w: Writer, slide: Slide) -> tuple[str, str]:
     lengths = f"{w.size(slide.outer)}, {w.size(slide.inner)}"
     w.emit(f"const int64_t {begin} = window_first({step}, {start});")
     w.emit(f"const int64_t {end} = window_last({lengths}, {step}, {start});")
-    return begin, f"< {end}"
+    return begin, end
 
 
 def give_position(w: Writer, slide: Slide) -> None:
