@@ -20,6 +20,7 @@ from codegen.program import Kernel, Program
 from codegen.verify.agreement import packed
 from codegen.verify.reference import Torch
 from derive import syntax
+from derive.labels import label_values, whole_constants
 from derive.language.axes import equal_axes
 from derive.ops import reference as reference_of
 from tests.backends import given as passed
@@ -55,7 +56,7 @@ def shapes(
     if any(n < 1 for n in _declared(op, size, constants(name))):  # torch has no empty results of windows
         return shapes(name, rng, low, high + 1, star)
     return {t.name: tuple(int(n) for a in t.axes for n in size[a]) for t in op.inputs} | {
-        f"labels of {t.name}": size[t.labels] for t in op.inputs if t.labels
+        f"labels of {t.name}": size[t.indexed] for t in op.inputs if t.indexed
     }
 
 
@@ -76,7 +77,12 @@ def inputs(
     positive = {a.left.name for a in op.assumptions if isinstance(a.left, syntax.Read) and a.rel == ">"}
     for t in op.inputs:
         if t.labels:
-            out[t.name] = torch.from_numpy(np.asarray(rng.integers(0, shape[f"labels of {t.name}"][0], shape[t.name])))
+            length = shape[f"labels of {t.name}"][0] if t.indexed else 0
+            whole = {n: int(constants(name)[n]) for n in whole_constants(op)}
+            values = np.asarray(label_values(op, t, {t.indexed: length} if t.indexed else {}, whole))
+            drawn = np.asarray(values[rng.integers(0, len(values), shape[t.name])])
+            drawn.reshape(-1)[:1] = values[0]  # not all of them are ignored
+            out[t.name] = torch.from_numpy(drawn.astype(bool) if t.labels == syntax.TRUTH else drawn)
         else:
             values = (rng.normal(size=shape[t.name]) + rng.normal()) * scale * np.exp(rng.normal())
             values = np.abs(values) + 0.1 * scale if t.name in positive else values

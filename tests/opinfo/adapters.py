@@ -145,20 +145,19 @@ def _classes_last(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return x.movedim(1, -1).flatten(0, -2), t.flatten()
 
 
-def _summed(found: Tensor, reduction: str, rows: Tensor) -> Tensor:
+def _summed(found: Tensor, reduction: str, count: Any) -> Tensor:
     unless(reduction == "none", "reduction")
-    return found * len(rows) if reduction == "sum" else found
-
-
-def _labelled(t: Tensor, weight: Any, ignore_index: int) -> None:
-    unless(weight is not None, "weight")
-    unless(bool((t == ignore_index).any()), "ignored")
+    return found * count if reduction == "sum" else found
 
 
 def nll(x: Tensor, t: Tensor, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", **_: Any) -> Tensor:
-    _labelled(t, weight, ignore_index)
+    unless(weight is not None, "weight")
     rows, labels = _classes_last(x, t)
-    return _summed(own.nll(rows, labels), reduction, rows)
+    kept = labels != ignore_index
+    if not kept.all():
+        unless(reduction == "sum" and not bool(kept.any()), "empty")
+        return _summed(own.nll_ignore(rows, labels, ignore=ignore_index), reduction, kept.sum())
+    return _summed(own.nll(rows, labels), reduction, len(rows))
 
 
 def cross_entropy(
@@ -174,12 +173,16 @@ def cross_entropy(
     if t.is_floating_point():
         unless(label_smoothing != 0, "option")
         rows = [(u.unsqueeze(0) if u.ndim == 1 else u).movedim(1, -1).flatten(0, -2) for u in (x, t)]
-        return _summed(own.soft_cross_entropy(*rows), reduction, rows[0])
-    _labelled(t, weight, ignore_index)
+        return _summed(own.soft_cross_entropy(*rows), reduction, len(rows[0]))
     rows, labels = _classes_last(x, t)
+    kept = labels != ignore_index
+    if not kept.all():
+        unless(bool(label_smoothing), "ignored")
+        unless(reduction == "sum" and not bool(kept.any()), "empty")
+        return _summed(own.cross_entropy_ignore(rows, labels, ignore=ignore_index), reduction, kept.sum())
     if label_smoothing:
-        return _summed(own.label_smoothing(rows, labels, smoothing=label_smoothing), reduction, rows)
-    return _summed(own.softmax_cross_entropy(rows, labels), reduction, rows)
+        return _summed(own.label_smoothing(rows, labels, smoothing=label_smoothing), reduction, len(rows))
+    return _summed(own.softmax_cross_entropy(rows, labels), reduction, len(rows))
 
 
 def triplet(
@@ -280,7 +283,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 def embedding(
     table: Tensor, t: Tensor, padding_idx: Any = None, max_norm: Any = None, scale_grad_by_freq: bool = False, **_: Any
 ) -> Tensor:
-    unless(padding_idx is not None or max_norm is not None or scale_grad_by_freq, "option")
+    unless(max_norm is not None or scale_grad_by_freq, "option")
+    if padding_idx is not None:
+        return own.embedding_padding(table, t, padding=padding_idx % len(table))
     return own.embedding(table, t)
 
 
@@ -299,13 +304,45 @@ def attention(
     q: Tensor, k: Tensor, v: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False, **given: Any
 ) -> Tensor:
     unless(dropout_p != 0, "dropout")
-    unless(is_causal or (attn_mask is not None and attn_mask.dtype == torch.bool), "mask")
+    unless(attn_mask is not None and attn_mask.dtype == torch.bool, "mask")
     unless(any(v for v in given.values()), "option")
     stack = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (x.expand(*stack, *x.shape[-2:]) for x in (q, k, v))
     if attn_mask is None:
-        return own.attention(q, k, v)
+        return own.causal_attention(q, k, v) if is_causal else own.attention(q, k, v)
     return own.attention_bias(q, k, v, attn_mask.expand(*stack, q.shape[-2], k.shape[-2]))
+
+
+def cosine_embedding(a: Tensor, b: Tensor, t: Tensor, margin: float = 0.0, reduction: str = "mean", **_: Any) -> Tensor:
+    mean_alone(reduction)
+    unless(a.ndim != 2, "shape")
+    return own.cosine_embedding(a, b, t.to(a.dtype), margin=margin)
+
+
+def hinge_embedding(x: Tensor, t: Tensor, margin: float = 1.0, reduction: str = "mean", **_: Any) -> Tensor:
+    unless(bool((t.abs() != 1).any()), "option")
+    return reduced(own.hinge_embedding, reduction, *torch.broadcast_tensors(x, t.to(x.dtype)), margin=margin)
+
+
+def pairwise_distance(a: Tensor, b: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    unless(p != 2, "option")
+    found = own.pairwise_distance(*torch.broadcast_tensors(a, b), eps=eps)
+    return found.unsqueeze(-1) if keepdim else found
+
+
+def pad(x: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Tensor:
+    """One axis after another, the last one first."""
+    unless(mode != "constant" or bool(value) or min(pad, default=0) < 0, "option")
+    for k, (left, right) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        x = own.pad1d(x.movedim(-1 - k, -1), left=left, right=right).movedim(-1, -1 - k)
+    return x
+
+
+def unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
+    unless(x.ndim == 0 or not size, "shape")
+    moved = x.movedim(dim, -1)
+    found = own.unfold1d(moved.reshape(1, -1, moved.shape[-1]), kernel=size, stride=step).mT
+    return found.reshape(*moved.shape[:-1], *found.shape[-2:]).movedim(-2, dim - 1 if dim < 0 else dim)
 
 
 def hardsigmoid(x: Tensor, inplace: bool = False) -> Tensor:
@@ -365,5 +402,10 @@ ADAPTERS: dict[str, Callable[..., Tensor]] = {
     "mm": matmul,
     "bmm": matmul,
     "mv": matmul,
+    F + "cosine_embedding_loss": cosine_embedding,
+    F + "hinge_embedding_loss": hinge_embedding,
+    F + "pairwise_distance": pairwise_distance,
+    F + "pad": pad,
+    "unfold": unfold,
     "outer": lambda a, b: own.outer(a, b),
 }
