@@ -130,6 +130,7 @@ def test_c_refuses_by_name() -> None:
         ("a = argmax[n, k](x[n, k])\ny[n] = x[n, a]", "'argmax' gives the position on one axis"),
         ("a[n] = argmax[k](x[n, k])\ny[n] = a[n]*2", "'a' holds labels, which are no numbers"),
         ("a[n] = argmax[k](x[n, k])\ny[n] = x[a[n], 0]", "'a' indexes 'k', but slot 1 of 'x' is 'n'"),
+        ("a[n] = argmax[k](x[n, k + 1])\ny[n] = x[n, a[n]]", "'argmax' takes no sums of positions"),
         ("y[n] = topk[k](x[n, k])", "several at once have no name here"),
     ],
 )

@@ -151,7 +151,7 @@ class _Joined:
             return self.count(index, rows)
         if not rows:
             return Reduce(kind, index, body)
-        if kind not in LINEAR and kind in NEUTRAL:
+        if kind not in LINEAR:
             return _confined(kind, index, body, rows)
         every = (*index, *(r.index for r in rows))
         if kind != "mean":

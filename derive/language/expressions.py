@@ -314,8 +314,6 @@ class ExpressionReader(LengthReader):
             raise self.error(node, f"unknown reduction '{kind}'; known: {', '.join(known)}{said}")
         if kind in REDUCTIONS and (len(node.args) != 1 or node.keywords):
             raise self.error(node, f"'{kind}' takes one expression")
-        if kind in PLACES:
-            self.check_place(node, kind, slots)
         form = self.form(node, kind) if kind in DEFINED_REDUCTIONS else None
         outer, names = dict(self.bound), list[str]()
         slots = [part for slot in slots for part in parts_of(slot)]
@@ -330,6 +328,8 @@ class ExpressionReader(LengthReader):
             self.bound[name.id] = fresh_index(name.id, {*self.scope, *outer.values(), *names})
             names.append(self.bound[name.id])
         body = self.value(node.args[0])
+        if kind in PLACES:
+            self.check_place(node, kind, slots, body)
         used = free_indices(body)
         for slot, index in zip(slots, names, strict=True):
             if index not in used:

@@ -9,10 +9,10 @@ from typing import TypeVar
 from derive.errors import OpError
 from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
-from derive.language.affine import Row
+from derive.language.affine import THERE, Row
 from derive.language.literals import LiteralError
 from derive.packing import Slots
-from derive.syntax import Compare, Constant, Equation, Op, Tensor, Tree
+from derive.syntax import Compare, Constant, Equation, Op, Reduce, Tensor, Tree, walk
 
 T = TypeVar("T")
 Catalogue = Callable[[str], Op | None]
@@ -95,8 +95,8 @@ class NameReader:
         near = f"; {hints.NUMBERS[name]}" if name in hints.NUMBERS else hints.meant(name, known)
         raise self.error(node, f"unknown name '{hints.short(name)}'; known here: {hints.listed(known)}{near}")
 
-    def check_place(self, node: ast.Call, kind: str, slots: list[ast.expr]) -> None:
-        """Check that the position that a reduction gives is the whole right side of an equation (OpError)."""
+    def check_place(self, node: ast.Call, kind: str, slots: list[ast.expr], body: Tree) -> None:
+        """Check that the position that a reduction gives is one on an axis, and the whole right side (OpError)."""
         named = f"a[n] = {kind}[k](x[n, k]), and then x[n, a[n]]"
         if node is not self.right:
             raise self.error(node, f"'{kind}' gives a position, which is no number: give it a name of its own, {named}")
@@ -105,6 +105,8 @@ class NameReader:
         if self.left in self.outputs:
             wanted = f"the output '{self.left}' holds numbers, and '{kind}' gives positions"
             raise self.error(node, f"{wanted}; look something up with them")
+        if any(isinstance(n, Reduce) and n.kind == THERE for n in walk(body)):
+            raise self.error(node, f"'{kind}' takes no sums of positions; give what is read there a name of its own")
 
     def too_early(self, name: str) -> str:
         """The message for a name that is read before its equation."""

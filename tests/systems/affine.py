@@ -42,6 +42,8 @@ def _reads(node: ast.AST, around: _Around) -> Iterator[tuple[ast.Subscript, _Aro
     """The reads in an expression."""
     if isinstance(node, ast.Call) and language.is_reduction(node):
         kind, axes, _ = language.reduced(node)
+        if language.found_on(node) is not None:  # a position is found among plain reads
+            return
         shared = () if node.keywords else tuple(axes)  # with a correction, one element is too few
         inside = replace(around, bound=around.bound | {*axes}, nearest=None if kind in ("sum", "prod") else shared)
         for argument in node.args:

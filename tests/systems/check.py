@@ -169,6 +169,8 @@ def _derived(text: str, limit: float) -> Kernel:
 
 
 def _backend(kernel: Kernel, backend: str, found: list[Point], limit: float, dtypes: tuple[type, ...]) -> None:
+    if by_name(backend).refuses(kernel):  # by name, before anything is written
+        return
     module = staged(f"emit {backend}", limit, lambda: load(kernel, backend))
     for point in found:
         for dtype in dtypes:

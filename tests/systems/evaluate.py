@@ -198,6 +198,8 @@ class Evaluation:
             if not parts:
                 raise BadPoint("an extremum of nothing")
             return share(parts, 1 if kind == "max" else -1)
+        if kind in ("argmax", "argmin"):
+            return self.place(parts, 1 if kind == "argmax" else -1)
         if kind == "sum":
             return self.total(parts)
         if kind == "prod":
@@ -216,6 +218,11 @@ class Evaluation:
         squares = self.total([(p - mean).power(2.0) for p in parts])
         spread = squares / (self.number(float(len(parts))) - correction)
         return self.root(spread) if kind == "std" else spread
+
+    def place(self, parts: list[Dual], sign: int) -> Any:
+        """The position of the first of the largest (``sign`` 1) or smallest parts, which is no number."""
+        top = share(parts, sign)
+        return next(k for k, p in enumerate(parts) if order(p, top) == 0)
 
     def total(self, parts: list[Dual]) -> Dual:
         return sum(parts[1:], parts[0]) if parts else self.number(0.0)

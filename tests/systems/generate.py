@@ -416,7 +416,20 @@ def _equations(writer: Writer) -> tuple[list[str], list[Known]]:
         lines.append(f"{_spelled(writer, t)} = {rhs}")
         writer.tensors.append(t)
         made.append(t)
+        if chance(own := Random(lines[-1]), 6):  # of its own, so that other systems stay as they are
+            lines += _found(writer, t, own)
     return lines, made
+
+
+def _found(writer: Writer, t: Known, rng: Random) -> list[str]:
+    """A line that finds positions in a tensor, which later lines may look up; none where the tensor has no plain axis."""
+    plain = [a for a in t.axes if a not in writer.stars]
+    if not plain or t.name in writer.labels:
+        return []
+    axis, name = pick(rng, plain), writer.names.tensor()
+    rest = tuple(a for a in t.axes if a != axis)
+    writer.labels[name] = rest, axis
+    return [f"{_spelled(writer, Known(name, rest))} = {pick(rng, ('argmax', 'argmin'))}[{axis}]({_spelled(writer, t)})"]
 
 
 def _right(writer: Writer, axes: tuple[str, ...], depth: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tests.systems.lengths import as_python
 from tests.systems.packs import Packs, unpacked
 
-REDUCTIONS = ("sum", "mean", "max", "min", "prod", "var", "std", "norm", "logsumexp")
+REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax", "argmin", "var", "std", "norm", "logsumexp")
 #: Each op with the axes of its inputs and of its result, as its signature has them.
 SIGNATURES: dict[str, tuple[str, ...]] = {
     "softmax": ("*s c", "*s c"),
@@ -113,7 +113,10 @@ def read(text: str) -> System:
             assert isinstance(of.slice, ast.Name)
             system.lengths[of.slice.id] = node.value
         elif isinstance(node, ast.Assign):
-            system.equations.append((_tensor(node.targets[0]), node.value))
+            left = _tensor(node.targets[0])
+            system.equations.append((left, node.value))
+            if (axis := found_on(node.value)) is not None:
+                system.labels[left.name] = axis
         else:
             assert isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare)
             left, right, op = _tensor(node.value.left), node.value.comparators[0], node.value.ops[0]
@@ -177,6 +180,15 @@ def reduced(node: ast.Call) -> tuple[str, list[str], ast.expr]:
     """The kind, the axes and the body of a reduction."""
     assert isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name)
     return node.func.value.id, [s.id for s in slots(node.func) if isinstance(s, ast.Name)], node.args[0]
+
+
+def found_on(node: ast.expr) -> str | None:
+    """The axis on which a right side finds a position; None for a right side that has numbers."""
+    if not is_reduction(node):
+        return None
+    assert isinstance(node, ast.Call)
+    kind, axes, _ = reduced(node)
+    return axes[0] if kind in ("argmax", "argmin") else None
 
 
 def free(node: ast.AST, labels: Collection[str], axes: Collection[str] = ()) -> list[str]:

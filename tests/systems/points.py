@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.systems.dual import BadPoint
 from tests.systems.evaluate import Evaluation, gradients
-from tests.systems.language import System, averages_nothing, equal_axes
+from tests.systems.language import System, averages_nothing, equal_axes, found_on
 from tests.systems.lengths import completed
 from tests.systems.packs import open_lengths
 
@@ -79,6 +79,8 @@ def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
     lengths = {a: int(math.prod(s)) for a, s in shapes.items()}
     if _open(system, lengths):
         raise BadPoint("an empty axis leaves the lengths of those that it is packed with open")
+    if any(axis and not lengths[axis] for axis in (found_on(rhs) for _, rhs in system.equations)):
+        raise BadPoint("a position on an empty axis")
     inputs = {}
     for t in system.inputs.values():
         shape: list[int] = [lengths[a] for a in t.axes]
