@@ -115,6 +115,15 @@ def logsumexp(x: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return found.reshape([1 if d in dims else n for d, n in enumerate(x.shape)]) if keepdim else found
 
 
+def product(x: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    unless(dtype not in (None, x.dtype), "dtype")
+    if dim is None:
+        return own.total_product(x.flatten())
+    unless(x.ndim == 0, "shape")
+    found = own.total_product(x.movedim(dim, -1))
+    return found.unsqueeze(dim) if keepdim else found
+
+
 def poisson_nll(
     x: Tensor, t: Tensor, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean"
 ) -> Tensor:
@@ -374,6 +383,8 @@ ADAPTERS: dict[str, Callable[..., Tensor]] = {
     "softmax": along(own.softmax),
     "log_softmax": along(own.log_softmax),
     "logsumexp": logsumexp,
+    "prod": product,
+    "cumsum": along(own.cumsum),
     F + "mse_loss": loss(own.mse),
     F + "l1_loss": loss(own.l1),
     F + "huber_loss": loss(own.huber),
