@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from derive import syntax as st
+from derive.errors import OpError
 from derive.renaming import renamed_tree
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "step_op",
     "unrolled",
     "unrolled_op",
+    "without_steps",
 ]
 
 ZERO, ONE = st.Num(Fraction(0)), st.Num(Fraction(1))
@@ -78,6 +80,12 @@ def first_adjoints(op: st.Op) -> tuple[st.Equation, ...]:
             at = st.Call("where", (row, st.Read(adjoint(c.name), c.axes), ZERO))
             out.append(st.Equation(adjoint(c.first), c.rest, st.Reduce("sum", (c.axis,), at)))
     return tuple(out)
+
+
+def without_steps(op: st.Op, tool: str) -> None:
+    """Refuse an op with recurrences, for a tool that does not take them (OpError)."""
+    if op.carries:
+        raise OpError(f"{tool} takes no recurrences, as in the equation of '{op.carries[0].of}'", op=op.name)
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ def shapes(
     axes = dict.fromkeys(a for t in op.inputs for a in (*t.axes, *([t.indexed] if t.indexed else [])))
     rank = int(rng.integers(0, 4)) if star is None else star
     size = {a: tuple(rng.integers(low, high + 1, rank)) if a in op.stars else (int(rng.integers(low, high + 1)),) for a in axes}
+    size = {a: size.get(root, size[a]) for a, root in equal_axes(op).items() if a in size}
     size |= {a: (n,) for a, n in op.packing.fixed(constants(name)).items()}
     if name in ("batchnorm", "mlp", "makemore"):  # a variance of one row is an error in torch, and 0/0 with Bessel's divisor
         size["n"] = (int(rng.integers(max(low, 3), max(high, 3) + 1)),)

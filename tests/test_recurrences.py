@@ -13,6 +13,11 @@ import torch
 import derive
 from codegen.backends.discovery import by_name
 from codegen.build import build
+from codegen.tools.accuracy.report import accuracy
+from codegen.tools.auditor import audit
+from codegen.tools.flow import op_flow
+from codegen.tools.notebook.op import build_op
+from codegen.tools.workbook import exercise
 from codegen.verify.agreement import load_kernel as load
 from derive.certify import certify
 from derive.errors import OpError
@@ -311,6 +316,19 @@ def test_unrolled_equations_have_no_carries() -> None:
 
 
 # ---- errors -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tool", [exercise, build_op, accuracy, lambda op: audit(gated, op), lambda op: op_flow(op, {})])
+def test_tools_that_take_no_recurrences_refuse_them(tool: Callable[[derive.Op], Any]) -> None:
+    with pytest.raises(OpError, match="takes no recurrences, as in the equation of 's'"):
+        tool(derive.parse(lines(GATED)))
+
+
+def test_a_recurrence_cannot_be_called() -> None:
+    text = "y[n, t, k] = f(a[n, t, k], h0[n, k])\ny[n, t, k] = linear_recurrence(a[n, t, k], a[n, t, k], h0[n, k])\n"
+    with pytest.raises(OpError, match="is a recurrence and cannot be called inside equations"):
+        derive.parse(text)
+
 
 HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
 

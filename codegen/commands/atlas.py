@@ -48,4 +48,4 @@ def _measured(ops: list[Op], quick: bool) -> Callable[[Op], Sequence[Any]]:
     except ImportError:  # torch, beside whose errors they are shown, is missing
         return lambda op: ()
     found = accuracy_sections(ops, quick)
-    return lambda op: [found[op.name]]
+    return lambda op: [found[op.name]] if op.name in found else []

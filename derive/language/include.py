@@ -69,6 +69,8 @@ class Included:
 
 def include(op: Op, prefix: str, arguments: Arguments, tensors: dict[str, Tensor]) -> Included:
     """What the call brings; ``tensors`` are the caller's tensors so far. Misfit: it does not fit the callee's signature."""
+    if op.carries:
+        raise Misfit(f"'{op.name}' is a recurrence and cannot be called inside equations; write its equations out")
     call = _Call(op, prefix, arguments, dict(tensors), arguments.left)
     call.bind_constants()
     call.bind_inputs()

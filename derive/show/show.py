@@ -195,6 +195,7 @@ def signature(op: Op) -> str:
 def adjoint_names(derivation: Derivation) -> frozenset[str]:
     """The names of the adjoints: ``d`` and the name of an input or of an equation."""
     names = [t.name for t in derivation.op.inputs] + [e.name for e in derivation.op.equations]
+    names += [n for c in derivation.op.carries for n in (c.name, c.step)]
     return frozenset(adjoint_name(n) for n in [*names, *(d.name for d in (*derivation.written, *derivation.forward))])
 
 

@@ -87,7 +87,13 @@ def graph(derivation: Derivation, saved: frozenset[str]) -> Graph:
         for read in reads(tree)
         if primal_name(name) in axes and primal_name(read) in axes and (read in adjoints or primal_name(read) in outputs)
     }
-    return Graph(tuple(map(vertex, axes)), frozenset(forward), frozenset(backward))
+    return Graph(tuple(map(vertex, axes)), *(_within_steps(edges, list(axes)) for edges in (forward, backward)))
+
+
+def _within_steps(edges: set[tuple[str, str]], order: list[str]) -> frozenset[tuple[str, str]]:
+    """The edges without those from one step of a recurrence to the next, which would close a cycle."""
+    place = {name: k for k, name in enumerate(order)}
+    return frozenset((read, name) for read, name in edges if place[read] < place[name])
 
 
 def _needed(trees: dict[str, Tree], names: set[str]) -> set[str]:

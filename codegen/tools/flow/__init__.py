@@ -12,6 +12,7 @@ from typing import Any
 
 from codegen.names import spelling
 from codegen.tools.flow.inside import modules_of, runtime
+from derive.recurrence import without_steps
 from derive.syntax import Op
 
 __all__ = ["flow", "op_flow", "runtime"]
@@ -42,6 +43,7 @@ def op_flow(
     ``upstream`` holds the gradients of the outputs by their adjoints' names (default: ones). Raises KeyError for a missing
     input, or a missing constant that has no default; OpError where the derivation fails.
     """
+    without_steps(op, "the gradient flow")
     chain, table = modules_of(replace(op, stars=frozenset()))
     if missing := [t.name for t in op.inputs if t.name not in inputs]:
         raise KeyError(f"{op.name}: the input {missing[0]} is missing; the op takes {', '.join(t.name for t in op.inputs)}")

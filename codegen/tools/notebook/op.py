@@ -30,6 +30,7 @@ from derive import syntax as st
 from derive.adjoint import whole_adjoint
 from derive.derivation import Derivation
 from derive.labels import label_values
+from derive.recurrence import without_steps
 from derive.show.solved import equations
 
 __all__ = ["build_op", "lengths"]
@@ -45,6 +46,7 @@ def build_op(op: st.Op, blanks: bool = False) -> Any:
     It stands alone: it imports torch and matplotlib, and nothing of this project. With ``blanks`` the gradients are left to be
     found, and the closed forms are left out.
     """
+    without_steps(op, "the notebook")
     plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
     full = derive_full(plain)
     source = chain_source(plain, torch(), "")

@@ -12,6 +12,7 @@ from codegen.tools.workbook.ranks import plainest
 from derive import derive_full
 from derive import syntax as st
 from derive.adjoint import whole_adjoint
+from derive.recurrence import without_steps
 
 __all__ = ["Blank", "Exercise", "exercise"]
 
@@ -62,6 +63,7 @@ class Exercise:
 
 def exercise(op: st.Op, backend: str = "") -> Exercise:
     """The exercise of an op in one array backend (default: the backend that needs least)."""
+    without_steps(op, "the exercise")
     spelt = arrays(backend) if backend else first()
     op = named_op(op, FILE)
     every, op = replace(op, stars=frozenset()), plainest(op)
