@@ -39,6 +39,11 @@ from .bce_with_logits import (
     bce_with_logits_forward_backward,
 )
 from .bilinear import bilinear_backward, bilinear_forward, bilinear_forward_backward
+from .causal_attention import (
+    causal_attention_backward,
+    causal_attention_forward,
+    causal_attention_forward_backward,
+)
 from .causal_conv1d import (
     causal_conv1d_backward,
     causal_conv1d_forward,
@@ -52,10 +57,20 @@ from .charbonnier import (
 )
 from .conv1d import conv1d_backward, conv1d_forward, conv1d_forward_backward
 from .conv2d import conv2d_backward, conv2d_forward, conv2d_forward_backward
+from .cosine_embedding import (
+    cosine_embedding_backward,
+    cosine_embedding_forward,
+    cosine_embedding_forward_backward,
+)
 from .cosine_similarity import (
     cosine_similarity_backward,
     cosine_similarity_forward,
     cosine_similarity_forward_backward,
+)
+from .cross_entropy_ignore import (
+    cross_entropy_ignore_backward,
+    cross_entropy_ignore_forward,
+    cross_entropy_ignore_forward_backward,
 )
 from .cumsum import cumsum_backward, cumsum_forward, cumsum_forward_backward
 from .distillation import (
@@ -64,6 +79,7 @@ from .distillation import (
     distillation_forward_backward,
 )
 from .dpo import dpo_backward, dpo_forward, dpo_forward_backward
+from .dropout import dropout_backward, dropout_forward, dropout_forward_backward
 from .dynamic_tanh import (
     dynamic_tanh_backward,
     dynamic_tanh_forward,
@@ -75,6 +91,11 @@ from .embedding_bag import (
     embedding_bag_backward,
     embedding_bag_forward,
     embedding_bag_forward_backward,
+)
+from .embedding_padding import (
+    embedding_padding_backward,
+    embedding_padding_forward,
+    embedding_padding_forward_backward,
 )
 from .entropy import entropy_backward, entropy_forward, entropy_forward_backward
 from .focal import focal_backward, focal_forward, focal_forward_backward
@@ -113,6 +134,11 @@ from .hardswish import hardswish_backward, hardswish_forward, hardswish_forward_
 from .hardtanh import hardtanh_backward, hardtanh_forward, hardtanh_forward_backward
 from .highway import highway_backward, highway_forward, highway_forward_backward
 from .hinge import hinge_backward, hinge_forward, hinge_forward_backward
+from .hinge_embedding import (
+    hinge_embedding_backward,
+    hinge_embedding_forward,
+    hinge_embedding_forward_backward,
+)
 from .huber import huber_backward, huber_forward, huber_forward_backward
 from .infonce import infonce_backward, infonce_forward, infonce_forward_backward
 from .instancenorm import (
@@ -150,6 +176,11 @@ from .leaky_relu import (
     leaky_relu_forward_backward,
 )
 from .linear import linear_backward, linear_forward, linear_forward_backward
+from .linear_recurrence import (
+    linear_recurrence_backward,
+    linear_recurrence_forward,
+    linear_recurrence_forward_backward,
+)
 from .log_softmax import (
     log_softmax_backward,
     log_softmax_forward,
@@ -173,6 +204,11 @@ from .margin_ranking import (
     margin_ranking_forward,
     margin_ranking_forward_backward,
 )
+from .masked_softmax import (
+    masked_softmax_backward,
+    masked_softmax_forward,
+    masked_softmax_forward_backward,
+)
 from .matmul import matmul_backward, matmul_forward, matmul_forward_backward
 from .max_pool2d import (
     max_pool2d_backward,
@@ -193,7 +229,18 @@ from .multihead_attention import (
     multihead_attention_forward_backward,
 )
 from .nll import nll_backward, nll_forward, nll_forward_backward
+from .nll_ignore import (
+    nll_ignore_backward,
+    nll_ignore_forward,
+    nll_ignore_forward_backward,
+)
 from .outer import outer_backward, outer_forward, outer_forward_backward
+from .pad1d import pad1d_backward, pad1d_forward, pad1d_forward_backward
+from .pairwise_distance import (
+    pairwise_distance_backward,
+    pairwise_distance_forward,
+    pairwise_distance_forward_backward,
+)
 from .poisson_nll import (
     poisson_nll_backward,
     poisson_nll_forward,
@@ -219,6 +266,13 @@ from .rmsnorm_accurate import (
     rmsnorm_accurate_backward,
     rmsnorm_accurate_forward,
     rmsnorm_accurate_forward_backward,
+)
+from .rnn import rnn_backward, rnn_forward, rnn_forward_backward
+from .rotary import rotary_backward, rotary_forward, rotary_forward_backward
+from .rotary_interleaved import (
+    rotary_interleaved_backward,
+    rotary_interleaved_forward,
+    rotary_interleaved_forward_backward,
 )
 from .selu import selu_backward, selu_forward, selu_forward_backward
 from .sigmoid import sigmoid_backward, sigmoid_forward, sigmoid_forward_backward
@@ -288,12 +342,28 @@ from .tanhshrink import (
     tanhshrink_forward,
     tanhshrink_forward_backward,
 )
+from .total_product import (
+    total_product_backward,
+    total_product_forward,
+    total_product_forward_backward,
+)
 from .triplet import triplet_backward, triplet_forward, triplet_forward_backward
 from .tvd import tvd_backward, tvd_forward, tvd_forward_backward
+from .unfold1d import unfold1d_backward, unfold1d_forward, unfold1d_forward_backward
+from .upsample_nearest2d import (
+    upsample_nearest2d_backward,
+    upsample_nearest2d_forward,
+    upsample_nearest2d_forward_backward,
+)
 from .weightnorm import (
     weightnorm_backward,
     weightnorm_forward,
     weightnorm_forward_backward,
+)
+from .window_attention import (
+    window_attention_backward,
+    window_attention_forward,
+    window_attention_forward_backward,
 )
 from .z_loss import z_loss_backward, z_loss_forward, z_loss_forward_backward
 
@@ -328,6 +398,9 @@ __all__ = [
     "bilinear_forward",
     "bilinear_backward",
     "bilinear_forward_backward",
+    "causal_attention_forward",
+    "causal_attention_backward",
+    "causal_attention_forward_backward",
     "causal_conv1d_forward",
     "causal_conv1d_backward",
     "causal_conv1d_forward_backward",
@@ -343,9 +416,15 @@ __all__ = [
     "conv2d_forward",
     "conv2d_backward",
     "conv2d_forward_backward",
+    "cosine_embedding_forward",
+    "cosine_embedding_backward",
+    "cosine_embedding_forward_backward",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
     "cosine_similarity_forward_backward",
+    "cross_entropy_ignore_forward",
+    "cross_entropy_ignore_backward",
+    "cross_entropy_ignore_forward_backward",
     "cumsum_forward",
     "cumsum_backward",
     "cumsum_forward_backward",
@@ -355,6 +434,9 @@ __all__ = [
     "dpo_forward",
     "dpo_backward",
     "dpo_forward_backward",
+    "dropout_forward",
+    "dropout_backward",
+    "dropout_forward_backward",
     "dynamic_tanh_forward",
     "dynamic_tanh_backward",
     "dynamic_tanh_forward_backward",
@@ -367,6 +449,9 @@ __all__ = [
     "embedding_bag_forward",
     "embedding_bag_backward",
     "embedding_bag_forward_backward",
+    "embedding_padding_forward",
+    "embedding_padding_backward",
+    "embedding_padding_forward_backward",
     "entropy_forward",
     "entropy_backward",
     "entropy_forward_backward",
@@ -418,6 +503,9 @@ __all__ = [
     "hinge_forward",
     "hinge_backward",
     "hinge_forward_backward",
+    "hinge_embedding_forward",
+    "hinge_embedding_backward",
+    "hinge_embedding_forward_backward",
     "huber_forward",
     "huber_backward",
     "huber_forward_backward",
@@ -457,6 +545,9 @@ __all__ = [
     "linear_forward",
     "linear_backward",
     "linear_forward_backward",
+    "linear_recurrence_forward",
+    "linear_recurrence_backward",
+    "linear_recurrence_forward_backward",
     "log_softmax_forward",
     "log_softmax_backward",
     "log_softmax_forward_backward",
@@ -478,6 +569,9 @@ __all__ = [
     "margin_ranking_forward",
     "margin_ranking_backward",
     "margin_ranking_forward_backward",
+    "masked_softmax_forward",
+    "masked_softmax_backward",
+    "masked_softmax_forward_backward",
     "matmul_forward",
     "matmul_backward",
     "matmul_forward_backward",
@@ -503,9 +597,18 @@ __all__ = [
     "nll_forward",
     "nll_backward",
     "nll_forward_backward",
+    "nll_ignore_forward",
+    "nll_ignore_backward",
+    "nll_ignore_forward_backward",
     "outer_forward",
     "outer_backward",
     "outer_forward_backward",
+    "pad1d_forward",
+    "pad1d_backward",
+    "pad1d_forward_backward",
+    "pairwise_distance_forward",
+    "pairwise_distance_backward",
+    "pairwise_distance_forward_backward",
     "poisson_nll_forward",
     "poisson_nll_backward",
     "poisson_nll_forward_backward",
@@ -536,6 +639,15 @@ __all__ = [
     "rmsnorm_accurate_forward",
     "rmsnorm_accurate_backward",
     "rmsnorm_accurate_forward_backward",
+    "rnn_forward",
+    "rnn_backward",
+    "rnn_forward_backward",
+    "rotary_forward",
+    "rotary_backward",
+    "rotary_forward_backward",
+    "rotary_interleaved_forward",
+    "rotary_interleaved_backward",
+    "rotary_interleaved_forward_backward",
     "selu_forward",
     "selu_backward",
     "selu_forward_backward",
@@ -596,15 +708,27 @@ __all__ = [
     "tanhshrink_forward",
     "tanhshrink_backward",
     "tanhshrink_forward_backward",
+    "total_product_forward",
+    "total_product_backward",
+    "total_product_forward_backward",
     "triplet_forward",
     "triplet_backward",
     "triplet_forward_backward",
     "tvd_forward",
     "tvd_backward",
     "tvd_forward_backward",
+    "unfold1d_forward",
+    "unfold1d_backward",
+    "unfold1d_forward_backward",
+    "upsample_nearest2d_forward",
+    "upsample_nearest2d_backward",
+    "upsample_nearest2d_forward_backward",
     "weightnorm_forward",
     "weightnorm_backward",
     "weightnorm_forward_backward",
+    "window_attention_forward",
+    "window_attention_backward",
+    "window_attention_forward_backward",
     "z_loss_forward",
     "z_loss_backward",
     "z_loss_forward_backward",

@@ -123,14 +123,7 @@ static inline void sum_threads(real *out, const double *totals, int threads, int
     }
 }
 
-/* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
- *
- * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
- * does not have the columns of a panel side by side, or fewer are left, the panel is copied first, filled up with zeros
- * so that every tile is whole; where a does not have the terms of a row side by side, a group of rows is. Threads share
- * the groups. Sums run over k in order, whatever the number of threads. A right side too large for the cache goes to
- * the BLAS that the caller has set, if any.
- */
+/* The vectors of the processor, and register tiles of matrix products, which are some rows by whole vectors. */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
 #elif defined(__AVX__)
@@ -142,18 +135,12 @@ typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
 #define GROUP 8
-/* What stays in the last cache; a larger right side is better left to a BLAS, if there is one. */
-#define BLAS_ABOVE ((int64_t)(1 << 24) / (int64_t)sizeof(real))
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
 #else
 #define IN_REGISTER(vector) (void)(vector)
 #endif
-
-typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
-                              const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
-static gemm_function gemm;
 
 /* The first count numbers of a vector, zeros after them, and the reverse. */
 static inline lanes load_part(const real *from, int64_t count) {
@@ -256,6 +243,13 @@ static inline __attribute__((always_inline)) void group(int64_t rows, const int 
 /* Vectors of a panel: 1, 2 or 4. */
 static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
 
+/* What stays in the last cache; a larger right side is better left to a BLAS, if there is one. */
+#define BLAS_ABOVE ((int64_t)(1 << 24) / (int64_t)sizeof(real))
+
+typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
+                              const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
+static gemm_function gemm;
+
 static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
                           const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
     for (int64_t i = 0; i < rows; ++i)
@@ -278,6 +272,14 @@ static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real
     return 1;
 }
 
+/* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
+ *
+ * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
+ * does not have the columns of a panel side by side, or fewer are left, the panel is copied first, filled up with zeros
+ * so that every tile is whole; where a does not have the terms of a row side by side, a group of rows is. Threads share
+ * the groups. Sums run over k in order, whatever the number of threads. A right side too large for the cache goes to
+ * the BLAS that the caller has set, if any.
+ */
 static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k, const real *b,
                    int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
     const int threads = thread_count(rows * columns * inner / 4);

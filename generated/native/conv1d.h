@@ -18,30 +18,33 @@ extern "C" {
 #endif
 
 int conv1d_forward_f32(int64_t size_n, int64_t size_c, int64_t size_l, int64_t size_o, int64_t size_k, int64_t size_i,
-                       const float *x, const int64_t *x_strides, const float *W, const int64_t *W_strides,
-                       const float *b, double stride, double pad, double dilation, float *y);
+                       const float *x, const int64_t *x_strides, const float *W, const float *b, double stride,
+                       double pad, double dilation, float *y);
 int conv1d_forward_f64(int64_t size_n, int64_t size_c, int64_t size_l, int64_t size_o, int64_t size_k, int64_t size_i,
-                       const double *x, const int64_t *x_strides, const double *W, const int64_t *W_strides,
-                       const double *b, double stride, double pad, double dilation, double *y);
+                       const double *x, const int64_t *x_strides, const double *W, const double *b, double stride,
+                       double pad, double dilation, double *y);
 
 int conv1d_backward_f32(int64_t size_n, int64_t size_o, int64_t size_i, int64_t size_c, int64_t size_l, int64_t size_k,
                         const float *dy, const int64_t *dy_strides, const float *x, const int64_t *x_strides,
-                        const float *W, const int64_t *W_strides, double stride, double pad, double dilation, float *dx,
-                        float *dW, float *db);
+                        const float *W, double stride, double pad, double dilation, float *dx, float *dW, float *db);
 int conv1d_backward_f64(int64_t size_n, int64_t size_o, int64_t size_i, int64_t size_c, int64_t size_l, int64_t size_k,
                         const double *dy, const int64_t *dy_strides, const double *x, const int64_t *x_strides,
-                        const double *W, const int64_t *W_strides, double stride, double pad, double dilation,
-                        double *dx, double *dW, double *db);
+                        const double *W, double stride, double pad, double dilation, double *dx, double *dW,
+                        double *db);
 
 int conv1d_forward_backward_f32(int64_t size_n, int64_t size_c, int64_t size_l, int64_t size_o, int64_t size_k,
                                 int64_t size_i, const float *x, const int64_t *x_strides, const float *W,
-                                const int64_t *W_strides, const float *b, const float *dy, const int64_t *dy_strides,
-                                double stride, double pad, double dilation, float *y, float *dx, float *dW, float *db);
+                                const float *b, const float *dy, const int64_t *dy_strides, double stride, double pad,
+                                double dilation, float *y, float *dx, float *dW, float *db);
 int conv1d_forward_backward_f64(int64_t size_n, int64_t size_c, int64_t size_l, int64_t size_o, int64_t size_k,
                                 int64_t size_i, const double *x, const int64_t *x_strides, const double *W,
-                                const int64_t *W_strides, const double *b, const double *dy, const int64_t *dy_strides,
-                                double stride, double pad, double dilation, double *y, double *dx, double *dW,
-                                double *db);
+                                const double *b, const double *dy, const int64_t *dy_strides, double stride, double pad,
+                                double dilation, double *y, double *dx, double *dW, double *db);
+
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void conv1d_set_gemm_f32(void *sgemm);
+void conv1d_set_gemm_f64(void *dgemm);
 
 #ifdef __cplusplus
 }

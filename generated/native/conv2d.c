@@ -51,6 +51,8 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 
 static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 
+static inline int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+
 /* A count rounded up to whole cache lines, so that no two threads write to the same one, and some more: pieces of
  * memory at the same place in their pages would make the processor take a load for one that needs an earlier store. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16 + 272; }
@@ -161,6 +163,216 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
     return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
 }
 
+/* The vectors of the processor, and register tiles of matrix products, which are some rows by whole vectors. */
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+#define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
+#define PANEL (4 * LANES)
+#define GROUP 8
+/* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define IN_REGISTER(vector) __asm__("" : "+v"(vector))
+#else
+#define IN_REGISTER(vector) (void)(vector)
+#endif
+
+/* The first count numbers of a vector, zeros after them, and the reverse. */
+static inline lanes load_part(const real *from, int64_t count) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (lanes)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#elif defined(__AVX512F__)
+    return (lanes)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), from);
+#else
+    lanes part = {0};
+    memcpy(&part, from, sizeof(real) * (size_t)count);
+    return part;
+#endif
+}
+
+static inline void store_part(real *out, lanes part, int64_t count) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    _mm512_mask_storeu_ps(out, (__mmask16)((1u << count) - 1), (__m512)part);
+#elif defined(__AVX512F__)
+    _mm512_mask_storeu_pd(out, (__mmask8)((1u << count) - 1), (__m512d)part);
+#else
+    memcpy(out, &part, sizeof(real) * (size_t)count);
+#endif
+}
+
+/* sum + factor * column, rounded once where the processor can. */
+static inline lanes muladd(real factor, lanes column, lanes sum) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (lanes)_mm512_fmadd_ps(_mm512_set1_ps(factor), (__m512)column, (__m512)sum);
+#elif defined(__AVX512F__)
+    return (lanes)_mm512_fmadd_pd(_mm512_set1_pd(factor), (__m512d)column, (__m512d)sum);
+#elif defined(__FMA__) && REAL_BITS == 32
+    return (lanes)_mm256_fmadd_ps(_mm256_set1_ps(factor), (__m256)column, (__m256)sum);
+#elif defined(__FMA__)
+    return (lanes)_mm256_fmadd_pd(_mm256_set1_pd(factor), (__m256d)column, (__m256d)sum);
+#else
+    return sum + factor * column;
+#endif
+}
+
+/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
+static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
+                                                       int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
+                                                       int64_t out_i, int64_t width) {
+    lanes sum[8 * 4];
+    for (int t = 0; t < rows * vectors; ++t) sum[t] = (lanes){0};
+    for (int64_t k = 0; k < inner; ++k) {
+        lanes column[4];
+        for (int v = 0; v < vectors; ++v) {
+            column[v] = *(const lanes *)(b + k * b_k + v * LANES);
+            IN_REGISTER(column[v]);
+        }
+        for (int r = 0; r < rows; ++r) {
+            const real factor = a[r * a_i + k * a_k];
+            for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
+        }
+    }
+    for (int r = 0; r < rows; ++r) {
+        for (int v = 0; v < vectors; ++v) {
+            real *const place = out + r * out_i + v * LANES;
+            const int64_t left = width - v * LANES;
+            if (left >= LANES) {
+                *(lanes *)place = sum[r * vectors + v];
+            } else if (left > 0) {
+                store_part(place, sum[r * vectors + v], left);
+            }
+        }
+    }
+}
+
+/* Lay a panel of b out with its columns side by side, in a width of whole vectors. */
+static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_t inner, const real *b, int64_t b_k,
+                              int64_t b_j) {
+    if (b_j == 1) {
+        for (int64_t k = 0; k < inner; ++k)
+            for (int64_t j = 0; j < whole; j += LANES) {
+                const int64_t left = smallest(width - j, LANES);
+                *(lanes *)(packed + k * whole + j) = left > 0 ? load_part(b + k * b_k + j, left) : (lanes){0};
+            }
+        return;
+    }
+    if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
+    for (int64_t j = 0; j < width; ++j)
+        for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
+}
+
+/* A group of rows with one panel of columns. */
+static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
+                                                        const real *a, int64_t a_i, int64_t a_k, const real *b,
+                                                        int64_t b_k, real *out, int64_t out_i) {
+    int64_t i = 0;
+    if (rows == GROUP && vectors <= 2) {
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        return;
+    }
+    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+}
+
+/* Vectors of a panel: 1, 2 or 4. */
+static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+/* What stays in the last cache; a larger right side is better left to a BLAS, if there is one. */
+#define BLAS_ABOVE ((int64_t)(1 << 24) / (int64_t)sizeof(real))
+
+typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
+                              const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
+static gemm_function gemm;
+
+static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                          const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+            real sum = 0;
+            for (int64_t k = 0; k < inner; ++k) sum += a[i * a_i + k * a_k] * b[k * b_k + j * b_j];
+            out[i * out_i + j] = sum;
+        }
+}
+
+/* Whether the BLAS takes the product: it wants one side of each operand contiguous. */
+static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
+                        const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int plain_a = a_k == 1, plain_b = b_j == 1;
+    const int64_t lda = plain_a ? a_i : a_k, ldb = plain_b ? b_k : b_j;
+    if (!gemm || inner * columns < BLAS_ABOVE || rows < GROUP || (!plain_a && a_i != 1) || (!plain_b && b_k != 1))
+        return 0;
+    if (lda < (plain_a ? inner : rows) || ldb < (plain_b ? columns : inner) || out_i < columns) return 0;
+    gemm(101, plain_a ? 111 : 112, plain_b ? 111 : 112, rows, columns, inner, 1, a, lda, b, ldb, 0, out, out_i);
+    return 1;
+}
+
+/* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
+ *
+ * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
+ * does not have the columns of a panel side by side, or fewer are left, the panel is copied first, filled up with zeros
+ * so that every tile is whole; where a does not have the terms of a row side by side, a group of rows is. Threads share
+ * the groups. Sums run over k in order, whatever the number of threads. A right side too large for the cache goes to
+ * the BLAS that the caller has set, if any.
+ */
+static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k, const real *b,
+                   int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
+    const int threads = thread_count(rows * columns * inner / 4);
+    if (blas_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i)) return;
+    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
+    const int64_t from = b_j != 1 ? 0 : columns % PANEL ? panels - 1 : panels; /* the first panel that is copied */
+    const int copied = a_k != 1 && panels > 1;
+    const int64_t needed = (panels - from) * size + (copied ? threads * GROUP * inner : 0);
+    real small[8192];
+    real *const packed = needed <= 8192 ? small : malloc(sizeof(real) * (size_t)needed);
+    if (!packed) {
+        plain_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i);
+        return;
+    }
+    real *const groups = packed + (panels - from) * size;
+    for (int64_t p = from; p < panels; ++p) {
+        const int64_t width = smallest(PANEL, columns - p * PANEL);
+        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
+                   b_j);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < rows; i += GROUP) {
+        const int64_t count = smallest(GROUP, rows - i);
+        const real *row = a + i * a_i;
+        int64_t row_i = a_i, row_k = a_k;
+        if (copied) {
+            real *const own = groups + thread_number() * GROUP * inner;
+            for (int64_t k = 0; k < inner; ++k)
+                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
+            row = own, row_i = 1, row_k = GROUP;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+            const int64_t width = smallest(PANEL, columns - p * PANEL);
+            const int vectors = panel_vectors(width);
+            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
+            const int64_t step = p < from ? b_k : vectors * LANES;
+            real *const place = out + i * out_i + p * PANEL;
+            if (vectors == 4) {
+                group(count, 4, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else if (vectors == 2) {
+                group(count, 2, width, inner, row, row_i, row_k, column, step, place, out_i);
+            } else {
+                group(count, 1, width, inner, row, row_i, row_k, column, step, place, out_i);
+            }
+        }
+    }
+    if (packed != small) free(packed);
+}
+
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void NAME(conv2d_set_gemm)(void *given) { memcpy(&gemm, &given, sizeof gemm); }
+
 /* Forward of conv2d.
  *
  *     y[n, o, p, q] = b[o] + sum[c, k, m](x[n, c, k*dilation + p*stride - pad, m*dilation + q*stride - pad]*W[o,
@@ -171,64 +383,63 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
  */
 int NAME(conv2d_forward)(int64_t size_n, int64_t size_c, int64_t size_h, int64_t size_w, int64_t size_o, int64_t size_k,
                          int64_t size_m, int64_t size_p, int64_t size_q, const real *x, const int64_t *x_strides,
-                         const real *W, const int64_t *W_strides, const real *b, double stride, double pad,
-                         double dilation, real *y) {
+                         const real *W, const real *b, double stride, double pad, double dilation, real *y) {
     if (stride != floor(stride) || stride < 1 || pad != floor(pad) || dilation != floor(dilation)) return NOT_WHOLE;
-    const int64_t W_stride_o = W_strides ? W_strides[0] : size_c * size_k * size_m;
-    const int64_t W_stride_c = W_strides ? W_strides[1] : size_k * size_m;
-    const int64_t W_stride_k = W_strides ? W_strides[2] : size_m;
     const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
     const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
     const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
     const int threads = thread_count(size_n * size_o * size_c * size_k * size_m * size_p * size_q);
     const int streaming = sizeof(real) * (size_t)(size_n * size_o * size_p * size_q) > STREAM_ABOVE;
-    void *const memory =
-        borrow(sizeof(real) * (size_t)(threads * padded(size_p * size_q) + threads * padded(streaming ? size_q : 0)));
+    void *const memory = borrow(
+        sizeof(real) * (size_t)(padded((size_c * size_k * size_m) * PANEL) + threads * padded(streaming ? size_q : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const y_sum_rows = memory;
-    real *const y_buffers = y_sum_rows + threads * padded(size_p * size_q);
+    real *const y_sum_columns = memory;
+    real *const y_buffers = y_sum_columns + padded((size_c * size_k * size_m) * PANEL);
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
+    /* y_sum[n, o, p, q] = sum[c, h, w, k, m](x[n, c, h, w]*W[o, c, k, m]) */
     for (int64_t n = 0; n < size_n; ++n) {
-        for (int64_t o = 0; o < size_o; ++o) {
-            const int thread = thread_number();
-            real *const y_sum_row = y_sum_rows + thread * padded(size_p * size_q);
-            real *const y_buffer = y_buffers + thread * padded(streaming ? size_q : 0);
-            for (int64_t p = 0; p < size_p; ++p)
-                for (int64_t q = 0; q < size_q; ++q) y_sum_row[p * size_q + q] = 0;
-            for (int64_t c = 0; c < size_c; ++c) {
-                for (int64_t k = 0; k < size_k; ++k) {
-                    const real *const W_o_c_k = W + o * W_stride_o + c * W_stride_c + k * W_stride_k;
-                    for (int64_t m = 0; m < size_m; ++m) {
-                        const real W_o_c_k_m = W_o_c_k[m];
-                        const int64_t p_begin = window_first((int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                        const int64_t p_end =
-                            window_last(size_p, size_h, (int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                        for (int64_t p = p_begin; p < p_end; ++p) {
+        for (int64_t p = 0; p < size_p; ++p) {
+            for (int64_t first = 0; first < size_q; first += PANEL) {
+                const int64_t count = smallest(PANEL, size_q - first);
+                for (int64_t c = 0; c < size_c; ++c) {
+                    for (int64_t k = 0; k < size_k; ++k) {
+                        for (int64_t m = 0; m < size_m; ++m) {
+                            real *const y_sum_column = y_sum_columns + (c * (size_k * size_m) + k * size_m + m) * count;
+                            memset(y_sum_column, 0, sizeof(real) * (size_t)count);
                             const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
+                            if (h < 0 || h >= size_h) continue;
                             const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
                             const int64_t q_begin = window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
                             const int64_t q_end =
                                 window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
 #pragma omp simd
-                            /* y_sum[n, o, p, q] = sum[c, h, w, k, m](x[n, c, h, w]*W[o, c, k, m]) */
-                            for (int64_t q = q_begin; q < q_end; ++q) {
+                            for (int64_t q = largest(q_begin, first); q < smallest(q_end, first + count); ++q) {
                                 const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
-                                y_sum_row[p * size_q + q] += x_n_c_h[w] * W_o_c_k_m;
+                                y_sum_column[q - first] = x_n_c_h[w];
                             }
                         }
                     }
                 }
+                matmul(size_o, count, size_c * size_k * size_m, W, (size_c * size_k * size_m), 1, y_sum_columns, count,
+                       1, y + n * (size_o * size_p * size_q) + p * size_q + first, (size_p * size_q));
             }
-            const real b_o = b[o];
+        }
+    }
+
+#pragma omp parallel for num_threads(threads) schedule(static) collapse(3)
+    for (int64_t n = 0; n < size_n; ++n) {
+        for (int64_t o = 0; o < size_o; ++o) {
             for (int64_t p = 0; p < size_p; ++p) {
-                real *const y_sum_p = y_sum_row + p * size_q;
+                const int thread = thread_number();
+                real *const y_buffer = y_buffers + thread * padded(streaming ? size_q : 0);
+                const real b_o = b[o];
+                real *const y_sum_n_o_p = y + n * (size_o * size_p * size_q) + o * (size_p * size_q) + p * size_q;
                 real *const y_n_o_p =
                     streaming ? y_buffer : y + n * (size_o * size_p * size_q) + o * (size_p * size_q) + p * size_q;
 #pragma omp simd
                 /* y[n, o, p, q] = b[o] + y_sum[n, o, p, q] */
                 for (int64_t q = 0; q < size_q; ++q) {
-                    y_n_o_p[q] = b_o + y_sum_p[q];
+                    y_n_o_p[q] = b_o + y_sum_n_o_p[q];
                 }
                 if (streaming)
                     stream(y + n * (size_o * size_p * size_q) + o * (size_p * size_q) + p * size_q, y_buffer, size_q);
@@ -244,9 +455,10 @@ int NAME(conv2d_forward)(int64_t size_n, int64_t size_c, int64_t size_h, int64_t
 int PACKED(conv2d_forward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                            const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[1]) return NOT_CONTIGUOUS;
     return NAME(conv2d_forward)(size[0], size[1], size[2], size[3], size[4], size[5], size[6], size[7], size[8],
-                                data[0], strides[0], data[1], strides[1], data[2], constants[0], constants[1],
-                                constants[2], data[3]);
+                                data[0], strides[0], data[1], data[2], constants[0], constants[1], constants[2],
+                                data[3]);
 }
 
 /* Backward of conv2d.
@@ -263,25 +475,95 @@ int PACKED(conv2d_forward)(const int64_t *size, void *const *data, const int64_t
 int NAME(conv2d_backward)(int64_t size_n, int64_t size_o, int64_t size_p, int64_t size_q, int64_t size_c,
                           int64_t size_h, int64_t size_w, int64_t size_k, int64_t size_m, const real *dy,
                           const int64_t *dy_strides, const real *x, const int64_t *x_strides, const real *W,
-                          const int64_t *W_strides, double stride, double pad, double dilation, real *dx, real *dW,
-                          real *db) {
+                          double stride, double pad, double dilation, real *dx, real *dW, real *db) {
     if (stride != floor(stride) || stride < 1 || pad != floor(pad) || dilation != floor(dilation)) return NOT_WHOLE;
-    const int64_t W_stride_o = W_strides ? W_strides[0] : size_c * size_k * size_m;
-    const int64_t W_stride_c = W_strides ? W_strides[1] : size_k * size_m;
-    const int64_t W_stride_k = W_strides ? W_strides[2] : size_m;
     const int64_t dy_stride_n = dy_strides ? dy_strides[0] : size_o * size_p * size_q;
-    const int64_t dy_stride_o = dy_strides ? dy_strides[1] : size_p * size_q;
     const int64_t dy_stride_p = dy_strides ? dy_strides[2] : size_q;
+    const int64_t dy_stride_o = dy_strides ? dy_strides[1] : size_p * size_q;
     const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
     const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
     const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
     const int threads = thread_count(size_n * size_c * size_o * size_k * size_m * size_p * size_q);
     void *const memory =
-        borrow(sizeof(double) * (size_t)(threads * padded(size_o)) + sizeof(real) * (size_t)(threads * padded(size_o)));
+        borrow(sizeof(double) * (size_t)(threads * padded(size_o)) +
+               sizeof(real) *
+                   (size_t)(padded((size_c * size_k * size_m) * PANEL) + padded((size_c * size_k * size_m) * PANEL) +
+                            padded(size_o * (size_c * size_k * size_m)) + threads * padded(size_o)));
     if (!memory) return OUT_OF_MEMORY;
     double *const db_totals = memory;
-    real *const db_blocks = (real *)(db_totals + threads * padded(size_o));
+    real *const dx_columns = (real *)(db_totals + threads * padded(size_o));
+    real *const dW_columns = dx_columns + padded((size_c * size_k * size_m) * PANEL);
+    real *const dW_terms = dW_columns + padded((size_c * size_k * size_m) * PANEL);
+    real *const db_blocks = dW_terms + padded(size_o * (size_c * size_k * size_m));
     memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_o)));
+
+    /* dx[n, c, h, w] = sum[o, p, q, k, m](dy[n, o, p, q]*W[o, c, k, m]) */
+    memset(dx, 0, sizeof(real) * (size_t)(size_n * size_c * size_h * size_w));
+    for (int64_t n = 0; n < size_n; ++n) {
+        for (int64_t p = 0; p < size_p; ++p) {
+            for (int64_t first = 0; first < size_q; first += PANEL) {
+                const int64_t count = smallest(PANEL, size_q - first);
+                matmul(size_c * size_k * size_m, count, size_o, W, 1, (size_c * size_k * size_m),
+                       dy + n * dy_stride_n + p * dy_stride_p + first, dy_stride_o, 1, dx_columns, count);
+                for (int64_t c = 0; c < size_c; ++c) {
+                    for (int64_t k = 0; k < size_k; ++k) {
+                        for (int64_t m = 0; m < size_m; ++m) {
+                            real *const dx_column = dx_columns + (c * (size_k * size_m) + k * size_m + m) * count;
+                            const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
+                            if (h < 0 || h >= size_h) continue;
+                            real *const dx_n_c_h =
+                                dx + n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w;
+                            const int64_t q_begin = window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+                            const int64_t q_end =
+                                window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+#pragma omp simd
+                            for (int64_t q = largest(q_begin, first); q < smallest(q_end, first + count); ++q) {
+                                const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
+                                dx_n_c_h[w] += dx_column[q - first];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /* dW[o, c, k, m] = sum[n, p, q, h, w](dy[n, o, p, q]*x[n, c, h, w]) */
+    memset(dW, 0, sizeof(real) * (size_t)(size_o * size_c * size_k * size_m));
+    for (int64_t n = 0; n < size_n; ++n) {
+        for (int64_t p = 0; p < size_p; ++p) {
+            for (int64_t first = 0; first < size_q; first += PANEL) {
+                const int64_t count = smallest(PANEL, size_q - first);
+                for (int64_t c = 0; c < size_c; ++c) {
+                    for (int64_t k = 0; k < size_k; ++k) {
+                        for (int64_t m = 0; m < size_m; ++m) {
+                            real *const dW_column = dW_columns + (c * (size_k * size_m) + k * size_m + m) * count;
+                            memset(dW_column, 0, sizeof(real) * (size_t)count);
+                            const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
+                            if (h < 0 || h >= size_h) continue;
+                            const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
+                            const int64_t q_begin_ =
+                                window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+                            const int64_t q_end_ =
+                                window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+#pragma omp simd
+                            for (int64_t q = largest(q_begin_, first); q < smallest(q_end_, first + count); ++q) {
+                                const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
+                                dW_column[q - first] = x_n_c_h[w];
+                            }
+                        }
+                    }
+                }
+                matmul(size_o, size_c * size_k * size_m, count, dy + n * dy_stride_n + p * dy_stride_p + first,
+                       dy_stride_o, 1, dW_columns, 1, count, dW_terms, size_c * size_k * size_m);
+                real *const dW_part = dW;
+#pragma omp simd
+                for (int64_t entry = 0; entry < size_o * size_c * size_k * size_m; ++entry) {
+                    dW_part[entry] += dW_terms[entry];
+                }
+            }
+        }
+    }
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
@@ -291,37 +573,6 @@ int NAME(conv2d_backward)(int64_t size_n, int64_t size_o, int64_t size_p, int64_
         real *const db_block = db_blocks + thread * padded(size_o);
         fill(db_block, size_o, 0);
         for (int64_t n = first; n < last; ++n) {
-            for (int64_t c = 0; c < size_c; ++c) {
-                for (int64_t h = 0; h < size_h; ++h)
-                    for (int64_t w = 0; w < size_w; ++w)
-                        dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
-                for (int64_t o = 0; o < size_o; ++o) {
-                    for (int64_t k = 0; k < size_k; ++k) {
-                        const real *const W_o_c_k = W + o * W_stride_o + c * W_stride_c + k * W_stride_k;
-                        for (int64_t m = 0; m < size_m; ++m) {
-                            const real W_o_c_k_m = W_o_c_k[m];
-                            const int64_t p_begin = window_first((int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                            const int64_t p_end =
-                                window_last(size_p, size_h, (int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                            for (int64_t p = p_begin; p < p_end; ++p) {
-                                const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
-                                const real *const dy_n_o_p = dy + n * dy_stride_n + o * dy_stride_o + p * dy_stride_p;
-                                const int64_t q_begin =
-                                    window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-                                const int64_t q_end =
-                                    window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-#pragma omp simd
-                                /* dx[n, c, h, w] = sum[o, p, q, k, m](dy[n, o, p, q]*W[o, c, k, m]) */
-                                for (int64_t q = q_begin; q < q_end; ++q) {
-                                    const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
-                                    dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] +=
-                                        dy_n_o_p[q] * W_o_c_k_m;
-                                }
-                            }
-                        }
-                    }
-                }
-            }
             for (int64_t o = 0; o < size_o; ++o) {
                 real db_partial = 0;
                 for (int64_t p = 0; p < size_p; ++p) {
@@ -339,41 +590,6 @@ int NAME(conv2d_backward)(int64_t size_n, int64_t size_o, int64_t size_p, int64_
     }
     sum_threads(db, db_totals, threads, size_o, 1);
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-    for (int64_t o = 0; o < size_o; ++o) {
-        for (int64_t c = 0; c < size_c; ++c) {
-            for (int64_t k = 0; k < size_k; ++k)
-                for (int64_t m = 0; m < size_m; ++m)
-                    dW[o * (size_c * size_k * size_m) + c * (size_k * size_m) + k * size_m + m] = 0;
-            for (int64_t n = 0; n < size_n; ++n) {
-                for (int64_t k = 0; k < size_k; ++k) {
-                    for (int64_t m = 0; m < size_m; ++m) {
-                        real dW_partial = 0;
-                        const int64_t p_begin_ = window_first((int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                        const int64_t p_end_ =
-                            window_last(size_p, size_h, (int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                        for (int64_t p = p_begin_; p < p_end_; ++p) {
-                            const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
-                            const real *const dy_n_o_p = dy + n * dy_stride_n + o * dy_stride_o + p * dy_stride_p;
-                            const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                            const int64_t q_begin_ =
-                                window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-                            const int64_t q_end_ =
-                                window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-#pragma omp simd reduction(+ : dW_partial)
-                            /* dW[o, c, k, m] = sum[n, p, q, h, w](dy[n, o, p, q]*x[n, c, h, w]) */
-                            for (int64_t q = q_begin_; q < q_end_; ++q) {
-                                const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
-                                dW_partial += dy_n_o_p[q] * x_n_c_h[w];
-                            }
-                        }
-                        dW[o * (size_c * size_k * size_m) + c * (size_k * size_m) + k * size_m + m] += dW_partial;
-                    }
-                }
-            }
-        }
-    }
-
     give_back(memory);
     return 0;
 }
@@ -382,9 +598,10 @@ int NAME(conv2d_backward)(int64_t size_n, int64_t size_o, int64_t size_p, int64_
 int PACKED(conv2d_backward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                             const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[2]) return NOT_CONTIGUOUS;
     return NAME(conv2d_backward)(size[0], size[1], size[2], size[3], size[4], size[5], size[6], size[7], size[8],
-                                 data[0], strides[0], data[1], strides[1], data[2], strides[2], constants[0],
-                                 constants[1], constants[2], data[3], data[4], data[5]);
+                                 data[0], strides[0], data[1], strides[1], data[2], constants[0], constants[1],
+                                 constants[2], data[3], data[4], data[5]);
 }
 
 /* Forward and backward of conv2d.
@@ -402,166 +619,166 @@ int PACKED(conv2d_backward)(const int64_t *size, void *const *data, const int64_
  */
 int NAME(conv2d_forward_backward)(int64_t size_n, int64_t size_c, int64_t size_h, int64_t size_w, int64_t size_o,
                                   int64_t size_k, int64_t size_m, int64_t size_p, int64_t size_q, const real *x,
-                                  const int64_t *x_strides, const real *W, const int64_t *W_strides, const real *b,
-                                  const real *dy, const int64_t *dy_strides, double stride, double pad, double dilation,
-                                  real *y, real *dx, real *dW, real *db) {
+                                  const int64_t *x_strides, const real *W, const real *b, const real *dy,
+                                  const int64_t *dy_strides, double stride, double pad, double dilation, real *y,
+                                  real *dx, real *dW, real *db) {
     if (stride != floor(stride) || stride < 1 || pad != floor(pad) || dilation != floor(dilation)) return NOT_WHOLE;
-    const int64_t W_stride_o = W_strides ? W_strides[0] : size_c * size_k * size_m;
-    const int64_t W_stride_c = W_strides ? W_strides[1] : size_k * size_m;
-    const int64_t W_stride_k = W_strides ? W_strides[2] : size_m;
     const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
     const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
     const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
     const int64_t dy_stride_n = dy_strides ? dy_strides[0] : size_o * size_p * size_q;
-    const int64_t dy_stride_o = dy_strides ? dy_strides[1] : size_p * size_q;
     const int64_t dy_stride_p = dy_strides ? dy_strides[2] : size_q;
+    const int64_t dy_stride_o = dy_strides ? dy_strides[1] : size_p * size_q;
     const int threads = thread_count(size_n * size_o * size_c * size_k * size_m * size_p * size_q);
-    const int streaming = sizeof(real) * (size_t)(size_n * size_o * size_p * size_q) > STREAM_ABOVE;
+    const int streaming = sizeof(real) * (size_t)(size_n * size_c * size_h * size_w) > STREAM_ABOVE;
     void *const memory =
         borrow(sizeof(double) * (size_t)(threads * padded(size_o)) +
-               sizeof(real) * (size_t)(threads * padded(size_p * size_q) + threads * padded(streaming ? size_q : 0) +
-                                       threads * padded(size_o)));
+               sizeof(real) *
+                   (size_t)(padded((size_c * size_k * size_m) * PANEL) + padded((size_c * size_k * size_m) * PANEL) +
+                            padded((size_c * size_k * size_m) * PANEL) + padded(size_o * (size_c * size_k * size_m)) +
+                            threads * padded(streaming ? size_q : 0) + threads * padded(size_o)));
     if (!memory) return OUT_OF_MEMORY;
     double *const db_totals = memory;
-    real *const y_sum_rows = (real *)(db_totals + threads * padded(size_o));
-    real *const y_buffers = y_sum_rows + threads * padded(size_p * size_q);
+    real *const y_sum_columns = (real *)(db_totals + threads * padded(size_o));
+    real *const dx_columns = y_sum_columns + padded((size_c * size_k * size_m) * PANEL);
+    real *const dW_columns = dx_columns + padded((size_c * size_k * size_m) * PANEL);
+    real *const dW_terms = dW_columns + padded((size_c * size_k * size_m) * PANEL);
+    real *const y_buffers = dW_terms + padded(size_o * (size_c * size_k * size_m));
     real *const db_blocks = y_buffers + threads * padded(streaming ? size_q : 0);
     memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_o)));
+
+    /* y_sum[n, o, p, q] = sum[c, h, w, k, m](x[n, c, h, w]*W[o, c, k, m]) */
+    for (int64_t n = 0; n < size_n; ++n) {
+        for (int64_t p = 0; p < size_p; ++p) {
+            for (int64_t first = 0; first < size_q; first += PANEL) {
+                const int64_t count = smallest(PANEL, size_q - first);
+                for (int64_t c = 0; c < size_c; ++c) {
+                    for (int64_t k = 0; k < size_k; ++k) {
+                        for (int64_t m = 0; m < size_m; ++m) {
+                            real *const y_sum_column = y_sum_columns + (c * (size_k * size_m) + k * size_m + m) * count;
+                            memset(y_sum_column, 0, sizeof(real) * (size_t)count);
+                            const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
+                            if (h < 0 || h >= size_h) continue;
+                            const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
+                            const int64_t q_begin = window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+                            const int64_t q_end =
+                                window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+#pragma omp simd
+                            for (int64_t q = largest(q_begin, first); q < smallest(q_end, first + count); ++q) {
+                                const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
+                                y_sum_column[q - first] = x_n_c_h[w];
+                            }
+                        }
+                    }
+                }
+                matmul(size_o, count, size_c * size_k * size_m, W, (size_c * size_k * size_m), 1, y_sum_columns, count,
+                       1, y + n * (size_o * size_p * size_q) + p * size_q + first, (size_p * size_q));
+            }
+        }
+    }
+
+    /* dx[n, c, h, w] = sum[o, k, m, p, q](dy[n, o, p, q]*W[o, c, k, m]) */
+    memset(dx, 0, sizeof(real) * (size_t)(size_n * size_c * size_h * size_w));
+    for (int64_t n = 0; n < size_n; ++n) {
+        for (int64_t p = 0; p < size_p; ++p) {
+            for (int64_t first = 0; first < size_q; first += PANEL) {
+                const int64_t count = smallest(PANEL, size_q - first);
+                matmul(size_c * size_k * size_m, count, size_o, W, 1, (size_c * size_k * size_m),
+                       dy + n * dy_stride_n + p * dy_stride_p + first, dy_stride_o, 1, dx_columns, count);
+                for (int64_t c = 0; c < size_c; ++c) {
+                    for (int64_t k = 0; k < size_k; ++k) {
+                        for (int64_t m = 0; m < size_m; ++m) {
+                            real *const dx_column = dx_columns + (c * (size_k * size_m) + k * size_m + m) * count;
+                            const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
+                            if (h < 0 || h >= size_h) continue;
+                            real *const dx_n_c_h =
+                                dx + n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w;
+                            const int64_t q_begin_ =
+                                window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+                            const int64_t q_end_ =
+                                window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+#pragma omp simd
+                            for (int64_t q = largest(q_begin_, first); q < smallest(q_end_, first + count); ++q) {
+                                const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
+                                dx_n_c_h[w] += dx_column[q - first];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /* dW[o, c, k, m] = sum[n, h, w, p, q](dy[n, o, p, q]*x[n, c, h, w]) */
+    memset(dW, 0, sizeof(real) * (size_t)(size_o * size_c * size_k * size_m));
+    for (int64_t n = 0; n < size_n; ++n) {
+        for (int64_t p = 0; p < size_p; ++p) {
+            for (int64_t first = 0; first < size_q; first += PANEL) {
+                const int64_t count = smallest(PANEL, size_q - first);
+                for (int64_t c = 0; c < size_c; ++c) {
+                    for (int64_t k = 0; k < size_k; ++k) {
+                        for (int64_t m = 0; m < size_m; ++m) {
+                            real *const dW_column = dW_columns + (c * (size_k * size_m) + k * size_m + m) * count;
+                            memset(dW_column, 0, sizeof(real) * (size_t)count);
+                            const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
+                            if (h < 0 || h >= size_h) continue;
+                            const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
+                            const int64_t q_begin__ =
+                                window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+                            const int64_t q_end__ =
+                                window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
+#pragma omp simd
+                            for (int64_t q = largest(q_begin__, first); q < smallest(q_end__, first + count); ++q) {
+                                const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
+                                dW_column[q - first] = x_n_c_h[w];
+                            }
+                        }
+                    }
+                }
+                matmul(size_o, size_c * size_k * size_m, count, dy + n * dy_stride_n + p * dy_stride_p + first,
+                       dy_stride_o, 1, dW_columns, 1, count, dW_terms, size_c * size_k * size_m);
+                real *const dW_part = dW;
+#pragma omp simd
+                for (int64_t entry = 0; entry < size_o * size_c * size_k * size_m; ++entry) {
+                    dW_part[entry] += dW_terms[entry];
+                }
+            }
+        }
+    }
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < size_n; first += block_rows(size_n, threads)) {
         const int64_t last = smallest(first + block_rows(size_n, threads), size_n);
         const int thread = thread_number();
-        real *const y_sum_row = y_sum_rows + thread * padded(size_p * size_q);
         real *const y_buffer = y_buffers + thread * padded(streaming ? size_q : 0);
         double *const db_total = db_totals + thread * padded(size_o);
         real *const db_block = db_blocks + thread * padded(size_o);
         fill(db_block, size_o, 0);
         for (int64_t n = first; n < last; ++n) {
             for (int64_t o = 0; o < size_o; ++o) {
-                for (int64_t p = 0; p < size_p; ++p)
-                    for (int64_t q = 0; q < size_q; ++q) y_sum_row[p * size_q + q] = 0;
-                for (int64_t c = 0; c < size_c; ++c) {
-                    for (int64_t k = 0; k < size_k; ++k) {
-                        const real *const W_o_c_k = W + o * W_stride_o + c * W_stride_c + k * W_stride_k;
-                        for (int64_t m = 0; m < size_m; ++m) {
-                            const real W_o_c_k_m = W_o_c_k[m];
-                            const int64_t p_begin = window_first((int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                            const int64_t p_end =
-                                window_last(size_p, size_h, (int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                            for (int64_t p = p_begin; p < p_end; ++p) {
-                                const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
-                                const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                                const int64_t q_begin =
-                                    window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-                                const int64_t q_end =
-                                    window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-#pragma omp simd
-                                /* y_sum[n, o, p, q] = sum[c, h, w, k, m](x[n, c, h, w]*W[o, c, k, m]) */
-                                for (int64_t q = q_begin; q < q_end; ++q) {
-                                    const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
-                                    y_sum_row[p * size_q + q] += x_n_c_h[w] * W_o_c_k_m;
-                                }
-                            }
-                        }
-                    }
-                }
+                const real b_o = b[o];
                 real db_partial = 0;
                 for (int64_t p = 0; p < size_p; ++p) {
-                    const real *const dy_n_o_p = dy + n * dy_stride_n + o * dy_stride_o + p * dy_stride_p;
-#pragma omp simd reduction(+ : db_partial)
-                    /* db[o] = sum[n, p, q](dy[n, o, p, q]) */
-                    for (int64_t q = 0; q < size_q; ++q) {
-                        db_partial += dy_n_o_p[q];
-                    }
-                }
-                db_block[o] += db_partial;
-                const real b_o = b[o];
-                for (int64_t p = 0; p < size_p; ++p) {
-                    real *const y_sum_p = y_sum_row + p * size_q;
+                    real *const y_sum_n_o_p = y + n * (size_o * size_p * size_q) + o * (size_p * size_q) + p * size_q;
                     real *const y_n_o_p =
                         streaming ? y_buffer : y + n * (size_o * size_p * size_q) + o * (size_p * size_q) + p * size_q;
-#pragma omp simd
-                    /* y[n, o, p, q] = b[o] + y_sum[n, o, p, q] */
+                    const real *const dy_n_o_p = dy + n * dy_stride_n + o * dy_stride_o + p * dy_stride_p;
+#pragma omp simd reduction(+ : db_partial)
+                    /* y[n, o, p, q] = b[o] + y_sum[n, o, p, q]; db[o] = sum[n, p, q](dy[n, o, p, q]) */
                     for (int64_t q = 0; q < size_q; ++q) {
-                        y_n_o_p[q] = b_o + y_sum_p[q];
+                        y_n_o_p[q] = b_o + y_sum_n_o_p[q];
+                        db_partial += dy_n_o_p[q];
                     }
                     if (streaming)
                         stream(y + n * (size_o * size_p * size_q) + o * (size_p * size_q) + p * size_q, y_buffer,
                                size_q);
                 }
-            }
-            for (int64_t c = 0; c < size_c; ++c) {
-                for (int64_t h = 0; h < size_h; ++h)
-                    for (int64_t w = 0; w < size_w; ++w)
-                        dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
-                for (int64_t o = 0; o < size_o; ++o) {
-                    for (int64_t k = 0; k < size_k; ++k) {
-                        const real *const W_o_c_k = W + o * W_stride_o + c * W_stride_c + k * W_stride_k;
-                        for (int64_t m = 0; m < size_m; ++m) {
-                            const real W_o_c_k_m = W_o_c_k[m];
-                            const int64_t p_begin_ =
-                                window_first((int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                            const int64_t p_end_ =
-                                window_last(size_p, size_h, (int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                            for (int64_t p = p_begin_; p < p_end_; ++p) {
-                                const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
-                                const real *const dy_n_o_p = dy + n * dy_stride_n + o * dy_stride_o + p * dy_stride_p;
-                                const int64_t q_begin_ =
-                                    window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-                                const int64_t q_end_ =
-                                    window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-#pragma omp simd
-                                /* dx[n, c, h, w] = sum[o, k, m, p, q](dy[n, o, p, q]*W[o, c, k, m]) */
-                                for (int64_t q = q_begin_; q < q_end_; ++q) {
-                                    const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
-                                    dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] +=
-                                        dy_n_o_p[q] * W_o_c_k_m;
-                                }
-                            }
-                        }
-                    }
-                }
+                db_block[o] += db_partial;
             }
         }
         sum_block(db_total, db_block, size_o);
     }
     sum_threads(db, db_totals, threads, size_o, 1);
-
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-    for (int64_t o = 0; o < size_o; ++o) {
-        for (int64_t c = 0; c < size_c; ++c) {
-            for (int64_t k = 0; k < size_k; ++k)
-                for (int64_t m = 0; m < size_m; ++m)
-                    dW[o * (size_c * size_k * size_m) + c * (size_k * size_m) + k * size_m + m] = 0;
-            for (int64_t n = 0; n < size_n; ++n) {
-                for (int64_t k = 0; k < size_k; ++k) {
-                    for (int64_t m = 0; m < size_m; ++m) {
-                        real dW_partial = 0;
-                        const int64_t p_begin__ = window_first((int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                        const int64_t p_end__ =
-                            window_last(size_p, size_h, (int64_t)stride, (int64_t)dilation * k - (int64_t)pad);
-                        for (int64_t p = p_begin__; p < p_end__; ++p) {
-                            const int64_t h = (int64_t)stride * p + (int64_t)dilation * k - (int64_t)pad;
-                            const real *const dy_n_o_p = dy + n * dy_stride_n + o * dy_stride_o + p * dy_stride_p;
-                            const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                            const int64_t q_begin__ =
-                                window_first((int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-                            const int64_t q_end__ =
-                                window_last(size_q, size_w, (int64_t)stride, (int64_t)dilation * m - (int64_t)pad);
-#pragma omp simd reduction(+ : dW_partial)
-                            /* dW[o, c, k, m] = sum[n, h, w, p, q](dy[n, o, p, q]*x[n, c, h, w]) */
-                            for (int64_t q = q_begin__; q < q_end__; ++q) {
-                                const int64_t w = (int64_t)stride * q + (int64_t)dilation * m - (int64_t)pad;
-                                dW_partial += dy_n_o_p[q] * x_n_c_h[w];
-                            }
-                        }
-                        dW[o * (size_c * size_k * size_m) + c * (size_k * size_m) + k * size_m + m] += dW_partial;
-                    }
-                }
-            }
-        }
-    }
 
     give_back(memory);
     return 0;
@@ -571,8 +788,8 @@ int NAME(conv2d_forward_backward)(int64_t size_n, int64_t size_c, int64_t size_h
 int PACKED(conv2d_forward_backward)(const int64_t *size, void *const *data, const int64_t *const *strides,
                                     const double *constants) {
     (void)size, (void)strides, (void)constants;
+    if (strides[1]) return NOT_CONTIGUOUS;
     return NAME(conv2d_forward_backward)(size[0], size[1], size[2], size[3], size[4], size[5], size[6], size[7],
-                                         size[8], data[0], strides[0], data[1], strides[1], data[2], data[3],
-                                         strides[3], constants[0], constants[1], constants[2], data[4], data[5],
-                                         data[6], data[7]);
+                                         size[8], data[0], strides[0], data[1], data[2], data[3], strides[3],
+                                         constants[0], constants[1], constants[2], data[4], data[5], data[6], data[7]);
 }

@@ -19,32 +19,35 @@ extern "C" {
 
 int conv2d_forward_f32(int64_t size_n, int64_t size_c, int64_t size_h, int64_t size_w, int64_t size_o, int64_t size_k,
                        int64_t size_m, int64_t size_p, int64_t size_q, const float *x, const int64_t *x_strides,
-                       const float *W, const int64_t *W_strides, const float *b, double stride, double pad,
-                       double dilation, float *y);
+                       const float *W, const float *b, double stride, double pad, double dilation, float *y);
 int conv2d_forward_f64(int64_t size_n, int64_t size_c, int64_t size_h, int64_t size_w, int64_t size_o, int64_t size_k,
                        int64_t size_m, int64_t size_p, int64_t size_q, const double *x, const int64_t *x_strides,
-                       const double *W, const int64_t *W_strides, const double *b, double stride, double pad,
-                       double dilation, double *y);
+                       const double *W, const double *b, double stride, double pad, double dilation, double *y);
 
 int conv2d_backward_f32(int64_t size_n, int64_t size_o, int64_t size_p, int64_t size_q, int64_t size_c, int64_t size_h,
                         int64_t size_w, int64_t size_k, int64_t size_m, const float *dy, const int64_t *dy_strides,
-                        const float *x, const int64_t *x_strides, const float *W, const int64_t *W_strides,
-                        double stride, double pad, double dilation, float *dx, float *dW, float *db);
+                        const float *x, const int64_t *x_strides, const float *W, double stride, double pad,
+                        double dilation, float *dx, float *dW, float *db);
 int conv2d_backward_f64(int64_t size_n, int64_t size_o, int64_t size_p, int64_t size_q, int64_t size_c, int64_t size_h,
                         int64_t size_w, int64_t size_k, int64_t size_m, const double *dy, const int64_t *dy_strides,
-                        const double *x, const int64_t *x_strides, const double *W, const int64_t *W_strides,
-                        double stride, double pad, double dilation, double *dx, double *dW, double *db);
+                        const double *x, const int64_t *x_strides, const double *W, double stride, double pad,
+                        double dilation, double *dx, double *dW, double *db);
 
 int conv2d_forward_backward_f32(int64_t size_n, int64_t size_c, int64_t size_h, int64_t size_w, int64_t size_o,
                                 int64_t size_k, int64_t size_m, int64_t size_p, int64_t size_q, const float *x,
-                                const int64_t *x_strides, const float *W, const int64_t *W_strides, const float *b,
-                                const float *dy, const int64_t *dy_strides, double stride, double pad, double dilation,
-                                float *y, float *dx, float *dW, float *db);
+                                const int64_t *x_strides, const float *W, const float *b, const float *dy,
+                                const int64_t *dy_strides, double stride, double pad, double dilation, float *y,
+                                float *dx, float *dW, float *db);
 int conv2d_forward_backward_f64(int64_t size_n, int64_t size_c, int64_t size_h, int64_t size_w, int64_t size_o,
                                 int64_t size_k, int64_t size_m, int64_t size_p, int64_t size_q, const double *x,
-                                const int64_t *x_strides, const double *W, const int64_t *W_strides, const double *b,
-                                const double *dy, const int64_t *dy_strides, double stride, double pad, double dilation,
-                                double *y, double *dx, double *dW, double *db);
+                                const int64_t *x_strides, const double *W, const double *b, const double *dy,
+                                const int64_t *dy_strides, double stride, double pad, double dilation, double *y,
+                                double *dx, double *dW, double *db);
+
+/* Let products whose right side is larger than the cache go to a BLAS: cblas_sgemm with 64-bit integers (cblas_dgemm in
+ * double precision), or NULL. */
+void conv2d_set_gemm_f32(void *sgemm);
+void conv2d_set_gemm_f64(void *dgemm);
 
 #ifdef __cplusplus
 }

@@ -48,45 +48,7 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 
 static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* A count rounded up to whole cache lines, so that no two threads write to the same one, and some more: pieces of
- * memory at the same place in their pages would make the processor take a load for one that needs an earlier store. */
-static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16 + 272; }
-
-/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
- * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
- * left. It begins away from the start of a page, where large arrays begin. */
-#define HEAD ((size_t)1088)
-#define KEPT_BELOW ((size_t)32 << 20)
-static _Atomic(uintptr_t) spare;
-
-static void *borrow(size_t size) {
-    size_t *block = (size_t *)atomic_exchange(&spare, 0);
-    if (!block || *block < size) {
-        free(block);
-        block = aligned_alloc(64, (size + HEAD + 63) / 64 * 64);
-        if (!block) return NULL;
-        *block = size;
-    }
-    return (char *)block + HEAD;
-}
-
-static void give_back(void *memory) {
-    size_t *const block = (size_t *)((char *)memory - HEAD);
-    if (*block > KEPT_BELOW) {
-        free(block);
-    } else {
-        free((void *)atomic_exchange(&spare, (uintptr_t)block));
-    }
-}
-
-/* The number of the calling thread, 0 where there is only one. */
-static inline int thread_number(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
+static inline int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* How many threads a call with that many loop iterations is worth. */
 static inline int thread_count(int64_t work) {
@@ -98,29 +60,21 @@ static inline int thread_count(int64_t work) {
 #endif
 }
 
-/* Rows of a block: at most 32, and the same number of blocks for every thread. */
-static inline int64_t block_rows(int64_t rows, int threads) {
-    const int64_t blocks = threads * ((rows + 32 * threads - 1) / (32 * threads));
-    return blocks ? (rows + blocks - 1) / blocks : 1;
-}
+/* Terms that are computed before they are summed: few, so that what is next comes from memory meanwhile. */
+#define BLOCK ((int64_t)64)
 
-static inline void fill(real *out, int64_t count, real value) {
-    for (int64_t k = 0; k < count; ++k) out[k] = value;
-}
-
-/* Take a block of rows into the thread's totals. */
-static inline void sum_block(double *total, const real *block, int64_t count) {
-#pragma omp simd
-    for (int64_t k = 0; k < count; ++k) total[k] += block[k];
-}
-
-/* The totals of all threads, added in their order, over a divisor. */
-static inline void sum_threads(real *out, const double *totals, int threads, int64_t count, double divisor) {
-    for (int64_t k = 0; k < count; ++k) {
-        double sum = 0;
-        for (int thread = 0; thread < threads; ++thread) sum += totals[thread * padded(count) + k];
-        out[k] = (real)(sum / divisor);
+/* Replace terms, each step after the one before, by their running sums, which go on from a total; returns the last. */
+static inline double running_sum(real *row, int64_t step, int64_t count, double total) {
+    for (; count >= 4; count -= 4, row += 4 * step) {
+        const double one = row[0], two = one + row[step], three = two + row[2 * step], four = three + row[3 * step];
+        row[0] = (real)(total + one);
+        row[step] = (real)(total + two);
+        row[2 * step] = (real)(total + three);
+        row[3 * step] = (real)(total + four);
+        total += four;
     }
+    for (; count > 0; --count, row += step) row[0] = (real)(total += row[0]);
+    return total;
 }
 
 /* Forward of cumsum.
@@ -132,36 +86,25 @@ static inline void sum_threads(real *out, const double *totals, int threads, int
  */
 int NAME(cumsum_forward)(int64_t size_s, int64_t size_i, const real *x, const int64_t *x_strides, real *y) {
     const int64_t x_stride_s = x_strides ? x_strides[0] : size_i;
-    const int threads = thread_count(size_i * size_s * size_i);
-    void *const memory = borrow(sizeof(double) * (size_t)(threads * padded(size_s * size_i)) +
-                                sizeof(real) * (size_t)(threads * padded(size_s * size_i)));
-    if (!memory) return OUT_OF_MEMORY;
-    double *const y_totals = memory;
-    real *const y_blocks = (real *)(y_totals + threads * padded(size_s * size_i));
-    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_s * size_i)));
+    const int threads = thread_count(size_s * size_i);
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t first = 0; first < size_i; first += block_rows(size_i, threads)) {
-        const int64_t last = smallest(first + block_rows(size_i, threads), size_i);
-        const int thread = thread_number();
-        double *const y_total = y_totals + thread * padded(size_s * size_i);
-        real *const y_block = y_blocks + thread * padded(size_s * size_i);
-        fill(y_block, size_s * size_i, 0);
-        for (int64_t j = first; j < last; ++j) {
-            for (int64_t s = 0; s < size_s; ++s) {
-                const real x_s_j = x[s * x_stride_s + j];
+    for (int64_t s = 0; s < size_s; ++s) {
+        const real *const x_s = x + s * x_stride_s;
+        real *const y_s = y + s * size_i;
+        double y_total = 0;
+        for (int64_t first = 0; first < size_i; first += BLOCK) {
+            const int64_t last = smallest(first + BLOCK, size_i);
 #pragma omp simd
-                /* y[s, i] = sum[j](where(j <= i, x[s, j], 0)) */
-                for (int64_t i = 0; i < size_i; ++i) {
-                    y_block[s * size_i + i] += (j <= i ? x_s_j : 0);
-                }
+            /* y[s, i] = sum[i2](where(i2 <= i, x[s, i2], 0)) */
+            for (int64_t i = first; i < last; ++i) {
+                y_s[i] = x_s[i];
             }
+            y_total = running_sum(y_s + first, 1, last - first, y_total);
         }
-        sum_block(y_total, y_block, size_s * size_i);
     }
-    sum_threads(y, y_totals, threads, size_s * size_i, 1);
 
-    give_back(memory);
     return 0;
 }
 
@@ -181,20 +124,22 @@ int PACKED(cumsum_forward)(const int64_t *size, void *const *data, const int64_t
  */
 int NAME(cumsum_backward)(int64_t size_s, int64_t size_i, const real *dy, const int64_t *dy_strides, real *dx) {
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_i;
-    const int threads = thread_count(size_s * size_i * size_i);
+    const int threads = thread_count(size_s * size_i);
     (void)threads;
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
-        for (int64_t i = 0; i < size_i; ++i) {
-            const real *const dy_s = dy + s * dy_stride_s;
-            real dx_s_i = 0;
-#pragma omp simd reduction(+ : dx_s_i)
+        const real *const dy_s = dy + s * dy_stride_s;
+        real *const dx_s = dx + s * size_i;
+        double dx_total = 0;
+        for (int64_t last = size_i, first; last > 0; last = first) {
+            first = largest(last - BLOCK, 0);
+#pragma omp simd
             /* dx[s, i] = sum[i2](where(i <= i2, dy[s, i2], 0)) */
-            for (int64_t i2 = 0; i2 < size_i; ++i2) {
-                dx_s_i += (i <= i2 ? dy_s[i2] : 0);
+            for (int64_t i = first; i < last; ++i) {
+                dx_s[i] = dy_s[i];
             }
-            dx[s * size_i + i] = dx_s_i;
+            dx_total = running_sum(dx_s + last - 1, -1, last - first, dx_total);
         }
     }
 
@@ -220,50 +165,41 @@ int NAME(cumsum_forward_backward)(int64_t size_s, int64_t size_i, const real *x,
                                   const real *dy, const int64_t *dy_strides, real *y, real *dx) {
     const int64_t x_stride_s = x_strides ? x_strides[0] : size_i;
     const int64_t dy_stride_s = dy_strides ? dy_strides[0] : size_i;
-    const int threads = thread_count(size_i * size_s * size_i);
-    void *const memory = borrow(sizeof(double) * (size_t)(threads * padded(size_s * size_i)) +
-                                sizeof(real) * (size_t)(threads * padded(size_s * size_i)));
-    if (!memory) return OUT_OF_MEMORY;
-    double *const y_totals = memory;
-    real *const y_blocks = (real *)(y_totals + threads * padded(size_s * size_i));
-    memset(memory, 0, sizeof(double) * (size_t)(threads * padded(size_s * size_i)));
+    const int threads = thread_count(size_s * size_i);
+    (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t first = 0; first < size_i; first += block_rows(size_i, threads)) {
-        const int64_t last = smallest(first + block_rows(size_i, threads), size_i);
-        const int thread = thread_number();
-        double *const y_total = y_totals + thread * padded(size_s * size_i);
-        real *const y_block = y_blocks + thread * padded(size_s * size_i);
-        fill(y_block, size_s * size_i, 0);
-        for (int64_t j = first; j < last; ++j) {
-            for (int64_t s = 0; s < size_s; ++s) {
-                const real x_s_j = x[s * x_stride_s + j];
-#pragma omp simd
-                /* y[s, i] = sum[j](where(j <= i, x[s, j], 0)) */
-                for (int64_t i = 0; i < size_i; ++i) {
-                    y_block[s * size_i + i] += (j <= i ? x_s_j : 0);
-                }
-            }
-        }
-        sum_block(y_total, y_block, size_s * size_i);
-    }
-    sum_threads(y, y_totals, threads, size_s * size_i, 1);
-
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (int64_t s = 0; s < size_s; ++s) {
-        for (int64_t i = 0; i < size_i; ++i) {
-            const real *const dy_s = dy + s * dy_stride_s;
-            real dx_s_i = 0;
-#pragma omp simd reduction(+ : dx_s_i)
-            /* dx[s, i] = sum[i2](where(i <= i2, dy[s, i2], 0)) */
-            for (int64_t i2 = 0; i2 < size_i; ++i2) {
-                dx_s_i += (i <= i2 ? dy_s[i2] : 0);
+        const real *const x_s = x + s * x_stride_s;
+        real *const y_s = y + s * size_i;
+        double y_total = 0;
+        for (int64_t first = 0; first < size_i; first += BLOCK) {
+            const int64_t last = smallest(first + BLOCK, size_i);
+#pragma omp simd
+            /* y[s, i] = sum[i2](where(i2 <= i, x[s, i2], 0)) */
+            for (int64_t i = first; i < last; ++i) {
+                y_s[i] = x_s[i];
             }
-            dx[s * size_i + i] = dx_s_i;
+            y_total = running_sum(y_s + first, 1, last - first, y_total);
         }
     }
 
-    give_back(memory);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t s = 0; s < size_s; ++s) {
+        const real *const dy_s = dy + s * dy_stride_s;
+        real *const dx_s = dx + s * size_i;
+        double dx_total = 0;
+        for (int64_t last = size_i, first; last > 0; last = first) {
+            first = largest(last - BLOCK, 0);
+#pragma omp simd
+            /* dx[s, i] = sum[i2](where(i <= i2, dy[s, i2], 0)) */
+            for (int64_t i = first; i < last; ++i) {
+                dx_s[i] = dy_s[i];
+            }
+            dx_total = running_sum(dx_s + last - 1, -1, last - first, dx_total);
+        }
+    }
+
     return 0;
 }
 

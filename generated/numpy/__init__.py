@@ -11,19 +11,27 @@ from .batchnorm import batchnorm_backward, batchnorm_forward
 from .batchnorm_eval import batchnorm_eval_backward, batchnorm_eval_forward
 from .bce_with_logits import bce_with_logits_backward, bce_with_logits_forward
 from .bilinear import bilinear_backward, bilinear_forward
+from .causal_attention import causal_attention_backward, causal_attention_forward
 from .causal_conv1d import causal_conv1d_backward, causal_conv1d_forward
 from .celu import celu_backward, celu_forward
 from .charbonnier import charbonnier_backward, charbonnier_forward
 from .conv1d import conv1d_backward, conv1d_forward
 from .conv2d import conv2d_backward, conv2d_forward
+from .cosine_embedding import cosine_embedding_backward, cosine_embedding_forward
 from .cosine_similarity import cosine_similarity_backward, cosine_similarity_forward
+from .cross_entropy_ignore import (
+    cross_entropy_ignore_backward,
+    cross_entropy_ignore_forward,
+)
 from .cumsum import cumsum_backward, cumsum_forward
 from .distillation import distillation_backward, distillation_forward
 from .dpo import dpo_backward, dpo_forward
+from .dropout import dropout_backward, dropout_forward
 from .dynamic_tanh import dynamic_tanh_backward, dynamic_tanh_forward
 from .elu import elu_backward, elu_forward
 from .embedding import embedding_backward, embedding_forward
 from .embedding_bag import embedding_bag_backward, embedding_bag_forward
+from .embedding_padding import embedding_padding_backward, embedding_padding_forward
 from .entropy import entropy_backward, entropy_forward
 from .focal import focal_backward, focal_forward
 from .gaussian_nll import gaussian_nll_backward, gaussian_nll_forward
@@ -44,6 +52,7 @@ from .hardswish import hardswish_backward, hardswish_forward
 from .hardtanh import hardtanh_backward, hardtanh_forward
 from .highway import highway_backward, highway_forward
 from .hinge import hinge_backward, hinge_forward
+from .hinge_embedding import hinge_embedding_backward, hinge_embedding_forward
 from .huber import huber_backward, huber_forward
 from .infonce import infonce_backward, infonce_forward
 from .instancenorm import instancenorm_backward, instancenorm_forward
@@ -57,6 +66,7 @@ from .layernorm import layernorm_backward, layernorm_forward
 from .layernorm_accurate import layernorm_accurate_backward, layernorm_accurate_forward
 from .leaky_relu import leaky_relu_backward, leaky_relu_forward
 from .linear import linear_backward, linear_forward
+from .linear_recurrence import linear_recurrence_backward, linear_recurrence_forward
 from .log_softmax import log_softmax_backward, log_softmax_forward
 from .logsigmoid import logsigmoid_backward, logsigmoid_forward
 from .logsumexp import logsumexp_backward, logsumexp_forward
@@ -64,6 +74,7 @@ from .lora_linear import lora_linear_backward, lora_linear_forward
 from .lstm_cell import lstm_cell_backward, lstm_cell_forward
 from .makemore import makemore_backward, makemore_forward
 from .margin_ranking import margin_ranking_backward, margin_ranking_forward
+from .masked_softmax import masked_softmax_backward, masked_softmax_forward
 from .matmul import matmul_backward, matmul_forward
 from .max_pool2d import max_pool2d_backward, max_pool2d_forward
 from .mish import mish_backward, mish_forward
@@ -75,7 +86,10 @@ from .multihead_attention import (
     multihead_attention_forward,
 )
 from .nll import nll_backward, nll_forward
+from .nll_ignore import nll_ignore_backward, nll_ignore_forward
 from .outer import outer_backward, outer_forward
+from .pad1d import pad1d_backward, pad1d_forward
+from .pairwise_distance import pairwise_distance_backward, pairwise_distance_forward
 from .poisson_nll import poisson_nll_backward, poisson_nll_forward
 from .ppo_clip import ppo_clip_backward, ppo_clip_forward
 from .prelu import prelu_backward, prelu_forward
@@ -86,6 +100,9 @@ from .relu6 import relu6_backward, relu6_forward
 from .residual_rmsnorm import residual_rmsnorm_backward, residual_rmsnorm_forward
 from .rmsnorm import rmsnorm_backward, rmsnorm_forward
 from .rmsnorm_accurate import rmsnorm_accurate_backward, rmsnorm_accurate_forward
+from .rnn import rnn_backward, rnn_forward
+from .rotary import rotary_backward, rotary_forward
+from .rotary_interleaved import rotary_interleaved_backward, rotary_interleaved_forward
 from .selu import selu_backward, selu_forward
 from .sigmoid import sigmoid_backward, sigmoid_forward
 from .sigmoid_accurate import sigmoid_accurate_backward, sigmoid_accurate_forward
@@ -115,9 +132,13 @@ from .swiglu import swiglu_backward, swiglu_forward
 from .tanh import tanh_backward, tanh_forward
 from .tanh_accurate import tanh_accurate_backward, tanh_accurate_forward
 from .tanhshrink import tanhshrink_backward, tanhshrink_forward
+from .total_product import total_product_backward, total_product_forward
 from .triplet import triplet_backward, triplet_forward
 from .tvd import tvd_backward, tvd_forward
+from .unfold1d import unfold1d_backward, unfold1d_forward
+from .upsample_nearest2d import upsample_nearest2d_backward, upsample_nearest2d_forward
 from .weightnorm import weightnorm_backward, weightnorm_forward
+from .window_attention import window_attention_backward, window_attention_forward
 from .z_loss import z_loss_backward, z_loss_forward
 
 __all__ = [
@@ -141,6 +162,8 @@ __all__ = [
     "bce_with_logits_backward",
     "bilinear_forward",
     "bilinear_backward",
+    "causal_attention_forward",
+    "causal_attention_backward",
     "causal_conv1d_forward",
     "causal_conv1d_backward",
     "celu_forward",
@@ -151,14 +174,20 @@ __all__ = [
     "conv1d_backward",
     "conv2d_forward",
     "conv2d_backward",
+    "cosine_embedding_forward",
+    "cosine_embedding_backward",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cross_entropy_ignore_forward",
+    "cross_entropy_ignore_backward",
     "cumsum_forward",
     "cumsum_backward",
     "distillation_forward",
     "distillation_backward",
     "dpo_forward",
     "dpo_backward",
+    "dropout_forward",
+    "dropout_backward",
     "dynamic_tanh_forward",
     "dynamic_tanh_backward",
     "elu_forward",
@@ -167,6 +196,8 @@ __all__ = [
     "embedding_backward",
     "embedding_bag_forward",
     "embedding_bag_backward",
+    "embedding_padding_forward",
+    "embedding_padding_backward",
     "entropy_forward",
     "entropy_backward",
     "focal_forward",
@@ -201,6 +232,8 @@ __all__ = [
     "highway_backward",
     "hinge_forward",
     "hinge_backward",
+    "hinge_embedding_forward",
+    "hinge_embedding_backward",
     "huber_forward",
     "huber_backward",
     "infonce_forward",
@@ -227,6 +260,8 @@ __all__ = [
     "leaky_relu_backward",
     "linear_forward",
     "linear_backward",
+    "linear_recurrence_forward",
+    "linear_recurrence_backward",
     "log_softmax_forward",
     "log_softmax_backward",
     "logsigmoid_forward",
@@ -241,6 +276,8 @@ __all__ = [
     "makemore_backward",
     "margin_ranking_forward",
     "margin_ranking_backward",
+    "masked_softmax_forward",
+    "masked_softmax_backward",
     "matmul_forward",
     "matmul_backward",
     "max_pool2d_forward",
@@ -257,8 +294,14 @@ __all__ = [
     "multihead_attention_backward",
     "nll_forward",
     "nll_backward",
+    "nll_ignore_forward",
+    "nll_ignore_backward",
     "outer_forward",
     "outer_backward",
+    "pad1d_forward",
+    "pad1d_backward",
+    "pairwise_distance_forward",
+    "pairwise_distance_backward",
     "poisson_nll_forward",
     "poisson_nll_backward",
     "ppo_clip_forward",
@@ -279,6 +322,12 @@ __all__ = [
     "rmsnorm_backward",
     "rmsnorm_accurate_forward",
     "rmsnorm_accurate_backward",
+    "rnn_forward",
+    "rnn_backward",
+    "rotary_forward",
+    "rotary_backward",
+    "rotary_interleaved_forward",
+    "rotary_interleaved_backward",
     "selu_forward",
     "selu_backward",
     "sigmoid_forward",
@@ -319,12 +368,20 @@ __all__ = [
     "tanh_accurate_backward",
     "tanhshrink_forward",
     "tanhshrink_backward",
+    "total_product_forward",
+    "total_product_backward",
     "triplet_forward",
     "triplet_backward",
     "tvd_forward",
     "tvd_backward",
+    "unfold1d_forward",
+    "unfold1d_backward",
+    "upsample_nearest2d_forward",
+    "upsample_nearest2d_backward",
     "weightnorm_forward",
     "weightnorm_backward",
+    "window_attention_forward",
+    "window_attention_backward",
     "z_loss_forward",
     "z_loss_backward",
 ]

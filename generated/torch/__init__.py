@@ -35,23 +35,44 @@ from .bce_with_logits import (
     bce_with_logits_forward,
 )
 from .bilinear import bilinear, bilinear_backward, bilinear_forward
+from .causal_attention import (
+    causal_attention,
+    causal_attention_backward,
+    causal_attention_forward,
+)
 from .causal_conv1d import causal_conv1d, causal_conv1d_backward, causal_conv1d_forward
 from .celu import celu, celu_backward, celu_forward
 from .charbonnier import charbonnier, charbonnier_backward, charbonnier_forward
 from .conv1d import conv1d, conv1d_backward, conv1d_forward
 from .conv2d import conv2d, conv2d_backward, conv2d_forward
+from .cosine_embedding import (
+    cosine_embedding,
+    cosine_embedding_backward,
+    cosine_embedding_forward,
+)
 from .cosine_similarity import (
     cosine_similarity,
     cosine_similarity_backward,
     cosine_similarity_forward,
 )
+from .cross_entropy_ignore import (
+    cross_entropy_ignore,
+    cross_entropy_ignore_backward,
+    cross_entropy_ignore_forward,
+)
 from .cumsum import cumsum, cumsum_backward, cumsum_forward
 from .distillation import distillation, distillation_backward, distillation_forward
 from .dpo import dpo, dpo_backward, dpo_forward
+from .dropout import dropout, dropout_backward, dropout_forward
 from .dynamic_tanh import dynamic_tanh, dynamic_tanh_backward, dynamic_tanh_forward
 from .elu import elu, elu_backward, elu_forward
 from .embedding import embedding, embedding_backward, embedding_forward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_forward
+from .embedding_padding import (
+    embedding_padding,
+    embedding_padding_backward,
+    embedding_padding_forward,
+)
 from .entropy import entropy, entropy_backward, entropy_forward
 from .focal import focal, focal_backward, focal_forward
 from .gaussian_nll import gaussian_nll, gaussian_nll_backward, gaussian_nll_forward
@@ -73,6 +94,11 @@ from .hardswish import hardswish, hardswish_backward, hardswish_forward
 from .hardtanh import hardtanh, hardtanh_backward, hardtanh_forward
 from .highway import highway, highway_backward, highway_forward
 from .hinge import hinge, hinge_backward, hinge_forward
+from .hinge_embedding import (
+    hinge_embedding,
+    hinge_embedding_backward,
+    hinge_embedding_forward,
+)
 from .huber import huber, huber_backward, huber_forward
 from .infonce import infonce, infonce_backward, infonce_forward
 from .instancenorm import instancenorm, instancenorm_backward, instancenorm_forward
@@ -94,6 +120,11 @@ from .layernorm_accurate import (
 )
 from .leaky_relu import leaky_relu, leaky_relu_backward, leaky_relu_forward
 from .linear import linear, linear_backward, linear_forward
+from .linear_recurrence import (
+    linear_recurrence,
+    linear_recurrence_backward,
+    linear_recurrence_forward,
+)
 from .log_softmax import log_softmax, log_softmax_backward, log_softmax_forward
 from .logsigmoid import logsigmoid, logsigmoid_backward, logsigmoid_forward
 from .logsumexp import logsumexp, logsumexp_backward, logsumexp_forward
@@ -104,6 +135,11 @@ from .margin_ranking import (
     margin_ranking,
     margin_ranking_backward,
     margin_ranking_forward,
+)
+from .masked_softmax import (
+    masked_softmax,
+    masked_softmax_backward,
+    masked_softmax_forward,
 )
 from .matmul import matmul, matmul_backward, matmul_forward
 from .max_pool2d import max_pool2d, max_pool2d_backward, max_pool2d_forward
@@ -117,7 +153,14 @@ from .multihead_attention import (
     multihead_attention_forward,
 )
 from .nll import nll, nll_backward, nll_forward
+from .nll_ignore import nll_ignore, nll_ignore_backward, nll_ignore_forward
 from .outer import outer, outer_backward, outer_forward
+from .pad1d import pad1d, pad1d_backward, pad1d_forward
+from .pairwise_distance import (
+    pairwise_distance,
+    pairwise_distance_backward,
+    pairwise_distance_forward,
+)
 from .poisson_nll import poisson_nll, poisson_nll_backward, poisson_nll_forward
 from .ppo_clip import ppo_clip, ppo_clip_backward, ppo_clip_forward
 from .prelu import prelu, prelu_backward, prelu_forward
@@ -135,6 +178,13 @@ from .rmsnorm_accurate import (
     rmsnorm_accurate,
     rmsnorm_accurate_backward,
     rmsnorm_accurate_forward,
+)
+from .rnn import rnn, rnn_backward, rnn_forward
+from .rotary import rotary, rotary_backward, rotary_forward
+from .rotary_interleaved import (
+    rotary_interleaved,
+    rotary_interleaved_backward,
+    rotary_interleaved_forward,
 )
 from .selu import selu, selu_backward, selu_forward
 from .sigmoid import sigmoid, sigmoid_backward, sigmoid_forward
@@ -176,9 +226,21 @@ from .swiglu import swiglu, swiglu_backward, swiglu_forward
 from .tanh import tanh, tanh_backward, tanh_forward
 from .tanh_accurate import tanh_accurate, tanh_accurate_backward, tanh_accurate_forward
 from .tanhshrink import tanhshrink, tanhshrink_backward, tanhshrink_forward
+from .total_product import total_product, total_product_backward, total_product_forward
 from .triplet import triplet, triplet_backward, triplet_forward
 from .tvd import tvd, tvd_backward, tvd_forward
+from .unfold1d import unfold1d, unfold1d_backward, unfold1d_forward
+from .upsample_nearest2d import (
+    upsample_nearest2d,
+    upsample_nearest2d_backward,
+    upsample_nearest2d_forward,
+)
 from .weightnorm import weightnorm, weightnorm_backward, weightnorm_forward
+from .window_attention import (
+    window_attention,
+    window_attention_backward,
+    window_attention_forward,
+)
 from .z_loss import z_loss, z_loss_backward, z_loss_forward
 
 __all__ = [
@@ -212,6 +274,9 @@ __all__ = [
     "bilinear",
     "bilinear_forward",
     "bilinear_backward",
+    "causal_attention",
+    "causal_attention_forward",
+    "causal_attention_backward",
     "causal_conv1d",
     "causal_conv1d_forward",
     "causal_conv1d_backward",
@@ -227,9 +292,15 @@ __all__ = [
     "conv2d",
     "conv2d_forward",
     "conv2d_backward",
+    "cosine_embedding",
+    "cosine_embedding_forward",
+    "cosine_embedding_backward",
     "cosine_similarity",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cross_entropy_ignore",
+    "cross_entropy_ignore_forward",
+    "cross_entropy_ignore_backward",
     "cumsum",
     "cumsum_forward",
     "cumsum_backward",
@@ -239,6 +310,9 @@ __all__ = [
     "dpo",
     "dpo_forward",
     "dpo_backward",
+    "dropout",
+    "dropout_forward",
+    "dropout_backward",
     "dynamic_tanh",
     "dynamic_tanh_forward",
     "dynamic_tanh_backward",
@@ -251,6 +325,9 @@ __all__ = [
     "embedding_bag",
     "embedding_bag_forward",
     "embedding_bag_backward",
+    "embedding_padding",
+    "embedding_padding_forward",
+    "embedding_padding_backward",
     "entropy",
     "entropy_forward",
     "entropy_backward",
@@ -302,6 +379,9 @@ __all__ = [
     "hinge",
     "hinge_forward",
     "hinge_backward",
+    "hinge_embedding",
+    "hinge_embedding_forward",
+    "hinge_embedding_backward",
     "huber",
     "huber_forward",
     "huber_backward",
@@ -341,6 +421,9 @@ __all__ = [
     "linear",
     "linear_forward",
     "linear_backward",
+    "linear_recurrence",
+    "linear_recurrence_forward",
+    "linear_recurrence_backward",
     "log_softmax",
     "log_softmax_forward",
     "log_softmax_backward",
@@ -362,6 +445,9 @@ __all__ = [
     "margin_ranking",
     "margin_ranking_forward",
     "margin_ranking_backward",
+    "masked_softmax",
+    "masked_softmax_forward",
+    "masked_softmax_backward",
     "matmul",
     "matmul_forward",
     "matmul_backward",
@@ -386,9 +472,18 @@ __all__ = [
     "nll",
     "nll_forward",
     "nll_backward",
+    "nll_ignore",
+    "nll_ignore_forward",
+    "nll_ignore_backward",
     "outer",
     "outer_forward",
     "outer_backward",
+    "pad1d",
+    "pad1d_forward",
+    "pad1d_backward",
+    "pairwise_distance",
+    "pairwise_distance_forward",
+    "pairwise_distance_backward",
     "poisson_nll",
     "poisson_nll_forward",
     "poisson_nll_backward",
@@ -419,6 +514,15 @@ __all__ = [
     "rmsnorm_accurate",
     "rmsnorm_accurate_forward",
     "rmsnorm_accurate_backward",
+    "rnn",
+    "rnn_forward",
+    "rnn_backward",
+    "rotary",
+    "rotary_forward",
+    "rotary_backward",
+    "rotary_interleaved",
+    "rotary_interleaved_forward",
+    "rotary_interleaved_backward",
     "selu",
     "selu_forward",
     "selu_backward",
@@ -479,15 +583,27 @@ __all__ = [
     "tanhshrink",
     "tanhshrink_forward",
     "tanhshrink_backward",
+    "total_product",
+    "total_product_forward",
+    "total_product_backward",
     "triplet",
     "triplet_forward",
     "triplet_backward",
     "tvd",
     "tvd_forward",
     "tvd_backward",
+    "unfold1d",
+    "unfold1d_forward",
+    "unfold1d_backward",
+    "upsample_nearest2d",
+    "upsample_nearest2d_forward",
+    "upsample_nearest2d_backward",
     "weightnorm",
     "weightnorm_forward",
     "weightnorm_backward",
+    "window_attention",
+    "window_attention_forward",
+    "window_attention_backward",
     "z_loss",
     "z_loss_forward",
     "z_loss_backward",

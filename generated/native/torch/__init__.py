@@ -19,19 +19,24 @@ from .batchnorm import batchnorm
 from .batchnorm_eval import batchnorm_eval
 from .bce_with_logits import bce_with_logits
 from .bilinear import bilinear
+from .causal_attention import causal_attention
 from .causal_conv1d import causal_conv1d
 from .celu import celu
 from .charbonnier import charbonnier
 from .conv1d import conv1d
 from .conv2d import conv2d
+from .cosine_embedding import cosine_embedding
 from .cosine_similarity import cosine_similarity
+from .cross_entropy_ignore import cross_entropy_ignore
 from .cumsum import cumsum
 from .distillation import distillation
 from .dpo import dpo
+from .dropout import dropout
 from .dynamic_tanh import dynamic_tanh
 from .elu import elu
 from .embedding import embedding
 from .embedding_bag import embedding_bag
+from .embedding_padding import embedding_padding
 from .entropy import entropy
 from .focal import focal
 from .gaussian_nll import gaussian_nll
@@ -49,6 +54,7 @@ from .hardswish import hardswish
 from .hardtanh import hardtanh
 from .highway import highway
 from .hinge import hinge
+from .hinge_embedding import hinge_embedding
 from .huber import huber
 from .infonce import infonce
 from .instancenorm import instancenorm
@@ -62,6 +68,7 @@ from .layernorm import layernorm
 from .layernorm_accurate import layernorm_accurate
 from .leaky_relu import leaky_relu
 from .linear import linear
+from .linear_recurrence import linear_recurrence
 from .log_softmax import log_softmax
 from .logsigmoid import logsigmoid
 from .logsumexp import logsumexp
@@ -69,6 +76,7 @@ from .lora_linear import lora_linear
 from .lstm_cell import lstm_cell
 from .makemore import makemore
 from .margin_ranking import margin_ranking
+from .masked_softmax import masked_softmax
 from .matmul import matmul
 from .max_pool2d import max_pool2d
 from .mish import mish
@@ -77,7 +85,10 @@ from .moe_combine import moe_combine
 from .mse import mse
 from .multihead_attention import multihead_attention
 from .nll import nll
+from .nll_ignore import nll_ignore
 from .outer import outer
+from .pad1d import pad1d
+from .pairwise_distance import pairwise_distance
 from .poisson_nll import poisson_nll
 from .ppo_clip import ppo_clip
 from .prelu import prelu
@@ -88,6 +99,9 @@ from .relu6 import relu6
 from .residual_rmsnorm import residual_rmsnorm
 from .rmsnorm import rmsnorm
 from .rmsnorm_accurate import rmsnorm_accurate
+from .rnn import rnn
+from .rotary import rotary
+from .rotary_interleaved import rotary_interleaved
 from .selu import selu
 from .sigmoid import sigmoid
 from .sigmoid_accurate import sigmoid_accurate
@@ -108,9 +122,13 @@ from .swiglu import swiglu
 from .tanh import tanh
 from .tanh_accurate import tanh_accurate
 from .tanhshrink import tanhshrink
+from .total_product import total_product
 from .triplet import triplet
 from .tvd import tvd
+from .unfold1d import unfold1d
+from .upsample_nearest2d import upsample_nearest2d
 from .weightnorm import weightnorm
+from .window_attention import window_attention
 from .z_loss import z_loss
 
 __all__ = [
@@ -124,19 +142,24 @@ __all__ = [
     "batchnorm_eval",
     "bce_with_logits",
     "bilinear",
+    "causal_attention",
     "causal_conv1d",
     "celu",
     "charbonnier",
     "conv1d",
     "conv2d",
+    "cosine_embedding",
     "cosine_similarity",
+    "cross_entropy_ignore",
     "cumsum",
     "distillation",
     "dpo",
+    "dropout",
     "dynamic_tanh",
     "elu",
     "embedding",
     "embedding_bag",
+    "embedding_padding",
     "entropy",
     "focal",
     "gaussian_nll",
@@ -154,6 +177,7 @@ __all__ = [
     "hardtanh",
     "highway",
     "hinge",
+    "hinge_embedding",
     "huber",
     "infonce",
     "instancenorm",
@@ -167,6 +191,7 @@ __all__ = [
     "layernorm_accurate",
     "leaky_relu",
     "linear",
+    "linear_recurrence",
     "log_softmax",
     "logsigmoid",
     "logsumexp",
@@ -174,6 +199,7 @@ __all__ = [
     "lstm_cell",
     "makemore",
     "margin_ranking",
+    "masked_softmax",
     "matmul",
     "max_pool2d",
     "mish",
@@ -182,7 +208,10 @@ __all__ = [
     "mse",
     "multihead_attention",
     "nll",
+    "nll_ignore",
     "outer",
+    "pad1d",
+    "pairwise_distance",
     "poisson_nll",
     "ppo_clip",
     "prelu",
@@ -193,6 +222,9 @@ __all__ = [
     "residual_rmsnorm",
     "rmsnorm",
     "rmsnorm_accurate",
+    "rnn",
+    "rotary",
+    "rotary_interleaved",
     "selu",
     "sigmoid",
     "sigmoid_accurate",
@@ -213,8 +245,12 @@ __all__ = [
     "tanh",
     "tanh_accurate",
     "tanhshrink",
+    "total_product",
     "triplet",
     "tvd",
+    "unfold1d",
+    "upsample_nearest2d",
     "weightnorm",
+    "window_attention",
     "z_loss",
 ]
