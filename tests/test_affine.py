@@ -304,3 +304,21 @@ def test_what_is_saved_may_have_two_axes_of_one_length_beside_packed_ones() -> N
         u[c] = sinh(var[h, r](v[c - r, r] + l[c, r, h]))
     """
     assert any(len(set(map(axis_of, t.axes))) < len(t.axes) for t in kernel(written).saved)
+
+
+@each_backend
+def test_an_axis_of_the_left_side_is_not_the_index_of_a_window(backend: str) -> None:
+    """The window of the maximum runs over the axis ``k``, which the left side has too."""
+    written = """
+        y[h, k, i] = spread(x[k, h], w[j])
+        size(i) = (size(k) + 2 - 2*(size(j) - 1) - 1)//2 + 1
+        y[h, k, i] = max[j](x[2*j + 2*i - 1, h])*w[0]
+    """
+
+    def spread(x: Any, w: Any) -> Any:
+        count = (len(x) + 2 - 2 * (len(w) - 1) - 1) // 2 + 1
+        places = [[2 * j + 2 * i - 1 for j in range(len(w))] for i in range(count)]
+        found = [torch.stack([x[p] for p in of if 0 <= p < len(x)]).amax(0) for of in places]
+        return (torch.stack(found, 1)[:, None] * w[0]).expand(-1, len(x), -1)
+
+    judge(written, backend, spread, normal((5, 3), (2,)))

@@ -172,3 +172,14 @@ def test_the_other_factors_take_no_mask_and_the_forward_saves_nothing(op: str, b
     assert not made.saved
     if op is ROWS:
         assert "arange" not in found.text(made, "")
+
+
+@each_backend
+@pytest.mark.parametrize("shape", [(3, 2), (3, 1)])
+def test_a_product_over_any_number_of_axes(shape: tuple[int, int], backend: str) -> None:
+    """C has a variant without the axes ``*j``, in which every position on them is 0."""
+    written = """
+        g = starred(W[*j], x[a, *j])
+        g = prod[j, a](W[j]*x[a, j])
+    """
+    judge(written, backend, lambda W, x: (W * x).prod(), normal(shape[1:], shape))

@@ -153,7 +153,7 @@ class _Flattening:
 
     def window(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
         """A reduction under equality rows, without a loop over the indices that these give; None for any other."""
-        found = Window.of(tree, self.ranked)
+        found = Window.of(tree, self.ranked, index)
         slides = found and _reducing(found)
         if not found or not slides:
             return None

@@ -31,7 +31,7 @@ def without_star(program: Program, star: str) -> Program:
             case st.Match(left, right, equal):
                 return st.Match(slot(left), slot(right), equal)
             case st.Position(index_):
-                return st.Position(slot(index_))
+                return st.Num(Fraction(0)) if starred(index_) else st.Position(slot(index_))
             case st.Size(axis) if axis == star:
                 return st.Num(Fraction(1))
             case st.Reduce(kind, old, body):

@@ -6,7 +6,7 @@ loop over ``l`` nor a test. For each value of the short index ``k``, the element
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, permutations
@@ -59,11 +59,15 @@ class Window:
         return tuple(dict.fromkeys(k for s in self.slides for k in s.taps))
 
     @staticmethod
-    def of(tree: st.Tree, ranked: Sequence[str]) -> Window | None:
-        """The parts; None where the tree is something else. ``ranked`` are the axes, the longest first."""
+    def of(tree: st.Tree, ranked: Sequence[str], around: Collection[str] = ()) -> Window | None:
+        """The parts; None where the tree is something else.
+
+        ``ranked`` are the axes, the longest first. ``around`` are indices that are known around the tree: no index of the window
+        is called like one.
+        """
         if not isinstance(tree, st.Reduce) or tree.kind not in ("sum", "max", "min") or not _has_row(tree):
             return None
-        gathered = _Gathered(tree)
+        gathered = _Gathered(tree, around)
         gathered.band()
         found = _slides(gathered.rows, ranked)
         if found is None:
@@ -98,8 +102,8 @@ class _Gathered:
     A sum inside the sum is a part of it where it stands alone, or where rows leave it one term at most.
     """
 
-    def __init__(self, tree: st.Reduce):
-        self.kind, self.free = tree.kind, set(st.free_indices(tree))
+    def __init__(self, tree: st.Reduce, around: Collection[str]):
+        self.kind, self.free = tree.kind, {*st.free_indices(tree), *around}
         self.index, self.rows, self.factors = list(tree.index), list[st.Compare](), list[st.Tree]()
         self.divisors = list[st.Tree]()
         self.term(tree.body, alone=True)
