@@ -62,8 +62,8 @@ class Window:
     def of(tree: st.Tree, ranked: Sequence[str], around: Collection[str] = ()) -> Window | None:
         """The parts; None where the tree is something else.
 
-        ``ranked`` are the axes, the longest first. ``around`` are indices that are known around the tree: no index of the window
-        is called like one.
+        ``ranked`` are the axes, the longest first. ``around`` are indices that are known around the tree: no index of the
+        window is called like one.
         """
         if not isinstance(tree, st.Reduce) or tree.kind not in ("sum", "max", "min") or not _has_row(tree):
             return None
