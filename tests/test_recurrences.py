@@ -96,6 +96,33 @@ WHERE = """
     keep[n, t] in bool
     h[n, t, i] = where(t == 0, x[n, t, i], where(keep[n, t], sum[j](where(j <= i, h[n, t - 1, j], 0)), 0) + x[n, t, i]**2)
 """
+STARRED = """
+    h[*s, t] = starred(a[*s, t], x[*s, t])
+    h[*s, t] = a[*s, t]*h[*s, t - 1] + x[*s, t]
+"""
+PACKED = """
+    h[n, t, (m, f)] = packed_over(x[n, t, (m = 2, f)], w[m, f])
+    h[n, t, m, f] = w[m, f]*h[n, t - 1, m, f] + x[n, t, m, f]
+"""
+SECOND = """
+    f[t] = second(x[t])
+    g[t] = f[t - 1]
+    f[t] = f[t - 1] + 0.5*g[t - 1] + x[t]
+"""
+HEAT = """
+    h[t, i] = heat(x[t, i], w[k])
+    h[t, i] = x[t, i] + tanh(sum[k](h[t - 1, i + k - 1]*w[k]))
+"""
+TOKENS = """
+    h[n, t, k] = tokens(E[v, k], tok[n, t], U[j, k])
+    tok[n, t] in v
+    h[n, t, k] = tanh(E[tok[n, t], k] + sum[j](h[n, t - 1, j]*U[j, k]))
+"""
+BEST = """
+    a[n, t, k] = best(x[n, t, k], T[j, k], a0[n, k])
+    a[n, -1, k] = a0[n, k]
+    a[n, t, k] = x[n, t, k] + max[j](a[n, t - 1, j] + T[j, k])
+"""
 
 
 def steps(x: Any, first: Any, one: Callable[[Any, Any], Any], dim: int = 1, down: bool = False) -> Any:
@@ -171,6 +198,36 @@ def where(x: Any, keep: Any) -> Any:
     return torch.stack(found, 1)
 
 
+def second(x: Any) -> Any:
+    found = [torch.zeros_like(x[0])] * 2
+    for step in x:
+        found.append(found[-1] + 0.5 * found[-2] + step)
+    return torch.stack(found[2:])
+
+
+def heat(x: Any, w: Any) -> Any:
+    def one(given: Any, h: Any) -> Any:
+        return given[0] + torch.tanh(torch.nn.functional.conv1d(h[None, None], w[None, None], padding=1)[0, 0])
+
+    return steps((x,), torch.zeros_like(x[0]), one, 0)
+
+
+def tokens(E: Any, tok: Any, U: Any) -> Any:
+    return steps((E[tok],), torch.zeros(len(tok), len(U), dtype=E.dtype), lambda g, h: torch.tanh(g[0] + h @ U))
+
+
+def best(x: Any, T: Any, a0: Any) -> Any:
+    return steps((x,), a0, lambda g, a: g[0] + (a[:, :, None] + T).amax(1))
+
+
+def starred(a: Any, x: Any) -> Any:
+    return steps((a, x), torch.zeros_like(x[..., 0]), lambda g, h: g[0] * h + g[1], x.ndim - 1)
+
+
+def packed_over(x: Any, w: Any) -> Any:
+    return steps((x,), torch.zeros_like(x[:, 0]), lambda g, h: w * h + g[0])
+
+
 KEEP = torch.tensor([[True, False, True, True], [False, True, True, False]])
 CASES: dict[str, tuple[str, Callable[..., Any], list[torch.Tensor]]] = {
     "rnn": (RNN, rnn, normal((3, 5, 2), (2, 4), (4, 4), (4,), (3, 4))),
@@ -184,6 +241,12 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[torch.Tensor]]] = {
     "last": (LAST, last_of, normal((3, 5), ())),
     "called": (CALLED, called, normal(*[(3, 4)] * 3, (3,))),
     "early": (EARLY, early, normal((3, 4))),
+    "starred": (STARRED, starred, normal((2, 4), (2, 4))),
+    "packed": (PACKED, packed_over, normal((3, 4, 2, 3), (2, 3))),
+    "second": (SECOND, second, normal((6,))),
+    "heat": (HEAT, heat, normal((4, 6), (3,))),
+    "tokens": (TOKENS, tokens, [*normal((5, 3)), torch.tensor([[2, 0, 4], [1, 1, 3]]), *normal((3, 3))]),
+    "best": (BEST, best, normal((2, 4, 3), (3, 3), (2, 3))),
     "where": (WHERE, where, [*normal((2, 4, 3)), KEEP]),
 }
 
@@ -345,8 +408,12 @@ HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
         ("h[n, -1, k] = h0[n, k]\nh[n, -1, k] = 0\nh[n, t, k] = h[n, t - 1, k]", "said twice"),
         ("h[k, -1, n] = h0[n, k]\nh[n, t, k] = h[n, t - 1, k]", "'h' has the axes [n, k] here, as in its equation"),
         (
-            "a[n, t, k] = h[n, t - 1, k]\nb[n, t, k] = a[n, t + 1, k] + a[n, t, k]\nh[n, t, k] = b[n, t, k]",
+            "a[n, t, k] = h[n, t - 1, k]\nb[n, t, k] = a[n, t - 2, k] + a[n, t, k]\nh[n, t, k] = b[n, t, k]",
             "'b' reads 'a' at other steps than its own",
+        ),
+        (
+            "a[n, t, k] = h[n, t - 1, k]\nb[n, t, k] = a[n, t + 1, k] + a[n, t, k]\nh[n, t, k] = b[n, t, k]",
+            "'h' and 'a' step together, and so along one axis and one way",
         ),
         ("s[n, k] = sum[t](h[n, t - 1, k])\nh[n, t, k] = s[n, k] + x[n, t, k]", "has no axis 't'"),
         ("a[n, t, k] = h[n, t - 1, k]\nh[n, -1, k] = a[n, 0, k]\nh[n, t, k] = a[n, t, k]", "depends on 'h' itself"),

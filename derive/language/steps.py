@@ -1,7 +1,7 @@
 """Recurrences: ``h[n, t, k] = tanh(x[n, t, k] + sum[j](h[n, t - 1, j]*U[j, k]))`` with ``h[n, -1, k] = h0[n, k]``.
 
-An equation may read a name before its own equation, or in it, one step back along an axis: at ``t - 1``, or everywhere at
-``t + 1``. What is read so is carried: the statements get another name for it, ``h_prev[n, t, j]``, before they are read. So
+An equation may read a name that depends on it, or stands below it, one step back along an axis: at ``t - 1``, or everywhere
+at ``t + 1``. What is read so is carried: the statements get another name for it, ``h_prev[n, t, j]``, before they are read. So
 the readers of expressions know nothing of recurrences. ``h[n, -1, k] = ...`` says what the first step reads, and becomes an
 equation of its own. Steps that go down begin at ``h[n, size(t), k] = ...``. Without such a line the first step reads 0.
 """
@@ -9,7 +9,7 @@ equation of its own. Steps that go down begin at ``h[n, size(t), k] = ...``. Wit
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from derive.errors import OpError
@@ -45,22 +45,37 @@ def with_names(body: list[ast.stmt], fail: Fail) -> tuple[list[ast.stmt], list[C
     bases = {node: t for node, t in targets.items() if any(map(_outside, flat_slots(t)))}
     at = {_name(t): k for k, (node, t) in enumerate(targets.items()) if node not in bases}
     own = {_name(t): t for node, t in targets.items() if node not in bases}
+    read = {
+        _name(t): {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} for node, t in targets.items() if node not in bases
+    }
     places: dict[str, tuple[int, bool]] = {}
-    for k, node in enumerate(targets):
-        early = (read for read in _reads(node) if at.get(_name(read), -1) >= k) if node not in bases else ()
-        for read in early:
-            step = _step(read)
-            if step is not None and places.setdefault(_name(read), step) != step:
-                said = f"'{_name(read)}' is carried along one axis, and one way: at t - 1 everywhere, or at t + 1"
-                raise fail(read, said)
+    again: dict[ast.stmt, set[str]] = {node: set() for node in targets}
+    for k, (node, target) in enumerate(targets.items()):
+        for one in _reads(node) if node not in bases else ():
+            step, name = _step(one), _name(one)
+            if step is None or not (at.get(name, -1) >= k or (name in at and _depends(name, _name(target), read))):
+                continue
+            again[node].add(name)
+            if places.setdefault(name, step) != step:
+                raise fail(one, f"'{name}' is carried along one axis, and one way: at t - 1 everywhere, or at t + 1")
     taken = {n.id for node in body for n in ast.walk(node) if isinstance(n, ast.Name)}
     found = [_carried(name, *places[name], own[name], bases, taken, fail) for name in places]
-    for k, node in enumerate(targets):
-        _rename(node, {c.of: c for c in found if c.first or at[c.of] >= k})
+    for node in targets:
+        _rename(node, {c.of: c for c in found if c.first or c.of in again[node]})
     for node, target in bases.items():
         assert isinstance(node, ast.Assign)
         node.targets = [_settled(target, {c.of: c for c in found}, fail)]
     return body, found
+
+
+def _depends(name: str, other: str, read: Mapping[str, set[str]]) -> bool:
+    """Whether the equation of a name reads another name, or a name that depends on it."""
+    found, todo = {name}, [name]
+    while todo:
+        more = read.get(todo.pop(), set()) & read.keys() - found
+        found |= more
+        todo += more
+    return other in found
 
 
 def _target(node: ast.stmt) -> ast.Subscript | None:
@@ -120,7 +135,8 @@ def _fresh(name: str, taken: set[str]) -> str:
 def _rename(node: ast.stmt, carried: dict[str, Carried]) -> None:
     """Give every read of a carried name one step back the name of the carry.
 
-    Without a first value, only early reads are carried: below its own equation, a read before the first step is absent.
+    Without a first value, only reads are carried on which a name depends, or that stand above its equation. Of all other ones
+    a read before the first step is absent.
     """
     for read in list(_reads(node)) if carried else ():
         c = carried.get(_name(read))

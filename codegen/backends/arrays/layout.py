@@ -17,7 +17,7 @@ from codegen.backends.arrays.windows import set_apart, static_constants
 from codegen.declared import declared_in, lengths_needed
 from codegen.locals import local
 from codegen.loops.body import Body, body_of, in_blocks, masks_of
-from codegen.packing import repacked
+from codegen.packing import Repacked, repacked
 from codegen.program import Argument, Kernel, Program, Role, Statement
 from codegen.recognise.running import Running
 from codegen.recognise.window import Window
@@ -69,10 +69,12 @@ class Layout:
         self.op, self.packing = kernel.op, kernel.op.packing
         self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
         callers = {a.name: a.axes for a in program.arguments} | {s.name: s.index for s in program.statements if s.kept}
-        held = repacked(program.statements, callers, self.packing)
-        apart = list(self.apart(held.statements))
-        self.held = replace(held, statements=tuple(s for parts in apart for s in parts))
-        loops = [loop.with_parts([[s.name for s in parts] for parts in apart]) for loop in program.loops]
+        # A step has the axes of the equations.
+        apart = Repacked(program.statements, axes=callers)
+        held = apart if program.loops else repacked(program.statements, callers, self.packing)
+        groups = list(self.apart(held.statements))
+        self.held = replace(held, statements=tuple(s for parts in groups for s in parts))
+        loops = [loop.with_parts([[s.name for s in parts] for parts in groups]) for loop in program.loops]
         self.bodies = [body_of(loop, program, self.held.statements, partial(local, kernel)) for loop in loops]
         self.blocks = list(in_blocks(self.held.statements, self.bodies))
         printed = [s for b in self.blocks for s in (b.statements if isinstance(b, Body) else (b,))]

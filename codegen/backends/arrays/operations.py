@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from codegen.axes import merge
-from codegen.backends.arrays.axes import Kept, Text, Value, aligned, star_first
+from codegen.backends.arrays.axes import Kept, Text, Value, aligned, positions, star_first
 from codegen.backends.arrays.spelling import call, item, method
 from codegen.packing import APART, Repacked
 from codegen.program import Loop, Program, Statement
@@ -206,6 +206,11 @@ class Operations:
     def accumulated(self, name: str, slots: Sequence[str], kind: str, term: Text) -> str:
         """The line that combines a term with the part of a tensor at slots, as a reduction of the kind combines its terms."""
         raise NotImplementedError
+
+    def place(self, axis: str, index: Sequence[str]) -> int:
+        """The number of an axis, from the end where any number of axes may stand before it."""
+        (place,) = positions((axis,), index, self.star)
+        return place
 
     def concatenated(self, parts: Sequence[Text], axis: int) -> Text:
         """Arrays one after the other along an axis."""

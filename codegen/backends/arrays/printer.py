@@ -84,7 +84,7 @@ class ArrayPrinter(Products):
         for s in body.statements:
             lines += [f"    {line}" for line in self.statement(s)]
             self.owned -= held
-        lines += [f"    {self.stored(s, local, steps.slots(body, s.index))}" for s, local in body.kept]
+        lines += [f"    {self.stored(s, local, steps.slots(self, body, s.index))}" for s, local in body.kept]
         lines += self.handing(body)
         lines += [line for s, _ in body.kept for line in [self.closed(s, loop)] if line]
         self.masks, self.owned = masks, owned - {n for s in body.statements for n in st.reads(s.tree)}

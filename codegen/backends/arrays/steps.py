@@ -24,15 +24,15 @@ from derive import syntax as st
 __all__ = ["before", "masks", "shifted", "slots", "start_of", "within"]
 
 
-def slots(body: Body, index: Sequence[st.Index]) -> list[str]:
+def slots(printer: Operations, body: Body, index: Sequence[st.Index]) -> list[str]:
     """The slots of a tensor at one step."""
-    return [body.at if i == body.loop.axis else ":" for i in index]
+    return [body.at if i == body.loop.axis else "..." if i == printer.star else ":" for i in index]
 
 
 def within(body: Body, printer: Operations) -> None:
     """Let a printer read the parts of tensors that belong to this step."""
     for alias, read in body.slices.items():
-        printer.sliced[alias] = placed(printer.tensor(read), slots(body, read.index))
+        printer.sliced[alias] = placed(printer.tensor(read), slots(printer, body, read.index))
 
 
 def before(body: Body, printer: Operations) -> Iterator[str]:
@@ -52,7 +52,7 @@ def masks(body: Body, printer: Operations) -> dict[st.Tree, Value]:
     for condition in body.conditions:
         mask = printer.masks[condition]
         if body.loop.axis in mask.axes:
-            out[condition] = Value(placed(mask.text, slots(body, mask.axes)), body.rest(mask.axes))
+            out[condition] = Value(placed(mask.text, slots(printer, body, mask.axes)), body.rest(mask.axes))
     return out
 
 
@@ -68,8 +68,10 @@ def shifted(printer: Operations, carry: st.Carry) -> Iterator[str]:
     """The line for what is carried, over all steps: what the first step reads, and then all but the last value."""
     place = carry.axes.index(carry.axis)
     first = st.Read(carry.first, carry.rest) if carry.first else ZERO
-    kept = [*[":"] * place, "1:" if carry.down else f":{printer.length(carry.axis)}"]
-    one = [*[":"] * place, "None"]
+    before = ["..." if i == printer.star else ":" for i in carry.axes[:place]]
+    after = [":"] * (len(carry.axes) - place - 1) if printer.star in carry.axes[:place] else []
+    kept = [*before, "1:" if carry.down else f":{printer.length(carry.axis)}", *after]
+    one = [*before, "None", *after]
     start = Text(start_of(printer, first, carry.rest))
     parts = (Text(carry.of), item(start, one)) if carry.down else (item(start, one), Text(carry.of))
-    yield f"{carry.name} = {item(printer.concatenated(parts, place), kept).code}"
+    yield f"{carry.name} = {item(printer.concatenated(parts, printer.place(carry.axis, carry.axes)), kept).code}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from codegen.backends.arrays.axes import Text, Value
 from codegen.backends.arrays.operations import Operations
@@ -35,7 +35,7 @@ def scanned(printer: ArrayPrinter, body: Body) -> list[str]:
     lines = [f"def {step}({handed}, {given}):", *(f"    {line}" for line in inner)]
     lines.append(f"{left} = jax.lax.scan({', '.join([*scan, *options])})")
     for s, _ in body.kept:
-        if place := s.index.index(body.loop.axis):
+        if place := printer.place(body.loop.axis, s.index):
             lines.append(f"{s.name} = {call('jnp.moveaxis', Text(s.name), '0', str(place)).code}")
     return lines
 
@@ -54,16 +54,15 @@ def _parts(printer: Operations, body: Body) -> Iterator[tuple[str, str]]:
 
     for alias, read in body.slices.items():
         name = fresh(f"{read.name}_{axis}")
-        yield name, _in_front(printer.tensor(read), [str(i) for i in read.index], axis)
+        yield name, _in_front(printer.tensor(read), printer.place(axis, [str(i) for i in read.index]))
         printer.sliced[alias] = Text(name)
     for condition in body.conditions:
         mask = printer.masks[condition]
         if axis in mask.axes:
             name = fresh(f"{mask.code}_{axis}")
-            yield name, _in_front(mask.text, mask.axes, axis)
+            yield name, _in_front(mask.text, printer.place(axis, mask.axes))
             printer.masks[condition] = Value(Text(name), body.rest(mask.axes))
 
 
-def _in_front(tensor: Text, index: Sequence[str], axis: str) -> str:
-    place = list(index).index(axis)
+def _in_front(tensor: Text, place: int) -> str:
     return call("jnp.moveaxis", tensor, str(place), "0").code if place else tensor.code

@@ -187,7 +187,7 @@ class TorchPrinter(ArrayPrinter):
 
     def closed(self, s: Statement, loop: Loop) -> str:
         steps = f"{s.name}[::-1]" if loop.down else s.name
-        stacked = f"torch.stack({steps}, dim={s.index.index(loop.axis)})"
+        stacked = f"torch.stack({steps}, dim={self.place(loop.axis, s.index)})"
         return f"{s.name} = {stacked} if {s.name} else {self.zeros(s.index)}"
 
     def einsum(self, spec: str, *operands: Text) -> Text:
