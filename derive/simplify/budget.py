@@ -16,7 +16,7 @@ from derive.terms.sums import Sum
 __all__ = ["PATIENCE", "SEARCH", "WORK", "Budget"]
 
 #: Units that a derivation may take, that all its searches may take of them, and that a search may take without a find.
-WORK, SEARCH, PATIENCE = 500_000, 30_000, 1_000
+WORK, SEARCH, PATIENCE = 500_000, 60_000, 1_000
 #: To judge the rounding of a term takes as long as to rewrite this many terms.
 JUDGED = 4
 
