@@ -121,6 +121,8 @@ class _Planner:
         return saved, recomputed
 
     def recomputable(self, d: Definition, in_forward: set[str]) -> bool:
+        if any(c.of == d.name for c in self.op.carries):  # no step is taken again
+            return False
         if len(self.op.stars.intersection(d.index)) > 1:  # a shape does not tell two stars apart
             return True
         reads = {n for n in self.closure([d.name]) if n not in self.definitions}

@@ -13,11 +13,13 @@ import torch
 import derive
 from codegen.backends.discovery import by_name
 from codegen.build import build
+from codegen.plan import plan
 from codegen.tools.accuracy.report import accuracy
 from codegen.tools.auditor import audit
 from codegen.tools.flow import op_flow
 from codegen.tools.notebook.op import build_op
 from codegen.tools.workbook import exercise
+from codegen.verify.agreement import agreement
 from codegen.verify.agreement import load_kernel as load
 from derive.certify import certify
 from derive.errors import OpError
@@ -365,6 +367,14 @@ def test_half_precision_keeps_its_dtype() -> None:
     h = module.rnn_over(*inputs)
     h.sum().backward()
     assert h.dtype == torch.bfloat16 and all(v.grad is not None and v.grad.dtype == torch.bfloat16 for v in inputs)
+
+
+@each_backend
+@pytest.mark.parametrize("name", ["gated", "back", "lstm"])
+def test_accurate_variants_step_once(name: str, backend: str) -> None:
+    """What is carried is saved, whatever else the backward computes again."""
+    made = plan(derive.derive(derive.parse(lines(CASES[name][0])).as_variant("accurate")))
+    assert agreement(made, load(made, backend), backend).largest < 1e-10
 
 
 def test_a_sum_over_all_inputs_is_a_product_before_the_loop() -> None:
