@@ -25,7 +25,7 @@ from derive.certify import certify
 from derive.errors import OpError
 from derive.language.unicode import text
 from derive.recurrence import unrolled_op
-from derive.show.show import show_text
+from derive.show.show import show_latex, show_text
 from derive.show.solved import in_op
 from derive.show.trees import of_derivation
 from tests.backends import each_backend
@@ -300,6 +300,10 @@ def test_readers_see_the_equations_as_written() -> None:
     assert "h[n,-1,k] = h0[n,k]" in shown
     assert "h[n,t,k] = tanh(sum[d](x[n,t,d]·W[d,k]) + sum[j](h[n,t - 1,j]·U[j,k]) + b[k])" in shown
     assert "h_first" not in shown
+    typeset = show_latex(found, tree_of=of_derivation(found))
+    assert "h_{n,-1,k} &= h^{(0)}_{n,k}" in typeset
+    down = derive.derive(derive.parse(lines(BACK)))
+    assert r"g_{N_{t},n} &= \mathrm{last}_{n}" in show_latex(down, tree_of=of_derivation(down))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -104,7 +104,10 @@ class LatexPrinter(Printer):
         return self.symbol(name)
 
     def index(self, index: Index) -> str:
-        return self.read(index.name, index.index)[0] if isinstance(index, Lookup) else self.name(index)
+        if isinstance(index, Lookup):
+            return self.read(index.name, index.index)[0]
+        axis = index.removeprefix("size(").removesuffix(")")  # the slot of a first value is ``-1`` or ``size(t)``
+        return self.size(axis) if axis != index else index if index == "-1" else self.name(index)
 
     def element(self, name: str, slots: Sequence[str]) -> Printed:
         if not slots:
