@@ -88,6 +88,7 @@ from .grouped_query_attention import (
     grouped_query_attention_forward,
 )
 from .groupnorm import groupnorm, groupnorm_backward, groupnorm_forward
+from .gru import gru, gru_backward, gru_forward
 from .gru_cell import gru_cell, gru_cell_backward, gru_cell_forward
 from .hardsigmoid import hardsigmoid, hardsigmoid_backward, hardsigmoid_forward
 from .hardswish import hardswish, hardswish_backward, hardswish_forward
@@ -129,6 +130,7 @@ from .log_softmax import log_softmax, log_softmax_backward, log_softmax_forward
 from .logsigmoid import logsigmoid, logsigmoid_backward, logsigmoid_forward
 from .logsumexp import logsumexp, logsumexp_backward, logsumexp_forward
 from .lora_linear import lora_linear, lora_linear_backward, lora_linear_forward
+from .lstm import lstm, lstm_backward, lstm_forward
 from .lstm_cell import lstm_cell, lstm_cell_backward, lstm_cell_forward
 from .makemore import makemore, makemore_backward, makemore_forward
 from .margin_ranking import (
@@ -361,6 +363,9 @@ __all__ = [
     "groupnorm",
     "groupnorm_forward",
     "groupnorm_backward",
+    "gru",
+    "gru_forward",
+    "gru_backward",
     "gru_cell",
     "gru_cell_forward",
     "gru_cell_backward",
@@ -436,6 +441,9 @@ __all__ = [
     "lora_linear",
     "lora_linear_forward",
     "lora_linear_backward",
+    "lstm",
+    "lstm_forward",
+    "lstm_backward",
     "lstm_cell",
     "lstm_cell_forward",
     "lstm_cell_backward",

@@ -124,6 +124,7 @@ from .grouped_query_attention import (
     grouped_query_attention_forward_backward,
 )
 from .groupnorm import groupnorm_backward, groupnorm_forward, groupnorm_forward_backward
+from .gru import gru_backward, gru_forward, gru_forward_backward
 from .gru_cell import gru_cell_backward, gru_cell_forward, gru_cell_forward_backward
 from .hardsigmoid import (
     hardsigmoid_backward,
@@ -197,6 +198,7 @@ from .lora_linear import (
     lora_linear_forward,
     lora_linear_forward_backward,
 )
+from .lstm import lstm_backward, lstm_forward, lstm_forward_backward
 from .lstm_cell import lstm_cell_backward, lstm_cell_forward, lstm_cell_forward_backward
 from .makemore import makemore_backward, makemore_forward, makemore_forward_backward
 from .margin_ranking import (
@@ -485,6 +487,9 @@ __all__ = [
     "groupnorm_forward",
     "groupnorm_backward",
     "groupnorm_forward_backward",
+    "gru_forward",
+    "gru_backward",
+    "gru_forward_backward",
     "gru_cell_forward",
     "gru_cell_backward",
     "gru_cell_forward_backward",
@@ -560,6 +565,9 @@ __all__ = [
     "lora_linear_forward",
     "lora_linear_backward",
     "lora_linear_forward_backward",
+    "lstm_forward",
+    "lstm_backward",
+    "lstm_forward_backward",
     "lstm_cell_forward",
     "lstm_cell_backward",
     "lstm_cell_forward_backward",

@@ -46,6 +46,7 @@ from .grouped_query_attention import (
     grouped_query_attention_forward,
 )
 from .groupnorm import groupnorm_backward, groupnorm_forward
+from .gru import gru_backward, gru_forward
 from .gru_cell import gru_cell_backward, gru_cell_forward
 from .hardsigmoid import hardsigmoid_backward, hardsigmoid_forward
 from .hardswish import hardswish_backward, hardswish_forward
@@ -71,6 +72,7 @@ from .log_softmax import log_softmax_backward, log_softmax_forward
 from .logsigmoid import logsigmoid_backward, logsigmoid_forward
 from .logsumexp import logsumexp_backward, logsumexp_forward
 from .lora_linear import lora_linear_backward, lora_linear_forward
+from .lstm import lstm_backward, lstm_forward
 from .lstm_cell import lstm_cell_backward, lstm_cell_forward
 from .makemore import makemore_backward, makemore_forward
 from .margin_ranking import margin_ranking_backward, margin_ranking_forward
@@ -220,6 +222,8 @@ __all__ = [
     "grouped_query_attention_backward",
     "groupnorm_forward",
     "groupnorm_backward",
+    "gru_forward",
+    "gru_backward",
     "gru_cell_forward",
     "gru_cell_backward",
     "hardsigmoid_forward",
@@ -270,6 +274,8 @@ __all__ = [
     "logsumexp_backward",
     "lora_linear_forward",
     "lora_linear_backward",
+    "lstm_forward",
+    "lstm_backward",
     "lstm_cell_forward",
     "lstm_cell_backward",
     "makemore_forward",

@@ -48,6 +48,7 @@ from .gelu_tanh import gelu_tanh
 from .glu import glu
 from .grouped_query_attention import grouped_query_attention
 from .groupnorm import groupnorm
+from .gru import gru
 from .gru_cell import gru_cell
 from .hardsigmoid import hardsigmoid
 from .hardswish import hardswish
@@ -73,6 +74,7 @@ from .log_softmax import log_softmax
 from .logsigmoid import logsigmoid
 from .logsumexp import logsumexp
 from .lora_linear import lora_linear
+from .lstm import lstm
 from .lstm_cell import lstm_cell
 from .makemore import makemore
 from .margin_ranking import margin_ranking
@@ -171,6 +173,7 @@ __all__ = [
     "glu",
     "grouped_query_attention",
     "groupnorm",
+    "gru",
     "gru_cell",
     "hardsigmoid",
     "hardswish",
@@ -196,6 +199,7 @@ __all__ = [
     "logsigmoid",
     "logsumexp",
     "lora_linear",
+    "lstm",
     "lstm_cell",
     "makemore",
     "margin_ranking",
