@@ -10,11 +10,6 @@ import pytest
 import torch
 
 import derive
-from codegen.tools.accuracy.report import accuracy
-from codegen.tools.auditor import audit
-from codegen.tools.flow import op_flow
-from codegen.tools.notebook.op import build_op
-from codegen.tools.workbook import exercise
 from derive.certify import certify
 from derive.errors import OpError
 from derive.language.unicode import language, text
@@ -222,14 +217,6 @@ def test_torch_maps_and_compiles_under_a_mask() -> None:
     mapped = torch.vmap(made)(x, keep)
     torch.testing.assert_close(mapped, torch.stack([masked(a, m) for a, m in zip(x, keep, strict=True)]))
     assert kernel(MASKED).forward.arguments[1].labels == "bool"
-
-
-def test_tools_that_take_no_conditions_refuse_them() -> None:
-    op = derive.parse(lines(DROPPED))
-    tools = [exercise, build_op, accuracy, lambda op: audit(dropped, op), lambda op: op_flow(op, {})]
-    for tool in tools:
-        with pytest.raises(OpError, match="takes no conditions on indices, as in the equation of 'y'"):
-            tool(op)
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from derive import syntax as st
 from derive.certify import NoPoint, stage_of
 from derive.certify.textbook import checked_sections, matrix_checks
 from derive.functions.records import RECORDS
+from derive.language.assumptions import HOLDS
 from derive.matrices import forms, matrix_latex, matrix_of, matrix_text
 from derive.ops import load, names
 from derive.show.show import Part, Row, Section
@@ -142,6 +143,8 @@ class Values:
                 return RECORDS[head].double(self.number(a))
             case st.Call("maximum" | "minimum" as head, args):
                 return (max if head == "maximum" else min)(map(self.number, args))
+            case st.Call("where", (st.Compare(rel, left, right), yes, no)):
+                return self.number(yes if HOLDS[rel](self.number(left), self.number(right)) else no)
         raise KeyError(str(tree))
 
     def of(self, form: forms.Matrix) -> Array:
@@ -209,7 +212,7 @@ def check(paper: Paper) -> int:
     stage = stage_of(op, 0)
     known = stage.values([*paper.derivation.forward, *paper.derivation.chain])
     axes = dict(known.axes)
-    lengths = {a: stage.frame.length(a) for index in axes.values() for a in index}
+    lengths = dict(stage.frame.sizes) | {a: stage.frame.length(a) for index in axes.values() for a in index}
     values = {}
     for name, index in axes.items():
         table = stage.given[name] if name in stage.given else known.table(name)

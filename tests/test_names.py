@@ -421,9 +421,10 @@ def test_names_of_the_catalogue_are_spelled_as_they_are() -> None:
 
 
 def globals_of(function: ast.FunctionDef) -> set[str]:
-    """The names that the body of a function reads and neither it nor its signature gives."""
+    """The names that the body of a function reads and neither it, nor its signature, nor a function in it gives."""
     names = [n for statement in function.body for n in ast.walk(statement) if isinstance(n, ast.Name)]
     own = {a.arg for a in ast.walk(function) if isinstance(a, ast.arg)}
+    own |= {n.name for statement in function.body for n in ast.walk(statement) if isinstance(n, ast.FunctionDef)}
     return {n.id for n in names} - own - {n.id for n in names if not isinstance(n.ctx, ast.Load)}
 
 
@@ -432,7 +433,11 @@ def test_what_functions_of_the_catalogue_refer_to_is_known_to_be_taken(folder: s
     seen: set[str] = set()
     for path in sorted((ROOT / "generated" / folder).glob("[a-z]*.py")):
         op = path.stem.removesuffix("_chain").removesuffix("_flow")
-        functions = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef)]
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+        functions = [
+            f for f in functions if not any(f in ast.walk(g) for g in functions if g is not f)
+        ]  # a step has its loop's names
         # Helpers begin with an underscore, and so do the fallbacks of native kernels, which are called after their op.
         own = [f for f in functions if f.name != "vmap" and (not f.name.startswith("_") or f.name.startswith(f"_{op}_"))]
         seen |= {n for f in own for n in globals_of(f) if not n.startswith((f"{op}_", "_"))}

@@ -11,7 +11,7 @@ o[*s, i, d] = sum[j](P[*s, i, j]*v[*s, j, d])
 SIZES = {"s": 8, "i": 4096, "j": 4096, "f": 64, "d": 64}
 GROUP = "attention"
 SOURCE = "Vaswani et al., Attention Is All You Need, arXiv:1706.03762; Dao et al., FlashAttention, arXiv:2205.14135"
-NOTES = ("Of fewer queries than keys, the first is at the first key, as in torch.",)
+NOTES = ("Of fewer queries than keys, the first is at the first key.",)
 
 
 def reference(torch, q, k, v):

@@ -140,6 +140,16 @@ class Simplifier:
         others = [a for a, _ in only[0].factors if not isinstance(a, Read) and atom_indices(a)]
         return len(reads) == 1 and not others
 
+    def scaled(self, body: Sum) -> bool:
+        """Whether a body is one read times scalars, ``dy - eps*dy``: they are factors of any product that reads it."""
+        read: set[Read] = set()
+        for mono in body.terms:
+            own = {a for a, _ in mono.factors if isinstance(a, Read) and a.index}
+            if mono.bound or len(own) != 1 or any(not isinstance(a, Read) and atom_indices(a) for a, _ in mono.factors):
+                return False
+            read |= own
+        return len(read) == 1
+
     def inline_trivial(self, name: str, user: str) -> bool:
         """Inline a trivial name into one line, unless that line then has no value where it has one over an empty axis.
 
@@ -179,7 +189,8 @@ class Simplifier:
             if any(long(work.lines[u]) for u in users):  # long lines stay in terms of names, for readers
                 return False
         self.least = min(self.least, work.cost())
-        most, state = self.least + (SLACK - 1) * work.light(), work.state()
+        share = self.least if self.scaled(body) else work.light()
+        most, state = self.least + (SLACK - 1) * share, work.state()
         work.hidden.add(name)
         if self.inlined(name, users) and work.cost() <= most and self.kept(users, state.lines) and work.cost() <= most:
             return True

@@ -14,7 +14,7 @@ __all__ = ["BACKEND"]
 
 class NumpyBackend(ArrayBackend):
     name, title, position = "numpy", "NumPy", 0
-    reserved = frozenset({"np", "numpy", "math", "range"})
+    reserved = frozenset({"np", "numpy", "math", "range", "reversed"})
     modules = frozenset({"functools", "math", "numpy"})
     library = (Code("import numpy as np"),)
     printer, plain, layout = NumpyPrinter, PlainNumpy, NumpyLayout

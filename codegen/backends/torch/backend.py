@@ -18,7 +18,7 @@ __all__ = ["BACKEND"]
 
 class TorchBackend(ArrayBackend):
     name, title, position = "torch", "torch", 10
-    reserved = frozenset({"torch", "math", "dict", "range"})
+    reserved = frozenset({"torch", "math", "dict", "range", "reversed"})
     modules = frozenset({"functools", "math", "torch"})
     library = (Code("import torch"),)
     printer, plain, layout = TorchPrinter, PlainTorch, TorchLayout
