@@ -278,7 +278,7 @@ class Kernel:
                 if size.setdefault(axis, length) != length:
                     shown = f"*{axis}" if axis in self._stars else axis
                     raise ValueError(f"{name} has length {length} on axis {shown}, where {size[axis]} is expected")
-        _unpack(size, packed)
+        _unpack(size, packed, {axis for axis, _, _ in self._declared})
         for axis, text, length in self._declared:
             size[axis] = _declared(size, axis, text, length(size, constants))
         return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or self._precision(values)
@@ -610,8 +610,11 @@ def _declared(size: Mapping[str, Any], axis: str, text: str, value: float) -> in
     return length
 
 
-def _unpack(size: dict[str, Any], packed: list[tuple[str, int, list[str]]]) -> None:
-    """Add the lengths that follow from those of packed axes; ValueError names the argument of which one does not fit."""
+def _unpack(size: dict[str, Any], packed: list[tuple[str, int, list[str]]], declared: set[str]) -> None:
+    """Add the lengths that follow from those of packed axes; ValueError names the argument of which one does not fit.
+
+    Those that are ``declared`` may stay open, as they are worked out later.
+    """
     for name, length, axes in packed * len(packed):
         missing = [a for a in axes if a not in size]
         known = [(a, size[a]) for a in axes if a in size]  # axes of equal length have one name
@@ -623,7 +626,7 @@ def _unpack(size: dict[str, Any], packed: list[tuple[str, int, list[str]]]) -> N
         if len(missing) == 1 and product:
             size[missing[0]] = length // product
     for name, _, axes in packed:
-        if missing := [a for a in axes if a not in size]:
+        if missing := [a for a in axes if a not in size and a not in declared]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
 
 
