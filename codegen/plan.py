@@ -155,13 +155,14 @@ class _Planner:
 
     def closure(self, names: Iterable[str]) -> set[str]:
         """The names and all that they depend on, inputs and constants included."""
-        needed, before = set(names), set[str]()
-        while needed != before:  # twice where something is carried: a step may read what stands below it
-            before = set(needed)
+        needed = set(names)
+        while True:
+            count = len(needed)
             for d in reversed(self.d.forward):
                 if d.name in needed:
                     needed |= self.reads(d.body)
-        return needed
+            if not self.carried or len(needed) == count:  # a step may read what stands below it
+                return needed
 
     # ---- programs --------------------------------------------------------------------------------------------------
 

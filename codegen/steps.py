@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from codegen.program import Loop, Program, Role, Statement
 from derive import syntax as st
 from derive.recurrence import Part, parts, shifted, unrolled
-from derive.renaming import renamed_carry, renamed_tree
+from derive.renaming import fresh_name, renamed_carry, renamed_tree
 
 __all__ = ["Arranged", "arranged", "straight", "whole"]
 
@@ -43,13 +43,14 @@ def arranged(
     used = {n for read in reads.values() for n in read}
     out: list[Statement] = []
     loops: list[Loop] = []
-    fresh = _Names({*taken, *own})
+    held = {*taken, *own}
+    held |= {st.primal_name(n) for n in held}  # a new name is none whose adjoint there is
     for part in parts(reads, carries):
         if not part.carries:
             shifts += [c for c in carries if c.name in part.names and c.name in used]
             out += [own[n] if n in own else whole(shifts[-1]) for n in part.names if n in own or n in used]
             continue
-        before, body = _apart(part, [own[n] for n in part.names], fresh)
+        before, body = _apart(part, [own[n] for n in part.names], held)
         c = part.carries[0]
         out += [*before, *body]
         loops.append(Loop(c.axis, c.down, part.carries, tuple(s.name for s in body)))
@@ -92,20 +93,7 @@ def whole(carry: st.Carry) -> Statement:
     return Statement(carry.name, carry.axes, shifted(carry), Role.TEMPORARY)
 
 
-@dataclass
-class _Names:
-    taken: set[str]
-
-    def __call__(self, wanted: str) -> str:
-        name, k = wanted, 1
-        while name in self.taken or st.adjoint_name(name) in self.taken:
-            k += 1
-            name = f"{wanted}{k}"
-        self.taken.add(name)
-        return name
-
-
-def _apart(part: Part, body: list[Statement], fresh: _Names) -> tuple[list[Statement], list[Statement]]:
+def _apart(part: Part, body: list[Statement], taken: set[str]) -> tuple[list[Statement], list[Statement]]:
     """The statements of a loop, with those parts computed before the loop that take work and do not depend on a step before."""
     inside = {*part.names, *(c.name for c in part.carries)}
     before: list[Statement] = []
@@ -114,7 +102,7 @@ def _apart(part: Part, body: list[Statement], fresh: _Names) -> tuple[list[State
     def moved(tree: st.Tree, s: Statement) -> st.Read:
         index = tuple(i for i in _order(s) if i in st.free_indices(tree))
         if (tree, index) not in made:
-            made[tree, index] = st.Read(fresh(f"{s.name}_in"), index)
+            made[tree, index] = st.Read(fresh_name(f"{s.name}_in", taken), index)
             before.append(Statement(made[tree, index].name, index, tree, Role.TEMPORARY))
         return made[tree, index]
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-__all__ = ["Carry"]
+from derive.trees import Add, Neg, Num, Size, Tree
+
+__all__ = ["Carry", "first_step"]
+
+ONE = Num(Fraction(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +34,18 @@ class Carry:
     def rest(self) -> tuple[str, ...]:
         """The axes without the axis of the steps."""
         return tuple(a for a in self.axes if a != self.axis)
+
+    @property
+    def back(self) -> Tree:
+        """What is added to a position for that of the step before."""
+        return ONE if self.down else Neg(ONE)
+
+    @property
+    def begin(self) -> Tree:
+        """The position of the first step."""
+        return first_step(self.axis, self.down)
+
+
+def first_step(axis: str, down: bool) -> Tree:
+    """The position of the first step along an axis; of the last one for steps the other way."""
+    return Add((Size(axis), Neg(ONE))) if down else Num(Fraction(0))

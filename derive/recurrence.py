@@ -32,7 +32,7 @@ __all__ = [
     "without_steps",
 ]
 
-ZERO, ONE = st.Num(Fraction(0)), st.Num(Fraction(1))
+ZERO = st.Num(Fraction(0))
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,9 @@ def received(op: st.Op) -> dict[str, str]:
 
 def first_adjoints(op: st.Op) -> tuple[st.Equation, ...]:
     """The adjoints of the first values: what the adjoints of the carries are at the first step."""
-    adjoint, out = st.adjoint_name, []
-    for c in op.carries:
-        if c.first:
-            end = st.Add((st.Size(c.axis), st.Neg(ONE))) if c.down else ZERO
-            row = st.Compare("==", st.Position(c.axis), end)
-            at = st.Call("where", (row, st.Read(adjoint(c.name), c.axes), ZERO))
-            out.append(st.Equation(adjoint(c.first), c.rest, st.Reduce("sum", (c.axis,), at)))
-    return tuple(out)
+    adjoint = st.adjoint_name
+    reads = ((c, st.Read(adjoint(c.name), c.axes)) for c in op.carries if c.first)
+    return tuple(st.Equation(adjoint(c.first), c.rest, st.Reduce("sum", (c.axis,), at_first(c, read))) for c, read in reads)
 
 
 def without_steps(op: st.Op, tool: str) -> None:
@@ -155,8 +150,7 @@ def shifted(carry: st.Carry) -> st.Tree:
     """``name`` in terms of ``of`` and ``first``, as an expression over the carry's axes."""
     t = carry.axis
     before = st.fresh_index(t, set(carry.axes))
-    step = ONE if carry.down else st.Neg(ONE)
-    row = st.Compare("==", st.Position(before), st.Add((st.Position(t), step)))
+    row = st.Compare("==", st.Position(before), st.Add((st.Position(t), carry.back)))
     moved = st.Read(carry.of, tuple(before if a == t else a for a in carry.axes))
     body = st.Reduce("sum", (before,), st.Call("where", (row, moved, ZERO)))
     return body if not carry.first else st.Add((body, at_first(carry, st.Read(carry.first, carry.rest))))
@@ -164,8 +158,7 @@ def shifted(carry: st.Carry) -> st.Tree:
 
 def at_first(carry: st.Carry, tree: st.Tree) -> st.Tree:
     """An expression at the first step, and 0 at the others."""
-    end = st.Add((st.Size(carry.axis), st.Neg(ONE))) if carry.down else ZERO
-    return st.Call("where", (st.Compare("==", st.Position(carry.axis), end), tree, ZERO))
+    return st.Call("where", (st.Compare("==", st.Position(carry.axis), carry.begin), tree, ZERO))
 
 
 @dataclass(frozen=True)

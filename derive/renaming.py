@@ -12,9 +12,28 @@ from derive import syntax as st
 from derive.declared import Declared
 from derive.packing import Packing
 
-__all__ = ["Spelling", "renamed", "renamed_carry", "renamed_index", "renamed_row", "renamed_tensor", "renamed_tree"]
+__all__ = [
+    "Spelling",
+    "fresh_name",
+    "renamed",
+    "renamed_carry",
+    "renamed_index",
+    "renamed_row",
+    "renamed_tensor",
+    "renamed_tree",
+]
 
 Spelling = Mapping[str, str]
+
+
+def fresh_name(wanted: str, taken: set[str]) -> str:
+    """A name that is not ``taken``, and is from now on: ``wanted``, with a number if that is taken."""
+    name, count = wanted, 1
+    while name in taken:
+        count += 1
+        name = f"{wanted}{count}"
+    taken.add(name)
+    return name
 
 
 def renamed(op: st.Op, to: Spelling) -> st.Op:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from derive import syntax as st
@@ -53,10 +53,10 @@ def _own_line(d: Definition) -> Line:
     return Line(d.name, d.index, d.body, st.Add(tuple(reads)))
 
 
-def _line(line: Line, to: Mapping[str, str]) -> Line:
-    return replace(line, body=rename_reads(line.body, dict(to)), tree=renamed_tree(line.tree, to))
+def _line(line: Line, to: dict[str, str]) -> Line:
+    return replace(line, body=rename_reads(line.body, to), tree=renamed_tree(line.tree, to))
 
 
-def _step(step: Step, to: Mapping[str, str]) -> Step:
-    before, after = (rename_reads(side, dict(to)) for side in (step.before, step.after))
+def _step(step: Step, to: dict[str, str]) -> Step:
+    before, after = (rename_reads(side, to) for side in (step.before, step.after))
     return replace(step, before=before, after=after, using=tuple(to.get(n, n) for n in step.using))

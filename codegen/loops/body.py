@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from codegen.program import Loop, Program, Role, Statement
 from derive import syntax as st
+from derive.carries import first_step
 
-ZERO, ONE = st.Num(Fraction(0)), st.Num(Fraction(1))
+ZERO = st.Num(Fraction(0))
 
-__all__ = ["ZERO", "Body", "Handed", "body_of", "in_blocks", "masks_of"]
+__all__ = ["ZERO", "Body", "Handed", "body_of", "conditions_of", "in_blocks", "masks_of"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def body_of(
         kept=tuple((s, here[s.name]) for s in own if s.name in read),
         last=last,
         slices={alias: read for read, alias in slices.items()},
-        conditions=tuple(dict.fromkeys(c for s in own for c in (*masks_of(s.tree), *_at_steps(s.tree, loop.axis)))),
+        conditions=conditions_of(loop, own),
     )
 
 
@@ -95,10 +96,17 @@ def _last(s: Statement, loop: Loop) -> str:
     """The name of which a statement reads the value at the last step, and nothing else; "" for any other statement."""
     match s.tree:
         case st.Reduce("sum", (axis,), st.Call("where", (row, st.Read(name, index), st.Num()))) if axis == loop.axis:
-            end = ZERO if loop.down else st.Add((st.Size(axis), st.Neg(ONE)))
-            if row == st.Compare("==", st.Position(axis), end) and s.index == tuple(i for i in index if i != axis):
+            if row == st.Compare("==", st.Position(axis), first_step(axis, not loop.down)) and s.index == tuple(
+                i for i in index if i != axis
+            ):
                 return name
     return ""
+
+
+def conditions_of(loop: Loop, statements: Iterable[Statement]) -> tuple[st.Compare, ...]:
+    """The conditions on positions in the statements of a loop, and those on integer tensors that differ from step to step."""
+    trees = [s.tree for s in statements if s.name in loop.names]
+    return tuple(dict.fromkeys(c for tree in trees for c in (*masks_of(tree), *_at_steps(tree, loop.axis))))
 
 
 def _at_steps(tree: st.Tree, axis: str) -> Iterator[st.Compare]:

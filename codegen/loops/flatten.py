@@ -29,6 +29,7 @@ from codegen.recognise.running import Running
 from codegen.recognise.scatter import Scatter
 from codegen.recognise.window import Slide, Window
 from derive import syntax as st
+from derive.renaming import fresh_name
 
 
 def flatten(program: Program) -> tuple[Assignment, ...]:
@@ -217,12 +218,7 @@ class _Flattening:
         return self.fresh(f"{tree.kind}_{spelled}" if spelled else f"{s.name}_{tree.kind}")
 
     def fresh(self, name: str) -> str:
-        found, count = name, 1
-        while found in self.taken:
-            count += 1
-            found = f"{name}{count}"
-        self.taken.add(found)
-        return found
+        return fresh_name(name, self.taken)
 
 
 def _reducing(window: Window) -> tuple[Slide, ...]:

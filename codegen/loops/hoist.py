@@ -12,6 +12,7 @@ from dataclasses import replace
 from codegen.loops.assignment import Assignment, Elementwise
 from codegen.loops.cost import operations
 from derive import syntax as st
+from derive.renaming import fresh_name
 from derive.syntax import on_indices
 
 
@@ -63,9 +64,4 @@ def _fresh(tree: st.Tree, taken: set[str]) -> str:
     """A name for a part: ``gamma_rstd`` for ``gamma*rstd``, a suffix for a single name, ``indicator`` for compared indices."""
     names = list(dict.fromkeys(st.reads(tree)))[:3]
     base = "_".join(names) if len(names) > 1 else f"{names[0]}_scaled" if names else "indicator"
-    name, count = base, 1
-    while name in taken:
-        count += 1
-        name = f"{base}{count}"
-    taken.add(name)
-    return name
+    return fresh_name(base, taken)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from codegen.loops.body import Body, body_of, in_blocks
+from codegen.loops.body import ZERO, Body, body_of, conditions_of, in_blocks
 from codegen.program import Argument, Loop, Program, Role, Statement
 from derive import syntax as st
+from derive.renaming import fresh_name
 
 __all__ = ["Segment", "segments"]
 
-ZERO = st.Num(Fraction(0))
 Block = list[Statement] | Body
 Axes = dict[str, tuple[str, ...]]
 
@@ -30,12 +29,16 @@ class Segment:
 
 def segments(program: Program) -> list[Segment]:
     """The segments of a program in order."""
-    names = _Names({*(a.name for a in program.arguments), *(s.name for s in program.statements)})
-    statements = _with_masks(program, names)
-    bodies = [body_of(loop, program, statements, names, lambda name, _: names(f"{name}_at")) for loop in program.loops]
+    taken = {*(a.name for a in program.arguments), *(s.name for s in program.statements)}
+    statements = _with_masks(program, taken)
+
+    def local(name: str) -> str:
+        return fresh_name(name, taken)
+
+    bodies = [body_of(loop, program, statements, local, lambda name, _: local(f"{name}_at")) for loop in program.loops]
     ends = {name for body in bodies for name in body.last}
     axes = {a.name: a.axes for a in program.arguments} | {s.name: s.index for s in statements}
-    blocks: list[list[Statement] | Body] = []
+    blocks: list[Block] = []
     for block in in_blocks(statements, bodies):
         if isinstance(block, Body):
             blocks.append(block)
@@ -48,29 +51,16 @@ def segments(program: Program) -> list[Segment]:
     return [_segment(program, block, k, blocks, axes) for k, block in enumerate(blocks)]
 
 
-@dataclass
-class _Names:
-    taken: set[str]
-
-    def __call__(self, wanted: str) -> str:
-        name, k = wanted, 1
-        while name in self.taken:
-            k += 1
-            name = f"{wanted}{k}"
-        self.taken.add(name)
-        return name
-
-
-def _with_masks(program: Program, names: _Names) -> list[Statement]:
+def _with_masks(program: Program, taken: set[str]) -> list[Statement]:
     """The statements, in which conditions that differ from step to step are computed for all steps before the loop."""
     out: list[Statement] = []
     of = {name: loop for loop in program.loops for name in loop.names}
     made: dict[tuple[Loop, st.Compare], st.Read] = {}
     for loop in program.loops:
-        for c in body_of(loop, program, program.statements, str).conditions:
+        for c in conditions_of(loop, program.statements):
             index = tuple(st.free_indices(c))
             if loop.axis in index:
-                made[loop, c] = st.Read(names("mask"), index)
+                made[loop, c] = st.Read(fresh_name("mask", taken), index)
     for s in program.statements:
         here = of.get(s.name)
         if here is None:
@@ -93,10 +83,10 @@ def _masked(tree: st.Tree, masks: Mapping[st.Compare, st.Read]) -> st.Tree:
 
 def _segment(
     program: Program,
-    block: list[Statement] | Body,
+    block: Block,
     k: int,
-    blocks: Sequence[list[Statement] | Body],
-    axes: dict[str, tuple[str, ...]],
+    blocks: Sequence[Block],
+    axes: Axes,
 ) -> Segment:
     later = {n for other in blocks[k + 1 :] for n in _reads(other)} | set(program.results)
     if isinstance(block, Body):
@@ -129,7 +119,7 @@ def _part(own: tuple[str, ...], read: st.Read, axis: str) -> tuple[str, ...]:
     return tuple(a for p, a in enumerate(own) if p != place)
 
 
-def _reads(block: list[Statement] | Body) -> set[str]:
+def _reads(block: Block) -> set[str]:
     """The names that a block reads of what stands before it."""
     if isinstance(block, list):
         return {n for s in block for n in st.reads(s.tree)}

@@ -16,6 +16,7 @@ from derive.errors import OpError
 from derive.language import hints
 from derive.language.lengths import declares_length
 from derive.language.slots import flat_slots, slots_of
+from derive.renaming import fresh_name
 
 __all__ = ["Carried", "with_names"]
 
@@ -118,18 +119,9 @@ def _carried(
     own = [base for base in bases.values() if _name(base) == name]
     if len(own) > 1:
         raise fail(own[1], f"what the first step reads of '{name}' is said twice")
-    first = _fresh(f"{name}_first", taken) if own else ""
-    carry, after, both = (_fresh(f"{name}_{part}", taken) for part in ("prev", "next", "step"))
+    first = fresh_name(f"{name}_first", taken) if own else ""
+    carry, after, both = (fresh_name(f"{name}_{part}", taken) for part in ("prev", "next", "step"))
     return Carried(carry, name, after, both, place, down, first, target)
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    found, k = name, 1
-    while found in taken:
-        k += 1
-        found = f"{name}{k}"
-    taken.add(found)
-    return found
 
 
 def _rename(node: ast.stmt, carried: dict[str, Carried]) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from derive import syntax as st
 from derive.recurrence import adjoint_carries
 
 __all__ = ["first_slots", "in_steps"]
-
-ZERO, ONE = st.Num(Fraction(0)), st.Num(Fraction(1))
 
 
 def in_steps(op: st.Op, tree: st.Tree) -> st.Tree:
@@ -23,16 +19,17 @@ def in_steps(op: st.Op, tree: st.Tree) -> st.Tree:
                 return _moved(carries[name], index)
             case st.Read(name, index) if name in ends:
                 c, rest = ends[name], iter(map(st.Position, index))
-                end = st.Add((st.Size(c.axis), st.Neg(ONE))) if c.down else ZERO
-                return st.AffineRead(st.adjoint_name(c.name), tuple(end if a == c.axis else next(rest) for a in c.axes))
+                return st.AffineRead(st.adjoint_name(c.name), tuple(c.begin if a == c.axis else next(rest) for a in c.axes))
         return st.rebuild(node, change)
 
     return change(tree)
 
 
 def _moved(carry: st.Carry, index: tuple[st.Index, ...]) -> st.AffineRead:
-    step = ONE if carry.down else st.Neg(ONE)
-    at = (st.Add((st.Position(i), step)) if a == carry.axis else st.Position(i) for a, i in zip(carry.axes, index, strict=True))
+    at = (
+        st.Add((st.Position(i), carry.back)) if a == carry.axis else st.Position(i)
+        for a, i in zip(carry.axes, index, strict=True)
+    )
     return st.AffineRead(carry.of, tuple(at))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from codegen.backends.arrays.axes import Text, Value
+from codegen.backends.arrays.axes import Text
 from codegen.backends.arrays.docstring import WIDTH, docstring
 from codegen.backends.arrays.lengths import length_source, length_text
 from codegen.backends.arrays.memory import borrowed
@@ -149,13 +149,7 @@ class Layout:
         """The lines that compute the conditions on positions of a statement, if no earlier one has them."""
         window = self.printer.window(s)
         for condition in masks_of(self.masked(window.body if window else s.tree)):
-            if condition in self.printer.masks:
-                continue
-            value = self.printer.value(condition, s.index)
-            count = len(self.printer.masks)
-            name = local(self.kernel, f"mask{count + 1}" if count else "mask")
-            self.printer.masks[condition] = Value(Text(name), value.axes)
-            yield f"{name} = {value.text.code}"
+            yield from self.printer.mask(condition, s.index)
 
     def floating(self) -> list[Argument]:
         return [a for a in self.program.arguments if a.labels is None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from codegen.axes import merge
 from codegen.backends.arrays.axes import Kept, Text, Value, aligned, positions, star_first
@@ -54,6 +54,14 @@ class Operations:
     def value(self, tree: st.Tree, order: Sequence[str]) -> Value:
         """The source of an expression; ``order`` is the order of axes where operands with different axes are joined."""
         raise NotImplementedError
+
+    def mask(self, condition: st.Compare, order: Sequence[str]) -> Iterator[str]:
+        """The line that computes a condition on positions into a variable, if no earlier line has."""
+        if condition not in self.masks:
+            value, count = self.value(condition, order), len(self.masks)
+            name = self.local(f"mask{count + 1}" if count else "mask")
+            self.masks[condition] = Value(Text(name), value.axes)
+            yield f"{name} = {value.text.code}"
 
     # ---- alignment -------------------------------------------------------------------------------------------------
 

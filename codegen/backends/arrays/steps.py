@@ -38,12 +38,7 @@ def within(body: Body, printer: Operations) -> None:
 def before(body: Body, printer: Operations) -> Iterator[str]:
     """The lines that compute the conditions on positions for all steps."""
     for condition in body.conditions:
-        if condition not in printer.masks:
-            value = printer.value(condition, tuple(st.free_indices(condition)))
-            count = len(printer.masks)
-            name = printer.local(f"mask{count + 1}" if count else "mask")
-            printer.masks[condition] = Value(Text(name), value.axes)
-            yield f"{name} = {value.text.code}"
+        yield from printer.mask(condition, tuple(st.free_indices(condition)))
 
 
 def masks(body: Body, printer: Operations) -> dict[st.Tree, Value]:

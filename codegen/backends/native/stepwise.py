@@ -69,10 +69,7 @@ class _Writer:
 
     def driver(self, parts: list[Segment]) -> Driver:
         for part in parts:
-            self.axes |= {st_.name: st_.index for st_ in part.program.statements}
-            if part.body:
-                self.axes |= {s.name: s.index for s, _ in part.body.kept}
-                self.axes |= {h.name: h.axes for h in part.body.handed}
+            self.axes |= {a.name: a.axes for a in part.program.arguments} | {s.name: s.index for s in part.program.statements}
         lines = [line for part in parts for line in (self.loop(part, part.body) if part.body else self.once(part))]
         total = " + ".join(self.buffers.values())
         head = [f"void *const memory = borrow(sizeof(real) * (size_t)({total}));", "if (!memory) return OUT_OF_MEMORY;"]
@@ -120,7 +117,7 @@ class _Writer:
         axis = body.loop.axis
         at, steps = self.s.names.index(axis), self.size(axis)
         yield ""
-        handed = {h.value: h for h in body.handed}
+        handed = {h.value for h in body.handed}
         for h in body.handed:
             yield from self.first(h.name, h.first, h.axes)
             self.buffer(h.value, h.axes)
@@ -164,14 +161,12 @@ class _Writer:
 
     def taken(self, alias: str, read: st.Read, axis: str, at: str) -> Iterator[str]:
         """The line that gives a step its part of a tensor."""
-        own, place = self.axes[read.name], read.index.index(axis)
-        rest = tuple(a for p, a in enumerate(own) if p != place)
-        self.axes[alias] = rest
+        place, rest = read.index.index(axis), self.axes[alias]
         if place == 0:
             yield f"const real *const {self.name(alias)} = {self.name(read.name)} + {at} * ({self.count(rest)});"
             return
         self.helpers.add("take_step")
-        index = tuple(axis if p == place else a for p, a in enumerate(own))
+        index = (*rest[:place], axis, *rest[place:])
         yield f"take_step({self.buffer(alias, rest)}, {self.name(read.name)}, {self.strides(index, axis, at)});"
 
     def strides(self, index: tuple[str, ...], axis: str, at: str) -> str:
