@@ -67,6 +67,11 @@ PRODUCTS = """
     p[n, -1] = 1
     p[n, i] = p[n, i - 1]*x[n, i]
 """
+SMOOTHED = """
+    h[i] = smoothed(x[i], a=0.5)
+    h[-1] = a
+    h[i] = (1 - a)*h[i - 1] + a*x[i]
+"""
 BACK = """
     g[t, n] = discounted(r[t, n], last[n], decay=0.9)
     g[size(t), n] = last[n]
@@ -168,6 +173,10 @@ def gated(u: Any, v: Any, w: Any) -> Any:
     return steps((u, v), torch.zeros_like(u[:, 0]), lambda given, s: given[1] * s + given[0]) * w
 
 
+def smoothed(x: Any, a: float) -> Any:
+    return steps((x,), torch.full_like(x[0], a), lambda given, h: (1 - a) * h + a * given[0], 0)
+
+
 def back(r: Any, last: Any, decay: float) -> Any:
     return steps((r,), last, lambda given, g: given[0] + decay * g, 0, True)
 
@@ -238,6 +247,7 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[torch.Tensor]]] = {
     "gated": (GATED, gated, normal((2, 6, 3), (2, 6, 3), (3,))),
     "sums": (SUMS, lambda x: x.cumsum(0), normal((7,))),
     "products": (PRODUCTS, lambda x: x.cumprod(1), normal((3, 6))),
+    "smoothed": (SMOOTHED, smoothed, normal((5,))),
     "back": (BACK, back, normal((5, 3), (3,))),
     "layers": (LAYERS, layers, normal((4, 2, 3), (3, 5), (5, 5), (5, 2), (2, 2))),
     "last": (LAST, last_of, normal((3, 5), ())),
@@ -418,6 +428,10 @@ HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
         ("h[n, t, k] = h[n, t - 1, k] + h[n, t + 1, k]", "'h' is carried along one axis, and one way"),
         ("h[n, t, k] = h[n, t - 1, k] + h[n - 1, t, k]", "'h' is carried along one axis, and one way"),
         ("h[n, -1, k] = h0[n, k]\nh[n, t, k] = x[n, t, k]", "a first value 'h[n, -1, k]' needs an equation of 'h'"),
+        (
+            "h[n, 0, k] = h0[n, k]\nh[n, t, k] = h[n, t - 1, k]",
+            "axis of 'h'; what the first step of a recurrence reads is said at -1",
+        ),
         ("h[n, -2, k] = h0[n, k]\nh[n, t, k] = h[n, t - 1, k]", "what the first step reads of 'h' is h[n, -1, k] = ..."),
         ("h[n, -1, k] = h0[n, k]\nh[n, -1, k] = 0\nh[n, t, k] = h[n, t - 1, k]", "said twice"),
         ("h[k, -1, n] = h0[n, k]\nh[n, t, k] = h[n, t - 1, k]", "'h' has the axes [n, k] here, as in its equation"),

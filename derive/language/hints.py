@@ -185,6 +185,11 @@ def attribute(node: ast.Attribute, tensors: Mapping[str, tuple[str, ...]]) -> st
     return f"'.{name}' has no meaning here" + (f": write {written}" if is_function(name) else "")
 
 
+def first_value(slot: ast.expr) -> str:
+    """What is probably meant by a number in the place of an axis on the left side."""
+    return "; what the first step of a recurrence reads is said at -1" if isinstance(slot, ast.Constant) else ""
+
+
 def mirrored(node: ast.Compare) -> str:
     """The hint for a comparison with its name on the right: ``; write eps > 0`` for ``0 < eps``."""
     mirror = {ast.Lt: ">", ast.Gt: "<", ast.LtE: ">=", ast.GtE: "<=", ast.Eq: "==", ast.NotEq: "!="}.get(type(node.ops[0]))

@@ -188,7 +188,7 @@ class _Reader(CallReader):
         for slot in self.axes_in(node, node.value.id):
             name = slot.value if isinstance(slot, ast.Starred) else slot
             if not isinstance(name, ast.Name):
-                raise self.error(slot, f"expected the name of an axis of '{node.value.id}'")
+                raise self.error(slot, f"expected the name of an axis of '{node.value.id}'{hints.first_value(slot)}")
             if isinstance(slot, ast.Starred) and name.id not in self.stars:
                 if not signature:
                     raise self.error(slot, self.starless(name.id))

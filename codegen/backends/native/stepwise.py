@@ -43,7 +43,9 @@ class _Writer:
     helpers: set[str] = field(default_factory=lambda: {"padded", "borrow"})
 
     def __post_init__(self) -> None:
-        self.own = {a.name: a for a in self.s.program.arguments}
+        self.own = {a.name for a in self.s.program.arguments}
+        #: The arguments and constants that are given as numbers.
+        self.numbers = {a.name for a in self.s.program.arguments if by_value(a)} | {c.name for c in self.s.program.constants}
         self.axes = {a.name: a.axes for a in self.s.program.arguments}
         self.axes |= {s.name: s.index for s in self.s.program.statements}
 
@@ -154,7 +156,7 @@ class _Writer:
         into, size = self.buffer(name, axes), f"sizeof(real) * (size_t)({self.count(axes)})"
         if not isinstance(first, st.Read):
             yield f"memset({into}, 0, {size});"
-        elif not axes and first.name in self.own:
+        elif first.name in self.numbers:
             yield f"*{into} = {self.name(first.name)};"
         else:
             yield f"memcpy({into}, {self.name(first.name)}, {size});"
