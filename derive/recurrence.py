@@ -115,7 +115,8 @@ def carried_wrongly(op: st.Op) -> Wrong | None:
         for other in op.carries:
             if other.name in group and (other.axis, other.down) != (c.axis, c.down):
                 ways = {False: "t - 1", True: "t + 1"}
-                said = f"'{c.of}' and '{other.of}' step together, and so along one axis and one way"
+                who = f"'{c.of}' and '{other.of}' step together" if c.of != other.of else f"'{c.of}' is carried twice"
+                said = f"{who}, and so along one axis and one way"
                 if other.axis == c.axis:
                     said += f": both at {ways[c.down].replace('t', c.axis)}, or both at {ways[not c.down].replace('t', c.axis)}"
                 return Wrong(c.of, said)

@@ -125,6 +125,12 @@ TOKENS = """
     tok[n, t] in v
     h[n, t, k] = tanh(E[tok[n, t], k] + sum[j](h[n, t - 1, j]*U[j, k]))
 """
+STACKED = """
+    y[t, n, k] = stacked(x[n, t, d], W[d, k], U[j, k], b[k], a[n, t, k], h0[n, k])
+    h[n, t, k] = rnn(x[n, t, d], W[d, k], U[j, k], b[k], h0[n, k])
+    g[n, t, k] = h[n, t, k] + rnn(x[n, t, d], W[d, k], U[j, k], 2*b[k], h0[n, k])
+    y[t, n, k] = h[n, t, k]*linear_recurrence(a[n, t, k], g[n, t, k], h0[n, k])
+"""
 BEST = """
     a[n, t, k] = best(x[n, t, k], T[j, k], a0[n, k])
     a[n, -1, k] = a0[n, k]
@@ -239,6 +245,12 @@ def packed_over(x: Any, w: Any) -> Any:
     return steps((x,), torch.zeros_like(x[:, 0]), lambda g, h: w * h + g[0])
 
 
+def stacked(x: Any, W: Any, U: Any, b: Any, a: Any, h0: Any) -> Any:
+    h = rnn(x, W, U, b, h0)
+    found = steps((a, h + rnn(x, W, U, 2 * b, h0)), h0, lambda g, y: g[0] * y + g[1])
+    return (h * found).transpose(0, 1)
+
+
 KEEP = torch.tensor([[True, False, True, True], [False, True, True, False]])
 CASES: dict[str, tuple[str, Callable[..., Any], list[torch.Tensor]]] = {
     "rnn": (RNN, rnn, normal((3, 5, 2), (2, 4), (4, 4), (4,), (3, 4))),
@@ -258,6 +270,7 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[torch.Tensor]]] = {
     "second": (SECOND, second, normal((6,))),
     "heat": (HEAT, heat, normal((4, 6), (3,))),
     "tokens": (TOKENS, tokens, [*normal((5, 3)), torch.tensor([[2, 0, 4], [1, 1, 3]]), *normal((3, 3))]),
+    "stacked": (STACKED, stacked, normal((2, 4, 3), (3, 2), (2, 2), (2,), (2, 4, 2), (2, 2))),
     "best": (BEST, best, normal((2, 4, 3), (3, 3), (2, 3))),
     "where": (WHERE, where, [*normal((2, 4, 3)), KEEP]),
 }
@@ -411,10 +424,24 @@ def test_tools_that_take_no_recurrences_refuse_them(tool: Callable[[derive.Op], 
         tool(derive.parse(lines(GATED)))
 
 
-def test_a_recurrence_cannot_be_called() -> None:
+def test_a_call_of_a_recurrence_steps_under_the_name_on_the_left() -> None:
     text = "y[n, t, k] = f(a[n, t, k], h0[n, k])\ny[n, t, k] = linear_recurrence(a[n, t, k], a[n, t, k], h0[n, k])\n"
-    with pytest.raises(OpError, match="is a recurrence and cannot be called inside equations"):
-        derive.parse(text)
+    assert closed(text) == [
+        "dy_step[n,t,k] = dy[n,t,k] + dy_prev[n,t + 1,k]",
+        "da[n,t,k] = dy_step[n,t,k]·(1 + y[n,t - 1,k])",
+        "dy_prev[n,t,k] = dy_step[n,t,k]·a[n,t,k]",
+        "dh0[n,k] = dy_prev[n,0,k]",
+    ]
+
+
+def test_a_recurrence_along_one_axis_may_not_be_called_in_one_along_another() -> None:
+    text = """
+        y[n, t, l] = f(a[n, t, l], w[n, l], h0[n, l])
+        z[n, t, l] = tanh(w[n, l]*y[n, t, l - 1])
+        y[n, t, l] = linear_recurrence(z[n, t, l], a[n, t, l], h0[n, l])
+    """
+    with pytest.raises(OpError, match="'y' is carried twice, and so along one axis and one way"):
+        derive.parse(lines(text))
 
 
 HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"

@@ -36,6 +36,7 @@ class CallReader(ExpressionReader):
             index = axis_of(loose[0])
             rest = f"is neither on the left nor reduced; reduce it, sum[{index}](...), or name it on the left"
             raise self.error(node, f"the index '{index}' of the result of '{head}' {rest}")
+        self.carry(found.carries)
         for e in found.equations:
             self.equations[e.name] = Equation(e.name, e.index, e.rhs, node.lineno)
         for axis, length in found.lengths.items():
@@ -90,7 +91,7 @@ class CallReader(ExpressionReader):
 
     def prefix(self, head: str) -> str:
         """The prefix of the names that a call includes: the op's name, with a number from the second call on."""
-        taken = {*self.inputs, *self.outputs, *self.constants, *self.equations, *self.words}
+        taken = {*self.inputs, *self.outputs, *self.constants, *self.equations, *self.carried, *self.words}
         prefix, count = head, 1
         while any(name.startswith(prefix + "_") for name in taken):
             count += 1

@@ -8,7 +8,9 @@ from fractions import Fraction
 from derive.language.affine import as_written, attached
 from derive.language.assumptions import HOLDS
 from derive.language.literals import constant_value
+from derive.renaming import fresh_name
 from derive.syntax import (
+    Carry,
     Compare,
     Equation,
     Index,
@@ -55,7 +57,7 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Included:
-    """What a call brings, in the caller's names: equations, a read of the result, assumptions, and lengths of axes.
+    """What a call brings, in the caller's names: equations, a read of the result, assumptions, lengths of axes, and carries.
 
     ``lengths`` are given as numbers or constants, ``declared`` by equations.
     """
@@ -65,19 +67,19 @@ class Included:
     assumptions: list[Compare]
     lengths: dict[str, int | str]
     declared: dict[str, Tree]
+    carries: list[Carry]
 
 
 def include(op: Op, prefix: str, arguments: Arguments, tensors: dict[str, Tensor]) -> Included:
     """What the call brings; ``tensors`` are the caller's tensors so far. Misfit: it does not fit the callee's signature."""
-    if op.carries:
-        raise Misfit(f"'{op.name}' is a recurrence and cannot be called inside equations; write its equations out")
     call = _Call(op, prefix, arguments, dict(tensors), arguments.left)
     call.bind_constants()
     call.bind_inputs()
     call.bind_output()
     call.choose_axes()
+    carries = call.carries()
     equations = [call.equation(e) for e in op.equations]
-    return Included(call.before + equations, call.result(), call.assumptions(), call.lengths(), call.declared())
+    return Included(call.before + equations, call.result(), call.assumptions(), call.lengths(), call.declared(), carries)
 
 
 @dataclass
@@ -86,7 +88,8 @@ class _Call:
 
     For each axis of the callee, ``slots`` has the caller's indices, and ``axes`` the caller's axis names. Axis names are
     distinct, so that a diagonal argument captures nothing. ``values`` has an expression for each input and constant of the
-    callee. ``left`` is the tensor on the left side, if the result has exactly its axes.
+    callee. ``left`` is the tensor on the left side, if the result has exactly its axes. ``steps`` has the caller's names for
+    what the callee carries of a result that is on the left side.
     """
 
     op: Op
@@ -98,6 +101,7 @@ class _Call:
     values: dict[str, Tree] = field(default_factory=dict)
     slots: dict[str, tuple[str, ...]] = field(default_factory=dict)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    steps: dict[str, str] = field(default_factory=dict)
 
     # ---- what the call gives ---------------------------------------------------------------------------------------
 
@@ -270,12 +274,27 @@ class _Call:
                 raise Misfit(f"a length of '{self.op.name}' depends on '{name}', which must be a whole number, not {number}")
         return {self.axes[axis][0]: self.tree(tree, {}) for axis, tree in self.op.declared.lengths}
 
+    def carries(self) -> list[Carry]:
+        """What the callee carries. The names for steps of the left side are made from its own name: ``y_prev``."""
+        output = self.op.outputs[0].name
+        taken = {*self.arguments.names, *self.tensors, *self.arguments.constants}
+        if self.left is not None:
+            made = {n for c in self.op.carries if c.of == output for n in (c.name, c.next, c.step, c.first) if n}
+            own = {n: n.removeprefix(output) for n in sorted(made) if n.startswith(output)}
+            self.steps = {n: fresh_name(f"{self.left.name}{part}", taken) for n, part in own.items()}
+        return [self.carry(c) for c in self.op.carries]
+
+    def carry(self, c: Carry) -> Carry:
+        name, of, after, both, first = (self.name_of(n) if n else "" for n in (c.name, c.of, c.next, c.step, c.first))
+        axes = tuple(n for axis in c.axes for n in self.axes[axis])
+        return Carry(name, of, after, both, axes, self.axes[c.axis][0], c.down, first)
+
     # ---- the callee's equations ------------------------------------------------------------------------------------
 
     def name_of(self, name: str) -> str:
         if self.left is not None and name == self.op.outputs[0].name:
             return self.left.name
-        return f"{self.prefix}_{name}"
+        return self.steps.get(name, f"{self.prefix}_{name}")
 
     def equation(self, e: Equation) -> Equation:
         scope: dict[str, tuple[str, ...]] = {}

@@ -12,7 +12,7 @@ from derive.language import hints
 from derive.language.affine import THERE, Row
 from derive.language.literals import LiteralError
 from derive.packing import Slots
-from derive.syntax import Compare, Constant, Equation, Op, Reduce, Tensor, Tree, walk
+from derive.syntax import Carry, Compare, Constant, Equation, Op, Reduce, Tensor, Tree, walk
 
 T = TypeVar("T")
 Catalogue = Callable[[str], Op | None]
@@ -26,7 +26,7 @@ class NameReader:
     equation. ``known_ops`` gives the names of the catalogue, for messages. ``packs`` has the slots of every tensor that
     packs axes. ``given`` are the lengths that are given for axes, and ``given_at`` is where. ``rows`` are those of the
     affine slots of the element being read, and ``affine_slots`` the axis and the position of every one. ``lengths`` are
-    those that lines declare. ``carried`` are the names that stand for reads one step back.
+    those that lines declare. ``carried`` are the names that stand for reads one step back, and ``carries`` say of what.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -38,6 +38,7 @@ class NameReader:
         self.assumptions: list[Compare] = []
         self.equations: dict[str, Equation] = {}
         self.carried: dict[str, Tensor] = {}
+        self.carries: list[Carry] = []
         self.stars: set[str] = set()
         self.packs: dict[str, Slots] = {}
         self.given: dict[str, int | str] = {}
@@ -66,6 +67,12 @@ class NameReader:
 
     def tensors(self) -> dict[str, Tensor]:
         return {**self.inputs, **self.carried, **{e.name: Tensor(e.name, e.index, e.labels) for e in self.equations.values()}}
+
+    def carry(self, carries: Iterable[Carry]) -> None:
+        """Note what is carried from step to step."""
+        for c in carries:
+            self.carries.append(c)
+            self.carried[c.name] = Tensor(c.name, c.axes)
 
     def is_integer(self, name: str) -> bool:
         """Whether a name is that of an integer tensor: of an input, or of positions that an equation finds."""

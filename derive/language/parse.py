@@ -99,7 +99,6 @@ class _Reader(CallReader):
         super().__init__(text, catalogue, known_ops)
         self.places: dict[str, ast.AST] = {}
         self.formula = False
-        self.carries: list[Carry] = []
 
     def look_ahead(self, body: list[ast.stmt]) -> None:
         """Note the line of each equation, and every name in the text: names that a call includes must differ from these."""
@@ -230,8 +229,7 @@ class _Reader(CallReader):
             axis = own.axes[c.place]
             if axis in self.stars:
                 raise self.error(c.target, f"'*{axis}' stands for any number of axes, along which nothing steps; name the axis")
-            self.carried[c.name] = Tensor(c.name, own.axes)
-            self.carries.append(Carry(c.name, c.of, c.next, c.step, own.axes, axis, c.down, c.first))
+            self.carry([Carry(c.name, c.of, c.next, c.step, own.axes, axis, c.down, c.first)])
         return body
 
     def assumption(self, node: ast.Compare) -> None:
