@@ -67,7 +67,7 @@ def test_the_count_is_the_same_each_time_and_under_every_hash_seed(monkeypatch: 
         assert found.stdout.split() == [str(here.spent), str(here.searched)]
 
 
-@pytest.mark.parametrize("kind", ["sums", "tanh", "products"])
+@pytest.mark.parametrize("kind", ["sums", "tanh", "products", "norms"])
 def test_work_grows_with_the_number_of_equations(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Searching has a part of its own; the rest is linear: twice the equations take about twice the work."""
     monkeypatch.setattr(budget, "SEARCH", 500)

@@ -15,6 +15,7 @@ from derive import certify
 from derive.certify import textbook as checked
 from derive.engine import style_of
 from derive.language import slots
+from derive.rules import FOLD
 from derive.simplify import budget, rewrite, signs
 from derive.simplify.tables import Pattern, Patterns, pattern_key
 from derive.terms import factor
@@ -160,3 +161,12 @@ def test_a_longer_chain_is_not_multiplied_out_further(monkeypatch: pytest.Monkey
     few, many = (textbook(derive.parse(chain("tanh", count))).derivation for count in (40, 80))
     longest = [max(len(line.body) for line in d.lines if line.name not in d.gradients) for d in (few, many)]
     assert longest[1] <= longest[0]
+
+
+def test_a_longer_chain_of_norms_is_not_eliminated_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that stands for another stays: twice the equations have twice the folds, and no longer products."""
+    monkeypatch.setattr(budget, "SEARCH", 0)
+    few, many = (derive.derive(derive.parse(chain("norms", count))) for count in (10, 20))
+    assert len(many.steps) <= 2.2 * len(few.steps)
+    widest = [max(len(mono.factors) for s in d.steps if s.rule == FOLD for mono in s.after.terms) for d in (few, many)]
+    assert widest[1] <= widest[0]

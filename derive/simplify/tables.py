@@ -186,6 +186,8 @@ class Tables:
         self.products: ByName[Product] = ByName()
         self.totals: ByName[Total] = ByName()
         self.patterns = Patterns()
+        #: The names in terms of which eliminations write other computed names.
+        self.last: set[str] = set()
         #: The conditions on indices outside of which a name is 0.
         self.support: dict[str, list[Condition]] = {}
 
@@ -237,6 +239,8 @@ class Tables:
         chosen = None if rows else self.eliminated(d, factors, coefficient)
         if chosen is not None:
             self.eliminations[chosen.name] = chosen
+            if chosen.name not in self.inputs:
+                self.last.add(d.name)
         elif len(factors) > 1 and any(isinstance(a, Read) and a.name not in self.constants for a in factors):
             self.products.add(Product(tuple(factors.items()), coefficient, d.index, d.name))
 
@@ -264,13 +268,16 @@ class Tables:
     def may_eliminate(self, d: Definition, f: Read, factors: dict[Atom, Exponent], coefficient: Fraction) -> bool:
         """Whether ``d = coefficient * f**e * g**k * ...`` may be solved for ``f``: without dividing by 0, and for one root.
 
+        A name that stands for another computed name is not eliminated itself. Else each name in a chain of normalizations
+        would become the last name times all norms in between, and lines would grow with the chain.
+
         With ``e > 0`` the solution divides by each ``g`` in the numerator. With ``e < 0`` it divides by ``d``, which is 0
         where such a ``g`` is 0. What ``d`` divides by is not 0. ``f**e`` determines ``f`` if ``f`` is positive. The definition
         requires what stands under a root to be positive, unless a condition guards the root. The root of a product is taken
         factor by factor, so that each factor has to be positive.
         """
         e = Fraction(factors[f])
-        if f.name in self.constants or sorted(map(str, f.index)) != sorted(d.index):
+        if f.name in self.constants or f.name in self.last or sorted(map(str, f.index)) != sorted(d.index):
             return False
         if any(f.name in atom_reads(g) for g in factors if g != f):  # the solution would read another element of f
             return False
