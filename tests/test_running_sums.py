@@ -32,6 +32,12 @@ ALONE = """
 """
 
 
+PLAIN = """
+    y[n, i] = plain(x[n, i])
+    y[n, i] = sum[j](where(j <= i, x[n, j], 0))
+"""
+
+
 def last(x: Any, w: Any) -> Any:
     return w[:, None] * (x**2).cumsum(1) + x
 
@@ -44,6 +50,10 @@ def middle(x: Any, w: Any) -> Any:
     return (x * w[:, :, None]).flip(1).cumsum(1).flip(1)
 
 
+def plain(x: Any) -> Any:
+    return x.cumsum(1)
+
+
 def alone(x: Any, A: Any) -> Any:
     return (x * A.sum(1)).flip(0).cumsum(0).flip(0)
 
@@ -53,6 +63,7 @@ OPS: dict[str, tuple[str, Any, Any]] = {
     "first": (FIRST, first, lambda n, i, d: [(i, d), (d,)]),
     "middle": (MIDDLE, middle, lambda n, i, d: [(n, i, d), (n, i)]),
     "alone": (ALONE, alone, lambda n, i, d: [(i,), (i, d)]),
+    "plain": (PLAIN, plain, lambda n, i, d: [(n, i)]),
 }
 #: Lengths below and above what is computed at once, that four does and does not divide, and empty axes.
 SIZES = [(2, 7, 3), (1, 1, 1), (3, 4101, 2), (2, 3, 2050), (2, 0, 3), (0, 3, 2), (2, 3, 0)]
@@ -95,6 +106,26 @@ def test_infinities_stay_apart() -> None:
     y = y[0] if isinstance(y, tuple) else y
     with np.errstate(invalid="ignore"):
         assert np.array_equal(np.ravel(y), np.cumsum(x[0, ::-1, 0])[::-1], equal_nan=True)
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 16, 31])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sums_of_elements_in_registers(length: int, dtype: torch.dtype) -> None:
+    """Infinities and NaN reach what is behind them, and nothing else, in both directions."""
+    made = module(PLAIN, "native")
+    for special in (1.0, np.inf, np.nan):
+        for at in range(length):
+            (x,) = normal((2, length), seed=at, dtype=dtype)
+            x[1, at] = special
+            y, dx = made.plain_forward(x.numpy()), made.plain_backward(x.numpy())
+            wanted = x.double().cumsum(1), x.double().flip(1).cumsum(1).flip(1)
+            for found, exact in zip((y[0] if isinstance(y, tuple) else y, dx), wanted, strict=True):
+                torch.testing.assert_close(torch.from_numpy(found), exact.to(dtype), equal_nan=True)
+
+
+def test_sums_of_elements_of_rows_that_lie_apart() -> None:
+    (wide,) = normal((3, 2, 18))
+    judge(PLAIN, "native", plain, [wide[:, 0]])
 
 
 def test_the_emitted_loop_adds_once() -> None:

@@ -1,8 +1,8 @@
 """C's spelling of running sums: one pass, whose totals are in double precision.
 
-Along the last axis, a row is computed a block at a time, first its terms and then their sums: four terms are added up by
-themselves, so that additions wait for one another only once in four. Along any other axis, a block of columns has its totals
-beside each other.
+Along the last axis, the terms that fit into a register are added up by themselves, so that totals wait for one another only
+once a register. Terms that are no elements of a tensor are computed a block at a time before. Along any other axis, a block of
+columns has its totals beside each other.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import replace
 
 from codegen.backends.native.comments import equations
 from codegen.backends.native.declare import declare
-from codegen.backends.native.elements import element, place
+from codegen.backends.native.elements import element, in_memory, place
+from codegen.backends.native.scope import Indices
 from codegen.backends.native.statements import expression, write_step
 from codegen.backends.native.writer import Writer
 from codegen.loops.assignment import Assignment, Elementwise
 from codegen.loops.nest import Scan, Store, VectorLoop
+from derive import syntax as st
 
 
 def scan(w: Writer, p: Scan) -> None:
@@ -38,8 +40,14 @@ def scan(w: Writer, p: Scan) -> None:
 def _row(w: Writer, f: Assignment, along: str, falling: bool) -> None:
     loop = _loop(f, along)
     declare(w, loop)
+    w.helper("running_sum")
+    out, order = _place_of_row(w, f.name, f.index), "FALLING" if falling else "RISING"
+    if isinstance(f.body, st.Read) and f.body.index[-1] == along and _lies_in_memory(w, f.body):
+        terms = _place_of_row(w, f.body.name, f.body.index)
+        w.emit(equations(w.context, [f]), f"running_sum({out}, {terms}, {w.size(along)}, 0, {order});")
+        return
     total, size = w.names.part(f.name, "total"), w.size(along)
-    w.helper("running_sum", "largest" if falling else "smallest")
+    w.helper("largest" if falling else "smallest")
     w.emit(f"double {total} = 0;")
     if falling:
         w.emit(f"for (int64_t last = {size}, first; last > 0; last = first) {{", "first = largest(last - BLOCK, 0);")
@@ -50,10 +58,17 @@ def _row(w: Writer, f: Assignment, along: str, falling: bool) -> None:
     with w.inside(along):
         w.scope = replace(w.scope, vector=along)
         write_step(w, loop.body[0])
-    w.emit("}")
-    row = w.scope.rows.get((f.name, f.index[:-1])) or place(w, f.name, f.index[:-1])
-    begin, step = ("last - 1", -1) if falling else ("first", 1)
-    w.emit(f"{total} = running_sum({row} + {begin}, {step}, last - first, {total});", "}")
+    w.emit("}", f"{total} = running_sum({out} + first, {out} + first, last - first, {total}, {order});", "}")
+
+
+def _lies_in_memory(w: Writer, read: st.Read) -> bool:
+    """Whether a read is of a tensor's elements, and not of a variable or of what is computed where it is used."""
+    return read.name in w.context.arguments or in_memory(w.context, read.name)
+
+
+def _place_of_row(w: Writer, name: str, index: Indices) -> str:
+    """The pointer to the row of a tensor that an element at ``index`` lies in."""
+    return w.scope.rows.get((name, index[:-1])) or place(w, name, index[:-1])
 
 
 def _columns(w: Writer, f: Assignment, along: str, falling: bool) -> None:
