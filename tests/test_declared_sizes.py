@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -151,6 +153,39 @@ def test_a_declared_length_that_an_input_has_must_agree(backend: str) -> None:
     assert np.shape(called(op, backend, np.ones(5), np.ones(2))) == (2,)
     with pytest.raises(ValueError, match=r"axis i has length 3, where size\(i\) = size\(l\)//s is 2"):
         called(op, backend, np.ones(5), np.ones(3))
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["in C", "in Python"])
+def test_lengths_are_worked_out_anew_where_a_call_differs(fast: bool) -> None:
+    """One kernel, called with changing lengths and constants, right and wrong ones, through each of its two ways."""
+    op = "y[i] = biased(x[l], b[i], s=2)\nsize(i) = size(l)//s\ny[i] = x[s*i] + b[i]"
+    forward = module(op, "native").biased_forward
+    forward(np.ones(2), np.ones(1))
+    way = forward if fast else forward._general
+    for l, s in [(5, 2), (6, 2), (6, 3), (6, 3), (5, 2), (0, 2)]:
+        x, b = np.arange(float(l)), np.ones(l // s)
+        assert np.array_equal(way(x, b, s=s)[0], x[: l // s * s : s] + b)
+        with pytest.raises(ValueError, match=rf"axis i has length {l // s + 1}, where size\(i\) = size\(l\)//s is {l // s}"):
+            way(x, np.ones(l // s + 1), s=s)
+    if fast:
+        assert called_in_python(lambda: forward(x, b, s=2)) == set()
+        assert called_in_python(lambda: forward(np.ones(9), np.ones(4))) == {"_worked_out", "_known", "_declare", "_declared"}
+
+
+def called_in_python(call: Callable[[], Any]) -> set[str]:
+    """The names of the runtime's functions in Python that a call runs."""
+    found = set[str]()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.endswith("_kernel.py"):
+            found.add(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return found - {"<genexpr>", "<dictcomp>", "<lambda>", "__call__"}
 
 
 def test_points_have_the_declared_lengths() -> None:
