@@ -35,7 +35,7 @@ def body(s: Signature, program: Program, parameters: tuple[Parameter, ...]) -> B
     """The body of a function of these parameters that computes a program."""
     plan = scheduled(program)
     nests = lowered(plan)
-    strided = frozenset(a.name for a in program.arguments if a.name in s.strided and len(a.axes) > 1)
+    strided = frozenset(a.name for a in program.arguments if a.name in s.strided and len(a.axes) > 1) | s.placed
     w = Writer(context_of(plan, s.root, s.program.arguments, strided), s.names.inner())
     write(w, nests)
     memory = memory_of(w, nests)
@@ -47,10 +47,10 @@ def body(s: Signature, program: Program, parameters: tuple[Parameter, ...]) -> B
 
 
 def _strides(s: Signature, w: Writer) -> Iterator[str]:
-    """The lines that declare the strides of arguments whose rows may lie apart."""
-    full = {a.name: a.axes for a in s.program.arguments}
+    """The lines that declare the strides of tensors whose rows may lie apart."""
+    full = {a.name: a.axes for a in s.program.arguments} | {t.name: t.index for t in s.program.statements}
     for (name, axis), stride in w.needs.strides.items():
-        own = w.context.arguments[name].axes
+        own = w.context.axes(name)
         rest = " * ".join(map(w.size, own[own.index(axis) + 1 :]))
         given = w.names.strides(name)
         yield f"const int64_t {stride} = {given} ? {given}[{full[name].index(axis)}] : {rest};"

@@ -24,9 +24,9 @@ class Context:
 
     ``assignments`` has, for each name, the statement that computes it; a later statement that updates an entry is not in it.
     ``root`` maps each axis to the axis that stands for all axes of its length. ``numbers`` are the parameters passed by value:
-    constants, and arguments without axes. ``strided`` are the arguments whose rows may lie apart. ``doubles`` are the names in
-    double precision: constants, and values that depend on constants only. ``invertible`` are the names whose inverse is finite
-    for all inputs.
+    constants, and arguments without axes. ``strided`` are the arguments and results whose rows may lie apart. ``doubles`` are
+    the names in double precision: constants, and values that depend on constants only. ``invertible`` are the names whose
+    inverse is finite for all inputs.
     """
 
     plan: Schedule

@@ -151,13 +151,14 @@ def offset(w: Writer, name: str, at: Indices) -> str:
 
 def stride(w: Writer, name: str, k: int) -> str:
     """The stride of an axis in elements; "" for the last axis, whose elements are neighbours."""
-    own = stored(w.context, name).axes
+    memory = stored(w.context, name)
+    owner, own = memory.owner, memory.axes
     if k == len(own) - 1:
         return ""
-    if name not in w.context.strided:
+    if memory.row or owner not in w.context.strided:
         return w.factor(own[k + 1 :])
-    found = w.names.of(f"{name}_stride_{w.names.index(own[k])}", "stride", name, own[k])
-    w.needs.strides[name, own[k]] = found
+    found = w.names.of(f"{owner}_stride_{w.names.index(own[k])}", "stride", owner, own[k])
+    w.needs.strides[owner, own[k]] = found
     return found
 
 

@@ -60,8 +60,12 @@ class CFunction:
 def function(op: st.Op, program: Program) -> CFunction:
     """The function of one of an op's programs."""
     s = signature(op, program)
-    if program.loops:
-        return _stepwise(s)
+    return _stepwise(s) if program.loops else _plain(s)
+
+
+def _plain(s: Signature) -> CFunction:
+    """The function of a program without loops over steps."""
+    program = s.program
     whole, bodies = body(s, program, s.parameters), []
     variants: tuple[CVariant, ...] = ()
     choice: list[str] = []
@@ -88,7 +92,7 @@ def function(op: st.Op, program: Program) -> CFunction:
 def _stepwise(s: Signature) -> CFunction:
     """The function of a program with loops over steps, which calls those of its parts."""
     found, checks = driver(s), _checks(s)
-    inner = tuple(function(s.op, p) for p in found.programs)
+    inner = tuple(map(_plain, found.parts))
     return CFunction(
         name=s.program.name,
         comment=tuple(_comment(s)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Needs:
-    """``helpers``, ``functions`` and functions of ``doubles`` of the file, and the ``strides`` of arguments that are used."""
+    """``helpers``, ``functions`` and functions of ``doubles`` of the file, and the ``strides`` of tensors that are used."""
 
     helpers: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)

@@ -30,7 +30,8 @@ class Signature:
     """The parameters of a function, and what they follow from.
 
     ``axes`` are the axes whose lengths the function takes. ``root`` maps each axis to the axis that stands for all axes of its
-    length. ``strided`` are the arguments whose rows may lie apart. ``rows`` is the name of the variant without a star.
+    length. ``strided`` are the arguments whose rows may lie apart, ``placed`` the results. ``rows`` is the name of the variant
+    without a star.
     """
 
     op: st.Op
@@ -41,6 +42,7 @@ class Signature:
     rows: str
     names: Names
     parameters: tuple[Parameter, ...]
+    placed: frozenset[str] = frozenset()
 
     @property
     def star(self) -> str:
@@ -57,14 +59,14 @@ class Signature:
         return tuple(p for p in self.parameters if p.name != self.names.length(self.star))
 
 
-def signature(op: st.Op, program: Program) -> Signature:
-    """The parameters of the function of a program."""
+def signature(op: st.Op, program: Program, placed: frozenset[str] = frozenset()) -> Signature:
+    """The parameters of the function of a program. The rows of the results ``placed`` lie where the caller says."""
     rows = f"{program.name}_rows"
     root = equal_axes(op)
     strided = frozenset[str]() if program.loops else _strided(program, scheduled(program))
     axes, names = axes_of(op, program), Names(program, [rows])
-    parameters = tuple(_parameters(program, axes, strided, names))
-    return Signature(op, program, root, axes, strided, rows, names, parameters)
+    parameters = tuple(_parameters(program, axes, strided | placed, names))
+    return Signature(op, program, root, axes, strided, rows, names, parameters, placed)
 
 
 def _strided(program: Program, plan: Schedule) -> frozenset[str]:
@@ -97,6 +99,8 @@ def _parameters(program: Program, axes: tuple[str, ...], strided: frozenset[str]
         yield Parameter("double ", names.tensor(c.name))
     for r in dict.fromkeys(program.results):
         yield Parameter("{real} *", names.tensor(r))
+        if r in strided:
+            yield Parameter("const int64_t *", names.strides(r))
 
 
 def declared(parameters: tuple[Parameter, ...], real: str) -> str:
