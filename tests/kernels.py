@@ -99,43 +99,67 @@ def reference(name: str) -> Callable[..., torch.Tensor]:
 
 
 def expected(name: str, values: dict[str, torch.Tensor], upstream: torch.Tensor | None, given: dict[str, float]) -> Any:
-    """Output, upstream gradient and gradients by autograd through torch's own function."""
+    """Output, upstream gradient and gradients by autograd through torch's own function, for an op of one output."""
+    outputs, upstreams, gradients = every_expected(name, values, None if upstream is None else (upstream,), given)
+    return *outputs, *upstreams, gradients
+
+
+def every_expected(
+    name: str, values: dict[str, torch.Tensor], upstreams: tuple[torch.Tensor, ...] | None, given: dict[str, float]
+) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...], list[torch.Tensor]]:
+    """Outputs, their upstream gradients and gradients by autograd through torch's own function."""
     leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in values.items()}
-    output = reference(name)(leaves, given)
-    if upstream is None:
-        upstream = torch.from_numpy(np.random.default_rng(7).normal(size=tuple(output.shape))).to(output.dtype)
+    outputs = tupled(reference(name)(leaves, given))
+    if upstreams is None:
+        rng = np.random.default_rng(7)
+        upstreams = tuple(torch.from_numpy(np.asarray(rng.normal(size=tuple(o.shape)))).to(o.dtype) for o in outputs)
     wanted = [leaves[t.name] for t in kernel(name).op.differentiable]
-    gradients = torch.autograd.grad(output, wanted, upstream, allow_unused=True, materialize_grads=True)
-    return output.detach(), upstream, list(gradients)
+    gradients = torch.autograd.grad(outputs, wanted, upstreams, allow_unused=True, materialize_grads=True)
+    return tuple(o.detach() for o in outputs), upstreams, list(gradients)
+
+
+def tupled(found: Any) -> tuple[Any, ...]:
+    """The outputs of an op: one is returned by itself, several as a tuple."""
+    return found if isinstance(found, tuple) else (found,)
 
 
 def run(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
-    """Output and gradients of the generated forward and backward."""
+    """Output and gradients of the generated forward and backward, for an op of one output."""
+    outputs, gradients = every_run(name, backend, values, (upstream,), given)
+    return *outputs, gradients
+
+
+def every_run(
+    name: str, backend: str, values: dict[str, torch.Tensor], upstreams: tuple[torch.Tensor, ...], given: dict[str, float]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Outputs and gradients of the generated forward and backward."""
     with by_name(backend).running():
-        output, env = _forward(name, backend, values, upstream, given)
-        found = _backward(name, backend, env, given)()
-        gradients = [found] if len(kernel(name).backward.results) == 1 else list(found)
+        outputs, env = _forward(name, backend, values, upstreams, given)
+        gradients = tupled(_backward(name, backend, env, given)())
         back = by_name(backend).back
-        results = [r if isinstance(r, torch.Tensor) else torch.tensor(back(r)) for r in (output, *gradients)]
-    return results[0], results[1:]
+        results = [r if isinstance(r, torch.Tensor) else torch.tensor(back(r)) for r in (*outputs, *gradients)]
+    return results[: len(outputs)], results[len(outputs) :]
 
 
 def prepared_backward(
     name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]
 ) -> Any:
     """A function of no arguments that runs the generated backward alone."""
-    _, env = _forward(name, backend, values, upstream, given)
+    _, env = _forward(name, backend, values, (upstream,), given)
     return _backward(name, backend, env, given)
 
 
-def _forward(name: str, backend: str, values: dict[str, torch.Tensor], upstream: torch.Tensor, given: dict[str, float]) -> Any:
+def _forward(
+    name: str, backend: str, values: dict[str, torch.Tensor], upstreams: tuple[torch.Tensor, ...], given: dict[str, float]
+) -> Any:
     k = kernel(name)
     env: dict[str, Any] = {n: passed(backend, v) for n, v in values.items()}
     forward = by_name(backend).called(getattr(module(name, backend), k.forward.name))
-    output, saved = forward(*_arguments(k.forward, env), **_given(k.forward, given))
+    *outputs, saved = forward(*_arguments(k.forward, env), **_given(k.forward, given))
     env |= dict(zip([t.name for t in k.saved], saved, strict=True))
-    env[syntax.adjoint_name(k.op.outputs[0].name)] = passed(backend, upstream)
-    return output, env
+    for output, upstream in zip(k.op.outputs, upstreams, strict=True):
+        env[syntax.adjoint_name(output.name)] = passed(backend, upstream)
+    return outputs, env
 
 
 def _backward(name: str, backend: str, env: dict[str, Any], given: dict[str, float]) -> Any:
@@ -160,7 +184,7 @@ def term_bounds(name: str, values: dict[str, torch.Tensor], upstream: torch.Tens
     """
     k = kernel(kernel(name).op.base)
     name = k.op.name
-    _, env = _forward(name, "torch", values, upstream, given)
+    _, env = _forward(name, "torch", values, (upstream,), given)
     found = Magnitudes(k.op, as_equations(k.op, values), given, Torch(upstream.dtype))
     for argument in k.backward.arguments:
         shape = [found.length(a) for a in argument.axes]

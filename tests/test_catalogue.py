@@ -26,20 +26,21 @@ BACKENDS = parameters(["numpy", "torch", "native"])
 
 @cache
 def given(name: str, number: int) -> tuple[Any, ...]:
-    """Inputs of an op at one of the shapes, its constants, torch's output, a gradient of it, and the inputs' gradients."""
+    """Inputs of an op at one of the shapes, its constants, torch's outputs, gradients of them, and the inputs' gradients."""
     values = kernels.inputs(name, np.random.default_rng(number), **SHAPES[number])
     constants = kernels.constants(name)
-    return values, constants, *kernels.expected(name, values, None, constants)
+    return values, constants, *kernels.every_expected(name, values, None, constants)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", BEYOND)
 def test_values_and_gradients_are_those_of_torch(name: str, backend: str) -> None:
     for number in range(len(SHAPES)):
-        values, constants, output, upstream, gradients = given(name, number)
-        found, computed = kernels.run(name, backend, values, upstream, constants)
-        torch.testing.assert_close(found, output, rtol=1e-10, atol=1e-12)
-        largest = float(upstream.abs().max()) if upstream.numel() else 0.0
+        values, constants, outputs, upstreams, gradients = given(name, number)
+        found, computed = kernels.every_run(name, backend, values, upstreams, constants)
+        for got, want in zip(found, outputs, strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
+        largest = max((float(u.abs().max()) for u in upstreams if u.numel()), default=0.0)
         for got, want in zip(computed, gradients, strict=True):
             torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9 * largest)
 
@@ -47,15 +48,15 @@ def test_values_and_gradients_are_those_of_torch(name: str, backend: str) -> Non
 @pytest.mark.parametrize("name", BEYOND)
 def test_second_derivatives_are_those_of_torch(name: str) -> None:
     """The gradient of a random projection of the gradients, by the differentiable op and by torch's own."""
-    values, constants, _, upstream, _ = given(name, 0)
+    values, constants, _, upstreams, _ = given(name, 0)
     op = kernels.kernel(name).op
     own = getattr(kernels.module(name, "torch"), name)
 
-    def twice(function: Callable[..., torch.Tensor]) -> list[torch.Tensor]:
+    def twice(function: Callable[..., Any]) -> list[torch.Tensor]:
         leaves = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in values.items()}
         wanted = [leaves[t.name] for t in op.differentiable]
         unused = {"allow_unused": True, "materialize_grads": True}
-        first = torch.autograd.grad(function(leaves), wanted, upstream, create_graph=True, **unused)
+        first = torch.autograd.grad(kernels.tupled(function(leaves)), wanted, upstreams, create_graph=True, **unused)
         rng = np.random.default_rng(5)
         projected = sum((g * torch.from_numpy(np.asarray(rng.normal(size=tuple(g.shape))))).sum() for g in first)
         if not projected.requires_grad:

@@ -254,6 +254,18 @@ def test_a_logarithm_is_split_where_it_meets_an_exponential(formula: str) -> Non
     assert all(c.passed for c in textbook_checks(op))
 
 
+@pytest.mark.parametrize("outputs", ["loss", "loss, lse[n]"])
+def test_a_logarithm_that_the_author_named_is_read_where_another_is_split(outputs: str) -> None:
+    """``log(p)`` is ``z - lse``, so that ``dlse`` has a part that the author's equations send by ``p``."""
+    op = derive.parse(
+        f"{outputs} = named(z[n, c], t[n])\nt[n] in c\np[n, c] = exp(z[n, c])/sum[c](exp(z[n, c]))\n"
+        "lse[n] = log(sum[c](exp(z[n, c])))\nloss = mean[n](lse[n]**2 - log(p[n, t[n]]))"
+    )
+    assert "lse[n])" in next(s for s in lines(op, Part.FORWARD) if "split log" in s)
+    failed = [str(c) for c in textbook_checks(op) if not c.passed]
+    assert not failed
+
+
 def test_a_logarithm_of_named_steps_stays() -> None:
     """Where the author named the exponentials, each of these steps has its own line."""
     assert "split log" not in show_textbook(load("makemore"))

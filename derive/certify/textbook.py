@@ -25,6 +25,7 @@ from derive.derivation import Derivation
 from derive.engine import derive_full
 from derive.rules import SPLIT_LOG
 from derive.show.show import Row, Section
+from derive.terms.sums import sum_reads
 from derive.textbook.pages import InMatrices, Statement, TextbookRow, textbook_sections
 from derive.textbook.paper import Paper, textbook
 
@@ -123,12 +124,21 @@ def _unproved(fact: Statement, stage: Stage, values: Values) -> str:
 def _ends(paper: Paper, full: Derivation, stage: Stage) -> dict[str, list[object]]:
     """The right values of adjoints: brute force for the gradients, the chain rule over all equations for others.
 
-    Where a logarithm was split, a name inside it sends less to the loss than in the equations: those have no entry.
+    Where a logarithm was split, a name inside it sends less to the loss than in the equations, and a name of the author's for
+    a logarithm that the split reads sends more: those have no entry.
     """
     derivation = paper.derivation
     whole = stage.values([*full.forward, *full.lines])
     inside = {name for step in derivation.steps if step.rule == SPLIT_LOG for name in step.using}
-    known = {d.name for d in full.chain} - {st.adjoint_name(name) for name in inside}
+    known = {d.name for d in full.chain} - {st.adjoint_name(name) for name in inside | _read_by_splits(derivation)}
     authors = {st.adjoint_name(e.name) for e in derivation.op.equations} & known
     found = {d.name: whole.table(d.name) for d in derivation.chain if d.name in authors}
     return found | {name: stage.truth[name] for name in derivation.gradients}
+
+
+def _read_by_splits(derivation: Derivation) -> set[str]:
+    """The names for logarithms that are read where logarithms were split."""
+    known = {d.name: d for d in derivation.forward}
+    split = [known[d.name].body for d in derivation.written if d.name in known and known[d.name].body != d.body]
+    functions = {name: known[name].function for body in split for name in sum_reads(body) if name in known}
+    return {name for name, function in functions.items() if function is not None and function.head == "log"}
