@@ -1,7 +1,7 @@
 """How an op of torch is called as one of ours: a thin function each, of the arguments of a sample.
 
 An adapter only moves, flattens or splits tensors. Where a sample asks for what our op does not have, it raises
-:class:`NotApplicable` with one of the reasons below.
+:class:`~tests.opinfo.reasons.NotApplicable`.
 """
 
 from __future__ import annotations
@@ -14,34 +14,14 @@ import torch
 from torch import Tensor
 
 from generated import torch as own
+from tests.opinfo.elementwise import ELEMENTWISE
+from tests.opinfo.losses import LOSSES
+from tests.opinfo.products import PRODUCTS
+from tests.opinfo.reasons import NotApplicable, either, unary, unless
+from tests.opinfo.reductions import REDUCTIONS
+from tests.opinfo.windows import OF_CATALOGUE, WINDOWS
 
-__all__ = ["ADAPTERS", "REASONS", "NotApplicable"]
-
-#: What our ops do not have, and why that is no error.
-REASONS = {
-    "reduction": "our loss is the mean",
-    "weight": "our op has no weights, or has them always",
-    "ignored": "our op ignores no label",
-    "dtype": "our op has the dtype of its input",
-    "training": "our op is for the other mode, or keeps no running averages",
-    "dropout": "our op has no dropout",
-    "mask": "our op has no mask",
-    "shape": "our op has other axes",
-    "complex": "our op is for real numbers",
-    "option": "our op lacks this option",
-    "float32": "torch's own gradient rounds a constant to float32",
-    "threshold": "torch's own op is linear from a threshold on",
-    "empty": "torch refuses or defines what is empty otherwise",
-}
-
-
-class NotApplicable(Exception):
-    """A sample asks for what our op does not have; the argument is one of :data:`REASONS`."""
-
-
-def unless(condition: bool, reason: str) -> None:
-    if condition:
-        raise NotApplicable(reason)
+__all__ = ["ADAPTERS", "CATALOGUE"]
 
 
 def reduced(op: Callable[..., Tensor], reduction: str, *tensors: Tensor, **given: Any) -> Tensor:
@@ -54,8 +34,11 @@ def reduced(op: Callable[..., Tensor], reduction: str, *tensors: Tensor, **given
     return torch.vmap(lambda *one: op(*one, **given))(*entries).reshape(tensors[0].shape)
 
 
-def mean_alone(reduction: str) -> None:
-    unless(reduction != "mean", "reduction")
+def of_rows(op: Callable[..., Tensor], reduction: str, *tensors: Tensor, **given: Any) -> Tensor:
+    """A loss that is the mean over rows, as it is, as the sum, or of each row by itself."""
+    if reduction == "none":
+        return torch.vmap(lambda *row: op(*(x.unsqueeze(0) for x in row), **given))(*tensors)
+    return op(*tensors, **given) * (len(tensors[0]) if reduction == "sum" else 1)
 
 
 def along(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -63,20 +46,15 @@ def along(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     def called(x: Tensor, dim: int, dtype: Any = None, **_: Any) -> Tensor:
         unless(dtype not in (None, x.dtype), "dtype")
-        unless(x.ndim == 0, "shape")
-        return op(x.movedim(dim, -1)).movedim(-1, dim)
+        return op(x.movedim(dim, -1)).movedim(-1, dim) if x.ndim else op(x.reshape(1)).reshape(())
 
     return called
-
-
-def unary(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda x, inplace=False: op(x)
 
 
 def loss(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A loss of two tensors of one shape, whose further arguments are called as torch's are."""
 
-    def called(x: Tensor, t: Tensor, reduction: str = "mean", weight: Any = None, **given: Any) -> Tensor:
+    def called(x: Tensor, t: Tensor, weight: Any = None, *, reduction: str = "mean", **given: Any) -> Tensor:
         unless(weight is not None, "weight")
         unless(not set(given) <= {"delta", "beta"} or given.get("beta") == 0, "option")
         return reduced(op, reduction, *torch.broadcast_tensors(x, t), **given)
@@ -205,13 +183,13 @@ def triplet(
     reduction: str = "mean",
     **given: Any,
 ) -> Tensor:
-    mean_alone(reduction)
     unless(swap or given.get("p", 2) != 2, "option")
     unless(a.ndim != 2 or a.shape != p.shape or a.shape != n.shape, "shape")
-    return own.triplet(a, p, n, margin=margin, eps=eps)
+    return of_rows(own.triplet, reduction, a, p, n, margin=margin, eps=eps)
 
 
 def margin_ranking(a: Tensor, b: Tensor, t: Tensor, margin: float = 0.0, reduction: str = "mean") -> Tensor:
+    unless(not t.is_floating_point(), "dtype")
     return reduced(own.margin_ranking, reduction, *torch.broadcast_tensors(a, b, t), margin=margin)
 
 
@@ -247,7 +225,8 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    unless(not use_input_stats, "training")
+    if not use_input_stats:
+        return own.batchnorm_eval(x, running_mean, running_var, *_affine(weight, bias, x, x.shape[1]), eps=eps)
     return own.instancenorm(x, *_affine(weight, bias, x, x.shape[1]), eps=eps)
 
 
@@ -323,9 +302,8 @@ def attention(
 
 
 def cosine_embedding(a: Tensor, b: Tensor, t: Tensor, margin: float = 0.0, reduction: str = "mean", **_: Any) -> Tensor:
-    mean_alone(reduction)
     unless(a.ndim != 2, "shape")
-    return own.cosine_embedding(a, b, t.to(a.dtype), margin=margin)
+    return of_rows(own.cosine_embedding, reduction, a, b, t.to(a.dtype), margin=margin)
 
 
 def hinge_embedding(x: Tensor, t: Tensor, margin: float = 1.0, reduction: str = "mean", **_: Any) -> Tensor:
@@ -337,14 +315,6 @@ def pairwise_distance(a: Tensor, b: Tensor, p: float = 2.0, eps: float = 1e-6, k
     unless(p != 2, "option")
     found = own.pairwise_distance(*torch.broadcast_tensors(a, b), eps=eps)
     return found.unsqueeze(-1) if keepdim else found
-
-
-def pad(x: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Tensor:
-    """One axis after another, the last one first."""
-    unless(mode != "constant" or bool(value) or min(pad, default=0) < 0, "option")
-    for k, (left, right) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
-        x = own.pad1d(x.movedim(-1 - k, -1), left=left, right=right).movedim(-1, -1 - k)
-    return x
 
 
 def unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
@@ -359,8 +329,8 @@ def hardsigmoid(x: Tensor, inplace: bool = False) -> Tensor:
 
 
 F = "nn.functional."
-#: The adapters by the names that torch has for its ops.
-ADAPTERS: dict[str, Callable[..., Tensor]] = {
+#: Ops of the catalogue by the names that torch has for them.
+CATALOGUE: dict[str, Callable[..., Any]] = {
     "tanh": unary(own.tanh),
     "sigmoid": unary(own.sigmoid),
     F + "relu": unary(own.relu),
@@ -416,7 +386,13 @@ ADAPTERS: dict[str, Callable[..., Tensor]] = {
     F + "cosine_embedding_loss": cosine_embedding,
     F + "hinge_embedding_loss": hinge_embedding,
     F + "pairwise_distance": pairwise_distance,
-    F + "pad": pad,
     "unfold": unfold,
     "outer": lambda a, b: own.outer(a, b),
+    **OF_CATALOGUE,
 }
+#: Ops that the tests write as equations, alone or where the catalogue's does not take all that torch's takes.
+WRITTEN = {**ELEMENTWISE, **REDUCTIONS, **PRODUCTS, **WINDOWS, **LOSSES}
+#: The adapters by the names that torch has for its ops.
+ADAPTERS: dict[str, Callable[..., Any]] = (
+    CATALOGUE | WRITTEN | {name: either(op, WRITTEN[name]) for name, op in CATALOGUE.items() if name in WRITTEN}
+)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.opinfo.core import OpInfo, SampleInput
 
-from tests.opinfo.adapters import ADAPTERS, NotApplicable
+from tests.opinfo.adapters import ADAPTERS
+from tests.opinfo.reasons import NotApplicable
 
 RTOL = 1e-9
 
@@ -46,56 +47,78 @@ def samples(name: str) -> Iterator[tuple[OpInfo, SampleInput]]:
             yield info, sample
 
 
-def outcome(name: str, limit: int | None = None) -> Outcome:
-    """What becomes of the samples of an op, of the first ``limit`` of them."""
+def outcome(name: str) -> Outcome:
+    """What becomes of the samples of an op."""
+    return outcome_of(
+        (f"{name} {number}: {sample.summary()}", partial(_agrees, info, sample, ADAPTERS[name]))
+        for number, (info, sample) in enumerate(samples(name))
+    )
+
+
+def outcome_of(checks: Iterable[tuple[str, Callable[[], None]]]) -> Outcome:
+    """What becomes of checks, each with a text that says what it checks."""
     found = Outcome()
-    for number, (info, sample) in enumerate(samples(name)):
-        if number == limit:
-            break
+    for what, check in checks:
         try:
-            _compare(info, sample, ADAPTERS[name])
+            check()
             found.passed += 1
         except NotApplicable as reason:
             found.reasons[str(reason)] += 1
         except Exception as error:
-            found.failures.append(f"{name} {number}: {type(error).__name__}: {error}\n{sample.summary()}")
+            found.failures.append(f"{what}\n{type(error).__name__}: {error}")
     return found
 
 
-def _compare(info: OpInfo, sample: SampleInput, adapter: Callable[..., Tensor]) -> None:
+def _agrees(info: OpInfo, sample: SampleInput, adapter: Callable[..., Any]) -> None:
     """Raise AssertionError where the two differ, NotApplicable where ours is not asked."""
-    ours = _derivatives(adapter, sample)
     with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
-        theirs = _derivatives(info.op, sample)
+        ours, theirs = (_of_sample(function, sample, info.supports_gradgrad) for function in (adapter, info.op))
+    compare(ours, theirs)
+
+
+def compare(ours: list[Tensor], theirs: list[Tensor]) -> None:
+    """Raise AssertionError unless the values, gradients and second gradients are equal."""
     for got, want in zip(ours, theirs, strict=True):
-        largest = float(want.abs().max()) if want.numel() else 0.0
+        finite = want[want.isfinite()].abs()
+        largest = float(finite.max()) if finite.numel() else 0.0
         torch.testing.assert_close(got, want, rtol=RTOL, atol=RTOL * max(largest, 1e-3), equal_nan=True)
 
 
-def _derivatives(function: Callable[..., Any], sample: SampleInput) -> list[Tensor]:
-    """The value, the gradients of a projection of it, and the gradients of a projection of these."""
-
-    def leaf(value: Any) -> Any:
-        return value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
-
+def _of_sample(function: Callable[..., Any], sample: SampleInput, second: bool) -> list[Tensor]:
     arguments = [leaf(a) for a in (sample.input, *sample.args)]
     given = {name: leaf(a) for name, a in sample.kwargs.items()}
     wanted = [a for a in (*arguments, *given.values()) if isinstance(a, Tensor) and a.requires_grad]
-    value = function(*arguments, **given)
+    return derivatives(function(*arguments, **given), wanted, second)
+
+
+def leaf(value: Any) -> Any:
+    """A copy of a tensor by itself; what is no tensor as it is."""
+    return value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
+
+
+def derivatives(found: Any, wanted: list[Tensor], second: bool) -> list[Tensor]:
+    """The values, the gradients of a projection of them, and the gradients of a projection of these if that is asked for.
+
+    ``found`` is a tensor or several. Positions among them are no values: no op of ours returns any.
+    """
+    tensors = (found,) if isinstance(found, Tensor) else tuple(found)
+    values = [v for v in tensors if v.is_floating_point()]
     if not wanted:
-        return [value.detach()]
-    first = _gradients(value, wanted, seed=1, create_graph=True)
-    smooth = [g for g in first if g.requires_grad]
-    second = [torch.zeros_like(w) for w in wanted]
-    for number, g in enumerate(smooth):
-        second = [a + b for a, b in zip(second, _gradients(g, wanted, seed=2 + number), strict=True)]
-    return [value.detach(), *(g.detach() for g in first), *second]
+        return [v.detach() for v in values]
+    first = _gradients(values, wanted, seed=1, create_graph=second)
+    twice = [torch.zeros_like(w) for w in wanted] if second else []
+    for number, g in enumerate(g for g in first if g.requires_grad):
+        twice = [a + b for a, b in zip(twice, _gradients([g], wanted, seed=2 + number), strict=True)]
+    return [*(v.detach() for v in values), *(g.detach() for g in first), *twice]
 
 
-def _gradients(of: Tensor, wanted: list[Tensor], seed: int, create_graph: bool = False) -> list[Tensor]:
+def _gradients(of: list[Tensor], wanted: list[Tensor], seed: int, create_graph: bool = False) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    upstream = torch.randn(of.shape, dtype=of.dtype, generator=generator)
+    rooted = [v for v in of if v.requires_grad]
+    if not rooted:
+        return [torch.zeros_like(w) for w in wanted]
+    upstream = [torch.randn(v.shape, dtype=v.dtype, generator=generator) for v in rooted]
     found = torch.autograd.grad(
-        of, wanted, upstream, retain_graph=True, create_graph=create_graph, allow_unused=True, materialize_grads=True
+        rooted, wanted, upstream, retain_graph=True, create_graph=create_graph, allow_unused=True, materialize_grads=True
     )
     return list(found)
