@@ -76,7 +76,7 @@ class ArrayPrinter(Products):
         loop, axis = body.loop, body.loop.axis
         masks, owned = dict(self.masks), set(self.owned)
         lines = [line for s, _ in body.kept for line in [self.opened(s)] if line]
-        lines += [f"{h.name} = {steps.start_of(self, h.first, h.axes)}" for h in body.handed]
+        lines += [f"{h.name} = {steps.start_of(self, h.first, h.axes).code}" for h in body.handed]
         steps.within(body, self)
         self.masks, self.owned = steps.masks(body, self), set()  # what stands before the loop is read at every step
         lines.append(f"for {body.at} in {'reversed(' * loop.down}range({self.length(axis)}){')' * loop.down}:")

@@ -51,12 +51,12 @@ def masks(body: Body, printer: Operations) -> dict[st.Tree, Value]:
     return out
 
 
-def start_of(printer: Operations, first: st.Tree, axes: tuple[str, ...]) -> str:
+def start_of(printer: Operations, first: st.Tree, axes: tuple[str, ...]) -> Text:
     """What the first step reads."""
     if first == ZERO:
-        return printer.zeros(axes)
+        return Text(printer.zeros(axes))
     value = printer.value(first, axes)
-    return printer.full(value, axes).code if value.number else printer.fit(value, axes).code
+    return printer.full(value, axes) if value.number else printer.fit(value, axes)
 
 
 def shifted(printer: Operations, carry: st.Carry) -> Iterator[str]:
@@ -67,6 +67,6 @@ def shifted(printer: Operations, carry: st.Carry) -> Iterator[str]:
     after = [":"] * (len(carry.axes) - place - 1) if printer.star in carry.axes[:place] else []
     kept = [*before, "1:" if carry.down else f":{printer.length(carry.axis)}", *after]
     one = [*before, "None", *after]
-    start = Text(start_of(printer, first, carry.rest))
+    start = start_of(printer, first, carry.rest)
     parts = (Text(carry.of), item(start, one)) if carry.down else (item(start, one), Text(carry.of))
     yield f"{carry.name} = {item(printer.concatenated(parts, printer.place(carry.axis, carry.axes)), kept).code}"

@@ -20,7 +20,7 @@ def scanned(printer: ArrayPrinter, body: Body) -> list[str]:
     step, handed, given = (printer.local(n) for n in ("step", "handed", "given"))
     masks = dict(printer.masks)
     parts = list(_parts(printer, body))
-    firsts = [start_of(printer, h.first, h.axes) for h in body.handed]
+    firsts = [start_of(printer, h.first, h.axes).code for h in body.handed]
     inner = [f"{tupled([h.name for h in body.handed])} = {handed}"]
     if parts:
         inner.append(f"{tupled([name for name, _ in parts])} = {given}")
