@@ -24,6 +24,7 @@ __all__ = [
     "first_adjoints",
     "group_of",
     "parts",
+    "read_recurrences",
     "received",
     "shifted",
     "step_op",
@@ -53,6 +54,19 @@ def step_op(op: st.Op) -> st.Op:
         inputs=(*op.inputs, *(st.Tensor(c.name, c.axes) for c in op.carries)),
         outputs=(*op.outputs, *(t for t in handed if t not in op.outputs), *firsts),
     )
+
+
+def read_recurrences(op: st.Op) -> st.Op:
+    """The op without the recurrences on which no output depends, which would hand adjoints back that come from nowhere."""
+    reads = {e.name: set(st.reads(e.rhs)) for e in op.equations}
+    edges = {**reads, **{c.name: {c.of, c.first} for c in op.carries}}
+    read = _reached({t.name for t in op.outputs}, edges) | {t.name for t in op.outputs}
+    left = {c.name for c in op.carries if c.name not in read}
+    left |= {c.first for c in op.carries} - read
+    if not left:
+        return op
+    equations = tuple(e for e in op.equations if e.name in read or not ({e.name} | _reached({e.name}, edges)) & left)
+    return replace(op, equations=equations, carries=tuple(c for c in op.carries if c.name in read))
 
 
 def adjoint_carries(op: st.Op) -> tuple[st.Carry, ...]:

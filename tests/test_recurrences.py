@@ -444,6 +444,28 @@ def test_a_recurrence_along_one_axis_may_not_be_called_in_one_along_another() ->
         derive.parse(lines(text))
 
 
+def test_a_recurrence_that_no_output_depends_on_is_left_out() -> None:
+    """Its adjoint would come from nowhere; what it reads of another recurrence stays carried there."""
+    op = derive.parse("h[n] = f(x[n])\nu[n] = tanh(u[n - 1]) + h[n - 1]\nv[n] = u[n]*2\nh[n] = h[n - 1]*x[n]\nw[n] = h[n]\n")
+    assert [e.name for e in op.equations] == ["h", "w"] and [c.of for c in op.carries] == ["h"]
+
+
+def test_steps_run_along_the_axis_that_all_reads_share() -> None:
+    """A read may be one step away along several axes; which of them the steps take is decided by the others."""
+    body = ["h[i, t] = f(x[i, t])", "h[i, t] = h[i - 1, t - 1] + x[i, t]*h[i, t - 1]"]
+    op = derive.parse("\n".join(body))
+    assert [(c.axis, c.down) for c in op.carries] == [("t", False)]
+    both = ["h[i, t] = f(x[i, t])", "g[i, t] = h[i - 1, t - 1]", "h[i, t] = g[i, -1 + t]*x[i, t]"]
+    assert [(c.of, c.axis) for c in derive.parse("\n".join(both)).carries] == [("h", "t"), ("g", "t")]
+
+
+@pytest.mark.parametrize("first", ["h[*s, -1, f]", "h[s, -1, f]"])
+def test_a_first_value_of_a_name_that_is_starred_and_packed(first: str) -> None:
+    text = f"h[*s, (k, f)] = g(x[*s, (k, f)], w[f])\n{first} = w[f]\nh[s, (k, f)] = h[*s, (k - 1, f)]*w[f] + x[s, k, f]\n"
+    (carry,) = derive.parse(text.replace("w[f])", "w[f], W[k])")).carries
+    assert (carry.axis, carry.axes, carry.first) == ("k", ("s", "k", "f"), "h_first")
+
+
 HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
 
 
@@ -462,6 +484,13 @@ HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
         ("h[n, -2, k] = h0[n, k]\nh[n, t, k] = h[n, t - 1, k]", "what the first step reads of 'h' is h[n, -1, k] = ..."),
         ("h[n, -1, k] = h0[n, k]\nh[n, -1, k] = 0\nh[n, t, k] = h[n, t - 1, k]", "said twice"),
         ("h[k, -1, n] = h0[n, k]\nh[n, t, k] = h[n, t - 1, k]", "'h' has the axes [n, k] here, as in its equation"),
+        (
+            "h[n, t, k] = h[n, t - 1] + x[n, t, k]",
+            "line 2, column 14: 'h' has 3 axes [n, t, k] but is read with 2; write h[n, t - 1, k]",
+        ),
+        ("h[n, t, k] = h[n, k, t, t - 1]", "but is read with 4; write h[n, t - 1, k]"),
+        ("h[n, t, k] = h[n, t - 1.0, k]", "'h' is defined by itself"),
+        ("h[n, t, k] = h[n, t - 1, k] + sum[t](h[n, t - 1, k])", "line 2, column 1: 'h' reads 'h' at other steps than its own"),
         (
             "a[n, t, k] = h[n, t - 1, k]\nb[n, t, k] = a[n, t - 2, k] + a[n, t, k]\nh[n, t, k] = b[n, t, k]",
             "'b' reads 'a' at other steps than its own",

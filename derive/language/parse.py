@@ -24,7 +24,7 @@ from derive.language.slots import flat_slots, named_numbers, slots_of
 from derive.language.steps import with_names
 from derive.language.text import LONGEST, plain, statements
 from derive.packing import Packing, solved
-from derive.recurrence import carried_wrongly
+from derive.recurrence import carried_wrongly, read_recurrences
 from derive.syntax import (
     TRUTH,
     WHOLE,
@@ -346,9 +346,9 @@ class _Reader(CallReader):
             carries=tuple(self.carries),
         )
         if problem := carried_wrongly(op):
-            raise self.error(self.at(problem.name), problem.said)
+            raise self.error(ast.Pass(lineno=self.equations[problem.name].line, col_offset=0), problem.said)
         self.check_equal(op)
-        return op
+        return read_recurrences(op)
 
     def at(self, name: str) -> ast.AST:
         """The node where a name was written. A name that a call included has the place of its equation's line."""

@@ -10,7 +10,17 @@ from derive.language.names import NameReader
 from derive.packing import Slot, Slots
 from derive.syntax import Tensor
 
-__all__ = ["LONGEST_AXIS", "SlotReader", "as_subscripts", "flat_slots", "marked", "named_numbers", "slots_of", "with_packs"]
+__all__ = [
+    "LONGEST_AXIS",
+    "SlotReader",
+    "as_subscripts",
+    "flat_slots",
+    "marked",
+    "named_numbers",
+    "parts_of",
+    "slots_of",
+    "with_packs",
+]
 
 #: The longest axis whose length a signature may give.
 LONGEST_AXIS = 10**6

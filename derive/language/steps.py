@@ -9,13 +9,14 @@ equation of its own. Steps that go down begin at ``h[n, size(t), k] = ...``. Wit
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from derive.errors import OpError
 from derive.language import hints
 from derive.language.lengths import declares_length
-from derive.language.slots import flat_slots, slots_of
+from derive.language.slots import flat_slots, parts_of, slots_of
 from derive.renaming import fresh_name
 
 __all__ = ["Carried", "with_names"]
@@ -49,16 +50,16 @@ def with_names(body: list[ast.stmt], fail: Fail) -> tuple[list[ast.stmt], list[C
     read = {
         _name(t): {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} for node, t in targets.items() if node not in bases
     }
-    places: dict[str, tuple[int, bool]] = {}
+    steps: dict[str, list[ast.Subscript]] = {}
     again: dict[ast.stmt, set[str]] = {node: set() for node in targets}
     for k, (node, target) in enumerate(targets.items()):
         for one in _reads(node) if node not in bases else ():
-            step, name = _step(one), _name(one)
-            if step is None or not (at.get(name, -1) >= k or (name in at and _depends(name, _name(target), read))):
-                continue
-            again[node].add(name)
-            if places.setdefault(name, step) != step:
-                raise fail(one, f"'{name}' is carried along one axis, and one way: at t - 1 everywhere, or at t + 1")
+            name = _name(one)
+            if _steps(one) and (at.get(name, -1) >= k or (name in at and _depends(name, _name(target), read))):
+                _has_all_axes(one, own[name], fail)
+                again[node].add(name)
+                steps.setdefault(name, []).append(one)
+    places = _places(steps, fail)
     taken = {n.id for node in body for n in ast.walk(node) if isinstance(n, ast.Name)}
     found = [_carried(name, *places[name], own[name], bases, taken, fail) for name in places]
     for node in targets:
@@ -77,6 +78,17 @@ def _depends(name: str, other: str, read: Mapping[str, set[str]]) -> bool:
         found |= more
         todo += more
     return other in found
+
+
+def _has_all_axes(read: ast.Subscript, target: ast.Subscript, fail: Fail) -> None:
+    """OpError: a read has more or fewer slots than the name has axes."""
+    axes, slots = [_plain(s) for s in flat_slots(target)], flat_slots(read)
+    if len(slots) == len(axes):
+        return
+    moved = {axis: hints.brief(slots[k]) for k, (axis, _) in _steps(read).items()}
+    count = f"{len(axes)} {'axis' if len(axes) == 1 else 'axes'} [{', '.join(axes)}]"
+    way_out = f"write {_name(read)}[{', '.join(moved.get(a, a) for a in axes)}]"
+    raise fail(read, f"'{_name(read)}' has {count} but is read with {len(slots)}; {way_out}")
 
 
 def _target(node: ast.stmt) -> ast.Subscript | None:
@@ -102,14 +114,38 @@ def _reads(node: ast.stmt) -> Iterator[ast.Subscript]:
     return (n for n in ast.walk(value) if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name))
 
 
-def _step(read: ast.Subscript) -> tuple[int, bool] | None:
-    """The slot that is read one step away, ``t - 1`` or ``t + 1``, and whether it is ``t + 1``; None where no slot is."""
-    for k, slot in enumerate(slots_of(read)):
-        match slot:
-            case ast.BinOp(ast.Name(), ast.Add() | ast.Sub() as sign, ast.Constant(value=1)):
-                return k, isinstance(sign, ast.Add)
-            case ast.BinOp(ast.Constant(value=1), ast.Add(), ast.Name()):
-                return k, True
+def _places(steps: Mapping[str, list[ast.Subscript]], fail: Fail) -> dict[str, tuple[int, bool]]:
+    """The slot of the steps of each name, and whether they go down, from its reads one step back.
+
+    Of several slots in which every read is one step away, as in ``h[t - 1, i - 1]``, it is that of the axis along which most
+    reads of the text step.
+    """
+    ways = Counter(way for reads in steps.values() for one in reads for way in _steps(one).values())
+    out = {}
+    for name, reads in steps.items():
+        found = _steps(reads[0])
+        for one in reads:
+            found = {place: way for place, way in found.items() if _steps(one).get(place, ("", None))[1] == way[1]}
+            if not found:
+                raise fail(one, f"'{name}' is carried along one axis, and one way: at t - 1 everywhere, or at t + 1")
+        place = max(found, key=lambda place: ways[found[place]])
+        out[name] = place, found[place][1]
+    return out
+
+
+def _steps(read: ast.Subscript) -> dict[int, tuple[str, bool]]:
+    """The slots that are one step away, ``t - 1`` or ``t + 1``: each with its axis, and whether it is ``t + 1``."""
+    return {k: step for k, slot in enumerate(flat_slots(read)) if (step := _step(slot)) is not None}
+
+
+def _step(slot: ast.expr) -> tuple[str, bool] | None:
+    match slot:
+        case ast.BinOp(ast.Name(axis), ast.Add() | ast.Sub() as sign, ast.Constant(value=int(one))) if one is not True:
+            return (axis, isinstance(sign, ast.Add)) if one == 1 else None
+        case ast.BinOp(ast.Constant(value=int(one)), ast.Add(), ast.Name(axis)) if one is not True:
+            return (axis, True) if one == 1 else None
+        case ast.BinOp(ast.UnaryOp(ast.USub(), ast.Constant(value=int(one))), ast.Add(), ast.Name(axis)) if one is not True:
+            return (axis, False) if one == 1 else None
     return None
 
 
@@ -132,20 +168,35 @@ def _rename(node: ast.stmt, carried: dict[str, Carried]) -> None:
     """
     for read in list(_reads(node)) if carried else ():
         c = carried.get(_name(read))
-        if c is None or _step(read) != (c.place, c.down):
+        if c is None or (step := _steps(read).get(c.place)) is None or step[1] != c.down:
             continue
-        slots = slots_of(read)
-        slot = slots[c.place]
-        assert isinstance(slot, ast.BinOp)
-        plain = slot.left if isinstance(slot.left, ast.Name) else slot.right
-        slots[c.place] = plain
-        read.slice = ast.copy_location(ast.Tuple(slots, ast.Load()), read.slice) if len(slots) > 1 else plain
+        slot = flat_slots(read)[c.place]
+        slots = _replaced(read, slot, [ast.copy_location(ast.Name(step[0], ast.Load()), slot)])
+        if _widths(read) == _widths(c.target):  # brackets as in the equation, which for what is carried are left out
+            slots = [part for whole in slots for part in parts_of(whole)]
+        read.slice = ast.copy_location(ast.Tuple(slots, ast.Load()), read.slice) if len(slots) > 1 else slots[0]
         read.value = ast.copy_location(ast.Name(c.name, ast.Load()), read.value)
+
+
+def _widths(node: ast.Subscript) -> list[int]:
+    return [len(parts_of(slot)) for slot in slots_of(node)]
+
+
+def _replaced(node: ast.Subscript, slot: ast.expr, by: list[ast.expr]) -> list[ast.expr]:
+    """The slots of a tensor with others in the place of one. A packed axis of which one axis is left is that axis."""
+    out: list[ast.expr] = []
+    for whole in slots_of(node):
+        if not isinstance(whole, ast.Tuple):
+            out += by if whole is slot else [whole]
+            continue
+        parts = [p for part in whole.elts for p in (by if part is slot else [part])]
+        out += parts if len(parts) == 1 else [ast.copy_location(ast.Tuple(parts, ast.Load()), whole)]
+    return out
 
 
 def _settled(target: ast.Subscript, carried: dict[str, Carried], fail: Fail) -> ast.expr:
     """The target of a first value, ``h[n, -1, k]``, as that of an equation without the axis of the steps."""
-    name, slots = _name(target), slots_of(target)
+    name, slots = _name(target), flat_slots(target)
     c = carried.get(name)
     if c is None:
         odd = next(filter(_outside, flat_slots(target)))
@@ -154,17 +205,22 @@ def _settled(target: ast.Subscript, carried: dict[str, Carried], fail: Fail) -> 
             f"'{hints.brief(odd)}' is no axis: a first value '{hints.brief(target)}' needs an equation of '{name}' "
             "that reads one step back, at t - 1",
         )
-    axis = slots_of(c.target)[c.place]
-    wanted = f"size({hints.brief(axis)})" if c.down else "-1"
-    if len(slots) != len(slots_of(c.target)) or ast.unparse(slots[c.place]) != wanted:
-        shown = [wanted if k == c.place else hints.brief(s) for k, s in enumerate(slots_of(c.target))]
+    own = flat_slots(c.target)
+    wanted = f"size({_plain(own[c.place])})" if c.down else "-1"
+    if len(slots) != len(own) or ast.unparse(slots[c.place]) != wanted:
+        shown = [wanted if k == c.place else hints.brief(s) for k, s in enumerate(own)]
         raise fail(target, f"what the first step reads of '{name}' is {name}[{', '.join(shown)}] = ...")
-    rest = [s for k, s in enumerate(slots) if k != c.place]
-    own = [s for k, s in enumerate(slots_of(c.target)) if k != c.place]
-    if list(map(ast.unparse, rest)) != list(map(ast.unparse, own)):
-        raise fail(target, f"'{name}' has the axes [{', '.join(map(hints.brief, own))}] here, as in its equation")
+    named = [_plain(s) for k, s in enumerate(own) if k != c.place]
+    if [_plain(s) for k, s in enumerate(slots) if k != c.place] != named:
+        raise fail(target, f"'{name}' has the axes [{', '.join(named)}] here, as in its equation")
+    rest = _replaced(target, slots[c.place], [])
     head = ast.copy_location(ast.Name(c.first, ast.Store()), target)
     if not rest:
         return head
     inner = rest[0] if len(rest) == 1 else ast.copy_location(ast.Tuple(rest, ast.Load()), target.slice)
     return ast.copy_location(ast.Subscript(head, inner, ast.Store()), target)
+
+
+def _plain(slot: ast.expr) -> str:
+    """An axis without its star: in equations both are one axis."""
+    return hints.brief(slot.value if isinstance(slot, ast.Starred) else slot)
