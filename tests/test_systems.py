@@ -16,6 +16,7 @@ import derive
 from tests.systems import language
 from tests.systems.check import BACKENDS, OWN32, Verdict, check
 from tests.systems.dual import variable
+from tests.systems.evaluate import Evaluation
 from tests.systems.generate import generate
 from tests.systems.kept import KEPT
 from tests.systems.library import sigmoid
@@ -76,6 +77,23 @@ def test_a_logistic_next_to_1_is_judged_by_what_float32_holds(x: float) -> None:
     assert x > 9 or y.sizes[0] < 2.5 * y.slopes[0]
 
 
+def _ways(systems: list[language.System]) -> Iterator[bool]:
+    return (down for system in systems for down in system.steps.axes.values())
+
+
+def test_the_reference_takes_steps() -> None:
+    """Values and gradients of a recurrence that are known in closed form: powers of its factor."""
+    system = language.read("h[t] = f(x[t], h0)\nh[-1] = h0\nh[t] = 3*h[t - 1] + x[t]\n")
+    found = Evaluation(system, {"t": 3}, {"x": np.array([1.0, 0.0, 2.0]), "h0": np.array(5.0)}, {})
+    found.run()
+    assert [h.value for h in found.values["h"]] == [16, 48, 146]
+    assert [list(h.slopes) for h in found.values["h"]] == [[1, 0, 0, 3], [3, 1, 0, 9], [9, 3, 1, 27]]
+    down = language.read("g[t] = f(x[t])\ng[t] = x[t]*g[t + 1] + 1\n")
+    found = Evaluation(down, {"t": 3}, {"x": np.array([2.0, 3.0, 4.0])}, {})
+    found.run()
+    assert [g.value for g in found.values["g"]] == [9, 4, 1]
+
+
 @settings(max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_every_random_system_parses_and_has_points(rng: Random) -> None:
@@ -103,5 +121,7 @@ def test_the_generator_covers_the_language() -> None:
     kinds = (r"\w+ [+-] \w+", r"[+-] \d+$", r"\d \* \w+", r"\w+ \* [a-z_]\w+", r"size\(", r"^0$")
     assert not [k for k in kinds if not any(re.search(k, s) for s in slots)]
     assert sum(bool(s.lengths) for s in systems) >= 100
+    stepping = [s for s in systems if s.steps.back]
+    assert len(stepping) >= 80 and sum(bool(s.firsts) for s in stepping) >= 40 and {*_ways(stepping)} == {False, True}
     judged = [bool([p for p in points(language.read(t), k) if p.checked]) for k, t in enumerate(texts[:100])]
     assert sum(judged) >= 90

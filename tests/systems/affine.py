@@ -19,10 +19,12 @@ def affine(rng: Random, text: str) -> str:
     """The text with sums of positions in some slots. Every index that is reduced stays where it is, so that all are used."""
     system = language.read(text)
     lines = text.split("\n")
+    fixed = {(n.lineno, n.col_offset) for n in system.steps.fixed}
     edits = []
     for statement in ast.parse(as_python(text)).body[1:]:
         if isinstance(statement, ast.Assign) and not ast.unparse(statement).startswith("size["):
-            edits += [e for read in _reads(statement.value, _Around()) for e in _edits(rng, *read, system)]
+            reads = [read for read in _reads(statement.value, _Around()) if (read[0].lineno, read[0].col_offset) not in fixed]
+            edits += [e for read in reads for e in _edits(rng, *read, system)]
     for line, start, end, form in sorted(edits, reverse=True):
         lines[line - 1] = lines[line - 1][:start] + form + lines[line - 1][end:]
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""The equations of a system evaluated as they are written, one position at a time, on dual numbers."""
+"""The equations of a system evaluated as they are written, one position at a time, on dual numbers.
+
+An element is worked out when something reads it, so that a recurrence needs nothing of its own but its first values.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import numpy as np
 from tests.systems import language
 from tests.systems.dual import BadPoint, Dual, constant, order, share, variable
 from tests.systems.functions import SMOOTH, STEPS, call
-from tests.systems.language import System
+from tests.systems.language import System, Tensor
 from tests.systems.library import FUNCTIONS
 
 Env = dict[str, int]
@@ -29,8 +32,10 @@ class Evaluation:
         self.system, self.lengths = system, lengths
         self.count = sum(inputs[t.name].size for t in system.floating)
         self.values: dict[str, Array] = {}
+        self.own = {left.name: (left, rhs) for left, rhs in system.equations}
+        self.firsts = {n: np.empty([lengths[a] for a in f.axes], dtype=object) for n, f in system.firsts.items()}
         self.known: dict[tuple[int, tuple[int, ...]], Dual] = {}
-        self.calls: dict[int, tuple[list[str], Array]] = {}
+        self.calls: dict[tuple[int, tuple[int, ...]], tuple[list[str], Array]] = {}
         self.free_of: dict[int, list[str]] = {}
         start = 0
         for name, given in inputs.items():
@@ -44,12 +49,35 @@ class Evaluation:
 
     def run(self) -> None:
         """Evaluate every equation in order (BadPoint where a value is not finite or next to a kink)."""
-        for left, rhs in self.system.equations:
-            table = np.empty([self.lengths[a] for a in left.axes], dtype=object)
+        for left, _ in self.system.equations:
+            self.values[left.name] = np.empty([self.lengths[a] for a in left.axes], dtype=object)
+        for left, _ in self.system.equations:
+            for k in self.in_order(left):
+                self.element(left.name, k)
+        for name, table in self.firsts.items():
             for k in np.ndindex(table.shape):
-                table[k] = self.value(rhs, dict(zip(left.axes, k, strict=True)))
-            self.values[left.name] = table
-            self.known, self.calls = {}, {}
+                self.begin(name, k)
+
+    def in_order(self, left: Tensor) -> list[tuple[int, ...]]:
+        """The positions of a tensor, those of earlier steps first."""
+        steps = [(k, -1 if self.system.steps.axes[a] else 1) for k, a in enumerate(left.axes) if a in self.system.steps.axes]
+        return sorted(np.ndindex(self.values[left.name].shape), key=lambda at: [sign * at[k] for k, sign in steps])
+
+    def element(self, name: str, k: tuple[int, ...]) -> Any:
+        table = self.values[name]
+        if table[k] is None:
+            left, rhs = self.own[name]
+            table[k] = self.value(rhs, dict(zip(left.axes, k, strict=True)))
+        return table[k]
+
+    def begin(self, name: str, k: tuple[int, ...]) -> Any:
+        """What is read of a name before its first step."""
+        if name not in self.firsts:
+            return self.number(0.0)
+        table, first = self.firsts[name], self.system.firsts[name]
+        if table[k] is None:
+            table[k] = self.value(first.value, dict(zip(first.axes, k, strict=True)))
+        return table[k]
 
     def number(self, value: float) -> Dual:
         return constant(value, self.count)
@@ -95,8 +123,16 @@ class Evaluation:
         if isinstance(node, ast.Subscript) and self.absent(node, env):
             return self.number(0.0)
         where = tuple(self.slot(s, env) for s in language.slots(node)) if isinstance(node, ast.Subscript) else ()
-        element: Dual = self.values[name.id][where]
+        place = self.back(node)
+        if place is not None and not 0 <= where[place] < self.values[name.id].shape[place]:
+            first: Dual = self.begin(name.id, where[:place] + where[place + 1 :])
+            return first
+        element: Dual = self.element(name.id, where)
         return element
+
+    def back(self, node: ast.expr) -> int | None:
+        """The slot of the step in a read one step back; None for any other read."""
+        return self.system.steps.back.get(node) if isinstance(node, ast.Subscript) else None
 
     def absent(self, node: ast.Subscript, env: Env) -> bool:
         """Whether a read is at a sum of positions that no element has."""
@@ -106,17 +142,17 @@ class Evaluation:
         slots, lengths = language.slots(node), self.values[node.value.id].shape
         return any(
             not 0 <= self.whole(slot, env) < length
-            for slot, length in zip(slots, lengths, strict=True)
-            if language.is_form(self.system, slot)
+            for k, (slot, length) in enumerate(zip(slots, lengths, strict=True))
+            if language.is_form(self.system, slot) and k != self.back(node)
         )
 
     def slot(self, node: ast.expr, env: Env) -> int:
         if language.is_form(self.system, node):
             return self.whole(node, env)
         if isinstance(node, ast.Name):
-            return env[node.id] if node.id in env else int(self.values[node.id][()])
+            return env[node.id] if node.id in env else int(self.element(node.id, ()))
         assert isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
-        return int(self.values[node.value.id][tuple(self.slot(s, env) for s in language.slots(node))])
+        return int(self.element(node.value.id, tuple(self.slot(s, env) for s in language.slots(node))))
 
     # ---- calls -----------------------------------------------------------------------------------------------------
 
@@ -140,7 +176,7 @@ class Evaluation:
             return self.clamped(node, env)
         if head in SMOOTH or head in STEPS or head in ("abs", "sign", "stop"):
             return call(head, self.value(node.args[0], env))
-        indices, table = self.called(node, head)
+        indices, table = self.called(node, head, env)
         element: Dual = table[tuple(env[i] for i in indices)]
         return element
 
@@ -232,30 +268,34 @@ class Evaluation:
         zero = self.number(0.0)
         return call("sqrt", of) if order(of, zero) else zero
 
-    def called(self, node: ast.Call, head: str) -> tuple[list[str], Array]:
-        """The result of an op of the catalogue as a whole, and the indices of its axes."""
-        if id(node) not in self.calls:
+    def called(self, node: ast.Call, head: str, env: Env) -> tuple[list[str], Array]:
+        """The result of an op of the catalogue as a whole, and the indices of its axes; of a recurrence that of one step."""
+        held = {i: env[i] for i in self.system.steps.held.get(node, ())}
+        key = (id(node), tuple(held.values()))
+        if key not in self.calls:
             looked_up = head in ("embedding", "softmax_cross_entropy")
-            arrays = [self.labels(a) if looked_up and k == 1 else self.argument(a) for k, a in enumerate(node.args)]
+            arrays = [self.labels(a) if looked_up and k == 1 else self.argument(a, held) for k, a in enumerate(node.args)]
             keywords = {k.arg or "": self.plain(k.value) for k in node.keywords}
             if any(not a.size for a in arrays):
                 raise BadPoint("a call on nothing")
             table = FUNCTIONS[head](*arrays, **keywords)
-            self.calls[id(node)] = (language.result(node, self.system.scalars, self.lengths), table)
-        return self.calls[id(node)]
+            self.calls[key] = (language.result(node, {*self.system.scalars, *held}, self.lengths), table)
+        return self.calls[key]
 
-    def argument(self, node: ast.expr) -> Array:
-        """The argument over all of its free indices."""
-        indices = self.free(node)
+    def argument(self, node: ast.expr, held: Env) -> Array:
+        """The argument over all of its free indices but those that are held."""
+        indices = [i for i in self.free(node) if i not in held]
         table = np.empty([self.lengths[i] for i in indices], dtype=object)
         for k in np.ndindex(table.shape):
-            table[k] = self.value(node, dict(zip(indices, k, strict=True)))
+            table[k] = self.value(node, {**held, **dict(zip(indices, k, strict=True))})
         return table
 
     def labels(self, node: ast.expr) -> Array:
         """The labels that an argument is."""
         name = node.value if isinstance(node, ast.Subscript) else node
         assert isinstance(name, ast.Name)
+        for k in np.ndindex(self.values[name.id].shape) if name.id in self.own else ():
+            self.element(name.id, k)
         return self.values[name.id]
 
     def plain(self, node: ast.expr) -> float:

@@ -10,6 +10,7 @@ from tests.systems.affine import affine
 from tests.systems.calls import calls
 from tests.systems.language import equal_axes, read
 from tests.systems.packs import packed
+from tests.systems.recurrences import Stepped, recurrence
 from tests.systems.vocabulary import COMMENTS, LENGTHS, OPS, POWERS, Names, chance, number, pick
 from tests.systems.windows import READ, Window, declare
 
@@ -50,6 +51,7 @@ class Writer:
     called: int = 0
     windows: dict[str, Window] = field(default_factory=dict)
     nearest: tuple[str, ...] | None = None
+    stepped: list[Stepped] = field(default_factory=list)
 
     def one_star(self, axes: list[str]) -> list[str]:
         """The axes without a second star, which could not be told apart from the first in one tensor."""
@@ -90,6 +92,8 @@ class Writer:
         rng = self.rng
         fitting = [t for t in self.tensors if all(a in scope for a in t.axes) and (t.positive or not positive)]
         others = [t for t in self.tensors if t.positive or not positive]
+        if self.stepped and not positive and chance(rng, 40):
+            return self.step(scope)
         if not others:
             return number(rng)
         t = others[rng.randrange(len(others))] if not fitting or chance(rng, 12) else fitting[rng.randrange(len(fitting))]
@@ -101,6 +105,15 @@ class Writer:
             kind = pick(rng, kinds if all(s is None or s in scope for s in slots) else kinds[:2])
             text = f"{kind}[{', '.join(missing)}]({text})"
         return text
+
+    def step(self, scope: tuple[str, ...]) -> str:
+        """What equations that step together read of each other; the axis of the steps is always of the scope."""
+        found = self.stepped[self.rng.randrange(len(self.stepped))]
+        t = found.known
+        missing = [a for a in t.axes if a not in scope]
+        slots = [found.form if a == found.axis else self.starred(a) for a in t.axes]
+        text = f"{t.name}[{', '.join(slots)}]"
+        return f"{pick(self.rng, ('sum', 'mean', 'max'))}[{', '.join(missing)}]({text})" if missing else text
 
     def leaf(self, scope: tuple[str, ...]) -> str:
         kind = self.rng.randrange(100)
@@ -225,9 +238,11 @@ class Writer:
         """A reduction over one to three axes, now and then one that shadows an index of the scope."""
         rng = self.rng
         free = [a for a in self.axes if a not in scope]
-        shadowed = [a for a in scope if chance(rng, 20)]
+        shadowed = [a for a in scope if chance(rng, 20) and not any(a == s.axis for s in self.stepped)]
         over = [a for a in free if chance(rng, 60)][: 1 + rng.randrange(3)] + shadowed
         over = over or free[:1] or list(scope[:1])
+        if any(a == s.axis for s in self.stepped for a in over):
+            return self.leaf(scope)
         kind = pick(rng, ("sum", "sum", "sum", "mean", "mean", "max", "min", "prod", pick(rng, DEFINED)))
         inner = (*scope, *(a for a in over if a not in scope))
         nearest, self.nearest = self.nearest, tuple(over) if kind not in ("sum", "prod") else None
@@ -301,7 +316,7 @@ def generate(rng: Random) -> str:
         axes.insert(rng.randrange(len(axes) + 1), star)
     writer = Writer(rng, names, axes, tuple(stars))
     signature = _signature(writer)
-    lines, made = _equations(writer)
+    lines, made = _equations(writer, signature[0])
     outputs = _outputs(rng, made)
     left = ", ".join(_spelled(writer, t, signature=True) for t in outputs)
     text = [f"{left} = {op}({', '.join(signature[0])})", *([""] if chance(rng, 50) else []), *signature[1], *lines]
@@ -400,7 +415,7 @@ def _labels(writer: Writer, arguments: list[str], assumptions: list[str]) -> Non
     assumptions.append(f"{_spelled(writer, t)} in {of}")
 
 
-def _equations(writer: Writer) -> tuple[list[str], list[Known]]:
+def _equations(writer: Writer, arguments: list[str]) -> tuple[list[str], list[Known]]:
     rng = writer.rng
     lines, made = list[str](), list[Known]()
     count = 1 + (rng.randrange(8) if chance(rng, 35) else rng.randrange(3))
@@ -418,6 +433,9 @@ def _equations(writer: Writer) -> tuple[list[str], list[Known]]:
         made.append(t)
         if chance(own := Random(lines[-1]), 6):  # of its own, so that other systems stay as they are
             lines += _found(writer, t, own)
+        stepping, found = recurrence(writer, arguments, Random(lines[-1] + "."))
+        lines += stepping
+        made += found
     return lines, made
 
 

@@ -222,8 +222,57 @@ DERIVATIONS = {
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 
+#: Equations that step along an axis.
+RECURRENCES = {
+    "a recurrence that nothing reads": """
+        x[a, n] = f(z[a, n])
+        h[a, n] = tanh(h[a, n + 1]) - z[a, n]
+        w[a, n] = h[a, n]*w[a, n + 1]
+        x[a, n] = 2*z[a, n]
+    """,
+    "a name that nothing reads beside one that is read, both at the step before": """
+        h[i] = f(x[i])
+        v[i] = v[i + 1]*h[i + 1]
+        h[i] = tanh(h[i + 1] + x[i])
+    """,
+    "a constant before the first step, read over all steps": """
+        h[i], v[i] = f(x[i], gain=-1)
+        h[size(i)] = gain
+        v[i] = v[i + 1]*h[i + 1] + x[i]
+        h[i] = h[i + 1]
+    """,
+    "a step along two axes at once": """
+        h[i, t] = f(x[i, t], c[t])
+        h[i, -1] = x[i, 0]
+        h[i, t] = x[i, t] + tanh(h[i - 1, t - 1]) - h[i, t - 1]*c[t]
+    """,
+    "a first value with and without its star, of a name whose axis of steps is packed": """
+        h[n, *s, (k, m)] = f(x[n, k, m], u[*s], W[k, m])
+        h[n, s, -1, m] = u[*s]
+        h[n, *s, (k, m)] = h[n, s, k - 1, m]*W[k, m] + x[n, k, m]
+    """,
+    "a softmax of the step before": """
+        h[n, t, k] = f(x[n, t, k], g[k], U[j, k])
+        a[n, t, k] = softmax(h[n, t - 1, k]) + rmsnorm(h[n, t - 1, k], g[k], eps=0.01)
+        h[n, t, k] = x[n, t, k] + max[j](a[n, t, j]*U[j, k])
+    """,
+    "steps read by their positions": """
+        y[n], z[n] = f(x[n, t], w)
+        h[n, size(t)] = w
+        h[n, t] = tanh(w*h[n, t + 1] + x[n, t])
+        y[n] = h[n, 0] + mean[t](h[n, t + 1]**2)
+        z[n] = max[t](h[n, t - 1])
+    """,
+}
+
 KEPT = {
     f"{kind}: {name}": text
-    for kind, texts in (("values", VALUES), ("stars", STARS), ("programs", PROGRAMS), ("derivations", DERIVATIONS))
+    for kind, texts in (
+        ("values", VALUES),
+        ("stars", STARS),
+        ("programs", PROGRAMS),
+        ("derivations", DERIVATIONS),
+        ("recurrences", RECURRENCES),
+    )
     for name, text in texts.items()
 }

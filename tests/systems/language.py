@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.systems.lengths import as_python
 from tests.systems.packs import Packs, unpacked
+from tests.systems.steps import First, Steps, begins, steps
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax", "argmin", "var", "std", "norm", "logsumexp")
 #: Each op with the axes of its inputs and of its result, as its signature has them.
@@ -20,6 +21,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "sigmoid": ("*s", "*s"),
     "relu": ("*s", "*s"),
     "silu": ("*s", "*s"),
+    "lstm_cell": ("*s", "*s", "*s", "*s", "*s"),
     "gelu": ("*s", "*s"),
     "layernorm": ("*s d", "d", "d", "*s d"),
     "rmsnorm": ("*s d", "d", "*s d"),
@@ -43,7 +45,7 @@ class Tensor:
 class System:
     """``labels`` gives the axis that an integer tensor indexes, ``bounds`` what is assumed of an input or a constant.
 
-    ``lengths`` are those that lines declare, each after those that it needs.
+    ``lengths`` are those that lines declare, each after those that it needs; ``firsts`` what is read before a first step.
     """
 
     name: str
@@ -56,6 +58,13 @@ class System:
     stars: set[str] = field(default_factory=set)
     packs: Packs = field(default_factory=Packs)
     lengths: dict[str, ast.expr] = field(default_factory=dict)
+    firsts: dict[str, First] = field(default_factory=dict)
+    steps: Steps = field(default_factory=Steps)
+
+    @property
+    def sides(self) -> list[ast.expr]:
+        """All right sides."""
+        return [*(rhs for _, rhs in self.equations), *(f.value for f in self.firsts.values())]
 
     @property
     def scalars(self) -> set[str]:
@@ -65,7 +74,7 @@ class System:
     @property
     def whole(self) -> set[str]:
         """The constants that are whole numbers: they stand in slots, in conditions on indices or in declared lengths."""
-        nodes = [n for _, rhs in self.equations for n in ast.walk(rhs)]
+        nodes = [n for rhs in self.sides for n in ast.walk(rhs)]
         places = [s for n in nodes if isinstance(n, ast.Subscript) for s in slots(n)]
         places += [n for n in nodes if isinstance(n, ast.Compare) and self.on_indices(n)]
         names = {n.id for place in (*places, *self.lengths.values()) for n in ast.walk(place) if isinstance(n, ast.Name)}
@@ -112,6 +121,9 @@ def read(text: str) -> System:
         if isinstance(node, ast.Assign) and isinstance(of := node.targets[0], ast.Subscript) and _is_size(of.value):
             assert isinstance(of.slice, ast.Name)
             system.lengths[of.slice.id] = node.value
+        elif isinstance(node, ast.Assign) and (begun := begins(node.targets[0])) is not None:
+            name, place, down, axes = begun
+            system.firsts[name] = First(place, down, axes, node.value)
         elif isinstance(node, ast.Assign):
             left = _tensor(node.targets[0])
             system.equations.append((left, node.value))
@@ -125,6 +137,7 @@ def read(text: str) -> System:
                 system.labels[left.name] = right.id
             else:
                 system.bounds.setdefault(left.name, []).append((relation(op), number(right)))
+    system.steps = steps([(t.name, t.axes, rhs) for t, rhs in system.equations], system.firsts)
     return system
 
 
@@ -262,12 +275,18 @@ def equal_axes(system: System) -> dict[str, str]:
     tensors = system.tensors
     for a in (*(a for t in tensors.values() for a in t.axes), *system.lengths):
         find(a)
-    for _, rhs in system.equations:
+    for rhs in system.sides:
         for node in ast.walk(rhs):
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in tensors:
-                for axis, slot in zip(tensors[node.value.id].axes, slots(node), strict=True):
-                    if not is_form(system, slot):
+                for k, (axis, slot) in enumerate(zip(tensors[node.value.id].axes, slots(node), strict=True)):
+                    if system.steps.back.get(node) == k:
+                        join(axis, _positions(slot)[0].id)
+                    elif not is_form(system, slot):
                         join(axis, _axis(system, slot))
+    for name, begun in system.firsts.items():
+        rest = [a for k, a in enumerate(tensors[name].axes) if k != begun.place]
+        for axis, other in zip(rest, begun.axes, strict=True):
+            join(axis, other)
     return {a: find(a) for a in root}
 
 
@@ -287,7 +306,7 @@ def is_form(system: System, slot: ast.expr) -> bool:
 
 def forms(system: System) -> list[ast.expr]:
     """The slots of a system at which positions are worked out."""
-    nodes = [n for _, rhs in system.equations for n in ast.walk(rhs)]
+    nodes = [n for rhs in system.sides for n in ast.walk(rhs)]
     reads = [
         n for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name) and n.value.id in system.tensors
     ]
@@ -296,7 +315,7 @@ def forms(system: System) -> list[ast.expr]:
 
 def averages_nothing(system: System, empty: Collection[str]) -> bool:
     """Whether a mean, an extremum or an op of the catalogue runs over an axis without entries: that has no value."""
-    return any(_axes_averaged(system, node) & set(empty) for _, rhs in system.equations for node in ast.walk(rhs))
+    return any(_axes_averaged(system, node) & set(empty) for rhs in system.sides for node in ast.walk(rhs))
 
 
 def _axes_averaged(system: System, node: ast.AST) -> set[str]:

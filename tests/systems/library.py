@@ -89,6 +89,10 @@ def gelu(x: Array) -> Array:
     return _each(lambda v: v * (one + call("erf", v * scale)) * half, x)
 
 
+def lstm_cell(i: Array, f: Array, g: Array, prev: Array) -> Array:
+    return np.asarray(sigmoid(f) * prev + sigmoid(i) * tanh(g), dtype=object)
+
+
 def tanh(x: Array) -> Array:
     return _apply("tanh", x)
 

@@ -37,11 +37,12 @@ def unpacked(text: str) -> tuple[str, Packs]:
     packs = Packs()
 
     def plain(found: re.Match[str]) -> str:
-        slots = [part.strip() for part in re.findall(r"\s*\([^)]*\)|[^,]+", found[2])]
+        slots = [part.strip() for part in re.findall(r"\s*\w*\([^)]*\)|[^,]+", found[2])]
         axes: list[str] = []
         widths: list[int] = []
         for slot in slots:
-            parts = [[q.strip() for q in p.split("=")] for p in slot.strip("()").split(",")]
+            inner = slot[1:-1].split(",") if slot[0] == "(" else [slot]
+            parts = [[q.strip() for q in p.split("=")] for p in inner]
             for name, *length in parts:
                 axes.append(name)
                 for n in length:
@@ -113,6 +114,8 @@ class _Writer:
     def run(self, found: re.Match[str]) -> range:
         """The positions of the axes that a tensor packs, mostly two, none as often as not."""
         axes = _axes(found)
+        if not {*axes} <= {*self.root}:  # what the first step of a recurrence reads
+            return range(0)
         starts = [k for k in range(len(axes) - 1) if not self.stars & {axes[k], axes[k + 1]}]
         if not starts or not chance(self.rng, 50):
             return range(0)
