@@ -23,6 +23,7 @@ __all__ = [
     "carried_wrongly",
     "first_adjoints",
     "group_of",
+    "moved",
     "parts",
     "read_recurrences",
     "received",
@@ -163,12 +164,16 @@ def _place(op: st.Op, name: str, carry: st.Carry) -> int:
 
 def shifted(carry: st.Carry) -> st.Tree:
     """``name`` in terms of ``of`` and ``first``, as an expression over the carry's axes."""
-    t = carry.axis
-    before = st.fresh_index(t, set(carry.axes))
-    row = st.Compare("==", st.Position(before), st.Add((st.Position(t), carry.back)))
-    moved = st.Read(carry.of, tuple(before if a == t else a for a in carry.axes))
-    body = st.Reduce("sum", (before,), st.Call("where", (row, moved, ZERO)))
+    body = moved(carry, st.Add((st.Position(carry.axis), carry.back)))
     return body if not carry.first else st.Add((body, at_first(carry, st.Read(carry.first, carry.rest))))
+
+
+def moved(carry: st.Carry, position: st.Tree) -> st.Tree:
+    """``of`` at a position on the axis of the steps, and 0 where the axis has no such position."""
+    other = st.fresh_index(carry.axis, set(carry.axes))
+    row = st.Compare("==", st.Position(other), position)
+    read = st.Read(carry.of, tuple(other if a == carry.axis else a for a in carry.axes))
+    return st.Reduce("sum", (other,), st.Call("where", (row, read, ZERO)))
 
 
 def at_first(carry: st.Carry, tree: st.Tree) -> st.Tree:

@@ -195,6 +195,20 @@ def no_cancellation(inputs: Any, upstream: Any, constants: Any) -> Any:
     return [torch.tanh(inputs["x"].double()).float()], [upstream[0] * (4 * e / (1 + e) ** 2).float()]
 
 
+@BOTH
+def test_a_recurrence_is_measured_step_by_step(form: Format) -> None:
+    """The terms of a step are those of all steps before it, as if the recurrence were written as a sum."""
+    made = plan(derive(parse("c[n, t] = f(a[n], x[n, t])\nc[n, t] = a[n]*c[n, t - 1] + x[n, t]\n")))
+    a, x = np.array([1.0, -2.0], form.name), np.array([[1.0, -1.0, 0.5], [3.0, 6.0, -1.0]], form.name)
+    dc = np.array([[1.0, -1.0, 1.0], [0.0, 2.0, 0.5]], form.name)
+    found = exact_values(made, {"a": a, "x": x, "dc": dc}, {}, form)
+    assert found["c"].exact.lead.tolist() == [[1.0, 0.0, 0.5], [3.0, 0.0, -1.0]]
+    assert found["dx"].exact.lead.tolist() == [[1.0, 0.0, 1.0], [-2.0, 1.0, 0.5]]
+    assert found["da"].exact.lead.tolist() == [0.0, 3.0]
+    assert found["c"].terms.tolist() == [[ulp(v, form) for v in row] for row in ([1.0, 2.0, 2.5], [3.0, 12.0, 25.0])]
+    assert all(q.exact.known.all() for q in found.values())
+
+
 def test_a_cancelling_gradient_shows_where_it_cancels() -> None:
     form = FORMATS["float32"]
     which = [Implementation("square", one_less_square), Implementation("exponential", no_cancellation)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from derive import syntax as st
 from derive.recurrence import adjoint_carries
 
-__all__ = ["first_slots", "in_steps"]
+__all__ = ["before_first", "first_slots", "in_steps"]
 
 
 def in_steps(op: st.Op, tree: st.Tree) -> st.Tree:
@@ -37,5 +37,10 @@ def first_slots(op: st.Op, name: str) -> tuple[str, tuple[str, ...]] | None:
     """A first value as the author wrote it: the name that is carried, and its slots ``n, -1, k``; None for another name."""
     for c in op.carries:
         if c.first == name:
-            return c.of, tuple((f"size({a})" if c.down else "-1") if a == c.axis else a for a in c.axes)
+            return c.of, before_first(c)
     return None
+
+
+def before_first(carry: st.Carry) -> tuple[str, ...]:
+    """The slots of what the first step reads: ``n, -1, k``."""
+    return tuple((f"size({a})" if carry.down else "-1") if a == carry.axis else a for a in carry.axes)

@@ -19,7 +19,6 @@ from codegen.tools.accuracy.ulp import FORMATS
 from derive import Op, derive
 from derive import syntax as st
 from derive.ops import find, load, variants
-from derive.recurrence import without_steps
 
 __all__ = ["Report", "accuracy"]
 
@@ -56,7 +55,6 @@ def accuracy(
 
     ValueError for an unknown dtype or backend.
     """
-    without_steps(op, "accuracy")
     backends = tuple(discovered()) if backends is None else backends
     for given, known in ((dtypes, tuple(FORMATS)), (backends, tuple(discovered()))):
         if unknown := [g for g in given if g not in known]:

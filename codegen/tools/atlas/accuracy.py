@@ -71,7 +71,7 @@ def accuracy_sections(ops: Iterable[Op], quick: bool = False) -> dict[str, Secti
     """
     # The op with most equations comes first, so that no core waits at the end.
     order = sorted(ops, key=lambda op: -len(op.equations))
-    names = [op.name for op in order if not (op.variant or op.carries)]  # nothing measures a recurrence yet
+    names = [op.name for op in order if not op.variant]
     # A process may hang if it is forked from a process in which torch has computed.
     with all_cores("spawn") as pool:
         measured = dict(zip(names, pool.map(accuracy_section, names, [quick] * len(names)), strict=True))

@@ -7,7 +7,7 @@ are evaluated to find the one that was made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -38,13 +38,22 @@ class Scope:
     """What a rule may know of a node's surroundings.
 
     ``names`` has the axes of every tensor that could have been meant, and ``defaults`` the constants' defaults. ``above`` are
-    the nodes around the node, outermost first. ``index`` are the indices on the left of its equation.
+    the nodes around the node, outermost first. ``index`` are the indices on the left of its equation. ``shown`` is an
+    expression for readers.
     """
 
     names: Mapping[str, tuple[str, ...]]
     defaults: Mapping[str, Fraction]
     index: tuple[str, ...]
     above: tuple[st.Tree, ...] = ()
+    shown: Callable[[st.Tree], st.Tree] = lambda tree: tree
+
+    def text(self, tree: st.Tree) -> str:
+        return text(self.shown(tree))
+
+    def called(self, read: st.Read) -> str:
+        """What readers call a tensor: its name, or the read of the step before for which the name stands."""
+        return read.name if self.shown(read) == read else self.text(read)
 
     @property
     def divides(self) -> bool:
@@ -60,7 +69,7 @@ def alterations(equation: st.Equation, scope: Scope) -> Iterator[Alteration]:
     negated = st.Equation(equation.name, equation.index, st.Neg(equation.rhs))
     yield Alteration("sign", f"{equation.name} has the opposite sign", negated)
     for node, put, above in _places(equation.rhs, lambda t: t, ()):
-        inside = Scope(scope.names, scope.defaults, equation.index, (*above, node))
+        inside = replace(scope, index=equation.index, above=(*above, node))
         for rule in RULES:
             for kind, sentence, new in rule(node, inside):
                 yield Alteration(kind, sentence, st.Equation(equation.name, equation.index, put(new)))
@@ -105,11 +114,11 @@ def terms_of_a_sum(node: st.Tree, scope: Scope) -> Iterator[Change]:
         yield kind, sentence, _sum(rest)
         constant = isinstance(arg, st.Read) and arg.name in scope.defaults
         twice = "constant" if constant else "doubled term"
-        yield twice, f"the term {_term(arg)} is counted twice", st.Add((*node.args, arg))
-        yield "sign", f"the term {_term(arg)} has the wrong sign", st.Add((*rest, st.Neg(arg)))
+        yield twice, f"the term {_term(scope, arg)} is counted twice", st.Add((*node.args, arg))
+        yield "sign", f"the term {_term(scope, arg)} has the wrong sign", st.Add((*rest, st.Neg(arg)))
     for pair in combinations(range(len(node.args)), 2):
         if len(node.args) > 2:
-            gone = " and ".join(_term(node.args[k]) for k in pair)
+            gone = " and ".join(_term(scope, node.args[k]) for k in pair)
             kept = [a for j, a in enumerate(node.args) if j not in pair]
             yield "missing term", f"the terms {gone} are missing", _sum(kept)
 
@@ -118,12 +127,12 @@ def _missing(arg: st.Tree, scope: Scope) -> tuple[str, str]:
     """The kind and description of a missing term, by the place where it is missing."""
     shifted = any(isinstance(a, st.Call) and a.head == "exp" for a in scope.above)
     if shifted and isinstance(arg, st.Neg):
-        return "unshifted exponential", f"the exponential is not shifted: {_term(arg)} is missing in its exponent"
+        return "unshifted exponential", f"the exponential is not shifted: {_term(scope, arg)} is missing in its exponent"
     if isinstance(arg, st.Read) and arg.name in scope.defaults:
         return "constant", f"{arg.name} is missing"
     if scope.divides:
-        return "divisor", f"the divisor lacks {_term(arg)}"
-    return "missing term", f"the term {_term(arg)} is missing"
+        return "divisor", f"the divisor lacks {_term(scope, arg)}"
+    return "missing term", f"the term {_term(scope, arg)} is missing"
 
 
 def factors_of_a_product(node: st.Tree, scope: Scope) -> Iterator[Change]:
@@ -133,22 +142,22 @@ def factors_of_a_product(node: st.Tree, scope: Scope) -> Iterator[Change]:
     for k, arg in enumerate(node.args):
         rest = _product([a for j, a in enumerate(node.args) if j != k])
         kind = "divisor" if scope.divides else "missing factor"
-        yield kind, f"the factor {text(arg)} is missing", rest
-        yield "doubled factor", f"the factor {text(arg)} is applied twice", st.Mul((*node.args, arg))
-        yield "inverted factor", f"divided by {text(arg)} instead of multiplied", st.Div(rest, arg)
+        yield kind, f"the factor {scope.text(arg)} is missing", rest
+        yield "doubled factor", f"the factor {scope.text(arg)} is applied twice", st.Mul((*node.args, arg))
+        yield "inverted factor", f"divided by {scope.text(arg)} instead of multiplied", st.Div(rest, arg)
 
 
 def quotients(node: st.Tree, scope: Scope) -> Iterator[Change]:
     """A divisor is missing, applied twice, multiplied by, or off by one."""
     if not isinstance(node, st.Div):
         return
-    yield "divisor", f"the divisor {text(node.den)} is missing", node.num
-    yield "divisor", f"multiplied by {text(node.den)} instead of divided", st.Mul((node.num, node.den))
-    yield "divisor", f"divided by {text(node.den)} twice", st.Div(node, node.den)
-    yield "missing factor", f"the factor {text(node.num)} is missing", st.Div(ONE, node.den)
+    yield "divisor", f"the divisor {scope.text(node.den)} is missing", node.num
+    yield "divisor", f"multiplied by {scope.text(node.den)} instead of divided", st.Mul((node.num, node.den))
+    yield "divisor", f"divided by {scope.text(node.den)} twice", st.Div(node, node.den)
+    yield "missing factor", f"the factor {scope.text(node.num)} is missing", st.Div(ONE, node.den)
     for by in (1, -1):
         other = _plus(node.den, by)
-        yield "divisor", f"the divisor is {text(other)} instead of {text(node.den)}", st.Div(node.num, other)
+        yield "divisor", f"the divisor is {scope.text(other)} instead of {scope.text(node.den)}", st.Div(node.num, other)
 
 
 def _plus(tree: st.Tree, number: int) -> st.Tree:
@@ -175,7 +184,7 @@ def lengths(node: st.Tree, scope: Scope) -> Iterator[Change]:
 
 def signs(node: st.Tree, scope: Scope) -> Iterator[Change]:
     if isinstance(node, st.Neg) and len(scope.above) > 1 and not isinstance(scope.above[-2], st.Add):
-        yield "sign", f"the minus sign of {text(node)} is missing", node.arg
+        yield "sign", f"the minus sign of {scope.text(node)} is missing", node.arg
 
 
 def numbers(node: st.Tree, scope: Scope) -> Iterator[Change]:
@@ -184,7 +193,7 @@ def numbers(node: st.Tree, scope: Scope) -> Iterator[Change]:
         return
     for value in dict.fromkeys((Fraction(1), node.value * 2, node.value / 2, Fraction(0))):
         if value != node.value:
-            yield "coefficient", f"{value} stands where {text(node)} belongs", st.Num(value)
+            yield "coefficient", f"{value} stands where {scope.text(node)} belongs", st.Num(value)
 
 
 def _in_exponent(scope: Scope) -> bool:
@@ -211,13 +220,13 @@ def exponents(node: st.Tree, scope: Scope) -> Iterator[Change]:
     ):
         if other not in (exponent, 0):
             shown = "is missing" if other == 1 else f"is {other} instead of {exponent}"
-            yield "exponent", f"the exponent of {text(node.base)} {shown}", st.Pow(node.base, st.Num(other))
+            yield "exponent", f"the exponent of {scope.text(node.base)} {shown}", st.Pow(node.base, st.Num(other))
     if isinstance(node.base, st.Add) and exponent.denominator == 2:
         for k, arg in enumerate(node.base.args):
             root = st.Pow(_sum([a for j, a in enumerate(node.base.args) if j != k]), st.Num(abs(exponent)))
             moved: st.Tree = st.Add((root, arg))
             moved = st.Div(ONE, moved) if exponent < 0 else moved
-            yield "constant", f"{_term(arg)} is added outside the root instead of under it", moved
+            yield "constant", f"{_term(scope, arg)} is added outside the root instead of under it", moved
 
 
 def reductions(node: st.Tree, scope: Scope) -> Iterator[Change]:
@@ -238,7 +247,7 @@ def reductions(node: st.Tree, scope: Scope) -> Iterator[Change]:
         count = _product([st.Size(st.axis_of(i)) for i in node.index])
         yield "sum for mean", f"a sum over {over} stands where the mean belongs", total
         fewer = st.Div(total, st.Add((count, st.Neg(ONE))))
-        yield "divisor", f"the mean over {over} is divided by {text(count)} - 1 instead of {text(count)}", fewer
+        yield "divisor", f"the mean over {over} is divided by {scope.text(count)} - 1 instead of {scope.text(count)}", fewer
         for axis in sorted({st.axis_of(a) for axes in scope.names.values() for a in axes} - set(map(st.axis_of, node.index))):
             other = st.Div(total, st.Size(axis))
             yield "divisor", f"the sum over {over} is divided by the length of {axis}", other
@@ -256,17 +265,17 @@ def _other_axes(node: st.Reduce, scope: Scope, over: str) -> Iterator[Change]:
             body = st.rename(node.body, dict(freed))
             left = st.Reduce(node.kind, kept, body) if kept else body
             shown = ", ".join(map(st.axis_of, freed))
-            yield "missing reduction", f"the {name} over {shown} is missing in {text(node)}", left
+            yield "missing reduction", f"the {name} over {shown} is missing in {scope.text(node)}", left
     for extra in free:
         inner = f"{extra}'"
         bound = st.rename(node.body, {extra: inner})
-        sentence = f"a {name} over {st.axis_of(extra)} as well as {over} stands where {text(node)} belongs"
+        sentence = f"a {name} over {st.axis_of(extra)} as well as {over} stands where {scope.text(node)} belongs"
         yield "axis", sentence, st.Reduce(node.kind, (*node.index, inner), bound)
         for gone in node.index:
             back = outer.get(st.axis_of(gone), st.axis_of(gone))
             body = st.rename(node.body, {extra: inner, gone: back})
             others = tuple(i for i in node.index if i != gone)
-            sentence = f"the {name} runs over {st.axis_of(extra)} instead of {st.axis_of(gone)} in {text(node)}"
+            sentence = f"the {name} runs over {st.axis_of(extra)} instead of {st.axis_of(gone)} in {scope.text(node)}"
             yield "axis", sentence, st.Reduce(node.kind, (*others, inner), body)
 
 
@@ -281,15 +290,15 @@ def functions(node: st.Tree, scope: Scope) -> Iterator[Change]:
     """A function is left out, or the branches of a choice are swapped."""
     match node:
         case st.Call("where", (condition, a, b)):
-            yield "condition", f"the branches of {text(node)} are exchanged", st.Call("where", (condition, b, a))
-            yield "condition", f"the condition of {text(node)} is ignored", a
-            yield "condition", f"the condition of {text(node)} is ignored", b
+            yield "condition", f"the branches of {scope.text(node)} are exchanged", st.Call("where", (condition, b, a))
+            yield "condition", f"the condition of {scope.text(node)} is ignored", a
+            yield "condition", f"the condition of {scope.text(node)} is ignored", b
         case st.Call("maximum" | "minimum", args):
             other = "minimum" if node.head == "maximum" else "maximum"
             yield "function", f"{other} stands where {node.head} belongs", st.Call(other, args)
         case st.Call(head, (arg,)):
-            yield "function", f"{head} is missing around {text(arg)}", arg
-            yield "sign", f"the argument of {text(node)} has the wrong sign", st.Call(head, (st.Neg(arg),))
+            yield "function", f"{head} is missing around {scope.text(arg)}", arg
+            yield "sign", f"the argument of {scope.text(node)} has the wrong sign", st.Call(head, (st.Neg(arg),))
 
 
 def conditions(node: st.Tree, scope: Scope) -> Iterator[Change]:
@@ -297,7 +306,7 @@ def conditions(node: st.Tree, scope: Scope) -> Iterator[Change]:
         for rel in ("<", "<=", ">", ">=", "==", "!="):
             if rel != node.rel:
                 other = st.Compare(rel, node.left, node.right)
-                yield "condition", f"the condition is {text(other)} instead of {text(node)}", other
+                yield "condition", f"the condition is {scope.text(other)} instead of {scope.text(node)}", other
 
 
 def names(node: st.Tree, scope: Scope) -> Iterator[Change]:
@@ -313,10 +322,19 @@ def names(node: st.Tree, scope: Scope) -> Iterator[Change]:
     own = scope.names.get(node.name)
     for name, axes in scope.names.items():
         if name != node.name and axes == own:
-            yield "another name", f"{name} stands where {node.name} belongs", st.Read(name, node.index)
+            other = st.Read(name, node.index)
+            yield "another name", f"{scope.called(other)} stands where {scope.called(node)} belongs", other
         elif own and axes and _subset(axes, own) and len(set(own)) == len(own):
             index = tuple(node.index[own.index(a)] for a in axes)
-            yield "another name", f"{name} stands where {node.name} belongs", st.Read(name, index)
+            yield "another name", f"{name} stands where {scope.called(node)} belongs", st.Read(name, index)
+
+
+def transposes(node: st.Tree, scope: Scope) -> Iterator[Change]:
+    """A matrix is transposed, which raises no error where its axes have one length."""
+    if not isinstance(node, st.Read) or len(scope.above) < 2:
+        return
+    if len(node.index) == 2 == len(set(node.index)) and len(set(scope.names.get(node.name, ()))) == 2:
+        yield "transposed", f"{node.name} is transposed in {scope.text(scope.above[-2])}", st.Read(node.name, node.index[::-1])
 
 
 def _subset(axes: tuple[str, ...], own: tuple[str, ...]) -> bool:
@@ -335,6 +353,7 @@ RULES: tuple[Callable[[st.Tree, Scope], Iterator[Change]], ...] = (
     functions,
     conditions,
     names,
+    transposes,
 )
 
 
@@ -346,6 +365,6 @@ def _product(args: list[st.Tree]) -> st.Tree:
     return args[0] if len(args) == 1 else st.Mul(tuple(args)) if args else ONE
 
 
-def _term(arg: st.Tree) -> str:
-    shown = text(arg)
+def _term(scope: Scope, arg: st.Tree) -> str:
+    shown = scope.text(arg)
     return shown if shown.startswith("-") else f"+ {shown}"

@@ -23,7 +23,6 @@ from codegen.tools.auditor.submission import Submission, backward_submission, is
 from codegen.tools.auditor.system import System, chain_system, closed_system
 from derive import derive, derive_full, load, parse
 from derive import syntax as st
-from derive.recurrence import without_steps
 
 __all__ = ["audit", "systems"]
 
@@ -69,7 +68,6 @@ def audit(
     if dtype not in (None, *DTYPES):
         raise ValueError(f"unknown dtype '{dtype}'; known: {', '.join(DTYPES)}")
     op = op if isinstance(op, st.Op) else parse(op) if "=" in op else load(op)
-    without_steps(op, "the auditor")
     closed, chain = systems(op)
     layouts = _layouts(op, closed, chain, layout)
     ranks = _ranks(op, axes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -12,9 +13,11 @@ import numpy as np
 from codegen.tools.auditor.alterations import Alteration, Scope, alterations, unread
 from codegen.tools.auditor.fit import distributed, fitted
 from codegen.tools.auditor.report import Diagnosis, formula
+from codegen.tools.auditor.steps import overwritten, slips_of_steps
 from codegen.tools.auditor.system import System, Values
 from codegen.tools.auditor.trial import Trial
 from derive import syntax as st
+from derive.show.solved import in_op
 
 __all__ = ["diagnose"]
 
@@ -33,12 +36,12 @@ def diagnose(gradient: str, trials: Sequence[Trial]) -> Diagnosis | None:
     if all(not t.fits(gradient) and _reshaped(gradient, t) for t in trials):
         got, wanted = first.got[gradient].shape, first.caller_shape(gradient)  # type: ignore[index]
         return Diagnosis("shape", f"the values are right, and the shape is {got} instead of {wanted}", gradient, "")
-    spent = 0
+    spent, quickest = 0, sorted(trials, key=_steps)
     for system, alteration in _candidates(gradient, first):
         spent += 1 + len(system.between(alteration.equation.name, gradient, _given(first)))
         if spent > BUDGET:
             break
-        if all(_explains(alteration, gradient, t, system) for t in trials):
+        if all(_explains(alteration, gradient, t, system) for t in quickest):
             return _diagnosis(alteration, system)
     return fitted(gradient, trials)
 
@@ -48,6 +51,11 @@ def _reshaped(gradient: str, trial: Trial) -> bool:
     assert trial.got is not None
     got, want = trial.got[gradient], trial.arranged(gradient, trial.value(gradient))
     return got.size == want.size and _close(want.reshape(-1), got.reshape(-1), trial)
+
+
+def _steps(trial: Trial) -> int:
+    """How often names that step together are computed."""
+    return max((trial.sample.sizes[c.axis] for c in trial.bench.op.carries), default=0)
 
 
 def _given(trial: Trial) -> tuple[str, ...]:
@@ -60,15 +68,25 @@ def _candidates(gradient: str, trial: Trial) -> Iterator[tuple[System, Alteratio
     for system in (bench.closed, bench.chain):
         if gradient not in system.equations:
             continue
+        yield system, unread(system.equations[gradient])
         behind = list(system.behind(gradient, _given(trial)))
+        for c in (system.carried[n] for n in behind if n in system.carried):
+            yield from ((system, a) for a in slips_of_steps(system.op, c))
+        behind = [n for n in behind if n not in system.carried]
         if system is bench.chain:
             yield from ((system, unread(system.equations[n])) for n in behind[1:] if st.primal_name(n) in system.equations)
-        for name in behind:
-            equation = system.equations[name]
-            yield from ((system, a) for a in alterations(equation, _scope(system, equation)))
+        for names in dict.fromkeys(tuple(n for n in behind if n in system.group(first)) for first in behind):
+            yield from ((system, a) for a in _slips(system, names))
         # The slip may be in one term of a sum that the closed form has factored.
         apart = replace(system.equations[gradient], rhs=distributed(system.equations[gradient].rhs))
         yield from ((system, a) for a in alterations(apart, _scope(system, apart)))
+
+
+def _slips(system: System, names: Sequence[str]) -> Iterable[Alteration]:
+    """Slips in the equation of a name, or in those of names that step together: there names mistaken for others come last."""
+    equations = [system.equations[n] for n in names]
+    each = (a for e in equations for a in (*overwritten(system.op, e), *alterations(e, _scope(system, e))))
+    return each if len(names) == 1 else sorted(each, key=lambda a: a.kind == "another name")
 
 
 def _scope(system: System, equation: st.Equation) -> Scope:
@@ -78,13 +96,18 @@ def _scope(system: System, equation: st.Equation) -> Scope:
     for e in system.equations.values():
         if e.name == equation.name:
             break
+        if e.name in {c.first for c in op.carries}:  # another name of what is read there
+            continue
         tensors[e.name] = e.index
-    return Scope(tensors, {c.name: Fraction(c.default or "1") for c in op.constants}, equation.index)
+    defaults = {c.name: Fraction(c.default or "1") for c in op.constants}
+    return Scope(tensors, defaults, equation.index, shown=partial(in_op, op))
 
 
 def _diagnosis(alteration: Alteration, system: System) -> Diagnosis:
-    equation = system.equations[alteration.equation.name]
-    return Diagnosis(alteration.kind, alteration.text, equation.name, formula(system.op, equation))
+    name = alteration.equation.name
+    if name in system.carried:  # its equation is no line of a derivation
+        return Diagnosis(alteration.kind, alteration.text, system.carried[name].of, "")
+    return Diagnosis(alteration.kind, alteration.text, name, formula(system.op, system.equations[name]))
 
 
 def _explains(alteration: Alteration, gradient: str, trial: Trial, system: System) -> bool:
