@@ -14,7 +14,6 @@ import derive
 from codegen.backends.discovery import by_name
 from codegen.build import build
 from codegen.plan import plan
-from codegen.tools.flow import op_flow
 from codegen.tools.notebook.op import build_op
 from codegen.tools.workbook import exercise
 from codegen.verify.agreement import agreement
@@ -416,7 +415,7 @@ def test_unrolled_equations_have_no_carries() -> None:
 # ---- errors -----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tool", [exercise, build_op, lambda op: op_flow(op, {})])
+@pytest.mark.parametrize("tool", [exercise, build_op])
 def test_tools_that_take_no_recurrences_refuse_them(tool: Callable[[derive.Op], Any]) -> None:
     with pytest.raises(OpError, match="takes no recurrences, as in the equation of 's'"):
         tool(derive.parse(lines(GATED)))

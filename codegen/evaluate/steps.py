@@ -38,8 +38,7 @@ class Stepwise(Magnitudes):
         c = next(iter(carries.values()))
         steps = range(self.length(c.axis))[:: -1 if c.down else 1]
         if not steps:
-            for e in equations.values():
-                define(e)
+            self._one_step(equations, carries, define, first=True)
             return
         self.single = equations.keys()
         found: dict[str, list[Any]] = {n: [] for n in equations}

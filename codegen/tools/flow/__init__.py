@@ -12,7 +12,9 @@ from typing import Any
 
 from codegen.names import spelling
 from codegen.tools.flow.inside import modules_of, runtime
-from derive.recurrence import without_steps
+from codegen.tools.flow.time import passed, through, with_defaults
+from derive.errors import OpError
+from derive.recurrence import step_op
 from derive.syntax import Op
 
 __all__ = ["flow", "op_flow", "runtime"]
@@ -40,13 +42,32 @@ def op_flow(
 ) -> Any:
     """The ``Report`` of ``generated/flow/`` for an op's arrays by name, in which ``*s`` is a single axis.
 
+    That on a recurrence is one on a step, with what happens from step to step (:mod:`codegen.tools.flow.time`).
+
     ``upstream`` holds the gradients of the outputs by their adjoints' names (default: ones). Raises KeyError for a missing
     input, or a missing constant that has no default; OpError where the derivation fails.
     """
-    without_steps(op, "the gradient flow")
-    chain, table = modules_of(replace(op, stars=frozenset()))
+    op = replace(op, stars=frozenset())
+    if op.carries and op.packing:
+        raise OpError("the gradient flow of a recurrence takes no packed axes; write each axis by itself", op=op.name)
     if missing := [t.name for t in op.inputs if t.name not in inputs]:
         raise KeyError(f"{op.name}: the input {missing[0]} is missing; the op takes {', '.join(t.name for t in op.inputs)}")
+    if op.carries:
+        return _through_steps(op, inputs, with_defaults(op, constants), upstream or {})
+    return _report(op, inputs, constants, upstream)
+
+
+def _report(
+    op: Op, inputs: Mapping[str, Any], constants: Mapping[str, float] | None, upstream: Mapping[str, Any] | None
+) -> Any:
+    chain, table = modules_of(op)
     to = spelling(op)
     given = ({to.get(n, n): v for n, v in values.items()} if values else values for values in (inputs, constants, upstream))
     return runtime().report(chain, table, *given)
+
+
+def _through_steps(op: Op, inputs: Mapping[str, Any], constants: Mapping[str, float], upstream: Mapping[str, Any]) -> Any:
+    """The report on one step over all steps, and on what happens from step to step."""
+    found = passed(op, inputs, constants, upstream)
+    step = _report(step_op(op), {**inputs, **found.carried}, constants, found.upstream)
+    return through(step, found.steps)
