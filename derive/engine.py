@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from derive import syntax as st
@@ -103,12 +103,14 @@ def style_of(op: st.Op, forward: Sequence[Definition]) -> Style:
 
 @lru_cache(maxsize=16)
 def _style(names: tuple[str, ...], lengths: tuple[tuple[str, int], ...], counts: frozenset[str]) -> Style:
-    order, sizes = {name: k for k, name in enumerate(names)}, dict(lengths)
-    return Style(
-        rank=lambda name: order.get(name, -1),
-        size=lambda axis: sizes.get(axis, DEFAULT_SIZE),
-        counts=counts,
-    )
+    order = {name: k for k, name in enumerate(names)}
+    return Style(rank=lambda name: order.get(name, -1), size=_size(lengths), counts=counts)
+
+
+@lru_cache(maxsize=16)
+def _size(lengths: tuple[tuple[str, int], ...]) -> Callable[[str], int]:
+    sizes = dict(lengths)
+    return lambda axis: sizes.get(axis, DEFAULT_SIZE)
 
 
 def checked(op: st.Op) -> None:

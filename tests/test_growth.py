@@ -15,15 +15,18 @@ from derive import certify
 from derive.certify import textbook as checked
 from derive.engine import style_of
 from derive.language import slots
+from derive.language.unicode import language
 from derive.rules import FOLD
 from derive.simplify import budget, rewrite, signs
 from derive.simplify.tables import Pattern, Patterns, pattern_key
 from derive.terms import factor
 from derive.terms.flatten import flatten
 from derive.terms.names import Names
-from derive.terms.sums import Read, atom_sum, open_again, term
+from derive.terms.style import Style
+from derive.terms.sums import Condition, Read, atom_sum, open_again, term
 from derive.textbook import called, pages
 from derive.textbook.paper import textbook
+from derive.trees import Call, Div
 from tests.benchmarks.chains import KINDS, chain
 
 
@@ -170,3 +173,27 @@ def test_a_longer_chain_of_norms_is_not_eliminated_further(monkeypatch: pytest.M
     assert len(many.steps) <= 2.2 * len(few.steps)
     widest = [max(len(mono.factors) for s in d.steps if s.rule == FOLD for mono in s.after.terms) for d in (few, many)]
     assert widest[1] <= widest[0]
+
+
+@pytest.mark.parametrize("kind", ["tanh", "rnn", "norms"])
+def test_a_tree_is_factored_once_a_shape(kind: str) -> None:
+    """Lines of a chain differ in names: twice the equations have twice the trees, and hardly more shapes."""
+    found = []
+    for count in (30, 60):
+        factor._tree.cache_clear()
+        factor._shape.cache_clear()
+        derive.derive(derive.parse(chain(kind, count)))
+        found.append((factor._tree.cache_info().misses, factor._shape.cache_info().misses))
+    (few, first), (many, shapes) = found
+    assert many > 1.8 * few and shapes <= 1.2 * first
+
+
+def test_the_tree_of_a_shape_has_the_order_and_the_ties_of_its_names() -> None:
+    """Names whose order in the op is another, or which count ties, have trees of their own."""
+    body = term({Read("a", ("n",)): 1, Read("b", ("n",)): 1})
+    orders = [Style(rank=names.index) for names in (["a", "b"], ["b", "a"])]
+    assert [language(factor.to_tree(body, ("n",), style)) for style in orders] == ["a[n]*b[n]", "b[n]*a[n]"]
+    row = Condition("<", Read("a", ("n",)), Read("b", ("n",)), True)
+    divided = term({row: 1, Read("b", ("n",)): -1})
+    plain, counted = (factor.to_tree(divided, ("n",), Style(counts=frozenset(c))) for c in ((), ("b",)))
+    assert isinstance(plain, Call) and isinstance(counted, Div)

@@ -7,10 +7,10 @@ for readers:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from derive import syntax as st
 from derive.terms.arranged import added, multiplied, readable
@@ -40,6 +40,7 @@ from derive.terms.sums import (
     open_mono,
 )
 from derive.terms.tidy import tidy
+from derive.terms.unnamed import names_of, place, unnamed
 
 
 def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
@@ -49,8 +50,37 @@ def to_tree(body: Sum, index: Iterable[str], style: Style = DEFAULT) -> st.Tree:
 
 @lru_cache(maxsize=1 << 15)  # judging, certifying and printing a line ask for the same tree
 def _tree(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
-    tree = _Builder(style, index).sum([(dict(split(mono)), c) for mono, c in body], ())
-    return tree if style.read is DEFAULT.read else tidy(tree)
+    if style.read is not DEFAULT.read:
+        return tidy(_built(body, index, style))
+    names = names_of(body)
+    ranks = {rank: k for k, rank in enumerate(sorted({style.rank(name) for name in names}))}
+    places = tuple(_Place(ranks[style.rank(name)], name in style.counts) for name in names)
+    return _named(_shape(unnamed(body), index, places, style.size), {place(k): name for k, name in enumerate(names)})
+
+
+class _Place(NamedTuple):
+    """What the tree of an expression depends on of a name, besides the order of names: its rank and whether it counts ties."""
+
+    rank: int
+    counts: bool
+
+
+@lru_cache(maxsize=1 << 13)  # the layers of a deep network differ in names
+def _shape(body: Sum, index: tuple[str, ...], places: tuple[_Place, ...], size: Callable[[str], int]) -> st.Tree:
+    """The tree of an expression without names."""
+    ranks = {place(k): p.rank for k, p in enumerate(places)}
+    counts = frozenset(place(k) for k, p in enumerate(places) if p.counts)
+    return _built(body, index, Style(ranks.__getitem__, size, counts=counts))
+
+
+def _named(tree: st.Tree, names: Mapping[str, str]) -> st.Tree:
+    if isinstance(tree, st.Read):
+        return st.Read(names.get(tree.name, tree.name), tree.index)
+    return st.rebuild(tree, lambda child: _named(child, names))
+
+
+def _built(body: Sum, index: tuple[str, ...], style: Style) -> st.Tree:
+    return _Builder(style, index).sum([(dict(split(mono)), c) for mono, c in body], ())
 
 
 class _Builder:

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from derive.terms.sums import Argument, Atom, Condition, Extremum, Function, Mono, Read, Sum
 
-__all__ = ["unnamed"]
+__all__ = ["names_of", "place", "unnamed"]
 
 
 def unnamed(expr: Sum, apart: str = "") -> Sum:
@@ -20,11 +20,21 @@ def unnamed(expr: Sum, apart: str = "") -> Sum:
     ``apart`` is a word with which names are compared too. Names that begin with it stay as they are, and so do the names in
     lookups and in conditions on indices. The result is a key, and no expression in canonical form.
     """
-    names = sorted({name for mono in expr.terms for atom, _ in mono.factors for name in _names(atom)})
+    names = names_of(expr)
     if apart and any(name.startswith(apart) for name in names):
         return expr
-    to = {name: f"{'A' if name < apart else 'a'}{place:04}" for place, name in enumerate(names)}
+    to = {name: place(k, "A" if name < apart else "a") for k, name in enumerate(names)}
     return Sum({Mono(tuple((_renamed(a, to), e) for a, e in m.factors), m.bound): c for m, c in expr.terms.items()})
+
+
+def names_of(expr: Sum) -> list[str]:
+    """The names in whose place :func:`unnamed` puts places, in the order of the places."""
+    return sorted({name for mono in expr.terms for atom, _ in mono.factors for name in _names(atom)})
+
+
+def place(number: int, stem: str = "a") -> str:
+    """What stands in the place of the name of this number. No tensor has such a name."""
+    return f"{stem}.{number:04}"
 
 
 def _names(atom: Atom) -> list[str]:
