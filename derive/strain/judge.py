@@ -76,7 +76,10 @@ class Emptied:
         self.undefined: set[str] = set()
 
     def define(self, name: str, index: tuple[str, ...], tree: st.Tree) -> None:
-        if np.isnan(self.values.define(name, index, tree)).any():
+        """Evaluate a name, unless it has no entries here."""
+        if not self.values.grid.count(index):
+            self.values.tables[name] = Table(index, np.empty(0))
+        elif np.isnan(self.values.define(name, index, tree)).any():
             self.undefined.add(name)
 
     def has_values(self, names: Iterable[str]) -> bool:
@@ -100,7 +103,7 @@ class Emptied:
         So a sum of shares may not become 1, as it is 0 over an empty axis. A line that is not ``seen`` in a result may read
         undefined names.
         """
-        if not seen and self.undefined & set(st.reads(after)):
+        if not self.values.grid.count(index) or (not seen and self.undefined & set(st.reads(after))):
             return True
         old, new = (Table(index, self.values.value(tree, index)) for tree in (before, after))
         return not changed(old, new)
