@@ -13,6 +13,8 @@ import torch
 import derive
 from codegen.backends.discovery import by_name
 from codegen.build import build
+from codegen.evaluate.arithmetic import Numpy
+from codegen.evaluate.trees import Evaluation
 from codegen.plan import plan
 from codegen.tools.notebook.op import build_op
 from codegen.tools.workbook import exercise
@@ -463,6 +465,16 @@ def test_a_first_value_of_a_name_that_is_starred_and_packed(first: str) -> None:
     assert (carry.axis, carry.axes, carry.first) == ("k", ("s", "k", "f"), "h_first")
 
 
+def test_a_read_two_steps_back_works_as_its_message_says() -> None:
+    """A linear recurrence of second order: the message's equation before the other one, or behind it."""
+    back, own = "b[t] = h[t - 1]\n", "h[t] = h[t - 1] + 0.5*b[t - 1] + x[t]\n"
+    x = np.array([1.0, 2.0, -1.0, 0.5])
+    want = [1.0, 3.0, 2.5, 4.5]
+    for body in (back + own, own + back):
+        found = derive.parse("h[t] = f(x[t])\n" + body)
+        assert Evaluation(found, {"x": x}, {}, Numpy()).run()["h"].tolist() == want
+
+
 HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
 
 
@@ -470,7 +482,16 @@ HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
     ("body", "said"),
     [
         ("h[n, t, k] = h[n, t, k] + x[n, t, k]", "'h' is defined by itself; a recurrence reads one step back"),
-        ("h[n, t, k] = h[n, t - 2, k] + x[n, t, k]", "'h' is defined by itself; a recurrence reads one step back"),
+        (
+            "h[n, t, k] = h[n, t - 2, k] + x[n, t, k]",
+            "'h' is read 2 steps away, and a step reads the one before: "
+            "add h_back[n, t, k] = h[n, t - 1, k], and read h_back[n, t - 1, k]",
+        ),
+        (
+            "h[n, t, k] = sum[j](h[n, t + 3, j]) + x[n, t, k]",
+            "'h' is read 3 steps away, and a step reads the one before: add h_back[n, t, k] = h[n, t + 1, k] and "
+            "h_back2[n, t, k] = h_back[n, t + 1, k], and read h_back2[n, t + 1, j]",
+        ),
         ("h[n, t, k] = h[n, t - 1, k] + h[n, t + 1, k]", "'h' is carried along one axis, and one way"),
         ("h[n, t, k] = h[n, t - 1, k] + h[n - 1, t, k]", "'h' is carried along one axis, and one way"),
         ("h[n, -1, k] = h0[n, k]\nh[n, t, k] = x[n, t, k]", "a first value 'h[n, -1, k]' needs an equation of 'h'"),
@@ -490,7 +511,8 @@ HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
         ("h[n, t, k] = h[n, t - 1, k] + sum[t](h[n, t - 1, k])", "line 2, column 1: 'h' reads 'h' at other steps than its own"),
         (
             "a[n, t, k] = h[n, t - 1, k]\nb[n, t, k] = a[n, t - 2, k] + a[n, t, k]\nh[n, t, k] = b[n, t, k]",
-            "'b' reads 'a' at other steps than its own",
+            "'a' is read 2 steps away, and a step reads the one before: "
+            "add a_back[n, t, k] = a[n, t - 1, k], and read a_back[n, t - 1, k]",
         ),
         (
             "a[n, t, k] = h[n, t - 1, k]\nb[n, t, k] = a[n, t + 1, k] + a[n, t, k]\nh[n, t, k] = b[n, t, k]",

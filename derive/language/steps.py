@@ -12,6 +12,7 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from derive.errors import OpError
 from derive.language import hints
@@ -55,7 +56,11 @@ def with_names(body: list[ast.stmt], fail: Fail) -> tuple[list[ast.stmt], list[C
     for k, (node, target) in enumerate(targets.items()):
         for one in _reads(node) if node not in bases else ():
             name = _name(one)
-            if _steps(one) and (at.get(name, -1) >= k or (name in at and _depends(name, _name(target), read))):
+            if not (at.get(name, -1) >= k or (name in at and _depends(name, _name(target), read))):
+                continue
+            if further := _further_back(one, own[name], f"{name}_back"):
+                raise fail(one, further)
+            if _steps(one):
                 _has_all_axes(one, own[name], fail)
                 again[node].add(name)
                 steps.setdefault(name, []).append(one)
@@ -147,6 +152,25 @@ def _step(slot: ast.expr) -> tuple[str, bool] | None:
         case ast.BinOp(ast.UnaryOp(ast.USub(), ast.Constant(value=int(one))), ast.Add(), ast.Name(axis)) if one is not True:
             return (axis, False) if one == 1 else None
     return None
+
+
+def _further_back(read: ast.Subscript, target: ast.Subscript, wanted: str) -> str:
+    """The way out where a slot is read several steps away, ``t - 2``; "" where none is."""
+    for k, slot in enumerate(slots_of(read)):
+        match slot:
+            case ast.BinOp(ast.Name(axis), ast.Add() | ast.Sub() as sign, ast.Constant(int(count))) if count > 1:
+                away = f"{axis} {'+' if isinstance(sign, ast.Add) else '-'}"
+                name, slots = _name(read), [hints.brief(s) for s in slots_of(target)]
+
+                def at(of: str, slots: list[str], place: str, k: int = k) -> str:
+                    return f"{of}[{', '.join(place if j == k else s for j, s in enumerate(slots))}]"
+
+                back = [wanted + (str(n) if n > 1 else "") for n in range(1, count)]
+                lines = [f"{at(b, slots, axis)} = {at(a, slots, f'{away} 1')}" for a, b in pairwise([name, *back])]
+                own = at(back[-1], [hints.brief(s) for s in slots_of(read)], f"{away} 1")
+                said = f"'{name}' is read {count} steps away, and a step reads the one before"
+                return f"{said}: add {' and '.join(lines)}, and read {own}"
+    return ""
 
 
 def _carried(
