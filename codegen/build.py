@@ -18,7 +18,7 @@ from types import ModuleType
 
 from codegen.backends.backend import Backend, Files
 from codegen.backends.discovery import chosen, discovered, unavailable
-from codegen.certify import program_checks
+from codegen.certify import program_checks, tangent_checks
 from codegen.names import named
 from codegen.plan import planned
 from codegen.program import Kernel
@@ -32,6 +32,7 @@ from derive.errors import OpError
 from derive.show.show import latex_document
 from derive.show.trees import of_derivation
 from derive.syntax import Op
+from derive.tangents import tangents
 from derive.textbook.pages import remarks, sections_latex, textbook_sections
 from derive.textbook.paper import textbook
 
@@ -95,12 +96,13 @@ def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMA
     start = time.perf_counter()
     derivation = derive(op)
     seconds = time.perf_counter() - start
-    programs = planned(derivation)
+    forward_mode = tangents(derivation)
+    programs = planned(derivation, forward_mode)
     paper = textbook(op)
     sections = textbook_sections(paper)
     full = derive_full(op)
     certificate = certify(derivation, full=full).extended(checked_sections(paper, sections, full=full))
-    certificate = certificate.extended(program_checks(derivation, programs))
+    certificate = certificate.extended(program_checks(derivation, programs)).extended(tangent_checks(forward_mode, programs))
     kernel = named(programs)
     own = {b.name: _files(kernel, b, command, [o.name for o in wanted]) for b in wanted}
     files = {path: text for texts in own.values() for path, text in texts.items()}

@@ -9,23 +9,53 @@ a program computes exactly what the flat definitions and lines give. A name of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from codegen.confined import confined_in
 from codegen.program import Kernel, Program
 from codegen.steps import straight
-from derive.certify import Check, NoPoint, Stage, merged, residue_stage, stage_of
+from derive.certify import Check, NoPoint, Stage, certify, merged, residue_stage, stage_of
 from derive.certify.flat import Values
 from derive.certify.stage import guarded, reason_of
 from derive.certify.steps import stepwise
 from derive.deep import deeply
 from derive.derivation import Derivation
+from derive.tangents import Tangents
 
 __all__ = ["program_checks"]
 
 Tables = Mapping[str, list[Any]]
+
+
+@deeply
+def tangent_checks(tangents: Tangents, kernel: Kernel, seeds: tuple[int, ...] = (0, 1)) -> tuple[Check, ...]:
+    """The checks of the tangents: that the backward's adjoints are right, and that their program computes these.
+
+    The backward is right by its own certificate. Its adjoints by its upstream gradients are checked as any op's are.
+    """
+    derivation, program = tangents.derivation, kernel.tangent
+    found = [replace(c, rule=f"tangents, {c.rule}") for c in certify(derivation).checks]
+    if kernel.op.carries or program is None:  # the steps are checked one by one
+        return tuple(found)
+    names = {new: old for old, new in tangents.names.items()}
+    for seed in seeds:
+        if (stage := _stage(derivation, seed)) is not None:
+            values = stage.values([*derivation.forward, *derivation.lines])
+            known = stage.given | {n: stage.given[names[n]] for n in (a.name for a in program.arguments) if n in names}
+            known |= {t.name: values.table(t.name) for t in kernel.saved if t.name in values.axes}
+            axes = {**stage.axes, **values.axes} | {
+                new: values.axes[old] for old, new in tangents.names.items() if old in values.axes
+            }
+            computed, missing = guarded(partial(_run, program, stage, known, axes))
+            for name in program.results:
+                wrong = partial(
+                    _wrong, names[name], {names[name]: computed[name]} if computed else {}, stage.truth, values, stage, False
+                )
+                reason = reason_of(wrong, f"seed {seed}") if computed else missing
+                found = merged(found, [Check("tangents, plan", name, not reason, reason)])
+    return tuple(found)
 
 
 @deeply

@@ -18,9 +18,8 @@ def local(kernel: Kernel, wanted: str) -> str:
 
 
 def names_in(kernel: Kernel) -> list[str]:
-    """The tensors of both programs."""
-    programs = (kernel.forward, kernel.backward)
-    return [n for p in programs for n in (*(a.name for a in p.arguments), *(s.name for s in p.statements))]
+    """The tensors of all programs."""
+    return [n for p in kernel.programs for n in (*(a.name for a in p.arguments), *(s.name for s in p.statements))]
 
 
 def axes_of(op: st.Op) -> set[str]:

@@ -26,10 +26,10 @@ from derive.errors import OpError
 from derive.functions.words import is_function
 from derive.renaming import Spelling, renamed, renamed_carry, renamed_index, renamed_row, renamed_tensor, renamed_tree
 
-__all__ = ["NOTEBOOK", "named", "named_op", "spelling", "taken"]
+__all__ = ["NOTEBOOK", "named", "named_op", "renamed_argument", "renamed_statement", "spelling", "taken"]
 
 #: The suffixes by which the functions of an op's files are named after the op.
-FUNCTIONS = ("forward", "backward", "forward_backward", "step", "values")
+FUNCTIONS = ("forward", "backward", "jvp", "forward_backward", "step", "values")
 #: What the cells of a notebook name beside the names of the op, which are variables of the notebook.
 NOTEBOOK = frozenset("autograd constants gradients inputs leaves manual tensors values".split()) | frozenset(dir(builtins))
 #: The builtins that a file may refer to, which a function of the op's own name must not hide.
@@ -53,10 +53,11 @@ def named(kernel: Kernel) -> Kernel:
     to = spelling(kernel.op, names_in(kernel))
     if not to:
         return kernel
-    forward, backward = (_program(p, to) for p in (kernel.forward, kernel.backward))
+    programs = [_program(p, to) for p in kernel.programs]
     saved = tuple(renamed_tensor(t, to) for t in kernel.saved)
     losses = tuple(replace(loss, name=to.get(loss.name, loss.name)) for loss in kernel.losses)
-    return Kernel(renamed(kernel.op, to), forward, backward, saved, losses)
+    forward, backward, *rest = programs
+    return Kernel(renamed(kernel.op, to), forward, backward, saved, losses, *rest)
 
 
 def named_op(op: st.Op, also: Collection[str] = ()) -> st.Op:
@@ -102,9 +103,9 @@ def _names(name: str, adjoint: bool) -> tuple[str, ...]:
 def _program(program: Program, to: Spelling) -> Program:
     return replace(
         program,
-        arguments=tuple(_argument(a, to) for a in program.arguments),
+        arguments=tuple(renamed_argument(a, to) for a in program.arguments),
         constants=tuple(replace(c, name=to.get(c.name, c.name)) for c in program.constants),
-        statements=tuple(_statement(s, to) for s in program.statements),
+        statements=tuple(renamed_statement(s, to) for s in program.statements),
         results=tuple(to.get(r, r) for r in program.results),
         star=to.get(program.star, program.star),
         ranked=tuple(to.get(a, a) for a in program.ranked),
@@ -119,7 +120,7 @@ def _loop(loop: Loop, to: Spelling) -> Loop:
     return Loop(to.get(loop.axis, loop.axis), loop.down, carries, tuple(to.get(n, n) for n in loop.names))
 
 
-def _argument(a: Argument, to: Spelling) -> Argument:
+def renamed_argument(a: Argument, to: Spelling) -> Argument:
     return replace(
         a,
         name=to.get(a.name, a.name),
@@ -130,7 +131,7 @@ def _argument(a: Argument, to: Spelling) -> Argument:
     )
 
 
-def _statement(s: Statement, to: Spelling) -> Statement:
+def renamed_statement(s: Statement, to: Spelling) -> Statement:
     return replace(
         s,
         name=to.get(s.name, s.name),

@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 
 from codegen.averaged import averaged
 from codegen.axes import lengths_used
 from codegen.confined import confined
 from codegen.declared import declared_in, lengths_needed
 from codegen.depth import shallow
-from codegen.names import named
+from codegen.names import named, renamed_argument, renamed_statement
 from codegen.parts import Parts
 from codegen.program import Argument, Kernel, Program, Role, Statement, ranked, taken
 from codegen.recognise.rows import supports
@@ -35,6 +36,8 @@ from derive.language.axes import equal_axes
 from derive.packing import solved
 from derive.points import KINKED
 from derive.recurrence import adjoint_carries, first_adjoints
+from derive.renaming import Spelling
+from derive.tangents import Tangents
 from derive.terms.definitions import Definition, is_reduction
 from derive.terms.factor import to_tree
 from derive.terms.reads import syntax_index
@@ -43,24 +46,24 @@ from derive.terms.sums import Extremum, Lookup, Read, Sum, atom_reads, sum_reads
 
 
 @deeply
-def plan(derivation: Derivation) -> Kernel:
-    """The forward and backward programs of a derivation, in the names of its code.
+def plan(derivation: Derivation, tangents: Tangents | None = None) -> Kernel:
+    """The forward and backward programs of a derivation, and that of its ``tangents``, in the names of its code.
 
     Raises OpError where the op's own name cannot be the name of a file (:mod:`codegen.names`).
     """
-    return named(planned(derivation))
+    return named(planned(derivation, tangents))
 
 
 @deeply
-def planned(derivation: Derivation) -> Kernel:
-    """The forward and backward programs of a derivation, in the author's names."""
-    return _Planner(derivation).kernel()
+def planned(derivation: Derivation, tangents: Tangents | None = None) -> Kernel:
+    """The forward and backward programs of a derivation, and that of its ``tangents``, in the author's names."""
+    return _Planner(derivation).kernel(tangents)
 
 
 class _Planner:
-    def __init__(self, derivation: Derivation):
+    def __init__(self, derivation: Derivation, op: st.Op | None = None):
         self.d = derivation
-        self.op = derivation.op
+        self.op = op or derivation.op
         self.definitions = {d.name: d for d in derivation.forward}
         self.inputs = {t.name: t for t in self.op.inputs}
         self.constants = {c.name: c for c in self.op.constants}
@@ -76,31 +79,59 @@ class _Planner:
         self.style = style_of(self.op, list(derivation.forward))
         self.written = {d.name: d for d in derivation.written}
         self.parts = Parts(derivation)
+        #: The results of the backward, and what it carries from step to step.
+        self.gradients, self.carries = derivation.gradients, adjoint_carries(self.op)
+        self.ranked = ranked(self.op)
+        #: The names of lines that programs call otherwise.
+        self.names: Spelling = {}
         self.carried = {c.name: c for c in self.op.carries}
         calls = (n.head for e in self.op.equations for n in st.walk(e.rhs) if isinstance(n, st.Call))
         self.kinks = KINKED.intersection(calls)
 
-    def kernel(self) -> Kernel:
+    def kernel(self, tangents: Tangents | None) -> Kernel:
         saved, recomputed = self.split()
         saved.sort(key=lambda n: -len(self.definitions[n].index))
         made = {n: self.definitions[n].index for n in saved if not self.definitions[n].author}
         self.op = replace(self.op, packing=self.op.packing.extended(made))
-        forward, backward = self.confined(self.forward(saved), self.backward(saved, recomputed))
+        linear = [self.backward(saved, recomputed)]
+        if tangents:
+            linear.append(self.tangent(tangents, saved))
+            self.op = replace(self.op, packing=tangents.packed(self.op))
+        forward, backward, *rest = self.confined(self.forward(saved), *linear)
         kept = tuple(st.Tensor(n, self.definitions[n].index, self.labels(n)) for n in saved)
-        return Kernel(self.op, forward, backward, kept, self.d.losses)
+        return Kernel(self.op, forward, backward, kept, self.d.losses, *rest)
+
+    def tangent(self, tangents: Tangents, saved: list[str]) -> Program:
+        """The program of the Jacobian-vector product: of what the forward saves it is given what it reads."""
+        outputs = tuple(t for t in tangents.derivation.op.outputs if t.name in self.gradients)
+        planner = _Planner(tangents.derivation, replace(self.op, outputs=outputs))
+        planner.names, planner.ranked = tangents.names, self.ranked
+        planner.gradients = tuple(st.adjoint_name(st.adjoint_name(name)) for name in self.outputs)
+        planner.carries = tangents.carries(self.op)
+        wanted = {n for body in planner.lines.values() for n in planner.reads(body)}
+        recomputed: list[str] = []
+        for d in reversed(tangents.derivation.forward):
+            if d.name in wanted and d.name not in saved:
+                recomputed.insert(0, d.name)
+                wanted |= planner.reads(d.body)
+        planner.taken |= {*tangents.names.values()}
+        return planner.backward([n for n in saved if n in wanted], recomputed, "jvp")
 
     def labels(self, name: str) -> str | None:
         """The axis whose positions a name's values are; None for floating-point values."""
         return self.op.tensor(name).labels if self.definitions[name].author else None
 
-    def confined(self, forward: Program, backward: Program) -> tuple[Program, Program]:
+    def confined(self, forward: Program, *linear: Program) -> list[Program]:
         """The programs, in which the engine's own names are 0 where nothing reads them."""
         made = {d.name for d in self.d.forward if not d.author}
         known = {*(a.name for a in forward.arguments), *self.constants}
-        first, then = confined(forward.statements, backward.statements, made, known)
+        first, then = confined(forward.statements, [s for p in linear for s in p.statements], made, known)
         zero = supports(first)
-        arguments = tuple(replace(a, support=zero.get(a.name, ())) if a.role is Role.SAVED else a for a in backward.arguments)
-        return replace(forward, statements=tuple(first)), replace(backward, statements=tuple(then), arguments=arguments)
+        found, rest = [replace(forward, statements=tuple(first))], iter(then)
+        for p in linear:
+            arguments = tuple(replace(a, support=zero.get(a.name, ())) if a.role is Role.SAVED else a for a in p.arguments)
+            found.append(replace(p, statements=tuple(islice(rest, len(p.statements))), arguments=arguments))
+        return found
 
     # ---- what is saved ---------------------------------------------------------------------------------------------
 
@@ -223,7 +254,7 @@ class _Planner:
         to = {i: syntax_index(j) for i, j in zip(d.index, read.index, strict=True)}
         return st.rename(to_tree(d.body, d.index, self.inlining(inlined)), to)
 
-    def backward(self, saved: list[str], recomputed: list[str]) -> Program:
+    def backward(self, saved: list[str], recomputed: list[str], kind: str = "backward") -> Program:
         bodies = [self.definitions[n].body for n in recomputed] + list(self.lines.values())
         reads = {n for body in bodies for n in sum_reads(body)}
         uses = Counter(n for body in bodies for m in body.terms for a, _ in m.factors for n in set(atom_reads(a)))
@@ -239,13 +270,13 @@ class _Planner:
         index = {line.name: line.index for line in self.d.lines}
         statements += [Statement(e.name, e.index, e.rhs, Role.TEMPORARY) for e in first_adjoints(self.op) if e.name in reads]
         for name, body in self.lines.items():
-            role = Role.OUTPUT if name in self.d.gradients else Role.TEMPORARY
+            role = Role.OUTPUT if name in self.gradients else Role.TEMPORARY
             statements.append(Statement(name, index[name], to_tree(body, index[name], style), role))
         upstream = tuple(Argument(st.adjoint_name(t.name), t.axes, Role.UPSTREAM) for t in self.op.outputs)
         kept = tuple(Argument(n, self.definitions[n].index, Role.SAVED, self.labels(n)) for n in saved)
         needed = self.shape_givers(statements, reads, saved)
         inputs = tuple(taken(self.op, t) for t in self.op.inputs if t.name in needed)
-        return self.program("backward", (*upstream, *kept, *inputs), statements, self.d.gradients)
+        return self.program(kind, (*upstream, *kept, *inputs), statements, self.gradients)
 
     def shape_givers(self, statements: list[Statement], reads: set[str], saved: list[str]) -> set[str]:
         """The inputs that the backward takes: those read, and those that alone have an axis whose length is needed."""
@@ -256,7 +287,7 @@ class _Planner:
         wanted = {a for s in statements for a in _axes(s)}
         # What is packed is taken apart, and results are packed: that takes the length of every single axis.
         wanted |= {a for n, axes in given if packing.packs(n) for a in axes}
-        wanted |= {a for s in statements if s.name in self.d.gradients and packing.packs(s.name) for a in s.index}
+        wanted |= {a for s in statements if s.name in self.gradients and packing.packs(s.name) for a in s.index}
         # What the forward knows of empty axes the backward has to know as well.
         certain = self.lengths([(t.name, t.axes) for t in self.op.inputs], empty=True)
         while missing := (wanted - self.lengths(given)) | (wanted & certain - self.lengths(given, empty=True)):
@@ -285,6 +316,7 @@ class _Planner:
     def program(
         self, kind: str, arguments: tuple[Argument, ...], statements: list[Statement], results: Iterable[str]
     ) -> Program:
+        statements = [renamed_statement(s, self.names) for s in statements]
         used = {n for s in statements for n in st.reads(s.tree)}
         axes = {i for a in arguments for i in a.axes} | {a for s in statements for a in lengths_used(s.index, s.tree)}
         lengths = declared_in(self.op, arguments, statements)
@@ -292,22 +324,22 @@ class _Planner:
         used |= {v for axis, v in self.op.packing.lengths if isinstance(v, str) and axis in axes}
         used |= {name for _, tree in lengths for name in st.reads(tree)}
         constants = tuple(c for c in self.op.constants if c.name in used)
-        found = Arranged(tuple(shallow(averaged(statements, ranked(self.op)), self.taken)))
+        found = Arranged(tuple(shallow(averaged(statements, self.ranked), self.taken)))
         if self.op.carries:
-            carries = (self.op.carries, ()) if kind == "forward" else (adjoint_carries(self.op), self.op.carries)
+            carries = (self.op.carries, ()) if kind == "forward" else (self.carries, self.op.carries)
             found = arranged(found.statements, *carries, self.taken)
         star = next(iter(sorted(self.op.stars)), "")
         return Program(
             name=f"{self.op.name}_{kind}",
-            arguments=arguments,
+            arguments=tuple(renamed_argument(a, self.names) for a in arguments),
             constants=constants,
             statements=found.statements,
-            results=tuple(results),
+            results=tuple(self.names.get(r, r) for r in results),
             star=star,
             collapsed=len(self.op.stars) > 1 or (bool(star) and _must_collapse(star, arguments, statements)),
             accurate=self.op.variant == "accurate",
             kinks=self.kinks,
-            ranked=ranked(self.op),
+            ranked=self.ranked,
             equal=tuple((a, r) for a, r in equal_axes(self.op).items() if a != r),
             loops=found.loops,
             shifts=found.shifts,

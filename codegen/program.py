@@ -135,15 +135,30 @@ class Program:
 
     @property
     def backward(self) -> bool:
+        """Whether the program is a linear map of what is given beside what the forward saved: the backward, or the tangent."""
         return any(a.role is Role.UPSTREAM for a in self.arguments)
+
+
+def given_tangents(program: Program) -> list[str]:
+    """The names of the tangents that the program of a Jacobian-vector product is given, one for each floating-point input."""
+    return [a.name for a in program.arguments if a.role is Role.UPSTREAM]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The forward and the backward program of an op, the tensors that the forward saves, and where digits are lost."""
+    """The programs of an op, the tensors that the forward saves, and where digits are lost.
+
+    ``tangent`` is the program of the Jacobian-vector product, given what the forward saved; None if there is none.
+    """
 
     op: st.Op
     forward: Program
     backward: Program
     saved: tuple[st.Tensor, ...]
     losses: tuple[Loss, ...] = ()
+    tangent: Program | None = None
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """The forward, the backward, and the tangent if there is one."""
+        return (self.forward, self.backward, *([self.tangent] if self.tangent else []))

@@ -42,11 +42,24 @@ class FunctionSource:
 
 
 @dataclass(frozen=True)
+class TangentSource:
+    """What the ``autograd.Function`` of forward mode has of its own: ``setup`` keeps what the Jacobian-vector product reads."""
+
+    class_name: str
+    setup: tuple[Code, ...]
+    given: Code
+    prepare: tuple[Code, ...]
+    call: Code
+    returned: Code
+
+
+@dataclass(frozen=True)
 class DifferentiableSource:
     """The ``autograd.Function`` around a kernel: its names, argument lists and index bookkeeping as text.
 
     ``apart`` are the results again; in it a result that is a view of a tensor made in the forward is a tensor of its own.
-    ``plain`` is the forward by itself.
+    ``plain`` is the forward by itself. ``moving`` are the inputs that have a gradient, and ``tangent`` is the class of forward
+    mode; None where there is no such class.
     ``context``, ``given`` and ``made`` are the names that the class has for torch's ``ctx``, ``inputs`` and ``output``.
     """
 
@@ -69,6 +82,8 @@ class DifferentiableSource:
     plain: Code
     returned: Code
     picked: Code
+    moving: Code
+    tangent: TangentSource | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,5 @@ class FileSource:
     imports: tuple[str, ...]
     exports: tuple[str, ...]
     helpers: tuple[str, ...]
-    forward: FunctionSource
-    backward: FunctionSource
+    functions: tuple[FunctionSource, ...]
     differentiable: DifferentiableSource | None = None

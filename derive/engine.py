@@ -33,21 +33,23 @@ from derive.terms.definitions import Definition
 from derive.terms.factor import to_tree
 from derive.terms.factoring import DEFAULT_SIZE
 from derive.terms.flatten import flatten
+from derive.terms.names import Names
 from derive.terms.style import Style
 
 
 @deeply
-def derive(op: st.Op) -> Derivation:
+def derive(op: st.Op, names: Names | None = None) -> Derivation:
     """Derive the closed vector-Jacobian product of an op or of its variant.
 
+    ``names`` are the equations in flat terms if those are known, and stable, already.
     OpError: no input is floating-point, or a stage refuses the op.
     """
     if op.carries:
         return stepped(op, derive(step_op(op)))
     checked(op)
-    written, names = flatten(op)
+    given, (written, names) = names, (tuple(names.definitions), names) if names else flatten(op)
     check_coefficients(op.name, ((d.name, d.body) for d in written))
-    forward, shifts = stabilise(op, written, names)
+    forward, shifts = (written, []) if given else stabilise(op, written, names)
     chain = adjoints(op, forward, names)
     relations = log_relations(names)
     forward = tuple(names.definitions)  # the adjoints and the relations may have needed more names

@@ -161,7 +161,7 @@ class Op:
     ``variant`` is one of VARIANTS. A variant computes the same values, and is called ``OP_VARIANT``. ``packing`` says which
     axes are one axis of the caller's tensors; everything else here has the axes of the equations. ``declared`` has the lengths
     of axes that are declared by equations. ``carries`` are the names that equations read one step back: without them,
-    every equation reads only inputs and what stands above it.
+    every equation reads only inputs and what stands above it. ``held`` are inputs by which nothing is differentiated.
     """
 
     name: str
@@ -180,6 +180,7 @@ class Op:
     packing: Packing = Packing()
     declared: Declared = Declared()
     carries: tuple[Carry, ...] = ()
+    held: frozenset[str] = frozenset()
 
     @property
     def length_constants(self) -> frozenset[str]:
@@ -198,8 +199,14 @@ class Op:
         return replace(self, name=f"{self.base}_{variant}" if variant else self.base, variant=variant)
 
     @property
-    def differentiable(self) -> tuple[Tensor, ...]:
+    def floating(self) -> tuple[Tensor, ...]:
+        """The floating-point inputs."""
         return tuple(t for t in self.inputs if not t.integer)
+
+    @property
+    def differentiable(self) -> tuple[Tensor, ...]:
+        """The inputs that have a gradient."""
+        return tuple(t for t in self.floating if t.name not in self.held)
 
     def tensor(self, name: str) -> Tensor:
         """The input or the left side of the equation that has the name (KeyError if there is none)."""

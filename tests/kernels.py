@@ -23,13 +23,15 @@ from derive import syntax
 from derive.labels import label_values, whole_constants
 from derive.language.axes import equal_axes
 from derive.ops import reference as reference_of
+from derive.tangents import tangents
 from tests.backends import given as passed
 from tests.long import OPS as OPS
 
 
 @cache
 def kernel(name: str) -> Kernel:
-    return plan(derive.derive(derive.load(name)))
+    derivation = derive.derive(derive.load(name))
+    return plan(derivation, tangents(derivation))
 
 
 def module(name: str, backend: str) -> Any:

@@ -45,6 +45,8 @@ class Backend(ABC):
     reserved: frozenset[str] = frozenset()
     #: The modules, headers and functions that emitted files need: an op of such a name would hide them and is refused.
     modules: frozenset[str] = frozenset()
+    #: Whether the backend has kernels for tangents.
+    forward_mode: bool = False
     #: Whether :meth:`schedule` has something to say.
     scheduled: bool = False
     #: The backends whose files this backend's files need in order to run.

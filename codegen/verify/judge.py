@@ -27,6 +27,7 @@ from codegen.evaluate.arithmetic import Numpy
 from codegen.evaluate.trees import Magnitudes
 from codegen.program import Kernel, Program
 from codegen.steps import straight
+from codegen.verify.tangent import dot_fault, drawn_tangents
 from derive import syntax as st
 from derive.certify import NoPoint, Stage, point, tied_point
 from derive.certify.stage import precise
@@ -90,11 +91,15 @@ def judge(kernel: Kernel, module: ModuleType, backend: Backend | str, seeds: tup
             try:
                 with backend.running(), np.errstate(all="ignore"):
                     found = _results(kernel, module, backend, trial, split, np.float64)
+                    tangents = _tangents(kernel, module, backend, trial, split)
                     narrow = [] if number else _results(kernel, module, backend, trial, split, np.float32)
             except Exception as error:  # whatever an emitted kernel may raise
                 return Verdict(math.inf, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{_at(trial)}")
             judged = [_difference(kernel, trial, split, name, value, allowed[name]) for name, value in found]
             reasons = [reason for _, reason in judged] + [_promoted(name, value, np.float32) for name, value in narrow]
+            if tangents:
+                error_of = {n: allowed[n] + SWAYS * trial.slack[n] for n in trial.gradients}
+                reasons.append(dot_fault(kernel, tangents, trial.given, trial.expected, error_of))
             if any(reasons):
                 return Verdict(math.inf, next(filter(None, reasons)) + _at(trial))
             largest = max([largest, *(off for off, _ in judged)])
@@ -173,19 +178,41 @@ def _results(
     kernel: Kernel, module: ModuleType, backend: Backend, trial: Trial, split: bool, dtype: type
 ) -> list[tuple[str, Any]]:
     """The name and value of every output and gradient, and of gradients through the differentiable op if there is one."""
-    op = kernel.op
-    axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
-    values: dict[str, Any] = {}
-    for name, v in trial.given.items():
-        array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, name, axes.get(name, ()), split))
-        values[name] = _number(op, name, v) if name not in axes else backend.to(array)
-    outputs, saved = backend.called(getattr(module, kernel.forward.name))(*_arguments(kernel.forward, values))
-    known = values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
+    values = _given(kernel.op, backend, trial, split, dtype)
+    outputs, known = _forward(kernel, module, backend, values)
     gradients = backend.called(getattr(module, kernel.backward.name))(*_arguments(kernel.backward, known))
     found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
     found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
     found += backend.gradients(kernel, module, values)
     return [(name, backend.back(value)) for name, value in found]
+
+
+def _tangents(kernel: Kernel, module: ModuleType, backend: Backend, trial: Trial, split: bool) -> Sequence[Any]:
+    """The tangents of the outputs, for random ones of the inputs; none where the backend has no kernel for them."""
+    if kernel.tangent is None or not backend.forward_mode:
+        return ()
+    values = _given(kernel.op, backend, trial, split, float)
+    _, known = _forward(kernel, module, backend, values)
+    for (name, v), t in zip(drawn_tangents(kernel, trial.given).items(), kernel.op.differentiable, strict=True):
+        known[name] = backend.to(v.reshape(_shape(trial, t.name, t.axes, split)))
+    found = backend.called(getattr(module, kernel.tangent.name))(*_arguments(kernel.tangent, known))
+    return [backend.back(v) for v in _several(found, len(kernel.tangent.results))]
+
+
+def _given(op: st.Op, backend: Backend, trial: Trial, split: bool, dtype: type) -> dict[str, Any]:
+    """The arguments and the constants as the kernels take them."""
+    axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
+    values: dict[str, Any] = {}
+    for name, v in trial.given.items():
+        array = (v.astype(dtype) if v.dtype.kind == "f" else v).reshape(_shape(trial, name, axes.get(name, ()), split))
+        values[name] = _number(op, name, v) if name not in axes else backend.to(array)
+    return values
+
+
+def _forward(kernel: Kernel, module: ModuleType, backend: Backend, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The outputs, and the arguments with what the forward saves."""
+    outputs, saved = backend.called(getattr(module, kernel.forward.name))(*_arguments(kernel.forward, values))
+    return outputs, values | dict(zip([t.name for t in kernel.saved], saved, strict=True))
 
 
 def _number(op: st.Op, name: str, value: Any) -> float | int:

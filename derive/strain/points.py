@@ -116,9 +116,9 @@ def strained_kinds(op: st.Op) -> tuple[str, ...]:
 
 def _schemes(op: st.Op) -> list[Scheme]:
     """Every kind of strain for all inputs together, and two kinds for each group of inputs while the others are moderate."""
-    names = frozenset(t.name for t in op.differentiable)
+    names = frozenset(t.name for t in op.floating)
     schemes = [Scheme(kind, draw, names) for kind, draw in KINDS.items()]
-    for group in _groups([t.name for t in op.differentiable]):
+    for group in _groups([t.name for t in op.floating]):
         which = ", ".join(sorted(group))
         schemes += [Scheme(f"{which} alone saturated", _saturated, group), Scheme(f"{which} alone of {MIXED}", _mixed, group)]
     return schemes

@@ -26,6 +26,7 @@ __all__ = ["ArrayBackend"]
 class ArrayBackend(Backend):
     """A backend whose kernels are Python functions of arrays; a statement is one expression, or a few."""
 
+    forward_mode = True
     #: The lines that import what the functions refer to.
     library: tuple[Code, ...]
     #: Spells the statements of a kernel.
@@ -58,7 +59,7 @@ class ArrayBackend(Backend):
         return {f"{self.name}/{kernel.op.name}.py": self.text(kernel, command)}
 
     def exports(self, op: str) -> tuple[str, ...]:
-        return (f"{op}_forward", f"{op}_backward")
+        return (f"{op}_forward", f"{op}_backward", f"{op}_jvp")
 
     def package(self, ops: Iterable[str], command: str, beside: Collection[str] = ()) -> Files:
         listed = [(op, self.exports(op)) for op in ops]

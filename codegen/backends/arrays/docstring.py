@@ -17,7 +17,8 @@ WIDTH = 118
 def docstring(kernel: Kernel, program: Program, array: str, looks_up: bool) -> list[str]:
     """The lines of the docstring; ``array`` is the word for an array, ``looks_up`` says that labels may be out of range."""
     op, forward = kernel.op, program is kernel.forward
-    lines = [f"{'Forward' if forward else 'Backward'} of {op.name}.", ""]
+    title = "Forward" if forward else "Backward" if program is kernel.backward else "Jacobian-vector product"
+    lines = [f"{title} of {op.name}.", ""]
     shifts = {c.name for c in program.shifts}  # each is read where it is: ``h[n, t - 1, k]``
     told = [s for s in program.statements if s.name not in shifts]
     lines += [line for s in told for line in _equation(op, s.name, s.index, s.tree)]

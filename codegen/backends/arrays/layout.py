@@ -40,18 +40,16 @@ class _Printed:
 def lay_out(kernel: Kernel, layout: type[Layout], command: str) -> FileSource:
     """The parts of ``generated/BACKEND/OP.py``; ``command`` is what regenerates it."""
     op = kernel.op
-    forward = layout(kernel, kernel.forward).printed()
-    backward = layout(kernel, kernel.backward).printed()
+    printed = [layout(kernel, program).printed() for program in kernel.programs]
     return FileSource(
         title=op.title or f"The op {op.name}.",
         command=command,
         equations=equations(op),
         source=op.source,
         imports=layout.imports,
-        exports=(f"{op.name}_forward", f"{op.name}_backward"),
-        helpers=tuple(sorted(forward.helpers | backward.helpers)),
-        forward=forward.function,
-        backward=backward.function,
+        exports=tuple(program.name for program in kernel.programs),
+        helpers=tuple(sorted(frozenset().union(*(p.helpers for p in printed)))),
+        functions=tuple(p.function for p in printed),
     )
 
 

@@ -124,5 +124,4 @@ def placed(tensor: Text, slots: Sequence[str]) -> Text:
 
 def static_constants(kernel: Kernel) -> frozenset[str]:
     """The constants of the op that slices depend on: whole numbers, which a tracer does not see."""
-    programs = (kernel.forward, kernel.backward)
-    return frozenset().union(*(slid_constants([s.tree for s in p.statements], p.ranked) for p in programs))
+    return frozenset().union(*(slid_constants([s.tree for s in p.statements], p.ranked) for p in kernel.programs))

@@ -7,8 +7,8 @@ from codegen.backends.arrays.signature import listed, shapes, signature, tupled
 from codegen.backends.torch.context import on_context
 from codegen.backends.torch.printer import TorchPrinter
 from codegen.locals import local
-from codegen.program import Kernel
-from codegen.source import Code, DifferentiableSource, code
+from codegen.program import Kernel, Program, given_tangents
+from codegen.source import Code, DifferentiableSource, TangentSource, code
 from derive import syntax as st
 
 
@@ -38,10 +38,10 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     single = len(outputs) == 1
     return DifferentiableSource(
         name=op.name,
-        class_name="_" + "".join(w.capitalize() for w in op.name.split("_")),
+        class_name=_class_name(op),
         signature=Code(signature(op)),
         doc=(
-            f"Differentiable {op.name}: works with autograd to second order, vmap, torch.func, compile and export.",
+            f"Differentiable {op.name}: autograd in both modes and to second order, vmap, torch.func, compile and export.",
             "",
             f"Shapes: {shapes(op)}.",
         ),
@@ -60,12 +60,52 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         plain=Code(f"{forward}[0]"),
         returned=Code(", ".join([*gradients, *["None"] * len(constants)])),
         picked=Code("" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]"),
+        moving=Code(", ".join(t.name for t in op.differentiable)),
+        tangent=_tangent(kernel, kernel.tangent, results, extra, (context, given, made)) if kernel.tangent else None,
     )
+
+
+def _tangent(
+    kernel: Kernel, program: Program, results: list[str], extra: list[str], local_names: tuple[str, str, str]
+) -> TangentSource:
+    """The class of forward mode, in which what else the forward saves is no result: torch asks a tangent of each result.
+
+    So the class serves first derivatives alone.
+    """
+    op, (context, given, made) = kernel.op, local_names
+    inputs, constants = [t.name for t in op.inputs], [c.name for c in program.constants]
+    tangents = dict(zip((t.name for t in op.differentiable), given_tangents(program), strict=True))
+    kept = [a.name for a in program.arguments if a.name not in tangents.values()]
+    taken = [*inputs, *(c.name for c in op.constants)]
+    setup = [f"{listed([n if n in (*kept, *constants) else '_' for n in taken])} = {given}"]
+    setup = setup if {*taken} & {*kept, *constants} else []
+    setup += (
+        [f"{', '.join(n if n in (*kept, *extra) else '_' for n in results)} = {made}"] if {*results} & {*kept, *extra} else []
+    )
+    setup += [f"{context}.save_for_forward({', '.join(kept)})"] if kept else []
+    setup += [f"{context}.mark_non_differentiable({', '.join(extra)})"] if extra else []
+    setup += [f"{context}.{on_context(n)} = {n}" for n in constants]
+    prepare = [f"{listed(kept)} = {context}.saved_tensors"] if kept else []
+    names = [tangents.get(n, "_" if k == len(inputs) - 1 and not op.constants else f"_{k}") for k, n in enumerate(inputs)]
+    last = max(k for k, n in enumerate(inputs) if n in tangents) + 1
+    rest = [] if last == len(taken) else ["*_"]
+    return TangentSource(
+        class_name=f"{_class_name(op)}Tangent",
+        setup=code(setup or ["pass"]),
+        given=Code(", ".join([context, *names[:last], *rest])),
+        prepare=code(prepare + [f"{n} = {context}.{on_context(n)}" for n in constants]),
+        call=Code(f"{', '.join(program.results)} = {program.name}({', '.join([*tangents.values(), *kept, *constants])})"),
+        returned=Code(", ".join([*program.results, *["None"] * len(extra)])),
+    )
+
+
+def _class_name(op: st.Op) -> str:
+    return "_" + "".join(w.capitalize() for w in op.name.split("_"))
 
 
 def helpers(kernel: Kernel) -> frozenset[str]:
     """The helpers that the differentiable op needs in its file."""
-    return frozenset({"_nested", "_wide"} if _mixes(kernel) else {"_nested"})
+    return frozenset({"_nested"} | ({"_wide"} if _mixes(kernel) else set()) | ({"_forward_mode"} if kernel.tangent else set()))
 
 
 def _upstream(kernel: Kernel, name: str) -> str:

@@ -158,7 +158,7 @@ def _closed(op: st.Op) -> Cells:
     text = "The same gradients simplified, as on paper, and the kernels that compute them."
     return [
         ("markdown", f"## The closed forms\n\n{text}\n\n{derived(op)}"),
-        ("code", "\n\n\n".join([_source(file.forward), _source(file.backward), *helpers])),
+        ("code", "\n\n\n".join([*map(_source, file.functions), *helpers])),
         ("code", _called(kernel)),
     ]
 
