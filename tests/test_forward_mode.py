@@ -49,7 +49,7 @@ def test_the_forms_are_those_of_textbooks() -> None:
 def test_the_tangent_of_a_recurrence_runs_with_it() -> None:
     assert (
         lines("linear_recurrence")["h_dot"]
-        == "x_dot[n, t, k] + a_dot[n, t, k]*h_prev[n, t, k] + h_prev_dot[n, t, k]*a[n, t, k]"
+        == "x_dot[n, t, k] + h_prev_dot[n, t, k]*a[n, t, k] + a_dot[n, t, k]*h_prev[n, t, k]"
     )
     (loop,) = kernels.kernel("linear_recurrence").tangent.loops
     assert not loop.down and [c.first for c in loop.carries] == ["h0_dot"]

@@ -21,6 +21,7 @@ __all__ = [
     "adaptive_layernorm",
     "adaptive_layernorm_forward",
     "adaptive_layernorm_backward",
+    "adaptive_layernorm_jvp",
 ]
 
 
@@ -78,6 +79,43 @@ def adaptive_layernorm_backward(dy, xhat, rstd, t2):
         dxhat - jnp.mean(dxhat, axis=2, keepdims=True) - xhat * jnp.mean(dxhat * xhat, axis=2, keepdims=True)
     )
     return dx.astype(dtype), dscale.astype(dtype), dshift.astype(dtype)
+
+
+def adaptive_layernorm_jvp(x_dot, scale_dot, shift_dot, xhat, rstd, t2):
+    """Jacobian-vector product of adaptive_layernorm.
+
+        xhat_part[n, i, d] = rstd[n, i]*(x_dot[n, i, d] - mean[d](x_dot[n, i, d]) - xhat[n, i, d]*mean[d](x_dot[n, i,
+            d]*xhat[n, i, d]))
+        y_dot[n, i, d] = shift_dot[n, d] + scale_dot[n, d]*xhat[n, i, d] + t2[n, d]*xhat_part[n, i, d]
+
+    Shapes: x_dot[n, i, d], scale_dot[n, d], shift_dot[n, d], xhat[n, i, d], rstd[n, i], t2[n, d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "x_dot[n, i, d]; scale_dot[n, d]; shift_dot[n, d]; xhat[n, i, d]; rstd[n, i]; t2[n, d]",
+        x_dot,
+        scale_dot,
+        shift_dot,
+        xhat,
+        rstd,
+        t2,
+    )
+    dtype = x_dot.dtype
+    x_dot, scale_dot, shift_dot, xhat, rstd, t2 = (
+        _wide(x_dot),
+        _wide(scale_dot),
+        _wide(shift_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(t2),
+    )
+
+    xhat_part = rstd[:, :, None] * (
+        x_dot - jnp.mean(x_dot, axis=2, keepdims=True) - xhat * jnp.mean(x_dot * xhat, axis=2, keepdims=True)
+    )
+    y_dot = shift_dot[:, None, :] + scale_dot[:, None, :] * xhat + t2[:, None, :] * xhat_part
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -19,6 +19,7 @@ __all__ = [
     "attention_bias",
     "attention_bias_forward",
     "attention_bias_backward",
+    "attention_bias_jvp",
 ]
 
 
@@ -70,6 +71,53 @@ def attention_bias_backward(do, P, o, q, k, v):
     dq = db @ k / math.sqrt(f)
     dk = jnp.swapaxes(db, -1, -2) @ q / math.sqrt(f)
     return dq.astype(dtype), dk.astype(dtype), dv.astype(dtype), db.astype(dtype)
+
+
+def attention_bias_jvp(q_dot, k_dot, v_dot, b_dot, P, o, q, k, v):
+    """Jacobian-vector product of attention_bias.
+
+        b_total_part[*s, i, j] = b_dot[*s, i, j] + sum[f](k_dot[*s, j, f]*q[*s, i, f])/sqrt(size(f)) + sum[f](q_dot[*s, i,
+            f]*k[*s, j, f])/sqrt(size(f))
+        P_part[*s, i, j] = b_total_part[*s, i, j]*P[*s, i, j]
+        o_dot[*s, i, d] = sum[j](v_dot[*s, j, d]*P[*s, i, j]) + sum[j](P_part[*s, i, j]*v[*s, j, d]) - o[*s, i,
+            d]*sum[j](P_part[*s, i, j])
+
+    Shapes: q_dot[*s, i, f], k_dot[*s, j, f], v_dot[*s, j, d], b_dot[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f],
+        k[*s, j, f], v[*s, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[*s, i, f]; k_dot[*s, j, f]; v_dot[*s, j, d]; b_dot[*s, i, j]; P[*s, i, j]; o[*s, i, d]; "
+        "q[*s, i, f]; k[*s, j, f]; v[*s, j, d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        b_dot,
+        P,
+        o,
+        q,
+        k,
+        v,
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, b_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(b_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    b_total_part = b_dot + q @ jnp.swapaxes(k_dot, -1, -2) / math.sqrt(f) + q_dot @ jnp.swapaxes(k, -1, -2) / math.sqrt(f)
+    P_part = b_total_part * P
+    o_dot = P @ v_dot + P_part @ v - o * jnp.sum(P_part, axis=-1, keepdims=True)
+    return o_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -19,6 +19,7 @@ __all__ = [
     "attention_sink",
     "attention_sink_forward",
     "attention_sink_backward",
+    "attention_sink_jvp",
 ]
 
 
@@ -87,6 +88,57 @@ def attention_sink_backward(do, P, o, e, total, q, k, v):
     dq = dS @ k / math.sqrt(f)
     dk = jnp.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
     return dq.astype(dtype), dk.astype(dtype), dv.astype(dtype), dsink.astype(dtype)
+
+
+def attention_sink_jvp(q_dot, k_dot, v_dot, sink_dot, P, o, e, total, q, k, v):
+    """Jacobian-vector product of attention_sink.
+
+        S_part[n, h, i, j] = (sum[f](k_dot[n, h, j, f]*q[n, h, i, f]) + sum[f](q_dot[n, h, i, f]*k[n, h, j,
+            f]))/sqrt(size(f))
+        P_part[n, h, i, j] = S_part[n, h, i, j]*P[n, h, i, j]
+        o_dot[n, h, i, d] = sum[j](v_dot[n, h, j, d]*P[n, h, i, j]) + sum[j](P_part[n, h, i, j]*v[n, h, j, d]) - o[n, h,
+            i, d]*(sink_dot[h]*(e[n, h, i]/total[n, h, i]) + sum[j](P_part[n, h, i, j]))
+
+    Shapes: q_dot[n, h, i, f], k_dot[n, h, j, f], v_dot[n, h, j, d], sink_dot[h], P[n, h, i, j], o[n, h, i, d], e[n, h,
+        i], total[n, h, i], q[n, h, i, f], k[n, h, j, f], v[n, h, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[n, h, i, f]; k_dot[n, h, j, f]; v_dot[n, h, j, d]; sink_dot[h]; P[n, h, i, j]; o[n, h, i, d]; "
+        "e[n, h, i]; total[n, h, i]; q[n, h, i, f]; k[n, h, j, f]; v[n, h, j, d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        sink_dot,
+        P,
+        o,
+        e,
+        total,
+        q,
+        k,
+        v,
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, sink_dot, P, o, e, total, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(sink_dot),
+        _wide(P),
+        _wide(o),
+        _wide(e),
+        _wide(total),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    S_part = (q @ jnp.swapaxes(k_dot, -1, -2) + q_dot @ jnp.swapaxes(k, -1, -2)) / math.sqrt(f)
+    P_part = S_part * P
+    o_dot = P @ v_dot + P_part @ v - o * (sink_dot[:, None] * (e / total) + jnp.sum(P_part, axis=3))[:, :, :, None]
+    return o_dot.astype(dtype)
 
 
 @jax.custom_vjp

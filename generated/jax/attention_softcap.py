@@ -21,6 +21,7 @@ __all__ = [
     "attention_softcap",
     "attention_softcap_forward",
     "attention_softcap_backward",
+    "attention_softcap_jvp",
 ]
 
 
@@ -78,6 +79,53 @@ def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0):
     dq = dt @ k / (cap * math.sqrt(f))
     dk = jnp.swapaxes(dt, -1, -2) @ q / (cap * math.sqrt(f))
     return dq.astype(dtype), dk.astype(dtype), dv.astype(dtype)
+
+
+def attention_softcap_jvp(q_dot, k_dot, v_dot, T, P, o, q, k, v, cap=50.0):
+    """Jacobian-vector product of attention_softcap.
+
+        t_part[*s, i, j] = (sum[f](k_dot[*s, j, f]*q[*s, i, f]) + sum[f](q_dot[*s, i, f]*k[*s, j, f]))/(cap*sqrt(size(f)))
+        P_part[*s, i, j] = cap*t_part[*s, i, j]*P[*s, i, j]*(1 - T[*s, i, j]**2)
+        o_dot[*s, i, d] = sum[j](v_dot[*s, j, d]*P[*s, i, j]) + sum[j](P_part[*s, i, j]*v[*s, j, d]) - o[*s, i,
+            d]*sum[j](P_part[*s, i, j])
+
+    Shapes: q_dot[*s, i, f], k_dot[*s, j, f], v_dot[*s, j, d], T[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s,
+        j, f], v[*s, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[*s, i, f]; k_dot[*s, j, f]; v_dot[*s, j, d]; T[*s, i, j]; P[*s, i, j]; o[*s, i, d]; "
+        "q[*s, i, f]; k[*s, j, f]; v[*s, j, d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        T,
+        P,
+        o,
+        q,
+        k,
+        v,
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, T, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(T),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+    cap = jnp.asarray(cap, q_dot.dtype)
+
+    t_part = (q @ jnp.swapaxes(k_dot, -1, -2) + q_dot @ jnp.swapaxes(k, -1, -2)) / (cap * math.sqrt(f))
+    P_part = cap * t_part * P * (1 - T**2)
+    o_dot = P @ v_dot + P_part @ v - o * jnp.sum(P_part, axis=-1, keepdims=True)
+    return o_dot.astype(dtype)
 
 
 @jax.custom_vjp

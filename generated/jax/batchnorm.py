@@ -25,6 +25,7 @@ __all__ = [
     "batchnorm",
     "batchnorm_forward",
     "batchnorm_backward",
+    "batchnorm_jvp",
 ]
 
 
@@ -85,6 +86,50 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     dbeta = jnp.sum(dy, axis=(0, 2))
     dx = gamma[:, None] * rstd[:, None] * (dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None])
     return dx.reshape(n, d, *size["*s"]).astype(dtype), dgamma.astype(dtype), dbeta.astype(dtype)
+
+
+def batchnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, ddof=0):
+    """Jacobian-vector product of batchnorm.
+
+        beta_total_part[d] = beta_dot[d] - gamma[d]*rstd[d]*mean[n, s](x_dot[n, d, *s])
+        y_dot[n, d, *s] = beta_total_part[d] + gamma[d]*rstd[d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            gamma[d]*rstd[d]*sum[n, s](x_dot[n, d, *s]*xhat[n, d, *s])/(size(n)*size(s) - ddof))
+
+    Shapes: x_dot[n, d, *s], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, d, *s]; gamma_dot[d]; beta_dot[d]; xhat[n, d, *s]; rstd[d]; gamma[d]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    ddof = jnp.asarray(ddof, x_dot.dtype)
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    beta_total_part = beta_dot - gamma * rstd * jnp.mean(x_dot, axis=(0, 2))
+    y_dot = (
+        beta_total_part[:, None]
+        + gamma[:, None] * rstd[:, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd * jnp.sum(x_dot * xhat, axis=(0, 2)) / (n * s - ddof))[:, None]
+    )
+    return y_dot.reshape(n, d, *size["*s"]).astype(dtype)
 
 
 @jax.custom_vjp

@@ -21,6 +21,7 @@ __all__ = [
     "batchnorm_eval",
     "batchnorm_eval_forward",
     "batchnorm_eval_backward",
+    "batchnorm_eval_jvp",
 ]
 
 
@@ -82,6 +83,53 @@ def batchnorm_eval_backward(dy, xhat, rstd, gamma):
         dgamma.astype(dtype),
         dbeta.astype(dtype),
     )
+
+
+def batchnorm_eval_jvp(x_dot, mu_dot, var_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of batchnorm_eval.
+
+        beta_total_part[d] = beta_dot[d] - mu_dot[d]*gamma[d]*rstd[d]
+        y_dot[n, d, *s] = beta_total_part[d] + gamma[d]*rstd[d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            var_dot[d]*gamma[d]*rstd[d]**2/2)
+
+    Shapes: x_dot[n, d, *s], mu_dot[d], var_dot[d], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, d, *s]; mu_dot[d]; var_dot[d]; gamma_dot[d]; beta_dot[d]; xhat[n, d, *s]; rstd[d]; gamma[d]",
+        x_dot,
+        mu_dot,
+        var_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, mu_dot, var_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(mu_dot),
+        _wide(var_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    beta_total_part = beta_dot - mu_dot * gamma * rstd
+    y_dot = (
+        beta_total_part[:, None]
+        + gamma[:, None] * rstd[:, None] * x_dot
+        + xhat * (gamma_dot - var_dot * gamma * rstd**2 / 2)[:, None]
+    )
+    return y_dot.reshape(n, d, *size["*s"]).astype(dtype)
 
 
 @jax.custom_vjp

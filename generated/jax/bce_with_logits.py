@@ -18,6 +18,7 @@ __all__ = [
     "bce_with_logits",
     "bce_with_logits_forward",
     "bce_with_logits_backward",
+    "bce_with_logits_jvp",
 ]
 
 
@@ -69,6 +70,29 @@ def bce_with_logits_backward(dloss, p, z, t):
     dt = -z * (dloss / s)
     dz = dloss / s * (p - t)
     return dz.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def bce_with_logits_jvp(z_dot, t_dot, p, z, t):
+    """Jacobian-vector product of bce_with_logits.
+
+        loss_dot = sum[s](z_dot[*s]*(p[*s] - t[*s]) - t_dot[*s]*z[*s])/size(s)
+
+    Shapes: z_dot[*s], t_dot[*s], p[*s], z[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[*s]; t_dot[*s]; p[*s]; z[*s]; t[*s]", z_dot, t_dot, p, z, t)
+    s = math.prod(size["*s"])
+    dtype = z_dot.dtype
+    z_dot, t_dot, p, z, t = _wide(z_dot), _wide(t_dot), _wide(p), _wide(z), _wide(t)
+    z_dot = z_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    p = p.reshape(s)
+    z = z.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = jnp.sum(z_dot * (p - t) - t_dot * z) / s
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "bilinear",
     "bilinear_forward",
     "bilinear_backward",
+    "bilinear_jvp",
 ]
 
 
@@ -68,6 +69,38 @@ def bilinear_backward(dy, a, b, W):
         dW.astype(dtype),
         dc.astype(dtype),
     )
+
+
+def bilinear_jvp(a_dot, b_dot, W_dot, c_dot, a, b, W):
+    """Jacobian-vector product of bilinear.
+
+        y_dot[*s, k] = c_dot[k] + sum[i](a_dot[*s, i]*sum[j](b[*s, j]*W[k, i, j])) + sum[j](b_dot[*s, j]*sum[i](a[*s,
+            i]*W[k, i, j])) + sum[j](b[*s, j]*sum[i](a[*s, i]*W_dot[k, i, j]))
+
+    Shapes: a_dot[*s, i], b_dot[*s, j], W_dot[k, i, j], c_dot[k], a[*s, i], b[*s, j], W[k, i, j].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "a_dot[*s, i]; b_dot[*s, j]; W_dot[k, i, j]; c_dot[k]; a[*s, i]; b[*s, j]; W[k, i, j]",
+        a_dot,
+        b_dot,
+        W_dot,
+        c_dot,
+        a,
+        b,
+        W,
+    )
+    dtype = a_dot.dtype
+    a_dot, b_dot, W_dot, c_dot, a, b, W = _wide(a_dot), _wide(b_dot), _wide(W_dot), _wide(c_dot), _wide(a), _wide(b), _wide(W)
+
+    y_dot = (
+        c_dot
+        + jnp.sum(a_dot[..., None, :] * jnp.einsum("...a,bca->...bc", b, W), axis=-1)
+        + jnp.sum(b_dot[..., None, :] * jnp.einsum("...a,bac->...bc", a, W), axis=-1)
+        + jnp.sum(b[..., None, :] * jnp.einsum("...a,bac->...bc", a, W_dot), axis=-1)
+    )
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

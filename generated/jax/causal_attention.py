@@ -20,6 +20,7 @@ __all__ = [
     "causal_attention",
     "causal_attention_forward",
     "causal_attention_backward",
+    "causal_attention_jvp",
 ]
 
 
@@ -73,6 +74,50 @@ def causal_attention_backward(do, P, o, q, k, v):
     dq = dS @ k / math.sqrt(f)
     dk = jnp.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
     return dq.astype(dtype), dk.astype(dtype), dv.astype(dtype)
+
+
+def causal_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v):
+    """Jacobian-vector product of causal_attention.
+
+        S_part[*s, i, j] = (sum[f](k_dot[*s, j, f]*q[*s, i, f]) + sum[f](q_dot[*s, i, f]*k[*s, j, f]))/sqrt(size(f))
+        P_part[*s, i, j] = where(j <= i, S_part[*s, i, j]*P[*s, i, j], 0)
+        o_dot[*s, i, d] = sum[j](v_dot[*s, j, d]*P[*s, i, j]) + sum[j](P_part[*s, i, j]*v[*s, j, d]) - o[*s, i,
+            d]*sum[j](P_part[*s, i, j])
+
+    Shapes: q_dot[*s, i, f], k_dot[*s, j, f], v_dot[*s, j, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s,
+        j, d].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[*s, i, f]; k_dot[*s, j, f]; v_dot[*s, j, d]; P[*s, i, j]; o[*s, i, d]; q[*s, i, f]; k[*s, j, f]; v[*s, j, d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        P,
+        o,
+        q,
+        k,
+        v,
+    )
+    f, j, i = size["f"], size["j"], size["i"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    S_part = (q @ jnp.swapaxes(k_dot, -1, -2) + q_dot @ jnp.swapaxes(k, -1, -2)) / math.sqrt(f)
+    mask = jnp.arange(j) <= jnp.arange(i)[:, None]
+    P_part = jnp.where(mask, S_part * P, 0)
+    o_dot = P @ v_dot + P_part @ v - o * jnp.sum(P_part, axis=-1, keepdims=True)
+    return o_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -16,6 +16,7 @@ __all__ = [
     "celu",
     "celu_forward",
     "celu_backward",
+    "celu_jvp",
 ]
 
 
@@ -54,6 +55,23 @@ def celu_backward(dy, e2, x):
 
     dx = dy * jnp.where(x <= 0, e2, 1)
     return dx.astype(dtype)
+
+
+def celu_jvp(x_dot, e2, x):
+    """Jacobian-vector product of celu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, e2[*s], 1)
+
+    Shapes: x_dot[*s], e2[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; e2[*s]; x[*s]", x_dot, e2, x)
+    dtype = x_dot.dtype
+    x_dot, e2, x = _wide(x_dot), _wide(e2), _wide(x)
+
+    y_dot = x_dot * jnp.where(x <= 0, e2, 1)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -20,6 +20,7 @@ __all__ = [
     "charbonnier",
     "charbonnier_forward",
     "charbonnier_backward",
+    "charbonnier_jvp",
 ]
 
 
@@ -69,6 +70,30 @@ def charbonnier_backward(dloss, e, r):
     dx = dloss / s * (e / r)
     dt = -dx
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def charbonnier_jvp(x_dot, t_dot, e, r):
+    """Jacobian-vector product of charbonnier.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = mean[s](x_total_part[*s]*e[*s]/r[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], r[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]; r[*s]", x_dot, t_dot, e, r)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e, r = _wide(x_dot), _wide(t_dot), _wide(e), _wide(r)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    r = r.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = jnp.mean(x_total_part * e / r)
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "conv1d",
     "conv1d_forward",
     "conv1d_backward",
+    "conv1d_jvp",
 ]
 
 
@@ -87,6 +88,42 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
         dW = dW.at[:, :, at_k].add(jnp.tensordot(dy[:, :, of_i], x[:, :, of_l], axes=([2, 0], [2, 0])))
     db = jnp.sum(dy, axis=(0, 2))
     return dx.astype(dtype), dW.astype(dtype), db.astype(dtype)
+
+
+def conv1d_jvp(x_dot, W_dot, b_dot, x, W, stride=1, pad=0, dilation=1):
+    """Jacobian-vector product of conv1d.
+
+        y_dot[n, o, i] = b_dot[o] + sum[c, k](x_dot[n, c, i*stride + k*dilation - pad]*W[o, c, k]) + sum[c, k](W_dot[o, c,
+            k]*x[n, c, i*stride + k*dilation - pad])
+
+    Shapes: x_dot[n, c, l], W_dot[o, c, k], b_dot[o], x[n, c, l], W[o, c, k].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[n, c, l]; W_dot[o, c, k]; b_dot[o]; x[n, c, l]; W[o, c, k]", x_dot, W_dot, b_dot, x, W)
+    size = _declared(
+        size,
+        "(size(l) + 2*pad - dilation*(size(k) - 1) - 1)//stride + 1",
+        (size["l"] + 2 * pad - dilation * (size["k"] - 1) - 1) // stride + 1,
+        "i",
+    )
+    n, o, i, k, l = size["n"], size["o"], size["i"], size["k"], size["l"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+    dilation = _whole("dilation", dilation)
+    dtype = x_dot.dtype
+    x_dot, W_dot, b_dot, x, W = _wide(x_dot), _wide(W_dot), _wide(b_dot), _wide(x), _wide(W)
+
+    y_dot_sum = jnp.zeros((n, o, i), x_dot.dtype)
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+        y_dot_sum = y_dot_sum.at[:, :, of_i].add(jnp.einsum("abc,db->adc", x_dot[:, :, of_l], W[:, :, at_k]))
+    y_dot_sum2 = jnp.zeros((n, o, i), x_dot.dtype)
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+        y_dot_sum2 = y_dot_sum2.at[:, :, of_i].add(jnp.einsum("ab,cbd->cad", W_dot[:, :, at_k], x[:, :, of_l]))
+    y_dot = b_dot[:, None] + y_dot_sum + y_dot_sum2
+    return y_dot.astype(dtype)
 
 
 @functools.partial(

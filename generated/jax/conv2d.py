@@ -19,6 +19,7 @@ __all__ = [
     "conv2d",
     "conv2d_forward",
     "conv2d_backward",
+    "conv2d_jvp",
 ]
 
 
@@ -120,6 +121,57 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
             )
     db = jnp.sum(dy, axis=(0, 2, 3))
     return dx.astype(dtype), dW.astype(dtype), db.astype(dtype)
+
+
+def conv2d_jvp(x_dot, W_dot, b_dot, x, W, stride=1, pad=0, dilation=1):
+    """Jacobian-vector product of conv2d.
+
+        y_dot[n, o, p, q] = b_dot[o] + sum[c, k, m](x_dot[n, c, k*dilation + p*stride - pad, m*dilation + q*stride -
+            pad]*W[o, c, k, m]) + sum[c, k, m](W_dot[o, c, k, m]*x[n, c, k*dilation + p*stride - pad, m*dilation +
+            q*stride - pad])
+
+    Shapes: x_dot[n, c, h, w], W_dot[o, c, k, m], b_dot[o], x[n, c, h, w], W[o, c, k, m].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[n, c, h, w]; W_dot[o, c, k, m]; b_dot[o]; x[n, c, h, w]; W[o, c, k, m]", x_dot, W_dot, b_dot, x, W)
+    size = _declared(
+        size,
+        "(size(h) + 2*pad - dilation*(size(k) - 1) - 1)//stride + 1",
+        (size["h"] + 2 * pad - dilation * (size["k"] - 1) - 1) // stride + 1,
+        "p",
+    )
+    size = _declared(
+        size,
+        "(size(w) + 2*pad - dilation*(size(m) - 1) - 1)//stride + 1",
+        (size["w"] + 2 * pad - dilation * (size["m"] - 1) - 1) // stride + 1,
+        "q",
+    )
+    n, o, p, q, m, w, k, h = size["n"], size["o"], size["p"], size["q"], size["m"], size["w"], size["k"], size["h"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+    dilation = _whole("dilation", dilation)
+    dtype = x_dot.dtype
+    x_dot, W_dot, b_dot, x, W = _wide(x_dot), _wide(W_dot), _wide(b_dot), _wide(x), _wide(W)
+
+    y_dot_sum = jnp.zeros((n, o, p, q), x_dot.dtype)
+    for at_m in range(m):
+        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+        for at_k in range(k):
+            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+            y_dot_sum = y_dot_sum.at[:, :, of_p, of_q].add(
+                jnp.einsum("abcd,eb->aecd", x_dot[:, :, of_h, of_w], W[:, :, at_k, at_m])
+            )
+    y_dot_sum2 = jnp.zeros((n, o, p, q), x_dot.dtype)
+    for at_m in range(m):
+        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+        for at_k in range(k):
+            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+            y_dot_sum2 = y_dot_sum2.at[:, :, of_p, of_q].add(
+                jnp.einsum("ab,cbde->cade", W_dot[:, :, at_k, at_m], x[:, :, of_h, of_w])
+            )
+    y_dot = b_dot[:, None, None] + y_dot_sum + y_dot_sum2
+    return y_dot.astype(dtype)
 
 
 @functools.partial(

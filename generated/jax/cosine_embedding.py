@@ -19,6 +19,7 @@ __all__ = [
     "cosine_embedding",
     "cosine_embedding_forward",
     "cosine_embedding_backward",
+    "cosine_embedding_jvp",
 ]
 
 
@@ -91,6 +92,63 @@ def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0):
     )
     da = 2 * dtotal[:, None] * a + dtotal3[:, None] * b
     return da.astype(dtype), db.astype(dtype), dt.astype(dtype)
+
+
+def cosine_embedding_jvp(a_dot, b_dot, t_dot, u, v, t2, a, b, t):
+    """Jacobian-vector product of cosine_embedding.
+
+        t10_part[n] = 2*u[n]**2*sum[d](a_dot[n, d]*a[n, d])
+        t7_part[n] = 2*v[n]**2*sum[d](b_dot[n, d]*b[n, d])
+        total3_part[n] = sum[d](b_dot[n, d]*a[n, d] + a_dot[n, d]*b[n, d])
+        loss_dot = sum[n](where(t2[n] != 0, where(t[n] > 0, 0, where(t2[n] < 0, 0, total3_part[n]*u[n]*v[n] -
+            u[n]*v[n]*sum[d](a[n, d]*b[n, d])/2*(t10_part[n] + t7_part[n]))), where(t[n] > 0, 0, where(t2[n] < 0, 0,
+            total3_part[n]*u[n]*v[n]/2 - u[n]*v[n]*sum[d](a[n, d]*b[n, d])/4*(t10_part[n] + t7_part[n])))) + where(t[n] >
+            0, u[n]*v[n]*sum[d](a[n, d]*b[n, d])/2*(t10_part[n] + t7_part[n]) - total3_part[n]*u[n]*v[n], 0))/size(n)
+
+    Shapes: a_dot[n, d], b_dot[n, d], t_dot[n], u[n], v[n], t2[n], a[n, d], b[n, d], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "a_dot[n, d]; b_dot[n, d]; t_dot[n]; u[n]; v[n]; t2[n]; a[n, d]; b[n, d]; t[n]", a_dot, b_dot, t_dot, u, v, t2, a, b, t
+    )
+    n = size["n"]
+    dtype = a_dot.dtype
+    a_dot, b_dot, t_dot, u, v, t2, a, b, t = (
+        _wide(a_dot),
+        _wide(b_dot),
+        _wide(t_dot),
+        _wide(u),
+        _wide(v),
+        _wide(t2),
+        _wide(a),
+        _wide(b),
+        _wide(t),
+    )
+
+    t10_part = 2 * u**2 * jnp.sum(a_dot * a, axis=1)
+    t7_part = 2 * v**2 * jnp.sum(b_dot * b, axis=1)
+    total3_part = jnp.sum(b_dot * a + a_dot * b, axis=1)
+    loss_dot = (
+        jnp.sum(
+            jnp.where(
+                t2 != 0,
+                jnp.where(
+                    t > 0,
+                    0,
+                    jnp.where(t2 < 0, 0, total3_part * u * v - u * v * jnp.sum(a * b, axis=1) / 2 * (t10_part + t7_part)),
+                ),
+                jnp.where(
+                    t > 0,
+                    0,
+                    jnp.where(t2 < 0, 0, total3_part * u * v / 2 - u * v * jnp.sum(a * b, axis=1) / 4 * (t10_part + t7_part)),
+                ),
+            )
+            + jnp.where(t > 0, u * v * jnp.sum(a * b, axis=1) / 2 * (t10_part + t7_part) - total3_part * u * v, 0)
+        )
+        / n
+    )
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

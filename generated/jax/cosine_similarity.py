@@ -19,6 +19,7 @@ __all__ = [
     "cosine_similarity",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cosine_similarity_jvp",
 ]
 
 
@@ -64,6 +65,28 @@ def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y):
     db = dy[..., None] * rb[..., None] * (ahat - y[..., None] * bhat)
     da = dy[..., None] * ra[..., None] * (bhat - y[..., None] * ahat)
     return da.astype(dtype), db.astype(dtype)
+
+
+def cosine_similarity_jvp(a_dot, b_dot, ahat, bhat, ra, rb, y):
+    """Jacobian-vector product of cosine_similarity.
+
+        y_dot[*s] = ra[*s]*sum[d](a_dot[*s, d]*bhat[*s, d]) + rb[*s]*sum[d](b_dot[*s, d]*ahat[*s, d]) -
+            y[*s]*(ra[*s]*sum[d](a_dot[*s, d]*ahat[*s, d]) + rb[*s]*sum[d](b_dot[*s, d]*bhat[*s, d]))
+
+    Shapes: a_dot[*s, d], b_dot[*s, d], ahat[*s, d], bhat[*s, d], ra[*s], rb[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s, d]; b_dot[*s, d]; ahat[*s, d]; bhat[*s, d]; ra[*s]; rb[*s]; y[*s]", a_dot, b_dot, ahat, bhat, ra, rb, y)
+    dtype = a_dot.dtype
+    a_dot, b_dot, ahat, bhat, ra, rb, y = _wide(a_dot), _wide(b_dot), _wide(ahat), _wide(bhat), _wide(ra), _wide(rb), _wide(y)
+
+    y_dot = (
+        ra * jnp.sum(a_dot * bhat, axis=-1)
+        + rb * jnp.sum(b_dot * ahat, axis=-1)
+        - y * (ra * jnp.sum(a_dot * ahat, axis=-1) + rb * jnp.sum(b_dot * bhat, axis=-1))
+    )
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

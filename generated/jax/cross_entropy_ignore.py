@@ -20,6 +20,7 @@ __all__ = [
     "cross_entropy_ignore",
     "cross_entropy_ignore_forward",
     "cross_entropy_ignore_backward",
+    "cross_entropy_ignore_jvp",
 ]
 
 
@@ -90,6 +91,34 @@ def cross_entropy_ignore_backward(dloss, p, count, t, ignore=-100):
     dt3 = jnp.where(given_t != ignore, -dloss / count, 0)
     dz = dt3[:, None] * ((t[:, None] == jnp.arange(c)).astype(p.dtype) - p)
     return dz.astype(dtype)
+
+
+def cross_entropy_ignore_jvp(z_dot, p, count, t, ignore=-100):
+    """Jacobian-vector product of cross_entropy_ignore.
+
+        loss_dot = (sum[n](where(t[n] != ignore, sum[c](z_dot[n, c]*p[n, c]), 0)) - sum[n](where(t[n] != ignore, z_dot[n,
+            t[n]], 0)))/count
+
+    Shapes: z_dot[n, c], p[n, c], count scalar, t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; t[n] in c", z_dot, p, t)
+    given_t = t
+    t = jnp.where(given_t != ignore, given_t, 0)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    count = _scalar("count", count, z_dot.dtype)
+    dtype = z_dot.dtype
+    z_dot, p, count = _wide(z_dot), _wide(p), _wide(count)
+    ignore = jnp.asarray(ignore, z_dot.dtype)
+
+    loss_dot = (
+        jnp.sum(jnp.where(given_t != ignore, jnp.sum(z_dot * p, axis=1), 0))
+        - jnp.sum(jnp.where(given_t != ignore, z_dot.at[jnp.arange(n), t].get(mode="fill"), 0))
+    ) / count
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "cumsum",
     "cumsum_forward",
     "cumsum_backward",
+    "cumsum_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def cumsum_backward(dy):
 
     dx = jnp.flip(jnp.cumsum(jnp.flip(dy, -1), axis=-1), -1)
     return dx.astype(dtype)
+
+
+def cumsum_jvp(x_dot):
+    """Jacobian-vector product of cumsum.
+
+        y_dot[*s, i] = sum[i2](where(i2 <= i, x_dot[*s, i2], 0))
+
+    Shapes: x_dot[*s, i].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, i]; j = i", x_dot)
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+
+    y_dot = jnp.cumsum(x_dot, axis=-1)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -20,6 +20,7 @@ __all__ = [
     "distillation",
     "distillation_forward",
     "distillation_backward",
+    "distillation_jvp",
 ]
 
 
@@ -78,6 +79,26 @@ def distillation_backward(dloss, p, t6, e3, tau=2.0):
     dz = dloss * tau / n * (e3 - p)
     du = dloss * tau / n * p * (t6 - jnp.sum(p * t6, axis=1, keepdims=True))
     return dz.astype(dtype), du.astype(dtype)
+
+
+def distillation_jvp(z_dot, u_dot, p, t6, e3, tau=2.0):
+    """Jacobian-vector product of distillation.
+
+        loss_dot = tau/size(n)*sum[c, n](z_dot[n, c]*e3[n, c] + p[n, c]*(u_dot[n, c]*(t6[n, c] - sum[c](p[n, c]*t6[n, c]))
+            - z_dot[n, c]))
+
+    Shapes: z_dot[n, c], u_dot[n, c], p[n, c], t6[n, c], e3[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[n, c]; u_dot[n, c]; p[n, c]; t6[n, c]; e3[n, c]", z_dot, u_dot, p, t6, e3)
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, u_dot, p, t6, e3 = _wide(z_dot), _wide(u_dot), _wide(p), _wide(t6), _wide(e3)
+    tau = jnp.asarray(tau, z_dot.dtype)
+
+    loss_dot = tau / n * jnp.sum(z_dot * e3 + p * (u_dot * (t6 - jnp.sum(p * t6, axis=1, keepdims=True)) - z_dot))
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

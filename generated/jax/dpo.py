@@ -17,6 +17,7 @@ __all__ = [
     "dpo",
     "dpo_forward",
     "dpo_backward",
+    "dpo_jvp",
 ]
 
 
@@ -71,6 +72,38 @@ def dpo_backward(dloss, g, beta=0.1):
     drefchosen = g * (dloss * beta / n)
     drefrejected = -g * (dloss * beta / n)
     return dchosen.astype(dtype), drejected.astype(dtype), drefchosen.astype(dtype), drefrejected.astype(dtype)
+
+
+def dpo_jvp(chosen_dot, rejected_dot, refchosen_dot, refrejected_dot, g, beta=0.1):
+    """Jacobian-vector product of dpo.
+
+        loss_dot = beta/size(n)*sum[n](g[n]*(refchosen_dot[n] + rejected_dot[n] - chosen_dot[n] - refrejected_dot[n]))
+
+    Shapes: chosen_dot[n], rejected_dot[n], refchosen_dot[n], refrejected_dot[n], g[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "chosen_dot[n]; rejected_dot[n]; refchosen_dot[n]; refrejected_dot[n]; g[n]",
+        chosen_dot,
+        rejected_dot,
+        refchosen_dot,
+        refrejected_dot,
+        g,
+    )
+    n = size["n"]
+    dtype = chosen_dot.dtype
+    chosen_dot, rejected_dot, refchosen_dot, refrejected_dot, g = (
+        _wide(chosen_dot),
+        _wide(rejected_dot),
+        _wide(refchosen_dot),
+        _wide(refrejected_dot),
+        _wide(g),
+    )
+    beta = jnp.asarray(beta, chosen_dot.dtype)
+
+    loss_dot = beta / n * jnp.sum(g * (refchosen_dot + rejected_dot - chosen_dot - refrejected_dot))
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "dropout",
     "dropout_forward",
     "dropout_backward",
+    "dropout_jvp",
 ]
 
 
@@ -61,6 +62,27 @@ def dropout_backward(dy, keep, rate=0.5):
 
     dx = jnp.where(keep, dy / (1 - rate), 0)
     return dx.reshape(size["*s"]).astype(dtype)
+
+
+def dropout_jvp(x_dot, keep, rate=0.5):
+    """Jacobian-vector product of dropout.
+
+        y_dot[*s] = where(keep[*s] != 0, x_dot[*s]/(1 - rate), 0)
+
+    Shapes: x_dot[*s], keep[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; keep[*s] in bool", x_dot, keep)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+    rate = jnp.asarray(rate, x_dot.dtype)
+    x_dot = x_dot.reshape(s)
+    keep = keep.reshape(s)
+
+    y_dot = jnp.where(keep, x_dot / (1 - rate), 0)
+    return y_dot.reshape(size["*s"]).astype(dtype)
 
 
 @jax.custom_vjp

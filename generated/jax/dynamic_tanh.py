@@ -19,6 +19,7 @@ __all__ = [
     "dynamic_tanh",
     "dynamic_tanh_forward",
     "dynamic_tanh_backward",
+    "dynamic_tanh_jvp",
 ]
 
 
@@ -73,6 +74,36 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha):
     dx = alpha * du
     dalpha = jnp.sum(du * x)
     return dx.reshape(*size["*s"], d).astype(dtype), dgamma.astype(dtype), dbeta.astype(dtype), dalpha.astype(dtype)
+
+
+def dynamic_tanh_jvp(x_dot, gamma_dot, beta_dot, alpha_dot, t, x, gamma, alpha):
+    """Jacobian-vector product of dynamic_tanh.
+
+        u_part[*s, d] = alpha_dot*x[*s, d] + alpha*x_dot[*s, d]
+        y_dot[*s, d] = beta_dot[d] + gamma_dot[d]*t[*s, d] + gamma[d]*u_part[*s, d]*(1 - t[*s, d]**2)
+
+    Shapes: x_dot[*s, d], gamma_dot[d], beta_dot[d], alpha_dot scalar, t[*s, d], x[*s, d], gamma[d], alpha scalar.
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, d]; gamma_dot[d]; beta_dot[d]; t[*s, d]; x[*s, d]; gamma[d]", x_dot, gamma_dot, beta_dot, t, x, gamma)
+    alpha_dot = _scalar("alpha_dot", alpha_dot, x_dot.dtype)
+    alpha = _scalar("alpha", alpha, x_dot.dtype)
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, alpha_dot, t, x, gamma, alpha = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(alpha_dot),
+        _wide(t),
+        _wide(x),
+        _wide(gamma),
+        _wide(alpha),
+    )
+
+    u_part = alpha_dot * x + alpha * x_dot
+    y_dot = beta_dot + gamma_dot * t + gamma * u_part * (1 - t**2)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "elu",
     "elu_forward",
     "elu_backward",
+    "elu_jvp",
 ]
 
 
@@ -52,6 +53,24 @@ def elu_backward(dy, x, alpha=1.0):
 
     dx = dy * jnp.where(x <= 0, alpha * jnp.exp(jnp.where(x <= 0, x, 1)), 1)
     return dx.astype(dtype)
+
+
+def elu_jvp(x_dot, x, alpha=1.0):
+    """Jacobian-vector product of elu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, alpha*exp(x[*s]), 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+    alpha = jnp.asarray(alpha, x_dot.dtype)
+
+    y_dot = x_dot * jnp.where(x <= 0, alpha * jnp.exp(jnp.where(x <= 0, x, 1)), 1)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

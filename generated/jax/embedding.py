@@ -18,6 +18,7 @@ __all__ = [
     "embedding",
     "embedding_forward",
     "embedding_backward",
+    "embedding_jvp",
 ]
 
 
@@ -61,6 +62,25 @@ def embedding_backward(dy, table, t):
 
     dtable = jnp.zeros((v, d), dy.dtype).at[t].add(dy)
     return dtable.astype(dtype)
+
+
+def embedding_jvp(table_dot, t):
+    """Jacobian-vector product of embedding.
+
+        y_dot[*s, d] = table_dot[t[*s], d]
+
+    Shapes: table_dot[v, d], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("table_dot[v, d]; t[*s] in v", table_dot, t)
+    t = _labels("t", t, size["v"])
+    dtype = table_dot.dtype
+    table_dot = _wide(table_dot)
+
+    y_dot = jnp.take(table_dot, t, axis=0)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

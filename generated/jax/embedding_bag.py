@@ -16,6 +16,7 @@ __all__ = [
     "embedding_bag",
     "embedding_bag_forward",
     "embedding_bag_backward",
+    "embedding_bag_jvp",
 ]
 
 
@@ -56,6 +57,25 @@ def embedding_bag_backward(dy, table, t):
 
     dtable = jnp.zeros((v, d), dy.dtype).at[t].add(jnp.broadcast_to(dy[:, None, :], (n, b, d)))
     return dtable.astype(dtype)
+
+
+def embedding_bag_jvp(table_dot, t):
+    """Jacobian-vector product of embedding_bag.
+
+        y_dot[n, d] = sum[b](table_dot[t[n, b], d])
+
+    Shapes: table_dot[v, d], t[n, b].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("table_dot[v, d]; t[n, b] in v", table_dot, t)
+    t = _labels("t", t, size["v"])
+    dtype = table_dot.dtype
+    table_dot = _wide(table_dot)
+
+    y_dot = jnp.sum(jnp.take(table_dot, t, axis=0), axis=1)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "embedding_padding",
     "embedding_padding_forward",
     "embedding_padding_backward",
+    "embedding_padding_jvp",
 ]
 
 
@@ -74,6 +75,32 @@ def embedding_padding_backward(dy, table, t, padding=0):
         jnp.where((given_t != padding)[:, None], jnp.where((t == jnp.arange(v)[:, None])[:, :, None], dy, 0), 0), axis=1
     )
     return dtable.astype(dtype)
+
+
+def embedding_padding_jvp(table_dot, t, padding=0):
+    """Jacobian-vector product of embedding_padding.
+
+        y_dot[*s, d] = where(t[*s] != padding, table_dot[t[*s], d], 0)
+
+    Shapes: table_dot[v, d], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("table_dot[v, d]; t[*s] in v", table_dot, t)
+    given_t = t
+    t = jnp.where((given_t != padding) | (given_t == padding), given_t, 0)
+    t = _labels("t", t, size["v"])
+    d = size["d"]
+    s = math.prod(size["*s"])
+    dtype = table_dot.dtype
+    table_dot = _wide(table_dot)
+    padding = jnp.asarray(padding, table_dot.dtype)
+    t = t.reshape(s)
+    given_t = given_t.reshape(s)
+
+    y_dot = jnp.where((given_t != padding)[:, None], jnp.take(table_dot, t, axis=0), 0)
+    return y_dot.reshape(*size["*s"], d).astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "entropy",
     "entropy_forward",
     "entropy_backward",
+    "entropy_jvp",
 ]
 
 
@@ -66,6 +67,24 @@ def entropy_backward(dh, p, t2):
 
     dz = dh / n * p * (jnp.sum(p * t2, axis=1, keepdims=True) - t2)
     return dz.astype(dtype)
+
+
+def entropy_jvp(z_dot, p, t2):
+    """Jacobian-vector product of entropy.
+
+        h_dot = sum[c, n](z_dot[n, c]*p[n, c]*(sum[c](p[n, c]*t2[n, c]) - t2[n, c]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], t2[n, c].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; t2[n, c]", z_dot, p, t2)
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p, t2 = _wide(z_dot), _wide(p), _wide(t2)
+
+    h_dot = jnp.sum(z_dot * p * (jnp.sum(p * t2, axis=1, keepdims=True) - t2)) / n
+    return h_dot.astype(dtype)
 
 
 @jax.custom_vjp

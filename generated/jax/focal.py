@@ -20,6 +20,7 @@ __all__ = [
     "focal",
     "focal_forward",
     "focal_backward",
+    "focal_jvp",
 ]
 
 
@@ -78,6 +79,32 @@ def focal_backward(dloss, q, ce, z, t):
     dz = -du * t
     dt = -du * z
     return dz.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def focal_jvp(z_dot, t_dot, q, ce, z, t):
+    """Jacobian-vector product of focal.
+
+        u_part[*s] = -(t_dot[*s]*z[*s] + z_dot[*s]*t[*s])
+        loss_dot = sum[s](u_part[*s]*q[*s]**2*(q[*s] + 2*ce[*s]*(1 - q[*s])))/size(s)
+
+    Shapes: z_dot[*s], t_dot[*s], q[*s], ce[*s], z[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[*s]; t_dot[*s]; q[*s]; ce[*s]; z[*s]; t[*s]", z_dot, t_dot, q, ce, z, t)
+    s = math.prod(size["*s"])
+    dtype = z_dot.dtype
+    z_dot, t_dot, q, ce, z, t = _wide(z_dot), _wide(t_dot), _wide(q), _wide(ce), _wide(z), _wide(t)
+    z_dot = z_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    q = q.reshape(s)
+    ce = ce.reshape(s)
+    z = z.reshape(s)
+    t = t.reshape(s)
+
+    u_part = -(t_dot * z + z_dot * t)
+    loss_dot = jnp.sum(u_part * q**2 * (q + 2 * ce * (1 - q))) / s
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

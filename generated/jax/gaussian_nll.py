@@ -19,6 +19,7 @@ __all__ = [
     "gaussian_nll",
     "gaussian_nll_forward",
     "gaussian_nll_backward",
+    "gaussian_nll_jvp",
 ]
 
 
@@ -68,6 +69,31 @@ def gaussian_nll_backward(dloss, e, var):
     dx = dloss / s * (e / var)
     dt = -dx
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype), dvar.reshape(size["*s"]).astype(dtype)
+
+
+def gaussian_nll_jvp(x_dot, t_dot, var_dot, e, var):
+    """Jacobian-vector product of gaussian_nll.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = sum[s]((var_dot[*s]/2 + e[*s]*(x_total_part[*s] - var_dot[*s]*e[*s]/(2*var[*s])))/var[*s])/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], var_dot[*s], e[*s], var[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; var_dot[*s]; e[*s]; var[*s]", x_dot, t_dot, var_dot, e, var)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, var_dot, e, var = _wide(x_dot), _wide(t_dot), _wide(var_dot), _wide(e), _wide(var)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    var_dot = var_dot.reshape(s)
+    e = e.reshape(s)
+    var = var.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = jnp.sum((var_dot / 2 + e * (x_total_part - var_dot * e / (2 * var))) / var) / s
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

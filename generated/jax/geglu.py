@@ -17,6 +17,7 @@ __all__ = [
     "geglu",
     "geglu_forward",
     "geglu_backward",
+    "geglu_jvp",
 ]
 
 
@@ -58,6 +59,23 @@ def geglu_backward(dy, gelu_cdf, gelu_y, a, b):
     db = dy * gelu_y
     da = dy * b * (gelu_cdf + a * jnp.exp(a**2 / -2) / math.sqrt(2 * math.pi))
     return da.astype(dtype), db.astype(dtype)
+
+
+def geglu_jvp(a_dot, b_dot, gelu_cdf, gelu_y, a, b):
+    """Jacobian-vector product of geglu.
+
+        y_dot[*s] = b_dot[*s]*gelu_y[*s] + a_dot[*s]*b[*s]*(gelu_cdf[*s] + a[*s]*exp(-a[*s]**2/2)/sqrt(2*pi))
+
+    Shapes: a_dot[*s], b_dot[*s], gelu_cdf[*s], gelu_y[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; gelu_cdf[*s]; gelu_y[*s]; a[*s]; b[*s]", a_dot, b_dot, gelu_cdf, gelu_y, a, b)
+    dtype = a_dot.dtype
+    a_dot, b_dot, gelu_cdf, gelu_y, a, b = _wide(a_dot), _wide(b_dot), _wide(gelu_cdf), _wide(gelu_y), _wide(a), _wide(b)
+
+    y_dot = b_dot * gelu_y + a_dot * b * (gelu_cdf + a * jnp.exp(a**2 / -2) / math.sqrt(2 * math.pi))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

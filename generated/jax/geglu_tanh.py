@@ -21,6 +21,7 @@ __all__ = [
     "geglu_tanh",
     "geglu_tanh_forward",
     "geglu_tanh_backward",
+    "geglu_tanh_jvp",
 ]
 
 
@@ -68,6 +69,24 @@ def geglu_tanh_backward(dy, t, cdf, g, a, b):
     du = dy * a * b / 2 * (1 - t**2)
     da = math.sqrt(2 / math.pi) * du * (1 + 0.134145 * a**2) + dy * b * cdf
     return da.astype(dtype), db.astype(dtype)
+
+
+def geglu_tanh_jvp(a_dot, b_dot, t, g, a, b):
+    """Jacobian-vector product of geglu_tanh.
+
+        y_dot[*s] = b_dot[*s]*g[*s] + a_dot[*s]*b[*s]*(1/2 + t[*s]/2 + a[*s]*(1 + 0.134145*a[*s]**2)*((1 -
+            t[*s]**2)/sqrt(2*pi)))
+
+    Shapes: a_dot[*s], b_dot[*s], t[*s], g[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; t[*s]; g[*s]; a[*s]; b[*s]", a_dot, b_dot, t, g, a, b)
+    dtype = a_dot.dtype
+    a_dot, b_dot, t, g, a, b = _wide(a_dot), _wide(b_dot), _wide(t), _wide(g), _wide(a), _wide(b)
+
+    y_dot = b_dot * g + a_dot * b * (1 / 2 + t / 2 + a * (1 + 0.134145 * a**2) * ((1 - t**2) / math.sqrt(2 * math.pi)))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "gelu",
     "gelu_forward",
     "gelu_backward",
+    "gelu_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def gelu_backward(dy, cdf, x):
 
     dx = dy * (cdf + x * jnp.exp(x**2 / -2) / math.sqrt(2 * math.pi))
     return dx.astype(dtype)
+
+
+def gelu_jvp(x_dot, cdf, x):
+    """Jacobian-vector product of gelu.
+
+        y_dot[*s] = x_dot[*s]*(cdf[*s] + x[*s]*exp(-x[*s]**2/2)/sqrt(2*pi))
+
+    Shapes: x_dot[*s], cdf[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; cdf[*s]; x[*s]", x_dot, cdf, x)
+    dtype = x_dot.dtype
+    x_dot, cdf, x = _wide(x_dot), _wide(cdf), _wide(x)
+
+    y_dot = x_dot * (cdf + x * jnp.exp(x**2 / -2) / math.sqrt(2 * math.pi))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

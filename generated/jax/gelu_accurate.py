@@ -18,6 +18,7 @@ __all__ = [
     "gelu_accurate",
     "gelu_accurate_forward",
     "gelu_accurate_backward",
+    "gelu_accurate_jvp",
 ]
 
 
@@ -69,6 +70,38 @@ def gelu_accurate_backward(dy, x):
     part2 = h / 2 * (math.sqrt(2 / math.pi) * x + tail)
     dx = dy * jnp.where(x < 0, h * part2, 1 + h**2 / 2 * (math.sqrt(2 / math.pi) * x - tail))
     return dx.astype(dtype)
+
+
+def gelu_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of gelu_accurate.
+
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        v2[*s] = floor(64*minimum(abs(v[*s]), 128))/64
+        h2[*s] = exp(-v2[*s]**2/8)*exp(-(v[*s] - v2[*s])*(v[*s] + v2[*s])/8)
+        e4[*s] = exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
+        tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
+        y_dot[*s] = x_dot[*s]*where(x[*s] < 0, (h2[*s]**2)**2*e4[*s]**2/2*(sqrt(2/pi)*x[*s] + tail[*s]), 1 +
+            (h2[*s]**2)**2*e4[*s]**2/2*(sqrt(2/pi)*x[*s] - tail[*s]))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _widest(x_dot), _widest(x)
+
+    v = jnp.floor(64 * jnp.minimum(_abs(x), 64)) / 64
+    v2 = jnp.floor(64 * jnp.minimum(_abs(v), 128)) / 64
+    h2 = jnp.exp(v2**2 / -8) * jnp.exp(-(v - v2) * (v + v2) / 8)
+    e4 = jnp.exp(-(x - v) * (x + v) / 4)
+    tail = jax.scipy.special.erfcx(x / math.sqrt(2) * jnp.where(x < 0, jnp.asarray(-1, x_dot.dtype), 1))
+    y_dot = x_dot * jnp.where(
+        x < 0,
+        (h2**2) ** 2 * e4**2 / 2 * (math.sqrt(2 / math.pi) * x + tail),
+        1 + (h2**2) ** 2 * e4**2 / 2 * (math.sqrt(2 / math.pi) * x - tail),
+    )
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

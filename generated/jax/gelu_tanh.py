@@ -19,6 +19,7 @@ __all__ = [
     "gelu_tanh",
     "gelu_tanh_forward",
     "gelu_tanh_backward",
+    "gelu_tanh_jvp",
 ]
 
 
@@ -58,6 +59,23 @@ def gelu_tanh_backward(dy, t, cdf, x):
 
     dx = dy * (cdf + x * (1 - t**2) * (1 / math.sqrt(2 * math.pi) + 0.134145 * x**2 / math.sqrt(2 * math.pi)))
     return dx.astype(dtype)
+
+
+def gelu_tanh_jvp(x_dot, t, cdf, x):
+    """Jacobian-vector product of gelu_tanh.
+
+        y_dot[*s] = x_dot[*s]*(cdf[*s] + x[*s]*(1 - t[*s]**2)*(1/sqrt(2*pi) + 0.134145*x[*s]**2/sqrt(2*pi)))
+
+    Shapes: x_dot[*s], t[*s], cdf[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; t[*s]; cdf[*s]; x[*s]", x_dot, t, cdf, x)
+    dtype = x_dot.dtype
+    x_dot, t, cdf, x = _wide(x_dot), _wide(t), _wide(cdf), _wide(x)
+
+    y_dot = x_dot * (cdf + x * (1 - t**2) * (1 / math.sqrt(2 * math.pi) + 0.134145 * x**2 / math.sqrt(2 * math.pi)))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -16,6 +16,7 @@ __all__ = [
     "glu",
     "glu_forward",
     "glu_backward",
+    "glu_jvp",
 ]
 
 
@@ -57,6 +58,23 @@ def glu_backward(dy, g, y):
     da = dy * g
     db = dy * y * (1 - g)
     return da.astype(dtype), db.astype(dtype)
+
+
+def glu_jvp(a_dot, b_dot, g, y):
+    """Jacobian-vector product of glu.
+
+        y_dot[*s] = a_dot[*s]*g[*s] + b_dot[*s]*y[*s]*(1 - g[*s])
+
+    Shapes: a_dot[*s], b_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; g[*s]; y[*s]", a_dot, b_dot, g, y)
+    dtype = a_dot.dtype
+    a_dot, b_dot, g, y = _wide(a_dot), _wide(b_dot), _wide(g), _wide(y)
+
+    y_dot = a_dot * g + b_dot * y * (1 - g)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

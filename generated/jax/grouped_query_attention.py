@@ -19,6 +19,7 @@ __all__ = [
     "grouped_query_attention",
     "grouped_query_attention_forward",
     "grouped_query_attention_backward",
+    "grouped_query_attention_jvp",
 ]
 
 
@@ -78,6 +79,55 @@ def grouped_query_attention_backward(do, P, o, q, k, v):
     dq = jnp.einsum("abcd,abefc->abefd", k, dS) / math.sqrt(f)
     dk = jnp.einsum("abcde,abcdf->abef", dS, q) / math.sqrt(f)
     return dq.astype(dtype), dk.astype(dtype), dv.astype(dtype)
+
+
+def grouped_query_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v):
+    """Jacobian-vector product of grouped_query_attention.
+
+        S_part[n, g, h, i, j] = (sum[f](k_dot[n, g, j, f]*q[n, g, h, i, f]) + sum[f](k[n, g, j, f]*q_dot[n, g, h, i,
+            f]))/sqrt(size(f))
+        P_part[n, g, h, i, j] = S_part[n, g, h, i, j]*P[n, g, h, i, j]
+        o_dot[n, g, h, i, d] = sum[j](v_dot[n, g, j, d]*P[n, g, h, i, j]) + sum[j](v[n, g, j, d]*P_part[n, g, h, i, j]) -
+            o[n, g, h, i, d]*sum[j](P_part[n, g, h, i, j])
+
+    Shapes: q_dot[n, g, h, i, f], k_dot[n, g, j, f], v_dot[n, g, j, d], P[n, g, h, i, j], o[n, g, h, i, d], q[n, g, h, i,
+        f], k[n, g, j, f], v[n, g, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[n, g, h, i, f]; k_dot[n, g, j, f]; v_dot[n, g, j, d]; P[n, g, h, i, j]; o[n, g, h, i, d]; "
+        "q[n, g, h, i, f]; k[n, g, j, f]; v[n, g, j, d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        P,
+        o,
+        q,
+        k,
+        v,
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    S_part = (jnp.einsum("abcd,abefd->abefc", k_dot, q) + jnp.einsum("abcd,abefd->abefc", k, q_dot)) / math.sqrt(f)
+    P_part = S_part * P
+    o_dot = (
+        jnp.einsum("abcd,abefc->abefd", v_dot, P)
+        + jnp.einsum("abcd,abefc->abefd", v, P_part)
+        - o * jnp.sum(P_part, axis=4, keepdims=True)
+    )
+    return o_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -24,6 +24,7 @@ __all__ = [
     "groupnorm",
     "groupnorm_forward",
     "groupnorm_backward",
+    "groupnorm_jvp",
 ]
 
 
@@ -89,6 +90,53 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
         - rstd[:, :, None, None] * jnp.mean(gamma * jnp.mean(dy * xhat, axis=3), axis=2)[:, :, None, None] * xhat
     )
     return dx.reshape(n, g * c, *size["*s"]).astype(dtype), dgamma.astype(dtype), dbeta.astype(dtype)
+
+
+def groupnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, groups=2):
+    """Jacobian-vector product of groupnorm.
+
+        y_dot[n, (g, c), *s] = beta_dot[g, c] + gamma[g, c]*rstd[n, g]*x_dot[n, g, c, *s] + xhat[n, g, c,
+            *s]*(gamma_dot[g, c] - gamma[g, c]*rstd[n, g]*mean[c, s](x_dot[n, g, c, *s]*xhat[n, g, c, *s])) - gamma[g,
+            c]*rstd[n, g]*mean[c, s](x_dot[n, g, c, *s])
+
+    Shapes: x_dot[n, (g, c), *s], gamma_dot[(g, c)], beta_dot[(g, c)], xhat[n, g, c, *s], rstd[n, g], gamma[(g, c)].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, g*c, *s]; gamma_dot[g*c]; beta_dot[g*c]; xhat[n, g, c, *s]; rstd[n, g]; gamma[g*c]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+        g=_count("groups", groups),
+    )
+    n, g, c = size["n"], size["g"], size["c"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    x_dot = x_dot.reshape(n, g, c, s)
+    gamma_dot = gamma_dot.reshape(g, c)
+    beta_dot = beta_dot.reshape(g, c)
+    xhat = xhat.reshape(n, g, c, s)
+    gamma = gamma.reshape(g, c)
+
+    y_dot = (
+        beta_dot[:, :, None]
+        + gamma[:, :, None] * rstd[:, :, None, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd[:, :, None] * jnp.mean(x_dot * xhat, axis=(2, 3))[:, :, None])[:, :, :, None]
+        - (gamma * rstd[:, :, None] * jnp.mean(x_dot, axis=(2, 3))[:, :, None])[:, :, :, None]
+    )
+    return y_dot.reshape(n, g * c, *size["*s"]).astype(dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))

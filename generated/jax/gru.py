@@ -20,6 +20,7 @@ __all__ = [
     "gru",
     "gru_forward",
     "gru_backward",
+    "gru_jvp",
 ]
 
 
@@ -238,6 +239,194 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
         dcm.astype(dtype),
         dh0.astype(dtype),
     )
+
+
+def gru_jvp(
+    x_dot,
+    Wr_dot,
+    Wz_dot,
+    Wm_dot,
+    Ur_dot,
+    Uz_dot,
+    Um_dot,
+    br_dot,
+    bz_dot,
+    bm_dot,
+    cm_dot,
+    h0_dot,
+    r,
+    z,
+    a,
+    m,
+    t10,
+    h,
+    x,
+    Wr,
+    Wz,
+    Wm,
+    Ur,
+    Uz,
+    Um,
+    h0,
+):
+    """Jacobian-vector product of gru.
+
+        sigmoid_x_part_in[n, t, k] = br_dot[k] + sum[d](Wr[d, k]*x_dot[n, t, d]) + sum[j](Ur_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wr_dot[d, k]*x[n, t, d])
+        sigmoid2_x_part_in[n, t, k] = bz_dot[k] + sum[d](Wz[d, k]*x_dot[n, t, d]) + sum[j](Uz_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wz_dot[d, k]*x[n, t, d])
+        a_part_in[n, t, k] = cm_dot[k] + sum[j](Um_dot[j, k]*h[n, t - 1, j])
+        total_part_in[n, t, k] = bm_dot[k] + sum[d](Wm[d, k]*x_dot[n, t, d]) + sum[d](Wm_dot[d, k]*x[n, t, d])
+        sigmoid_x_part[n, t, k] = sigmoid_x_part_in[n, t, k] + sum[k2](Ur[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid2_x_part[n, t, k] = sigmoid2_x_part_in[n, t, k] + sum[k2](Uz[k2, k]*h_prev_dot[n, t, k2])
+        a_part[n, t, k] = a_part_in[n, t, k] + sum[k2](Um[k2, k]*h_prev_dot[n, t, k2])
+        total_part[n, t, k] = total_part_in[n, t, k] + a_part[n, t, k]*r[n, t, k] + sigmoid_x_part[n, t, k]*r[n, t,
+            k]*a[n, t, k]*(1 - r[n, t, k])
+        t12_part[n, t, k] = total_part[n, t, k]*(1 - m[n, t, k]**2)
+        h_dot[n, t, k] = t12_part[n, t, k] + h_prev_dot[n, t, k]*z[n, t, k] + sigmoid2_x_part[n, t, k]*z[n, t, k]*t10[n,
+            t, k]*(1 - z[n, t, k]) - t12_part[n, t, k]*z[n, t, k]
+
+    Shapes: x_dot[n, t, d], Wr_dot[d, k], Wz_dot[d, k], Wm_dot[d, k], Ur_dot[j, k], Uz_dot[j, k], Um_dot[j, k], br_dot[k],
+        bz_dot[k], bm_dot[k], cm_dot[k], h0_dot[n, k], r[n, t, k], z[n, t, k], a[n, t, k], m[n, t, k], t10[n, t, k], h[n,
+        t, k], x[n, t, d], Wr[d, k], Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, t, d]; Wr_dot[d, k]; Wz_dot[d, k]; Wm_dot[d, k]; Ur_dot[j, k]; Uz_dot[j, k]; Um_dot[j, k]; "
+        "br_dot[k]; bz_dot[k]; bm_dot[k]; cm_dot[k]; h0_dot[n, k]; r[n, t, k]; z[n, t, k]; a[n, t, k]; "
+        "m[n, t, k]; t10[n, t, k]; h[n, t, k]; x[n, t, d]; Wr[d, k]; Wz[d, k]; Wm[d, k]; Ur[j, k]; Uz[j, k]; "
+        "Um[j, k]; h0[n, k]; j = k",
+        x_dot,
+        Wr_dot,
+        Wz_dot,
+        Wm_dot,
+        Ur_dot,
+        Uz_dot,
+        Um_dot,
+        br_dot,
+        bz_dot,
+        bm_dot,
+        cm_dot,
+        h0_dot,
+        r,
+        z,
+        a,
+        m,
+        t10,
+        h,
+        x,
+        Wr,
+        Wz,
+        Wm,
+        Ur,
+        Uz,
+        Um,
+        h0,
+    )
+    t = size["t"]
+    dtype = x_dot.dtype
+    (
+        x_dot,
+        Wr_dot,
+        Wz_dot,
+        Wm_dot,
+        Ur_dot,
+        Uz_dot,
+        Um_dot,
+        br_dot,
+        bz_dot,
+        bm_dot,
+        cm_dot,
+        h0_dot,
+        r,
+        z,
+        a,
+        m,
+        t10,
+        h,
+        x,
+        Wr,
+        Wz,
+        Wm,
+        Ur,
+        Uz,
+        Um,
+        h0,
+    ) = (
+        _wide(x_dot),
+        _wide(Wr_dot),
+        _wide(Wz_dot),
+        _wide(Wm_dot),
+        _wide(Ur_dot),
+        _wide(Uz_dot),
+        _wide(Um_dot),
+        _wide(br_dot),
+        _wide(bz_dot),
+        _wide(bm_dot),
+        _wide(cm_dot),
+        _wide(h0_dot),
+        _wide(r),
+        _wide(z),
+        _wide(a),
+        _wide(m),
+        _wide(t10),
+        _wide(h),
+        _wide(x),
+        _wide(Wr),
+        _wide(Wz),
+        _wide(Wm),
+        _wide(Ur),
+        _wide(Uz),
+        _wide(Um),
+        _wide(h0),
+    )
+
+    h_prev = jnp.concatenate((h0[:, None], h), axis=1)[:, :t]
+    sigmoid_x_part_in = (
+        br_dot
+        + jnp.tensordot(x_dot, Wr, axes=([2], [0]))
+        + jnp.tensordot(h_prev, Ur_dot, axes=([2], [0]))
+        + jnp.tensordot(x, Wr_dot, axes=([2], [0]))
+    )
+    sigmoid2_x_part_in = (
+        bz_dot
+        + jnp.tensordot(x_dot, Wz, axes=([2], [0]))
+        + jnp.tensordot(h_prev, Uz_dot, axes=([2], [0]))
+        + jnp.tensordot(x, Wz_dot, axes=([2], [0]))
+    )
+    a_part_in = cm_dot + jnp.tensordot(h_prev, Um_dot, axes=([2], [0]))
+    total_part_in = bm_dot + jnp.tensordot(x_dot, Wm, axes=([2], [0])) + jnp.tensordot(x, Wm_dot, axes=([2], [0]))
+
+    def step(handed, given):
+        (h_prev_dot_t,) = handed
+        (sigmoid_x_part_in_t, sigmoid2_x_part_in_t, a_part_in_t, total_part_in_t, r_t, a_t, m_t, z_t, t10_t) = given
+        sigmoid_x_part_t = sigmoid_x_part_in_t + h_prev_dot_t @ Ur
+        sigmoid2_x_part_t = sigmoid2_x_part_in_t + h_prev_dot_t @ Uz
+        a_part_t = a_part_in_t + h_prev_dot_t @ Um
+        total_part_t = total_part_in_t + a_part_t * r_t + sigmoid_x_part_t * r_t * a_t * (1 - r_t)
+        t12_part_t = total_part_t * (1 - m_t**2)
+        h_dot_t = t12_part_t + h_prev_dot_t * z_t + sigmoid2_x_part_t * z_t * t10_t * (1 - z_t) - t12_part_t * z_t
+        return (h_dot_t,), (h_dot_t,)
+
+    (h_prev_dot_t,), (h_dot,) = jax.lax.scan(
+        step,
+        (h0_dot,),
+        (
+            jnp.moveaxis(sigmoid_x_part_in, 1, 0),
+            jnp.moveaxis(sigmoid2_x_part_in, 1, 0),
+            jnp.moveaxis(a_part_in, 1, 0),
+            jnp.moveaxis(total_part_in, 1, 0),
+            jnp.moveaxis(r, 1, 0),
+            jnp.moveaxis(a, 1, 0),
+            jnp.moveaxis(m, 1, 0),
+            jnp.moveaxis(z, 1, 0),
+            jnp.moveaxis(t10, 1, 0),
+        ),
+        length=t,
+    )
+    h_dot = jnp.moveaxis(h_dot, 0, 1)
+    return h_dot.astype(dtype)
 
 
 @jax.custom_vjp

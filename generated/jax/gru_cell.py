@@ -18,6 +18,7 @@ __all__ = [
     "gru_cell",
     "gru_cell_forward",
     "gru_cell_backward",
+    "gru_cell_jvp",
 ]
 
 
@@ -73,6 +74,49 @@ def gru_cell_backward(dh, reset, update, cand, t10, b):
     dz = dh * update * t10 * (1 - update)
     dr = da * b * reset * (1 - reset)
     return dr.astype(dtype), dz.astype(dtype), da.astype(dtype), db.astype(dtype), dprev.astype(dtype)
+
+
+def gru_cell_jvp(r_dot, z_dot, a_dot, b_dot, prev_dot, reset, update, cand, t10, b):
+    """Jacobian-vector product of gru_cell.
+
+        t12_part[*s] = (1 - cand[*s]**2)*(a_dot[*s] + b_dot[*s]*reset[*s] + r_dot[*s]*b[*s]*reset[*s]*(1 - reset[*s]))
+        h_dot[*s] = t12_part[*s] + prev_dot[*s]*update[*s] + z_dot[*s]*update[*s]*t10[*s]*(1 - update[*s]) -
+            t12_part[*s]*update[*s]
+
+    Shapes: r_dot[*s], z_dot[*s], a_dot[*s], b_dot[*s], prev_dot[*s], reset[*s], update[*s], cand[*s], t10[*s], b[*s].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "r_dot[*s]; z_dot[*s]; a_dot[*s]; b_dot[*s]; prev_dot[*s]; reset[*s]; update[*s]; cand[*s]; t10[*s]; b[*s]",
+        r_dot,
+        z_dot,
+        a_dot,
+        b_dot,
+        prev_dot,
+        reset,
+        update,
+        cand,
+        t10,
+        b,
+    )
+    dtype = r_dot.dtype
+    r_dot, z_dot, a_dot, b_dot, prev_dot, reset, update, cand, t10, b = (
+        _wide(r_dot),
+        _wide(z_dot),
+        _wide(a_dot),
+        _wide(b_dot),
+        _wide(prev_dot),
+        _wide(reset),
+        _wide(update),
+        _wide(cand),
+        _wide(t10),
+        _wide(b),
+    )
+
+    t12_part = (1 - cand**2) * (a_dot + b_dot * reset + r_dot * b * reset * (1 - reset))
+    h_dot = t12_part + prev_dot * update + z_dot * update * t10 * (1 - update) - t12_part * update
+    return h_dot.astype(dtype)
 
 
 @jax.custom_vjp

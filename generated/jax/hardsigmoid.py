@@ -15,6 +15,7 @@ __all__ = [
     "hardsigmoid",
     "hardsigmoid_forward",
     "hardsigmoid_backward",
+    "hardsigmoid_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def hardsigmoid_backward(dy, x):
 
     dx = jnp.where(x >= 3, 0, jnp.where(x <= -3, 0, dy / 6))
     return dx.astype(dtype)
+
+
+def hardsigmoid_jvp(x_dot, x):
+    """Jacobian-vector product of hardsigmoid.
+
+        y_dot[*s] = where(x[*s] >= 3, 0, where(x[*s] <= -3, 0, x_dot[*s]/6))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = jnp.where(x >= 3, 0, jnp.where(x <= -3, 0, x_dot / 6))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "hardswish",
     "hardswish_forward",
     "hardswish_backward",
+    "hardswish_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def hardswish_backward(dy, x):
 
     dx = jnp.where(x <= -3, 0, dy * jnp.where(x >= 3, 1, 1 / 2 + x / 3))
     return dx.astype(dtype)
+
+
+def hardswish_jvp(x_dot, x):
+    """Jacobian-vector product of hardswish.
+
+        y_dot[*s] = where(x[*s] <= -3, 0, x_dot[*s]*where(x[*s] >= 3, 1, 1/2 + x[*s]/3))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = jnp.where(x <= -3, 0, x_dot * jnp.where(x >= 3, 1, 1 / 2 + x / 3))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

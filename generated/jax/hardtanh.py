@@ -15,6 +15,7 @@ __all__ = [
     "hardtanh",
     "hardtanh_forward",
     "hardtanh_backward",
+    "hardtanh_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def hardtanh_backward(dy, x):
 
     dx = jnp.where(x >= 1, 0, jnp.where(x <= -1, 0, dy))
     return dx.astype(dtype)
+
+
+def hardtanh_jvp(x_dot, x):
+    """Jacobian-vector product of hardtanh.
+
+        y_dot[*s] = where(x[*s] >= 1, 0, where(x[*s] <= -1, 0, x_dot[*s]))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = jnp.where(x >= 1, 0, jnp.where(x <= -1, 0, x_dot))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -16,6 +16,7 @@ __all__ = [
     "highway",
     "highway_forward",
     "highway_backward",
+    "highway_jvp",
 ]
 
 
@@ -61,6 +62,25 @@ def highway_backward(dy, g, t6):
     dx = dy - dh
     dt = dy * g * t6 * (1 - g)
     return dx.astype(dtype), dh.astype(dtype), dt.astype(dtype)
+
+
+def highway_jvp(x_dot, h_dot, t_dot, g, t6):
+    """Jacobian-vector product of highway.
+
+        h_total_part[*s] = h_dot[*s] - x_dot[*s]
+        y_dot[*s] = x_dot[*s] + h_total_part[*s]*g[*s] + t_dot[*s]*g[*s]*t6[*s]*(1 - g[*s])
+
+    Shapes: x_dot[*s], h_dot[*s], t_dot[*s], g[*s], t6[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; h_dot[*s]; t_dot[*s]; g[*s]; t6[*s]", x_dot, h_dot, t_dot, g, t6)
+    dtype = x_dot.dtype
+    x_dot, h_dot, t_dot, g, t6 = _wide(x_dot), _wide(h_dot), _wide(t_dot), _wide(g), _wide(t6)
+
+    h_total_part = h_dot - x_dot
+    y_dot = x_dot + h_total_part * g + t_dot * g * t6 * (1 - g)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "hinge",
     "hinge_forward",
     "hinge_backward",
+    "hinge_jvp",
 ]
 
 
@@ -67,6 +68,31 @@ def hinge_backward(dloss, m, x, t):
     dx = -dm * t
     dt = -dm * x
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def hinge_jvp(x_dot, t_dot, m, x, t):
+    """Jacobian-vector product of hinge.
+
+        m_part[*s] = -(t_dot[*s]*x[*s] + x_dot[*s]*t[*s])
+        loss_dot = mean[s](where(m[*s] <= 0, 0, m_part[*s]))
+
+    Shapes: x_dot[*s], t_dot[*s], m[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; m[*s]; x[*s]; t[*s]", x_dot, t_dot, m, x, t)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, m, x, t = _wide(x_dot), _wide(t_dot), _wide(m), _wide(x), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    m = m.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    m_part = -(t_dot * x + x_dot * t)
+    loss_dot = jnp.mean(jnp.where(m <= 0, 0, m_part))
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "hinge_embedding",
     "hinge_embedding_forward",
     "hinge_embedding_backward",
+    "hinge_embedding_jvp",
 ]
 
 
@@ -64,6 +65,42 @@ def hinge_embedding_backward(dloss, t2, t):
     dt = jnp.zeros((s,), t2.dtype)
     dx = dloss / s * jnp.where(t > 0, 1, jnp.where(t2 < 0, 0, -jnp.where(t2 == 0, jnp.asarray(1 / 2, t2.dtype), 1)))
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def hinge_embedding_jvp(x_dot, t_dot, t2, t):
+    """Jacobian-vector product of hinge_embedding.
+
+        loss_dot = sum[s](x_dot[*s]*(where(t2[*s] != 0, where(t[*s] > 0, 0, where(t2[*s] < 0, 0, -1)), where(t[*s] > 0, 0,
+            where(t2[*s] < 0, 0, -1/2))) + where(t[*s] > 0, 1, 0)))/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], t2[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; t2[*s]; t[*s]", x_dot, t_dot, t2, t)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, t2, t = _wide(x_dot), _wide(t_dot), _wide(t2), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    t2 = t2.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = (
+        jnp.sum(
+            x_dot
+            * (
+                jnp.where(
+                    t2 != 0,
+                    jnp.where(t > 0, 0, jnp.where(t2 < 0, jnp.asarray(0, x_dot.dtype), -1)),
+                    jnp.where(t > 0, 0, jnp.where(t2 < 0, jnp.asarray(0, x_dot.dtype), -1 / 2)),
+                )
+                + jnp.where(t > 0, jnp.asarray(1, x_dot.dtype), 0)
+            )
+        )
+        / s
+    )
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

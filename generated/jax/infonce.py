@@ -20,6 +20,7 @@ __all__ = [
     "infonce",
     "infonce_forward",
     "infonce_backward",
+    "infonce_jvp",
 ]
 
 
@@ -73,6 +74,27 @@ def infonce_backward(dloss, P, q, k, tau=0.07):
     dq = dsim @ k / tau
     dk = dsim.T @ q / tau
     return dq.astype(dtype), dk.astype(dtype)
+
+
+def infonce_jvp(q_dot, k_dot, P, q, k, tau=0.07):
+    """Jacobian-vector product of infonce.
+
+        sim_part[i, j] = (sum[d](k_dot[j, d]*q[i, d]) + sum[d](q_dot[i, d]*k[j, d]))/tau
+        loss_dot = (sum[i, j](sim_part[i, j]*P[i, j]) - sum[j](sim_part[j, j]))/size(i)
+
+    Shapes: q_dot[i, d], k_dot[i, d], P[i, j], q[i, d], k[i, d].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("q_dot[i, d]; k_dot[i, d]; P[i, j]; q[i, d]; k[i, d]; j = i", q_dot, k_dot, P, q, k)
+    i = size["i"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, P, q, k = _wide(q_dot), _wide(k_dot), _wide(P), _wide(q), _wide(k)
+    tau = jnp.asarray(tau, q_dot.dtype)
+
+    sim_part = (q @ k_dot.T + q_dot @ k.T) / tau
+    loss_dot = (jnp.sum(sim_part * P) - jnp.sum(jnp.einsum("ii->i", sim_part))) / i
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

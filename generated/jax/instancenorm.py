@@ -23,6 +23,7 @@ __all__ = [
     "instancenorm",
     "instancenorm_forward",
     "instancenorm_backward",
+    "instancenorm_jvp",
 ]
 
 
@@ -85,6 +86,48 @@ def instancenorm_backward(dy, xhat, rstd, gamma):
         * (dy - jnp.mean(dy, axis=2, keepdims=True) - xhat * jnp.mean(dy * xhat, axis=2, keepdims=True))
     )
     return dx.reshape(n, d, *size["*s"]).astype(dtype), dgamma.astype(dtype), dbeta.astype(dtype)
+
+
+def instancenorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of instancenorm.
+
+        y_dot[n, d, *s] = beta_dot[d] + gamma[d]*rstd[n, d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            gamma[d]*rstd[n, d]*mean[s](x_dot[n, d, *s]*xhat[n, d, *s])) - gamma[d]*rstd[n, d]*mean[s](x_dot[n, d, *s])
+
+    Shapes: x_dot[n, d, *s], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[n, d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, d, *s]; gamma_dot[d]; beta_dot[d]; xhat[n, d, *s]; rstd[n, d]; gamma[d]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    y_dot = (
+        beta_dot[:, None]
+        + gamma[:, None] * rstd[:, :, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd * jnp.mean(x_dot * xhat, axis=2))[:, :, None]
+        - (gamma * rstd * jnp.mean(x_dot, axis=2))[:, :, None]
+    )
+    return y_dot.reshape(n, d, *size["*s"]).astype(dtype)
 
 
 @jax.custom_vjp

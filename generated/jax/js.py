@@ -18,6 +18,7 @@ __all__ = [
     "js",
     "js_forward",
     "js_backward",
+    "js_jvp",
 ]
 
 
@@ -63,6 +64,24 @@ def js_backward(dloss, l, l2):
     dp = l * (dloss / (2 * n))
     dq = l2 * (dloss / (2 * n))
     return dp.astype(dtype), dq.astype(dtype)
+
+
+def js_jvp(p_dot, q_dot, l, l2):
+    """Jacobian-vector product of js.
+
+        loss_dot = sum[c, n](p_dot[n, c]*l[n, c] + q_dot[n, c]*l2[n, c])/(2*size(n))
+
+    Shapes: p_dot[n, c], q_dot[n, c], l[n, c], l2[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("p_dot[n, c]; q_dot[n, c]; l[n, c]; l2[n, c]", p_dot, q_dot, l, l2)
+    n = size["n"]
+    dtype = p_dot.dtype
+    p_dot, q_dot, l, l2 = _wide(p_dot), _wide(q_dot), _wide(l), _wide(l2)
+
+    loss_dot = jnp.sum(p_dot * l + q_dot * l2) / (2 * n)
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -16,6 +16,7 @@ __all__ = [
     "kl",
     "kl_forward",
     "kl_backward",
+    "kl_jvp",
 ]
 
 
@@ -57,6 +58,24 @@ def kl_backward(dloss, t, p):
     dlogq = -p * (dloss / n)
     dp = dloss / n * (1 + t)
     return dlogq.astype(dtype), dp.astype(dtype)
+
+
+def kl_jvp(logq_dot, p_dot, t, p):
+    """Jacobian-vector product of kl.
+
+        loss_dot = sum[c, n](p_dot[n, c]*(1 + t[n, c]) - logq_dot[n, c]*p[n, c])/size(n)
+
+    Shapes: logq_dot[n, c], p_dot[n, c], t[n, c], p[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("logq_dot[n, c]; p_dot[n, c]; t[n, c]; p[n, c]", logq_dot, p_dot, t, p)
+    n = size["n"]
+    dtype = logq_dot.dtype
+    logq_dot, p_dot, t, p = _wide(logq_dot), _wide(p_dot), _wide(t), _wide(p)
+
+    loss_dot = jnp.sum(p_dot * (1 + t) - logq_dot * p) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "l1",
     "l1_forward",
     "l1_backward",
+    "l1_jvp",
 ]
 
 
@@ -64,6 +65,29 @@ def l1_backward(dloss, s2):
     dx = s2 * (dloss / s)
     dt = -dx
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def l1_jvp(x_dot, t_dot, s2):
+    """Jacobian-vector product of l1.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = mean[s](x_total_part[*s]*s2[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], s2[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; s2[*s]", x_dot, t_dot, s2)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, s2 = _wide(x_dot), _wide(t_dot), _wide(s2)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    s2 = s2.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = jnp.mean(x_total_part * s2)
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "l2_normalize",
     "l2_normalize_forward",
     "l2_normalize_backward",
+    "l2_normalize_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def l2_normalize_backward(dy, y, rnorm):
 
     dx = rnorm[..., None] * (dy - y * jnp.sum(dy * y, axis=-1, keepdims=True))
     return dx.astype(dtype)
+
+
+def l2_normalize_jvp(x_dot, y, rnorm):
+    """Jacobian-vector product of l2_normalize.
+
+        y_dot[*s, d] = rnorm[*s]*(x_dot[*s, d] - y[*s, d]*sum[d](x_dot[*s, d]*y[*s, d]))
+
+    Shapes: x_dot[*s, d], y[*s, d], rnorm[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, d]; y[*s, d]; rnorm[*s]", x_dot, y, rnorm)
+    dtype = x_dot.dtype
+    x_dot, y, rnorm = _wide(x_dot), _wide(y), _wide(rnorm)
+
+    y_dot = rnorm[..., None] * (x_dot - y * jnp.sum(x_dot * y, axis=-1, keepdims=True))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -19,6 +19,7 @@ __all__ = [
     "label_smoothing",
     "label_smoothing_forward",
     "label_smoothing_backward",
+    "label_smoothing_jvp",
 ]
 
 
@@ -69,6 +70,32 @@ def label_smoothing_backward(dloss, e2, t, smoothing=0.1):
 
     dz = dloss / n * (e2 - smoothing / c - jnp.where(t[:, None] == jnp.arange(c), 1 - smoothing, 0))
     return dz.astype(dtype)
+
+
+def label_smoothing_jvp(z_dot, e2, t, smoothing=0.1):
+    """Jacobian-vector product of label_smoothing.
+
+        loss_dot = (sum[c, n](z_dot[n, c]*e2[n, c]) - (1 - smoothing)*sum[n](z_dot[n, t[n]]) - smoothing*sum[c,
+            n](z_dot[n, c])/size(c))/size(n)
+
+    Shapes: z_dot[n, c], e2[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; e2[n, c]; t[n] in c", z_dot, e2, t)
+    t = _labels("t", t, size["c"])
+    n, c = size["n"], size["c"]
+    dtype = z_dot.dtype
+    z_dot, e2 = _wide(z_dot), _wide(e2)
+    smoothing = jnp.asarray(smoothing, z_dot.dtype)
+
+    loss_dot = (
+        jnp.sum(z_dot * e2)
+        - (1 - smoothing) * jnp.sum(z_dot.at[jnp.arange(n), t].get(mode="fill"))
+        - smoothing * jnp.sum(z_dot) / c
+    ) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "layer_scale",
     "layer_scale_forward",
     "layer_scale_backward",
+    "layer_scale_jvp",
 ]
 
 
@@ -60,6 +61,23 @@ def layer_scale_backward(dy, h, gamma):
     dh = gamma * dy
     dgamma = jnp.sum(dy * h, axis=0)
     return dx.reshape(*size["*s"], d).astype(dtype), dh.reshape(*size["*s"], d).astype(dtype), dgamma.astype(dtype)
+
+
+def layer_scale_jvp(x_dot, h_dot, gamma_dot, h, gamma):
+    """Jacobian-vector product of layer_scale.
+
+        y_dot[*s, d] = x_dot[*s, d] + gamma_dot[d]*h[*s, d] + gamma[d]*h_dot[*s, d]
+
+    Shapes: x_dot[*s, d], h_dot[*s, d], gamma_dot[d], h[*s, d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, d]; h_dot[*s, d]; gamma_dot[d]; h[*s, d]; gamma[d]", x_dot, h_dot, gamma_dot, h, gamma)
+    dtype = x_dot.dtype
+    x_dot, h_dot, gamma_dot, h, gamma = _wide(x_dot), _wide(h_dot), _wide(gamma_dot), _wide(h), _wide(gamma)
+
+    y_dot = x_dot + gamma_dot * h + gamma * h_dot
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -23,6 +23,7 @@ __all__ = [
     "layernorm",
     "layernorm_forward",
     "layernorm_backward",
+    "layernorm_jvp",
 ]
 
 
@@ -80,6 +81,42 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     dxhat = gamma * dy
     dx = rstd[:, None] * (dxhat - jnp.mean(dxhat, axis=1, keepdims=True) - xhat * jnp.mean(dxhat * xhat, axis=1, keepdims=True))
     return dx.reshape(*size["*s"], d).astype(dtype), dgamma.astype(dtype), dbeta.astype(dtype)
+
+
+def layernorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of layernorm.
+
+        xhat_part[*s, d] = rstd[*s]*(x_dot[*s, d] - mean[d](x_dot[*s, d]) - xhat[*s, d]*mean[d](x_dot[*s, d]*xhat[*s, d]))
+        y_dot[*s, d] = beta_dot[d] + gamma[d]*xhat_part[*s, d] + gamma_dot[d]*xhat[*s, d]
+
+    Shapes: x_dot[*s, d], gamma_dot[d], beta_dot[d], xhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "x_dot[*s, d]; gamma_dot[d]; beta_dot[d]; xhat[*s, d]; rstd[*s]; gamma[d]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+
+    xhat_part = rstd[..., None] * (
+        x_dot - jnp.mean(x_dot, axis=-1, keepdims=True) - xhat * jnp.mean(x_dot * xhat, axis=-1, keepdims=True)
+    )
+    y_dot = beta_dot + gamma * xhat_part + gamma_dot * xhat
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

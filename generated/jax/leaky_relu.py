@@ -15,6 +15,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_forward",
     "leaky_relu_backward",
+    "leaky_relu_jvp",
 ]
 
 
@@ -52,6 +53,24 @@ def leaky_relu_backward(dy, x, slope=0.01):
 
     dx = dy * jnp.where(x <= 0, slope, 1)
     return dx.astype(dtype)
+
+
+def leaky_relu_jvp(x_dot, x, slope=0.01):
+    """Jacobian-vector product of leaky_relu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, slope, 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+    slope = jnp.asarray(slope, x_dot.dtype)
+
+    y_dot = x_dot * jnp.where(x <= 0, slope, 1)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

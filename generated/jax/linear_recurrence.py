@@ -16,6 +16,7 @@ __all__ = [
     "linear_recurrence",
     "linear_recurrence_forward",
     "linear_recurrence_backward",
+    "linear_recurrence_jvp",
 ]
 
 
@@ -79,6 +80,40 @@ def linear_recurrence_backward(dh, h, a, h0):
     da = dh_step * h_prev
     dx = dh_step
     return da.astype(dtype), dx.astype(dtype), dh0.astype(dtype)
+
+
+def linear_recurrence_jvp(a_dot, x_dot, h0_dot, h, a, h0):
+    """Jacobian-vector product of linear_recurrence.
+
+        h_dot[n, t, k] = x_dot[n, t, k] + a_dot[n, t, k]*h[n, t - 1, k] + h_prev_dot[n, t, k]*a[n, t, k]
+
+    Shapes: a_dot[n, t, k], x_dot[n, t, k], h0_dot[n, k], h[n, t, k], a[n, t, k], h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "a_dot[n, t, k]; x_dot[n, t, k]; h0_dot[n, k]; h[n, t, k]; a[n, t, k]; h0[n, k]", a_dot, x_dot, h0_dot, h, a, h0
+    )
+    t = size["t"]
+    dtype = a_dot.dtype
+    a_dot, x_dot, h0_dot, h, a, h0 = _wide(a_dot), _wide(x_dot), _wide(h0_dot), _wide(h), _wide(a), _wide(h0)
+
+    h_prev = jnp.concatenate((h0[:, None], h), axis=1)[:, :t]
+
+    def step(handed, given):
+        (h_prev_dot_t,) = handed
+        (x_dot_t, a_dot_t, h_prev_t, a_t) = given
+        h_dot_t = x_dot_t + a_dot_t * h_prev_t + h_prev_dot_t * a_t
+        return (h_dot_t,), (h_dot_t,)
+
+    (h_prev_dot_t,), (h_dot,) = jax.lax.scan(
+        step,
+        (h0_dot,),
+        (jnp.moveaxis(x_dot, 1, 0), jnp.moveaxis(a_dot, 1, 0), jnp.moveaxis(h_prev, 1, 0), jnp.moveaxis(a, 1, 0)),
+        length=t,
+    )
+    h_dot = jnp.moveaxis(h_dot, 0, 1)
+    return h_dot.astype(dtype)
 
 
 @jax.custom_vjp

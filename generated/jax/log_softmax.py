@@ -17,6 +17,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_forward",
     "log_softmax_backward",
+    "log_softmax_jvp",
 ]
 
 
@@ -54,6 +55,23 @@ def log_softmax_backward(dy, y):
 
     dz = dy - jnp.sum(dy, axis=-1, keepdims=True) * jnp.exp(y)
     return dz.astype(dtype)
+
+
+def log_softmax_jvp(z_dot, y):
+    """Jacobian-vector product of log_softmax.
+
+        y_dot[*s, c] = z_dot[*s, c] - sum[c](z_dot[*s, c]*exp(y[*s, c]))
+
+    Shapes: z_dot[*s, c], y[*s, c].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; y[*s, c]", z_dot, y)
+    dtype = z_dot.dtype
+    z_dot, y = _wide(z_dot), _wide(y)
+
+    y_dot = z_dot - jnp.sum(z_dot * jnp.exp(y), axis=-1, keepdims=True)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "logsigmoid",
     "logsigmoid_forward",
     "logsigmoid_backward",
+    "logsigmoid_jvp",
 ]
 
 
@@ -54,6 +55,23 @@ def logsigmoid_backward(dy, t4, x):
 
     dx = dy * jnp.exp(-jnp.maximum(0, x)) / t4
     return dx.astype(dtype)
+
+
+def logsigmoid_jvp(x_dot, t4, x):
+    """Jacobian-vector product of logsigmoid.
+
+        y_dot[*s] = x_dot[*s]*exp(-maximum(0, x[*s]))/t4[*s]
+
+    Shapes: x_dot[*s], t4[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; t4[*s]; x[*s]", x_dot, t4, x)
+    dtype = x_dot.dtype
+    x_dot, t4, x = _wide(x_dot), _wide(t4), _wide(x)
+
+    y_dot = x_dot * jnp.exp(-jnp.maximum(0, x)) / t4
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "logsumexp",
     "logsumexp_forward",
     "logsumexp_backward",
+    "logsumexp_jvp",
 ]
 
 
@@ -58,6 +59,23 @@ def logsumexp_backward(dy, e, total):
 
     dz = e * (dy / total)[..., None]
     return dz.astype(dtype)
+
+
+def logsumexp_jvp(z_dot, e, total):
+    """Jacobian-vector product of logsumexp.
+
+        y_dot[*s] = sum[c](z_dot[*s, c]*e[*s, c])/total[*s]
+
+    Shapes: z_dot[*s, c], e[*s, c], total[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; e[*s, c]; total[*s]", z_dot, e, total)
+    dtype = z_dot.dtype
+    z_dot, e, total = _wide(z_dot), _wide(e), _wide(total)
+
+    y_dot = jnp.sum(z_dot * e, axis=-1) / total
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

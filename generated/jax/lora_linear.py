@@ -18,6 +18,7 @@ __all__ = [
     "lora_linear",
     "lora_linear_forward",
     "lora_linear_backward",
+    "lora_linear_jvp",
 ]
 
 
@@ -72,6 +73,50 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
     dx = du @ A.T + dy @ W.T
     dA = x.T @ du
     return dx.reshape(*size["*s"], k).astype(dtype), dW.astype(dtype), dA.astype(dtype), dB.astype(dtype), db.astype(dtype)
+
+
+def lora_linear_jvp(x_dot, W_dot, A_dot, B_dot, b_dot, u, x, W, A, B, scale=1.0):
+    """Jacobian-vector product of lora_linear.
+
+        u_part[*s, r] = sum[k](x_dot[*s, k]*A[k, r]) + sum[k](A_dot[k, r]*x[*s, k])
+        y_dot[*s, h] = b_dot[h] + sum[k](x_dot[*s, k]*W[k, h]) + sum[k](W_dot[k, h]*x[*s, k]) + scale*sum[r](u_part[*s,
+            r]*B[r, h]) + scale*sum[r](B_dot[r, h]*u[*s, r])
+
+    Shapes: x_dot[*s, k], W_dot[k, h], A_dot[k, r], B_dot[r, h], b_dot[h], u[*s, r], x[*s, k], W[k, h], A[k, r], B[r, h].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "x_dot[*s, k]; W_dot[k, h]; A_dot[k, r]; B_dot[r, h]; b_dot[h]; u[*s, r]; x[*s, k]; W[k, h]; A[k, r]; B[r, h]",
+        x_dot,
+        W_dot,
+        A_dot,
+        B_dot,
+        b_dot,
+        u,
+        x,
+        W,
+        A,
+        B,
+    )
+    dtype = x_dot.dtype
+    x_dot, W_dot, A_dot, B_dot, b_dot, u, x, W, A, B = (
+        _wide(x_dot),
+        _wide(W_dot),
+        _wide(A_dot),
+        _wide(B_dot),
+        _wide(b_dot),
+        _wide(u),
+        _wide(x),
+        _wide(W),
+        _wide(A),
+        _wide(B),
+    )
+    scale = jnp.asarray(scale, x_dot.dtype)
+
+    u_part = x_dot @ A + x @ A_dot
+    y_dot = b_dot + x_dot @ W + x @ W_dot + scale * (u_part @ B) + scale * (u @ B_dot)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -23,6 +23,7 @@ __all__ = [
     "lstm",
     "lstm_forward",
     "lstm_backward",
+    "lstm_jvp",
 ]
 
 
@@ -327,6 +328,267 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
         dh0.astype(dtype),
         dc0.astype(dtype),
     )
+
+
+def lstm_jvp(
+    x_dot,
+    Wi_dot,
+    Wf_dot,
+    Wg_dot,
+    Wo_dot,
+    Ui_dot,
+    Uf_dot,
+    Ug_dot,
+    Uo_dot,
+    bi_dot,
+    bf_dot,
+    bg_dot,
+    bo_dot,
+    h0_dot,
+    c0_dot,
+    i,
+    e4,
+    t9,
+    f,
+    g,
+    o,
+    c,
+    t14,
+    h,
+    x,
+    Wi,
+    Wf,
+    Wg,
+    Wo,
+    Ui,
+    Uf,
+    Ug,
+    Uo,
+    h0,
+    c0,
+):
+    """Jacobian-vector product of lstm.
+
+        sigmoid_x_part_in[n, t, k] = bi_dot[k] + sum[d](Wi[d, k]*x_dot[n, t, d]) + sum[j](Ui_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wi_dot[d, k]*x[n, t, d])
+        sigmoid2_x_part_in[n, t, k] = bf_dot[k] + sum[d](Wf[d, k]*x_dot[n, t, d]) + sum[j](Uf_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wf_dot[d, k]*x[n, t, d])
+        total_part_in[n, t, k] = bg_dot[k] + sum[d](Wg[d, k]*x_dot[n, t, d]) + sum[j](Ug_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wg_dot[d, k]*x[n, t, d])
+        sigmoid3_x_part_in[n, t, k] = bo_dot[k] + sum[d](Wo[d, k]*x_dot[n, t, d]) + sum[j](Uo_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wo_dot[d, k]*x[n, t, d])
+        sigmoid_x_part[n, t, k] = sigmoid_x_part_in[n, t, k] + sum[k2](Ui[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid2_x_part[n, t, k] = sigmoid2_x_part_in[n, t, k] + sum[k2](Uf[k2, k]*h_prev_dot[n, t, k2])
+        total_part[n, t, k] = total_part_in[n, t, k] + sum[k2](Ug[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid3_x_part[n, t, k] = sigmoid3_x_part_in[n, t, k] + sum[k2](Uo[k2, k]*h_prev_dot[n, t, k2])
+        c_dot[n, t, k] = total_part[n, t, k]*i[n, t, k] + c_prev_dot[n, t, k]*f[n, t, k] + c[n, t - 1,
+            k]*sigmoid2_x_part[n, t, k]*e4[n, t, k]*f[n, t, k]/t9[n, t, k] + i[n, t, k]*g[n, t, k]*(sigmoid_x_part[n, t,
+            k]*(1 - i[n, t, k]) - total_part[n, t, k]*g[n, t, k])
+        h_dot[n, t, k] = o[n, t, k]*(c_dot[n, t, k] + t14[n, t, k]*(sigmoid3_x_part[n, t, k]*(1 - o[n, t, k]) - c_dot[n,
+            t, k]*t14[n, t, k]))
+
+    Shapes: x_dot[n, t, d], Wi_dot[d, k], Wf_dot[d, k], Wg_dot[d, k], Wo_dot[d, k], Ui_dot[j, k], Uf_dot[j, k], Ug_dot[j,
+        k], Uo_dot[j, k], bi_dot[k], bf_dot[k], bg_dot[k], bo_dot[k], h0_dot[n, k], c0_dot[n, k], i[n, t, k], e4[n, t, k],
+        t9[n, t, k], f[n, t, k], g[n, t, k], o[n, t, k], c[n, t, k], t14[n, t, k], h[n, t, k], x[n, t, d], Wi[d, k], Wf[d,
+        k], Wg[d, k], Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], h0[n, k], c0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, t, d]; Wi_dot[d, k]; Wf_dot[d, k]; Wg_dot[d, k]; Wo_dot[d, k]; Ui_dot[j, k]; Uf_dot[j, k]; "
+        "Ug_dot[j, k]; Uo_dot[j, k]; bi_dot[k]; bf_dot[k]; bg_dot[k]; bo_dot[k]; h0_dot[n, k]; c0_dot[n, k]; "
+        "i[n, t, k]; e4[n, t, k]; t9[n, t, k]; f[n, t, k]; g[n, t, k]; o[n, t, k]; c[n, t, k]; t14[n, t, k]; "
+        "h[n, t, k]; x[n, t, d]; Wi[d, k]; Wf[d, k]; Wg[d, k]; Wo[d, k]; Ui[j, k]; Uf[j, k]; Ug[j, k]; "
+        "Uo[j, k]; h0[n, k]; c0[n, k]; j = k",
+        x_dot,
+        Wi_dot,
+        Wf_dot,
+        Wg_dot,
+        Wo_dot,
+        Ui_dot,
+        Uf_dot,
+        Ug_dot,
+        Uo_dot,
+        bi_dot,
+        bf_dot,
+        bg_dot,
+        bo_dot,
+        h0_dot,
+        c0_dot,
+        i,
+        e4,
+        t9,
+        f,
+        g,
+        o,
+        c,
+        t14,
+        h,
+        x,
+        Wi,
+        Wf,
+        Wg,
+        Wo,
+        Ui,
+        Uf,
+        Ug,
+        Uo,
+        h0,
+        c0,
+    )
+    t = size["t"]
+    dtype = x_dot.dtype
+    (
+        x_dot,
+        Wi_dot,
+        Wf_dot,
+        Wg_dot,
+        Wo_dot,
+        Ui_dot,
+        Uf_dot,
+        Ug_dot,
+        Uo_dot,
+        bi_dot,
+        bf_dot,
+        bg_dot,
+        bo_dot,
+        h0_dot,
+        c0_dot,
+        i,
+        e4,
+        t9,
+        f,
+        g,
+        o,
+        c,
+        t14,
+        h,
+        x,
+        Wi,
+        Wf,
+        Wg,
+        Wo,
+        Ui,
+        Uf,
+        Ug,
+        Uo,
+        h0,
+        c0,
+    ) = (
+        _wide(x_dot),
+        _wide(Wi_dot),
+        _wide(Wf_dot),
+        _wide(Wg_dot),
+        _wide(Wo_dot),
+        _wide(Ui_dot),
+        _wide(Uf_dot),
+        _wide(Ug_dot),
+        _wide(Uo_dot),
+        _wide(bi_dot),
+        _wide(bf_dot),
+        _wide(bg_dot),
+        _wide(bo_dot),
+        _wide(h0_dot),
+        _wide(c0_dot),
+        _wide(i),
+        _wide(e4),
+        _wide(t9),
+        _wide(f),
+        _wide(g),
+        _wide(o),
+        _wide(c),
+        _wide(t14),
+        _wide(h),
+        _wide(x),
+        _wide(Wi),
+        _wide(Wf),
+        _wide(Wg),
+        _wide(Wo),
+        _wide(Ui),
+        _wide(Uf),
+        _wide(Ug),
+        _wide(Uo),
+        _wide(h0),
+        _wide(c0),
+    )
+
+    h_prev = jnp.concatenate((h0[:, None], h), axis=1)[:, :t]
+    c_prev = jnp.concatenate((c0[:, None], c), axis=1)[:, :t]
+    sigmoid_x_part_in = (
+        bi_dot
+        + jnp.tensordot(x_dot, Wi, axes=([2], [0]))
+        + jnp.tensordot(h_prev, Ui_dot, axes=([2], [0]))
+        + jnp.tensordot(x, Wi_dot, axes=([2], [0]))
+    )
+    sigmoid2_x_part_in = (
+        bf_dot
+        + jnp.tensordot(x_dot, Wf, axes=([2], [0]))
+        + jnp.tensordot(h_prev, Uf_dot, axes=([2], [0]))
+        + jnp.tensordot(x, Wf_dot, axes=([2], [0]))
+    )
+    total_part_in = (
+        bg_dot
+        + jnp.tensordot(x_dot, Wg, axes=([2], [0]))
+        + jnp.tensordot(h_prev, Ug_dot, axes=([2], [0]))
+        + jnp.tensordot(x, Wg_dot, axes=([2], [0]))
+    )
+    sigmoid3_x_part_in = (
+        bo_dot
+        + jnp.tensordot(x_dot, Wo, axes=([2], [0]))
+        + jnp.tensordot(h_prev, Uo_dot, axes=([2], [0]))
+        + jnp.tensordot(x, Wo_dot, axes=([2], [0]))
+    )
+
+    def step(handed, given):
+        (h_prev_dot_t, c_prev_dot_t) = handed
+        (
+            sigmoid_x_part_in_t,
+            sigmoid2_x_part_in_t,
+            total_part_in_t,
+            sigmoid3_x_part_in_t,
+            i_t,
+            f_t,
+            c_prev_t,
+            e4_t,
+            t9_t,
+            g_t,
+            o_t,
+            t14_t,
+        ) = given
+        sigmoid_x_part_t = sigmoid_x_part_in_t + h_prev_dot_t @ Ui
+        sigmoid2_x_part_t = sigmoid2_x_part_in_t + h_prev_dot_t @ Uf
+        total_part_t = total_part_in_t + h_prev_dot_t @ Ug
+        sigmoid3_x_part_t = sigmoid3_x_part_in_t + h_prev_dot_t @ Uo
+        c_dot_t = (
+            total_part_t * i_t
+            + c_prev_dot_t * f_t
+            + c_prev_t * sigmoid2_x_part_t * e4_t * f_t / t9_t
+            + i_t * g_t * (sigmoid_x_part_t * (1 - i_t) - total_part_t * g_t)
+        )
+        h_dot_t = o_t * (c_dot_t + t14_t * (sigmoid3_x_part_t * (1 - o_t) - c_dot_t * t14_t))
+        return (h_dot_t, c_dot_t), (h_dot_t,)
+
+    (h_prev_dot_t, c_prev_dot_t), (h_dot,) = jax.lax.scan(
+        step,
+        (h0_dot, c0_dot),
+        (
+            jnp.moveaxis(sigmoid_x_part_in, 1, 0),
+            jnp.moveaxis(sigmoid2_x_part_in, 1, 0),
+            jnp.moveaxis(total_part_in, 1, 0),
+            jnp.moveaxis(sigmoid3_x_part_in, 1, 0),
+            jnp.moveaxis(i, 1, 0),
+            jnp.moveaxis(f, 1, 0),
+            jnp.moveaxis(c_prev, 1, 0),
+            jnp.moveaxis(e4, 1, 0),
+            jnp.moveaxis(t9, 1, 0),
+            jnp.moveaxis(g, 1, 0),
+            jnp.moveaxis(o, 1, 0),
+            jnp.moveaxis(t14, 1, 0),
+        ),
+        length=t,
+    )
+    h_dot = jnp.moveaxis(h_dot, 0, 1)
+    return h_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "lstm_cell",
     "lstm_cell_forward",
     "lstm_cell_backward",
+    "lstm_cell_jvp",
 ]
 
 
@@ -66,6 +67,50 @@ def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev):
     di = dc * sigmoid2_y * t9 * (1 - sigmoid2_y)
     df = dc * prev * sigmoid_y * (1 - sigmoid_y)
     return di.astype(dtype), df.astype(dtype), dg.astype(dtype), dprev.astype(dtype)
+
+
+def lstm_cell_jvp(i_dot, f_dot, g_dot, prev_dot, sigmoid_y, sigmoid2_y, t9, prev):
+    """Jacobian-vector product of lstm_cell.
+
+        c_dot[*s] = prev_dot[*s]*sigmoid_y[*s] + g_dot[*s]*sigmoid2_y[*s] + f_dot[*s]*prev[*s]*sigmoid_y[*s] +
+            sigmoid2_y[*s]*t9[*s]*(i_dot[*s]*(1 - sigmoid2_y[*s]) - g_dot[*s]*t9[*s]) -
+            f_dot[*s]*prev[*s]*sigmoid_y[*s]**2
+
+    Shapes: i_dot[*s], f_dot[*s], g_dot[*s], prev_dot[*s], sigmoid_y[*s], sigmoid2_y[*s], t9[*s], prev[*s].
+    Returns c_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "i_dot[*s]; f_dot[*s]; g_dot[*s]; prev_dot[*s]; sigmoid_y[*s]; sigmoid2_y[*s]; t9[*s]; prev[*s]",
+        i_dot,
+        f_dot,
+        g_dot,
+        prev_dot,
+        sigmoid_y,
+        sigmoid2_y,
+        t9,
+        prev,
+    )
+    dtype = i_dot.dtype
+    i_dot, f_dot, g_dot, prev_dot, sigmoid_y, sigmoid2_y, t9, prev = (
+        _wide(i_dot),
+        _wide(f_dot),
+        _wide(g_dot),
+        _wide(prev_dot),
+        _wide(sigmoid_y),
+        _wide(sigmoid2_y),
+        _wide(t9),
+        _wide(prev),
+    )
+
+    c_dot = (
+        prev_dot * sigmoid_y
+        + g_dot * sigmoid2_y
+        + f_dot * prev * sigmoid_y
+        + sigmoid2_y * t9 * (i_dot * (1 - sigmoid2_y) - g_dot * t9)
+        - f_dot * prev * sigmoid_y**2
+    )
+    return c_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -43,6 +43,7 @@ __all__ = [
     "makemore",
     "makemore_forward",
     "makemore_backward",
+    "makemore_jvp",
 ]
 
 
@@ -195,6 +196,87 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bn
         dW2.astype(dtype),
         db2.astype(dtype),
     )
+
+
+def makemore_jvp(
+    C_dot, W1_dot, b1_dot, bngain_dot, bnbias_dot, W2_dot, b2_dot, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngain, W2
+):
+    """Jacobian-vector product of makemore.
+
+        t2 = size(n) - 1
+        hprebn_part[n, u] = sum[b, e](C_dot[x[n, b], e]*W1[b, e, u]) + sum[b, e](W1_dot[b, e, u]*embcat[n, b, e])
+        bnbias_total_part[u] = bnbias_dot[u] - bngain[u]*bnvar_inv[u]*mean[n](hprebn_part[n, u])
+        h_part[n, u] = (1 - h[n, u]**2)*(bnbias_total_part[u] + bngain[u]*bnvar_inv[u]*hprebn_part[n, u] + bnraw[n,
+            u]*(bngain_dot[u] - bngain[u]*bnvar_inv[u]*sum[n](hprebn_part[n, u]*bnraw[n, u])/t2))
+        logits_part[n, v] = b2_dot[v] + sum[u](h_part[n, u]*W2[u, v]) + sum[u](W2_dot[u, v]*h[n, u])
+        loss_dot = (sum[n, v](logits_part[n, v]*probs[n, v]) - sum[n](logits_part[n, t[n]]))/size(n)
+
+    Shapes: C_dot[v, e], W1_dot[(b, e), u], b1_dot[u], bngain_dot[u], bnbias_dot[u], W2_dot[u, v], b2_dot[v], embcat[n,
+        (b, e)], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], W1[(b, e), u], bngain[u], W2[u, v].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(
+        "C_dot[v, e]; W1_dot[b*e, u]; b1_dot[u]; bngain_dot[u]; bnbias_dot[u]; W2_dot[u, v]; b2_dot[v]; "
+        "embcat[n, b*e]; bnraw[n, u]; h[n, u]; probs[n, v]; bnvar_inv[u]; W1[b*e, u]; bngain[u]; W2[u, v]; "
+        "x[n, b] in v; t[n] in v",
+        C_dot,
+        W1_dot,
+        b1_dot,
+        bngain_dot,
+        bnbias_dot,
+        W2_dot,
+        b2_dot,
+        embcat,
+        bnraw,
+        h,
+        probs,
+        bnvar_inv,
+        W1,
+        bngain,
+        W2,
+        x,
+        t,
+    )
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, u = size["n"], size["b"], size["e"], size["u"]
+    dtype = C_dot.dtype
+    C_dot, W1_dot, b1_dot, bngain_dot, bnbias_dot, W2_dot, b2_dot, embcat, bnraw, h, probs, bnvar_inv, W1, bngain, W2 = (
+        _wide(C_dot),
+        _wide(W1_dot),
+        _wide(b1_dot),
+        _wide(bngain_dot),
+        _wide(bnbias_dot),
+        _wide(W2_dot),
+        _wide(b2_dot),
+        _wide(embcat),
+        _wide(bnraw),
+        _wide(h),
+        _wide(probs),
+        _wide(bnvar_inv),
+        _wide(W1),
+        _wide(bngain),
+        _wide(W2),
+    )
+    W1_dot = W1_dot.reshape(b, e, u)
+    embcat = embcat.reshape(n, b, e)
+    W1 = W1.reshape(b, e, u)
+
+    t2 = n - 1
+    hprebn_part = jnp.tensordot(jnp.take(C_dot, x, axis=0), W1, axes=([1, 2], [0, 1])) + jnp.tensordot(
+        embcat, W1_dot, axes=([1, 2], [0, 1])
+    )
+    bnbias_total_part = bnbias_dot - bngain * bnvar_inv * jnp.mean(hprebn_part, axis=0)
+    h_part = (1 - h**2) * (
+        bnbias_total_part
+        + bngain * bnvar_inv * hprebn_part
+        + bnraw * (bngain_dot - bngain * bnvar_inv * jnp.sum(hprebn_part * bnraw, axis=0) / t2)
+    )
+    logits_part = b2_dot + h_part @ W2 + h @ W2_dot
+    loss_dot = (jnp.sum(logits_part * probs) - jnp.sum(logits_part.at[jnp.arange(n), t].get(mode="fill"))) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -19,6 +19,7 @@ __all__ = [
     "masked_softmax",
     "masked_softmax_forward",
     "masked_softmax_backward",
+    "masked_softmax_jvp",
 ]
 
 
@@ -71,6 +72,30 @@ def masked_softmax_backward(dp, p, keep, scale=1.0):
 
     dz = jnp.where(keep, scale * p * (dp - jnp.sum(jnp.where(keep, dp * p, 0), axis=1, keepdims=True)), 0)
     return dz.reshape(*size["*s"], c).astype(dtype)
+
+
+def masked_softmax_jvp(z_dot, p, keep, scale=1.0):
+    """Jacobian-vector product of masked_softmax.
+
+        p_dot[*s, c] = where(keep[*s, c] != 0, scale*p[*s, c]*(z_dot[*s, c] - sum[c](where(keep[*s, c] != 0, z_dot[*s,
+            c]*p[*s, c], 0))), 0)
+
+    Shapes: z_dot[*s, c], p[*s, c], keep[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[*s, c]; p[*s, c]; keep[*s, c] in bool", z_dot, p, keep)
+    c = size["c"]
+    s = math.prod(size["*s"])
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+    scale = jnp.asarray(scale, z_dot.dtype)
+    z_dot = z_dot.reshape(s, c)
+    p = p.reshape(s, c)
+    keep = keep.reshape(s, c)
+
+    p_dot = jnp.where(keep, scale * p * (z_dot - jnp.sum(jnp.where(keep, z_dot * p, 0), axis=1, keepdims=True)), 0)
+    return p_dot.reshape(*size["*s"], c).astype(dtype)
 
 
 @jax.custom_vjp

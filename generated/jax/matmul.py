@@ -15,6 +15,7 @@ __all__ = [
     "matmul",
     "matmul_forward",
     "matmul_backward",
+    "matmul_jvp",
 ]
 
 
@@ -52,6 +53,23 @@ def matmul_backward(dy, a, b):
     da = dy @ jnp.swapaxes(b, -1, -2)
     db = jnp.swapaxes(a, -1, -2) @ dy
     return da.astype(dtype), db.astype(dtype)
+
+
+def matmul_jvp(a_dot, b_dot, a, b):
+    """Jacobian-vector product of matmul.
+
+        y_dot[*s, n, m] = sum[k](b_dot[*s, k, m]*a[*s, n, k]) + sum[k](a_dot[*s, n, k]*b[*s, k, m])
+
+    Shapes: a_dot[*s, n, k], b_dot[*s, k, m], a[*s, n, k], b[*s, k, m].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s, n, k]; b_dot[*s, k, m]; a[*s, n, k]; b[*s, k, m]", a_dot, b_dot, a, b)
+    dtype = a_dot.dtype
+    a_dot, b_dot, a, b = _wide(a_dot), _wide(b_dot), _wide(a), _wide(b)
+
+    y_dot = a @ b_dot + a_dot @ b
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "mish",
     "mish_forward",
     "mish_backward",
+    "mish_jvp",
 ]
 
 
@@ -60,6 +61,23 @@ def mish_backward(dy, g, t, x):
 
     dx = dy * (t + x * g * (1 - t**2))
     return dx.astype(dtype)
+
+
+def mish_jvp(x_dot, g, t, x):
+    """Jacobian-vector product of mish.
+
+        y_dot[*s] = x_dot[*s]*(t[*s] + x[*s]*g[*s]*(1 - t[*s]**2))
+
+    Shapes: x_dot[*s], g[*s], t[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]; t[*s]; x[*s]", x_dot, g, t, x)
+    dtype = x_dot.dtype
+    x_dot, g, t, x = _wide(x_dot), _wide(g), _wide(t), _wide(x)
+
+    y_dot = x_dot * (t + x * g * (1 - t**2))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

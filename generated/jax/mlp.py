@@ -27,6 +27,7 @@ __all__ = [
     "mlp",
     "mlp_forward",
     "mlp_backward",
+    "mlp_jvp",
 ]
 
 
@@ -168,6 +169,120 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
         dW2.astype(dtype),
         db2.astype(dtype),
     )
+
+
+def mlp_jvp(
+    C_dot,
+    W1_dot,
+    b1_dot,
+    gamma_dot,
+    beta_dot,
+    W2_dot,
+    b2_dot,
+    emb,
+    batchnorm_xhat,
+    act,
+    softmax_cross_entropy_p,
+    batchnorm_rstd,
+    x,
+    t,
+    W1,
+    gamma,
+    W2,
+):
+    """Jacobian-vector product of mlp.
+
+        t2 = size(n) - 1
+        hpre_part[n, h] = sum[b, e](C_dot[x[n, b], e]*W1[b, e, h]) + sum[b, e](W1_dot[b, e, h]*emb[n, b, e])
+        beta_total_part[h] = beta_dot[h] - gamma[h]*batchnorm_rstd[h]*mean[n](hpre_part[n, h])
+        act_part[n, h] = (1 - act[n, h]**2)*(beta_total_part[h] + gamma[h]*batchnorm_rstd[h]*hpre_part[n, h] +
+            batchnorm_xhat[n, h]*(gamma_dot[h] - gamma[h]*batchnorm_rstd[h]*sum[n](hpre_part[n, h]*batchnorm_xhat[n,
+            h])/t2))
+        logits_part[n, v] = b2_dot[v] + sum[h](act_part[n, h]*W2[h, v]) + sum[h](W2_dot[h, v]*act[n, h])
+        loss_dot = (sum[n, v](logits_part[n, v]*softmax_cross_entropy_p[n, v]) - sum[n](logits_part[n, t[n]]))/size(n)
+
+    Shapes: C_dot[v, e], W1_dot[(b, e), h], b1_dot[h], gamma_dot[h], beta_dot[h], W2_dot[h, v], b2_dot[v], emb[n, b, e],
+        batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h], x[n, b], t[n], W1[(b, e), h],
+        gamma[h], W2[h, v].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(
+        "C_dot[v, e]; W1_dot[b*e, h]; b1_dot[h]; gamma_dot[h]; beta_dot[h]; W2_dot[h, v]; b2_dot[v]; "
+        "emb[n, b, e]; batchnorm_xhat[n, h]; act[n, h]; softmax_cross_entropy_p[n, v]; batchnorm_rstd[h]; "
+        "W1[b*e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
+        C_dot,
+        W1_dot,
+        b1_dot,
+        gamma_dot,
+        beta_dot,
+        W2_dot,
+        b2_dot,
+        emb,
+        batchnorm_xhat,
+        act,
+        softmax_cross_entropy_p,
+        batchnorm_rstd,
+        W1,
+        gamma,
+        W2,
+        x,
+        t,
+    )
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, h = size["n"], size["b"], size["e"], size["h"]
+    dtype = C_dot.dtype
+    (
+        C_dot,
+        W1_dot,
+        b1_dot,
+        gamma_dot,
+        beta_dot,
+        W2_dot,
+        b2_dot,
+        emb,
+        batchnorm_xhat,
+        act,
+        softmax_cross_entropy_p,
+        batchnorm_rstd,
+        W1,
+        gamma,
+        W2,
+    ) = (
+        _wide(C_dot),
+        _wide(W1_dot),
+        _wide(b1_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(W2_dot),
+        _wide(b2_dot),
+        _wide(emb),
+        _wide(batchnorm_xhat),
+        _wide(act),
+        _wide(softmax_cross_entropy_p),
+        _wide(batchnorm_rstd),
+        _wide(W1),
+        _wide(gamma),
+        _wide(W2),
+    )
+    W1_dot = W1_dot.reshape(b, e, h)
+    W1 = W1.reshape(b, e, h)
+
+    t2 = n - 1
+    hpre_part = jnp.tensordot(jnp.take(C_dot, x, axis=0), W1, axes=([1, 2], [0, 1])) + jnp.tensordot(
+        emb, W1_dot, axes=([1, 2], [0, 1])
+    )
+    beta_total_part = beta_dot - gamma * batchnorm_rstd * jnp.mean(hpre_part, axis=0)
+    act_part = (1 - act**2) * (
+        beta_total_part
+        + gamma * batchnorm_rstd * hpre_part
+        + batchnorm_xhat * (gamma_dot - gamma * batchnorm_rstd * jnp.sum(hpre_part * batchnorm_xhat, axis=0) / t2)
+    )
+    logits_part = b2_dot + act_part @ W2 + act @ W2_dot
+    loss_dot = (jnp.sum(logits_part * softmax_cross_entropy_p) - jnp.sum(logits_part.at[jnp.arange(n), t].get(mode="fill"))) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

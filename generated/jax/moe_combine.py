@@ -15,6 +15,7 @@ __all__ = [
     "moe_combine",
     "moe_combine_forward",
     "moe_combine_backward",
+    "moe_combine_jvp",
 ]
 
 
@@ -52,6 +53,23 @@ def moe_combine_backward(dy, h, w):
     dh = dy[:, None, :] * w[:, :, None]
     dw = jnp.sum(dy[:, None, :] * h, axis=2)
     return dh.astype(dtype), dw.astype(dtype)
+
+
+def moe_combine_jvp(h_dot, w_dot, h, w):
+    """Jacobian-vector product of moe_combine.
+
+        y_dot[n, d] = sum[e](w_dot[n, e]*h[n, e, d] + w[n, e]*h_dot[n, e, d])
+
+    Shapes: h_dot[n, e, d], w_dot[n, e], h[n, e, d], w[n, e].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("h_dot[n, e, d]; w_dot[n, e]; h[n, e, d]; w[n, e]", h_dot, w_dot, h, w)
+    dtype = h_dot.dtype
+    h_dot, w_dot, h, w = _wide(h_dot), _wide(w_dot), _wide(h), _wide(w)
+
+    y_dot = jnp.sum(w_dot[:, :, None] * h + w[:, :, None] * h_dot, axis=1)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "mse",
     "mse_forward",
     "mse_backward",
+    "mse_jvp",
 ]
 
 
@@ -63,6 +64,29 @@ def mse_backward(dloss, e):
     dx = e * (2 * dloss / s)
     dt = -dx
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def mse_jvp(x_dot, t_dot, e):
+    """Jacobian-vector product of mse.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = 2*mean[s](x_total_part[*s]*e[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]", x_dot, t_dot, e)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e = _wide(x_dot), _wide(t_dot), _wide(e)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = 2 * jnp.mean(x_total_part * e)
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -20,6 +20,7 @@ __all__ = [
     "multihead_attention",
     "multihead_attention_forward",
     "multihead_attention_backward",
+    "multihead_attention_jvp",
 ]
 
 
@@ -88,6 +89,63 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2):
     dq = jnp.einsum("abcd,adbe->acbe", dS, k) / math.sqrt(f)
     dk = jnp.einsum("abcd,acbe->adbe", dS, q) / math.sqrt(f)
     return dq.reshape(n, i, h * f).astype(dtype), dk.reshape(n, j, h * f).astype(dtype), dv.reshape(n, j, h * d).astype(dtype)
+
+
+def multihead_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, heads=2):
+    """Jacobian-vector product of multihead_attention.
+
+        S_part[n, h, i, j] = (sum[f](k_dot[n, j, h, f]*q[n, i, h, f]) + sum[f](q_dot[n, i, h, f]*k[n, j, h,
+            f]))/sqrt(size(f))
+        P_part[n, h, i, j] = S_part[n, h, i, j]*P[n, h, i, j]
+        o_dot[n, i, (h, d)] = sum[j](v_dot[n, j, h, d]*P[n, h, i, j]) + sum[j](P_part[n, h, i, j]*v[n, j, h, d]) - o[n, i,
+            h, d]*sum[j](P_part[n, h, i, j])
+
+    Shapes: q_dot[n, i, (h, f)], k_dot[n, j, (h, f)], v_dot[n, j, (h, d)], P[n, h, i, j], o[n, i, (h, d)], q[n, i, (h,
+        f)], k[n, j, (h, f)], v[n, j, (h, d)].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[n, i, h*f]; k_dot[n, j, h*f]; v_dot[n, j, h*d]; P[n, h, i, j]; o[n, i, h*d]; q[n, i, h*f]; "
+        "k[n, j, h*f]; v[n, j, h*d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        P,
+        o,
+        q,
+        k,
+        v,
+        h=_count("heads", heads),
+    )
+    f, n, i, h, d, j = size["f"], size["n"], size["i"], size["h"], size["d"], size["j"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+    q_dot = q_dot.reshape(n, i, h, f)
+    k_dot = k_dot.reshape(n, j, h, f)
+    v_dot = v_dot.reshape(n, j, h, d)
+    o = o.reshape(n, i, h, d)
+    q = q.reshape(n, i, h, f)
+    k = k.reshape(n, j, h, f)
+    v = v.reshape(n, j, h, d)
+
+    S_part = (jnp.einsum("abcd,aecd->aceb", k_dot, q) + jnp.einsum("abcd,aecd->acbe", q_dot, k)) / math.sqrt(f)
+    P_part = S_part * P
+    o_dot = (
+        jnp.einsum("abcd,aceb->aecd", v_dot, P)
+        + jnp.einsum("abcd,adbe->acbe", P_part, v)
+        - o * jnp.transpose(jnp.sum(P_part, axis=3), (0, 2, 1))[:, :, :, None]
+    )
+    return o_dot.reshape(n, i, h * d).astype(dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))

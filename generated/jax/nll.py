@@ -16,6 +16,7 @@ __all__ = [
     "nll",
     "nll_forward",
     "nll_backward",
+    "nll_jvp",
 ]
 
 
@@ -58,6 +59,26 @@ def nll_backward(dloss, logp, t):
 
     dlogp = -jnp.where(t[:, None] == jnp.arange(c), dloss / n, 0)
     return dlogp.astype(dtype)
+
+
+def nll_jvp(logp_dot, t):
+    """Jacobian-vector product of nll.
+
+        loss_dot = -mean[n](logp_dot[n, t[n]])
+
+    Shapes: logp_dot[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("logp_dot[n, c]; t[n] in c", logp_dot, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = logp_dot.dtype
+    logp_dot = _wide(logp_dot)
+
+    loss_dot = -jnp.mean(logp_dot.at[jnp.arange(n), t].get(mode="fill"))
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "nll_ignore",
     "nll_ignore_forward",
     "nll_ignore_backward",
+    "nll_ignore_jvp",
 ]
 
 
@@ -68,6 +69,30 @@ def nll_ignore_backward(dloss, count, logp, t, ignore=-100):
 
     dlogp = jnp.where((given_t != ignore)[:, None], -jnp.where(t[:, None] == jnp.arange(c), dloss / count, 0), 0)
     return dlogp.astype(dtype)
+
+
+def nll_ignore_jvp(logp_dot, count, t, ignore=-100):
+    """Jacobian-vector product of nll_ignore.
+
+        loss_dot = -sum[n](where(t[n] != ignore, logp_dot[n, t[n]], 0))/count
+
+    Shapes: logp_dot[n, c], count scalar, t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("logp_dot[n, c]; t[n] in c", logp_dot, t)
+    given_t = t
+    t = jnp.where(given_t != ignore, given_t, 0)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    count = _scalar("count", count, logp_dot.dtype)
+    dtype = logp_dot.dtype
+    logp_dot, count = _wide(logp_dot), _wide(count)
+    ignore = jnp.asarray(ignore, logp_dot.dtype)
+
+    loss_dot = -jnp.sum(jnp.where(given_t != ignore, logp_dot.at[jnp.arange(n), t].get(mode="fill"), 0)) / count
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "outer",
     "outer_forward",
     "outer_backward",
+    "outer_jvp",
 ]
 
 
@@ -52,6 +53,23 @@ def outer_backward(dy, a, b):
     da = jnp.sum(b * dy, axis=1)
     db = jnp.sum(a[:, None] * dy, axis=0)
     return da.astype(dtype), db.astype(dtype)
+
+
+def outer_jvp(a_dot, b_dot, a, b):
+    """Jacobian-vector product of outer.
+
+        y_dot[i, j] = b_dot[j]*a[i] + a_dot[i]*b[j]
+
+    Shapes: a_dot[i], b_dot[j], a[i], b[j].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[i]; b_dot[j]; a[i]; b[j]", a_dot, b_dot, a, b)
+    dtype = a_dot.dtype
+    a_dot, b_dot, a, b = _wide(a_dot), _wide(b_dot), _wide(a), _wide(b)
+
+    y_dot = b_dot * a[:, None] + a_dot[:, None] * b
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "pad1d",
     "pad1d_forward",
     "pad1d_backward",
+    "pad1d_jvp",
 ]
 
 
@@ -65,6 +66,29 @@ def pad1d_backward(dy, x, left=1, right=1):
     of_l, of_i = _overlap(l, i, 1, left)
     dx = dx.at[..., of_l].add(dy[..., of_i])
     return dx.astype(dtype)
+
+
+def pad1d_jvp(x_dot, left=1, right=1):
+    """Jacobian-vector product of pad1d.
+
+        y_dot[*s, i] = x_dot[*s, i - left]
+
+    Shapes: x_dot[*s, l].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s, l]", x_dot)
+    size = _declared(size, "size(l) + left + right", size["l"] + left + right, "i")
+    i, l = size["i"], size["l"]
+    s = size["*s"]
+    left = _whole("left", left)
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+
+    y_dot = jnp.zeros((*s, i), x_dot.dtype)
+    of_l, of_i = _overlap(l, i, 1, left)
+    y_dot = y_dot.at[..., of_i].add(x_dot[..., of_l])
+    return y_dot.astype(dtype)
 
 
 @functools.partial(

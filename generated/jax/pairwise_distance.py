@@ -15,6 +15,7 @@ __all__ = [
     "pairwise_distance",
     "pairwise_distance_forward",
     "pairwise_distance_backward",
+    "pairwise_distance_jvp",
 ]
 
 
@@ -55,6 +56,25 @@ def pairwise_distance_backward(dy, t, y):
     da = t * (dy / y)[..., None]
     db = -da
     return da.astype(dtype), db.astype(dtype)
+
+
+def pairwise_distance_jvp(a_dot, b_dot, t, y):
+    """Jacobian-vector product of pairwise_distance.
+
+        a_total_part[*s, d] = a_dot[*s, d] - b_dot[*s, d]
+        y_dot[*s] = sum[d](a_total_part[*s, d]*t[*s, d])/y[*s]
+
+    Shapes: a_dot[*s, d], b_dot[*s, d], t[*s, d], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s, d]; b_dot[*s, d]; t[*s, d]; y[*s]", a_dot, b_dot, t, y)
+    dtype = a_dot.dtype
+    a_dot, b_dot, t, y = _wide(a_dot), _wide(b_dot), _wide(t), _wide(y)
+
+    a_total_part = a_dot - b_dot
+    y_dot = jnp.sum(a_total_part * t, axis=-1) / y
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

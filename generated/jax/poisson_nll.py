@@ -17,6 +17,7 @@ __all__ = [
     "poisson_nll",
     "poisson_nll_forward",
     "poisson_nll_backward",
+    "poisson_nll_jvp",
 ]
 
 
@@ -64,6 +65,29 @@ def poisson_nll_backward(dloss, e, x, t):
     dt = -x * (dloss / s)
     dx = dloss / s * (e - t)
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def poisson_nll_jvp(x_dot, t_dot, e, x, t):
+    """Jacobian-vector product of poisson_nll.
+
+        loss_dot = sum[s](x_dot[*s]*(e[*s] - t[*s]) - t_dot[*s]*x[*s])/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]; x[*s]; t[*s]", x_dot, t_dot, e, x, t)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e, x, t = _wide(x_dot), _wide(t_dot), _wide(e), _wide(x), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = jnp.sum(x_dot * (e - t) - t_dot * x) / s
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

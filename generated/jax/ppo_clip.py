@@ -20,6 +20,7 @@ __all__ = [
     "ppo_clip",
     "ppo_clip_forward",
     "ppo_clip_backward",
+    "ppo_clip_jvp",
 ]
 
 
@@ -70,6 +71,44 @@ def ppo_clip_backward(dloss, ratio, bound, gain, limit):
     dlogp = jnp.where(gain > limit, 0, -gain * (dloss / n))
     dold = -dlogp
     return dlogp.astype(dtype), dold.astype(dtype), dadv.astype(dtype)
+
+
+def ppo_clip_jvp(logp_dot, old_dot, adv_dot, ratio, bound, gain, limit):
+    """Jacobian-vector product of ppo_clip.
+
+        logp_total_part[n] = logp_dot[n] - old_dot[n]
+        loss_dot = -sum[n](where(gain[n] > limit[n], adv_dot[n]*bound[n], adv_dot[n]*ratio[n] +
+            logp_total_part[n]*gain[n]))/size(n)
+
+    Shapes: logp_dot[n], old_dot[n], adv_dot[n], ratio[n], bound[n], gain[n], limit[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "logp_dot[n]; old_dot[n]; adv_dot[n]; ratio[n]; bound[n]; gain[n]; limit[n]",
+        logp_dot,
+        old_dot,
+        adv_dot,
+        ratio,
+        bound,
+        gain,
+        limit,
+    )
+    n = size["n"]
+    dtype = logp_dot.dtype
+    logp_dot, old_dot, adv_dot, ratio, bound, gain, limit = (
+        _wide(logp_dot),
+        _wide(old_dot),
+        _wide(adv_dot),
+        _wide(ratio),
+        _wide(bound),
+        _wide(gain),
+        _wide(limit),
+    )
+
+    logp_total_part = logp_dot - old_dot
+    loss_dot = -jnp.sum(jnp.where(gain > limit, adv_dot * bound, adv_dot * ratio + logp_total_part * gain)) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -16,6 +16,7 @@ __all__ = [
     "quick_gelu",
     "quick_gelu_forward",
     "quick_gelu_backward",
+    "quick_gelu_jvp",
 ]
 
 
@@ -59,6 +60,24 @@ def quick_gelu_backward(dy, g, y, scale=1.702):
 
     dx = dy * (g + scale * y * (1 - g))
     return dx.astype(dtype)
+
+
+def quick_gelu_jvp(x_dot, g, y, scale=1.702):
+    """Jacobian-vector product of quick_gelu.
+
+        y_dot[*s] = x_dot[*s]*(g[*s] + scale*y[*s]*(1 - g[*s]))
+
+    Shapes: x_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]; y[*s]", x_dot, g, y)
+    dtype = x_dot.dtype
+    x_dot, g, y = _wide(x_dot), _wide(g), _wide(y)
+    scale = jnp.asarray(scale, x_dot.dtype)
+
+    y_dot = x_dot * (g + scale * y * (1 - g))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "reglu",
     "reglu_forward",
     "reglu_backward",
+    "reglu_jvp",
 ]
 
 
@@ -54,6 +55,23 @@ def reglu_backward(dy, relu_y, a, b):
     db = dy * relu_y
     da = jnp.where(a <= 0, 0, dy * b)
     return da.astype(dtype), db.astype(dtype)
+
+
+def reglu_jvp(a_dot, b_dot, relu_y, a, b):
+    """Jacobian-vector product of reglu.
+
+        y_dot[*s] = b_dot[*s]*relu_y[*s] + where(a[*s] <= 0, 0, a_dot[*s]*b[*s])
+
+    Shapes: a_dot[*s], b_dot[*s], relu_y[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; relu_y[*s]; a[*s]; b[*s]", a_dot, b_dot, relu_y, a, b)
+    dtype = a_dot.dtype
+    a_dot, b_dot, relu_y, a, b = _wide(a_dot), _wide(b_dot), _wide(relu_y), _wide(a), _wide(b)
+
+    y_dot = b_dot * relu_y + jnp.where(a <= 0, 0, a_dot * b)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

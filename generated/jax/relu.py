@@ -15,6 +15,7 @@ __all__ = [
     "relu",
     "relu_forward",
     "relu_backward",
+    "relu_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def relu_backward(dy, x):
 
     dx = jnp.where(x <= 0, 0, dy)
     return dx.astype(dtype)
+
+
+def relu_jvp(x_dot, x):
+    """Jacobian-vector product of relu.
+
+        y_dot[*s] = where(x[*s] <= 0, 0, x_dot[*s])
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = jnp.where(x <= 0, 0, x_dot)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -21,6 +21,7 @@ __all__ = [
     "residual_rmsnorm",
     "residual_rmsnorm_forward",
     "residual_rmsnorm_backward",
+    "residual_rmsnorm_jvp",
 ]
 
 
@@ -74,6 +75,34 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
     dx = rstd[:, None] * (dhhat - hhat * jnp.mean(dhhat * hhat, axis=1, keepdims=True))
     dr = dx
     return dx.reshape(*size["*s"], d).astype(dtype), dr.reshape(*size["*s"], d).astype(dtype), dgamma.astype(dtype)
+
+
+def residual_rmsnorm_jvp(x_dot, r_dot, gamma_dot, hhat, rstd, gamma):
+    """Jacobian-vector product of residual_rmsnorm.
+
+        t_part[*s, d] = rstd[*s]*(r_dot[*s, d] + x_dot[*s, d])
+        y_dot[*s, d] = gamma[d]*t_part[*s, d] + hhat[*s, d]*(gamma_dot[d] - gamma[d]*mean[d](t_part[*s, d]*hhat[*s, d]))
+
+    Shapes: x_dot[*s, d], r_dot[*s, d], gamma_dot[d], hhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "x_dot[*s, d]; r_dot[*s, d]; gamma_dot[d]; hhat[*s, d]; rstd[*s]; gamma[d]", x_dot, r_dot, gamma_dot, hhat, rstd, gamma
+    )
+    dtype = x_dot.dtype
+    x_dot, r_dot, gamma_dot, hhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(r_dot),
+        _wide(gamma_dot),
+        _wide(hhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+
+    t_part = rstd[..., None] * (r_dot + x_dot)
+    y_dot = gamma * t_part + hhat * (gamma_dot - gamma * jnp.mean(t_part * hhat, axis=-1, keepdims=True))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

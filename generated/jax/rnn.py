@@ -16,6 +16,7 @@ __all__ = [
     "rnn",
     "rnn_forward",
     "rnn_backward",
+    "rnn_jvp",
 ]
 
 
@@ -88,6 +89,70 @@ def rnn_backward(dh, h, x, W, U, h0):
     dU = jnp.tensordot(h_prev, dtotal, axes=([0, 1], [0, 1]))
     db = jnp.sum(dtotal, axis=(0, 1))
     return dx.astype(dtype), dW.astype(dtype), dU.astype(dtype), db.astype(dtype), dh0.astype(dtype)
+
+
+def rnn_jvp(x_dot, W_dot, U_dot, b_dot, h0_dot, h, x, W, U, h0):
+    """Jacobian-vector product of rnn.
+
+        total_part_in[n, t, k] = b_dot[k] + sum[d](W[d, k]*x_dot[n, t, d]) + sum[j](U_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](W_dot[d, k]*x[n, t, d])
+        total_part[n, t, k] = total_part_in[n, t, k] + sum[k2](U[k2, k]*h_prev_dot[n, t, k2])
+        h_dot[n, t, k] = total_part[n, t, k]*(1 - h[n, t, k]**2)
+
+    Shapes: x_dot[n, t, d], W_dot[d, k], U_dot[j, k], b_dot[k], h0_dot[n, k], h[n, t, k], x[n, t, d], W[d, k], U[j, k],
+        h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, t, d]; W_dot[d, k]; U_dot[j, k]; b_dot[k]; h0_dot[n, k]; h[n, t, k]; x[n, t, d]; W[d, k]; "
+        "U[j, k]; h0[n, k]; j = k",
+        x_dot,
+        W_dot,
+        U_dot,
+        b_dot,
+        h0_dot,
+        h,
+        x,
+        W,
+        U,
+        h0,
+    )
+    t = size["t"]
+    dtype = x_dot.dtype
+    x_dot, W_dot, U_dot, b_dot, h0_dot, h, x, W, U, h0 = (
+        _wide(x_dot),
+        _wide(W_dot),
+        _wide(U_dot),
+        _wide(b_dot),
+        _wide(h0_dot),
+        _wide(h),
+        _wide(x),
+        _wide(W),
+        _wide(U),
+        _wide(h0),
+    )
+
+    h_prev = jnp.concatenate((h0[:, None], h), axis=1)[:, :t]
+    total_part_in = (
+        b_dot
+        + jnp.tensordot(x_dot, W, axes=([2], [0]))
+        + jnp.tensordot(h_prev, U_dot, axes=([2], [0]))
+        + jnp.tensordot(x, W_dot, axes=([2], [0]))
+    )
+
+    def step(handed, given):
+        (h_prev_dot_t,) = handed
+        (total_part_in_t, h_t) = given
+        total_part_t = total_part_in_t + h_prev_dot_t @ U
+        h_dot_t = total_part_t * (1 - h_t**2)
+        return (h_dot_t,), (h_dot_t,)
+
+    (h_prev_dot_t,), (h_dot,) = jax.lax.scan(
+        step, (h0_dot,), (jnp.moveaxis(total_part_in, 1, 0), jnp.moveaxis(h, 1, 0)), length=t
+    )
+    h_dot = jnp.moveaxis(h_dot, 0, 1)
+    return h_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "rotary_interleaved",
     "rotary_interleaved_forward",
     "rotary_interleaved_backward",
+    "rotary_interleaved_jvp",
 ]
 
 
@@ -76,6 +77,59 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine):
     mask2 = jnp.arange(p)[:, None] + jnp.arange(p) == 1
     dx = cosine[:, :, None] * dy + jnp.sum(jnp.where(mask2.T, dtotal[:, :, :, :, None], 0), axis=3)
     return dx.reshape(*size["*s"], i, m * p).astype(dtype), dcosine.astype(dtype), dsine.astype(dtype)
+
+
+def rotary_interleaved_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
+    """Jacobian-vector product of rotary_interleaved.
+
+        t[p] = where(p != 0, 1, -1)
+        total_part[*s, i, (m, p)] = x_dot[*s, i, m, 1 - p]
+        y_dot[*s, i, (m, p)] = cosine_dot[i, m]*x[*s, i, m, p] + cosine[i, m]*x_dot[*s, i, m, p] + t[p]*sine[i,
+            m]*total_part[*s, i, m, p] + t[p]*sine_dot[i, m]*total[*s, i, m, p]
+
+    Shapes: x_dot[*s, i, (m, p)], cosine_dot[i, m], sine_dot[i, m], total[*s, i, (m, p)], x[*s, i, (m, p)], cosine[i, m],
+        sine[i, m].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[*s, i, m*p]; cosine_dot[i, m]; sine_dot[i, m]; total[*s, i, m*p]; x[*s, i, m*p]; cosine[i, m]; sine[i, m]",
+        x_dot,
+        cosine_dot,
+        sine_dot,
+        total,
+        x,
+        cosine,
+        sine,
+        p=2,
+    )
+    p, i, m = size["p"], size["i"], size["m"]
+    s = size["*s"]
+    dtype = x_dot.dtype
+    x_dot, cosine_dot, sine_dot, total, x, cosine, sine = (
+        _wide(x_dot),
+        _wide(cosine_dot),
+        _wide(sine_dot),
+        _wide(total),
+        _wide(x),
+        _wide(cosine),
+        _wide(sine),
+    )
+    x_dot = x_dot.reshape(*s, i, m, p)
+    total = total.reshape(*s, i, m, p)
+    x = x.reshape(*s, i, m, p)
+
+    mask = jnp.arange(p) != 0
+    t = jnp.where(mask, jnp.asarray(1, x_dot.dtype), -1)
+    mask2 = jnp.arange(p)[:, None] + jnp.arange(p) == 1
+    total_part = jnp.sum(jnp.where(mask2.T, x_dot[..., :, :, :, None], 0), axis=-2)
+    y_dot = (
+        cosine_dot[:, :, None] * x
+        + cosine[:, :, None] * x_dot
+        + t * sine[:, :, None] * total_part
+        + t * sine_dot[:, :, None] * total
+    )
+    return y_dot.reshape(*size["*s"], i, m * p).astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "selu",
     "selu_forward",
     "selu_backward",
+    "selu_jvp",
 ]
 
 
@@ -54,6 +55,25 @@ def selu_backward(dy, x, alpha=1.6732632423543772, scale=1.0507009873554805):
 
     dx = scale * dy * jnp.where(x <= 0, alpha * jnp.exp(jnp.where(x <= 0, x, 1)), 1)
     return dx.astype(dtype)
+
+
+def selu_jvp(x_dot, x, alpha=1.6732632423543772, scale=1.0507009873554805):
+    """Jacobian-vector product of selu.
+
+        y_dot[*s] = scale*x_dot[*s]*where(x[*s] <= 0, alpha*exp(x[*s]), 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+    alpha = jnp.asarray(alpha, x_dot.dtype)
+    scale = jnp.asarray(scale, x_dot.dtype)
+
+    y_dot = scale * x_dot * jnp.where(x <= 0, alpha * jnp.exp(jnp.where(x <= 0, x, 1)), 1)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

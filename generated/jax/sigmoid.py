@@ -15,6 +15,7 @@ __all__ = [
     "sigmoid",
     "sigmoid_forward",
     "sigmoid_backward",
+    "sigmoid_jvp",
 ]
 
 
@@ -52,6 +53,23 @@ def sigmoid_backward(dy, y):
 
     dx = dy * y * (1 - y)
     return dx.astype(dtype)
+
+
+def sigmoid_jvp(x_dot, y):
+    """Jacobian-vector product of sigmoid.
+
+        y_dot[*s] = x_dot[*s]*y[*s]*(1 - y[*s])
+
+    Shapes: x_dot[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; y[*s]", x_dot, y)
+    dtype = x_dot.dtype
+    x_dot, y = _wide(x_dot), _wide(y)
+
+    y_dot = x_dot * y * (1 - y)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

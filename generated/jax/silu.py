@@ -16,6 +16,7 @@ __all__ = [
     "silu",
     "silu_forward",
     "silu_backward",
+    "silu_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def silu_backward(dy, g, y):
 
     dx = dy * (g + y * (1 - g))
     return dx.astype(dtype)
+
+
+def silu_jvp(x_dot, g, y):
+    """Jacobian-vector product of silu.
+
+        y_dot[*s] = x_dot[*s]*(g[*s] + y[*s]*(1 - g[*s]))
+
+    Shapes: x_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]; y[*s]", x_dot, g, y)
+    dtype = x_dot.dtype
+    x_dot, g, y = _wide(x_dot), _wide(g), _wide(y)
+
+    y_dot = x_dot * (g + y * (1 - g))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

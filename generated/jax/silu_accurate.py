@@ -16,6 +16,7 @@ __all__ = [
     "silu_accurate",
     "silu_accurate_forward",
     "silu_accurate_backward",
+    "silu_accurate_jvp",
 ]
 
 
@@ -63,6 +64,27 @@ def silu_accurate_backward(dy, x):
     part2 = h / t4 * (1 + x * e2 / t4)
     dx = dy * h * part2
     return dx.astype(dtype)
+
+
+def silu_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of silu_accurate.
+
+        e2[*s] = exp(-maximum(0, x[*s]))
+        t4[*s] = e2[*s] + (exp(-maximum(0, -x[*s])/4)**2)**2
+        y_dot[*s] = x_dot[*s]*(exp(-maximum(0, -x[*s])/4)**2)**2/t4[*s]*(1 + x[*s]*e2[*s]/t4[*s])
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _widest(x_dot), _widest(x)
+
+    e2 = jnp.exp(-jnp.maximum(0, x))
+    t4 = e2 + (jnp.exp(-jnp.maximum(0, -x) / 4) ** 2) ** 2
+    y_dot = x_dot * (jnp.exp(-jnp.maximum(0, -x) / 4) ** 2) ** 2 / t4 * (1 + x * e2 / t4)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

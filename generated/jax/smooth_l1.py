@@ -20,6 +20,7 @@ __all__ = [
     "smooth_l1",
     "smooth_l1_forward",
     "smooth_l1_backward",
+    "smooth_l1_jvp",
 ]
 
 
@@ -75,6 +76,35 @@ def smooth_l1_backward(dloss, e, a, s2, beta=1.0):
     dx = dloss / s * jnp.where(a < beta, e / beta, s2)
     dt = -dx
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def smooth_l1_jvp(x_dot, t_dot, e, a, s2, beta=1.0):
+    """Jacobian-vector product of smooth_l1.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = (sum[s](where(a[*s] < beta, 0, x_total_part[*s]*s2[*s])) + sum[s](where(a[*s] < beta,
+            x_total_part[*s]*e[*s], 0))/beta)/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], a[*s], s2[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]; a[*s]; s2[*s]", x_dot, t_dot, e, a, s2)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e, a, s2 = _wide(x_dot), _wide(t_dot), _wide(e), _wide(a), _wide(s2)
+    beta = jnp.asarray(beta, x_dot.dtype)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    a = a.reshape(s)
+    s2 = s2.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = (
+        jnp.sum(jnp.where(a < beta, 0, x_total_part * s2)) + jnp.sum(jnp.where(a < beta, x_total_part * e, 0)) / beta
+    ) / s
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

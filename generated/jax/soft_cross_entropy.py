@@ -18,6 +18,7 @@ __all__ = [
     "soft_cross_entropy",
     "soft_cross_entropy_forward",
     "soft_cross_entropy_backward",
+    "soft_cross_entropy_jvp",
 ]
 
 
@@ -63,6 +64,24 @@ def soft_cross_entropy_backward(dloss, logp, e2, q):
     dq = -logp * (dloss / n)
     dz = dloss / n * (e2 * jnp.sum(q, axis=1, keepdims=True) - q)
     return dz.astype(dtype), dq.astype(dtype)
+
+
+def soft_cross_entropy_jvp(z_dot, q_dot, logp, e2, q):
+    """Jacobian-vector product of soft_cross_entropy.
+
+        loss_dot = sum[c, n](z_dot[n, c]*(e2[n, c]*sum[c](q[n, c]) - q[n, c]) - q_dot[n, c]*logp[n, c])/size(n)
+
+    Shapes: z_dot[n, c], q_dot[n, c], logp[n, c], e2[n, c], q[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[n, c]; q_dot[n, c]; logp[n, c]; e2[n, c]; q[n, c]", z_dot, q_dot, logp, e2, q)
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, q_dot, logp, e2, q = _wide(z_dot), _wide(q_dot), _wide(logp), _wide(e2), _wide(q)
+
+    loss_dot = jnp.sum(z_dot * (e2 * jnp.sum(q, axis=1, keepdims=True) - q) - q_dot * logp) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -19,6 +19,7 @@ __all__ = [
     "soft_margin",
     "soft_margin_forward",
     "soft_margin_backward",
+    "soft_margin_jvp",
 ]
 
 
@@ -74,6 +75,31 @@ def soft_margin_backward(dloss, g, x, t):
     dx = -du * t
     dt = -du * x
     return dx.reshape(size["*s"]).astype(dtype), dt.reshape(size["*s"]).astype(dtype)
+
+
+def soft_margin_jvp(x_dot, t_dot, g, x, t):
+    """Jacobian-vector product of soft_margin.
+
+        u_part[*s] = -(t_dot[*s]*x[*s] + x_dot[*s]*t[*s])
+        loss_dot = mean[s](u_part[*s]*g[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], g[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; g[*s]; x[*s]; t[*s]", x_dot, t_dot, g, x, t)
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, g, x, t = _wide(x_dot), _wide(t_dot), _wide(g), _wide(x), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    g = g.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    u_part = -(t_dot * x + x_dot * t)
+    loss_dot = jnp.mean(u_part * g)
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

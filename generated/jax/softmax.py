@@ -17,6 +17,7 @@ __all__ = [
     "softmax",
     "softmax_forward",
     "softmax_backward",
+    "softmax_jvp",
 ]
 
 
@@ -54,6 +55,23 @@ def softmax_backward(dp, p):
 
     dz = p * (dp - jnp.sum(dp * p, axis=-1, keepdims=True))
     return dz.astype(dtype)
+
+
+def softmax_jvp(z_dot, p):
+    """Jacobian-vector product of softmax.
+
+        p_dot[*s, c] = p[*s, c]*(z_dot[*s, c] - sum[c](z_dot[*s, c]*p[*s, c]))
+
+    Shapes: z_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; p[*s, c]", z_dot, p)
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+
+    p_dot = p * (z_dot - jnp.sum(z_dot * p, axis=-1, keepdims=True))
+    return p_dot.astype(dtype)
 
 
 @jax.custom_vjp

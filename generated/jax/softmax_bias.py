@@ -18,6 +18,7 @@ __all__ = [
     "softmax_bias",
     "softmax_bias_forward",
     "softmax_bias_backward",
+    "softmax_bias_jvp",
 ]
 
 
@@ -61,6 +62,26 @@ def softmax_bias_backward(dp, p, scale=1.0):
     db = p * (dp - jnp.sum(dp * p, axis=-1, keepdims=True))
     dz = scale * db
     return dz.astype(dtype), db.astype(dtype)
+
+
+def softmax_bias_jvp(z_dot, b_dot, p, scale=1.0):
+    """Jacobian-vector product of softmax_bias.
+
+        total2_part[*s, c] = p[*s, c]*(b_dot[*s, c] + scale*z_dot[*s, c])
+        p_dot[*s, c] = total2_part[*s, c] - p[*s, c]*sum[c](total2_part[*s, c])
+
+    Shapes: z_dot[*s, c], b_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; b_dot[*s, c]; p[*s, c]", z_dot, b_dot, p)
+    dtype = z_dot.dtype
+    z_dot, b_dot, p = _wide(z_dot), _wide(b_dot), _wide(p)
+    scale = jnp.asarray(scale, z_dot.dtype)
+
+    total2_part = p * (b_dot + scale * z_dot)
+    p_dot = total2_part - p * jnp.sum(total2_part, axis=-1, keepdims=True)
+    return p_dot.astype(dtype)
 
 
 @jax.custom_vjp

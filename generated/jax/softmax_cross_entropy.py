@@ -19,6 +19,7 @@ __all__ = [
     "softmax_cross_entropy",
     "softmax_cross_entropy_forward",
     "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_jvp",
 ]
 
 
@@ -70,6 +71,26 @@ def softmax_cross_entropy_backward(dloss, p, t):
     dz = p * (dloss / n)
     dz = dz.at[jnp.arange(n), t].add(-dloss / n)
     return dz.astype(dtype)
+
+
+def softmax_cross_entropy_jvp(z_dot, p, t):
+    """Jacobian-vector product of softmax_cross_entropy.
+
+        loss_dot = (sum[c, n](z_dot[n, c]*p[n, c]) - sum[n](z_dot[n, t[n]]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; t[n] in c", z_dot, p, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+
+    loss_dot = (jnp.sum(z_dot * p) - jnp.sum(z_dot.at[jnp.arange(n), t].get(mode="fill"))) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

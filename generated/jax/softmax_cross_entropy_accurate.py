@@ -19,6 +19,7 @@ __all__ = [
     "softmax_cross_entropy_accurate",
     "softmax_cross_entropy_accurate_forward",
     "softmax_cross_entropy_accurate_backward",
+    "softmax_cross_entropy_accurate_jvp",
 ]
 
 
@@ -72,6 +73,29 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     dz = p * (dloss / n)
     dz = dz.at[jnp.arange(n), t].set(-dloss / n * others)
     return dz.astype(dtype)
+
+
+def softmax_cross_entropy_accurate_jvp(z_dot, p, others, t):
+    """Jacobian-vector product of softmax_cross_entropy_accurate.
+
+        loss_dot = (sum[n](-z_dot[n, t[n]]*(p[n, t[n]] + others[n])) + sum[c, n](z_dot[n, c]*p[n, c]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], others[n], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; others[n]; t[n] in c", z_dot, p, others, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p, others = _widest(z_dot), _widest(p), _widest(others)
+
+    loss_dot = (
+        jnp.sum(-z_dot.at[jnp.arange(n), t].get(mode="fill") * (p.at[jnp.arange(n), t].get(mode="fill") + others))
+        + jnp.sum(z_dot * p)
+    ) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -18,6 +18,7 @@ __all__ = [
     "softmax_temperature",
     "softmax_temperature_forward",
     "softmax_temperature_backward",
+    "softmax_temperature_jvp",
 ]
 
 
@@ -57,6 +58,24 @@ def softmax_temperature_backward(dp, p, tau=1.0):
 
     dz = p / tau * (dp - jnp.sum(dp * p, axis=-1, keepdims=True))
     return dz.astype(dtype)
+
+
+def softmax_temperature_jvp(z_dot, p, tau=1.0):
+    """Jacobian-vector product of softmax_temperature.
+
+        p_dot[*s, c] = p[*s, c]/tau*(z_dot[*s, c] - sum[c](z_dot[*s, c]*p[*s, c]))
+
+    Shapes: z_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; p[*s, c]", z_dot, p)
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+    tau = jnp.asarray(tau, z_dot.dtype)
+
+    p_dot = p / tau * (z_dot - jnp.sum(z_dot * p, axis=-1, keepdims=True))
+    return p_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -16,6 +16,7 @@ __all__ = [
     "softplus",
     "softplus_forward",
     "softplus_backward",
+    "softplus_jvp",
 ]
 
 
@@ -57,6 +58,23 @@ def softplus_backward(dy, g):
 
     dx = dy * g
     return dx.astype(dtype)
+
+
+def softplus_jvp(x_dot, g):
+    """Jacobian-vector product of softplus.
+
+        y_dot[*s] = x_dot[*s]*g[*s]
+
+    Shapes: x_dot[*s], g[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]", x_dot, g)
+    dtype = x_dot.dtype
+    x_dot, g = _wide(x_dot), _wide(g)
+
+    y_dot = x_dot * g
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

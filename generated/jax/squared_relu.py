@@ -15,6 +15,7 @@ __all__ = [
     "squared_relu",
     "squared_relu_forward",
     "squared_relu_backward",
+    "squared_relu_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def squared_relu_backward(dy, x):
 
     dx = jnp.where(x <= 0, 0, 2 * dy * x)
     return dx.astype(dtype)
+
+
+def squared_relu_jvp(x_dot, x):
+    """Jacobian-vector product of squared_relu.
+
+        y_dot[*s] = where(x[*s] <= 0, 0, 2*x_dot[*s]*x[*s])
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = jnp.where(x <= 0, 0, 2 * x_dot * x)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -17,6 +17,7 @@ __all__ = [
     "squareplus",
     "squareplus_forward",
     "squareplus_backward",
+    "squareplus_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def squareplus_backward(dy, r, x):
 
     dx = dy / 2 * (1 + x / r)
     return dx.astype(dtype)
+
+
+def squareplus_jvp(x_dot, r, x):
+    """Jacobian-vector product of squareplus.
+
+        y_dot[*s] = x_dot[*s]/2*(1 + x[*s]/r[*s])
+
+    Shapes: x_dot[*s], r[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; r[*s]; x[*s]", x_dot, r, x)
+    dtype = x_dot.dtype
+    x_dot, r, x = _wide(x_dot), _wide(r), _wide(x)
+
+    y_dot = x_dot / 2 * (1 + x / r)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

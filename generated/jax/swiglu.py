@@ -15,6 +15,7 @@ __all__ = [
     "swiglu",
     "swiglu_forward",
     "swiglu_backward",
+    "swiglu_jvp",
 ]
 
 
@@ -58,6 +59,23 @@ def swiglu_backward(dy, silu_g, silu_y, b):
     db = dy * silu_y
     da = dy * b * (silu_g + silu_y * (1 - silu_g))
     return da.astype(dtype), db.astype(dtype)
+
+
+def swiglu_jvp(a_dot, b_dot, silu_g, silu_y, b):
+    """Jacobian-vector product of swiglu.
+
+        y_dot[*s] = b_dot[*s]*silu_y[*s] + a_dot[*s]*b[*s]*(silu_g[*s] + silu_y[*s]*(1 - silu_g[*s]))
+
+    Shapes: a_dot[*s], b_dot[*s], silu_g[*s], silu_y[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; silu_g[*s]; silu_y[*s]; b[*s]", a_dot, b_dot, silu_g, silu_y, b)
+    dtype = a_dot.dtype
+    a_dot, b_dot, silu_g, silu_y, b = _wide(a_dot), _wide(b_dot), _wide(silu_g), _wide(silu_y), _wide(b)
+
+    y_dot = b_dot * silu_y + a_dot * b * (silu_g + silu_y * (1 - silu_g))
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "tanh",
     "tanh_forward",
     "tanh_backward",
+    "tanh_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def tanh_backward(dy, y):
 
     dx = dy * (1 - y**2)
     return dx.astype(dtype)
+
+
+def tanh_jvp(x_dot, y):
+    """Jacobian-vector product of tanh.
+
+        y_dot[*s] = x_dot[*s]*(1 - y[*s]**2)
+
+    Shapes: x_dot[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; y[*s]", x_dot, y)
+    dtype = x_dot.dtype
+    x_dot, y = _wide(x_dot), _wide(y)
+
+    y_dot = x_dot * (1 - y**2)
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "tanh_accurate",
     "tanh_accurate_forward",
     "tanh_accurate_backward",
+    "tanh_accurate_jvp",
 ]
 
 
@@ -52,6 +53,23 @@ def tanh_accurate_backward(dy, x):
     e = jnp.exp(-2 * _abs(x))
     dx = 4 * dy * e / (1 + e) ** 2
     return dx.astype(dtype)
+
+
+def tanh_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of tanh_accurate.
+
+        y_dot[*s] = 4*x_dot[*s]*exp(-abs(x[*s]))**2/(1 + exp(-abs(x[*s]))**2)**2
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _widest(x_dot), _widest(x)
+
+    y_dot = 4 * x_dot * jnp.exp(-_abs(x)) ** 2 / (1 + jnp.exp(-_abs(x)) ** 2) ** 2
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ __all__ = [
     "total_product",
     "total_product_forward",
     "total_product_backward",
+    "total_product_jvp",
 ]
 
 
@@ -54,6 +55,28 @@ def total_product_backward(dy, x):
         * jnp.flip(jnp.cumprod(jnp.flip(_shifted(x, -1, 1, falling=True), -1), axis=-1), -1)
     )
     return dx.astype(dtype)
+
+
+def total_product_jvp(x_dot, x):
+    """Jacobian-vector product of total_product.
+
+        y_dot[*s] = sum[k](x_dot[*s, k]*prod[k2](where(k2 < k, x[*s, k2], 1))*prod[k2](where(k < k2, x[*s, k2], 1)))
+
+    Shapes: x_dot[*s, k], x[*s, k].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, k]; x[*s, k]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = jnp.sum(
+        x_dot
+        * jnp.cumprod(_shifted(x, -1, 1), axis=-1)
+        * jnp.flip(jnp.cumprod(jnp.flip(_shifted(x, -1, 1, falling=True), -1), axis=-1), -1),
+        axis=-1,
+    )
+    return y_dot.astype(dtype)
 
 
 @jax.custom_vjp

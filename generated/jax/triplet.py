@@ -21,6 +21,7 @@ __all__ = [
     "triplet",
     "triplet_forward",
     "triplet_backward",
+    "triplet_jvp",
 ]
 
 
@@ -80,6 +81,56 @@ def triplet_backward(dloss, u, v, near, far, m):
     da = du + dv
     dpos = -du
     return da.astype(dtype), dpos.astype(dtype), dneg.astype(dtype)
+
+
+def triplet_jvp(a_dot, pos_dot, neg_dot, u, v, near, far, m):
+    """Jacobian-vector product of triplet.
+
+        u_part[n, d] = a_dot[n, d] - pos_dot[n, d]
+        v_part[n, d] = a_dot[n, d] - neg_dot[n, d]
+        loss_dot = sum[d, n](where(m[n] <= 0, 0, u_part[n, d]*u[n, d]/near[n] - v_part[n, d]*v[n, d]/far[n]))/size(n)
+
+    Shapes: a_dot[n, d], pos_dot[n, d], neg_dot[n, d], u[n, d], v[n, d], near[n], far[n], m[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "a_dot[n, d]; pos_dot[n, d]; neg_dot[n, d]; u[n, d]; v[n, d]; near[n]; far[n]; m[n]",
+        a_dot,
+        pos_dot,
+        neg_dot,
+        u,
+        v,
+        near,
+        far,
+        m,
+    )
+    n = size["n"]
+    dtype = a_dot.dtype
+    a_dot, pos_dot, neg_dot, u, v, near, far, m = (
+        _wide(a_dot),
+        _wide(pos_dot),
+        _wide(neg_dot),
+        _wide(u),
+        _wide(v),
+        _wide(near),
+        _wide(far),
+        _wide(m),
+    )
+
+    u_part = a_dot - pos_dot
+    v_part = a_dot - neg_dot
+    loss_dot = (
+        jnp.sum(
+            jnp.where(
+                (m <= 0)[:, None],
+                0,
+                u_part * u / jnp.where(m <= 0, 1, near)[:, None] - v_part * v / jnp.where(m <= 0, 1, far)[:, None],
+            )
+        )
+        / n
+    )
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -16,6 +16,7 @@ __all__ = [
     "weightnorm",
     "weightnorm_forward",
     "weightnorm_backward",
+    "weightnorm_jvp",
 ]
 
 
@@ -55,6 +56,25 @@ def weightnorm_backward(dw, norm, v, g):
     dg = jnp.sum(dw * v, axis=1) / norm
     dv = (g / norm)[:, None] * (dw - v * (dg / norm)[:, None])
     return dv.astype(dtype), dg.astype(dtype)
+
+
+def weightnorm_jvp(v_dot, g_dot, norm, v, g):
+    """Jacobian-vector product of weightnorm.
+
+        total2_part[o] = (g_dot[o] - g[o]*sum[k](v_dot[o, k]*v[o, k])/norm[o]**2)/norm[o]
+        w_dot[o, k] = total2_part[o]*v[o, k] + v_dot[o, k]*(g[o]/norm[o])
+
+    Shapes: v_dot[o, k], g_dot[o], norm[o], v[o, k], g[o].
+    Returns w_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("v_dot[o, k]; g_dot[o]; norm[o]; v[o, k]; g[o]", v_dot, g_dot, norm, v, g)
+    dtype = v_dot.dtype
+    v_dot, g_dot, norm, v, g = _wide(v_dot), _wide(g_dot), _wide(norm), _wide(v), _wide(g)
+
+    total2_part = (g_dot - g * jnp.sum(v_dot * v, axis=1) / norm**2) / norm
+    w_dot = total2_part[:, None] * v + v_dot * (g / norm)[:, None]
+    return w_dot.astype(dtype)
 
 
 @jax.custom_vjp

@@ -19,6 +19,7 @@ __all__ = [
     "z_loss",
     "z_loss_forward",
     "z_loss_backward",
+    "z_loss_jvp",
 ]
 
 
@@ -73,6 +74,33 @@ def z_loss_backward(dloss, e, total, lse, t, weight=1e-4):
     dtotal = dloss / n * ((1 + 2 * weight * lse) / total)
     dz = dtotal[:, None] * e - jnp.where(t[:, None] == jnp.arange(c), dloss / n, 0)
     return dz.astype(dtype)
+
+
+def z_loss_jvp(z_dot, e, total, lse, t, weight=1e-4):
+    """Jacobian-vector product of z_loss.
+
+        total_part[n] = sum[c](z_dot[n, c]*e[n, c])
+        loss_dot = (sum[n](total_part[n]/total[n] - z_dot[n, t[n]]) +
+            2*weight*sum[n](total_part[n]*lse[n]/total[n]))/size(n)
+
+    Shapes: z_dot[n, c], e[n, c], total[n], lse[n], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; e[n, c]; total[n]; lse[n]; t[n] in c", z_dot, e, total, lse, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, e, total, lse = _wide(z_dot), _wide(e), _wide(total), _wide(lse)
+    weight = jnp.asarray(weight, z_dot.dtype)
+
+    total_part = jnp.sum(z_dot * e, axis=1)
+    loss_dot = (
+        jnp.sum(total_part / total - z_dot.at[jnp.arange(n), t].get(mode="fill"))
+        + 2 * weight * jnp.sum(total_part * lse / total)
+    ) / n
+    return loss_dot.astype(dtype)
 
 
 @jax.custom_vjp

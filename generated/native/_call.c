@@ -38,11 +38,21 @@ typedef struct {
     int axis[MAX_RANK], width[MAX_RANK];
 } Tensor;
 
+/* The declared lengths that were worked out last: the lengths of all axes before, -1 where not known, and after, and
+ * the constants. */
+typedef struct {
+    int known;
+    npy_intp before[MAX_AXES], after[MAX_AXES];
+    double constant[MAX_PARAMETERS];
+} WorkedOut;
+
 typedef struct {
     PyObject ob_base; /* what PyObject_HEAD stands for */
     vectorcallfunc vectorcall;
     PyObject *general;          /* what serves any other call */
     PyObject *names, *defaults; /* of all parameters: arguments, then constants; None is no default */
+    PyObject *declared;         /* what works out the declared lengths, or None */
+    WorkedOut last;
     int parameters, arguments, results, axes;
     int outputs, saved, out_from, pairs; /* saved is -1 where a call returns no saved tensors */
     int same[MAX_AXES];                  /* for each axis the first one of equal length */
@@ -331,9 +341,75 @@ static int take_length(const Caller *self, Call *call, const int given[3]) {
     return length && (double)length == number && agrees(call, self->same[given[0]], length);
 }
 
+/* A tuple of the lengths of all axes, or of all constants. */
+static PyObject *tuple_of_lengths(const Caller *self, const Call *call) {
+    PyObject *tuple = PyTuple_New(self->axes);
+    for (int k = 0; tuple && k < self->axes; k++) {
+        PyObject *length = PyLong_FromSsize_t(call->length[self->same[k]]);
+        if (!length)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, k, length);
+    }
+    return tuple;
+}
+
+static PyObject *tuple_of_constants(const Call *call, int constants) {
+    PyObject *tuple = PyTuple_New(constants);
+    for (int k = 0; tuple && k < constants; k++) {
+        PyObject *constant = PyFloat_FromDouble(call->constant[k]);
+        if (!constant)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, k, constant);
+    }
+    return tuple;
+}
+
+/* Work out the declared lengths in Python; what does not fit is explained by `general`. */
+static Outcome work_out(const Caller *self, Call *call) {
+    PyObject *lengths = tuple_of_lengths(self, call);
+    PyObject *constants = lengths ? tuple_of_constants(call, self->parameters - self->arguments) : NULL;
+    PyObject *found = constants ? PyObject_CallFunctionObjArgs(self->declared, lengths, constants, NULL) : NULL;
+    Outcome outcome = found ? FINE : PyErr_ExceptionMatches(PyExc_Exception) ? UNUSUAL : FAILED;
+    if (outcome == UNUSUAL) PyErr_Clear();
+    for (int k = 0; outcome == FINE && k < self->axes; k++) {
+        const npy_intp length = PyLong_AsSsize_t(PyTuple_GET_ITEM(found, k));
+        if (length < 0 || !agrees(call, self->same[k], length)) outcome = PyErr_Occurred() ? FAILED : UNUSUAL;
+    }
+    Py_XDECREF(lengths);
+    Py_XDECREF(constants);
+    Py_XDECREF(found);
+    return outcome;
+}
+
+/* Take the declared lengths: those of the last call where it had the same lengths and constants. */
+static Outcome take_declared(Caller *self, Call *call) {
+    if (self->declared == Py_None) return FINE;
+    const size_t lengths = sizeof(npy_intp) * (size_t)self->axes;
+    const size_t constants = sizeof(double) * (size_t)(self->parameters - self->arguments);
+    WorkedOut *last = &self->last;
+    if (last->known && !memcmp(last->before, call->length, lengths) &&
+        !memcmp(last->constant, call->constant, constants)) {
+        memcpy(call->length, last->after, lengths);
+        return FINE;
+    }
+    npy_intp before[MAX_AXES];
+    memcpy(before, call->length, lengths);
+    const Outcome outcome = work_out(self, call);
+    if (outcome != FINE) return outcome;
+    memcpy(last->before, before, lengths);
+    memcpy(last->after, call->length, lengths);
+    memcpy(last->constant, call->constant, constants);
+    last->known = 1;
+    return FINE;
+}
+
 /* Take every argument and every constant. The first array sets the precision, so numbers come after the arrays. */
-static Outcome take_values(const Caller *self, Call *call) {
+static Outcome take_values(Caller *self, Call *call) {
     for (int k = 0; k < self->axes; k++) call->length[k] = -1;
+    for (int k = self->arguments; k < self->parameters; k++)
+        if (!as_double(call->value[k], &call->constant[k - self->arguments])) return UNUSUAL;
     for (int k = 0; k < self->givens; k++)
         if (!take_length(self, call, self->given[k])) return UNUSUAL;
     for (int k = 0; k < self->arguments; k++) {
@@ -341,14 +417,14 @@ static Outcome take_values(const Caller *self, Call *call) {
         if (outcome != FINE) return outcome;
     }
     if (!unpack_all(self, call)) return UNUSUAL;
+    const Outcome outcome = take_declared(self, call);
+    if (outcome != FINE) return outcome;
     for (int k = 0; k < self->arguments; k++)
         if (self->argument[k].kind != SCALAR && call->strides[k])
             unpack_strides(self, call, &self->argument[k], call->stride[k]);
     if (call->type < 0) call->type = number_type(self, call);
     for (int k = 0; k < self->arguments; k++)
         if (self->argument[k].kind == SCALAR && take_number(call, k) != FINE) return UNUSUAL;
-    for (int k = self->arguments; k < self->parameters; k++)
-        if (!as_double(call->value[k], &call->constant[k - self->arguments])) return UNUSUAL;
     return FINE;
 }
 
@@ -511,7 +587,7 @@ static Outcome invoke(const Caller *self, Call *call, Packed function) {
 }
 
 /* The whole of a usual call. */
-static Outcome attempt(const Caller *self, Call *call, PyObject *const *args, Py_ssize_t given, PyObject *keywords) {
+static Outcome attempt(Caller *self, Call *call, PyObject *const *args, Py_ssize_t given, PyObject *keywords) {
     Outcome outcome = bind(self, call, args, given, keywords);
     if (outcome == FINE) outcome = take_values(self, call);
     if (outcome != FINE) return outcome;
@@ -523,7 +599,7 @@ static Outcome attempt(const Caller *self, Call *call, PyObject *const *args, Py
 
 /* What calling a Caller does. */
 static PyObject *Caller_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords) {
-    const Caller *self = (const Caller *)callable;
+    Caller *self = (Caller *)callable;
     Call call;
     call.type = -1;
     call.copies = call.mades = 0;
@@ -593,17 +669,18 @@ static PyObject *interned(PyObject *names) {
     return tuple;
 }
 
-/* Caller(names, defaults, same, arguments, results, given, over, outputs, saved, out_from, general): see _kernel.py. */
+/* Caller(names, defaults, same, arguments, results, given, declared, over, outputs, saved, out_from, general): see
+ * _kernel.py. */
 static int Caller_init(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *parameters[] = {"names", "defaults", "same",  "arguments", "results", "given",
+    static char *parameters[] = {"names", "defaults", "same",  "arguments", "results", "given", "declared",
                                  "over",  "outputs",  "saved", "out_from",  "general", NULL};
     Caller *self = (Caller *)object;
-    PyObject *names, *defaults, *same, *arguments, *results, *given, *over, *saved, *general;
+    PyObject *names, *defaults, *same, *arguments, *results, *given, *declared, *over, *saved, *general;
     int outputs, out_from;
     PyTypeObject *T = &PyTuple_Type;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!iOiO", parameters, T, &names, T, &defaults, T, &same,
-                                     T, &arguments, T, &results, T, &given, T, &over, &outputs, &saved, &out_from,
-                                     &general))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!OO!iOiO", parameters, T, &names, T, &defaults, T, &same,
+                                     T, &arguments, T, &results, T, &given, &declared, T, &over, &outputs, &saved,
+                                     &out_from, &general))
         return -1;
     if (PyTuple_GET_SIZE(names) > MAX_PARAMETERS || PyTuple_GET_SIZE(names) != PyTuple_GET_SIZE(defaults) ||
         PyTuple_GET_SIZE(arguments) > PyTuple_GET_SIZE(names) ||
@@ -626,7 +703,9 @@ static int Caller_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     if (!kept) return -1;
     Py_XSETREF(self->names, kept);
     Py_XSETREF(self->defaults, Py_NewRef(defaults));
+    Py_XSETREF(self->declared, Py_NewRef(declared));
     Py_XSETREF(self->general, Py_NewRef(general));
+    self->last.known = 0;
     self->vectorcall = Caller_vectorcall;
     return 0;
 }
@@ -647,6 +726,7 @@ static int Caller_traverse(PyObject *object, visitproc visit, void *arg) {
     Caller *self = (Caller *)object;
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->general);
+    Py_VISIT(self->declared);
     Py_VISIT(self->names);
     Py_VISIT(self->defaults);
     return 0;
@@ -656,6 +736,7 @@ static int Caller_traverse(PyObject *object, visitproc visit, void *arg) {
 static int Caller_clear(PyObject *object) {
     Caller *self = (Caller *)object;
     Py_CLEAR(self->general);
+    Py_CLEAR(self->declared);
     Py_CLEAR(self->names);
     Py_CLEAR(self->defaults);
     return 0;

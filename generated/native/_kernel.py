@@ -250,7 +250,7 @@ class Kernel:
 
         float16 goes with float32. TypeError or ValueError names the argument that does not fit the others.
         """
-        size: dict[str, Any] = {a: v if isinstance(v, int) else _count(v, constants[v]) for a, v in self._given.items()}
+        size: dict[str, Any] = self._known(constants)
         packed: list[tuple[str, int, list[str]]] = []
         dtype: np.dtype[Any] | None = None
         for number, tensor in self._checked:
@@ -279,9 +279,27 @@ class Kernel:
                     shown = f"*{axis}" if axis in self._stars else axis
                     raise ValueError(f"{name} has length {length} on axis {shown}, where {size[axis]} is expected")
         _unpack(size, packed, {axis for axis, _, _ in self._declared})
+        self._declare(size, constants)
+        return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or self._precision(values)
+
+    def _known(self, constants: Mapping[str, float]) -> dict[str, int]:
+        """The lengths that are numbers or constants."""
+        return {a: v if isinstance(v, int) else _count(v, constants[v]) for a, v in self._given.items()}
+
+    def _declare(self, size: dict[str, Any], constants: Mapping[str, float]) -> None:
+        """Add the declared lengths."""
         for axis, text, length in self._declared:
             size[axis] = _declared(size, axis, text, length(size, constants))
-        return size | {a: size[b] for a, b in self._same.items() if b in size}, dtype or self._precision(values)
+
+    def _worked_out(self, lengths: Sequence[int], constants: Sequence[float]) -> tuple[int, ...]:
+        """The length of every axis that the C function takes, from those that are known, -1 for any other.
+
+        ValueError where a declared length is negative, or not the one that is known.
+        """
+        named = dict(zip(self._names[len(self._arguments) :], constants, strict=True))
+        size = self._known(named) | {a: n for a, n in zip(self._axes, lengths, strict=True) if n >= 0}
+        self._declare(size, named)
+        return tuple(size.get(self._same.get(a, a), -1) for a in self._axes)
 
     def _precision(self, values: Sequence[Any]) -> np.dtype[Any]:
         """The dtype of a call without arrays: that in which its numbers meet, float64 unless they have another of their own."""
@@ -435,11 +453,8 @@ class Kernel:
         return cast("Callable[..., int]", function)
 
     def _shorten(self, extension: Any, bits: int, address: int | None) -> None:
-        """Let later calls go through ``_call.c``, where there is such a module and it takes a function of so many arrays.
-
-        It works out no declared lengths.
-        """
-        if extension is None or self._declared:
+        """Let later calls go through ``_call.c``, where there is such a module and it takes a function of so many arrays."""
+        if extension is None:
             return
         if self._caller is None:
             try:
@@ -467,6 +482,7 @@ class Kernel:
             arguments=tuple(described(t) for t in self._arguments),
             results=tuple(described(t) for t in self._results),
             given=tuple((number[axis], *counted(value)) for axis, value in self._given.items() if axis in number),
+            declared=self._worked_out if self._declared else None,
             over=tuple(sorted(self._over)),
             outputs=self._outputs,
             saved=self._saved,

@@ -46,10 +46,6 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 #define STREAM_ABOVE ((size_t)32 << 20)
 #endif
 
-static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
-
-static inline int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
-
 /* How many threads a call with that many loop iterations is worth. */
 static inline int thread_count(int64_t work) {
 #ifdef _OPENMP
@@ -63,17 +59,55 @@ static inline int thread_count(int64_t work) {
 /* Terms that are computed before they are summed: few, so that what is next comes from memory meanwhile. */
 #define BLOCK ((int64_t)64)
 
-/* Replace terms, each step after the one before, by their running sums, which go on from a total; returns the last. */
-static inline double running_sum(real *row, int64_t step, int64_t count, double total) {
-    for (; count >= 4; count -= 4, row += 4 * step) {
-        const double one = row[0], two = one + row[step], three = two + row[2 * step], four = three + row[3 * step];
-        row[0] = (real)(total + one);
-        row[step] = (real)(total + two);
-        row[2 * step] = (real)(total + three);
-        row[3 * step] = (real)(total + four);
+enum order { RISING, FALLING };
+
+/* The running sums of terms, from the first on or, falling, from the last on, which go on from a total; returns the
+ * last. Terms in one register are added up by themselves, in double precision, so that only totals wait for one
+ * another. Sums may replace their terms. */
+static inline double running_sum(real *out, const real *terms, int64_t count, double total, enum order order) {
+    const int falling = order == FALLING;
+    int64_t done = 0;
+#if defined(__AVX512F__)
+    const __m512i none = _mm512_setzero_si512(), end = _mm512_set1_epi64(falling ? 0 : 7);
+    __m512d totals = _mm512_set1_pd(total);
+#define ALONG(by)                                                                       \
+    _mm512_castsi512_pd(falling ? _mm512_alignr_epi64(none, _mm512_castpd_si512(x), by) \
+                                : _mm512_alignr_epi64(_mm512_castpd_si512(x), none, 8 - by))
+    for (; done + 8 <= count; done += 8) {
+        const int64_t k = falling ? count - done - 8 : done;
+#if REAL_BITS == 64
+        __m512d x = _mm512_loadu_pd(terms + k);
+#else
+        __m512d x = _mm512_cvtps_pd(_mm256_loadu_ps(terms + k));
+#endif
+        x = _mm512_add_pd(x, ALONG(1));
+        x = _mm512_add_pd(x, ALONG(2));
+        x = _mm512_add_pd(x, ALONG(4));
+#if REAL_BITS == 64
+        _mm512_storeu_pd(out + k, _mm512_add_pd(totals, x));
+#else
+        _mm256_storeu_ps(out + k, _mm512_cvtpd_ps(_mm512_add_pd(totals, x)));
+#endif
+        totals = _mm512_add_pd(totals, _mm512_permutexvar_pd(end, x));
+    }
+#undef ALONG
+    total = _mm512_cvtsd_f64(totals);
+#else
+    for (; done + 4 <= count; done += 4) {
+        const int64_t k = falling ? count - done - 1 : done, step = falling ? -1 : 1;
+        const double one = terms[k], two = one + terms[k + step], three = two + terms[k + 2 * step],
+                     four = three + terms[k + 3 * step];
+        out[k] = (real)(total + one);
+        out[k + step] = (real)(total + two);
+        out[k + 2 * step] = (real)(total + three);
+        out[k + 3 * step] = (real)(total + four);
         total += four;
     }
-    for (; count > 0; --count, row += step) row[0] = (real)(total += row[0]);
+#endif
+    for (; done < count; ++done) {
+        const int64_t k = falling ? count - done - 1 : done;
+        out[k] = (real)(total += terms[k]);
+    }
     return total;
 }
 
@@ -93,16 +127,8 @@ int NAME(cumsum_forward)(int64_t size_s, int64_t size_i, const real *x, const in
     for (int64_t s = 0; s < size_s; ++s) {
         const real *const x_s = x + s * x_stride_s;
         real *const y_s = y + s * size_i;
-        double y_total = 0;
-        for (int64_t first = 0; first < size_i; first += BLOCK) {
-            const int64_t last = smallest(first + BLOCK, size_i);
-#pragma omp simd
-            /* y[s, i] = sum[i2](where(i2 <= i, x[s, i2], 0)) */
-            for (int64_t i = first; i < last; ++i) {
-                y_s[i] = x_s[i];
-            }
-            y_total = running_sum(y_s + first, 1, last - first, y_total);
-        }
+        /* y[s, i] = sum[i2](where(i2 <= i, x[s, i2], 0)) */
+        running_sum(y_s, x_s, size_i, 0, RISING);
     }
 
     return 0;
@@ -131,16 +157,8 @@ int NAME(cumsum_backward)(int64_t size_s, int64_t size_i, const real *dy, const 
     for (int64_t s = 0; s < size_s; ++s) {
         const real *const dy_s = dy + s * dy_stride_s;
         real *const dx_s = dx + s * size_i;
-        double dx_total = 0;
-        for (int64_t last = size_i, first; last > 0; last = first) {
-            first = largest(last - BLOCK, 0);
-#pragma omp simd
-            /* dx[s, i] = sum[i2](where(i <= i2, dy[s, i2], 0)) */
-            for (int64_t i = first; i < last; ++i) {
-                dx_s[i] = dy_s[i];
-            }
-            dx_total = running_sum(dx_s + last - 1, -1, last - first, dx_total);
-        }
+        /* dx[s, i] = sum[i2](where(i <= i2, dy[s, i2], 0)) */
+        running_sum(dx_s, dy_s, size_i, 0, FALLING);
     }
 
     return 0;
@@ -172,32 +190,16 @@ int NAME(cumsum_forward_backward)(int64_t size_s, int64_t size_i, const real *x,
     for (int64_t s = 0; s < size_s; ++s) {
         const real *const x_s = x + s * x_stride_s;
         real *const y_s = y + s * size_i;
-        double y_total = 0;
-        for (int64_t first = 0; first < size_i; first += BLOCK) {
-            const int64_t last = smallest(first + BLOCK, size_i);
-#pragma omp simd
-            /* y[s, i] = sum[i2](where(i2 <= i, x[s, i2], 0)) */
-            for (int64_t i = first; i < last; ++i) {
-                y_s[i] = x_s[i];
-            }
-            y_total = running_sum(y_s + first, 1, last - first, y_total);
-        }
+        /* y[s, i] = sum[i2](where(i2 <= i, x[s, i2], 0)) */
+        running_sum(y_s, x_s, size_i, 0, RISING);
     }
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const real *const dy_s = dy + s * dy_stride_s;
         real *const dx_s = dx + s * size_i;
-        double dx_total = 0;
-        for (int64_t last = size_i, first; last > 0; last = first) {
-            first = largest(last - BLOCK, 0);
-#pragma omp simd
-            /* dx[s, i] = sum[i2](where(i <= i2, dy[s, i2], 0)) */
-            for (int64_t i = first; i < last; ++i) {
-                dx_s[i] = dy_s[i];
-            }
-            dx_total = running_sum(dx_s + last - 1, -1, last - first, dx_total);
-        }
+        /* dx[s, i] = sum[i2](where(i <= i2, dy[s, i2], 0)) */
+        running_sum(dx_s, dy_s, size_i, 0, FALLING);
     }
 
     return 0;

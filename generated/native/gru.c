@@ -158,18 +158,6 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
     return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
 }
 
-/* The part of a tensor that belongs to one step: `parts` rows of `length` elements, each of its own `steps` rows. */
-static inline void take_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + k * length, from + (k * steps + step) * length, sizeof(real) * (size_t)length);
-}
-
-/* The reverse. */
-static inline void put_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + (k * steps + step) * length, from + k * length, sizeof(real) * (size_t)length);
-}
-
 /* The vectors of the processor, and register tiles of matrix products, which are some rows by whole vectors. */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -647,14 +635,22 @@ static int gru_forward_step(int64_t size_n, int64_t size_k, const real *sigmoid_
                             const int64_t *h_prev_t_strides, const real *Ur, const int64_t *Ur_strides,
                             const real *sigmoid2_x_in_at, const int64_t *sigmoid2_x_in_at_strides, const real *Uz,
                             const int64_t *Uz_strides, const real *Um, const int64_t *Um_strides, const real *cm,
-                            const real *m_in_at, const int64_t *m_in_at_strides, real *h_t, real *r_t, real *z_t,
-                            real *a_t, real *m_t, real *t10_t) {
+                            const real *m_in_at, const int64_t *m_in_at_strides, real *h_t, const int64_t *h_t_strides,
+                            real *r_t, const int64_t *r_t_strides, real *z_t, const int64_t *z_t_strides, real *a_t,
+                            const int64_t *a_t_strides, real *m_t, const int64_t *m_t_strides, real *t10_t,
+                            const int64_t *t10_t_strides) {
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
+    const int64_t m_t_stride_n = m_t_strides ? m_t_strides[0] : size_k;
     const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
+    const int64_t t10_t_stride_n = t10_t_strides ? t10_t_strides[0] : size_k;
     const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int64_t sigmoid_x_in_at_stride_n = sigmoid_x_in_at_strides ? sigmoid_x_in_at_strides[0] : size_k;
+    const int64_t r_t_stride_n = r_t_strides ? r_t_strides[0] : size_k;
     const int64_t sigmoid2_x_in_at_stride_n = sigmoid2_x_in_at_strides ? sigmoid2_x_in_at_strides[0] : size_k;
+    const int64_t z_t_stride_n = z_t_strides ? z_t_strides[0] : size_k;
+    const int64_t a_t_stride_n = a_t_strides ? a_t_strides[0] : size_k;
     const int64_t m_in_at_stride_n = m_in_at_strides ? m_in_at_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && r_t != sigmoid_x_in_at &&
@@ -673,13 +669,13 @@ static int gru_forward_step(int64_t size_n, int64_t size_k, const real *sigmoid_
     real *const h_t_buffers = t10_t_buffers + threads * padded(streaming ? size_k : 0);
 
     /* sum_h_prev_t_Ur[n, k] = sum[j](h_prev_t[n, j]*Ur[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ur, Ur_stride_j, 1, m_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ur, Ur_stride_j, 1, m_t, m_t_stride_n);
 
     /* sum_h_prev_t_Uz[n, k] = sum[j](h_prev_t[n, j]*Uz[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uz, Uz_stride_j, 1, t10_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uz, Uz_stride_j, 1, t10_t, t10_t_stride_n);
 
     /* sum_h_prev_t_Um[n, k] = sum[j](h_prev_t[n, j]*Um[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Um, Um_stride_j, 1, h_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Um, Um_stride_j, 1, h_t, h_t_stride_n);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -691,18 +687,18 @@ static int gru_forward_step(int64_t size_n, int64_t size_k, const real *sigmoid_
         real *const t10_t_buffer = t10_t_buffers + thread * padded(streaming ? size_k : 0);
         real *const h_t_buffer = h_t_buffers + thread * padded(streaming ? size_k : 0);
         const real *const sigmoid_x_in_at_n = sigmoid_x_in_at + n * sigmoid_x_in_at_stride_n;
-        real *const sum_h_prev_t_Ur_n = m_t + n * size_k;
-        real *const r_t_n = streaming ? r_t_buffer : r_t + n * size_k;
+        real *const sum_h_prev_t_Ur_n = m_t + n * m_t_stride_n;
+        real *const r_t_n = streaming ? r_t_buffer : r_t + n * r_t_stride_n;
         const real *const sigmoid2_x_in_at_n = sigmoid2_x_in_at + n * sigmoid2_x_in_at_stride_n;
-        real *const sum_h_prev_t_Uz_n = t10_t + n * size_k;
-        real *const z_t_n = streaming ? z_t_buffer : z_t + n * size_k;
-        real *const sum_h_prev_t_Um_n = h_t + n * size_k;
-        real *const a_t_n = streaming ? a_t_buffer : a_t + n * size_k;
+        real *const sum_h_prev_t_Uz_n = t10_t + n * t10_t_stride_n;
+        real *const z_t_n = streaming ? z_t_buffer : z_t + n * z_t_stride_n;
+        real *const sum_h_prev_t_Um_n = h_t + n * h_t_stride_n;
+        real *const a_t_n = streaming ? a_t_buffer : a_t + n * a_t_stride_n;
         const real *const m_in_at_n = m_in_at + n * m_in_at_stride_n;
-        real *const m_t_n = streaming ? m_t_buffer : m_t + n * size_k;
+        real *const m_t_n = streaming ? m_t_buffer : m_t + n * m_t_stride_n;
         const real *const h_prev_t_n = h_prev_t + n * h_prev_t_stride_n;
-        real *const t10_t_n = streaming ? t10_t_buffer : t10_t + n * size_k;
-        real *const h_t_n = streaming ? h_t_buffer : h_t + n * size_k;
+        real *const t10_t_n = streaming ? t10_t_buffer : t10_t + n * t10_t_stride_n;
+        real *const h_t_n = streaming ? h_t_buffer : h_t + n * h_t_stride_n;
 #pragma omp simd
         /* sigmoid_x_t[n, k] = sigmoid_x_in_at[n, k] + sum_h_prev_t_Ur[n, k]; r_t[n, k] = sigmoid(sigmoid_x_t[n, k]);
          * sigmoid2_x_t[n, k] = sigmoid2_x_in_at[n, k] + sum_h_prev_t_Uz[n, k]; z_t[n, k] = sigmoid(sigmoid2_x_t[n, k]);
@@ -723,12 +719,12 @@ static int gru_forward_step(int64_t size_n, int64_t size_k, const real *sigmoid_
             t10_t_n[k] = t10_t;
             h_t_n[k] = m_t + z_t * t10_t;
         }
-        if (streaming) stream(r_t + n * size_k, r_t_buffer, size_k);
-        if (streaming) stream(z_t + n * size_k, z_t_buffer, size_k);
-        if (streaming) stream(a_t + n * size_k, a_t_buffer, size_k);
-        if (streaming) stream(m_t + n * size_k, m_t_buffer, size_k);
-        if (streaming) stream(t10_t + n * size_k, t10_t_buffer, size_k);
-        if (streaming) stream(h_t + n * size_k, h_t_buffer, size_k);
+        if (streaming) stream(r_t + n * r_t_stride_n, r_t_buffer, size_k);
+        if (streaming) stream(z_t + n * z_t_stride_n, z_t_buffer, size_k);
+        if (streaming) stream(a_t + n * a_t_stride_n, a_t_buffer, size_k);
+        if (streaming) stream(m_t + n * m_t_stride_n, m_t_buffer, size_k);
+        if (streaming) stream(t10_t + n * t10_t_stride_n, t10_t_buffer, size_k);
+        if (streaming) stream(h_t + n * h_t_stride_n, h_t_buffer, size_k);
     }
 
     give_back(memory);
@@ -761,46 +757,26 @@ int NAME(gru_forward)(int64_t size_n, int64_t size_t_, int64_t size_d, int64_t s
                       real *a, real *m, real *t10) {
     void *const memory =
         borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k)));
+                                       padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *sigmoid_x_in = memory;
     real *sigmoid2_x_in = sigmoid_x_in + padded(size_n * size_t_ * size_k);
     real *m_in = sigmoid2_x_in + padded(size_n * size_t_ * size_k);
-    real *h_prev_t = m_in + padded(size_n * size_t_ * size_k);
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *r_t = h_t + padded(size_n * size_k);
-    real *z_t = r_t + padded(size_n * size_k);
-    real *a_t = z_t + padded(size_n * size_k);
-    real *m_t = a_t + padded(size_n * size_k);
-    real *t10_t = m_t + padded(size_n * size_k);
-    real *sigmoid_x_in_at = t10_t + padded(size_n * size_k);
-    real *sigmoid2_x_in_at = sigmoid_x_in_at + padded(size_n * size_k);
-    real *m_in_at = sigmoid2_x_in_at + padded(size_n * size_k);
-    int code = 0;
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code)
-        code = gru_forward_before(size_n, size_t_, size_d, size_k, x, Wr, NULL, br, Wz, NULL, bz, Wm, NULL, bm,
+    int code = gru_forward_before(size_n, size_t_, size_d, size_k, x, Wr, NULL, br, Wz, NULL, bz, Wm, NULL, bm,
                                   sigmoid_x_in, sigmoid2_x_in, m_in);
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(sigmoid_x_in_at, sigmoid_x_in, size_n, size_t_, size_k, t);
-        take_step(sigmoid2_x_in_at, sigmoid2_x_in, size_n, size_t_, size_k, t);
-        take_step(m_in_at, m_in, size_n, size_t_, size_k, t);
-        code = gru_forward_step(size_n, size_k, sigmoid_x_in_at, NULL, h_prev_t, NULL, Ur, NULL, sigmoid2_x_in_at, NULL,
-                                Uz, NULL, Um, NULL, cm, m_in_at, NULL, h_t, r_t, z_t, a_t, m_t, t10_t);
-        put_step(r, r_t, size_n, size_t_, size_k, t);
-        put_step(z, z_t, size_n, size_t_, size_k, t);
-        put_step(a, a_t, size_n, size_t_, size_k, t);
-        put_step(m, m_t, size_n, size_t_, size_k, t);
-        put_step(t10, t10_t, size_n, size_t_, size_k, t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
+        code = gru_forward_step(size_n, size_k, sigmoid_x_in + t * size_k, strides_n_k, h_prev_t, h_prev_t_strides, Ur,
+                                NULL, sigmoid2_x_in + t * size_k, strides_n_k, Uz, NULL, Um, NULL, cm,
+                                m_in + t * size_k, strides_n_k, h + t * size_k, strides_n_k, r + t * size_k,
+                                strides_n_k, z + t * size_k, strides_n_k, a + t * size_k, strides_n_k, m + t * size_k,
+                                strides_n_k, t10 + t * size_k, strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
     }
 
     give_back(memory);
@@ -896,15 +872,21 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
                              const real *r_at, const int64_t *r_at_strides, const real *t10_at,
                              const int64_t *t10_at_strides, const real *a_at, const int64_t *a_at_strides,
                              const real *Um, const int64_t *Um_strides, const real *Ur, const int64_t *Ur_strides,
-                             const real *Uz, const int64_t *Uz_strides, real *dh_prev_t, real *dtotal_t, real *da_t,
-                             real *dsigmoid2_x_t, real *dsigmoid_x_t) {
+                             const real *Uz, const int64_t *Uz_strides, real *dh_prev_t, real *dtotal_t,
+                             const int64_t *dtotal_t_strides, real *da_t, const int64_t *da_t_strides,
+                             real *dsigmoid2_x_t, const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t,
+                             const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t z_at_stride_n = z_at_strides ? z_at_strides[0] : size_k;
     const int64_t m_at_stride_n = m_at_strides ? m_at_strides[0] : size_k;
+    const int64_t dtotal_t_stride_n = dtotal_t_strides ? dtotal_t_strides[0] : size_k;
     const int64_t r_at_stride_n = r_at_strides ? r_at_strides[0] : size_k;
+    const int64_t da_t_stride_n = da_t_strides ? da_t_strides[0] : size_k;
     const int64_t t10_at_stride_n = t10_at_strides ? t10_at_strides[0] : size_k;
+    const int64_t dsigmoid2_x_t_stride_n = dsigmoid2_x_t_strides ? dsigmoid2_x_t_strides[0] : size_k;
     const int64_t a_at_stride_n = a_at_strides ? a_at_strides[0] : size_k;
+    const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
     const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
     const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
     const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
@@ -938,13 +920,13 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
         const real *const z_at_n = z_at + n * z_at_stride_n;
         const real *const m_at_n = m_at + n * m_at_stride_n;
-        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * size_k;
+        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * dtotal_t_stride_n;
         const real *const r_at_n = r_at + n * r_at_stride_n;
-        real *const da_t_n = streaming ? da_t_buffer : da_t + n * size_k;
+        real *const da_t_n = streaming ? da_t_buffer : da_t + n * da_t_stride_n;
         const real *const t10_at_n = t10_at + n * t10_at_stride_n;
-        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * size_k;
+        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n;
         const real *const a_at_n = a_at + n * a_at_stride_n;
-        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * size_k;
+        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * dsigmoid_x_t_stride_n;
 #pragma omp simd
         /* dh_step_t[n, k] = dh_at[n, k] + dh_next_t[n, k]; dt10_t[n, k] = dh_step_t[n, k]*z_at[n, k]; dtotal_t[n, k] =
          * (1 - m_at[n, k]**2)*(dh_step_t[n, k] - dt10_t[n, k]); da_t[n, k] = dtotal_t[n, k]*r_at[n, k];
@@ -959,20 +941,21 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
             dsigmoid2_x_t_n[k] = dh_step_t * z_at_n[k] * t10_at_n[k] * (1 - z_at_n[k]);
             dsigmoid_x_t_n[k] = dtotal_t * r_at_n[k] * a_at_n[k] * (1 - r_at_n[k]);
         }
-        if (streaming) stream(dtotal_t + n * size_k, dtotal_t_buffer, size_k);
-        if (streaming) stream(da_t + n * size_k, da_t_buffer, size_k);
-        if (streaming) stream(dsigmoid2_x_t + n * size_k, dsigmoid2_x_t_buffer, size_k);
-        if (streaming) stream(dsigmoid_x_t + n * size_k, dsigmoid_x_t_buffer, size_k);
+        if (streaming) stream(dtotal_t + n * dtotal_t_stride_n, dtotal_t_buffer, size_k);
+        if (streaming) stream(da_t + n * da_t_stride_n, da_t_buffer, size_k);
+        if (streaming) stream(dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n, dsigmoid2_x_t_buffer, size_k);
+        if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
     /* sum_Um_da_t[n, k] = sum[k2](Um[k, k2]*da_t[n, k2]) */
-    matmul(size_n, size_k, size_k, da_t, size_k, 1, Um, 1, Um_stride_j, sum_Um_da_t, size_k);
+    matmul(size_n, size_k, size_k, da_t, da_t_stride_n, 1, Um, 1, Um_stride_j, sum_Um_da_t, size_k);
 
     /* sum_Ur_dsigmoid_x_t[n, k] = sum[k2](Ur[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, size_k, 1, Ur, 1, Ur_stride_j, sum_Ur_dsigmoid_x_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ur, 1, Ur_stride_j, sum_Ur_dsigmoid_x_t,
+           size_k);
 
     /* sum_Uz_dsigmoid2_x_t[n, k] = sum[k2](Uz[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, size_k, 1, Uz, 1, Uz_stride_j, dh_prev_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uz, 1, Uz_stride_j, dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -1174,50 +1157,28 @@ int NAME(gru_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t 
                        const real *h0, real *dx, real *dWr, real *dWz, real *dWm, real *dUr, real *dUz, real *dUm,
                        real *dbr, real *dbz, real *dbm, real *dcm, real *dh0) {
     void *const memory = borrow(
-        sizeof(real) *
-        (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k)));
+        sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_prev = memory;
     real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dtotal = dh_prev_t + padded(size_n * size_k);
-    real *dtotal_t = dtotal + padded(size_n * size_t_ * size_k);
-    real *da = dtotal_t + padded(size_n * size_k);
-    real *da_t = da + padded(size_n * size_t_ * size_k);
-    real *dsigmoid2_x = da_t + padded(size_n * size_k);
-    real *dsigmoid2_x_t = dsigmoid2_x + padded(size_n * size_t_ * size_k);
-    real *dsigmoid_x = dsigmoid2_x_t + padded(size_n * size_k);
-    real *dsigmoid_x_t = dsigmoid_x + padded(size_n * size_t_ * size_k);
-    real *dh_at = dsigmoid_x_t + padded(size_n * size_k);
-    real *z_at = dh_at + padded(size_n * size_k);
-    real *m_at = z_at + padded(size_n * size_k);
-    real *r_at = m_at + padded(size_n * size_k);
-    real *t10_at = r_at + padded(size_n * size_k);
-    real *a_at = t10_at + padded(size_n * size_k);
-    int code = 0;
+    real *da = dtotal + padded(size_n * size_t_ * size_k);
+    real *dsigmoid2_x = da + padded(size_n * size_t_ * size_k);
+    real *dsigmoid_x = dsigmoid2_x + padded(size_n * size_t_ * size_k);
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code) code = gru_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
+    int code = gru_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(z_at, z, size_n, size_t_, size_k, t);
-        take_step(m_at, m, size_n, size_t_, size_k, t);
-        take_step(r_at, r, size_n, size_t_, size_k, t);
-        take_step(t10_at, t10, size_n, size_t_, size_k, t);
-        take_step(a_at, a, size_n, size_t_, size_k, t);
-        code = gru_backward_step(size_n, size_k, dh_at, NULL, dh_next_t, NULL, z_at, NULL, m_at, NULL, r_at, NULL,
-                                 t10_at, NULL, a_at, NULL, Um, NULL, Ur, NULL, Uz, NULL, dh_prev_t, dtotal_t, da_t,
-                                 dsigmoid2_x_t, dsigmoid_x_t);
-        put_step(dtotal, dtotal_t, size_n, size_t_, size_k, t);
-        put_step(da, da_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid2_x, dsigmoid2_x_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid_x, dsigmoid_x_t, size_n, size_t_, size_k, t);
+        code = gru_backward_step(size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, z + t * size_k,
+                                 strides_n_k, m + t * size_k, strides_n_k, r + t * size_k, strides_n_k,
+                                 t10 + t * size_k, strides_n_k, a + t * size_k, strides_n_k, Um, NULL, Ur, NULL, Uz,
+                                 NULL, dh_prev_t, dtotal + t * size_k, strides_n_k, da + t * size_k, strides_n_k,
+                                 dsigmoid2_x + t * size_k, strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;
@@ -1339,14 +1300,22 @@ static int gru_forward_backward_step1(int64_t size_n, int64_t size_k, const real
                                       const real *sigmoid2_x_in_at, const int64_t *sigmoid2_x_in_at_strides,
                                       const real *Uz, const int64_t *Uz_strides, const real *Um,
                                       const int64_t *Um_strides, const real *cm, const real *m_in_at,
-                                      const int64_t *m_in_at_strides, real *h_t, real *r_t, real *z_t, real *a_t,
-                                      real *m_t, real *t10_t) {
+                                      const int64_t *m_in_at_strides, real *h_t, const int64_t *h_t_strides, real *r_t,
+                                      const int64_t *r_t_strides, real *z_t, const int64_t *z_t_strides, real *a_t,
+                                      const int64_t *a_t_strides, real *m_t, const int64_t *m_t_strides, real *t10_t,
+                                      const int64_t *t10_t_strides) {
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
+    const int64_t m_t_stride_n = m_t_strides ? m_t_strides[0] : size_k;
     const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
+    const int64_t t10_t_stride_n = t10_t_strides ? t10_t_strides[0] : size_k;
     const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int64_t sigmoid_x_in_at_stride_n = sigmoid_x_in_at_strides ? sigmoid_x_in_at_strides[0] : size_k;
+    const int64_t r_t_stride_n = r_t_strides ? r_t_strides[0] : size_k;
     const int64_t sigmoid2_x_in_at_stride_n = sigmoid2_x_in_at_strides ? sigmoid2_x_in_at_strides[0] : size_k;
+    const int64_t z_t_stride_n = z_t_strides ? z_t_strides[0] : size_k;
+    const int64_t a_t_stride_n = a_t_strides ? a_t_strides[0] : size_k;
     const int64_t m_in_at_stride_n = m_in_at_strides ? m_in_at_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && r_t != sigmoid_x_in_at &&
@@ -1365,13 +1334,13 @@ static int gru_forward_backward_step1(int64_t size_n, int64_t size_k, const real
     real *const h_t_buffers = t10_t_buffers + threads * padded(streaming ? size_k : 0);
 
     /* sum_h_prev_t_Ur[n, k] = sum[j](h_prev_t[n, j]*Ur[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ur, Ur_stride_j, 1, m_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ur, Ur_stride_j, 1, m_t, m_t_stride_n);
 
     /* sum_h_prev_t_Uz[n, k] = sum[j](h_prev_t[n, j]*Uz[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uz, Uz_stride_j, 1, t10_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uz, Uz_stride_j, 1, t10_t, t10_t_stride_n);
 
     /* sum_h_prev_t_Um[n, k] = sum[j](h_prev_t[n, j]*Um[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Um, Um_stride_j, 1, h_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Um, Um_stride_j, 1, h_t, h_t_stride_n);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -1383,18 +1352,18 @@ static int gru_forward_backward_step1(int64_t size_n, int64_t size_k, const real
         real *const t10_t_buffer = t10_t_buffers + thread * padded(streaming ? size_k : 0);
         real *const h_t_buffer = h_t_buffers + thread * padded(streaming ? size_k : 0);
         const real *const sigmoid_x_in_at_n = sigmoid_x_in_at + n * sigmoid_x_in_at_stride_n;
-        real *const sum_h_prev_t_Ur_n = m_t + n * size_k;
-        real *const r_t_n = streaming ? r_t_buffer : r_t + n * size_k;
+        real *const sum_h_prev_t_Ur_n = m_t + n * m_t_stride_n;
+        real *const r_t_n = streaming ? r_t_buffer : r_t + n * r_t_stride_n;
         const real *const sigmoid2_x_in_at_n = sigmoid2_x_in_at + n * sigmoid2_x_in_at_stride_n;
-        real *const sum_h_prev_t_Uz_n = t10_t + n * size_k;
-        real *const z_t_n = streaming ? z_t_buffer : z_t + n * size_k;
-        real *const sum_h_prev_t_Um_n = h_t + n * size_k;
-        real *const a_t_n = streaming ? a_t_buffer : a_t + n * size_k;
+        real *const sum_h_prev_t_Uz_n = t10_t + n * t10_t_stride_n;
+        real *const z_t_n = streaming ? z_t_buffer : z_t + n * z_t_stride_n;
+        real *const sum_h_prev_t_Um_n = h_t + n * h_t_stride_n;
+        real *const a_t_n = streaming ? a_t_buffer : a_t + n * a_t_stride_n;
         const real *const m_in_at_n = m_in_at + n * m_in_at_stride_n;
-        real *const m_t_n = streaming ? m_t_buffer : m_t + n * size_k;
+        real *const m_t_n = streaming ? m_t_buffer : m_t + n * m_t_stride_n;
         const real *const h_prev_t_n = h_prev_t + n * h_prev_t_stride_n;
-        real *const t10_t_n = streaming ? t10_t_buffer : t10_t + n * size_k;
-        real *const h_t_n = streaming ? h_t_buffer : h_t + n * size_k;
+        real *const t10_t_n = streaming ? t10_t_buffer : t10_t + n * t10_t_stride_n;
+        real *const h_t_n = streaming ? h_t_buffer : h_t + n * h_t_stride_n;
 #pragma omp simd
         /* sigmoid_x_t[n, k] = sigmoid_x_in_at[n, k] + sum_h_prev_t_Ur[n, k]; r_t[n, k] = sigmoid(sigmoid_x_t[n, k]);
          * sigmoid2_x_t[n, k] = sigmoid2_x_in_at[n, k] + sum_h_prev_t_Uz[n, k]; z_t[n, k] = sigmoid(sigmoid2_x_t[n, k]);
@@ -1415,12 +1384,12 @@ static int gru_forward_backward_step1(int64_t size_n, int64_t size_k, const real
             t10_t_n[k] = t10_t;
             h_t_n[k] = m_t + z_t * t10_t;
         }
-        if (streaming) stream(r_t + n * size_k, r_t_buffer, size_k);
-        if (streaming) stream(z_t + n * size_k, z_t_buffer, size_k);
-        if (streaming) stream(a_t + n * size_k, a_t_buffer, size_k);
-        if (streaming) stream(m_t + n * size_k, m_t_buffer, size_k);
-        if (streaming) stream(t10_t + n * size_k, t10_t_buffer, size_k);
-        if (streaming) stream(h_t + n * size_k, h_t_buffer, size_k);
+        if (streaming) stream(r_t + n * r_t_stride_n, r_t_buffer, size_k);
+        if (streaming) stream(z_t + n * z_t_stride_n, z_t_buffer, size_k);
+        if (streaming) stream(a_t + n * a_t_stride_n, a_t_buffer, size_k);
+        if (streaming) stream(m_t + n * m_t_stride_n, m_t_buffer, size_k);
+        if (streaming) stream(t10_t + n * t10_t_stride_n, t10_t_buffer, size_k);
+        if (streaming) stream(h_t + n * h_t_stride_n, h_t_buffer, size_k);
     }
 
     give_back(memory);
@@ -1507,15 +1476,21 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
                                       const int64_t *t10_at_strides, const real *a_at, const int64_t *a_at_strides,
                                       const real *Um, const int64_t *Um_strides, const real *Ur,
                                       const int64_t *Ur_strides, const real *Uz, const int64_t *Uz_strides,
-                                      real *dh_prev_t, real *dtotal_t, real *da_t, real *dsigmoid2_x_t,
-                                      real *dsigmoid_x_t) {
+                                      real *dh_prev_t, real *dtotal_t, const int64_t *dtotal_t_strides, real *da_t,
+                                      const int64_t *da_t_strides, real *dsigmoid2_x_t,
+                                      const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t,
+                                      const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t z_at_stride_n = z_at_strides ? z_at_strides[0] : size_k;
     const int64_t m_at_stride_n = m_at_strides ? m_at_strides[0] : size_k;
+    const int64_t dtotal_t_stride_n = dtotal_t_strides ? dtotal_t_strides[0] : size_k;
     const int64_t r_at_stride_n = r_at_strides ? r_at_strides[0] : size_k;
+    const int64_t da_t_stride_n = da_t_strides ? da_t_strides[0] : size_k;
     const int64_t t10_at_stride_n = t10_at_strides ? t10_at_strides[0] : size_k;
+    const int64_t dsigmoid2_x_t_stride_n = dsigmoid2_x_t_strides ? dsigmoid2_x_t_strides[0] : size_k;
     const int64_t a_at_stride_n = a_at_strides ? a_at_strides[0] : size_k;
+    const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
     const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
     const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
     const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
@@ -1549,13 +1524,13 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
         const real *const z_at_n = z_at + n * z_at_stride_n;
         const real *const m_at_n = m_at + n * m_at_stride_n;
-        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * size_k;
+        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * dtotal_t_stride_n;
         const real *const r_at_n = r_at + n * r_at_stride_n;
-        real *const da_t_n = streaming ? da_t_buffer : da_t + n * size_k;
+        real *const da_t_n = streaming ? da_t_buffer : da_t + n * da_t_stride_n;
         const real *const t10_at_n = t10_at + n * t10_at_stride_n;
-        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * size_k;
+        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n;
         const real *const a_at_n = a_at + n * a_at_stride_n;
-        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * size_k;
+        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * dsigmoid_x_t_stride_n;
 #pragma omp simd
         /* dh_step_t[n, k] = dh_at[n, k] + dh_next_t[n, k]; dt10_t[n, k] = dh_step_t[n, k]*z_at[n, k]; dtotal_t[n, k] =
          * (1 - m_at[n, k]**2)*(dh_step_t[n, k] - dt10_t[n, k]); da_t[n, k] = dtotal_t[n, k]*r_at[n, k];
@@ -1570,20 +1545,21 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
             dsigmoid2_x_t_n[k] = dh_step_t * z_at_n[k] * t10_at_n[k] * (1 - z_at_n[k]);
             dsigmoid_x_t_n[k] = dtotal_t * r_at_n[k] * a_at_n[k] * (1 - r_at_n[k]);
         }
-        if (streaming) stream(dtotal_t + n * size_k, dtotal_t_buffer, size_k);
-        if (streaming) stream(da_t + n * size_k, da_t_buffer, size_k);
-        if (streaming) stream(dsigmoid2_x_t + n * size_k, dsigmoid2_x_t_buffer, size_k);
-        if (streaming) stream(dsigmoid_x_t + n * size_k, dsigmoid_x_t_buffer, size_k);
+        if (streaming) stream(dtotal_t + n * dtotal_t_stride_n, dtotal_t_buffer, size_k);
+        if (streaming) stream(da_t + n * da_t_stride_n, da_t_buffer, size_k);
+        if (streaming) stream(dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n, dsigmoid2_x_t_buffer, size_k);
+        if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
     /* sum_Um_da_t[n, k] = sum[k2](Um[k, k2]*da_t[n, k2]) */
-    matmul(size_n, size_k, size_k, da_t, size_k, 1, Um, 1, Um_stride_j, sum_Um_da_t, size_k);
+    matmul(size_n, size_k, size_k, da_t, da_t_stride_n, 1, Um, 1, Um_stride_j, sum_Um_da_t, size_k);
 
     /* sum_Ur_dsigmoid_x_t[n, k] = sum[k2](Ur[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, size_k, 1, Ur, 1, Ur_stride_j, sum_Ur_dsigmoid_x_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ur, 1, Ur_stride_j, sum_Ur_dsigmoid_x_t,
+           size_k);
 
     /* sum_Uz_dsigmoid2_x_t[n, k] = sum[k2](Uz[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, size_k, 1, Uz, 1, Uz_stride_j, dh_prev_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uz, 1, Uz_stride_j, dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -1798,97 +1774,55 @@ int NAME(gru_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d, 
                                const real *h0, const real *dh, real *h, real *dx, real *dWr, real *dWz, real *dWm,
                                real *dUr, real *dUz, real *dUm, real *dbr, real *dbz, real *dbm, real *dcm, real *dh0) {
     void *const memory = borrow(
-        sizeof(real) *
-        (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k)));
+        sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *sigmoid_x_in = memory;
     real *sigmoid2_x_in = sigmoid_x_in + padded(size_n * size_t_ * size_k);
     real *m_in = sigmoid2_x_in + padded(size_n * size_t_ * size_k);
-    real *h_prev_t = m_in + padded(size_n * size_t_ * size_k);
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *r = h_t + padded(size_n * size_k);
-    real *r_t = r + padded(size_n * size_t_ * size_k);
-    real *z = r_t + padded(size_n * size_k);
-    real *z_t = z + padded(size_n * size_t_ * size_k);
-    real *a = z_t + padded(size_n * size_k);
-    real *a_t = a + padded(size_n * size_t_ * size_k);
-    real *m = a_t + padded(size_n * size_k);
-    real *m_t = m + padded(size_n * size_t_ * size_k);
-    real *t10 = m_t + padded(size_n * size_k);
-    real *t10_t = t10 + padded(size_n * size_t_ * size_k);
-    real *sigmoid_x_in_at = t10_t + padded(size_n * size_k);
-    real *sigmoid2_x_in_at = sigmoid_x_in_at + padded(size_n * size_k);
-    real *m_in_at = sigmoid2_x_in_at + padded(size_n * size_k);
-    real *h_prev = m_in_at + padded(size_n * size_k);
+    real *r = m_in + padded(size_n * size_t_ * size_k);
+    real *z = r + padded(size_n * size_t_ * size_k);
+    real *a = z + padded(size_n * size_t_ * size_k);
+    real *m = a + padded(size_n * size_t_ * size_k);
+    real *t10 = m + padded(size_n * size_t_ * size_k);
+    real *h_prev = t10 + padded(size_n * size_t_ * size_k);
     real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dtotal = dh_prev_t + padded(size_n * size_k);
-    real *dtotal_t = dtotal + padded(size_n * size_t_ * size_k);
-    real *da = dtotal_t + padded(size_n * size_k);
-    real *da_t = da + padded(size_n * size_t_ * size_k);
-    real *dsigmoid2_x = da_t + padded(size_n * size_k);
-    real *dsigmoid2_x_t = dsigmoid2_x + padded(size_n * size_t_ * size_k);
-    real *dsigmoid_x = dsigmoid2_x_t + padded(size_n * size_k);
-    real *dsigmoid_x_t = dsigmoid_x + padded(size_n * size_t_ * size_k);
-    real *dh_at = dsigmoid_x_t + padded(size_n * size_k);
-    real *z_at = dh_at + padded(size_n * size_k);
-    real *m_at = z_at + padded(size_n * size_k);
-    real *r_at = m_at + padded(size_n * size_k);
-    real *t10_at = r_at + padded(size_n * size_k);
-    real *a_at = t10_at + padded(size_n * size_k);
-    int code = 0;
+    real *da = dtotal + padded(size_n * size_t_ * size_k);
+    real *dsigmoid2_x = da + padded(size_n * size_t_ * size_k);
+    real *dsigmoid_x = dsigmoid2_x + padded(size_n * size_t_ * size_k);
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code)
-        code = gru_forward_backward_part1(size_n, size_t_, size_d, size_k, x, Wr, NULL, br, Wz, NULL, bz, Wm, NULL, bm,
+    int code = gru_forward_backward_part1(size_n, size_t_, size_d, size_k, x, Wr, NULL, br, Wz, NULL, bz, Wm, NULL, bm,
                                           sigmoid_x_in, sigmoid2_x_in, m_in);
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(sigmoid_x_in_at, sigmoid_x_in, size_n, size_t_, size_k, t);
-        take_step(sigmoid2_x_in_at, sigmoid2_x_in, size_n, size_t_, size_k, t);
-        take_step(m_in_at, m_in, size_n, size_t_, size_k, t);
-        code = gru_forward_backward_step1(size_n, size_k, sigmoid_x_in_at, NULL, h_prev_t, NULL, Ur, NULL,
-                                          sigmoid2_x_in_at, NULL, Uz, NULL, Um, NULL, cm, m_in_at, NULL, h_t, r_t, z_t,
-                                          a_t, m_t, t10_t);
-        put_step(r, r_t, size_n, size_t_, size_k, t);
-        put_step(z, z_t, size_n, size_t_, size_k, t);
-        put_step(a, a_t, size_n, size_t_, size_k, t);
-        put_step(m, m_t, size_n, size_t_, size_k, t);
-        put_step(t10, t10_t, size_n, size_t_, size_k, t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
+        code = gru_forward_backward_step1(size_n, size_k, sigmoid_x_in + t * size_k, strides_n_k, h_prev_t,
+                                          h_prev_t_strides, Ur, NULL, sigmoid2_x_in + t * size_k, strides_n_k, Uz, NULL,
+                                          Um, NULL, cm, m_in + t * size_k, strides_n_k, h + t * size_k, strides_n_k,
+                                          r + t * size_k, strides_n_k, z + t * size_k, strides_n_k, a + t * size_k,
+                                          strides_n_k, m + t * size_k, strides_n_k, t10 + t * size_k, strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
     }
 
     if (!code) code = gru_forward_backward_part2(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(z_at, z, size_n, size_t_, size_k, t);
-        take_step(m_at, m, size_n, size_t_, size_k, t);
-        take_step(r_at, r, size_n, size_t_, size_k, t);
-        take_step(t10_at, t10, size_n, size_t_, size_k, t);
-        take_step(a_at, a, size_n, size_t_, size_k, t);
-        code = gru_forward_backward_step2(size_n, size_k, dh_at, NULL, dh_next_t, NULL, z_at, NULL, m_at, NULL, r_at,
-                                          NULL, t10_at, NULL, a_at, NULL, Um, NULL, Ur, NULL, Uz, NULL, dh_prev_t,
-                                          dtotal_t, da_t, dsigmoid2_x_t, dsigmoid_x_t);
-        put_step(dtotal, dtotal_t, size_n, size_t_, size_k, t);
-        put_step(da, da_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid2_x, dsigmoid2_x_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid_x, dsigmoid_x_t, size_n, size_t_, size_k, t);
+        code = gru_forward_backward_step2(
+            size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, z + t * size_k, strides_n_k, m + t * size_k,
+            strides_n_k, r + t * size_k, strides_n_k, t10 + t * size_k, strides_n_k, a + t * size_k, strides_n_k, Um,
+            NULL, Ur, NULL, Uz, NULL, dh_prev_t, dtotal + t * size_k, strides_n_k, da + t * size_k, strides_n_k,
+            dsigmoid2_x + t * size_k, strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;

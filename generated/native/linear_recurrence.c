@@ -126,18 +126,6 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
     return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
 }
 
-/* The part of a tensor that belongs to one step: `parts` rows of `length` elements, each of its own `steps` rows. */
-static inline void take_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + k * length, from + (k * steps + step) * length, sizeof(real) * (size_t)length);
-}
-
-/* The reverse. */
-static inline void put_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + (k * steps + step) * length, from + k * length, sizeof(real) * (size_t)length);
-}
-
 /* One step of linear_recurrence_forward.
  *
  *     h_t[n, k] = a_at[n, k]*h_prev_t[n, k] + x_at[n, k]
@@ -148,10 +136,11 @@ static inline void put_step(real *out, const real *from, int64_t parts, int64_t 
  */
 static int linear_recurrence_forward_step(int64_t size_n, int64_t size_k, const real *a_at, const int64_t *a_at_strides,
                                           const real *h_prev_t, const int64_t *h_prev_t_strides, const real *x_at,
-                                          const int64_t *x_at_strides, real *h_t) {
+                                          const int64_t *x_at_strides, real *h_t, const int64_t *h_t_strides) {
     const int64_t a_at_stride_n = a_at_strides ? a_at_strides[0] : size_k;
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t x_at_stride_n = x_at_strides ? x_at_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming =
         sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && h_t != a_at && h_t != h_prev_t && h_t != x_at;
@@ -166,13 +155,13 @@ static int linear_recurrence_forward_step(int64_t size_n, int64_t size_k, const 
         const real *const a_at_n = a_at + n * a_at_stride_n;
         const real *const h_prev_t_n = h_prev_t + n * h_prev_t_stride_n;
         const real *const x_at_n = x_at + n * x_at_stride_n;
-        real *const h_t_n = streaming ? h_t_buffer : h_t + n * size_k;
+        real *const h_t_n = streaming ? h_t_buffer : h_t + n * h_t_stride_n;
 #pragma omp simd
         /* h_t[n, k] = a_at[n, k]*h_prev_t[n, k] + x_at[n, k] */
         for (int64_t k = 0; k < size_k; ++k) {
             h_t_n[k] = a_at_n[k] * h_prev_t_n[k] + x_at_n[k];
         }
-        if (streaming) stream(h_t + n * size_k, h_t_buffer, size_k);
+        if (streaming) stream(h_t + n * h_t_stride_n, h_t_buffer, size_k);
     }
 
     give_back(memory);
@@ -188,27 +177,18 @@ static int linear_recurrence_forward_step(int64_t size_n, int64_t size_k, const 
  */
 int NAME(linear_recurrence_forward)(int64_t size_n, int64_t size_t_, int64_t size_k, const real *a, const real *x,
                                     const real *h0, real *h) {
-    void *const memory = borrow(sizeof(real) * (size_t)(padded(size_n * size_k) + padded(size_n * size_k) +
-                                                        padded(size_n * size_k) + padded(size_n * size_k)));
-    if (!memory) return OUT_OF_MEMORY;
-    real *h_prev_t = memory;
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *a_at = h_t + padded(size_n * size_k);
-    real *x_at = a_at + padded(size_n * size_k);
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
     int code = 0;
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(a_at, a, size_n, size_t_, size_k, t);
-        take_step(x_at, x, size_n, size_t_, size_k, t);
-        code = linear_recurrence_forward_step(size_n, size_k, a_at, NULL, h_prev_t, NULL, x_at, NULL, h_t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
+        code = linear_recurrence_forward_step(size_n, size_k, a + t * size_k, strides_n_k, h_prev_t, h_prev_t_strides,
+                                              x + t * size_k, strides_n_k, h + t * size_k, strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
     }
 
-    give_back(memory);
     return code;
 }
 
@@ -288,9 +268,11 @@ static int linear_recurrence_backward_before(int64_t size_n, int64_t size_t_, in
 static int linear_recurrence_backward_step(int64_t size_n, int64_t size_k, const real *dh_at,
                                            const int64_t *dh_at_strides, const real *dh_next_t,
                                            const int64_t *dh_next_t_strides, const real *a_at,
-                                           const int64_t *a_at_strides, real *dh_prev_t, real *dh_step_t) {
+                                           const int64_t *a_at_strides, real *dh_prev_t, real *dh_step_t,
+                                           const int64_t *dh_step_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
+    const int64_t dh_step_t_stride_n = dh_step_t_strides ? dh_step_t_strides[0] : size_k;
     const int64_t a_at_stride_n = a_at_strides ? a_at_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dh_prev_t != dh_at &&
@@ -308,7 +290,7 @@ static int linear_recurrence_backward_step(int64_t size_n, int64_t size_k, const
         real *const dh_prev_t_buffer = dh_prev_t_buffers + thread * padded(streaming ? size_k : 0);
         const real *const dh_at_n = dh_at + n * dh_at_stride_n;
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
-        real *const dh_step_t_n = streaming ? dh_step_t_buffer : dh_step_t + n * size_k;
+        real *const dh_step_t_n = streaming ? dh_step_t_buffer : dh_step_t + n * dh_step_t_stride_n;
         const real *const a_at_n = a_at + n * a_at_stride_n;
         real *const dh_prev_t_n = streaming ? dh_prev_t_buffer : dh_prev_t + n * size_k;
 #pragma omp simd
@@ -318,7 +300,7 @@ static int linear_recurrence_backward_step(int64_t size_n, int64_t size_k, const
             dh_step_t_n[k] = dh_step_t;
             dh_prev_t_n[k] = dh_step_t * a_at_n[k];
         }
-        if (streaming) stream(dh_step_t + n * size_k, dh_step_t_buffer, size_k);
+        if (streaming) stream(dh_step_t + n * dh_step_t_stride_n, dh_step_t_buffer, size_k);
         if (streaming) stream(dh_prev_t + n * size_k, dh_prev_t_buffer, size_k);
     }
 
@@ -390,29 +372,22 @@ static int linear_recurrence_backward_after(int64_t size_n, int64_t size_t_, int
  */
 int NAME(linear_recurrence_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, const real *dh, const real *h,
                                      const real *a, const real *h0, real *da, real *dx, real *dh0) {
-    void *const memory =
-        borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k)));
+    void *const memory = borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
+                                                        padded(size_n * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_prev = memory;
     real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dh_step = dh_prev_t + padded(size_n * size_k);
-    real *dh_step_t = dh_step + padded(size_n * size_t_ * size_k);
-    real *dh_at = dh_step_t + padded(size_n * size_k);
-    real *a_at = dh_at + padded(size_n * size_k);
-    int code = 0;
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code) code = linear_recurrence_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
+    int code = linear_recurrence_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(a_at, a, size_n, size_t_, size_k, t);
-        code = linear_recurrence_backward_step(size_n, size_k, dh_at, NULL, dh_next_t, NULL, a_at, NULL, dh_prev_t,
-                                               dh_step_t);
-        put_step(dh_step, dh_step_t, size_n, size_t_, size_k, t);
+        code =
+            linear_recurrence_backward_step(size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL,
+                                            a + t * size_k, strides_n_k, dh_prev_t, dh_step + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;
@@ -445,10 +420,12 @@ int PACKED(linear_recurrence_backward)(const int64_t *size, void *const *data, c
 static int linear_recurrence_forward_backward_step1(int64_t size_n, int64_t size_k, const real *a_at,
                                                     const int64_t *a_at_strides, const real *h_prev_t,
                                                     const int64_t *h_prev_t_strides, const real *x_at,
-                                                    const int64_t *x_at_strides, real *h_t) {
+                                                    const int64_t *x_at_strides, real *h_t,
+                                                    const int64_t *h_t_strides) {
     const int64_t a_at_stride_n = a_at_strides ? a_at_strides[0] : size_k;
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t x_at_stride_n = x_at_strides ? x_at_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming =
         sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && h_t != a_at && h_t != h_prev_t && h_t != x_at;
@@ -463,13 +440,13 @@ static int linear_recurrence_forward_backward_step1(int64_t size_n, int64_t size
         const real *const a_at_n = a_at + n * a_at_stride_n;
         const real *const h_prev_t_n = h_prev_t + n * h_prev_t_stride_n;
         const real *const x_at_n = x_at + n * x_at_stride_n;
-        real *const h_t_n = streaming ? h_t_buffer : h_t + n * size_k;
+        real *const h_t_n = streaming ? h_t_buffer : h_t + n * h_t_stride_n;
 #pragma omp simd
         /* h_t[n, k] = a_at[n, k]*h_prev_t[n, k] + x_at[n, k] */
         for (int64_t k = 0; k < size_k; ++k) {
             h_t_n[k] = a_at_n[k] * h_prev_t_n[k] + x_at_n[k];
         }
-        if (streaming) stream(h_t + n * size_k, h_t_buffer, size_k);
+        if (streaming) stream(h_t + n * h_t_stride_n, h_t_buffer, size_k);
     }
 
     give_back(memory);
@@ -544,9 +521,11 @@ static int linear_recurrence_forward_backward_part1(int64_t size_n, int64_t size
 static int linear_recurrence_forward_backward_step2(int64_t size_n, int64_t size_k, const real *dh_at,
                                                     const int64_t *dh_at_strides, const real *dh_next_t,
                                                     const int64_t *dh_next_t_strides, const real *a_at2,
-                                                    const int64_t *a_at2_strides, real *dh_prev_t, real *dh_step_t) {
+                                                    const int64_t *a_at2_strides, real *dh_prev_t, real *dh_step_t,
+                                                    const int64_t *dh_step_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
+    const int64_t dh_step_t_stride_n = dh_step_t_strides ? dh_step_t_strides[0] : size_k;
     const int64_t a_at2_stride_n = a_at2_strides ? a_at2_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dh_prev_t != dh_at &&
@@ -564,7 +543,7 @@ static int linear_recurrence_forward_backward_step2(int64_t size_n, int64_t size
         real *const dh_prev_t_buffer = dh_prev_t_buffers + thread * padded(streaming ? size_k : 0);
         const real *const dh_at_n = dh_at + n * dh_at_stride_n;
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
-        real *const dh_step_t_n = streaming ? dh_step_t_buffer : dh_step_t + n * size_k;
+        real *const dh_step_t_n = streaming ? dh_step_t_buffer : dh_step_t + n * dh_step_t_stride_n;
         const real *const a_at2_n = a_at2 + n * a_at2_stride_n;
         real *const dh_prev_t_n = streaming ? dh_prev_t_buffer : dh_prev_t + n * size_k;
 #pragma omp simd
@@ -574,7 +553,7 @@ static int linear_recurrence_forward_backward_step2(int64_t size_n, int64_t size
             dh_step_t_n[k] = dh_step_t;
             dh_prev_t_n[k] = dh_step_t * a_at2_n[k];
         }
-        if (streaming) stream(dh_step_t + n * size_k, dh_step_t_buffer, size_k);
+        if (streaming) stream(dh_step_t + n * dh_step_t_stride_n, dh_step_t_buffer, size_k);
         if (streaming) stream(dh_prev_t + n * size_k, dh_prev_t_buffer, size_k);
     }
 
@@ -649,45 +628,33 @@ static int linear_recurrence_forward_backward_part2(int64_t size_n, int64_t size
 int NAME(linear_recurrence_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, const real *a,
                                              const real *x, const real *h0, const real *dh, real *h, real *da, real *dx,
                                              real *dh0) {
-    void *const memory = borrow(
-        sizeof(real) * (size_t)(padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                                padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                padded(size_n * size_k) + padded(size_n * size_k)));
+    void *const memory = borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
+                                                        padded(size_n * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
-    real *h_prev_t = memory;
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *a_at = h_t + padded(size_n * size_k);
-    real *x_at = a_at + padded(size_n * size_k);
-    real *h_prev = x_at + padded(size_n * size_k);
+    real *h_prev = memory;
     real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dh_step = dh_prev_t + padded(size_n * size_k);
-    real *dh_step_t = dh_step + padded(size_n * size_t_ * size_k);
-    real *dh_at = dh_step_t + padded(size_n * size_k);
-    real *a_at2 = dh_at + padded(size_n * size_k);
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
     int code = 0;
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(a_at, a, size_n, size_t_, size_k, t);
-        take_step(x_at, x, size_n, size_t_, size_k, t);
-        code = linear_recurrence_forward_backward_step1(size_n, size_k, a_at, NULL, h_prev_t, NULL, x_at, NULL, h_t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
+        code = linear_recurrence_forward_backward_step1(size_n, size_k, a + t * size_k, strides_n_k, h_prev_t,
+                                                        h_prev_t_strides, x + t * size_k, strides_n_k, h + t * size_k,
+                                                        strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
     }
 
     if (!code) code = linear_recurrence_forward_backward_part1(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(a_at2, a, size_n, size_t_, size_k, t);
-        code = linear_recurrence_forward_backward_step2(size_n, size_k, dh_at, NULL, dh_next_t, NULL, a_at2, NULL,
-                                                        dh_prev_t, dh_step_t);
-        put_step(dh_step, dh_step_t, size_n, size_t_, size_k, t);
+        code = linear_recurrence_forward_backward_step2(size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL,
+                                                        a + t * size_k, strides_n_k, dh_prev_t, dh_step + t * size_k,
+                                                        strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;

@@ -164,18 +164,6 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
     return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
 }
 
-/* The part of a tensor that belongs to one step: `parts` rows of `length` elements, each of its own `steps` rows. */
-static inline void take_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + k * length, from + (k * steps + step) * length, sizeof(real) * (size_t)length);
-}
-
-/* The reverse. */
-static inline void put_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + (k * steps + step) * length, from + k * length, sizeof(real) * (size_t)length);
-}
-
 /* The vectors of the processor, and register tiles of matrix products, which are some rows by whole vectors. */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -651,65 +639,80 @@ static int lstm_forward_before(int64_t size_n, int64_t size_t_, int64_t size_d, 
  *     sigmoid_x_in_at or e6_t over h_prev_t or e6_t over sigmoid2_x_in_at or e6_t over g_in_at or t13_t over
  *     sigmoid_x_in_at or t13_t over h_prev_t or t13_t over sigmoid2_x_in_at or t13_t over g_in_at.
  */
-static int lstm_forward_step(int64_t size_n, int64_t size_k, const real *sigmoid_x_in_at,
-                             const int64_t *sigmoid_x_in_at_strides, const real *h_prev_t,
-                             const int64_t *h_prev_t_strides, const real *Ui, const int64_t *Ui_strides,
-                             const real *sigmoid2_x_in_at, const int64_t *sigmoid2_x_in_at_strides, const real *Uf,
-                             const int64_t *Uf_strides, const real *g_in_at, const int64_t *g_in_at_strides,
-                             const real *Ug, const int64_t *Ug_strides, const real *sigmoid3_x_in_at,
-                             const int64_t *sigmoid3_x_in_at_strides, const real *Uo, const int64_t *Uo_strides,
-                             const real *c_prev_t, const int64_t *c_prev_t_strides, real *h_t, real *c_t, real *e2_t,
-                             real *t5_t, real *i_t, real *e4_t, real *t9_t, real *f_t, real *g_t, real *e6_t,
-                             real *t13_t, real *o_t, real *t14_t) {
+static int lstm_forward_step(
+    int64_t size_n, int64_t size_k, const real *sigmoid_x_in_at, const int64_t *sigmoid_x_in_at_strides,
+    const real *h_prev_t, const int64_t *h_prev_t_strides, const real *Ui, const int64_t *Ui_strides,
+    const real *sigmoid2_x_in_at, const int64_t *sigmoid2_x_in_at_strides, const real *Uf, const int64_t *Uf_strides,
+    const real *g_in_at, const int64_t *g_in_at_strides, const real *Ug, const int64_t *Ug_strides,
+    const real *sigmoid3_x_in_at, const int64_t *sigmoid3_x_in_at_strides, const real *Uo, const int64_t *Uo_strides,
+    const real *c_prev_t, const int64_t *c_prev_t_strides, real *h_t, const int64_t *h_t_strides, real *c_t,
+    const int64_t *c_t_strides, real *e2_t, const int64_t *e2_t_strides, real *t5_t, const int64_t *t5_t_strides,
+    real *i_t, const int64_t *i_t_strides, real *e4_t, const int64_t *e4_t_strides, real *t9_t,
+    const int64_t *t9_t_strides, real *f_t, const int64_t *f_t_strides, real *g_t, const int64_t *g_t_strides,
+    real *e6_t, const int64_t *e6_t_strides, real *t13_t, const int64_t *t13_t_strides, real *o_t,
+    const int64_t *o_t_strides, real *t14_t, const int64_t *t14_t_strides) {
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
+    const int64_t o_t_stride_n = o_t_strides ? o_t_strides[0] : size_k;
     const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
+    const int64_t c_t_stride_n = c_t_strides ? c_t_strides[0] : size_k;
     const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
+    const int64_t t14_t_stride_n = t14_t_strides ? t14_t_strides[0] : size_k;
     const int64_t Uo_stride_j = Uo_strides ? Uo_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int64_t sigmoid_x_in_at_stride_n = sigmoid_x_in_at_strides ? sigmoid_x_in_at_strides[0] : size_k;
+    const int64_t e2_t_stride_n = e2_t_strides ? e2_t_strides[0] : size_k;
+    const int64_t t5_t_stride_n = t5_t_strides ? t5_t_strides[0] : size_k;
+    const int64_t i_t_stride_n = i_t_strides ? i_t_strides[0] : size_k;
     const int64_t sigmoid2_x_in_at_stride_n = sigmoid2_x_in_at_strides ? sigmoid2_x_in_at_strides[0] : size_k;
+    const int64_t e4_t_stride_n = e4_t_strides ? e4_t_strides[0] : size_k;
+    const int64_t t9_t_stride_n = t9_t_strides ? t9_t_strides[0] : size_k;
+    const int64_t f_t_stride_n = f_t_strides ? f_t_strides[0] : size_k;
     const int64_t g_in_at_stride_n = g_in_at_strides ? g_in_at_strides[0] : size_k;
+    const int64_t g_t_stride_n = g_t_strides ? g_t_strides[0] : size_k;
     const int64_t sigmoid3_x_in_at_stride_n = sigmoid3_x_in_at_strides ? sigmoid3_x_in_at_strides[0] : size_k;
+    const int64_t e6_t_stride_n = e6_t_strides ? e6_t_strides[0] : size_k;
+    const int64_t t13_t_stride_n = t13_t_strides ? t13_t_strides[0] : size_k;
     const int64_t c_prev_t_stride_n = c_prev_t_strides ? c_prev_t_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     (void)threads;
 
     /* sum_h_prev_t_Ui[n, k] = sum[j](h_prev_t[n, j]*Ui[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ui, Ui_stride_j, 1, o_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ui, Ui_stride_j, 1, o_t, o_t_stride_n);
 
     /* sum_h_prev_t_Uf[n, k] = sum[j](h_prev_t[n, j]*Uf[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uf, Uf_stride_j, 1, c_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uf, Uf_stride_j, 1, c_t, c_t_stride_n);
 
     /* sum_h_prev_t_Ug[n, k] = sum[j](h_prev_t[n, j]*Ug[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ug, Ug_stride_j, 1, t14_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ug, Ug_stride_j, 1, t14_t, t14_t_stride_n);
 
     /* sum_h_prev_t_Uo[n, k] = sum[j](h_prev_t[n, j]*Uo[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uo, Uo_stride_j, 1, h_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uo, Uo_stride_j, 1, h_t, h_t_stride_n);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const real *const sigmoid_x_in_at_n = sigmoid_x_in_at + n * sigmoid_x_in_at_stride_n;
-        real *const sum_h_prev_t_Ui_n = o_t + n * size_k;
-        real *const e2_t_n = e2_t + n * size_k;
-        real *const t5_t_n = t5_t + n * size_k;
-        real *const i_t_n = i_t + n * size_k;
+        real *const sum_h_prev_t_Ui_n = o_t + n * o_t_stride_n;
+        real *const e2_t_n = e2_t + n * e2_t_stride_n;
+        real *const t5_t_n = t5_t + n * t5_t_stride_n;
+        real *const i_t_n = i_t + n * i_t_stride_n;
         const real *const sigmoid2_x_in_at_n = sigmoid2_x_in_at + n * sigmoid2_x_in_at_stride_n;
-        real *const sum_h_prev_t_Uf_n = c_t + n * size_k;
-        real *const e4_t_n = e4_t + n * size_k;
-        real *const t9_t_n = t9_t + n * size_k;
-        real *const f_t_n = f_t + n * size_k;
+        real *const sum_h_prev_t_Uf_n = c_t + n * c_t_stride_n;
+        real *const e4_t_n = e4_t + n * e4_t_stride_n;
+        real *const t9_t_n = t9_t + n * t9_t_stride_n;
+        real *const f_t_n = f_t + n * f_t_stride_n;
         const real *const g_in_at_n = g_in_at + n * g_in_at_stride_n;
-        real *const sum_h_prev_t_Ug_n = t14_t + n * size_k;
-        real *const g_t_n = g_t + n * size_k;
+        real *const sum_h_prev_t_Ug_n = t14_t + n * t14_t_stride_n;
+        real *const g_t_n = g_t + n * g_t_stride_n;
         const real *const sigmoid3_x_in_at_n = sigmoid3_x_in_at + n * sigmoid3_x_in_at_stride_n;
-        real *const sum_h_prev_t_Uo_n = h_t + n * size_k;
-        real *const e6_t_n = e6_t + n * size_k;
-        real *const t13_t_n = t13_t + n * size_k;
-        real *const o_t_n = o_t + n * size_k;
+        real *const sum_h_prev_t_Uo_n = h_t + n * h_t_stride_n;
+        real *const e6_t_n = e6_t + n * e6_t_stride_n;
+        real *const t13_t_n = t13_t + n * t13_t_stride_n;
+        real *const o_t_n = o_t + n * o_t_stride_n;
         const real *const c_prev_t_n = c_prev_t + n * c_prev_t_stride_n;
-        real *const c_t_n = c_t + n * size_k;
-        real *const t14_t_n = t14_t + n * size_k;
-        real *const h_t_n = h_t + n * size_k;
+        real *const c_t_n = c_t + n * c_t_stride_n;
+        real *const t14_t_n = t14_t + n * t14_t_stride_n;
+        real *const h_t_n = h_t + n * h_t_stride_n;
 #pragma omp simd
         /* sigmoid_x_t[n, k] = sigmoid_x_in_at[n, k] + sum_h_prev_t_Ui[n, k]; e_t[n, k] = exp(-maximum(0,
          * -sigmoid_x_t[n, k])); e2_t[n, k] = exp(-maximum(0, sigmoid_x_t[n, k])); t5_t[n, k] = e_t[n, k] + e2_t[n, k];
@@ -794,74 +797,36 @@ int NAME(lstm_forward)(int64_t size_n, int64_t size_t_, int64_t size_d, int64_t 
                        const real *Uo, const real *bi, const real *bf, const real *bg, const real *bo, const real *h0,
                        const real *c0, real *h, real *e2, real *t5, real *i, real *e4, real *t9, real *f, real *g,
                        real *e6, real *t13, real *o, real *c, real *t14) {
-    void *const memory = borrow(
-        sizeof(real) *
-        (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k)));
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *sigmoid_x_in = memory;
     real *sigmoid2_x_in = sigmoid_x_in + padded(size_n * size_t_ * size_k);
     real *g_in = sigmoid2_x_in + padded(size_n * size_t_ * size_k);
     real *sigmoid3_x_in = g_in + padded(size_n * size_t_ * size_k);
-    real *h_prev_t = sigmoid3_x_in + padded(size_n * size_t_ * size_k);
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *c_prev_t = h_t + padded(size_n * size_k);
-    real *c_t = c_prev_t + padded(size_n * size_k);
-    real *e2_t = c_t + padded(size_n * size_k);
-    real *t5_t = e2_t + padded(size_n * size_k);
-    real *i_t = t5_t + padded(size_n * size_k);
-    real *e4_t = i_t + padded(size_n * size_k);
-    real *t9_t = e4_t + padded(size_n * size_k);
-    real *f_t = t9_t + padded(size_n * size_k);
-    real *g_t = f_t + padded(size_n * size_k);
-    real *e6_t = g_t + padded(size_n * size_k);
-    real *t13_t = e6_t + padded(size_n * size_k);
-    real *o_t = t13_t + padded(size_n * size_k);
-    real *t14_t = o_t + padded(size_n * size_k);
-    real *sigmoid_x_in_at = t14_t + padded(size_n * size_k);
-    real *sigmoid2_x_in_at = sigmoid_x_in_at + padded(size_n * size_k);
-    real *g_in_at = sigmoid2_x_in_at + padded(size_n * size_k);
-    real *sigmoid3_x_in_at = g_in_at + padded(size_n * size_k);
-    int code = 0;
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code)
-        code = lstm_forward_before(size_n, size_t_, size_d, size_k, x, Wi, NULL, bi, Wf, NULL, bf, Wg, NULL, bg, Wo,
+    int code = lstm_forward_before(size_n, size_t_, size_d, size_k, x, Wi, NULL, bi, Wf, NULL, bf, Wg, NULL, bg, Wo,
                                    NULL, bo, sigmoid_x_in, sigmoid2_x_in, g_in, sigmoid3_x_in);
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
-    memcpy(c_prev_t, c0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
+    const real *c_prev_t = c0;
+    const int64_t *c_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(sigmoid_x_in_at, sigmoid_x_in, size_n, size_t_, size_k, t);
-        take_step(sigmoid2_x_in_at, sigmoid2_x_in, size_n, size_t_, size_k, t);
-        take_step(g_in_at, g_in, size_n, size_t_, size_k, t);
-        take_step(sigmoid3_x_in_at, sigmoid3_x_in, size_n, size_t_, size_k, t);
-        code = lstm_forward_step(size_n, size_k, sigmoid_x_in_at, NULL, h_prev_t, NULL, Ui, NULL, sigmoid2_x_in_at,
-                                 NULL, Uf, NULL, g_in_at, NULL, Ug, NULL, sigmoid3_x_in_at, NULL, Uo, NULL, c_prev_t,
-                                 NULL, h_t, c_t, e2_t, t5_t, i_t, e4_t, t9_t, f_t, g_t, e6_t, t13_t, o_t, t14_t);
-        put_step(e2, e2_t, size_n, size_t_, size_k, t);
-        put_step(t5, t5_t, size_n, size_t_, size_k, t);
-        put_step(i, i_t, size_n, size_t_, size_k, t);
-        put_step(e4, e4_t, size_n, size_t_, size_k, t);
-        put_step(t9, t9_t, size_n, size_t_, size_k, t);
-        put_step(f, f_t, size_n, size_t_, size_k, t);
-        put_step(g, g_t, size_n, size_t_, size_k, t);
-        put_step(e6, e6_t, size_n, size_t_, size_k, t);
-        put_step(t13, t13_t, size_n, size_t_, size_k, t);
-        put_step(o, o_t, size_n, size_t_, size_k, t);
-        put_step(c, c_t, size_n, size_t_, size_k, t);
-        put_step(t14, t14_t, size_n, size_t_, size_k, t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
-        real *const c_prev_t_before = c_prev_t;
-        c_prev_t = c_t;
-        c_t = c_prev_t_before;
+        code = lstm_forward_step(
+            size_n, size_k, sigmoid_x_in + t * size_k, strides_n_k, h_prev_t, h_prev_t_strides, Ui, NULL,
+            sigmoid2_x_in + t * size_k, strides_n_k, Uf, NULL, g_in + t * size_k, strides_n_k, Ug, NULL,
+            sigmoid3_x_in + t * size_k, strides_n_k, Uo, NULL, c_prev_t, c_prev_t_strides, h + t * size_k, strides_n_k,
+            c + t * size_k, strides_n_k, e2 + t * size_k, strides_n_k, t5 + t * size_k, strides_n_k, i + t * size_k,
+            strides_n_k, e4 + t * size_k, strides_n_k, t9 + t * size_k, strides_n_k, f + t * size_k, strides_n_k,
+            g + t * size_k, strides_n_k, e6 + t * size_k, strides_n_k, t13 + t * size_k, strides_n_k, o + t * size_k,
+            strides_n_k, t14 + t * size_k, strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
+        c_prev_t = c + t * size_k;
+        c_prev_t_strides = strides_n_k;
     }
 
     give_back(memory);
@@ -980,20 +945,19 @@ static int lstm_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k,
  *     over o_at or dsigmoid_x_t over dh_at or dsigmoid_x_t over dh_next_t or dsigmoid_x_t over dc_next_t or
  *     dsigmoid_x_t over o_at.
  */
-static int lstm_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, const int64_t *dh_at_strides,
-                              const real *dh_next_t, const int64_t *dh_next_t_strides, const real *dc_next_t,
-                              const int64_t *dc_next_t_strides, const real *o_at, const int64_t *o_at_strides,
-                              const real *t14_at, const int64_t *t14_at_strides, const real *f_at,
-                              const int64_t *f_at_strides, const real *e6_at, const int64_t *e6_at_strides,
-                              const real *t13_at, const int64_t *t13_at_strides, const real *i_at,
-                              const int64_t *i_at_strides, const real *g_at, const int64_t *g_at_strides,
-                              const real *c_prev_at, const int64_t *c_prev_at_strides, const real *e4_at,
-                              const int64_t *e4_at_strides, const real *t9_at, const int64_t *t9_at_strides,
-                              const real *e2_at, const int64_t *e2_at_strides, const real *t5_at,
-                              const int64_t *t5_at_strides, const real *Uf, const int64_t *Uf_strides, const real *Ug,
-                              const int64_t *Ug_strides, const real *Ui, const int64_t *Ui_strides, const real *Uo,
-                              const int64_t *Uo_strides, real *dh_prev_t, real *dc_prev_t, real *dsigmoid3_x_t,
-                              real *dtotal_t, real *dsigmoid2_x_t, real *dsigmoid_x_t) {
+static int lstm_backward_step(
+    int64_t size_n, int64_t size_k, const real *dh_at, const int64_t *dh_at_strides, const real *dh_next_t,
+    const int64_t *dh_next_t_strides, const real *dc_next_t, const int64_t *dc_next_t_strides, const real *o_at,
+    const int64_t *o_at_strides, const real *t14_at, const int64_t *t14_at_strides, const real *f_at,
+    const int64_t *f_at_strides, const real *e6_at, const int64_t *e6_at_strides, const real *t13_at,
+    const int64_t *t13_at_strides, const real *i_at, const int64_t *i_at_strides, const real *g_at,
+    const int64_t *g_at_strides, const real *c_prev_at, const int64_t *c_prev_at_strides, const real *e4_at,
+    const int64_t *e4_at_strides, const real *t9_at, const int64_t *t9_at_strides, const real *e2_at,
+    const int64_t *e2_at_strides, const real *t5_at, const int64_t *t5_at_strides, const real *Uf,
+    const int64_t *Uf_strides, const real *Ug, const int64_t *Ug_strides, const real *Ui, const int64_t *Ui_strides,
+    const real *Uo, const int64_t *Uo_strides, real *dh_prev_t, real *dc_prev_t, real *dsigmoid3_x_t,
+    const int64_t *dsigmoid3_x_t_strides, real *dtotal_t, const int64_t *dtotal_t_strides, real *dsigmoid2_x_t,
+    const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t, const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t dc_next_t_stride_n = dc_next_t_strides ? dc_next_t_strides[0] : size_k;
@@ -1002,13 +966,17 @@ static int lstm_backward_step(int64_t size_n, int64_t size_k, const real *dh_at,
     const int64_t f_at_stride_n = f_at_strides ? f_at_strides[0] : size_k;
     const int64_t e6_at_stride_n = e6_at_strides ? e6_at_strides[0] : size_k;
     const int64_t t13_at_stride_n = t13_at_strides ? t13_at_strides[0] : size_k;
+    const int64_t dsigmoid3_x_t_stride_n = dsigmoid3_x_t_strides ? dsigmoid3_x_t_strides[0] : size_k;
     const int64_t i_at_stride_n = i_at_strides ? i_at_strides[0] : size_k;
     const int64_t g_at_stride_n = g_at_strides ? g_at_strides[0] : size_k;
+    const int64_t dtotal_t_stride_n = dtotal_t_strides ? dtotal_t_strides[0] : size_k;
     const int64_t c_prev_at_stride_n = c_prev_at_strides ? c_prev_at_strides[0] : size_k;
     const int64_t e4_at_stride_n = e4_at_strides ? e4_at_strides[0] : size_k;
     const int64_t t9_at_stride_n = t9_at_strides ? t9_at_strides[0] : size_k;
+    const int64_t dsigmoid2_x_t_stride_n = dsigmoid2_x_t_strides ? dsigmoid2_x_t_strides[0] : size_k;
     const int64_t e2_at_stride_n = e2_at_strides ? e2_at_strides[0] : size_k;
     const int64_t t5_at_stride_n = t5_at_strides ? t5_at_strides[0] : size_k;
+    const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
     const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
     const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
     const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
@@ -1055,17 +1023,17 @@ static int lstm_backward_step(int64_t size_n, int64_t size_k, const real *dh_at,
         real *const dc_prev_t_n = streaming ? dc_prev_t_buffer : dc_prev_t + n * size_k;
         const real *const e6_at_n = e6_at + n * e6_at_stride_n;
         const real *const t13_at_n = t13_at + n * t13_at_stride_n;
-        real *const dsigmoid3_x_t_n = streaming ? dsigmoid3_x_t_buffer : dsigmoid3_x_t + n * size_k;
+        real *const dsigmoid3_x_t_n = streaming ? dsigmoid3_x_t_buffer : dsigmoid3_x_t + n * dsigmoid3_x_t_stride_n;
         const real *const i_at_n = i_at + n * i_at_stride_n;
         const real *const g_at_n = g_at + n * g_at_stride_n;
-        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * size_k;
+        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * dtotal_t_stride_n;
         const real *const c_prev_at_n = c_prev_at + n * c_prev_at_stride_n;
         const real *const e4_at_n = e4_at + n * e4_at_stride_n;
         const real *const t9_at_n = t9_at + n * t9_at_stride_n;
-        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * size_k;
+        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n;
         const real *const e2_at_n = e2_at + n * e2_at_stride_n;
         const real *const t5_at_n = t5_at + n * t5_at_stride_n;
-        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * size_k;
+        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * dsigmoid_x_t_stride_n;
 #pragma omp simd
         /* dh_step_t[n, k] = dh_at[n, k] + dh_next_t[n, k]; dc_total_t[n, k] = dc_next_t[n, k] + dh_step_t[n, k]*o_at[n,
          * k]*(1 - t14_at[n, k]**2); dc_prev_t[n, k] = dc_total_t[n, k]*f_at[n, k]; dsigmoid3_x_t[n, k] = dh_step_t[n,
@@ -1082,23 +1050,25 @@ static int lstm_backward_step(int64_t size_n, int64_t size_k, const real *dh_at,
             dsigmoid_x_t_n[k] = dc_total_t * e2_at_n[k] * i_at_n[k] * g_at_n[k] / t5_at_n[k];
         }
         if (streaming) stream(dc_prev_t + n * size_k, dc_prev_t_buffer, size_k);
-        if (streaming) stream(dsigmoid3_x_t + n * size_k, dsigmoid3_x_t_buffer, size_k);
-        if (streaming) stream(dtotal_t + n * size_k, dtotal_t_buffer, size_k);
-        if (streaming) stream(dsigmoid2_x_t + n * size_k, dsigmoid2_x_t_buffer, size_k);
-        if (streaming) stream(dsigmoid_x_t + n * size_k, dsigmoid_x_t_buffer, size_k);
+        if (streaming) stream(dsigmoid3_x_t + n * dsigmoid3_x_t_stride_n, dsigmoid3_x_t_buffer, size_k);
+        if (streaming) stream(dtotal_t + n * dtotal_t_stride_n, dtotal_t_buffer, size_k);
+        if (streaming) stream(dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n, dsigmoid2_x_t_buffer, size_k);
+        if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
     /* sum_Uf_dsigmoid2_x_t[n, k] = sum[k2](Uf[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, size_k, 1, Uf, 1, Uf_stride_j, sum_Uf_dsigmoid2_x_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uf, 1, Uf_stride_j, sum_Uf_dsigmoid2_x_t,
+           size_k);
 
     /* sum_Ug_dtotal_t[n, k] = sum[k2](Ug[k, k2]*dtotal_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dtotal_t, size_k, 1, Ug, 1, Ug_stride_j, sum_Ug_dtotal_t, size_k);
+    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, Ug, 1, Ug_stride_j, sum_Ug_dtotal_t, size_k);
 
     /* sum_Ui_dsigmoid_x_t[n, k] = sum[k2](Ui[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, size_k, 1, Ui, 1, Ui_stride_j, sum_Ui_dsigmoid_x_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ui, 1, Ui_stride_j, sum_Ui_dsigmoid_x_t,
+           size_k);
 
     /* sum_Uo_dsigmoid3_x_t[n, k] = sum[k2](Uo[k, k2]*dsigmoid3_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid3_x_t, size_k, 1, Uo, 1, Uo_stride_j, dh_prev_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid3_x_t, dsigmoid3_x_t_stride_n, 1, Uo, 1, Uo_stride_j, dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -1321,17 +1291,12 @@ int NAME(lstm_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t
                         const real *Uf, const real *Ug, const real *Uo, const real *h0, const real *c0, real *dx,
                         real *dWi, real *dWf, real *dWg, real *dWo, real *dUi, real *dUf, real *dUg, real *dUo,
                         real *dbi, real *dbf, real *dbg, real *dbo, real *dh0, real *dc0) {
-    void *const memory = borrow(
-        sizeof(real) *
-        (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k)));
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+                                       padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_prev = memory;
     real *c_prev = h_prev + padded(size_n * size_t_ * size_k);
@@ -1340,55 +1305,24 @@ int NAME(lstm_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t
     real *dc_next_t = dh_prev_t + padded(size_n * size_k);
     real *dc_prev_t = dc_next_t + padded(size_n * size_k);
     real *dsigmoid3_x = dc_prev_t + padded(size_n * size_k);
-    real *dsigmoid3_x_t = dsigmoid3_x + padded(size_n * size_t_ * size_k);
-    real *dtotal = dsigmoid3_x_t + padded(size_n * size_k);
-    real *dtotal_t = dtotal + padded(size_n * size_t_ * size_k);
-    real *dsigmoid2_x = dtotal_t + padded(size_n * size_k);
-    real *dsigmoid2_x_t = dsigmoid2_x + padded(size_n * size_t_ * size_k);
-    real *dsigmoid_x = dsigmoid2_x_t + padded(size_n * size_k);
-    real *dsigmoid_x_t = dsigmoid_x + padded(size_n * size_t_ * size_k);
-    real *dh_at = dsigmoid_x_t + padded(size_n * size_k);
-    real *o_at = dh_at + padded(size_n * size_k);
-    real *t14_at = o_at + padded(size_n * size_k);
-    real *f_at = t14_at + padded(size_n * size_k);
-    real *e6_at = f_at + padded(size_n * size_k);
-    real *t13_at = e6_at + padded(size_n * size_k);
-    real *i_at = t13_at + padded(size_n * size_k);
-    real *g_at = i_at + padded(size_n * size_k);
-    real *c_prev_at = g_at + padded(size_n * size_k);
-    real *e4_at = c_prev_at + padded(size_n * size_k);
-    real *t9_at = e4_at + padded(size_n * size_k);
-    real *e2_at = t9_at + padded(size_n * size_k);
-    real *t5_at = e2_at + padded(size_n * size_k);
-    int code = 0;
+    real *dtotal = dsigmoid3_x + padded(size_n * size_t_ * size_k);
+    real *dsigmoid2_x = dtotal + padded(size_n * size_t_ * size_k);
+    real *dsigmoid_x = dsigmoid2_x + padded(size_n * size_t_ * size_k);
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code)
-        code = lstm_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, c, NULL, c0, NULL, h_prev, c_prev);
+    int code = lstm_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, c, NULL, c0, NULL, h_prev, c_prev);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     memset(dc_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(o_at, o, size_n, size_t_, size_k, t);
-        take_step(t14_at, t14, size_n, size_t_, size_k, t);
-        take_step(f_at, f, size_n, size_t_, size_k, t);
-        take_step(e6_at, e6, size_n, size_t_, size_k, t);
-        take_step(t13_at, t13, size_n, size_t_, size_k, t);
-        take_step(i_at, i, size_n, size_t_, size_k, t);
-        take_step(g_at, g, size_n, size_t_, size_k, t);
-        take_step(c_prev_at, c_prev, size_n, size_t_, size_k, t);
-        take_step(e4_at, e4, size_n, size_t_, size_k, t);
-        take_step(t9_at, t9, size_n, size_t_, size_k, t);
-        take_step(e2_at, e2, size_n, size_t_, size_k, t);
-        take_step(t5_at, t5, size_n, size_t_, size_k, t);
-        code = lstm_backward_step(size_n, size_k, dh_at, NULL, dh_next_t, NULL, dc_next_t, NULL, o_at, NULL, t14_at,
-                                  NULL, f_at, NULL, e6_at, NULL, t13_at, NULL, i_at, NULL, g_at, NULL, c_prev_at, NULL,
-                                  e4_at, NULL, t9_at, NULL, e2_at, NULL, t5_at, NULL, Uf, NULL, Ug, NULL, Ui, NULL, Uo,
-                                  NULL, dh_prev_t, dc_prev_t, dsigmoid3_x_t, dtotal_t, dsigmoid2_x_t, dsigmoid_x_t);
-        put_step(dsigmoid3_x, dsigmoid3_x_t, size_n, size_t_, size_k, t);
-        put_step(dtotal, dtotal_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid2_x, dsigmoid2_x_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid_x, dsigmoid_x_t, size_n, size_t_, size_k, t);
+        code = lstm_backward_step(
+            size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, dc_next_t, NULL, o + t * size_k, strides_n_k,
+            t14 + t * size_k, strides_n_k, f + t * size_k, strides_n_k, e6 + t * size_k, strides_n_k, t13 + t * size_k,
+            strides_n_k, i + t * size_k, strides_n_k, g + t * size_k, strides_n_k, c_prev + t * size_k, strides_n_k,
+            e4 + t * size_k, strides_n_k, t9 + t * size_k, strides_n_k, e2 + t * size_k, strides_n_k, t5 + t * size_k,
+            strides_n_k, Uf, NULL, Ug, NULL, Ui, NULL, Uo, NULL, dh_prev_t, dc_prev_t, dsigmoid3_x + t * size_k,
+            strides_n_k, dtotal + t * size_k, strides_n_k, dsigmoid2_x + t * size_k, strides_n_k,
+            dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;
@@ -1546,57 +1480,74 @@ static int lstm_forward_backward_step1(
     const real *sigmoid2_x_in_at, const int64_t *sigmoid2_x_in_at_strides, const real *Uf, const int64_t *Uf_strides,
     const real *g_in_at, const int64_t *g_in_at_strides, const real *Ug, const int64_t *Ug_strides,
     const real *sigmoid3_x_in_at, const int64_t *sigmoid3_x_in_at_strides, const real *Uo, const int64_t *Uo_strides,
-    const real *c_prev_t, const int64_t *c_prev_t_strides, real *h_t, real *c_t, real *e2_t, real *t5_t, real *i_t,
-    real *e4_t, real *t9_t, real *f_t, real *g_t, real *e6_t, real *t13_t, real *o_t, real *t14_t) {
+    const real *c_prev_t, const int64_t *c_prev_t_strides, real *h_t, const int64_t *h_t_strides, real *c_t,
+    const int64_t *c_t_strides, real *e2_t, const int64_t *e2_t_strides, real *t5_t, const int64_t *t5_t_strides,
+    real *i_t, const int64_t *i_t_strides, real *e4_t, const int64_t *e4_t_strides, real *t9_t,
+    const int64_t *t9_t_strides, real *f_t, const int64_t *f_t_strides, real *g_t, const int64_t *g_t_strides,
+    real *e6_t, const int64_t *e6_t_strides, real *t13_t, const int64_t *t13_t_strides, real *o_t,
+    const int64_t *o_t_strides, real *t14_t, const int64_t *t14_t_strides) {
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
+    const int64_t o_t_stride_n = o_t_strides ? o_t_strides[0] : size_k;
     const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
+    const int64_t c_t_stride_n = c_t_strides ? c_t_strides[0] : size_k;
     const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
+    const int64_t t14_t_stride_n = t14_t_strides ? t14_t_strides[0] : size_k;
     const int64_t Uo_stride_j = Uo_strides ? Uo_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int64_t sigmoid_x_in_at_stride_n = sigmoid_x_in_at_strides ? sigmoid_x_in_at_strides[0] : size_k;
+    const int64_t e2_t_stride_n = e2_t_strides ? e2_t_strides[0] : size_k;
+    const int64_t t5_t_stride_n = t5_t_strides ? t5_t_strides[0] : size_k;
+    const int64_t i_t_stride_n = i_t_strides ? i_t_strides[0] : size_k;
     const int64_t sigmoid2_x_in_at_stride_n = sigmoid2_x_in_at_strides ? sigmoid2_x_in_at_strides[0] : size_k;
+    const int64_t e4_t_stride_n = e4_t_strides ? e4_t_strides[0] : size_k;
+    const int64_t t9_t_stride_n = t9_t_strides ? t9_t_strides[0] : size_k;
+    const int64_t f_t_stride_n = f_t_strides ? f_t_strides[0] : size_k;
     const int64_t g_in_at_stride_n = g_in_at_strides ? g_in_at_strides[0] : size_k;
+    const int64_t g_t_stride_n = g_t_strides ? g_t_strides[0] : size_k;
     const int64_t sigmoid3_x_in_at_stride_n = sigmoid3_x_in_at_strides ? sigmoid3_x_in_at_strides[0] : size_k;
+    const int64_t e6_t_stride_n = e6_t_strides ? e6_t_strides[0] : size_k;
+    const int64_t t13_t_stride_n = t13_t_strides ? t13_t_strides[0] : size_k;
     const int64_t c_prev_t_stride_n = c_prev_t_strides ? c_prev_t_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     (void)threads;
 
     /* sum_h_prev_t_Ui[n, k] = sum[j](h_prev_t[n, j]*Ui[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ui, Ui_stride_j, 1, o_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ui, Ui_stride_j, 1, o_t, o_t_stride_n);
 
     /* sum_h_prev_t_Uf[n, k] = sum[j](h_prev_t[n, j]*Uf[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uf, Uf_stride_j, 1, c_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uf, Uf_stride_j, 1, c_t, c_t_stride_n);
 
     /* sum_h_prev_t_Ug[n, k] = sum[j](h_prev_t[n, j]*Ug[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ug, Ug_stride_j, 1, t14_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Ug, Ug_stride_j, 1, t14_t, t14_t_stride_n);
 
     /* sum_h_prev_t_Uo[n, k] = sum[j](h_prev_t[n, j]*Uo[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uo, Uo_stride_j, 1, h_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, Uo, Uo_stride_j, 1, h_t, h_t_stride_n);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const real *const sigmoid_x_in_at_n = sigmoid_x_in_at + n * sigmoid_x_in_at_stride_n;
-        real *const sum_h_prev_t_Ui_n = o_t + n * size_k;
-        real *const e2_t_n = e2_t + n * size_k;
-        real *const t5_t_n = t5_t + n * size_k;
-        real *const i_t_n = i_t + n * size_k;
+        real *const sum_h_prev_t_Ui_n = o_t + n * o_t_stride_n;
+        real *const e2_t_n = e2_t + n * e2_t_stride_n;
+        real *const t5_t_n = t5_t + n * t5_t_stride_n;
+        real *const i_t_n = i_t + n * i_t_stride_n;
         const real *const sigmoid2_x_in_at_n = sigmoid2_x_in_at + n * sigmoid2_x_in_at_stride_n;
-        real *const sum_h_prev_t_Uf_n = c_t + n * size_k;
-        real *const e4_t_n = e4_t + n * size_k;
-        real *const t9_t_n = t9_t + n * size_k;
-        real *const f_t_n = f_t + n * size_k;
+        real *const sum_h_prev_t_Uf_n = c_t + n * c_t_stride_n;
+        real *const e4_t_n = e4_t + n * e4_t_stride_n;
+        real *const t9_t_n = t9_t + n * t9_t_stride_n;
+        real *const f_t_n = f_t + n * f_t_stride_n;
         const real *const g_in_at_n = g_in_at + n * g_in_at_stride_n;
-        real *const sum_h_prev_t_Ug_n = t14_t + n * size_k;
-        real *const g_t_n = g_t + n * size_k;
+        real *const sum_h_prev_t_Ug_n = t14_t + n * t14_t_stride_n;
+        real *const g_t_n = g_t + n * g_t_stride_n;
         const real *const sigmoid3_x_in_at_n = sigmoid3_x_in_at + n * sigmoid3_x_in_at_stride_n;
-        real *const sum_h_prev_t_Uo_n = h_t + n * size_k;
-        real *const e6_t_n = e6_t + n * size_k;
-        real *const t13_t_n = t13_t + n * size_k;
-        real *const o_t_n = o_t + n * size_k;
+        real *const sum_h_prev_t_Uo_n = h_t + n * h_t_stride_n;
+        real *const e6_t_n = e6_t + n * e6_t_stride_n;
+        real *const t13_t_n = t13_t + n * t13_t_stride_n;
+        real *const o_t_n = o_t + n * o_t_stride_n;
         const real *const c_prev_t_n = c_prev_t + n * c_prev_t_stride_n;
-        real *const c_t_n = c_t + n * size_k;
-        real *const t14_t_n = t14_t + n * size_k;
-        real *const h_t_n = h_t + n * size_k;
+        real *const c_t_n = c_t + n * c_t_stride_n;
+        real *const t14_t_n = t14_t + n * t14_t_stride_n;
+        real *const h_t_n = h_t + n * h_t_stride_n;
 #pragma omp simd
         /* sigmoid_x_t[n, k] = sigmoid_x_in_at[n, k] + sum_h_prev_t_Ui[n, k]; e_t[n, k] = exp(-maximum(0,
          * -sigmoid_x_t[n, k])); e2_t[n, k] = exp(-maximum(0, sigmoid_x_t[n, k])); t5_t[n, k] = e_t[n, k] + e2_t[n, k];
@@ -1754,8 +1705,9 @@ static int lstm_forward_backward_step2(
     const int64_t *e4_at_strides, const real *t9_at, const int64_t *t9_at_strides, const real *e2_at,
     const int64_t *e2_at_strides, const real *t5_at, const int64_t *t5_at_strides, const real *Uf,
     const int64_t *Uf_strides, const real *Ug, const int64_t *Ug_strides, const real *Ui, const int64_t *Ui_strides,
-    const real *Uo, const int64_t *Uo_strides, real *dh_prev_t, real *dc_prev_t, real *dsigmoid3_x_t, real *dtotal_t,
-    real *dsigmoid2_x_t, real *dsigmoid_x_t) {
+    const real *Uo, const int64_t *Uo_strides, real *dh_prev_t, real *dc_prev_t, real *dsigmoid3_x_t,
+    const int64_t *dsigmoid3_x_t_strides, real *dtotal_t, const int64_t *dtotal_t_strides, real *dsigmoid2_x_t,
+    const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t, const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t dc_next_t_stride_n = dc_next_t_strides ? dc_next_t_strides[0] : size_k;
@@ -1764,13 +1716,17 @@ static int lstm_forward_backward_step2(
     const int64_t f_at_stride_n = f_at_strides ? f_at_strides[0] : size_k;
     const int64_t e6_at_stride_n = e6_at_strides ? e6_at_strides[0] : size_k;
     const int64_t t13_at_stride_n = t13_at_strides ? t13_at_strides[0] : size_k;
+    const int64_t dsigmoid3_x_t_stride_n = dsigmoid3_x_t_strides ? dsigmoid3_x_t_strides[0] : size_k;
     const int64_t i_at_stride_n = i_at_strides ? i_at_strides[0] : size_k;
     const int64_t g_at_stride_n = g_at_strides ? g_at_strides[0] : size_k;
+    const int64_t dtotal_t_stride_n = dtotal_t_strides ? dtotal_t_strides[0] : size_k;
     const int64_t c_prev_at_stride_n = c_prev_at_strides ? c_prev_at_strides[0] : size_k;
     const int64_t e4_at_stride_n = e4_at_strides ? e4_at_strides[0] : size_k;
     const int64_t t9_at_stride_n = t9_at_strides ? t9_at_strides[0] : size_k;
+    const int64_t dsigmoid2_x_t_stride_n = dsigmoid2_x_t_strides ? dsigmoid2_x_t_strides[0] : size_k;
     const int64_t e2_at_stride_n = e2_at_strides ? e2_at_strides[0] : size_k;
     const int64_t t5_at_stride_n = t5_at_strides ? t5_at_strides[0] : size_k;
+    const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
     const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
     const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
     const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
@@ -1817,17 +1773,17 @@ static int lstm_forward_backward_step2(
         real *const dc_prev_t_n = streaming ? dc_prev_t_buffer : dc_prev_t + n * size_k;
         const real *const e6_at_n = e6_at + n * e6_at_stride_n;
         const real *const t13_at_n = t13_at + n * t13_at_stride_n;
-        real *const dsigmoid3_x_t_n = streaming ? dsigmoid3_x_t_buffer : dsigmoid3_x_t + n * size_k;
+        real *const dsigmoid3_x_t_n = streaming ? dsigmoid3_x_t_buffer : dsigmoid3_x_t + n * dsigmoid3_x_t_stride_n;
         const real *const i_at_n = i_at + n * i_at_stride_n;
         const real *const g_at_n = g_at + n * g_at_stride_n;
-        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * size_k;
+        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * dtotal_t_stride_n;
         const real *const c_prev_at_n = c_prev_at + n * c_prev_at_stride_n;
         const real *const e4_at_n = e4_at + n * e4_at_stride_n;
         const real *const t9_at_n = t9_at + n * t9_at_stride_n;
-        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * size_k;
+        real *const dsigmoid2_x_t_n = streaming ? dsigmoid2_x_t_buffer : dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n;
         const real *const e2_at_n = e2_at + n * e2_at_stride_n;
         const real *const t5_at_n = t5_at + n * t5_at_stride_n;
-        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * size_k;
+        real *const dsigmoid_x_t_n = streaming ? dsigmoid_x_t_buffer : dsigmoid_x_t + n * dsigmoid_x_t_stride_n;
 #pragma omp simd
         /* dh_step_t[n, k] = dh_at[n, k] + dh_next_t[n, k]; dc_total_t[n, k] = dc_next_t[n, k] + dh_step_t[n, k]*o_at[n,
          * k]*(1 - t14_at[n, k]**2); dc_prev_t[n, k] = dc_total_t[n, k]*f_at[n, k]; dsigmoid3_x_t[n, k] = dh_step_t[n,
@@ -1844,23 +1800,25 @@ static int lstm_forward_backward_step2(
             dsigmoid_x_t_n[k] = dc_total_t * e2_at_n[k] * i_at_n[k] * g_at_n[k] / t5_at_n[k];
         }
         if (streaming) stream(dc_prev_t + n * size_k, dc_prev_t_buffer, size_k);
-        if (streaming) stream(dsigmoid3_x_t + n * size_k, dsigmoid3_x_t_buffer, size_k);
-        if (streaming) stream(dtotal_t + n * size_k, dtotal_t_buffer, size_k);
-        if (streaming) stream(dsigmoid2_x_t + n * size_k, dsigmoid2_x_t_buffer, size_k);
-        if (streaming) stream(dsigmoid_x_t + n * size_k, dsigmoid_x_t_buffer, size_k);
+        if (streaming) stream(dsigmoid3_x_t + n * dsigmoid3_x_t_stride_n, dsigmoid3_x_t_buffer, size_k);
+        if (streaming) stream(dtotal_t + n * dtotal_t_stride_n, dtotal_t_buffer, size_k);
+        if (streaming) stream(dsigmoid2_x_t + n * dsigmoid2_x_t_stride_n, dsigmoid2_x_t_buffer, size_k);
+        if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
     /* sum_Uf_dsigmoid2_x_t[n, k] = sum[k2](Uf[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, size_k, 1, Uf, 1, Uf_stride_j, sum_Uf_dsigmoid2_x_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uf, 1, Uf_stride_j, sum_Uf_dsigmoid2_x_t,
+           size_k);
 
     /* sum_Ug_dtotal_t[n, k] = sum[k2](Ug[k, k2]*dtotal_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dtotal_t, size_k, 1, Ug, 1, Ug_stride_j, sum_Ug_dtotal_t, size_k);
+    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, Ug, 1, Ug_stride_j, sum_Ug_dtotal_t, size_k);
 
     /* sum_Ui_dsigmoid_x_t[n, k] = sum[k2](Ui[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, size_k, 1, Ui, 1, Ui_stride_j, sum_Ui_dsigmoid_x_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ui, 1, Ui_stride_j, sum_Ui_dsigmoid_x_t,
+           size_k);
 
     /* sum_Uo_dsigmoid3_x_t[n, k] = sum[k2](Uo[k, k2]*dsigmoid3_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid3_x_t, size_k, 1, Uo, 1, Uo_stride_j, dh_prev_t, size_k);
+    matmul(size_n, size_k, size_k, dsigmoid3_x_t, dsigmoid3_x_t_stride_n, 1, Uo, 1, Uo_stride_j, dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -2106,128 +2064,69 @@ int NAME(lstm_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d,
                                 const real *bg, const real *bo, const real *h0, const real *c0, const real *dh, real *h,
                                 real *dx, real *dWi, real *dWf, real *dWg, real *dWo, real *dUi, real *dUf, real *dUg,
                                 real *dUo, real *dbi, real *dbf, real *dbg, real *dbo, real *dh0, real *dc0) {
-    void *const memory = borrow(
-        sizeof(real) *
-        (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                 padded(size_n * size_k)));
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+                                       padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *sigmoid_x_in = memory;
     real *sigmoid2_x_in = sigmoid_x_in + padded(size_n * size_t_ * size_k);
     real *g_in = sigmoid2_x_in + padded(size_n * size_t_ * size_k);
     real *sigmoid3_x_in = g_in + padded(size_n * size_t_ * size_k);
-    real *h_prev_t = sigmoid3_x_in + padded(size_n * size_t_ * size_k);
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *c_prev_t = h_t + padded(size_n * size_k);
-    real *c_t = c_prev_t + padded(size_n * size_k);
-    real *e2 = c_t + padded(size_n * size_k);
-    real *e2_t = e2 + padded(size_n * size_t_ * size_k);
-    real *t5 = e2_t + padded(size_n * size_k);
-    real *t5_t = t5 + padded(size_n * size_t_ * size_k);
-    real *i = t5_t + padded(size_n * size_k);
-    real *i_t = i + padded(size_n * size_t_ * size_k);
-    real *e4 = i_t + padded(size_n * size_k);
-    real *e4_t = e4 + padded(size_n * size_t_ * size_k);
-    real *t9 = e4_t + padded(size_n * size_k);
-    real *t9_t = t9 + padded(size_n * size_t_ * size_k);
-    real *f = t9_t + padded(size_n * size_k);
-    real *f_t = f + padded(size_n * size_t_ * size_k);
-    real *g = f_t + padded(size_n * size_k);
-    real *g_t = g + padded(size_n * size_t_ * size_k);
-    real *e6 = g_t + padded(size_n * size_k);
-    real *e6_t = e6 + padded(size_n * size_t_ * size_k);
-    real *t13 = e6_t + padded(size_n * size_k);
-    real *t13_t = t13 + padded(size_n * size_t_ * size_k);
-    real *o = t13_t + padded(size_n * size_k);
-    real *o_t = o + padded(size_n * size_t_ * size_k);
-    real *c = o_t + padded(size_n * size_k);
+    real *e2 = sigmoid3_x_in + padded(size_n * size_t_ * size_k);
+    real *t5 = e2 + padded(size_n * size_t_ * size_k);
+    real *i = t5 + padded(size_n * size_t_ * size_k);
+    real *e4 = i + padded(size_n * size_t_ * size_k);
+    real *t9 = e4 + padded(size_n * size_t_ * size_k);
+    real *f = t9 + padded(size_n * size_t_ * size_k);
+    real *g = f + padded(size_n * size_t_ * size_k);
+    real *e6 = g + padded(size_n * size_t_ * size_k);
+    real *t13 = e6 + padded(size_n * size_t_ * size_k);
+    real *o = t13 + padded(size_n * size_t_ * size_k);
+    real *c = o + padded(size_n * size_t_ * size_k);
     real *t14 = c + padded(size_n * size_t_ * size_k);
-    real *t14_t = t14 + padded(size_n * size_t_ * size_k);
-    real *sigmoid_x_in_at = t14_t + padded(size_n * size_k);
-    real *sigmoid2_x_in_at = sigmoid_x_in_at + padded(size_n * size_k);
-    real *g_in_at = sigmoid2_x_in_at + padded(size_n * size_k);
-    real *sigmoid3_x_in_at = g_in_at + padded(size_n * size_k);
-    real *h_prev = sigmoid3_x_in_at + padded(size_n * size_k);
+    real *h_prev = t14 + padded(size_n * size_t_ * size_k);
     real *c_prev = h_prev + padded(size_n * size_t_ * size_k);
     real *dh_next_t = c_prev + padded(size_n * size_t_ * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dc_next_t = dh_prev_t + padded(size_n * size_k);
     real *dc_prev_t = dc_next_t + padded(size_n * size_k);
     real *dsigmoid3_x = dc_prev_t + padded(size_n * size_k);
-    real *dsigmoid3_x_t = dsigmoid3_x + padded(size_n * size_t_ * size_k);
-    real *dtotal = dsigmoid3_x_t + padded(size_n * size_k);
-    real *dtotal_t = dtotal + padded(size_n * size_t_ * size_k);
-    real *dsigmoid2_x = dtotal_t + padded(size_n * size_k);
-    real *dsigmoid2_x_t = dsigmoid2_x + padded(size_n * size_t_ * size_k);
-    real *dsigmoid_x = dsigmoid2_x_t + padded(size_n * size_k);
-    real *dsigmoid_x_t = dsigmoid_x + padded(size_n * size_t_ * size_k);
-    real *dh_at = dsigmoid_x_t + padded(size_n * size_k);
-    real *o_at = dh_at + padded(size_n * size_k);
-    real *t14_at = o_at + padded(size_n * size_k);
-    real *f_at = t14_at + padded(size_n * size_k);
-    real *e6_at = f_at + padded(size_n * size_k);
-    real *t13_at = e6_at + padded(size_n * size_k);
-    real *i_at = t13_at + padded(size_n * size_k);
-    real *g_at = i_at + padded(size_n * size_k);
-    real *c_prev_at = g_at + padded(size_n * size_k);
-    real *e4_at = c_prev_at + padded(size_n * size_k);
-    real *t9_at = e4_at + padded(size_n * size_k);
-    real *e2_at = t9_at + padded(size_n * size_k);
-    real *t5_at = e2_at + padded(size_n * size_k);
-    int code = 0;
+    real *dtotal = dsigmoid3_x + padded(size_n * size_t_ * size_k);
+    real *dsigmoid2_x = dtotal + padded(size_n * size_t_ * size_k);
+    real *dsigmoid_x = dsigmoid2_x + padded(size_n * size_t_ * size_k);
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code)
-        code = lstm_forward_backward_part1(size_n, size_t_, size_d, size_k, x, Wi, NULL, bi, Wf, NULL, bf, Wg, NULL, bg,
+    int code = lstm_forward_backward_part1(size_n, size_t_, size_d, size_k, x, Wi, NULL, bi, Wf, NULL, bf, Wg, NULL, bg,
                                            Wo, NULL, bo, sigmoid_x_in, sigmoid2_x_in, g_in, sigmoid3_x_in);
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
-    memcpy(c_prev_t, c0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
+    const real *c_prev_t = c0;
+    const int64_t *c_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(sigmoid_x_in_at, sigmoid_x_in, size_n, size_t_, size_k, t);
-        take_step(sigmoid2_x_in_at, sigmoid2_x_in, size_n, size_t_, size_k, t);
-        take_step(g_in_at, g_in, size_n, size_t_, size_k, t);
-        take_step(sigmoid3_x_in_at, sigmoid3_x_in, size_n, size_t_, size_k, t);
-        code = lstm_forward_backward_step1(size_n, size_k, sigmoid_x_in_at, NULL, h_prev_t, NULL, Ui, NULL,
-                                           sigmoid2_x_in_at, NULL, Uf, NULL, g_in_at, NULL, Ug, NULL, sigmoid3_x_in_at,
-                                           NULL, Uo, NULL, c_prev_t, NULL, h_t, c_t, e2_t, t5_t, i_t, e4_t, t9_t, f_t,
-                                           g_t, e6_t, t13_t, o_t, t14_t);
-        put_step(e2, e2_t, size_n, size_t_, size_k, t);
-        put_step(t5, t5_t, size_n, size_t_, size_k, t);
-        put_step(i, i_t, size_n, size_t_, size_k, t);
-        put_step(e4, e4_t, size_n, size_t_, size_k, t);
-        put_step(t9, t9_t, size_n, size_t_, size_k, t);
-        put_step(f, f_t, size_n, size_t_, size_k, t);
-        put_step(g, g_t, size_n, size_t_, size_k, t);
-        put_step(e6, e6_t, size_n, size_t_, size_k, t);
-        put_step(t13, t13_t, size_n, size_t_, size_k, t);
-        put_step(o, o_t, size_n, size_t_, size_k, t);
-        put_step(c, c_t, size_n, size_t_, size_k, t);
-        put_step(t14, t14_t, size_n, size_t_, size_k, t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
-        real *const c_prev_t_before = c_prev_t;
-        c_prev_t = c_t;
-        c_t = c_prev_t_before;
+        code = lstm_forward_backward_step1(
+            size_n, size_k, sigmoid_x_in + t * size_k, strides_n_k, h_prev_t, h_prev_t_strides, Ui, NULL,
+            sigmoid2_x_in + t * size_k, strides_n_k, Uf, NULL, g_in + t * size_k, strides_n_k, Ug, NULL,
+            sigmoid3_x_in + t * size_k, strides_n_k, Uo, NULL, c_prev_t, c_prev_t_strides, h + t * size_k, strides_n_k,
+            c + t * size_k, strides_n_k, e2 + t * size_k, strides_n_k, t5 + t * size_k, strides_n_k, i + t * size_k,
+            strides_n_k, e4 + t * size_k, strides_n_k, t9 + t * size_k, strides_n_k, f + t * size_k, strides_n_k,
+            g + t * size_k, strides_n_k, e6 + t * size_k, strides_n_k, t13 + t * size_k, strides_n_k, o + t * size_k,
+            strides_n_k, t14 + t * size_k, strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
+        c_prev_t = c + t * size_k;
+        c_prev_t_strides = strides_n_k;
     }
 
     if (!code)
@@ -2237,28 +2136,14 @@ int NAME(lstm_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d,
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     memset(dc_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(o_at, o, size_n, size_t_, size_k, t);
-        take_step(t14_at, t14, size_n, size_t_, size_k, t);
-        take_step(f_at, f, size_n, size_t_, size_k, t);
-        take_step(e6_at, e6, size_n, size_t_, size_k, t);
-        take_step(t13_at, t13, size_n, size_t_, size_k, t);
-        take_step(i_at, i, size_n, size_t_, size_k, t);
-        take_step(g_at, g, size_n, size_t_, size_k, t);
-        take_step(c_prev_at, c_prev, size_n, size_t_, size_k, t);
-        take_step(e4_at, e4, size_n, size_t_, size_k, t);
-        take_step(t9_at, t9, size_n, size_t_, size_k, t);
-        take_step(e2_at, e2, size_n, size_t_, size_k, t);
-        take_step(t5_at, t5, size_n, size_t_, size_k, t);
-        code = lstm_forward_backward_step2(size_n, size_k, dh_at, NULL, dh_next_t, NULL, dc_next_t, NULL, o_at, NULL,
-                                           t14_at, NULL, f_at, NULL, e6_at, NULL, t13_at, NULL, i_at, NULL, g_at, NULL,
-                                           c_prev_at, NULL, e4_at, NULL, t9_at, NULL, e2_at, NULL, t5_at, NULL, Uf,
-                                           NULL, Ug, NULL, Ui, NULL, Uo, NULL, dh_prev_t, dc_prev_t, dsigmoid3_x_t,
-                                           dtotal_t, dsigmoid2_x_t, dsigmoid_x_t);
-        put_step(dsigmoid3_x, dsigmoid3_x_t, size_n, size_t_, size_k, t);
-        put_step(dtotal, dtotal_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid2_x, dsigmoid2_x_t, size_n, size_t_, size_k, t);
-        put_step(dsigmoid_x, dsigmoid_x_t, size_n, size_t_, size_k, t);
+        code = lstm_forward_backward_step2(
+            size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, dc_next_t, NULL, o + t * size_k, strides_n_k,
+            t14 + t * size_k, strides_n_k, f + t * size_k, strides_n_k, e6 + t * size_k, strides_n_k, t13 + t * size_k,
+            strides_n_k, i + t * size_k, strides_n_k, g + t * size_k, strides_n_k, c_prev + t * size_k, strides_n_k,
+            e4 + t * size_k, strides_n_k, t9 + t * size_k, strides_n_k, e2 + t * size_k, strides_n_k, t5 + t * size_k,
+            strides_n_k, Uf, NULL, Ug, NULL, Ui, NULL, Uo, NULL, dh_prev_t, dc_prev_t, dsigmoid3_x + t * size_k,
+            strides_n_k, dtotal + t * size_k, strides_n_k, dsigmoid2_x + t * size_k, strides_n_k,
+            dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;

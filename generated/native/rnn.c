@@ -153,18 +153,6 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
     return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
 }
 
-/* The part of a tensor that belongs to one step: `parts` rows of `length` elements, each of its own `steps` rows. */
-static inline void take_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + k * length, from + (k * steps + step) * length, sizeof(real) * (size_t)length);
-}
-
-/* The reverse. */
-static inline void put_step(real *out, const real *from, int64_t parts, int64_t steps, int64_t length, int64_t step) {
-    for (int64_t k = 0; k < parts; ++k)
-        memcpy(out + (k * steps + step) * length, from + k * length, sizeof(real) * (size_t)length);
-}
-
 /* The vectors of the processor, and register tiles of matrix products, which are some rows by whole vectors. */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -573,9 +561,10 @@ static int rnn_forward_before(int64_t size_n, int64_t size_t_, int64_t size_d, i
  */
 static int rnn_forward_step(int64_t size_n, int64_t size_k, const real *h_in_at, const int64_t *h_in_at_strides,
                             const real *h_prev_t, const int64_t *h_prev_t_strides, const real *U,
-                            const int64_t *U_strides, real *h_t) {
+                            const int64_t *U_strides, real *h_t, const int64_t *h_t_strides) {
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t U_stride_j = U_strides ? U_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int64_t h_in_at_stride_n = h_in_at_strides ? h_in_at_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE;
@@ -584,21 +573,21 @@ static int rnn_forward_step(int64_t size_n, int64_t size_k, const real *h_in_at,
     real *const h_t_buffers = memory;
 
     /* sum_h_prev_t_U[n, k] = sum[j](h_prev_t[n, j]*U[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, U, U_stride_j, 1, h_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, U, U_stride_j, 1, h_t, h_t_stride_n);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const h_t_buffer = h_t_buffers + thread * padded(streaming ? size_k : 0);
         const real *const h_in_at_n = h_in_at + n * h_in_at_stride_n;
-        real *const sum_h_prev_t_U_n = h_t + n * size_k;
-        real *const h_t_n = streaming ? h_t_buffer : h_t + n * size_k;
+        real *const sum_h_prev_t_U_n = h_t + n * h_t_stride_n;
+        real *const h_t_n = streaming ? h_t_buffer : h_t + n * h_t_stride_n;
 #pragma omp simd
         /* h_t[n, k] = tanh(h_in_at[n, k] + sum_h_prev_t_U[n, k]) */
         for (int64_t k = 0; k < size_k; ++k) {
             h_t_n[k] = real_tanh(h_in_at_n[k] + sum_h_prev_t_U_n[k]);
         }
-        if (streaming) stream(h_t + n * size_k, h_t_buffer, size_k);
+        if (streaming) stream(h_t + n * h_t_stride_n, h_t_buffer, size_k);
     }
 
     give_back(memory);
@@ -615,25 +604,20 @@ static int rnn_forward_step(int64_t size_n, int64_t size_k, const real *h_in_at,
  */
 int NAME(rnn_forward)(int64_t size_n, int64_t size_t_, int64_t size_d, int64_t size_k, const real *x, const real *W,
                       const real *U, const real *b, const real *h0, real *h) {
-    void *const memory = borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                                        padded(size_n * size_k) + padded(size_n * size_k)));
+    void *const memory = borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_in = memory;
-    real *h_prev_t = h_in + padded(size_n * size_t_ * size_k);
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *h_in_at = h_t + padded(size_n * size_k);
-    int code = 0;
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code) code = rnn_forward_before(size_n, size_t_, size_d, size_k, x, W, NULL, b, h_in);
+    int code = rnn_forward_before(size_n, size_t_, size_d, size_k, x, W, NULL, b, h_in);
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(h_in_at, h_in, size_n, size_t_, size_k, t);
-        code = rnn_forward_step(size_n, size_k, h_in_at, NULL, h_prev_t, NULL, U, NULL, h_t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
+        code = rnn_forward_step(size_n, size_k, h_in + t * size_k, strides_n_k, h_prev_t, h_prev_t_strides, U, NULL,
+                                h + t * size_k, strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
     }
 
     give_back(memory);
@@ -715,10 +699,11 @@ static int rnn_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k, 
 static int rnn_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, const int64_t *dh_at_strides,
                              const real *dh_next_t, const int64_t *dh_next_t_strides, const real *h_at,
                              const int64_t *h_at_strides, const real *U, const int64_t *U_strides, real *dh_prev_t,
-                             real *dtotal_t) {
+                             real *dtotal_t, const int64_t *dtotal_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t h_at_stride_n = h_at_strides ? h_at_strides[0] : size_k;
+    const int64_t dtotal_t_stride_n = dtotal_t_strides ? dtotal_t_strides[0] : size_k;
     const int64_t U_stride_j = U_strides ? U_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dtotal_t != dh_at &&
@@ -734,18 +719,18 @@ static int rnn_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
         const real *const dh_at_n = dh_at + n * dh_at_stride_n;
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
         const real *const h_at_n = h_at + n * h_at_stride_n;
-        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * size_k;
+        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * dtotal_t_stride_n;
 #pragma omp simd
         /* dh_step_t[n, k] = dh_at[n, k] + dh_next_t[n, k]; dtotal_t[n, k] = dh_step_t[n, k]*(1 - h_at[n, k]**2) */
         for (int64_t k = 0; k < size_k; ++k) {
             const real dh_step_t = dh_at_n[k] + dh_next_t_n[k];
             dtotal_t_n[k] = dh_step_t * (1 - square(h_at_n[k]));
         }
-        if (streaming) stream(dtotal_t + n * size_k, dtotal_t_buffer, size_k);
+        if (streaming) stream(dtotal_t + n * dtotal_t_stride_n, dtotal_t_buffer, size_k);
     }
 
     /* dh_prev_t[n, k] = sum[k2](U[k, k2]*dtotal_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dtotal_t, size_k, 1, U, 1, U_stride_j, dh_prev_t, size_k);
+    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, U, 1, U_stride_j, dh_prev_t, size_k);
 
     give_back(memory);
     return 0;
@@ -825,29 +810,21 @@ static int rnn_backward_after(int64_t size_d, int64_t size_k, int64_t size_n, in
 int NAME(rnn_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t size_d, const real *dh, const real *h,
                        const real *x, const real *W, const real *U, const real *h0, real *dx, real *dW, real *dU,
                        real *db, real *dh0) {
-    void *const memory =
-        borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k)));
+    void *const memory = borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
+                                                        padded(size_n * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_prev = memory;
     real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dtotal = dh_prev_t + padded(size_n * size_k);
-    real *dtotal_t = dtotal + padded(size_n * size_t_ * size_k);
-    real *dh_at = dtotal_t + padded(size_n * size_k);
-    real *h_at = dh_at + padded(size_n * size_k);
-    int code = 0;
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code) code = rnn_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
+    int code = rnn_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(h_at, h, size_n, size_t_, size_k, t);
-        code =
-            rnn_backward_step(size_n, size_k, dh_at, NULL, dh_next_t, NULL, h_at, NULL, U, NULL, dh_prev_t, dtotal_t);
-        put_step(dtotal, dtotal_t, size_n, size_t_, size_k, t);
+        code = rnn_backward_step(size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, h + t * size_k,
+                                 strides_n_k, U, NULL, dh_prev_t, dtotal + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;
@@ -918,9 +895,10 @@ static int rnn_forward_backward_part1(int64_t size_n, int64_t size_t_, int64_t s
 static int rnn_forward_backward_step1(int64_t size_n, int64_t size_k, const real *h_in_at,
                                       const int64_t *h_in_at_strides, const real *h_prev_t,
                                       const int64_t *h_prev_t_strides, const real *U, const int64_t *U_strides,
-                                      real *h_t) {
+                                      real *h_t, const int64_t *h_t_strides) {
     const int64_t h_prev_t_stride_n = h_prev_t_strides ? h_prev_t_strides[0] : size_k;
     const int64_t U_stride_j = U_strides ? U_strides[0] : size_k;
+    const int64_t h_t_stride_n = h_t_strides ? h_t_strides[0] : size_k;
     const int64_t h_in_at_stride_n = h_in_at_strides ? h_in_at_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE;
@@ -929,21 +907,21 @@ static int rnn_forward_backward_step1(int64_t size_n, int64_t size_k, const real
     real *const h_t_buffers = memory;
 
     /* sum_h_prev_t_U[n, k] = sum[j](h_prev_t[n, j]*U[j, k]) */
-    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, U, U_stride_j, 1, h_t, size_k);
+    matmul(size_n, size_k, size_k, h_prev_t, h_prev_t_stride_n, 1, U, U_stride_j, 1, h_t, h_t_stride_n);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const h_t_buffer = h_t_buffers + thread * padded(streaming ? size_k : 0);
         const real *const h_in_at_n = h_in_at + n * h_in_at_stride_n;
-        real *const sum_h_prev_t_U_n = h_t + n * size_k;
-        real *const h_t_n = streaming ? h_t_buffer : h_t + n * size_k;
+        real *const sum_h_prev_t_U_n = h_t + n * h_t_stride_n;
+        real *const h_t_n = streaming ? h_t_buffer : h_t + n * h_t_stride_n;
 #pragma omp simd
         /* h_t[n, k] = tanh(h_in_at[n, k] + sum_h_prev_t_U[n, k]) */
         for (int64_t k = 0; k < size_k; ++k) {
             h_t_n[k] = real_tanh(h_in_at_n[k] + sum_h_prev_t_U_n[k]);
         }
-        if (streaming) stream(h_t + n * size_k, h_t_buffer, size_k);
+        if (streaming) stream(h_t + n * h_t_stride_n, h_t_buffer, size_k);
     }
 
     give_back(memory);
@@ -1018,10 +996,11 @@ static int rnn_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t s
 static int rnn_forward_backward_step2(int64_t size_n, int64_t size_k, const real *dh_at, const int64_t *dh_at_strides,
                                       const real *dh_next_t, const int64_t *dh_next_t_strides, const real *h_at,
                                       const int64_t *h_at_strides, const real *U, const int64_t *U_strides,
-                                      real *dh_prev_t, real *dtotal_t) {
+                                      real *dh_prev_t, real *dtotal_t, const int64_t *dtotal_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t h_at_stride_n = h_at_strides ? h_at_strides[0] : size_k;
+    const int64_t dtotal_t_stride_n = dtotal_t_strides ? dtotal_t_strides[0] : size_k;
     const int64_t U_stride_j = U_strides ? U_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dtotal_t != dh_at &&
@@ -1037,18 +1016,18 @@ static int rnn_forward_backward_step2(int64_t size_n, int64_t size_k, const real
         const real *const dh_at_n = dh_at + n * dh_at_stride_n;
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
         const real *const h_at_n = h_at + n * h_at_stride_n;
-        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * size_k;
+        real *const dtotal_t_n = streaming ? dtotal_t_buffer : dtotal_t + n * dtotal_t_stride_n;
 #pragma omp simd
         /* dh_step_t[n, k] = dh_at[n, k] + dh_next_t[n, k]; dtotal_t[n, k] = dh_step_t[n, k]*(1 - h_at[n, k]**2) */
         for (int64_t k = 0; k < size_k; ++k) {
             const real dh_step_t = dh_at_n[k] + dh_next_t_n[k];
             dtotal_t_n[k] = dh_step_t * (1 - square(h_at_n[k]));
         }
-        if (streaming) stream(dtotal_t + n * size_k, dtotal_t_buffer, size_k);
+        if (streaming) stream(dtotal_t + n * dtotal_t_stride_n, dtotal_t_buffer, size_k);
     }
 
     /* dh_prev_t[n, k] = sum[k2](U[k, k2]*dtotal_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dtotal_t, size_k, 1, U, 1, U_stride_j, dh_prev_t, size_k);
+    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, U, 1, U_stride_j, dh_prev_t, size_k);
 
     give_back(memory);
     return 0;
@@ -1130,46 +1109,34 @@ static int rnn_forward_backward_part3(int64_t size_d, int64_t size_k, int64_t si
 int NAME(rnn_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d, int64_t size_k, const real *x,
                                const real *W, const real *U, const real *b, const real *h0, const real *dh, real *h,
                                real *dx, real *dW, real *dU, real *db, real *dh0) {
-    void *const memory = borrow(
-        sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                                padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                padded(size_n * size_k) + padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
-                                padded(size_n * size_k) + padded(size_n * size_k)));
+    void *const memory = borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) +
+                                                        padded(size_n * size_t_ * size_k) + padded(size_n * size_k) +
+                                                        padded(size_n * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_in = memory;
-    real *h_prev_t = h_in + padded(size_n * size_t_ * size_k);
-    real *h_t = h_prev_t + padded(size_n * size_k);
-    real *h_in_at = h_t + padded(size_n * size_k);
-    real *h_prev = h_in_at + padded(size_n * size_k);
+    real *h_prev = h_in + padded(size_n * size_t_ * size_k);
     real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dtotal = dh_prev_t + padded(size_n * size_k);
-    real *dtotal_t = dtotal + padded(size_n * size_t_ * size_k);
-    real *dh_at = dtotal_t + padded(size_n * size_k);
-    real *h_at = dh_at + padded(size_n * size_k);
-    int code = 0;
+    const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    if (!code) code = rnn_forward_backward_part1(size_n, size_t_, size_d, size_k, x, W, NULL, b, h_in);
+    int code = rnn_forward_backward_part1(size_n, size_t_, size_d, size_k, x, W, NULL, b, h_in);
 
-    memcpy(h_prev_t, h0, sizeof(real) * (size_t)(size_n * size_k));
+    const real *h_prev_t = h0;
+    const int64_t *h_prev_t_strides = NULL;
     for (int64_t t = 0; t < size_t_ && !code; ++t) {
-        take_step(h_in_at, h_in, size_n, size_t_, size_k, t);
-        code = rnn_forward_backward_step1(size_n, size_k, h_in_at, NULL, h_prev_t, NULL, U, NULL, h_t);
-        put_step(h, h_t, size_n, size_t_, size_k, t);
-        real *const h_prev_t_before = h_prev_t;
-        h_prev_t = h_t;
-        h_t = h_prev_t_before;
+        code = rnn_forward_backward_step1(size_n, size_k, h_in + t * size_k, strides_n_k, h_prev_t, h_prev_t_strides, U,
+                                          NULL, h + t * size_k, strides_n_k);
+        h_prev_t = h + t * size_k;
+        h_prev_t_strides = strides_n_k;
     }
 
     if (!code) code = rnn_forward_backward_part2(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        take_step(dh_at, dh, size_n, size_t_, size_k, t);
-        take_step(h_at, h, size_n, size_t_, size_k, t);
-        code = rnn_forward_backward_step2(size_n, size_k, dh_at, NULL, dh_next_t, NULL, h_at, NULL, U, NULL, dh_prev_t,
-                                          dtotal_t);
-        put_step(dtotal, dtotal_t, size_n, size_t_, size_k, t);
+        code = rnn_forward_backward_step2(size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, h + t * size_k,
+                                          strides_n_k, U, NULL, dh_prev_t, dtotal + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;

@@ -21,6 +21,7 @@ import numpy as np
 __all__ = [
     "adaptive_layernorm_forward",
     "adaptive_layernorm_backward",
+    "adaptive_layernorm_jvp",
 ]
 
 
@@ -74,6 +75,34 @@ def adaptive_layernorm_backward(dy, xhat, rstd, t2):
     dx = dxhat - _mean(dxhat, axis=2, keepdims=True) - xhat * (_dot(dxhat, xhat) / d)[:, :, None]
     dx *= rstd[:, :, None]
     return dx, dscale, dshift
+
+
+def adaptive_layernorm_jvp(x_dot, scale_dot, shift_dot, xhat, rstd, t2):
+    """Jacobian-vector product of adaptive_layernorm.
+
+        xhat_part[n, i, d] = rstd[n, i]*(x_dot[n, i, d] - mean[d](x_dot[n, i, d]) - xhat[n, i, d]*mean[d](x_dot[n, i,
+            d]*xhat[n, i, d]))
+        y_dot[n, i, d] = shift_dot[n, d] + scale_dot[n, d]*xhat[n, i, d] + t2[n, d]*xhat_part[n, i, d]
+
+    Shapes: x_dot[n, i, d], scale_dot[n, d], shift_dot[n, d], xhat[n, i, d], rstd[n, i], t2[n, d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, i, d]; scale_dot[n, d]; shift_dot[n, d]; xhat[n, i, d]; rstd[n, i]; t2[n, d]",
+        x_dot,
+        scale_dot,
+        shift_dot,
+        xhat,
+        rstd,
+        t2,
+    )
+    d = size["d"]
+
+    xhat_part = x_dot - _mean(x_dot, axis=2, keepdims=True) - xhat * (_dot(x_dot, xhat) / d)[:, :, None]
+    xhat_part *= rstd[:, :, None]
+    y_dot = shift_dot[:, None, :] + scale_dot[:, None, :] * xhat + t2[:, None, :] * xhat_part
+    return y_dot
 
 
 def _dot(a, b):

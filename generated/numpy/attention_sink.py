@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "attention_sink_forward",
     "attention_sink_backward",
+    "attention_sink_jvp",
 ]
 
 
@@ -84,6 +85,43 @@ def attention_sink_backward(do, P, o, e, total, q, k, v):
     dq = dS @ k / math.sqrt(f)
     dk = np.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
     return dq, dk, dv, dsink
+
+
+def attention_sink_jvp(q_dot, k_dot, v_dot, sink_dot, P, o, e, total, q, k, v):
+    """Jacobian-vector product of attention_sink.
+
+        S_part[n, h, i, j] = (sum[f](k_dot[n, h, j, f]*q[n, h, i, f]) + sum[f](q_dot[n, h, i, f]*k[n, h, j,
+            f]))/sqrt(size(f))
+        P_part[n, h, i, j] = S_part[n, h, i, j]*P[n, h, i, j]
+        o_dot[n, h, i, d] = sum[j](v_dot[n, h, j, d]*P[n, h, i, j]) + sum[j](P_part[n, h, i, j]*v[n, h, j, d]) - o[n, h,
+            i, d]*(sink_dot[h]*(e[n, h, i]/total[n, h, i]) + sum[j](P_part[n, h, i, j]))
+
+    Shapes: q_dot[n, h, i, f], k_dot[n, h, j, f], v_dot[n, h, j, d], sink_dot[h], P[n, h, i, j], o[n, h, i, d], e[n, h,
+        i], total[n, h, i], q[n, h, i, f], k[n, h, j, f], v[n, h, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[n, h, i, f]; k_dot[n, h, j, f]; v_dot[n, h, j, d]; sink_dot[h]; P[n, h, i, j]; o[n, h, i, d]; "
+        "e[n, h, i]; total[n, h, i]; q[n, h, i, f]; k[n, h, j, f]; v[n, h, j, d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        sink_dot,
+        P,
+        o,
+        e,
+        total,
+        q,
+        k,
+        v,
+    )
+    f = size["f"]
+
+    S_part = (q @ np.swapaxes(k_dot, -1, -2) + q_dot @ np.swapaxes(k, -1, -2)) / math.sqrt(f)
+    P_part = np.multiply(S_part, P, out=S_part)
+    o_dot = P @ v_dot + P_part @ v - o * (sink_dot[:, None] * (e / total) + _sum(P_part, axis=3))[:, :, :, None]
+    return o_dot
 
 
 def _dot(a, b):

@@ -24,6 +24,7 @@ import numpy as np
 __all__ = [
     "batchnorm_forward",
     "batchnorm_backward",
+    "batchnorm_jvp",
 ]
 
 
@@ -78,6 +79,40 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     dx = dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None]
     dx *= (gamma * rstd)[:, None]
     return dx.reshape(n, d, *size["*s"]), dgamma, dbeta
+
+
+def batchnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, ddof=0):
+    """Jacobian-vector product of batchnorm.
+
+        beta_total_part[d] = beta_dot[d] - gamma[d]*rstd[d]*mean[n, s](x_dot[n, d, *s])
+        y_dot[n, d, *s] = beta_total_part[d] + gamma[d]*rstd[d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            gamma[d]*rstd[d]*sum[n, s](x_dot[n, d, *s]*xhat[n, d, *s])/(size(n)*size(s) - ddof))
+
+    Shapes: x_dot[n, d, *s], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, d, *s]; gamma_dot[d]; beta_dot[d]; xhat[n, d, *s]; rstd[d]; gamma[d]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    beta_total_part = beta_dot - gamma * rstd * _mean(x_dot, axis=(0, 2))
+    y_dot = (
+        beta_total_part[:, None]
+        + gamma[:, None] * rstd[:, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd * _sum(x_dot * xhat, axis=(0, 2)) / (n * s - ddof))[:, None]
+    )
+    return y_dot.reshape(n, d, *size["*s"])
 
 
 def _lengths(text, *arrays):

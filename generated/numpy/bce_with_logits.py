@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "bce_with_logits_forward",
     "bce_with_logits_backward",
+    "bce_with_logits_jvp",
 ]
 
 
@@ -65,6 +66,27 @@ def bce_with_logits_backward(dloss, p, z, t):
     dz = p - t
     dz *= dloss / s
     return dz.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def bce_with_logits_jvp(z_dot, t_dot, p, z, t):
+    """Jacobian-vector product of bce_with_logits.
+
+        loss_dot = sum[s](z_dot[*s]*(p[*s] - t[*s]) - t_dot[*s]*z[*s])/size(s)
+
+    Shapes: z_dot[*s], t_dot[*s], p[*s], z[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[*s]; t_dot[*s]; p[*s]; z[*s]; t[*s]", z_dot, t_dot, p, z, t)
+    s = math.prod(size["*s"])
+    z_dot = z_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    p = p.reshape(s)
+    z = z.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = _sum(z_dot * (p - t) - t_dot * z) / s
+    return loss_dot
 
 
 def _lengths(text, *arrays):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "bilinear_forward",
     "bilinear_backward",
+    "bilinear_jvp",
 ]
 
 
@@ -58,6 +59,36 @@ def bilinear_backward(dy, a, b, W):
     dW = _sum(dy[:, :, None, None] * a[:, None, :, None] * b[:, None, None, :], axis=0)
     dc = _sum(dy, axis=0)
     return da.reshape(*size["*s"], i), db.reshape(*size["*s"], j), dW, dc
+
+
+def bilinear_jvp(a_dot, b_dot, W_dot, c_dot, a, b, W):
+    """Jacobian-vector product of bilinear.
+
+        y_dot[*s, k] = c_dot[k] + sum[i](a_dot[*s, i]*sum[j](b[*s, j]*W[k, i, j])) + sum[j](b_dot[*s, j]*sum[i](a[*s,
+            i]*W[k, i, j])) + sum[j](b[*s, j]*sum[i](a[*s, i]*W_dot[k, i, j]))
+
+    Shapes: a_dot[*s, i], b_dot[*s, j], W_dot[k, i, j], c_dot[k], a[*s, i], b[*s, j], W[k, i, j].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "a_dot[*s, i]; b_dot[*s, j]; W_dot[k, i, j]; c_dot[k]; a[*s, i]; b[*s, j]; W[k, i, j]",
+        a_dot,
+        b_dot,
+        W_dot,
+        c_dot,
+        a,
+        b,
+        W,
+    )
+
+    y_dot = (
+        c_dot
+        + _sum(a_dot[..., None, :] * np.einsum("...a,bca->...bc", b, W, optimize=True), axis=-1)
+        + _sum(b_dot[..., None, :] * np.einsum("...a,bac->...bc", a, W, optimize=True), axis=-1)
+        + _sum(b[..., None, :] * np.einsum("...a,bac->...bc", a, W_dot, optimize=True), axis=-1)
+    )
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "causal_conv1d_forward",
     "causal_conv1d_backward",
+    "causal_conv1d_jvp",
 ]
 
 
@@ -62,6 +63,31 @@ def causal_conv1d_backward(dy, x, W):
         dW[:, at_k] += _sum(dy[:, :, of_t] * x[:, :, of_t2], axis=(0, 2))
     db = _sum(dy, axis=(0, 2))
     return dx, dW, db
+
+
+def causal_conv1d_jvp(x_dot, W_dot, b_dot, x, W):
+    """Jacobian-vector product of causal_conv1d.
+
+        y_dot[n, d, t] = b_dot[d] + sum[k](W[d, k]*x_dot[n, d, k + t - size(k) + 1]) + sum[k](W_dot[d, k]*x[n, d, k + t -
+            size(k) + 1])
+
+    Shapes: x_dot[n, d, t], W_dot[d, k], b_dot[d], x[n, d, t], W[d, k].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[n, d, t]; W_dot[d, k]; b_dot[d]; x[n, d, t]; W[d, k]", x_dot, W_dot, b_dot, x, W)
+    n, d, t, k = size["n"], size["d"], size["t"], size["k"]
+
+    y_dot_sum = np.zeros((n, d, t), dtype=x_dot.dtype)
+    for at_k in range(k):
+        of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
+        y_dot_sum[:, :, of_t] += W[:, at_k][:, None] * x_dot[:, :, of_t2]
+    y_dot_sum2 = np.zeros((n, d, t), dtype=x_dot.dtype)
+    for at_k in range(k):
+        of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
+        y_dot_sum2[:, :, of_t] += W_dot[:, at_k][:, None] * x[:, :, of_t2]
+    y_dot = b_dot[:, None] + y_dot_sum + y_dot_sum2
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "celu_forward",
     "celu_backward",
+    "celu_jvp",
 ]
 
 
@@ -49,6 +50,21 @@ def celu_backward(dy, e2, x):
 
     dx = dy * np.where(x <= 0, e2, 1)
     return dx
+
+
+def celu_jvp(x_dot, e2, x):
+    """Jacobian-vector product of celu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, e2[*s], 1)
+
+    Shapes: x_dot[*s], e2[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; e2[*s]; x[*s]", x_dot, e2, x)
+
+    y_dot = x_dot * np.where(x <= 0, e2, 1)
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "charbonnier_forward",
     "charbonnier_backward",
+    "charbonnier_jvp",
 ]
 
 
@@ -63,6 +64,28 @@ def charbonnier_backward(dloss, e, r):
     dx = dloss / s * (e / r)
     dt = -dx
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def charbonnier_jvp(x_dot, t_dot, e, r):
+    """Jacobian-vector product of charbonnier.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = mean[s](x_total_part[*s]*e[*s]/r[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], r[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]; r[*s]", x_dot, t_dot, e, r)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    r = r.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = _mean(x_total_part * e / r)
+    return loss_dot
 
 
 def _lengths(text, *arrays):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "conv1d_forward",
     "conv1d_backward",
+    "conv1d_jvp",
 ]
 
 
@@ -81,6 +82,40 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
         dW[:, :, at_k] += np.tensordot(dy[:, :, of_i], x[:, :, of_l], axes=([2, 0], [2, 0]))
     db = _sum(dy, axis=(0, 2))
     return dx, dW, db
+
+
+def conv1d_jvp(x_dot, W_dot, b_dot, x, W, stride=1, pad=0, dilation=1):
+    """Jacobian-vector product of conv1d.
+
+        y_dot[n, o, i] = b_dot[o] + sum[c, k](x_dot[n, c, i*stride + k*dilation - pad]*W[o, c, k]) + sum[c, k](W_dot[o, c,
+            k]*x[n, c, i*stride + k*dilation - pad])
+
+    Shapes: x_dot[n, c, l], W_dot[o, c, k], b_dot[o], x[n, c, l], W[o, c, k].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[n, c, l]; W_dot[o, c, k]; b_dot[o]; x[n, c, l]; W[o, c, k]", x_dot, W_dot, b_dot, x, W)
+    size = _declared(
+        size,
+        "(size(l) + 2*pad - dilation*(size(k) - 1) - 1)//stride + 1",
+        (size["l"] + 2 * pad - dilation * (size["k"] - 1) - 1) // stride + 1,
+        "i",
+    )
+    n, o, i, k, l = size["n"], size["o"], size["i"], size["k"], size["l"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+    dilation = _whole("dilation", dilation)
+
+    y_dot_sum = np.zeros((n, o, i), dtype=x_dot.dtype)
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+        y_dot_sum[:, :, of_i] += np.einsum("abc,db->adc", x_dot[:, :, of_l], W[:, :, at_k], optimize=True)
+    y_dot_sum2 = np.zeros((n, o, i), dtype=x_dot.dtype)
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+        y_dot_sum2[:, :, of_i] += np.einsum("ab,cbd->cad", W_dot[:, :, at_k], x[:, :, of_l], optimize=True)
+    y_dot = b_dot[:, None] + y_dot_sum + y_dot_sum2
+    return y_dot
 
 
 def _declared(size, text, length, *axes):

@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "cosine_embedding_forward",
     "cosine_embedding_backward",
+    "cosine_embedding_jvp",
 ]
 
 
@@ -82,6 +83,45 @@ def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0):
     return da, db, dt
 
 
+def cosine_embedding_jvp(a_dot, b_dot, t_dot, u, v, t2, a, b, t):
+    """Jacobian-vector product of cosine_embedding.
+
+        t10_part[n] = 2*u[n]**2*sum[d](a_dot[n, d]*a[n, d])
+        t7_part[n] = 2*v[n]**2*sum[d](b_dot[n, d]*b[n, d])
+        total3_part[n] = sum[d](b_dot[n, d]*a[n, d] + a_dot[n, d]*b[n, d])
+        loss_dot = sum[n](where(t2[n] != 0, where(t[n] > 0, 0, where(t2[n] < 0, 0, total3_part[n]*u[n]*v[n] -
+            u[n]*v[n]*sum[d](a[n, d]*b[n, d])/2*(t10_part[n] + t7_part[n]))), where(t[n] > 0, 0, where(t2[n] < 0, 0,
+            total3_part[n]*u[n]*v[n]/2 - u[n]*v[n]*sum[d](a[n, d]*b[n, d])/4*(t10_part[n] + t7_part[n])))) + where(t[n] >
+            0, u[n]*v[n]*sum[d](a[n, d]*b[n, d])/2*(t10_part[n] + t7_part[n]) - total3_part[n]*u[n]*v[n], 0))/size(n)
+
+    Shapes: a_dot[n, d], b_dot[n, d], t_dot[n], u[n], v[n], t2[n], a[n, d], b[n, d], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "a_dot[n, d]; b_dot[n, d]; t_dot[n]; u[n]; v[n]; t2[n]; a[n, d]; b[n, d]; t[n]", a_dot, b_dot, t_dot, u, v, t2, a, b, t
+    )
+    n = size["n"]
+
+    t10_part = 2 * u**2 * _dot(a_dot, a)
+    t7_part = 2 * v**2 * _dot(b_dot, b)
+    total3_part = _sum(b_dot * a + a_dot * b, axis=1)
+    loss_dot = (
+        _sum(
+            np.where(
+                t2 != 0,
+                np.where(t > 0, 0, np.where(t2 < 0, 0, total3_part * u * v - u * v * _dot(a, b) / 2 * (t10_part + t7_part))),
+                np.where(
+                    t > 0, 0, np.where(t2 < 0, 0, total3_part * u * v / 2 - u * v * _dot(a, b) / 4 * (t10_part + t7_part))
+                ),
+            )
+            + np.where(t > 0, u * v * _dot(a, b) / 2 * (t10_part + t7_part) - total3_part * u * v, 0)
+        )
+        / n
+    )
+    return loss_dot
+
+
 def _dot(a, b):
     """The sum of a * b over the last axis, accumulated in float64 where that is long."""
     if a.shape[-1] <= 4096:
@@ -137,6 +177,11 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

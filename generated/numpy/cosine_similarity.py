@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cosine_similarity_jvp",
 ]
 
 
@@ -62,6 +63,22 @@ def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y):
     da = bhat - y[..., None] * ahat
     da *= (dy * ra)[..., None]
     return da, db
+
+
+def cosine_similarity_jvp(a_dot, b_dot, ahat, bhat, ra, rb, y):
+    """Jacobian-vector product of cosine_similarity.
+
+        y_dot[*s] = ra[*s]*sum[d](a_dot[*s, d]*bhat[*s, d]) + rb[*s]*sum[d](b_dot[*s, d]*ahat[*s, d]) -
+            y[*s]*(ra[*s]*sum[d](a_dot[*s, d]*ahat[*s, d]) + rb[*s]*sum[d](b_dot[*s, d]*bhat[*s, d]))
+
+    Shapes: a_dot[*s, d], b_dot[*s, d], ahat[*s, d], bhat[*s, d], ra[*s], rb[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s, d]; b_dot[*s, d]; ahat[*s, d]; bhat[*s, d]; ra[*s]; rb[*s]; y[*s]", a_dot, b_dot, ahat, bhat, ra, rb, y)
+
+    y_dot = ra * _dot(a_dot, bhat) + rb * _dot(b_dot, ahat) - y * (ra * _dot(a_dot, ahat) + rb * _dot(b_dot, bhat))
+    return y_dot
 
 
 def _dot(a, b):

@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "cross_entropy_ignore_forward",
     "cross_entropy_ignore_backward",
+    "cross_entropy_ignore_jvp",
 ]
 
 
@@ -75,6 +76,37 @@ def cross_entropy_ignore_backward(dloss, p, count, t, ignore=-100):
     dz = (t[:, None] == np.arange(c)).astype(p.dtype) - p
     dz *= dt3[:, None]
     return dz
+
+
+def cross_entropy_ignore_jvp(z_dot, p, count, t, ignore=-100):
+    """Jacobian-vector product of cross_entropy_ignore.
+
+        loss_dot = (sum[n](where(t[n] != ignore, sum[c](z_dot[n, c]*p[n, c]), 0)) - sum[n](where(t[n] != ignore, z_dot[n,
+            t[n]], 0)))/count
+
+    Shapes: z_dot[n, c], p[n, c], count scalar, t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; t[n] in c", z_dot, p, t)
+    given_t = t
+    t = np.where(given_t != ignore, given_t, 0)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    count = _scalar("count", count, z_dot.dtype)
+
+    loss_dot = (
+        _sum(np.where(given_t != ignore, _dot(z_dot, p), 0)) - _sum(np.where(given_t != ignore, z_dot[np.arange(n), t], 0))
+    ) / count
+    return loss_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _labels(name, labels, length):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "cumsum_forward",
     "cumsum_backward",
+    "cumsum_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def cumsum_backward(dy):
 
     dx = _running(dy, -1, falling=True)
     return dx
+
+
+def cumsum_jvp(x_dot):
+    """Jacobian-vector product of cumsum.
+
+        y_dot[*s, i] = sum[i2](where(i2 <= i, x_dot[*s, i2], 0))
+
+    Shapes: x_dot[*s, i].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, i]; j = i", x_dot)
+
+    y_dot = _running(x_dot, -1)
+    return y_dot
 
 
 def _lengths(text, *arrays):

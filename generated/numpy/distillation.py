@@ -12,12 +12,14 @@ Source: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, 
 """
 
 import functools
+import math
 
 import numpy as np
 
 __all__ = [
     "distillation_forward",
     "distillation_backward",
+    "distillation_jvp",
 ]
 
 
@@ -75,6 +77,23 @@ def distillation_backward(dloss, p, t6, e3, tau=2.0):
     return dz, du
 
 
+def distillation_jvp(z_dot, u_dot, p, t6, e3, tau=2.0):
+    """Jacobian-vector product of distillation.
+
+        loss_dot = tau/size(n)*sum[c, n](z_dot[n, c]*e3[n, c] + p[n, c]*(u_dot[n, c]*(t6[n, c] - sum[c](p[n, c]*t6[n, c]))
+            - z_dot[n, c]))
+
+    Shapes: z_dot[n, c], u_dot[n, c], p[n, c], t6[n, c], e3[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[n, c]; u_dot[n, c]; p[n, c]; t6[n, c]; e3[n, c]", z_dot, u_dot, p, t6, e3)
+    n = size["n"]
+
+    loss_dot = _ratio(tau, n) * _sum(z_dot * e3 + p * (u_dot * (t6 - _dot(p, t6)[:, None]) - z_dot))
+    return loss_dot
+
+
 def _dot(a, b):
     """The sum of a * b over the last axis, accumulated in float64 where that is long."""
     if a.shape[-1] <= 4096:
@@ -115,6 +134,11 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _ratio(a, b):
+    """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
+    return a / b if b else a * math.inf
 
 
 def _scalar(name, value, dtype):

@@ -11,12 +11,14 @@ Source: Rafailov et al., Direct Preference Optimization, arXiv:2305.18290.
 """
 
 import functools
+import math
 
 import numpy as np
 
 __all__ = [
     "dpo_forward",
     "dpo_backward",
+    "dpo_jvp",
 ]
 
 
@@ -68,6 +70,36 @@ def dpo_backward(dloss, g, beta=0.1):
     return dchosen, drejected, drefchosen, drefrejected
 
 
+def dpo_jvp(chosen_dot, rejected_dot, refchosen_dot, refrejected_dot, g, beta=0.1):
+    """Jacobian-vector product of dpo.
+
+        loss_dot = beta/size(n)*sum[n](g[n]*(refchosen_dot[n] + rejected_dot[n] - chosen_dot[n] - refrejected_dot[n]))
+
+    Shapes: chosen_dot[n], rejected_dot[n], refchosen_dot[n], refrejected_dot[n], g[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "chosen_dot[n]; rejected_dot[n]; refchosen_dot[n]; refrejected_dot[n]; g[n]",
+        chosen_dot,
+        rejected_dot,
+        refchosen_dot,
+        refrejected_dot,
+        g,
+    )
+    n = size["n"]
+
+    loss_dot = _ratio(beta, n) * _dot(g, refchosen_dot + rejected_dot - chosen_dot - refrejected_dot)
+    return loss_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
+
+
 def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
     return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
@@ -101,6 +133,11 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _ratio(a, b):
+    """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
+    return a / b if b else a * math.inf
 
 
 def _scalar(name, value, dtype):

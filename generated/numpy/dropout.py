@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "dropout_forward",
     "dropout_backward",
+    "dropout_jvp",
 ]
 
 
@@ -54,6 +55,24 @@ def dropout_backward(dy, keep, rate=0.5):
 
     dx = np.where(keep, dy / (1 - rate), 0)
     return dx.reshape(size["*s"])
+
+
+def dropout_jvp(x_dot, keep, rate=0.5):
+    """Jacobian-vector product of dropout.
+
+        y_dot[*s] = where(keep[*s] != 0, x_dot[*s]/(1 - rate), 0)
+
+    Shapes: x_dot[*s], keep[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; keep[*s] in bool", x_dot, keep)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    keep = keep.reshape(s)
+
+    y_dot = np.where(keep, x_dot / (1 - rate), 0)
+    return y_dot.reshape(size["*s"])
 
 
 def _kinds(labels):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "elu_forward",
     "elu_backward",
+    "elu_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def elu_backward(dy, x, alpha=1.0):
 
     dx = dy * np.where(x <= 0, alpha * np.exp(np.where(x <= 0, x, 1)), 1)
     return dx
+
+
+def elu_jvp(x_dot, x, alpha=1.0):
+    """Jacobian-vector product of elu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, alpha*exp(x[*s]), 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = x_dot * np.where(x <= 0, alpha * np.exp(np.where(x <= 0, x, 1)), 1)
+    return y_dot
 
 
 def _lengths(text, *arrays):

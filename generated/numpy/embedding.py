@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "embedding_forward",
     "embedding_backward",
+    "embedding_jvp",
 ]
 
 
@@ -56,6 +57,23 @@ def embedding_backward(dy, table, t):
 
     dtable = _scatter_add(t, dy, v)
     return dtable
+
+
+def embedding_jvp(table_dot, t):
+    """Jacobian-vector product of embedding.
+
+        y_dot[*s, d] = table_dot[t[*s], d]
+
+    Shapes: table_dot[v, d], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("table_dot[v, d]; t[*s] in v", table_dot, t)
+    t = _labels("t", t, size["v"])
+
+    y_dot = table_dot.take(t, axis=0)
+    return y_dot
 
 
 def _labels(name, labels, length):

@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "embedding_bag_forward",
     "embedding_bag_backward",
+    "embedding_bag_jvp",
 ]
 
 
@@ -53,6 +54,23 @@ def embedding_bag_backward(dy, table, t):
 
     dtable = _scatter_add(t, np.broadcast_to(dy[:, None, :], (n, b, d)).copy(), v)
     return dtable
+
+
+def embedding_bag_jvp(table_dot, t):
+    """Jacobian-vector product of embedding_bag.
+
+        y_dot[n, d] = sum[b](table_dot[t[n, b], d])
+
+    Shapes: table_dot[v, d], t[n, b].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("table_dot[v, d]; t[n, b] in v", table_dot, t)
+    t = _labels("t", t, size["v"])
+
+    y_dot = _sum(table_dot.take(t, axis=0), axis=1)
+    return y_dot
 
 
 def _labels(name, labels, length):

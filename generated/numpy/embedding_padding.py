@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "embedding_padding_forward",
     "embedding_padding_backward",
+    "embedding_padding_jvp",
 ]
 
 
@@ -65,6 +66,29 @@ def embedding_padding_backward(dy, table, t, padding=0):
 
     dtable = _sum(np.where((given_t != padding)[:, None], np.where((t == np.arange(v)[:, None])[:, :, None], dy, 0), 0), axis=1)
     return dtable
+
+
+def embedding_padding_jvp(table_dot, t, padding=0):
+    """Jacobian-vector product of embedding_padding.
+
+        y_dot[*s, d] = where(t[*s] != padding, table_dot[t[*s], d], 0)
+
+    Shapes: table_dot[v, d], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("table_dot[v, d]; t[*s] in v", table_dot, t)
+    given_t = t
+    t = np.where((given_t != padding) | (given_t == padding), given_t, 0)
+    t = _labels("t", t, size["v"])
+    d = size["d"]
+    s = math.prod(size["*s"])
+    t = t.reshape(s)
+    given_t = given_t.reshape(s)
+
+    y_dot = np.where((given_t != padding)[:, None], table_dot.take(t, axis=0), 0)
+    return y_dot.reshape(*size["*s"], d)
 
 
 def _labels(name, labels, length):

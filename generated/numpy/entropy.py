@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "entropy_forward",
     "entropy_backward",
+    "entropy_jvp",
 ]
 
 
@@ -62,6 +63,22 @@ def entropy_backward(dh, p, t2):
     dz = _dot(p, t2)[:, None] - t2
     dz *= dh / n * p
     return dz
+
+
+def entropy_jvp(z_dot, p, t2):
+    """Jacobian-vector product of entropy.
+
+        h_dot = sum[c, n](z_dot[n, c]*p[n, c]*(sum[c](p[n, c]*t2[n, c]) - t2[n, c]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], t2[n, c].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; t2[n, c]", z_dot, p, t2)
+    n = size["n"]
+
+    h_dot = _sum(z_dot * p * (_dot(p, t2)[:, None] - t2)) / n
+    return h_dot
 
 
 def _dot(a, b):

@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "gaussian_nll_forward",
     "gaussian_nll_backward",
+    "gaussian_nll_jvp",
 ]
 
 
@@ -63,6 +64,29 @@ def gaussian_nll_backward(dloss, e, var):
     dx = dloss / s * (e / var)
     dt = -dx
     return dx.reshape(size["*s"]), dt.reshape(size["*s"]), dvar.reshape(size["*s"])
+
+
+def gaussian_nll_jvp(x_dot, t_dot, var_dot, e, var):
+    """Jacobian-vector product of gaussian_nll.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = sum[s]((var_dot[*s]/2 + e[*s]*(x_total_part[*s] - var_dot[*s]*e[*s]/(2*var[*s])))/var[*s])/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], var_dot[*s], e[*s], var[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; var_dot[*s]; e[*s]; var[*s]", x_dot, t_dot, var_dot, e, var)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    var_dot = var_dot.reshape(s)
+    e = e.reshape(s)
+    var = var.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = _sum((var_dot / 2 + e * (x_total_part - var_dot * e / (2 * var))) / var) / s
+    return loss_dot
 
 
 def _lengths(text, *arrays):
@@ -113,6 +137,11 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "geglu_forward",
     "geglu_backward",
+    "geglu_jvp",
 ]
 
 
@@ -54,6 +55,21 @@ def geglu_backward(dy, gelu_cdf, gelu_y, a, b):
     da = gelu_cdf + a * np.exp(a**2 / -2) / math.sqrt(2 * math.pi)
     da *= dy * b
     return da, db
+
+
+def geglu_jvp(a_dot, b_dot, gelu_cdf, gelu_y, a, b):
+    """Jacobian-vector product of geglu.
+
+        y_dot[*s] = b_dot[*s]*gelu_y[*s] + a_dot[*s]*b[*s]*(gelu_cdf[*s] + a[*s]*exp(-a[*s]**2/2)/sqrt(2*pi))
+
+    Shapes: a_dot[*s], b_dot[*s], gelu_cdf[*s], gelu_y[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; gelu_cdf[*s]; gelu_y[*s]; a[*s]; b[*s]", a_dot, b_dot, gelu_cdf, gelu_y, a, b)
+
+    y_dot = b_dot * gelu_y + a_dot * b * (gelu_cdf + a * np.exp(a**2 / -2) / math.sqrt(2 * math.pi))
+    return y_dot
 
 
 def _erf(x):

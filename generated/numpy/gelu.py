@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "gelu_forward",
     "gelu_backward",
+    "gelu_jvp",
 ]
 
 
@@ -51,6 +52,22 @@ def gelu_backward(dy, cdf, x):
     dx = cdf + x * np.exp(x**2 / -2) / math.sqrt(2 * math.pi)
     dx *= dy
     return dx
+
+
+def gelu_jvp(x_dot, cdf, x):
+    """Jacobian-vector product of gelu.
+
+        y_dot[*s] = x_dot[*s]*(cdf[*s] + x[*s]*exp(-x[*s]**2/2)/sqrt(2*pi))
+
+    Shapes: x_dot[*s], cdf[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; cdf[*s]; x[*s]", x_dot, cdf, x)
+
+    y_dot = cdf + x * np.exp(x**2 / -2) / math.sqrt(2 * math.pi)
+    y_dot *= x_dot
+    return y_dot
 
 
 def _erf(x):

@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "gelu_tanh_forward",
     "gelu_tanh_backward",
+    "gelu_tanh_jvp",
 ]
 
 
@@ -54,6 +55,22 @@ def gelu_tanh_backward(dy, t, cdf, x):
     dx = cdf + x * (1 - t**2) * (1 / math.sqrt(2 * math.pi) + 0.134145 * x**2 / math.sqrt(2 * math.pi))
     dx *= dy
     return dx
+
+
+def gelu_tanh_jvp(x_dot, t, cdf, x):
+    """Jacobian-vector product of gelu_tanh.
+
+        y_dot[*s] = x_dot[*s]*(cdf[*s] + x[*s]*(1 - t[*s]**2)*(1/sqrt(2*pi) + 0.134145*x[*s]**2/sqrt(2*pi)))
+
+    Shapes: x_dot[*s], t[*s], cdf[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; t[*s]; cdf[*s]; x[*s]", x_dot, t, cdf, x)
+
+    y_dot = cdf + x * (1 - t**2) * (1 / math.sqrt(2 * math.pi) + 0.134145 * x**2 / math.sqrt(2 * math.pi))
+    y_dot *= x_dot
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "glu_forward",
     "glu_backward",
+    "glu_jvp",
 ]
 
 
@@ -54,6 +55,21 @@ def glu_backward(dy, g, y):
     db = 1 - g
     db *= dy * y
     return da, db
+
+
+def glu_jvp(a_dot, b_dot, g, y):
+    """Jacobian-vector product of glu.
+
+        y_dot[*s] = a_dot[*s]*g[*s] + b_dot[*s]*y[*s]*(1 - g[*s])
+
+    Shapes: a_dot[*s], b_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; g[*s]; y[*s]", a_dot, b_dot, g, y)
+
+    y_dot = a_dot * g + b_dot * y * (1 - g)
+    return y_dot
 
 
 def _lengths(text, *arrays):

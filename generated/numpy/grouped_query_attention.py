@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "grouped_query_attention_forward",
     "grouped_query_attention_backward",
+    "grouped_query_attention_jvp",
 ]
 
 
@@ -75,6 +76,46 @@ def grouped_query_attention_backward(do, P, o, q, k, v):
     dq = np.einsum("abcd,abefc->abefd", k, dS, optimize=True) / math.sqrt(f)
     dk = np.einsum("abcde,abcdf->abef", dS, q, optimize=True) / math.sqrt(f)
     return dq, dk, dv
+
+
+def grouped_query_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v):
+    """Jacobian-vector product of grouped_query_attention.
+
+        S_part[n, g, h, i, j] = (sum[f](k_dot[n, g, j, f]*q[n, g, h, i, f]) + sum[f](k[n, g, j, f]*q_dot[n, g, h, i,
+            f]))/sqrt(size(f))
+        P_part[n, g, h, i, j] = S_part[n, g, h, i, j]*P[n, g, h, i, j]
+        o_dot[n, g, h, i, d] = sum[j](v_dot[n, g, j, d]*P[n, g, h, i, j]) + sum[j](v[n, g, j, d]*P_part[n, g, h, i, j]) -
+            o[n, g, h, i, d]*sum[j](P_part[n, g, h, i, j])
+
+    Shapes: q_dot[n, g, h, i, f], k_dot[n, g, j, f], v_dot[n, g, j, d], P[n, g, h, i, j], o[n, g, h, i, d], q[n, g, h, i,
+        f], k[n, g, j, f], v[n, g, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[n, g, h, i, f]; k_dot[n, g, j, f]; v_dot[n, g, j, d]; P[n, g, h, i, j]; o[n, g, h, i, d]; "
+        "q[n, g, h, i, f]; k[n, g, j, f]; v[n, g, j, d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        P,
+        o,
+        q,
+        k,
+        v,
+    )
+    f = size["f"]
+
+    S_part = (
+        np.einsum("abcd,abefd->abefc", k_dot, q, optimize=True) + np.einsum("abcd,abefd->abefc", k, q_dot, optimize=True)
+    ) / math.sqrt(f)
+    P_part = np.multiply(S_part, P, out=S_part)
+    o_dot = (
+        np.einsum("abcd,abefc->abefd", v_dot, P, optimize=True)
+        + np.einsum("abcd,abefc->abefd", v, P_part, optimize=True)
+        - o * _sum(P_part, axis=4, keepdims=True)
+    )
+    return o_dot
 
 
 def _dot(a, b):

@@ -20,6 +20,7 @@ import numpy as np
 __all__ = [
     "gru_forward",
     "gru_backward",
+    "gru_jvp",
 ]
 
 
@@ -182,6 +183,128 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
     dUr = h_prev.reshape(n * t, j).T @ dsigmoid_x.reshape(n * t, k)
     dbr = _sum(dsigmoid_x, axis=(0, 1))
     return dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0
+
+
+def gru_jvp(
+    x_dot,
+    Wr_dot,
+    Wz_dot,
+    Wm_dot,
+    Ur_dot,
+    Uz_dot,
+    Um_dot,
+    br_dot,
+    bz_dot,
+    bm_dot,
+    cm_dot,
+    h0_dot,
+    r,
+    z,
+    a,
+    m,
+    t10,
+    h,
+    x,
+    Wr,
+    Wz,
+    Wm,
+    Ur,
+    Uz,
+    Um,
+    h0,
+):
+    """Jacobian-vector product of gru.
+
+        sigmoid_x_part_in[n, t, k] = br_dot[k] + sum[d](Wr[d, k]*x_dot[n, t, d]) + sum[j](Ur_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wr_dot[d, k]*x[n, t, d])
+        sigmoid2_x_part_in[n, t, k] = bz_dot[k] + sum[d](Wz[d, k]*x_dot[n, t, d]) + sum[j](Uz_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wz_dot[d, k]*x[n, t, d])
+        a_part_in[n, t, k] = cm_dot[k] + sum[j](Um_dot[j, k]*h[n, t - 1, j])
+        total_part_in[n, t, k] = bm_dot[k] + sum[d](Wm[d, k]*x_dot[n, t, d]) + sum[d](Wm_dot[d, k]*x[n, t, d])
+        sigmoid_x_part[n, t, k] = sigmoid_x_part_in[n, t, k] + sum[k2](Ur[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid2_x_part[n, t, k] = sigmoid2_x_part_in[n, t, k] + sum[k2](Uz[k2, k]*h_prev_dot[n, t, k2])
+        a_part[n, t, k] = a_part_in[n, t, k] + sum[k2](Um[k2, k]*h_prev_dot[n, t, k2])
+        total_part[n, t, k] = total_part_in[n, t, k] + a_part[n, t, k]*r[n, t, k] + sigmoid_x_part[n, t, k]*r[n, t,
+            k]*a[n, t, k]*(1 - r[n, t, k])
+        t12_part[n, t, k] = total_part[n, t, k]*(1 - m[n, t, k]**2)
+        h_dot[n, t, k] = t12_part[n, t, k] + h_prev_dot[n, t, k]*z[n, t, k] + sigmoid2_x_part[n, t, k]*z[n, t, k]*t10[n,
+            t, k]*(1 - z[n, t, k]) - t12_part[n, t, k]*z[n, t, k]
+
+    Shapes: x_dot[n, t, d], Wr_dot[d, k], Wz_dot[d, k], Wm_dot[d, k], Ur_dot[j, k], Uz_dot[j, k], Um_dot[j, k], br_dot[k],
+        bz_dot[k], bm_dot[k], cm_dot[k], h0_dot[n, k], r[n, t, k], z[n, t, k], a[n, t, k], m[n, t, k], t10[n, t, k], h[n,
+        t, k], x[n, t, d], Wr[d, k], Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, t, d]; Wr_dot[d, k]; Wz_dot[d, k]; Wm_dot[d, k]; Ur_dot[j, k]; Uz_dot[j, k]; Um_dot[j, k]; "
+        "br_dot[k]; bz_dot[k]; bm_dot[k]; cm_dot[k]; h0_dot[n, k]; r[n, t, k]; z[n, t, k]; a[n, t, k]; "
+        "m[n, t, k]; t10[n, t, k]; h[n, t, k]; x[n, t, d]; Wr[d, k]; Wz[d, k]; Wm[d, k]; Ur[j, k]; Uz[j, k]; "
+        "Um[j, k]; h0[n, k]; j = k",
+        x_dot,
+        Wr_dot,
+        Wz_dot,
+        Wm_dot,
+        Ur_dot,
+        Uz_dot,
+        Um_dot,
+        br_dot,
+        bz_dot,
+        bm_dot,
+        cm_dot,
+        h0_dot,
+        r,
+        z,
+        a,
+        m,
+        t10,
+        h,
+        x,
+        Wr,
+        Wz,
+        Wm,
+        Ur,
+        Uz,
+        Um,
+        h0,
+    )
+    t, n, d, k, j = size["t"], size["n"], size["d"], size["k"], size["j"]
+
+    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    sigmoid_x_part_in = (
+        br_dot
+        + (x_dot.reshape(n * t, d) @ Wr).reshape(n, t, k)
+        + (h_prev.reshape(n * t, j) @ Ur_dot).reshape(n, t, k)
+        + (x.reshape(n * t, d) @ Wr_dot).reshape(n, t, k)
+    )
+    sigmoid2_x_part_in = (
+        bz_dot
+        + (x_dot.reshape(n * t, d) @ Wz).reshape(n, t, k)
+        + (h_prev.reshape(n * t, j) @ Uz_dot).reshape(n, t, k)
+        + (x.reshape(n * t, d) @ Wz_dot).reshape(n, t, k)
+    )
+    a_part_in = cm_dot + (h_prev.reshape(n * t, j) @ Um_dot).reshape(n, t, k)
+    total_part_in = bm_dot + (x_dot.reshape(n * t, d) @ Wm).reshape(n, t, k) + (x.reshape(n * t, d) @ Wm_dot).reshape(n, t, k)
+    h_dot = np.empty((n, t, k), dtype=x_dot.dtype)
+    h_prev_dot_t = h0_dot
+    for at_t in range(t):
+        sigmoid_x_part_t = sigmoid_x_part_in[:, at_t] + h_prev_dot_t @ Ur
+        sigmoid2_x_part_t = sigmoid2_x_part_in[:, at_t] + h_prev_dot_t @ Uz
+        a_part_t = a_part_in[:, at_t] + h_prev_dot_t @ Um
+        total_part_t = (
+            total_part_in[:, at_t] + a_part_t * r[:, at_t] + sigmoid_x_part_t * r[:, at_t] * a[:, at_t] * (1 - r[:, at_t])
+        )
+        t12_part_t = 1 - m[:, at_t] ** 2
+        t12_part_t *= total_part_t
+        h_dot_t = (
+            t12_part_t
+            + h_prev_dot_t * z[:, at_t]
+            + sigmoid2_x_part_t * z[:, at_t] * t10[:, at_t] * (1 - z[:, at_t])
+            - t12_part_t * z[:, at_t]
+        )
+        h_dot[:, at_t] = h_dot_t
+        h_prev_dot_t = h_dot_t
+    return h_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "hardsigmoid_forward",
     "hardsigmoid_backward",
+    "hardsigmoid_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def hardsigmoid_backward(dy, x):
 
     dx = np.where(x >= 3, 0, np.where(x <= -3, 0, dy / 6))
     return dx
+
+
+def hardsigmoid_jvp(x_dot, x):
+    """Jacobian-vector product of hardsigmoid.
+
+        y_dot[*s] = where(x[*s] >= 3, 0, where(x[*s] <= -3, 0, x_dot[*s]/6))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = np.where(x >= 3, 0, np.where(x <= -3, 0, x_dot / 6))
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "hardswish_forward",
     "hardswish_backward",
+    "hardswish_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def hardswish_backward(dy, x):
 
     dx = np.where(x <= -3, 0, dy * np.where(x >= 3, 1, 1 / 2 + x / 3))
     return dx
+
+
+def hardswish_jvp(x_dot, x):
+    """Jacobian-vector product of hardswish.
+
+        y_dot[*s] = where(x[*s] <= -3, 0, x_dot[*s]*where(x[*s] >= 3, 1, 1/2 + x[*s]/3))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = np.where(x <= -3, 0, x_dot * np.where(x >= 3, 1, 1 / 2 + x / 3))
+    return y_dot
 
 
 def _lengths(text, *arrays):

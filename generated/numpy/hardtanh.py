@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "hardtanh_forward",
     "hardtanh_backward",
+    "hardtanh_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def hardtanh_backward(dy, x):
 
     dx = np.where(x >= 1, 0, np.where(x <= -1, 0, dy))
     return dx
+
+
+def hardtanh_jvp(x_dot, x):
+    """Jacobian-vector product of hardtanh.
+
+        y_dot[*s] = where(x[*s] >= 1, 0, where(x[*s] <= -1, 0, x_dot[*s]))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = np.where(x >= 1, 0, np.where(x <= -1, 0, x_dot))
+    return y_dot
 
 
 def _lengths(text, *arrays):

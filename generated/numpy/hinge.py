@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "hinge_forward",
     "hinge_backward",
+    "hinge_jvp",
 ]
 
 
@@ -62,6 +63,29 @@ def hinge_backward(dloss, m, x, t):
     dx = -dm * t
     dt = -dm * x
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def hinge_jvp(x_dot, t_dot, m, x, t):
+    """Jacobian-vector product of hinge.
+
+        m_part[*s] = -(t_dot[*s]*x[*s] + x_dot[*s]*t[*s])
+        loss_dot = mean[s](where(m[*s] <= 0, 0, m_part[*s]))
+
+    Shapes: x_dot[*s], t_dot[*s], m[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; m[*s]; x[*s]; t[*s]", x_dot, t_dot, m, x, t)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    m = m.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    m_part = -(t_dot * x + x_dot * t)
+    loss_dot = _mean(np.where(m <= 0, 0, m_part))
+    return loss_dot
 
 
 def _lengths(text, *arrays):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "hinge_embedding_forward",
     "hinge_embedding_backward",
+    "hinge_embedding_jvp",
 ]
 
 
@@ -58,6 +59,45 @@ def hinge_embedding_backward(dloss, t2, t):
     dt = np.zeros((s,), dtype=t2.dtype)
     dx = dloss / s * np.where(t > 0, 1, np.where(t2 < 0, 0, -np.where(t2 == 0, t2.dtype.type(1 / 2), 1)))
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def hinge_embedding_jvp(x_dot, t_dot, t2, t):
+    """Jacobian-vector product of hinge_embedding.
+
+        loss_dot = sum[s](x_dot[*s]*(where(t2[*s] != 0, where(t[*s] > 0, 0, where(t2[*s] < 0, 0, -1)), where(t[*s] > 0, 0,
+            where(t2[*s] < 0, 0, -1/2))) + where(t[*s] > 0, 1, 0)))/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], t2[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; t2[*s]; t[*s]", x_dot, t_dot, t2, t)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    t2 = t2.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = (
+        _dot(
+            x_dot,
+            np.where(
+                t2 != 0,
+                np.where(t > 0, 0, np.where(t2 < 0, x_dot.dtype.type(0), -1)),
+                np.where(t > 0, 0, np.where(t2 < 0, x_dot.dtype.type(0), -1 / 2)),
+            )
+            + np.where(t > 0, x_dot.dtype.type(1), 0),
+        )
+        / s
+    )
+    return loss_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _lengths(text, *arrays):

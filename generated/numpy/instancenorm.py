@@ -22,6 +22,7 @@ import numpy as np
 __all__ = [
     "instancenorm_forward",
     "instancenorm_backward",
+    "instancenorm_jvp",
 ]
 
 
@@ -76,6 +77,39 @@ def instancenorm_backward(dy, xhat, rstd, gamma):
     dx = dy - _mean(dy, axis=2, keepdims=True) - xhat * (_dot(dy, xhat) / s)[:, :, None]
     dx *= (gamma * rstd)[:, :, None]
     return dx.reshape(n, d, *size["*s"]), dgamma, dbeta
+
+
+def instancenorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of instancenorm.
+
+        y_dot[n, d, *s] = beta_dot[d] + gamma[d]*rstd[n, d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            gamma[d]*rstd[n, d]*mean[s](x_dot[n, d, *s]*xhat[n, d, *s])) - gamma[d]*rstd[n, d]*mean[s](x_dot[n, d, *s])
+
+    Shapes: x_dot[n, d, *s], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[n, d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, d, *s]; gamma_dot[d]; beta_dot[d]; xhat[n, d, *s]; rstd[n, d]; gamma[d]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    y_dot = (
+        beta_dot[:, None]
+        + gamma[:, None] * rstd[:, :, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd * (_dot(x_dot, xhat) / s))[:, :, None]
+        - (gamma * rstd * _mean(x_dot, axis=2))[:, :, None]
+    )
+    return y_dot.reshape(n, d, *size["*s"])
 
 
 def _dot(a, b):

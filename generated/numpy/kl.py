@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "kl_forward",
     "kl_backward",
+    "kl_jvp",
 ]
 
 
@@ -54,6 +55,22 @@ def kl_backward(dloss, t, p):
     dp = 1 + t
     dp *= dloss / n
     return dlogq, dp
+
+
+def kl_jvp(logq_dot, p_dot, t, p):
+    """Jacobian-vector product of kl.
+
+        loss_dot = sum[c, n](p_dot[n, c]*(1 + t[n, c]) - logq_dot[n, c]*p[n, c])/size(n)
+
+    Shapes: logq_dot[n, c], p_dot[n, c], t[n, c], p[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("logq_dot[n, c]; p_dot[n, c]; t[n, c]; p[n, c]", logq_dot, p_dot, t, p)
+    n = size["n"]
+
+    loss_dot = _sum(p_dot * (1 + t) - logq_dot * p) / n
+    return loss_dot
 
 
 def _dot(a, b):
@@ -111,6 +128,11 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "l1_forward",
     "l1_backward",
+    "l1_jvp",
 ]
 
 
@@ -59,6 +60,34 @@ def l1_backward(dloss, s2):
     dx = s2 * (dloss / s)
     dt = -dx
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def l1_jvp(x_dot, t_dot, s2):
+    """Jacobian-vector product of l1.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = mean[s](x_total_part[*s]*s2[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], s2[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; s2[*s]", x_dot, t_dot, s2)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    s2 = s2.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = _dot(x_total_part, s2) / s
+    return loss_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _lengths(text, *arrays):

@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "l2_normalize_forward",
     "l2_normalize_backward",
+    "l2_normalize_jvp",
 ]
 
 
@@ -51,6 +52,22 @@ def l2_normalize_backward(dy, y, rnorm):
     dx = dy - y * _dot(dy, y)[..., None]
     dx *= rnorm[..., None]
     return dx
+
+
+def l2_normalize_jvp(x_dot, y, rnorm):
+    """Jacobian-vector product of l2_normalize.
+
+        y_dot[*s, d] = rnorm[*s]*(x_dot[*s, d] - y[*s, d]*sum[d](x_dot[*s, d]*y[*s, d]))
+
+    Shapes: x_dot[*s, d], y[*s, d], rnorm[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, d]; y[*s, d]; rnorm[*s]", x_dot, y, rnorm)
+
+    y_dot = x_dot - y * _dot(x_dot, y)[..., None]
+    y_dot *= rnorm[..., None]
+    return y_dot
 
 
 def _dot(a, b):

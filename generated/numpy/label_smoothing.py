@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "label_smoothing_forward",
     "label_smoothing_backward",
+    "label_smoothing_jvp",
 ]
 
 
@@ -63,6 +64,25 @@ def label_smoothing_backward(dloss, e2, t, smoothing=0.1):
     dz = e2 - _ratio(smoothing, c) - np.where(t[:, None] == np.arange(c), e2.dtype.type(1 - smoothing), 0)
     dz *= dloss / n
     return dz
+
+
+def label_smoothing_jvp(z_dot, e2, t, smoothing=0.1):
+    """Jacobian-vector product of label_smoothing.
+
+        loss_dot = (sum[c, n](z_dot[n, c]*e2[n, c]) - (1 - smoothing)*sum[n](z_dot[n, t[n]]) - smoothing*sum[c,
+            n](z_dot[n, c])/size(c))/size(n)
+
+    Shapes: z_dot[n, c], e2[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; e2[n, c]; t[n] in c", z_dot, e2, t)
+    t = _labels("t", t, size["c"])
+    n, c = size["n"], size["c"]
+
+    loss_dot = (_sum(z_dot * e2) - (1 - smoothing) * _sum(z_dot[np.arange(n), t]) - smoothing * _sum(z_dot) / c) / n
+    return loss_dot
 
 
 def _labels(name, labels, length):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "layer_scale_forward",
     "layer_scale_backward",
+    "layer_scale_jvp",
 ]
 
 
@@ -55,6 +56,21 @@ def layer_scale_backward(dy, h, gamma):
     dh = gamma * dy
     dgamma = _sum(dy * h, axis=0)
     return dx.reshape(*size["*s"], d), dh.reshape(*size["*s"], d), dgamma
+
+
+def layer_scale_jvp(x_dot, h_dot, gamma_dot, h, gamma):
+    """Jacobian-vector product of layer_scale.
+
+        y_dot[*s, d] = x_dot[*s, d] + gamma_dot[d]*h[*s, d] + gamma[d]*h_dot[*s, d]
+
+    Shapes: x_dot[*s, d], h_dot[*s, d], gamma_dot[d], h[*s, d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, d]; h_dot[*s, d]; gamma_dot[d]; h[*s, d]; gamma[d]", x_dot, h_dot, gamma_dot, h, gamma)
+
+    y_dot = x_dot + gamma_dot * h + gamma * h_dot
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -22,6 +22,7 @@ import numpy as np
 __all__ = [
     "layernorm_forward",
     "layernorm_backward",
+    "layernorm_jvp",
 ]
 
 
@@ -76,6 +77,33 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     dx = dxhat - _mean(dxhat, axis=1, keepdims=True) - xhat * (_dot(dxhat, xhat) / d)[:, None]
     dx *= rstd[:, None]
     return dx.reshape(*size["*s"], d), dgamma, dbeta
+
+
+def layernorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of layernorm.
+
+        xhat_part[*s, d] = rstd[*s]*(x_dot[*s, d] - mean[d](x_dot[*s, d]) - xhat[*s, d]*mean[d](x_dot[*s, d]*xhat[*s, d]))
+        y_dot[*s, d] = beta_dot[d] + gamma[d]*xhat_part[*s, d] + gamma_dot[d]*xhat[*s, d]
+
+    Shapes: x_dot[*s, d], gamma_dot[d], beta_dot[d], xhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[*s, d]; gamma_dot[d]; beta_dot[d]; xhat[*s, d]; rstd[*s]; gamma[d]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    d = size["d"]
+
+    xhat_part = x_dot - _mean(x_dot, axis=-1, keepdims=True) - xhat * (_dot(x_dot, xhat) / d)[..., None]
+    xhat_part *= rstd[..., None]
+    y_dot = beta_dot + gamma * xhat_part + gamma_dot * xhat
+    return y_dot
 
 
 def _dot(a, b):

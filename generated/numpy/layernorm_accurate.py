@@ -22,6 +22,7 @@ import numpy as np
 __all__ = [
     "layernorm_accurate_forward",
     "layernorm_accurate_backward",
+    "layernorm_accurate_jvp",
 ]
 
 
@@ -90,6 +91,41 @@ def layernorm_accurate_backward(dy, xhat, rstd, gamma):
         dgamma.astype(dtype, copy=False),
         dbeta.astype(dtype, copy=False),
     )
+
+
+def layernorm_accurate_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of layernorm_accurate.
+
+        xhat_part[*s, d] = rstd[*s]*(x_dot[*s, d] - mean[d](x_dot[*s, d]) - xhat[*s, d]*mean[d](x_dot[*s, d]*xhat[*s, d]))
+        y_dot[*s, d] = beta_dot[d] + gamma[d]*xhat_part[*s, d] + gamma_dot[d]*xhat[*s, d]
+
+    Shapes: x_dot[*s, d], gamma_dot[d], beta_dot[d], xhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "x_dot[*s, d]; gamma_dot[d]; beta_dot[d]; xhat[*s, d]; rstd[*s]; gamma[d]",
+        x_dot,
+        gamma_dot,
+        beta_dot,
+        xhat,
+        rstd,
+        gamma,
+    )
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        x_dot.astype(np.float64, copy=False),
+        gamma_dot.astype(np.float64, copy=False),
+        beta_dot.astype(np.float64, copy=False),
+        xhat.astype(np.float64, copy=False),
+        rstd.astype(np.float64, copy=False),
+        gamma.astype(np.float64, copy=False),
+    )
+
+    xhat_part = x_dot - _mean(x_dot, axis=-1, keepdims=True) - xhat * _mean(x_dot * xhat, axis=-1, keepdims=True)
+    xhat_part *= rstd[..., None]
+    y_dot = beta_dot + gamma * xhat_part + gamma_dot * xhat
+    return y_dot.astype(dtype, copy=False)
 
 
 def _lengths(text, *arrays):

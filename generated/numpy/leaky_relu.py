@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "leaky_relu_forward",
     "leaky_relu_backward",
+    "leaky_relu_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def leaky_relu_backward(dy, x, slope=0.01):
 
     dx = dy * np.where(x <= 0, dy.dtype.type(slope), 1)
     return dx
+
+
+def leaky_relu_jvp(x_dot, x, slope=0.01):
+    """Jacobian-vector product of leaky_relu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, slope, 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = x_dot * np.where(x <= 0, x_dot.dtype.type(slope), 1)
+    return y_dot
 
 
 def _lengths(text, *arrays):

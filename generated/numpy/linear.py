@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "linear_forward",
     "linear_backward",
+    "linear_jvp",
 ]
 
 
@@ -55,6 +56,21 @@ def linear_backward(dy, x, W):
     dW = x.T @ dy
     db = _sum(dy, axis=0)
     return dx.reshape(*size["*s"], k), dW, db
+
+
+def linear_jvp(x_dot, W_dot, b_dot, x, W):
+    """Jacobian-vector product of linear.
+
+        y_dot[*s, h] = b_dot[h] + sum[k](x_dot[*s, k]*W[k, h]) + sum[k](W_dot[k, h]*x[*s, k])
+
+    Shapes: x_dot[*s, k], W_dot[k, h], b_dot[h], x[*s, k], W[k, h].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, k]; W_dot[k, h]; b_dot[h]; x[*s, k]; W[k, h]", x_dot, W_dot, b_dot, x, W)
+
+    y_dot = b_dot + x_dot @ W + x @ W_dot
+    return y_dot
 
 
 def _lengths(text, *arrays):

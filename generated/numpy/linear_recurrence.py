@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "linear_recurrence_forward",
     "linear_recurrence_backward",
+    "linear_recurrence_jvp",
 ]
 
 
@@ -68,6 +69,30 @@ def linear_recurrence_backward(dh, h, a, h0):
     da = dh_step * h_prev
     dx = dh_step
     return da, dx, dh0
+
+
+def linear_recurrence_jvp(a_dot, x_dot, h0_dot, h, a, h0):
+    """Jacobian-vector product of linear_recurrence.
+
+        h_dot[n, t, k] = x_dot[n, t, k] + a_dot[n, t, k]*h[n, t - 1, k] + h_prev_dot[n, t, k]*a[n, t, k]
+
+    Shapes: a_dot[n, t, k], x_dot[n, t, k], h0_dot[n, k], h[n, t, k], a[n, t, k], h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "a_dot[n, t, k]; x_dot[n, t, k]; h0_dot[n, k]; h[n, t, k]; a[n, t, k]; h0[n, k]", a_dot, x_dot, h0_dot, h, a, h0
+    )
+    t, n, k = size["t"], size["n"], size["k"]
+
+    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    h_dot = np.empty((n, t, k), dtype=a_dot.dtype)
+    h_prev_dot_t = h0_dot
+    for at_t in range(t):
+        h_dot_t = x_dot[:, at_t] + a_dot[:, at_t] * h_prev[:, at_t] + h_prev_dot_t * a[:, at_t]
+        h_dot[:, at_t] = h_dot_t
+        h_prev_dot_t = h_dot_t
+    return h_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "log_softmax_forward",
     "log_softmax_backward",
+    "log_softmax_jvp",
 ]
 
 
@@ -48,6 +49,28 @@ def log_softmax_backward(dy, y):
 
     dz = dy - _sum(dy, axis=-1, keepdims=True) * np.exp(y)
     return dz
+
+
+def log_softmax_jvp(z_dot, y):
+    """Jacobian-vector product of log_softmax.
+
+        y_dot[*s, c] = z_dot[*s, c] - sum[c](z_dot[*s, c]*exp(y[*s, c]))
+
+    Shapes: z_dot[*s, c], y[*s, c].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; y[*s, c]", z_dot, y)
+
+    y_dot = z_dot - _dot(z_dot, np.exp(y))[..., None]
+    return y_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _lengths(text, *arrays):

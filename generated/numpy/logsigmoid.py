@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "logsigmoid_forward",
     "logsigmoid_backward",
+    "logsigmoid_jvp",
 ]
 
 
@@ -50,6 +51,21 @@ def logsigmoid_backward(dy, t4, x):
 
     dx = dy * np.exp(-np.maximum(0, x)) / t4
     return dx
+
+
+def logsigmoid_jvp(x_dot, t4, x):
+    """Jacobian-vector product of logsigmoid.
+
+        y_dot[*s] = x_dot[*s]*exp(-maximum(0, x[*s]))/t4[*s]
+
+    Shapes: x_dot[*s], t4[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; t4[*s]; x[*s]", x_dot, t4, x)
+
+    y_dot = x_dot * np.exp(-np.maximum(0, x)) / t4
+    return y_dot
 
 
 def _lengths(text, *arrays):

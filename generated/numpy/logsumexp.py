@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "logsumexp_forward",
     "logsumexp_backward",
+    "logsumexp_jvp",
 ]
 
 
@@ -53,6 +54,28 @@ def logsumexp_backward(dy, e, total):
 
     dz = e * (dy / total)[..., None]
     return dz
+
+
+def logsumexp_jvp(z_dot, e, total):
+    """Jacobian-vector product of logsumexp.
+
+        y_dot[*s] = sum[c](z_dot[*s, c]*e[*s, c])/total[*s]
+
+    Shapes: z_dot[*s, c], e[*s, c], total[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; e[*s, c]; total[*s]", z_dot, e, total)
+
+    y_dot = _dot(z_dot, e) / total
+    return y_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _finite(a):

@@ -23,6 +23,7 @@ import numpy as np
 __all__ = [
     "lstm_forward",
     "lstm_backward",
+    "lstm_jvp",
 ]
 
 
@@ -248,6 +249,161 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
     dUi = h_prev.reshape(n * t, j).T @ dsigmoid_x.reshape(n * t, k)
     dbi = _sum(dsigmoid_x, axis=(0, 1))
     return dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0
+
+
+def lstm_jvp(
+    x_dot,
+    Wi_dot,
+    Wf_dot,
+    Wg_dot,
+    Wo_dot,
+    Ui_dot,
+    Uf_dot,
+    Ug_dot,
+    Uo_dot,
+    bi_dot,
+    bf_dot,
+    bg_dot,
+    bo_dot,
+    h0_dot,
+    c0_dot,
+    i,
+    e4,
+    t9,
+    f,
+    g,
+    o,
+    c,
+    t14,
+    h,
+    x,
+    Wi,
+    Wf,
+    Wg,
+    Wo,
+    Ui,
+    Uf,
+    Ug,
+    Uo,
+    h0,
+    c0,
+):
+    """Jacobian-vector product of lstm.
+
+        sigmoid_x_part_in[n, t, k] = bi_dot[k] + sum[d](Wi[d, k]*x_dot[n, t, d]) + sum[j](Ui_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wi_dot[d, k]*x[n, t, d])
+        sigmoid2_x_part_in[n, t, k] = bf_dot[k] + sum[d](Wf[d, k]*x_dot[n, t, d]) + sum[j](Uf_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wf_dot[d, k]*x[n, t, d])
+        total_part_in[n, t, k] = bg_dot[k] + sum[d](Wg[d, k]*x_dot[n, t, d]) + sum[j](Ug_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wg_dot[d, k]*x[n, t, d])
+        sigmoid3_x_part_in[n, t, k] = bo_dot[k] + sum[d](Wo[d, k]*x_dot[n, t, d]) + sum[j](Uo_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wo_dot[d, k]*x[n, t, d])
+        sigmoid_x_part[n, t, k] = sigmoid_x_part_in[n, t, k] + sum[k2](Ui[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid2_x_part[n, t, k] = sigmoid2_x_part_in[n, t, k] + sum[k2](Uf[k2, k]*h_prev_dot[n, t, k2])
+        total_part[n, t, k] = total_part_in[n, t, k] + sum[k2](Ug[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid3_x_part[n, t, k] = sigmoid3_x_part_in[n, t, k] + sum[k2](Uo[k2, k]*h_prev_dot[n, t, k2])
+        c_dot[n, t, k] = total_part[n, t, k]*i[n, t, k] + c_prev_dot[n, t, k]*f[n, t, k] + c[n, t - 1,
+            k]*sigmoid2_x_part[n, t, k]*e4[n, t, k]*f[n, t, k]/t9[n, t, k] + i[n, t, k]*g[n, t, k]*(sigmoid_x_part[n, t,
+            k]*(1 - i[n, t, k]) - total_part[n, t, k]*g[n, t, k])
+        h_dot[n, t, k] = o[n, t, k]*(c_dot[n, t, k] + t14[n, t, k]*(sigmoid3_x_part[n, t, k]*(1 - o[n, t, k]) - c_dot[n,
+            t, k]*t14[n, t, k]))
+
+    Shapes: x_dot[n, t, d], Wi_dot[d, k], Wf_dot[d, k], Wg_dot[d, k], Wo_dot[d, k], Ui_dot[j, k], Uf_dot[j, k], Ug_dot[j,
+        k], Uo_dot[j, k], bi_dot[k], bf_dot[k], bg_dot[k], bo_dot[k], h0_dot[n, k], c0_dot[n, k], i[n, t, k], e4[n, t, k],
+        t9[n, t, k], f[n, t, k], g[n, t, k], o[n, t, k], c[n, t, k], t14[n, t, k], h[n, t, k], x[n, t, d], Wi[d, k], Wf[d,
+        k], Wg[d, k], Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], h0[n, k], c0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, t, d]; Wi_dot[d, k]; Wf_dot[d, k]; Wg_dot[d, k]; Wo_dot[d, k]; Ui_dot[j, k]; Uf_dot[j, k]; "
+        "Ug_dot[j, k]; Uo_dot[j, k]; bi_dot[k]; bf_dot[k]; bg_dot[k]; bo_dot[k]; h0_dot[n, k]; c0_dot[n, k]; "
+        "i[n, t, k]; e4[n, t, k]; t9[n, t, k]; f[n, t, k]; g[n, t, k]; o[n, t, k]; c[n, t, k]; t14[n, t, k]; "
+        "h[n, t, k]; x[n, t, d]; Wi[d, k]; Wf[d, k]; Wg[d, k]; Wo[d, k]; Ui[j, k]; Uf[j, k]; Ug[j, k]; "
+        "Uo[j, k]; h0[n, k]; c0[n, k]; j = k",
+        x_dot,
+        Wi_dot,
+        Wf_dot,
+        Wg_dot,
+        Wo_dot,
+        Ui_dot,
+        Uf_dot,
+        Ug_dot,
+        Uo_dot,
+        bi_dot,
+        bf_dot,
+        bg_dot,
+        bo_dot,
+        h0_dot,
+        c0_dot,
+        i,
+        e4,
+        t9,
+        f,
+        g,
+        o,
+        c,
+        t14,
+        h,
+        x,
+        Wi,
+        Wf,
+        Wg,
+        Wo,
+        Ui,
+        Uf,
+        Ug,
+        Uo,
+        h0,
+        c0,
+    )
+    t, n, d, k, j = size["t"], size["n"], size["d"], size["k"], size["j"]
+
+    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    c_prev = np.concatenate((c0[:, None], c), axis=1)[:, :t]
+    sigmoid_x_part_in = (
+        bi_dot
+        + (x_dot.reshape(n * t, d) @ Wi).reshape(n, t, k)
+        + (h_prev.reshape(n * t, j) @ Ui_dot).reshape(n, t, k)
+        + (x.reshape(n * t, d) @ Wi_dot).reshape(n, t, k)
+    )
+    sigmoid2_x_part_in = (
+        bf_dot
+        + (x_dot.reshape(n * t, d) @ Wf).reshape(n, t, k)
+        + (h_prev.reshape(n * t, j) @ Uf_dot).reshape(n, t, k)
+        + (x.reshape(n * t, d) @ Wf_dot).reshape(n, t, k)
+    )
+    total_part_in = (
+        bg_dot
+        + (x_dot.reshape(n * t, d) @ Wg).reshape(n, t, k)
+        + (h_prev.reshape(n * t, j) @ Ug_dot).reshape(n, t, k)
+        + (x.reshape(n * t, d) @ Wg_dot).reshape(n, t, k)
+    )
+    sigmoid3_x_part_in = (
+        bo_dot
+        + (x_dot.reshape(n * t, d) @ Wo).reshape(n, t, k)
+        + (h_prev.reshape(n * t, j) @ Uo_dot).reshape(n, t, k)
+        + (x.reshape(n * t, d) @ Wo_dot).reshape(n, t, k)
+    )
+    h_dot = np.empty((n, t, k), dtype=x_dot.dtype)
+    h_prev_dot_t = h0_dot
+    c_prev_dot_t = c0_dot
+    for at_t in range(t):
+        sigmoid_x_part_t = sigmoid_x_part_in[:, at_t] + h_prev_dot_t @ Ui
+        sigmoid2_x_part_t = sigmoid2_x_part_in[:, at_t] + h_prev_dot_t @ Uf
+        total_part_t = total_part_in[:, at_t] + h_prev_dot_t @ Ug
+        sigmoid3_x_part_t = sigmoid3_x_part_in[:, at_t] + h_prev_dot_t @ Uo
+        c_dot_t = (
+            total_part_t * i[:, at_t]
+            + c_prev_dot_t * f[:, at_t]
+            + c_prev[:, at_t] * sigmoid2_x_part_t * e4[:, at_t] * f[:, at_t] / t9[:, at_t]
+            + i[:, at_t] * g[:, at_t] * (sigmoid_x_part_t * (1 - i[:, at_t]) - total_part_t * g[:, at_t])
+        )
+        h_dot_t = c_dot_t + t14[:, at_t] * (sigmoid3_x_part_t * (1 - o[:, at_t]) - c_dot_t * t14[:, at_t])
+        h_dot_t *= o[:, at_t]
+        h_dot[:, at_t] = h_dot_t
+        h_prev_dot_t, c_prev_dot_t = h_dot_t, c_dot_t
+    return h_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "lstm_cell_forward",
     "lstm_cell_backward",
+    "lstm_cell_jvp",
 ]
 
 
@@ -65,6 +66,39 @@ def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev):
     df = 1 - sigmoid_y
     df *= dc * prev * sigmoid_y
     return di, df, dg, dprev
+
+
+def lstm_cell_jvp(i_dot, f_dot, g_dot, prev_dot, sigmoid_y, sigmoid2_y, t9, prev):
+    """Jacobian-vector product of lstm_cell.
+
+        c_dot[*s] = prev_dot[*s]*sigmoid_y[*s] + g_dot[*s]*sigmoid2_y[*s] + f_dot[*s]*prev[*s]*sigmoid_y[*s] +
+            sigmoid2_y[*s]*t9[*s]*(i_dot[*s]*(1 - sigmoid2_y[*s]) - g_dot[*s]*t9[*s]) -
+            f_dot[*s]*prev[*s]*sigmoid_y[*s]**2
+
+    Shapes: i_dot[*s], f_dot[*s], g_dot[*s], prev_dot[*s], sigmoid_y[*s], sigmoid2_y[*s], t9[*s], prev[*s].
+    Returns c_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        "i_dot[*s]; f_dot[*s]; g_dot[*s]; prev_dot[*s]; sigmoid_y[*s]; sigmoid2_y[*s]; t9[*s]; prev[*s]",
+        i_dot,
+        f_dot,
+        g_dot,
+        prev_dot,
+        sigmoid_y,
+        sigmoid2_y,
+        t9,
+        prev,
+    )
+
+    c_dot = (
+        prev_dot * sigmoid_y
+        + g_dot * sigmoid2_y
+        + f_dot * prev * sigmoid_y
+        + sigmoid2_y * t9 * (i_dot * (1 - sigmoid2_y) - g_dot * t9)
+        - f_dot * prev * sigmoid_y**2
+    )
+    return c_dot
 
 
 def _lengths(text, *arrays):

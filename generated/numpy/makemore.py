@@ -42,6 +42,7 @@ import numpy as np
 __all__ = [
     "makemore_forward",
     "makemore_backward",
+    "makemore_jvp",
 ]
 
 
@@ -172,6 +173,69 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bn
     demb = (dhprebn @ W1.T).reshape(n, b, e)
     dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dbngain, dbnbias, dW2, db2
+
+
+def makemore_jvp(
+    C_dot, W1_dot, b1_dot, bngain_dot, bnbias_dot, W2_dot, b2_dot, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngain, W2
+):
+    """Jacobian-vector product of makemore.
+
+        t2 = size(n) - 1
+        hprebn_part[n, u] = sum[b, e](C_dot[x[n, b], e]*W1[b, e, u]) + sum[b, e](W1_dot[b, e, u]*embcat[n, b, e])
+        bnbias_total_part[u] = bnbias_dot[u] - bngain[u]*bnvar_inv[u]*mean[n](hprebn_part[n, u])
+        h_part[n, u] = (1 - h[n, u]**2)*(bnbias_total_part[u] + bngain[u]*bnvar_inv[u]*hprebn_part[n, u] + bnraw[n,
+            u]*(bngain_dot[u] - bngain[u]*bnvar_inv[u]*sum[n](hprebn_part[n, u]*bnraw[n, u])/t2))
+        logits_part[n, v] = b2_dot[v] + sum[u](h_part[n, u]*W2[u, v]) + sum[u](W2_dot[u, v]*h[n, u])
+        loss_dot = (sum[n, v](logits_part[n, v]*probs[n, v]) - sum[n](logits_part[n, t[n]]))/size(n)
+
+    Shapes: C_dot[v, e], W1_dot[(b, e), u], b1_dot[u], bngain_dot[u], bnbias_dot[u], W2_dot[u, v], b2_dot[v], embcat[n,
+        (b, e)], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], W1[(b, e), u], bngain[u], W2[u, v].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(
+        "C_dot[v, e]; W1_dot[b*e, u]; b1_dot[u]; bngain_dot[u]; bnbias_dot[u]; W2_dot[u, v]; b2_dot[v]; "
+        "embcat[n, b*e]; bnraw[n, u]; h[n, u]; probs[n, v]; bnvar_inv[u]; W1[b*e, u]; bngain[u]; W2[u, v]; "
+        "x[n, b] in v; t[n] in v",
+        C_dot,
+        W1_dot,
+        b1_dot,
+        bngain_dot,
+        bnbias_dot,
+        W2_dot,
+        b2_dot,
+        embcat,
+        bnraw,
+        h,
+        probs,
+        bnvar_inv,
+        W1,
+        bngain,
+        W2,
+        x,
+        t,
+    )
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, u = size["n"], size["b"], size["e"], size["u"]
+    W1_dot = W1_dot.reshape(b, e, u)
+    embcat = embcat.reshape(n, b, e)
+    W1 = W1.reshape(b, e, u)
+
+    t2 = n - 1
+    hprebn_part = C_dot.take(x, axis=0).reshape(n, b * e) @ W1.reshape(b * e, u) + embcat.reshape(n, b * e) @ W1_dot.reshape(
+        b * e, u
+    )
+    bnbias_total_part = bnbias_dot - bngain * bnvar_inv * _mean(hprebn_part, axis=0)
+    h_part = (1 - h**2) * (
+        bnbias_total_part
+        + bngain * bnvar_inv * hprebn_part
+        + bnraw * (bngain_dot - bngain * bnvar_inv * _sum(hprebn_part * bnraw, axis=0) / t2)
+    )
+    logits_part = b2_dot + h_part @ W2 + h @ W2_dot
+    loss_dot = (_sum(logits_part * probs) - _sum(logits_part[np.arange(n), t])) / n
+    return loss_dot
 
 
 def _labels(name, labels, length):

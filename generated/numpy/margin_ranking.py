@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "margin_ranking_forward",
     "margin_ranking_backward",
+    "margin_ranking_jvp",
 ]
 
 
@@ -67,6 +68,30 @@ def margin_ranking_backward(dloss, t2, m, t):
     da = -dm * t
     db = -da
     return da.reshape(size["*s"]), db.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def margin_ranking_jvp(a_dot, b_dot, t_dot, t2, m, t):
+    """Jacobian-vector product of margin_ranking.
+
+        m_part[*s] = t[*s]*(b_dot[*s] - a_dot[*s]) - t_dot[*s]*t2[*s]
+        loss_dot = mean[s](where(m[*s] <= 0, 0, m_part[*s]))
+
+    Shapes: a_dot[*s], b_dot[*s], t_dot[*s], t2[*s], m[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("a_dot[*s]; b_dot[*s]; t_dot[*s]; t2[*s]; m[*s]; t[*s]", a_dot, b_dot, t_dot, t2, m, t)
+    s = math.prod(size["*s"])
+    a_dot = a_dot.reshape(s)
+    b_dot = b_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    t2 = t2.reshape(s)
+    m = m.reshape(s)
+    t = t.reshape(s)
+
+    m_part = t * (b_dot - a_dot) - t_dot * t2
+    loss_dot = _mean(np.where(m <= 0, 0, m_part))
+    return loss_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "matmul_forward",
     "matmul_backward",
+    "matmul_jvp",
 ]
 
 
@@ -48,6 +49,21 @@ def matmul_backward(dy, a, b):
     da = dy @ np.swapaxes(b, -1, -2)
     db = np.swapaxes(a, -1, -2) @ dy
     return da, db
+
+
+def matmul_jvp(a_dot, b_dot, a, b):
+    """Jacobian-vector product of matmul.
+
+        y_dot[*s, n, m] = sum[k](b_dot[*s, k, m]*a[*s, n, k]) + sum[k](a_dot[*s, n, k]*b[*s, k, m])
+
+    Shapes: a_dot[*s, n, k], b_dot[*s, k, m], a[*s, n, k], b[*s, k, m].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s, n, k]; b_dot[*s, k, m]; a[*s, n, k]; b[*s, k, m]", a_dot, b_dot, a, b)
+
+    y_dot = a @ b_dot + a_dot @ b
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -20,6 +20,7 @@ import numpy as np
 __all__ = [
     "max_pool2d_forward",
     "max_pool2d_backward",
+    "max_pool2d_jvp",
 ]
 
 
@@ -90,6 +91,41 @@ def max_pool2d_backward(dy, y, total, x, kernel=2, stride=2, pad=0):
                 np.where(x[:, :, of_h, of_w] == y[:, :, of_p, of_q], dy[:, :, of_p, of_q], 0) / total[:, :, of_p, of_q]
             )
     return dx
+
+
+def max_pool2d_jvp(x_dot, y, total, x, kernel=2, stride=2, pad=0):
+    """Jacobian-vector product of max_pool2d.
+
+        y_dot[n, c, p, q] = sum[m](sum[k](where(x[n, c, k + p*stride - pad, m + q*stride - pad] == y[n, c, p, q], x_dot[n,
+            c, k + p*stride - pad, m + q*stride - pad], 0)))/total[n, c, p, q]
+
+    Shapes: x_dot[n, c, h, w], y[n, c, p, q], total[n, c, p, q], x[n, c, h, w].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, c, h, w]; y[n, c, p, q]; total[n, c, p, q]; x[n, c, h, w]",
+        x_dot,
+        y,
+        total,
+        x,
+        k=_count("kernel", kernel),
+        m=_count("kernel", kernel),
+    )
+    size = _declared(size, "(size(h) + 2*pad - kernel)//stride + 1", (size["h"] + 2 * pad - kernel) // stride + 1, "p")
+    size = _declared(size, "(size(w) + 2*pad - kernel)//stride + 1", (size["w"] + 2 * pad - kernel) // stride + 1, "q")
+    n, c, p, q, m, w, k, h = size["n"], size["c"], size["p"], size["q"], size["m"], size["w"], size["k"], size["h"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+
+    y_dot_sum = np.zeros((n, c, p, q), dtype=x_dot.dtype)
+    for at_m in range(m):
+        of_q, of_w = _overlap(q, w, stride, at_m - pad)
+        for at_k in range(k):
+            of_p, of_h = _overlap(p, h, stride, at_k - pad)
+            y_dot_sum[:, :, of_p, of_q] += np.where(x[:, :, of_h, of_w] == y[:, :, of_p, of_q], x_dot[:, :, of_h, of_w], 0)
+    y_dot = np.divide(y_dot_sum, total, out=y_dot_sum)
+    return y_dot
 
 
 def _count(name, value):

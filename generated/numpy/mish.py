@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "mish_forward",
     "mish_backward",
+    "mish_jvp",
 ]
 
 
@@ -57,6 +58,22 @@ def mish_backward(dy, g, t, x):
     dx = t + x * g * (1 - t**2)
     dx *= dy
     return dx
+
+
+def mish_jvp(x_dot, g, t, x):
+    """Jacobian-vector product of mish.
+
+        y_dot[*s] = x_dot[*s]*(t[*s] + x[*s]*g[*s]*(1 - t[*s]**2))
+
+    Shapes: x_dot[*s], g[*s], t[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]; t[*s]; x[*s]", x_dot, g, t, x)
+
+    y_dot = t + x * g * (1 - t**2)
+    y_dot *= x_dot
+    return y_dot
 
 
 def _lengths(text, *arrays):

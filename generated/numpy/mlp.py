@@ -26,6 +26,7 @@ import numpy as np
 __all__ = [
     "mlp_forward",
     "mlp_backward",
+    "mlp_jvp",
 ]
 
 
@@ -147,6 +148,86 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     demb = (dhpre @ W1.T).reshape(n, b, e)
     dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dgamma, dbeta, dW2, db2
+
+
+def mlp_jvp(
+    C_dot,
+    W1_dot,
+    b1_dot,
+    gamma_dot,
+    beta_dot,
+    W2_dot,
+    b2_dot,
+    emb,
+    batchnorm_xhat,
+    act,
+    softmax_cross_entropy_p,
+    batchnorm_rstd,
+    x,
+    t,
+    W1,
+    gamma,
+    W2,
+):
+    """Jacobian-vector product of mlp.
+
+        t2 = size(n) - 1
+        hpre_part[n, h] = sum[b, e](C_dot[x[n, b], e]*W1[b, e, h]) + sum[b, e](W1_dot[b, e, h]*emb[n, b, e])
+        beta_total_part[h] = beta_dot[h] - gamma[h]*batchnorm_rstd[h]*mean[n](hpre_part[n, h])
+        act_part[n, h] = (1 - act[n, h]**2)*(beta_total_part[h] + gamma[h]*batchnorm_rstd[h]*hpre_part[n, h] +
+            batchnorm_xhat[n, h]*(gamma_dot[h] - gamma[h]*batchnorm_rstd[h]*sum[n](hpre_part[n, h]*batchnorm_xhat[n,
+            h])/t2))
+        logits_part[n, v] = b2_dot[v] + sum[h](act_part[n, h]*W2[h, v]) + sum[h](W2_dot[h, v]*act[n, h])
+        loss_dot = (sum[n, v](logits_part[n, v]*softmax_cross_entropy_p[n, v]) - sum[n](logits_part[n, t[n]]))/size(n)
+
+    Shapes: C_dot[v, e], W1_dot[(b, e), h], b1_dot[h], gamma_dot[h], beta_dot[h], W2_dot[h, v], b2_dot[v], emb[n, b, e],
+        batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h], x[n, b], t[n], W1[(b, e), h],
+        gamma[h], W2[h, v].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(
+        "C_dot[v, e]; W1_dot[b*e, h]; b1_dot[h]; gamma_dot[h]; beta_dot[h]; W2_dot[h, v]; b2_dot[v]; "
+        "emb[n, b, e]; batchnorm_xhat[n, h]; act[n, h]; softmax_cross_entropy_p[n, v]; batchnorm_rstd[h]; "
+        "W1[b*e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
+        C_dot,
+        W1_dot,
+        b1_dot,
+        gamma_dot,
+        beta_dot,
+        W2_dot,
+        b2_dot,
+        emb,
+        batchnorm_xhat,
+        act,
+        softmax_cross_entropy_p,
+        batchnorm_rstd,
+        W1,
+        gamma,
+        W2,
+        x,
+        t,
+    )
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, h = size["n"], size["b"], size["e"], size["h"]
+    W1_dot = W1_dot.reshape(b, e, h)
+    W1 = W1.reshape(b, e, h)
+
+    t2 = n - 1
+    hpre_part = C_dot.take(x, axis=0).reshape(n, b * e) @ W1.reshape(b * e, h) + emb.reshape(n, b * e) @ W1_dot.reshape(
+        b * e, h
+    )
+    beta_total_part = beta_dot - gamma * batchnorm_rstd * _mean(hpre_part, axis=0)
+    act_part = (1 - act**2) * (
+        beta_total_part
+        + gamma * batchnorm_rstd * hpre_part
+        + batchnorm_xhat * (gamma_dot - gamma * batchnorm_rstd * _sum(hpre_part * batchnorm_xhat, axis=0) / t2)
+    )
+    logits_part = b2_dot + act_part @ W2 + act @ W2_dot
+    loss_dot = (_sum(logits_part * softmax_cross_entropy_p) - _sum(logits_part[np.arange(n), t])) / n
+    return loss_dot
 
 
 def _labels(name, labels, length):

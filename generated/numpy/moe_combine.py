@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "moe_combine_forward",
     "moe_combine_backward",
+    "moe_combine_jvp",
 ]
 
 
@@ -48,6 +49,21 @@ def moe_combine_backward(dy, h, w):
     dh = dy[:, None, :] * w[:, :, None]
     dw = _sum(dy[:, None, :] * h, axis=2)
     return dh, dw
+
+
+def moe_combine_jvp(h_dot, w_dot, h, w):
+    """Jacobian-vector product of moe_combine.
+
+        y_dot[n, d] = sum[e](w_dot[n, e]*h[n, e, d] + w[n, e]*h_dot[n, e, d])
+
+    Shapes: h_dot[n, e, d], w_dot[n, e], h[n, e, d], w[n, e].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("h_dot[n, e, d]; w_dot[n, e]; h[n, e, d]; w[n, e]", h_dot, w_dot, h, w)
+
+    y_dot = _sum(w_dot[:, :, None] * h + w[:, :, None] * h_dot, axis=1)
+    return y_dot
 
 
 def _lengths(text, *arrays):

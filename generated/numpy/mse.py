@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "mse_forward",
     "mse_backward",
+    "mse_jvp",
 ]
 
 
@@ -58,6 +59,27 @@ def mse_backward(dloss, e):
     dx = e * (2 * dloss / s)
     dt = -dx
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def mse_jvp(x_dot, t_dot, e):
+    """Jacobian-vector product of mse.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = 2*mean[s](x_total_part[*s]*e[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]", x_dot, t_dot, e)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = 2 * (_dot(x_total_part, e) / s)
+    return loss_dot
 
 
 def _dot(a, b):

@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "multihead_attention_forward",
     "multihead_attention_backward",
+    "multihead_attention_jvp",
 ]
 
 
@@ -84,6 +85,54 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2):
     dq = np.einsum("abcd,adbe->acbe", dS, k, optimize=True) / math.sqrt(f)
     dk = np.einsum("abcd,acbe->adbe", dS, q, optimize=True) / math.sqrt(f)
     return dq.reshape(n, i, h * f), dk.reshape(n, j, h * f), dv.reshape(n, j, h * d)
+
+
+def multihead_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, heads=2):
+    """Jacobian-vector product of multihead_attention.
+
+        S_part[n, h, i, j] = (sum[f](k_dot[n, j, h, f]*q[n, i, h, f]) + sum[f](q_dot[n, i, h, f]*k[n, j, h,
+            f]))/sqrt(size(f))
+        P_part[n, h, i, j] = S_part[n, h, i, j]*P[n, h, i, j]
+        o_dot[n, i, (h, d)] = sum[j](v_dot[n, j, h, d]*P[n, h, i, j]) + sum[j](P_part[n, h, i, j]*v[n, j, h, d]) - o[n, i,
+            h, d]*sum[j](P_part[n, h, i, j])
+
+    Shapes: q_dot[n, i, (h, f)], k_dot[n, j, (h, f)], v_dot[n, j, (h, d)], P[n, h, i, j], o[n, i, (h, d)], q[n, i, (h,
+        f)], k[n, j, (h, f)], v[n, j, (h, d)].
+    Returns o_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "q_dot[n, i, h*f]; k_dot[n, j, h*f]; v_dot[n, j, h*d]; P[n, h, i, j]; o[n, i, h*d]; q[n, i, h*f]; "
+        "k[n, j, h*f]; v[n, j, h*d]",
+        q_dot,
+        k_dot,
+        v_dot,
+        P,
+        o,
+        q,
+        k,
+        v,
+        h=_count("heads", heads),
+    )
+    f, n, i, h, d, j = size["f"], size["n"], size["i"], size["h"], size["d"], size["j"]
+    q_dot = q_dot.reshape(n, i, h, f)
+    k_dot = k_dot.reshape(n, j, h, f)
+    v_dot = v_dot.reshape(n, j, h, d)
+    o = o.reshape(n, i, h, d)
+    q = q.reshape(n, i, h, f)
+    k = k.reshape(n, j, h, f)
+    v = v.reshape(n, j, h, d)
+
+    S_part = (
+        np.einsum("abcd,aecd->aceb", k_dot, q, optimize=True) + np.einsum("abcd,aecd->acbe", q_dot, k, optimize=True)
+    ) / math.sqrt(f)
+    P_part = np.multiply(S_part, P, out=S_part)
+    o_dot = (
+        np.einsum("abcd,aceb->aecd", v_dot, P, optimize=True)
+        + np.einsum("abcd,adbe->acbe", P_part, v, optimize=True)
+        - o * np.transpose(_sum(P_part, axis=3), (0, 2, 1))[:, :, :, None]
+    )
+    return o_dot.reshape(n, i, h * d)
 
 
 def _count(name, value):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "nll_forward",
     "nll_backward",
+    "nll_jvp",
 ]
 
 
@@ -54,6 +55,24 @@ def nll_backward(dloss, logp, t):
 
     dlogp = -np.where(t[:, None] == np.arange(c), dloss / n, 0)
     return dlogp
+
+
+def nll_jvp(logp_dot, t):
+    """Jacobian-vector product of nll.
+
+        loss_dot = -mean[n](logp_dot[n, t[n]])
+
+    Shapes: logp_dot[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("logp_dot[n, c]; t[n] in c", logp_dot, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+
+    loss_dot = -_mean(logp_dot[np.arange(n), t])
+    return loss_dot
 
 
 def _labels(name, labels, length):

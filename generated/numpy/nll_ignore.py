@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "nll_ignore_forward",
     "nll_ignore_backward",
+    "nll_ignore_jvp",
 ]
 
 
@@ -62,6 +63,27 @@ def nll_ignore_backward(dloss, count, logp, t, ignore=-100):
 
     dlogp = np.where((given_t != ignore)[:, None], -np.where(t[:, None] == np.arange(c), dloss / count, 0), 0)
     return dlogp
+
+
+def nll_ignore_jvp(logp_dot, count, t, ignore=-100):
+    """Jacobian-vector product of nll_ignore.
+
+        loss_dot = -sum[n](where(t[n] != ignore, logp_dot[n, t[n]], 0))/count
+
+    Shapes: logp_dot[n, c], count scalar, t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("logp_dot[n, c]; t[n] in c", logp_dot, t)
+    given_t = t
+    t = np.where(given_t != ignore, given_t, 0)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    count = _scalar("count", count, logp_dot.dtype)
+
+    loss_dot = -_sum(np.where(given_t != ignore, logp_dot[np.arange(n), t], 0)) / count
+    return loss_dot
 
 
 def _labels(name, labels, length):

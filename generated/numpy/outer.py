@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "outer_forward",
     "outer_backward",
+    "outer_jvp",
 ]
 
 
@@ -48,6 +49,21 @@ def outer_backward(dy, a, b):
     da = _sum(b * dy, axis=1)
     db = _sum(a[:, None] * dy, axis=0)
     return da, db
+
+
+def outer_jvp(a_dot, b_dot, a, b):
+    """Jacobian-vector product of outer.
+
+        y_dot[i, j] = b_dot[j]*a[i] + a_dot[i]*b[j]
+
+    Shapes: a_dot[i], b_dot[j], a[i], b[j].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[i]; b_dot[j]; a[i]; b[j]", a_dot, b_dot, a, b)
+
+    y_dot = b_dot * a[:, None] + a_dot[:, None] * b
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "pad1d_forward",
     "pad1d_backward",
+    "pad1d_jvp",
 ]
 
 
@@ -59,6 +60,27 @@ def pad1d_backward(dy, x, left=1, right=1):
     of_l, of_i = _overlap(l, i, 1, left)
     dx[..., of_l] += dy[..., of_i]
     return dx
+
+
+def pad1d_jvp(x_dot, left=1, right=1):
+    """Jacobian-vector product of pad1d.
+
+        y_dot[*s, i] = x_dot[*s, i - left]
+
+    Shapes: x_dot[*s, l].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s, l]", x_dot)
+    size = _declared(size, "size(l) + left + right", size["l"] + left + right, "i")
+    i, l = size["i"], size["l"]
+    s = size["*s"]
+    left = _whole("left", left)
+
+    y_dot = np.zeros((*s, i), dtype=x_dot.dtype)
+    of_l, of_i = _overlap(l, i, 1, left)
+    y_dot[..., of_i] += x_dot[..., of_l]
+    return y_dot
 
 
 def _declared(size, text, length, *axes):

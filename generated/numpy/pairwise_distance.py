@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "pairwise_distance_forward",
     "pairwise_distance_backward",
+    "pairwise_distance_jvp",
 ]
 
 
@@ -50,6 +51,23 @@ def pairwise_distance_backward(dy, t, y):
     da = t * (dy / y)[..., None]
     db = -da
     return da, db
+
+
+def pairwise_distance_jvp(a_dot, b_dot, t, y):
+    """Jacobian-vector product of pairwise_distance.
+
+        a_total_part[*s, d] = a_dot[*s, d] - b_dot[*s, d]
+        y_dot[*s] = sum[d](a_total_part[*s, d]*t[*s, d])/y[*s]
+
+    Shapes: a_dot[*s, d], b_dot[*s, d], t[*s, d], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s, d]; b_dot[*s, d]; t[*s, d]; y[*s]", a_dot, b_dot, t, y)
+
+    a_total_part = a_dot - b_dot
+    y_dot = _dot(a_total_part, t) / y
+    return y_dot
 
 
 def _dot(a, b):

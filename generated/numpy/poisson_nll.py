@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "poisson_nll_forward",
     "poisson_nll_backward",
+    "poisson_nll_jvp",
 ]
 
 
@@ -60,6 +61,27 @@ def poisson_nll_backward(dloss, e, x, t):
     dx = e - t
     dx *= dloss / s
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def poisson_nll_jvp(x_dot, t_dot, e, x, t):
+    """Jacobian-vector product of poisson_nll.
+
+        loss_dot = sum[s](x_dot[*s]*(e[*s] - t[*s]) - t_dot[*s]*x[*s])/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]; x[*s]; t[*s]", x_dot, t_dot, e, x, t)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = _sum(x_dot * (e - t) - t_dot * x) / s
+    return loss_dot
 
 
 def _lengths(text, *arrays):
@@ -110,6 +132,11 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

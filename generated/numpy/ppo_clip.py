@@ -20,6 +20,7 @@ import numpy as np
 __all__ = [
     "ppo_clip_forward",
     "ppo_clip_backward",
+    "ppo_clip_jvp",
 ]
 
 
@@ -66,6 +67,34 @@ def ppo_clip_backward(dloss, ratio, bound, gain, limit):
     dlogp = np.where(gain > limit, 0, -gain * (dloss / n))
     dold = -dlogp
     return dlogp, dold, dadv
+
+
+def ppo_clip_jvp(logp_dot, old_dot, adv_dot, ratio, bound, gain, limit):
+    """Jacobian-vector product of ppo_clip.
+
+        logp_total_part[n] = logp_dot[n] - old_dot[n]
+        loss_dot = -sum[n](where(gain[n] > limit[n], adv_dot[n]*bound[n], adv_dot[n]*ratio[n] +
+            logp_total_part[n]*gain[n]))/size(n)
+
+    Shapes: logp_dot[n], old_dot[n], adv_dot[n], ratio[n], bound[n], gain[n], limit[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "logp_dot[n]; old_dot[n]; adv_dot[n]; ratio[n]; bound[n]; gain[n]; limit[n]",
+        logp_dot,
+        old_dot,
+        adv_dot,
+        ratio,
+        bound,
+        gain,
+        limit,
+    )
+    n = size["n"]
+
+    logp_total_part = logp_dot - old_dot
+    loss_dot = -_sum(np.where(gain > limit, adv_dot * bound, adv_dot * ratio + logp_total_part * gain)) / n
+    return loss_dot
 
 
 def _lengths(text, *arrays):
@@ -116,6 +145,11 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "prelu_forward",
     "prelu_backward",
+    "prelu_jvp",
 ]
 
 
@@ -56,6 +57,25 @@ def prelu_backward(dy, x, slope):
     dx = dy * np.where(x <= 0, slope[:, None], 1)
     dslope = _sum(np.where(x <= 0, dy * x, 0), axis=(0, 2))
     return dx.reshape(n, c, *size["*s"]), dslope
+
+
+def prelu_jvp(x_dot, slope_dot, x, slope):
+    """Jacobian-vector product of prelu.
+
+        y_dot[n, c, *s] = where(x[n, c, *s] <= 0, slope_dot[c]*x[n, c, *s] + slope[c]*x_dot[n, c, *s], x_dot[n, c, *s])
+
+    Shapes: x_dot[n, c, *s], slope_dot[c], x[n, c, *s], slope[c].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[n, c, *s]; slope_dot[c]; x[n, c, *s]; slope[c]", x_dot, slope_dot, x, slope)
+    n, c = size["n"], size["c"]
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(n, c, s)
+    x = x.reshape(n, c, s)
+
+    y_dot = np.where(x <= 0, slope_dot[:, None] * x + slope[:, None] * x_dot, x_dot)
+    return y_dot.reshape(n, c, *size["*s"])
 
 
 def _lengths(text, *arrays):

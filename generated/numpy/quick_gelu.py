@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "quick_gelu_forward",
     "quick_gelu_backward",
+    "quick_gelu_jvp",
 ]
 
 
@@ -54,6 +55,22 @@ def quick_gelu_backward(dy, g, y, scale=1.702):
     dx = g + scale * y * (1 - g)
     dx *= dy
     return dx
+
+
+def quick_gelu_jvp(x_dot, g, y, scale=1.702):
+    """Jacobian-vector product of quick_gelu.
+
+        y_dot[*s] = x_dot[*s]*(g[*s] + scale*y[*s]*(1 - g[*s]))
+
+    Shapes: x_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]; y[*s]", x_dot, g, y)
+
+    y_dot = g + scale * y * (1 - g)
+    y_dot *= x_dot
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "reglu_forward",
     "reglu_backward",
+    "reglu_jvp",
 ]
 
 
@@ -50,6 +51,21 @@ def reglu_backward(dy, relu_y, a, b):
     db = dy * relu_y
     da = np.where(a <= 0, 0, dy * b)
     return da, db
+
+
+def reglu_jvp(a_dot, b_dot, relu_y, a, b):
+    """Jacobian-vector product of reglu.
+
+        y_dot[*s] = b_dot[*s]*relu_y[*s] + where(a[*s] <= 0, 0, a_dot[*s]*b[*s])
+
+    Shapes: a_dot[*s], b_dot[*s], relu_y[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; relu_y[*s]; a[*s]; b[*s]", a_dot, b_dot, relu_y, a, b)
+
+    y_dot = b_dot * relu_y + np.where(a <= 0, 0, a_dot * b)
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "relu6_forward",
     "relu6_backward",
+    "relu6_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def relu6_backward(dy, x):
 
     dx = np.where(x >= 6, 0, np.where(x <= 0, 0, dy))
     return dx
+
+
+def relu6_jvp(x_dot, x):
+    """Jacobian-vector product of relu6.
+
+        y_dot[*s] = where(x[*s] >= 6, 0, where(x[*s] <= 0, 0, x_dot[*s]))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = np.where(x >= 6, 0, np.where(x <= 0, 0, x_dot))
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -20,6 +20,7 @@ import numpy as np
 __all__ = [
     "residual_rmsnorm_forward",
     "residual_rmsnorm_backward",
+    "residual_rmsnorm_jvp",
 ]
 
 
@@ -70,6 +71,27 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
     dx *= rstd[:, None]
     dr = dx.copy()
     return dx.reshape(*size["*s"], d), dr.reshape(*size["*s"], d), dgamma
+
+
+def residual_rmsnorm_jvp(x_dot, r_dot, gamma_dot, hhat, rstd, gamma):
+    """Jacobian-vector product of residual_rmsnorm.
+
+        t_part[*s, d] = rstd[*s]*(r_dot[*s, d] + x_dot[*s, d])
+        y_dot[*s, d] = gamma[d]*t_part[*s, d] + hhat[*s, d]*(gamma_dot[d] - gamma[d]*mean[d](t_part[*s, d]*hhat[*s, d]))
+
+    Shapes: x_dot[*s, d], r_dot[*s, d], gamma_dot[d], hhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[*s, d]; r_dot[*s, d]; gamma_dot[d]; hhat[*s, d]; rstd[*s]; gamma[d]", x_dot, r_dot, gamma_dot, hhat, rstd, gamma
+    )
+    d = size["d"]
+
+    t_part = r_dot + x_dot
+    t_part *= rstd[..., None]
+    y_dot = gamma * t_part + hhat * (gamma_dot - gamma * (_dot(t_part, hhat) / d)[..., None])
+    return y_dot
 
 
 def _dot(a, b):

@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "rmsnorm_forward",
     "rmsnorm_backward",
+    "rmsnorm_jvp",
 ]
 
 
@@ -65,6 +66,25 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     dx = dxhat - xhat * (_dot(dxhat, xhat) / d)[:, None]
     dx *= rstd[:, None]
     return dx.reshape(*size["*s"], d), dgamma
+
+
+def rmsnorm_jvp(x_dot, gamma_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of rmsnorm.
+
+        xhat_part[*s, d] = rstd[*s]*(x_dot[*s, d] - xhat[*s, d]*mean[d](x_dot[*s, d]*xhat[*s, d]))
+        y_dot[*s, d] = gamma[d]*xhat_part[*s, d] + gamma_dot[d]*xhat[*s, d]
+
+    Shapes: x_dot[*s, d], gamma_dot[d], xhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s, d]; gamma_dot[d]; xhat[*s, d]; rstd[*s]; gamma[d]", x_dot, gamma_dot, xhat, rstd, gamma)
+    d = size["d"]
+
+    xhat_part = x_dot - xhat * (_dot(x_dot, xhat) / d)[..., None]
+    xhat_part *= rstd[..., None]
+    y_dot = gamma * xhat_part + gamma_dot * xhat
+    return y_dot
 
 
 def _dot(a, b):

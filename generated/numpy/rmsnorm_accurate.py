@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "rmsnorm_accurate_forward",
     "rmsnorm_accurate_backward",
+    "rmsnorm_accurate_jvp",
 ]
 
 
@@ -73,6 +74,32 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
     dx = dxhat - xhat * _mean(dxhat * xhat, axis=1, keepdims=True)
     dx *= rstd[:, None]
     return dx.reshape(*size["*s"], d).astype(dtype, copy=False), dgamma.astype(dtype, copy=False)
+
+
+def rmsnorm_accurate_jvp(x_dot, gamma_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of rmsnorm_accurate.
+
+        xhat_part[*s, d] = rstd[*s]*(x_dot[*s, d] - xhat[*s, d]*mean[d](x_dot[*s, d]*xhat[*s, d]))
+        y_dot[*s, d] = gamma[d]*xhat_part[*s, d] + gamma_dot[d]*xhat[*s, d]
+
+    Shapes: x_dot[*s, d], gamma_dot[d], xhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, d]; gamma_dot[d]; xhat[*s, d]; rstd[*s]; gamma[d]", x_dot, gamma_dot, xhat, rstd, gamma)
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, xhat, rstd, gamma = (
+        x_dot.astype(np.float64, copy=False),
+        gamma_dot.astype(np.float64, copy=False),
+        xhat.astype(np.float64, copy=False),
+        rstd.astype(np.float64, copy=False),
+        gamma.astype(np.float64, copy=False),
+    )
+
+    xhat_part = x_dot - xhat * _mean(x_dot * xhat, axis=-1, keepdims=True)
+    xhat_part *= rstd[..., None]
+    y_dot = gamma * xhat_part + gamma_dot * xhat
+    return y_dot.astype(dtype, copy=False)
 
 
 def _lengths(text, *arrays):

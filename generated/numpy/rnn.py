@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "rnn_forward",
     "rnn_backward",
+    "rnn_jvp",
 ]
 
 
@@ -78,6 +79,53 @@ def rnn_backward(dh, h, x, W, U, h0):
     dU = h_prev.reshape(n * t, j).T @ dtotal.reshape(n * t, k)
     db = _sum(dtotal, axis=(0, 1))
     return dx, dW, dU, db, dh0
+
+
+def rnn_jvp(x_dot, W_dot, U_dot, b_dot, h0_dot, h, x, W, U, h0):
+    """Jacobian-vector product of rnn.
+
+        total_part_in[n, t, k] = b_dot[k] + sum[d](W[d, k]*x_dot[n, t, d]) + sum[j](U_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](W_dot[d, k]*x[n, t, d])
+        total_part[n, t, k] = total_part_in[n, t, k] + sum[k2](U[k2, k]*h_prev_dot[n, t, k2])
+        h_dot[n, t, k] = total_part[n, t, k]*(1 - h[n, t, k]**2)
+
+    Shapes: x_dot[n, t, d], W_dot[d, k], U_dot[j, k], b_dot[k], h0_dot[n, k], h[n, t, k], x[n, t, d], W[d, k], U[j, k],
+        h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[n, t, d]; W_dot[d, k]; U_dot[j, k]; b_dot[k]; h0_dot[n, k]; h[n, t, k]; x[n, t, d]; W[d, k]; "
+        "U[j, k]; h0[n, k]; j = k",
+        x_dot,
+        W_dot,
+        U_dot,
+        b_dot,
+        h0_dot,
+        h,
+        x,
+        W,
+        U,
+        h0,
+    )
+    t, n, d, k, j = size["t"], size["n"], size["d"], size["k"], size["j"]
+
+    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    total_part_in = (
+        b_dot
+        + (x_dot.reshape(n * t, d) @ W).reshape(n, t, k)
+        + (h_prev.reshape(n * t, j) @ U_dot).reshape(n, t, k)
+        + (x.reshape(n * t, d) @ W_dot).reshape(n, t, k)
+    )
+    h_dot = np.empty((n, t, k), dtype=x_dot.dtype)
+    h_prev_dot_t = h0_dot
+    for at_t in range(t):
+        total_part_t = total_part_in[:, at_t] + h_prev_dot_t @ U
+        h_dot_t = 1 - h[:, at_t] ** 2
+        h_dot_t *= total_part_t
+        h_dot[:, at_t] = h_dot_t
+        h_prev_dot_t = h_dot_t
+    return h_dot
 
 
 def _lengths(text, *arrays):

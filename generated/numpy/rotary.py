@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "rotary_forward",
     "rotary_backward",
+    "rotary_jvp",
 ]
 
 
@@ -71,6 +72,49 @@ def rotary_backward(dy, total, x, cosine, sine):
     mask2 = np.arange(p)[:, None] + np.arange(p) == 1
     dx = cosine[:, None, :] * dy + _sum(np.where(mask2.T[:, :, None], dtotal[:, :, :, None, :], 0), axis=2)
     return dx.reshape(*size["*s"], i, p * m), dcosine, dsine
+
+
+def rotary_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
+    """Jacobian-vector product of rotary.
+
+        t[p] = where(p != 0, 1, -1)
+        total_part[*s, i, (p, m)] = x_dot[*s, i, 1 - p, m]
+        y_dot[*s, i, (p, m)] = cosine_dot[i, m]*x[*s, i, p, m] + cosine[i, m]*x_dot[*s, i, p, m] + t[p]*sine[i,
+            m]*total_part[*s, i, p, m] + t[p]*sine_dot[i, m]*total[*s, i, p, m]
+
+    Shapes: x_dot[*s, i, (p, m)], cosine_dot[i, m], sine_dot[i, m], total[*s, i, (p, m)], x[*s, i, (p, m)], cosine[i, m],
+        sine[i, m].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[*s, i, p*m]; cosine_dot[i, m]; sine_dot[i, m]; total[*s, i, p*m]; x[*s, i, p*m]; cosine[i, m]; sine[i, m]",
+        x_dot,
+        cosine_dot,
+        sine_dot,
+        total,
+        x,
+        cosine,
+        sine,
+        p=2,
+    )
+    p, i, m = size["p"], size["i"], size["m"]
+    s = size["*s"]
+    x_dot = x_dot.reshape(*s, i, p, m)
+    total = total.reshape(*s, i, p, m)
+    x = x.reshape(*s, i, p, m)
+
+    mask = np.arange(p) != 0
+    t = np.where(mask, x_dot.dtype.type(1), -1)
+    mask2 = np.arange(p)[:, None] + np.arange(p) == 1
+    total_part = _sum(np.where(mask2.T[:, :, None], x_dot[..., :, :, None, :], 0), axis=-3)
+    y_dot = (
+        cosine_dot[:, None, :] * x
+        + cosine[:, None, :] * x_dot
+        + t[:, None] * sine[:, None, :] * total_part
+        + t[:, None] * sine_dot[:, None, :] * total
+    )
+    return y_dot.reshape(*size["*s"], i, p * m)
 
 
 def _lengths(text, /, *arrays, **given):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "rotary_interleaved_forward",
     "rotary_interleaved_backward",
+    "rotary_interleaved_jvp",
 ]
 
 
@@ -71,6 +72,49 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine):
     mask2 = np.arange(p)[:, None] + np.arange(p) == 1
     dx = cosine[:, :, None] * dy + _sum(np.where(mask2.T, dtotal[:, :, :, :, None], 0), axis=3)
     return dx.reshape(*size["*s"], i, m * p), dcosine, dsine
+
+
+def rotary_interleaved_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
+    """Jacobian-vector product of rotary_interleaved.
+
+        t[p] = where(p != 0, 1, -1)
+        total_part[*s, i, (m, p)] = x_dot[*s, i, m, 1 - p]
+        y_dot[*s, i, (m, p)] = cosine_dot[i, m]*x[*s, i, m, p] + cosine[i, m]*x_dot[*s, i, m, p] + t[p]*sine[i,
+            m]*total_part[*s, i, m, p] + t[p]*sine_dot[i, m]*total[*s, i, m, p]
+
+    Shapes: x_dot[*s, i, (m, p)], cosine_dot[i, m], sine_dot[i, m], total[*s, i, (m, p)], x[*s, i, (m, p)], cosine[i, m],
+        sine[i, m].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "x_dot[*s, i, m*p]; cosine_dot[i, m]; sine_dot[i, m]; total[*s, i, m*p]; x[*s, i, m*p]; cosine[i, m]; sine[i, m]",
+        x_dot,
+        cosine_dot,
+        sine_dot,
+        total,
+        x,
+        cosine,
+        sine,
+        p=2,
+    )
+    p, i, m = size["p"], size["i"], size["m"]
+    s = size["*s"]
+    x_dot = x_dot.reshape(*s, i, m, p)
+    total = total.reshape(*s, i, m, p)
+    x = x.reshape(*s, i, m, p)
+
+    mask = np.arange(p) != 0
+    t = np.where(mask, x_dot.dtype.type(1), -1)
+    mask2 = np.arange(p)[:, None] + np.arange(p) == 1
+    total_part = _sum(np.where(mask2.T, x_dot[..., :, :, :, None], 0), axis=-2)
+    y_dot = (
+        cosine_dot[:, :, None] * x
+        + cosine[:, :, None] * x_dot
+        + t * sine[:, :, None] * total_part
+        + t * sine_dot[:, :, None] * total
+    )
+    return y_dot.reshape(*size["*s"], i, m * p)
 
 
 def _lengths(text, /, *arrays, **given):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "selu_forward",
     "selu_backward",
+    "selu_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def selu_backward(dy, x, alpha=1.6732632423543772, scale=1.0507009873554805):
 
     dx = scale * dy * np.where(x <= 0, alpha * np.exp(np.where(x <= 0, x, 1)), 1)
     return dx
+
+
+def selu_jvp(x_dot, x, alpha=1.6732632423543772, scale=1.0507009873554805):
+    """Jacobian-vector product of selu.
+
+        y_dot[*s] = scale*x_dot[*s]*where(x[*s] <= 0, alpha*exp(x[*s]), 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = scale * x_dot * np.where(x <= 0, alpha * np.exp(np.where(x <= 0, x, 1)), 1)
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "sigmoid_forward",
     "sigmoid_backward",
+    "sigmoid_jvp",
 ]
 
 
@@ -49,6 +50,22 @@ def sigmoid_backward(dy, y):
     dx = 1 - y
     dx *= dy * y
     return dx
+
+
+def sigmoid_jvp(x_dot, y):
+    """Jacobian-vector product of sigmoid.
+
+        y_dot[*s] = x_dot[*s]*y[*s]*(1 - y[*s])
+
+    Shapes: x_dot[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; y[*s]", x_dot, y)
+
+    y_dot = 1 - y
+    y_dot *= x_dot * y
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "sigmoid_accurate_forward",
     "sigmoid_accurate_backward",
+    "sigmoid_accurate_jvp",
 ]
 
 
@@ -56,6 +57,25 @@ def sigmoid_accurate_backward(dy, x):
     e2 = np.exp(-np.maximum(0, x))
     dx = dy * e * e2 / (e + e2) ** 2
     return dx.astype(dtype, copy=False)
+
+
+def sigmoid_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of sigmoid_accurate.
+
+        e2[*s] = exp(-maximum(0, x[*s]))
+        y_dot[*s] = x_dot[*s]*exp(-maximum(0, -x[*s])/2)**2*e2[*s]/(e2[*s] + exp(-maximum(0, -x[*s])/2)**2)**2
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = x_dot.astype(np.float64, copy=False), x.astype(np.float64, copy=False)
+
+    e2 = np.exp(-np.maximum(0, x))
+    y_dot = x_dot * np.exp(-np.maximum(0, -x) / 2) ** 2 * e2 / (e2 + np.exp(-np.maximum(0, -x) / 2) ** 2) ** 2
+    return y_dot.astype(dtype, copy=False)
 
 
 def _lengths(text, *arrays):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "silu_forward",
     "silu_backward",
+    "silu_jvp",
 ]
 
 
@@ -52,6 +53,22 @@ def silu_backward(dy, g, y):
     dx = g + y * (1 - g)
     dx *= dy
     return dx
+
+
+def silu_jvp(x_dot, g, y):
+    """Jacobian-vector product of silu.
+
+        y_dot[*s] = x_dot[*s]*(g[*s] + y[*s]*(1 - g[*s]))
+
+    Shapes: x_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]; y[*s]", x_dot, g, y)
+
+    y_dot = g + y * (1 - g)
+    y_dot *= x_dot
+    return y_dot
 
 
 def _lengths(text, *arrays):

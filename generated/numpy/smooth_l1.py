@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "smooth_l1_forward",
     "smooth_l1_backward",
+    "smooth_l1_jvp",
 ]
 
 
@@ -70,6 +71,30 @@ def smooth_l1_backward(dloss, e, a, s2, beta=1.0):
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
 
 
+def smooth_l1_jvp(x_dot, t_dot, e, a, s2, beta=1.0):
+    """Jacobian-vector product of smooth_l1.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = (sum[s](where(a[*s] < beta, 0, x_total_part[*s]*s2[*s])) + sum[s](where(a[*s] < beta,
+            x_total_part[*s]*e[*s], 0))/beta)/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], a[*s], s2[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; e[*s]; a[*s]; s2[*s]", x_dot, t_dot, e, a, s2)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    a = a.reshape(s)
+    s2 = s2.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = (_sum(np.where(a < beta, 0, x_total_part * s2)) + _sum(np.where(a < beta, x_total_part * e, 0)) / beta) / s
+    return loss_dot
+
+
 def _lengths(text, *arrays):
     """The length of every axis; TypeError or ValueError names the argument that does not fit the others."""
     return _checked(text, *[(type(a), getattr(a, "shape", None), getattr(a, "dtype", None)) for a in arrays])
@@ -118,6 +143,11 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

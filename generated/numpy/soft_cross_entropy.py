@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "soft_cross_entropy_forward",
     "soft_cross_entropy_backward",
+    "soft_cross_entropy_jvp",
 ]
 
 
@@ -58,6 +59,22 @@ def soft_cross_entropy_backward(dloss, logp, e2, q):
     dz = e2 * _sum(q, axis=1, keepdims=True) - q
     dz *= dloss / n
     return dz, dq
+
+
+def soft_cross_entropy_jvp(z_dot, q_dot, logp, e2, q):
+    """Jacobian-vector product of soft_cross_entropy.
+
+        loss_dot = sum[c, n](z_dot[n, c]*(e2[n, c]*sum[c](q[n, c]) - q[n, c]) - q_dot[n, c]*logp[n, c])/size(n)
+
+    Shapes: z_dot[n, c], q_dot[n, c], logp[n, c], e2[n, c], q[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("z_dot[n, c]; q_dot[n, c]; logp[n, c]; e2[n, c]; q[n, c]", z_dot, q_dot, logp, e2, q)
+    n = size["n"]
+
+    loss_dot = _sum(z_dot * (e2 * _sum(q, axis=1, keepdims=True) - q) - q_dot * logp) / n
+    return loss_dot
 
 
 def _dot(a, b):

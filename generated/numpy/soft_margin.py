@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "soft_margin_forward",
     "soft_margin_backward",
+    "soft_margin_jvp",
 ]
 
 
@@ -69,6 +70,36 @@ def soft_margin_backward(dloss, g, x, t):
     dx = -du * t
     dt = -du * x
     return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+
+
+def soft_margin_jvp(x_dot, t_dot, g, x, t):
+    """Jacobian-vector product of soft_margin.
+
+        u_part[*s] = -(t_dot[*s]*x[*s] + x_dot[*s]*t[*s])
+        loss_dot = mean[s](u_part[*s]*g[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], g[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[*s]; t_dot[*s]; g[*s]; x[*s]; t[*s]", x_dot, t_dot, g, x, t)
+    s = math.prod(size["*s"])
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    g = g.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    u_part = -(t_dot * x + x_dot * t)
+    loss_dot = _dot(u_part, g) / s
+    return loss_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _lengths(text, *arrays):

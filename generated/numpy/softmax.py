@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "softmax_forward",
     "softmax_backward",
+    "softmax_jvp",
 ]
 
 
@@ -50,6 +51,22 @@ def softmax_backward(dp, p):
     dz = dp - _dot(dp, p)[..., None]
     dz *= p
     return dz
+
+
+def softmax_jvp(z_dot, p):
+    """Jacobian-vector product of softmax.
+
+        p_dot[*s, c] = p[*s, c]*(z_dot[*s, c] - sum[c](z_dot[*s, c]*p[*s, c]))
+
+    Shapes: z_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; p[*s, c]", z_dot, p)
+
+    p_dot = z_dot - _dot(z_dot, p)[..., None]
+    p_dot *= p
+    return p_dot
 
 
 def _dot(a, b):

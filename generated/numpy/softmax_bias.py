@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "softmax_bias_forward",
     "softmax_bias_backward",
+    "softmax_bias_jvp",
 ]
 
 
@@ -55,6 +56,24 @@ def softmax_bias_backward(dp, p, scale=1.0):
     db *= p
     dz = scale * db
     return dz, db
+
+
+def softmax_bias_jvp(z_dot, b_dot, p, scale=1.0):
+    """Jacobian-vector product of softmax_bias.
+
+        total2_part[*s, c] = p[*s, c]*(b_dot[*s, c] + scale*z_dot[*s, c])
+        p_dot[*s, c] = total2_part[*s, c] - p[*s, c]*sum[c](total2_part[*s, c])
+
+    Shapes: z_dot[*s, c], b_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; b_dot[*s, c]; p[*s, c]", z_dot, b_dot, p)
+
+    total2_part = b_dot + scale * z_dot
+    total2_part *= p
+    p_dot = np.subtract(total2_part, p * _sum(total2_part, axis=-1, keepdims=True), out=total2_part)
+    return p_dot
 
 
 def _dot(a, b):

@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "softmax_cross_entropy_forward",
     "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_jvp",
 ]
 
 
@@ -65,6 +66,24 @@ def softmax_cross_entropy_backward(dloss, p, t):
     dz = p * (dloss / n)
     dz[np.arange(n), t] -= dloss / n
     return dz
+
+
+def softmax_cross_entropy_jvp(z_dot, p, t):
+    """Jacobian-vector product of softmax_cross_entropy.
+
+        loss_dot = (sum[c, n](z_dot[n, c]*p[n, c]) - sum[n](z_dot[n, t[n]]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; t[n] in c", z_dot, p, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+
+    loss_dot = (_sum(z_dot * p) - _sum(z_dot[np.arange(n), t])) / n
+    return loss_dot
 
 
 def _labels(name, labels, length):

@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "softmax_cross_entropy_accurate_forward",
     "softmax_cross_entropy_accurate_backward",
+    "softmax_cross_entropy_accurate_jvp",
 ]
 
 
@@ -75,6 +76,32 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     dz = p * (dloss / n)
     dz[np.arange(n), t] = -dloss / n * others
     return dz.astype(dtype, copy=False)
+
+
+def softmax_cross_entropy_accurate_jvp(z_dot, p, others, t):
+    """Jacobian-vector product of softmax_cross_entropy_accurate.
+
+        loss_dot = (sum[n](-z_dot[n, t[n]]*(p[n, t[n]] + others[n])) + sum[c, n](z_dot[n, c]*p[n, c]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], others[n], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; p[n, c]; others[n]; t[n] in c", z_dot, p, others, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p, others = (
+        z_dot.astype(np.float64, copy=False),
+        p.astype(np.float64, copy=False),
+        others.astype(np.float64, copy=False),
+    )
+
+    loss_dot = (
+        np.add.reduce(-z_dot[np.arange(n), t] * (p[np.arange(n), t] + others), axis=None) + np.add.reduce(z_dot * p, axis=None)
+    ) / n
+    return loss_dot.astype(dtype, copy=False)
 
 
 def _labels(name, labels, length):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "softmax_temperature_forward",
     "softmax_temperature_backward",
+    "softmax_temperature_jvp",
 ]
 
 
@@ -51,6 +52,22 @@ def softmax_temperature_backward(dp, p, tau=1.0):
     dz = dp - _dot(dp, p)[..., None]
     dz *= p / tau
     return dz
+
+
+def softmax_temperature_jvp(z_dot, p, tau=1.0):
+    """Jacobian-vector product of softmax_temperature.
+
+        p_dot[*s, c] = p[*s, c]/tau*(z_dot[*s, c] - sum[c](z_dot[*s, c]*p[*s, c]))
+
+    Shapes: z_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("z_dot[*s, c]; p[*s, c]", z_dot, p)
+
+    p_dot = z_dot - _dot(z_dot, p)[..., None]
+    p_dot *= p / tau
+    return p_dot
 
 
 def _dot(a, b):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "softplus_forward",
     "softplus_backward",
+    "softplus_jvp",
 ]
 
 
@@ -53,6 +54,21 @@ def softplus_backward(dy, g):
 
     dx = dy * g
     return dx
+
+
+def softplus_jvp(x_dot, g):
+    """Jacobian-vector product of softplus.
+
+        y_dot[*s] = x_dot[*s]*g[*s]
+
+    Shapes: x_dot[*s], g[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; g[*s]", x_dot, g)
+
+    y_dot = x_dot * g
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "squared_relu_forward",
     "squared_relu_backward",
+    "squared_relu_jvp",
 ]
 
 
@@ -46,6 +47,21 @@ def squared_relu_backward(dy, x):
 
     dx = np.where(x <= 0, 0, 2 * dy * x)
     return dx
+
+
+def squared_relu_jvp(x_dot, x):
+    """Jacobian-vector product of squared_relu.
+
+        y_dot[*s] = where(x[*s] <= 0, 0, 2*x_dot[*s]*x[*s])
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+
+    y_dot = np.where(x <= 0, 0, 2 * x_dot * x)
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "squareplus_forward",
     "squareplus_backward",
+    "squareplus_jvp",
 ]
 
 
@@ -51,6 +52,22 @@ def squareplus_backward(dy, r, x):
     dx = 1 + x / r
     dx *= dy / 2
     return dx
+
+
+def squareplus_jvp(x_dot, r, x):
+    """Jacobian-vector product of squareplus.
+
+        y_dot[*s] = x_dot[*s]/2*(1 + x[*s]/r[*s])
+
+    Shapes: x_dot[*s], r[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; r[*s]; x[*s]", x_dot, r, x)
+
+    y_dot = 1 + x / r
+    y_dot *= x_dot / 2
+    return y_dot
 
 
 def _lengths(text, *arrays):

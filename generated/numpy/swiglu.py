@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "swiglu_forward",
     "swiglu_backward",
+    "swiglu_jvp",
 ]
 
 
@@ -55,6 +56,21 @@ def swiglu_backward(dy, silu_g, silu_y, b):
     da = silu_g + silu_y * (1 - silu_g)
     da *= dy * b
     return da, db
+
+
+def swiglu_jvp(a_dot, b_dot, silu_g, silu_y, b):
+    """Jacobian-vector product of swiglu.
+
+        y_dot[*s] = b_dot[*s]*silu_y[*s] + a_dot[*s]*b[*s]*(silu_g[*s] + silu_y[*s]*(1 - silu_g[*s]))
+
+    Shapes: a_dot[*s], b_dot[*s], silu_g[*s], silu_y[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("a_dot[*s]; b_dot[*s]; silu_g[*s]; silu_y[*s]; b[*s]", a_dot, b_dot, silu_g, silu_y, b)
+
+    y_dot = b_dot * silu_y + a_dot * b * (silu_g + silu_y * (1 - silu_g))
+    return y_dot
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "tanh_forward",
     "tanh_backward",
+    "tanh_jvp",
 ]
 
 
@@ -47,6 +48,22 @@ def tanh_backward(dy, y):
     dx = 1 - y**2
     dx *= dy
     return dx
+
+
+def tanh_jvp(x_dot, y):
+    """Jacobian-vector product of tanh.
+
+        y_dot[*s] = x_dot[*s]*(1 - y[*s]**2)
+
+    Shapes: x_dot[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; y[*s]", x_dot, y)
+
+    y_dot = 1 - y**2
+    y_dot *= x_dot
+    return y_dot
 
 
 def _lengths(text, *arrays):

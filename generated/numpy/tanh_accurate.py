@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "tanh_accurate_forward",
     "tanh_accurate_backward",
+    "tanh_accurate_jvp",
 ]
 
 
@@ -52,6 +53,23 @@ def tanh_accurate_backward(dy, x):
     e = np.exp(-2 * np.abs(x))
     dx = 4 * dy * e / (1 + e) ** 2
     return dx.astype(dtype, copy=False)
+
+
+def tanh_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of tanh_accurate.
+
+        y_dot[*s] = 4*x_dot[*s]*exp(-abs(x[*s]))**2/(1 + exp(-abs(x[*s]))**2)**2
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; x[*s]", x_dot, x)
+    dtype = x_dot.dtype
+    x_dot, x = x_dot.astype(np.float64, copy=False), x.astype(np.float64, copy=False)
+
+    y_dot = 4 * x_dot * np.exp(-np.abs(x)) ** 2 / (1 + np.exp(-np.abs(x)) ** 2) ** 2
+    return y_dot.astype(dtype, copy=False)
 
 
 def _lengths(text, *arrays):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "tanhshrink_forward",
     "tanhshrink_backward",
+    "tanhshrink_jvp",
 ]
 
 
@@ -48,6 +49,21 @@ def tanhshrink_backward(dy, t):
 
     dx = dy * t**2
     return dx
+
+
+def tanhshrink_jvp(x_dot, t):
+    """Jacobian-vector product of tanhshrink.
+
+        y_dot[*s] = x_dot[*s]*t[*s]**2
+
+    Shapes: x_dot[*s], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s]; t[*s]", x_dot, t)
+
+    y_dot = x_dot * t**2
+    return y_dot
 
 
 def _lengths(text, *arrays):

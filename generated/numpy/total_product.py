@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "total_product_forward",
     "total_product_backward",
+    "total_product_jvp",
 ]
 
 
@@ -50,6 +51,24 @@ def total_product_backward(dy, x):
         * _running_product(_shifted(x, -1, 1, falling=True), -1, falling=True)
     )
     return dx
+
+
+def total_product_jvp(x_dot, x):
+    """Jacobian-vector product of total_product.
+
+        y_dot[*s] = sum[k](x_dot[*s, k]*prod[k2](where(k2 < k, x[*s, k2], 1))*prod[k2](where(k < k2, x[*s, k2], 1)))
+
+    Shapes: x_dot[*s, k], x[*s, k].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("x_dot[*s, k]; x[*s, k]", x_dot, x)
+
+    y_dot = _sum(
+        x_dot * _running_product(_shifted(x, -1, 1), -1) * _running_product(_shifted(x, -1, 1, falling=True), -1, falling=True),
+        axis=-1,
+    )
+    return y_dot
 
 
 def _lengths(text, *arrays):
@@ -104,3 +123,27 @@ def _shifted(a, axis, edge, falling=False):
     else:
         moved[1:] = rows[:-1]
     return out
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
+
+
+def _total(a, axis, keepdims):
+    """The sum in float64. Float32 adds no more than 8 rows or 4096 columns, and by matrix products with ones, which are fast."""
+    ones = _ONES.get(a.dtype)
+    if axis == 0 and a.ndim == 2 and len(a) > 128 and ones is not None:
+        whole = len(a) - len(a) % 8
+        blocks = ones[:8] @ a[:whole].reshape(-1, 8, a.shape[1])
+        total = np.add.reduce(blocks, axis=0, dtype=np.float64) + np.add.reduce(a[whole:], axis=0, dtype=np.float64)
+    elif axis in (-1, a.ndim - 1) and a.ndim > 1 and a.shape[-1] <= 4096 and ones is not None:
+        total = np.vecdot(a, ones[: a.shape[-1]])
+    elif axis == (0, 2) and a.ndim == 3 and a.size:
+        total = _total(_total(a.reshape(len(a), -1), 0, False).reshape(a.shape[1:]), 1, False)
+    else:
+        return np.add.reduce(a, axis=axis, keepdims=keepdims, dtype=np.float64)
+    return np.expand_dims(total, axis) if keepdims else total
+
+
+_ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}

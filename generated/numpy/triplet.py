@@ -21,6 +21,7 @@ import numpy as np
 __all__ = [
     "triplet_forward",
     "triplet_backward",
+    "triplet_jvp",
 ]
 
 
@@ -74,6 +75,45 @@ def triplet_backward(dloss, u, v, near, far, m):
     da = np.add(du, dv, out=dv)
     dpos = -du
     return da, dpos, dneg
+
+
+def triplet_jvp(a_dot, pos_dot, neg_dot, u, v, near, far, m):
+    """Jacobian-vector product of triplet.
+
+        u_part[n, d] = a_dot[n, d] - pos_dot[n, d]
+        v_part[n, d] = a_dot[n, d] - neg_dot[n, d]
+        loss_dot = sum[d, n](where(m[n] <= 0, 0, u_part[n, d]*u[n, d]/near[n] - v_part[n, d]*v[n, d]/far[n]))/size(n)
+
+    Shapes: a_dot[n, d], pos_dot[n, d], neg_dot[n, d], u[n, d], v[n, d], near[n], far[n], m[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        "a_dot[n, d]; pos_dot[n, d]; neg_dot[n, d]; u[n, d]; v[n, d]; near[n]; far[n]; m[n]",
+        a_dot,
+        pos_dot,
+        neg_dot,
+        u,
+        v,
+        near,
+        far,
+        m,
+    )
+    n = size["n"]
+
+    u_part = a_dot - pos_dot
+    v_part = a_dot - neg_dot
+    loss_dot = (
+        _sum(
+            np.where(
+                (m <= 0)[:, None],
+                0,
+                u_part * u / np.where(m <= 0, 1, near)[:, None] - v_part * v / np.where(m <= 0, 1, far)[:, None],
+            )
+        )
+        / n
+    )
+    return loss_dot
 
 
 def _dot(a, b):
@@ -131,6 +171,11 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _sum(a, axis=None, keepdims=False):
+    """The sum, rounded once."""
+    return _total(a, axis, keepdims).astype(a.dtype)
 
 
 def _total(a, axis, keepdims):

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "tvd_forward",
     "tvd_backward",
+    "tvd_jvp",
 ]
 
 
@@ -54,6 +55,24 @@ def tvd_backward(dloss, s):
     dp = s * (dloss / (2 * n))
     dq = -dp
     return dp, dq
+
+
+def tvd_jvp(p_dot, q_dot, s):
+    """Jacobian-vector product of tvd.
+
+        p_total_part[n, c] = p_dot[n, c] - q_dot[n, c]
+        loss_dot = sum[c, n](p_total_part[n, c]*s[n, c])/(2*size(n))
+
+    Shapes: p_dot[n, c], q_dot[n, c], s[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("p_dot[n, c]; q_dot[n, c]; s[n, c]", p_dot, q_dot, s)
+    n = size["n"]
+
+    p_total_part = p_dot - q_dot
+    loss_dot = _sum(p_total_part * s) / (2 * n)
+    return loss_dot
 
 
 def _lengths(text, *arrays):

@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "unfold1d_forward",
     "unfold1d_backward",
+    "unfold1d_jvp",
 ]
 
 
@@ -62,6 +63,28 @@ def unfold1d_backward(dy, x, kernel=2, stride=1, pad=0):
         of_i, of_l = _overlap(i, l, stride, at_k - pad)
         dx[:, :, of_l] += dy[:, :, at_k, of_i]
     return dx
+
+
+def unfold1d_jvp(x_dot, kernel=2, stride=1, pad=0):
+    """Jacobian-vector product of unfold1d.
+
+        y_dot[n, c, k, i] = x_dot[n, c, i*stride + k - pad]
+
+    Shapes: x_dot[n, c, l].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[n, c, l]", x_dot, k=_count("kernel", kernel))
+    size = _declared(size, "(size(l) + 2*pad - kernel)//stride + 1", (size["l"] + 2 * pad - kernel) // stride + 1, "i")
+    n, c, k, i, l = size["n"], size["c"], size["k"], size["i"], size["l"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+
+    y_dot = np.zeros((n, c, k, i), dtype=x_dot.dtype)
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, at_k - pad)
+        y_dot[:, :, at_k, of_i] += x_dot[:, :, of_l]
+    return y_dot
 
 
 def _count(name, value):

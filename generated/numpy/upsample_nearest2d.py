@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "upsample_nearest2d_forward",
     "upsample_nearest2d_backward",
+    "upsample_nearest2d_jvp",
 ]
 
 
@@ -49,6 +50,22 @@ def upsample_nearest2d_backward(dy, scale=2):
 
     dx = _sum(dy, axis=(3, 5))
     return dx
+
+
+def upsample_nearest2d_jvp(x_dot, scale=2):
+    """Jacobian-vector product of upsample_nearest2d.
+
+        y_dot[n, c, (h, p), (w, q)] = x_dot[n, c, h, w]
+
+    Shapes: x_dot[n, c, h, w].
+    Returns y_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths("x_dot[n, c, h, w]", x_dot, p=_count("scale", scale), q=_count("scale", scale))
+    n, c, h, p, w, q = size["n"], size["c"], size["h"], size["p"], size["w"], size["q"]
+
+    y_dot = np.broadcast_to(x_dot[:, :, :, None, :, None], (n, c, h, p, w, q)).copy()
+    return y_dot.reshape(n, c, h * p, w * q)
 
 
 def _count(name, value):

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "weightnorm_forward",
     "weightnorm_backward",
+    "weightnorm_jvp",
 ]
 
 
@@ -52,6 +53,23 @@ def weightnorm_backward(dw, norm, v, g):
     dv = dw - v * (dg / norm)[:, None]
     dv *= (g / norm)[:, None]
     return dv, dg
+
+
+def weightnorm_jvp(v_dot, g_dot, norm, v, g):
+    """Jacobian-vector product of weightnorm.
+
+        total2_part[o] = (g_dot[o] - g[o]*sum[k](v_dot[o, k]*v[o, k])/norm[o]**2)/norm[o]
+        w_dot[o, k] = total2_part[o]*v[o, k] + v_dot[o, k]*(g[o]/norm[o])
+
+    Shapes: v_dot[o, k], g_dot[o], norm[o], v[o, k], g[o].
+    Returns w_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths("v_dot[o, k]; g_dot[o]; norm[o]; v[o, k]; g[o]", v_dot, g_dot, norm, v, g)
+
+    total2_part = (g_dot - g * _dot(v_dot, v) / norm**2) / norm
+    w_dot = total2_part[:, None] * v + v_dot * (g / norm)[:, None]
+    return w_dot
 
 
 def _dot(a, b):

@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "z_loss_forward",
     "z_loss_backward",
+    "z_loss_jvp",
 ]
 
 
@@ -66,6 +67,34 @@ def z_loss_backward(dloss, e, total, lse, t, weight=1e-4):
     dtotal = dloss / n * ((1 + 2 * weight * lse) / total)
     dz = dtotal[:, None] * e - np.where(t[:, None] == np.arange(c), dloss / n, 0)
     return dz
+
+
+def z_loss_jvp(z_dot, e, total, lse, t, weight=1e-4):
+    """Jacobian-vector product of z_loss.
+
+        total_part[n] = sum[c](z_dot[n, c]*e[n, c])
+        loss_dot = (sum[n](total_part[n]/total[n] - z_dot[n, t[n]]) +
+            2*weight*sum[n](total_part[n]*lse[n]/total[n]))/size(n)
+
+    Shapes: z_dot[n, c], e[n, c], total[n], lse[n], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths("z_dot[n, c]; e[n, c]; total[n]; lse[n]; t[n] in c", z_dot, e, total, lse, t)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+
+    total_part = _dot(z_dot, e)
+    loss_dot = (_sum(total_part / total - z_dot[np.arange(n), t]) + 2 * weight * _sum(total_part * lse / total)) / n
+    return loss_dot
+
+
+def _dot(a, b):
+    """The sum of a * b over the last axis, accumulated in float64 where that is long."""
+    if a.shape[-1] <= 4096:
+        return np.vecdot(a, b)
+    return np.add.reduce(a * b, axis=-1, dtype=np.float64).astype(a.dtype)
 
 
 def _finite(a):

@@ -5,614 +5,922 @@ from .adaptive_layernorm import (
     adaptive_layernorm,
     adaptive_layernorm_backward,
     adaptive_layernorm_forward,
+    adaptive_layernorm_jvp,
 )
-from .attention import attention, attention_backward, attention_forward
+from .attention import attention, attention_backward, attention_forward, attention_jvp
 from .attention_bias import (
     attention_bias,
     attention_bias_backward,
     attention_bias_forward,
+    attention_bias_jvp,
 )
 from .attention_sink import (
     attention_sink,
     attention_sink_backward,
     attention_sink_forward,
+    attention_sink_jvp,
 )
 from .attention_softcap import (
     attention_softcap,
     attention_softcap_backward,
     attention_softcap_forward,
+    attention_softcap_jvp,
 )
-from .avg_pool2d import avg_pool2d, avg_pool2d_backward, avg_pool2d_forward
-from .batchnorm import batchnorm, batchnorm_backward, batchnorm_forward
+from .avg_pool2d import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    avg_pool2d_forward,
+    avg_pool2d_jvp,
+)
+from .batchnorm import batchnorm, batchnorm_backward, batchnorm_forward, batchnorm_jvp
 from .batchnorm_eval import (
     batchnorm_eval,
     batchnorm_eval_backward,
     batchnorm_eval_forward,
+    batchnorm_eval_jvp,
 )
 from .bce_with_logits import (
     bce_with_logits,
     bce_with_logits_backward,
     bce_with_logits_forward,
+    bce_with_logits_jvp,
 )
-from .bilinear import bilinear, bilinear_backward, bilinear_forward
+from .bilinear import bilinear, bilinear_backward, bilinear_forward, bilinear_jvp
 from .causal_attention import (
     causal_attention,
     causal_attention_backward,
     causal_attention_forward,
+    causal_attention_jvp,
 )
-from .causal_conv1d import causal_conv1d, causal_conv1d_backward, causal_conv1d_forward
-from .celu import celu, celu_backward, celu_forward
-from .charbonnier import charbonnier, charbonnier_backward, charbonnier_forward
-from .conv1d import conv1d, conv1d_backward, conv1d_forward
-from .conv2d import conv2d, conv2d_backward, conv2d_forward
+from .causal_conv1d import (
+    causal_conv1d,
+    causal_conv1d_backward,
+    causal_conv1d_forward,
+    causal_conv1d_jvp,
+)
+from .celu import celu, celu_backward, celu_forward, celu_jvp
+from .charbonnier import (
+    charbonnier,
+    charbonnier_backward,
+    charbonnier_forward,
+    charbonnier_jvp,
+)
+from .conv1d import conv1d, conv1d_backward, conv1d_forward, conv1d_jvp
+from .conv2d import conv2d, conv2d_backward, conv2d_forward, conv2d_jvp
 from .cosine_embedding import (
     cosine_embedding,
     cosine_embedding_backward,
     cosine_embedding_forward,
+    cosine_embedding_jvp,
 )
 from .cosine_similarity import (
     cosine_similarity,
     cosine_similarity_backward,
     cosine_similarity_forward,
+    cosine_similarity_jvp,
 )
 from .cross_entropy_ignore import (
     cross_entropy_ignore,
     cross_entropy_ignore_backward,
     cross_entropy_ignore_forward,
+    cross_entropy_ignore_jvp,
 )
-from .cumsum import cumsum, cumsum_backward, cumsum_forward
-from .distillation import distillation, distillation_backward, distillation_forward
-from .dpo import dpo, dpo_backward, dpo_forward
-from .dropout import dropout, dropout_backward, dropout_forward
-from .dynamic_tanh import dynamic_tanh, dynamic_tanh_backward, dynamic_tanh_forward
-from .elu import elu, elu_backward, elu_forward
-from .embedding import embedding, embedding_backward, embedding_forward
-from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_forward
+from .cumsum import cumsum, cumsum_backward, cumsum_forward, cumsum_jvp
+from .distillation import (
+    distillation,
+    distillation_backward,
+    distillation_forward,
+    distillation_jvp,
+)
+from .dpo import dpo, dpo_backward, dpo_forward, dpo_jvp
+from .dropout import dropout, dropout_backward, dropout_forward, dropout_jvp
+from .dynamic_tanh import (
+    dynamic_tanh,
+    dynamic_tanh_backward,
+    dynamic_tanh_forward,
+    dynamic_tanh_jvp,
+)
+from .elu import elu, elu_backward, elu_forward, elu_jvp
+from .embedding import embedding, embedding_backward, embedding_forward, embedding_jvp
+from .embedding_bag import (
+    embedding_bag,
+    embedding_bag_backward,
+    embedding_bag_forward,
+    embedding_bag_jvp,
+)
 from .embedding_padding import (
     embedding_padding,
     embedding_padding_backward,
     embedding_padding_forward,
+    embedding_padding_jvp,
 )
-from .entropy import entropy, entropy_backward, entropy_forward
-from .focal import focal, focal_backward, focal_forward
-from .gaussian_nll import gaussian_nll, gaussian_nll_backward, gaussian_nll_forward
-from .geglu import geglu, geglu_backward, geglu_forward
-from .geglu_tanh import geglu_tanh, geglu_tanh_backward, geglu_tanh_forward
-from .gelu import gelu, gelu_backward, gelu_forward
-from .gelu_accurate import gelu_accurate, gelu_accurate_backward, gelu_accurate_forward
-from .gelu_tanh import gelu_tanh, gelu_tanh_backward, gelu_tanh_forward
-from .glu import glu, glu_backward, glu_forward
+from .entropy import entropy, entropy_backward, entropy_forward, entropy_jvp
+from .focal import focal, focal_backward, focal_forward, focal_jvp
+from .gaussian_nll import (
+    gaussian_nll,
+    gaussian_nll_backward,
+    gaussian_nll_forward,
+    gaussian_nll_jvp,
+)
+from .geglu import geglu, geglu_backward, geglu_forward, geglu_jvp
+from .geglu_tanh import (
+    geglu_tanh,
+    geglu_tanh_backward,
+    geglu_tanh_forward,
+    geglu_tanh_jvp,
+)
+from .gelu import gelu, gelu_backward, gelu_forward, gelu_jvp
+from .gelu_accurate import (
+    gelu_accurate,
+    gelu_accurate_backward,
+    gelu_accurate_forward,
+    gelu_accurate_jvp,
+)
+from .gelu_tanh import gelu_tanh, gelu_tanh_backward, gelu_tanh_forward, gelu_tanh_jvp
+from .glu import glu, glu_backward, glu_forward, glu_jvp
 from .grouped_query_attention import (
     grouped_query_attention,
     grouped_query_attention_backward,
     grouped_query_attention_forward,
+    grouped_query_attention_jvp,
 )
-from .groupnorm import groupnorm, groupnorm_backward, groupnorm_forward
-from .gru import gru, gru_backward, gru_forward
-from .gru_cell import gru_cell, gru_cell_backward, gru_cell_forward
-from .hardsigmoid import hardsigmoid, hardsigmoid_backward, hardsigmoid_forward
-from .hardswish import hardswish, hardswish_backward, hardswish_forward
-from .hardtanh import hardtanh, hardtanh_backward, hardtanh_forward
-from .highway import highway, highway_backward, highway_forward
-from .hinge import hinge, hinge_backward, hinge_forward
+from .groupnorm import groupnorm, groupnorm_backward, groupnorm_forward, groupnorm_jvp
+from .gru import gru, gru_backward, gru_forward, gru_jvp
+from .gru_cell import gru_cell, gru_cell_backward, gru_cell_forward, gru_cell_jvp
+from .hardsigmoid import (
+    hardsigmoid,
+    hardsigmoid_backward,
+    hardsigmoid_forward,
+    hardsigmoid_jvp,
+)
+from .hardswish import hardswish, hardswish_backward, hardswish_forward, hardswish_jvp
+from .hardtanh import hardtanh, hardtanh_backward, hardtanh_forward, hardtanh_jvp
+from .highway import highway, highway_backward, highway_forward, highway_jvp
+from .hinge import hinge, hinge_backward, hinge_forward, hinge_jvp
 from .hinge_embedding import (
     hinge_embedding,
     hinge_embedding_backward,
     hinge_embedding_forward,
+    hinge_embedding_jvp,
 )
-from .huber import huber, huber_backward, huber_forward
-from .infonce import infonce, infonce_backward, infonce_forward
-from .instancenorm import instancenorm, instancenorm_backward, instancenorm_forward
-from .js import js, js_backward, js_forward
-from .kl import kl, kl_backward, kl_forward
-from .l1 import l1, l1_backward, l1_forward
-from .l2_normalize import l2_normalize, l2_normalize_backward, l2_normalize_forward
+from .huber import huber, huber_backward, huber_forward, huber_jvp
+from .infonce import infonce, infonce_backward, infonce_forward, infonce_jvp
+from .instancenorm import (
+    instancenorm,
+    instancenorm_backward,
+    instancenorm_forward,
+    instancenorm_jvp,
+)
+from .js import js, js_backward, js_forward, js_jvp
+from .kl import kl, kl_backward, kl_forward, kl_jvp
+from .l1 import l1, l1_backward, l1_forward, l1_jvp
+from .l2_normalize import (
+    l2_normalize,
+    l2_normalize_backward,
+    l2_normalize_forward,
+    l2_normalize_jvp,
+)
 from .label_smoothing import (
     label_smoothing,
     label_smoothing_backward,
     label_smoothing_forward,
+    label_smoothing_jvp,
 )
-from .layer_scale import layer_scale, layer_scale_backward, layer_scale_forward
-from .layernorm import layernorm, layernorm_backward, layernorm_forward
+from .layer_scale import (
+    layer_scale,
+    layer_scale_backward,
+    layer_scale_forward,
+    layer_scale_jvp,
+)
+from .layernorm import layernorm, layernorm_backward, layernorm_forward, layernorm_jvp
 from .layernorm_accurate import (
     layernorm_accurate,
     layernorm_accurate_backward,
     layernorm_accurate_forward,
+    layernorm_accurate_jvp,
 )
-from .leaky_relu import leaky_relu, leaky_relu_backward, leaky_relu_forward
-from .linear import linear, linear_backward, linear_forward
+from .leaky_relu import (
+    leaky_relu,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    leaky_relu_jvp,
+)
+from .linear import linear, linear_backward, linear_forward, linear_jvp
 from .linear_recurrence import (
     linear_recurrence,
     linear_recurrence_backward,
     linear_recurrence_forward,
+    linear_recurrence_jvp,
 )
-from .log_softmax import log_softmax, log_softmax_backward, log_softmax_forward
-from .logsigmoid import logsigmoid, logsigmoid_backward, logsigmoid_forward
-from .logsumexp import logsumexp, logsumexp_backward, logsumexp_forward
-from .lora_linear import lora_linear, lora_linear_backward, lora_linear_forward
-from .lstm import lstm, lstm_backward, lstm_forward
-from .lstm_cell import lstm_cell, lstm_cell_backward, lstm_cell_forward
-from .makemore import makemore, makemore_backward, makemore_forward
+from .log_softmax import (
+    log_softmax,
+    log_softmax_backward,
+    log_softmax_forward,
+    log_softmax_jvp,
+)
+from .logsigmoid import (
+    logsigmoid,
+    logsigmoid_backward,
+    logsigmoid_forward,
+    logsigmoid_jvp,
+)
+from .logsumexp import logsumexp, logsumexp_backward, logsumexp_forward, logsumexp_jvp
+from .lora_linear import (
+    lora_linear,
+    lora_linear_backward,
+    lora_linear_forward,
+    lora_linear_jvp,
+)
+from .lstm import lstm, lstm_backward, lstm_forward, lstm_jvp
+from .lstm_cell import lstm_cell, lstm_cell_backward, lstm_cell_forward, lstm_cell_jvp
+from .makemore import makemore, makemore_backward, makemore_forward, makemore_jvp
 from .margin_ranking import (
     margin_ranking,
     margin_ranking_backward,
     margin_ranking_forward,
+    margin_ranking_jvp,
 )
 from .masked_softmax import (
     masked_softmax,
     masked_softmax_backward,
     masked_softmax_forward,
+    masked_softmax_jvp,
 )
-from .matmul import matmul, matmul_backward, matmul_forward
-from .max_pool2d import max_pool2d, max_pool2d_backward, max_pool2d_forward
-from .mish import mish, mish_backward, mish_forward
-from .mlp import mlp, mlp_backward, mlp_forward
-from .moe_combine import moe_combine, moe_combine_backward, moe_combine_forward
-from .mse import mse, mse_backward, mse_forward
+from .matmul import matmul, matmul_backward, matmul_forward, matmul_jvp
+from .max_pool2d import (
+    max_pool2d,
+    max_pool2d_backward,
+    max_pool2d_forward,
+    max_pool2d_jvp,
+)
+from .mish import mish, mish_backward, mish_forward, mish_jvp
+from .mlp import mlp, mlp_backward, mlp_forward, mlp_jvp
+from .moe_combine import (
+    moe_combine,
+    moe_combine_backward,
+    moe_combine_forward,
+    moe_combine_jvp,
+)
+from .mse import mse, mse_backward, mse_forward, mse_jvp
 from .multihead_attention import (
     multihead_attention,
     multihead_attention_backward,
     multihead_attention_forward,
+    multihead_attention_jvp,
 )
-from .nll import nll, nll_backward, nll_forward
-from .nll_ignore import nll_ignore, nll_ignore_backward, nll_ignore_forward
-from .outer import outer, outer_backward, outer_forward
-from .pad1d import pad1d, pad1d_backward, pad1d_forward
+from .nll import nll, nll_backward, nll_forward, nll_jvp
+from .nll_ignore import (
+    nll_ignore,
+    nll_ignore_backward,
+    nll_ignore_forward,
+    nll_ignore_jvp,
+)
+from .outer import outer, outer_backward, outer_forward, outer_jvp
+from .pad1d import pad1d, pad1d_backward, pad1d_forward, pad1d_jvp
 from .pairwise_distance import (
     pairwise_distance,
     pairwise_distance_backward,
     pairwise_distance_forward,
+    pairwise_distance_jvp,
 )
-from .poisson_nll import poisson_nll, poisson_nll_backward, poisson_nll_forward
-from .ppo_clip import ppo_clip, ppo_clip_backward, ppo_clip_forward
-from .prelu import prelu, prelu_backward, prelu_forward
-from .quick_gelu import quick_gelu, quick_gelu_backward, quick_gelu_forward
-from .reglu import reglu, reglu_backward, reglu_forward
-from .relu import relu, relu_backward, relu_forward
-from .relu6 import relu6, relu6_backward, relu6_forward
+from .poisson_nll import (
+    poisson_nll,
+    poisson_nll_backward,
+    poisson_nll_forward,
+    poisson_nll_jvp,
+)
+from .ppo_clip import ppo_clip, ppo_clip_backward, ppo_clip_forward, ppo_clip_jvp
+from .prelu import prelu, prelu_backward, prelu_forward, prelu_jvp
+from .quick_gelu import (
+    quick_gelu,
+    quick_gelu_backward,
+    quick_gelu_forward,
+    quick_gelu_jvp,
+)
+from .reglu import reglu, reglu_backward, reglu_forward, reglu_jvp
+from .relu import relu, relu_backward, relu_forward, relu_jvp
+from .relu6 import relu6, relu6_backward, relu6_forward, relu6_jvp
 from .residual_rmsnorm import (
     residual_rmsnorm,
     residual_rmsnorm_backward,
     residual_rmsnorm_forward,
+    residual_rmsnorm_jvp,
 )
-from .rmsnorm import rmsnorm, rmsnorm_backward, rmsnorm_forward
+from .rmsnorm import rmsnorm, rmsnorm_backward, rmsnorm_forward, rmsnorm_jvp
 from .rmsnorm_accurate import (
     rmsnorm_accurate,
     rmsnorm_accurate_backward,
     rmsnorm_accurate_forward,
+    rmsnorm_accurate_jvp,
 )
-from .rnn import rnn, rnn_backward, rnn_forward
-from .rotary import rotary, rotary_backward, rotary_forward
+from .rnn import rnn, rnn_backward, rnn_forward, rnn_jvp
+from .rotary import rotary, rotary_backward, rotary_forward, rotary_jvp
 from .rotary_interleaved import (
     rotary_interleaved,
     rotary_interleaved_backward,
     rotary_interleaved_forward,
+    rotary_interleaved_jvp,
 )
-from .selu import selu, selu_backward, selu_forward
-from .sigmoid import sigmoid, sigmoid_backward, sigmoid_forward
+from .selu import selu, selu_backward, selu_forward, selu_jvp
+from .sigmoid import sigmoid, sigmoid_backward, sigmoid_forward, sigmoid_jvp
 from .sigmoid_accurate import (
     sigmoid_accurate,
     sigmoid_accurate_backward,
     sigmoid_accurate_forward,
+    sigmoid_accurate_jvp,
 )
-from .silu import silu, silu_backward, silu_forward
-from .silu_accurate import silu_accurate, silu_accurate_backward, silu_accurate_forward
-from .smooth_l1 import smooth_l1, smooth_l1_backward, smooth_l1_forward
+from .silu import silu, silu_backward, silu_forward, silu_jvp
+from .silu_accurate import (
+    silu_accurate,
+    silu_accurate_backward,
+    silu_accurate_forward,
+    silu_accurate_jvp,
+)
+from .smooth_l1 import smooth_l1, smooth_l1_backward, smooth_l1_forward, smooth_l1_jvp
 from .soft_cross_entropy import (
     soft_cross_entropy,
     soft_cross_entropy_backward,
     soft_cross_entropy_forward,
+    soft_cross_entropy_jvp,
 )
-from .soft_margin import soft_margin, soft_margin_backward, soft_margin_forward
-from .softmax import softmax, softmax_backward, softmax_forward
-from .softmax_bias import softmax_bias, softmax_bias_backward, softmax_bias_forward
+from .soft_margin import (
+    soft_margin,
+    soft_margin_backward,
+    soft_margin_forward,
+    soft_margin_jvp,
+)
+from .softmax import softmax, softmax_backward, softmax_forward, softmax_jvp
+from .softmax_bias import (
+    softmax_bias,
+    softmax_bias_backward,
+    softmax_bias_forward,
+    softmax_bias_jvp,
+)
 from .softmax_cross_entropy import (
     softmax_cross_entropy,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
+    softmax_cross_entropy_jvp,
 )
 from .softmax_cross_entropy_accurate import (
     softmax_cross_entropy_accurate,
     softmax_cross_entropy_accurate_backward,
     softmax_cross_entropy_accurate_forward,
+    softmax_cross_entropy_accurate_jvp,
 )
 from .softmax_temperature import (
     softmax_temperature,
     softmax_temperature_backward,
     softmax_temperature_forward,
+    softmax_temperature_jvp,
 )
-from .softplus import softplus, softplus_backward, softplus_forward
-from .squared_relu import squared_relu, squared_relu_backward, squared_relu_forward
-from .squareplus import squareplus, squareplus_backward, squareplus_forward
-from .swiglu import swiglu, swiglu_backward, swiglu_forward
-from .tanh import tanh, tanh_backward, tanh_forward
-from .tanh_accurate import tanh_accurate, tanh_accurate_backward, tanh_accurate_forward
-from .tanhshrink import tanhshrink, tanhshrink_backward, tanhshrink_forward
-from .total_product import total_product, total_product_backward, total_product_forward
-from .triplet import triplet, triplet_backward, triplet_forward
-from .tvd import tvd, tvd_backward, tvd_forward
-from .unfold1d import unfold1d, unfold1d_backward, unfold1d_forward
+from .softplus import softplus, softplus_backward, softplus_forward, softplus_jvp
+from .squared_relu import (
+    squared_relu,
+    squared_relu_backward,
+    squared_relu_forward,
+    squared_relu_jvp,
+)
+from .squareplus import (
+    squareplus,
+    squareplus_backward,
+    squareplus_forward,
+    squareplus_jvp,
+)
+from .swiglu import swiglu, swiglu_backward, swiglu_forward, swiglu_jvp
+from .tanh import tanh, tanh_backward, tanh_forward, tanh_jvp
+from .tanh_accurate import (
+    tanh_accurate,
+    tanh_accurate_backward,
+    tanh_accurate_forward,
+    tanh_accurate_jvp,
+)
+from .tanhshrink import (
+    tanhshrink,
+    tanhshrink_backward,
+    tanhshrink_forward,
+    tanhshrink_jvp,
+)
+from .total_product import (
+    total_product,
+    total_product_backward,
+    total_product_forward,
+    total_product_jvp,
+)
+from .triplet import triplet, triplet_backward, triplet_forward, triplet_jvp
+from .tvd import tvd, tvd_backward, tvd_forward, tvd_jvp
+from .unfold1d import unfold1d, unfold1d_backward, unfold1d_forward, unfold1d_jvp
 from .upsample_nearest2d import (
     upsample_nearest2d,
     upsample_nearest2d_backward,
     upsample_nearest2d_forward,
+    upsample_nearest2d_jvp,
 )
-from .weightnorm import weightnorm, weightnorm_backward, weightnorm_forward
+from .weightnorm import (
+    weightnorm,
+    weightnorm_backward,
+    weightnorm_forward,
+    weightnorm_jvp,
+)
 from .window_attention import (
     window_attention,
     window_attention_backward,
     window_attention_forward,
+    window_attention_jvp,
 )
-from .z_loss import z_loss, z_loss_backward, z_loss_forward
+from .z_loss import z_loss, z_loss_backward, z_loss_forward, z_loss_jvp
 
 __all__ = [
     "adaptive_layernorm",
     "adaptive_layernorm_forward",
     "adaptive_layernorm_backward",
+    "adaptive_layernorm_jvp",
     "attention",
     "attention_forward",
     "attention_backward",
+    "attention_jvp",
     "attention_bias",
     "attention_bias_forward",
     "attention_bias_backward",
+    "attention_bias_jvp",
     "attention_sink",
     "attention_sink_forward",
     "attention_sink_backward",
+    "attention_sink_jvp",
     "attention_softcap",
     "attention_softcap_forward",
     "attention_softcap_backward",
+    "attention_softcap_jvp",
     "avg_pool2d",
     "avg_pool2d_forward",
     "avg_pool2d_backward",
+    "avg_pool2d_jvp",
     "batchnorm",
     "batchnorm_forward",
     "batchnorm_backward",
+    "batchnorm_jvp",
     "batchnorm_eval",
     "batchnorm_eval_forward",
     "batchnorm_eval_backward",
+    "batchnorm_eval_jvp",
     "bce_with_logits",
     "bce_with_logits_forward",
     "bce_with_logits_backward",
+    "bce_with_logits_jvp",
     "bilinear",
     "bilinear_forward",
     "bilinear_backward",
+    "bilinear_jvp",
     "causal_attention",
     "causal_attention_forward",
     "causal_attention_backward",
+    "causal_attention_jvp",
     "causal_conv1d",
     "causal_conv1d_forward",
     "causal_conv1d_backward",
+    "causal_conv1d_jvp",
     "celu",
     "celu_forward",
     "celu_backward",
+    "celu_jvp",
     "charbonnier",
     "charbonnier_forward",
     "charbonnier_backward",
+    "charbonnier_jvp",
     "conv1d",
     "conv1d_forward",
     "conv1d_backward",
+    "conv1d_jvp",
     "conv2d",
     "conv2d_forward",
     "conv2d_backward",
+    "conv2d_jvp",
     "cosine_embedding",
     "cosine_embedding_forward",
     "cosine_embedding_backward",
+    "cosine_embedding_jvp",
     "cosine_similarity",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cosine_similarity_jvp",
     "cross_entropy_ignore",
     "cross_entropy_ignore_forward",
     "cross_entropy_ignore_backward",
+    "cross_entropy_ignore_jvp",
     "cumsum",
     "cumsum_forward",
     "cumsum_backward",
+    "cumsum_jvp",
     "distillation",
     "distillation_forward",
     "distillation_backward",
+    "distillation_jvp",
     "dpo",
     "dpo_forward",
     "dpo_backward",
+    "dpo_jvp",
     "dropout",
     "dropout_forward",
     "dropout_backward",
+    "dropout_jvp",
     "dynamic_tanh",
     "dynamic_tanh_forward",
     "dynamic_tanh_backward",
+    "dynamic_tanh_jvp",
     "elu",
     "elu_forward",
     "elu_backward",
+    "elu_jvp",
     "embedding",
     "embedding_forward",
     "embedding_backward",
+    "embedding_jvp",
     "embedding_bag",
     "embedding_bag_forward",
     "embedding_bag_backward",
+    "embedding_bag_jvp",
     "embedding_padding",
     "embedding_padding_forward",
     "embedding_padding_backward",
+    "embedding_padding_jvp",
     "entropy",
     "entropy_forward",
     "entropy_backward",
+    "entropy_jvp",
     "focal",
     "focal_forward",
     "focal_backward",
+    "focal_jvp",
     "gaussian_nll",
     "gaussian_nll_forward",
     "gaussian_nll_backward",
+    "gaussian_nll_jvp",
     "geglu",
     "geglu_forward",
     "geglu_backward",
+    "geglu_jvp",
     "geglu_tanh",
     "geglu_tanh_forward",
     "geglu_tanh_backward",
+    "geglu_tanh_jvp",
     "gelu",
     "gelu_forward",
     "gelu_backward",
+    "gelu_jvp",
     "gelu_accurate",
     "gelu_accurate_forward",
     "gelu_accurate_backward",
+    "gelu_accurate_jvp",
     "gelu_tanh",
     "gelu_tanh_forward",
     "gelu_tanh_backward",
+    "gelu_tanh_jvp",
     "glu",
     "glu_forward",
     "glu_backward",
+    "glu_jvp",
     "grouped_query_attention",
     "grouped_query_attention_forward",
     "grouped_query_attention_backward",
+    "grouped_query_attention_jvp",
     "groupnorm",
     "groupnorm_forward",
     "groupnorm_backward",
+    "groupnorm_jvp",
     "gru",
     "gru_forward",
     "gru_backward",
+    "gru_jvp",
     "gru_cell",
     "gru_cell_forward",
     "gru_cell_backward",
+    "gru_cell_jvp",
     "hardsigmoid",
     "hardsigmoid_forward",
     "hardsigmoid_backward",
+    "hardsigmoid_jvp",
     "hardswish",
     "hardswish_forward",
     "hardswish_backward",
+    "hardswish_jvp",
     "hardtanh",
     "hardtanh_forward",
     "hardtanh_backward",
+    "hardtanh_jvp",
     "highway",
     "highway_forward",
     "highway_backward",
+    "highway_jvp",
     "hinge",
     "hinge_forward",
     "hinge_backward",
+    "hinge_jvp",
     "hinge_embedding",
     "hinge_embedding_forward",
     "hinge_embedding_backward",
+    "hinge_embedding_jvp",
     "huber",
     "huber_forward",
     "huber_backward",
+    "huber_jvp",
     "infonce",
     "infonce_forward",
     "infonce_backward",
+    "infonce_jvp",
     "instancenorm",
     "instancenorm_forward",
     "instancenorm_backward",
+    "instancenorm_jvp",
     "js",
     "js_forward",
     "js_backward",
+    "js_jvp",
     "kl",
     "kl_forward",
     "kl_backward",
+    "kl_jvp",
     "l1",
     "l1_forward",
     "l1_backward",
+    "l1_jvp",
     "l2_normalize",
     "l2_normalize_forward",
     "l2_normalize_backward",
+    "l2_normalize_jvp",
     "label_smoothing",
     "label_smoothing_forward",
     "label_smoothing_backward",
+    "label_smoothing_jvp",
     "layer_scale",
     "layer_scale_forward",
     "layer_scale_backward",
+    "layer_scale_jvp",
     "layernorm",
     "layernorm_forward",
     "layernorm_backward",
+    "layernorm_jvp",
     "layernorm_accurate",
     "layernorm_accurate_forward",
     "layernorm_accurate_backward",
+    "layernorm_accurate_jvp",
     "leaky_relu",
     "leaky_relu_forward",
     "leaky_relu_backward",
+    "leaky_relu_jvp",
     "linear",
     "linear_forward",
     "linear_backward",
+    "linear_jvp",
     "linear_recurrence",
     "linear_recurrence_forward",
     "linear_recurrence_backward",
+    "linear_recurrence_jvp",
     "log_softmax",
     "log_softmax_forward",
     "log_softmax_backward",
+    "log_softmax_jvp",
     "logsigmoid",
     "logsigmoid_forward",
     "logsigmoid_backward",
+    "logsigmoid_jvp",
     "logsumexp",
     "logsumexp_forward",
     "logsumexp_backward",
+    "logsumexp_jvp",
     "lora_linear",
     "lora_linear_forward",
     "lora_linear_backward",
+    "lora_linear_jvp",
     "lstm",
     "lstm_forward",
     "lstm_backward",
+    "lstm_jvp",
     "lstm_cell",
     "lstm_cell_forward",
     "lstm_cell_backward",
+    "lstm_cell_jvp",
     "makemore",
     "makemore_forward",
     "makemore_backward",
+    "makemore_jvp",
     "margin_ranking",
     "margin_ranking_forward",
     "margin_ranking_backward",
+    "margin_ranking_jvp",
     "masked_softmax",
     "masked_softmax_forward",
     "masked_softmax_backward",
+    "masked_softmax_jvp",
     "matmul",
     "matmul_forward",
     "matmul_backward",
+    "matmul_jvp",
     "max_pool2d",
     "max_pool2d_forward",
     "max_pool2d_backward",
+    "max_pool2d_jvp",
     "mish",
     "mish_forward",
     "mish_backward",
+    "mish_jvp",
     "mlp",
     "mlp_forward",
     "mlp_backward",
+    "mlp_jvp",
     "moe_combine",
     "moe_combine_forward",
     "moe_combine_backward",
+    "moe_combine_jvp",
     "mse",
     "mse_forward",
     "mse_backward",
+    "mse_jvp",
     "multihead_attention",
     "multihead_attention_forward",
     "multihead_attention_backward",
+    "multihead_attention_jvp",
     "nll",
     "nll_forward",
     "nll_backward",
+    "nll_jvp",
     "nll_ignore",
     "nll_ignore_forward",
     "nll_ignore_backward",
+    "nll_ignore_jvp",
     "outer",
     "outer_forward",
     "outer_backward",
+    "outer_jvp",
     "pad1d",
     "pad1d_forward",
     "pad1d_backward",
+    "pad1d_jvp",
     "pairwise_distance",
     "pairwise_distance_forward",
     "pairwise_distance_backward",
+    "pairwise_distance_jvp",
     "poisson_nll",
     "poisson_nll_forward",
     "poisson_nll_backward",
+    "poisson_nll_jvp",
     "ppo_clip",
     "ppo_clip_forward",
     "ppo_clip_backward",
+    "ppo_clip_jvp",
     "prelu",
     "prelu_forward",
     "prelu_backward",
+    "prelu_jvp",
     "quick_gelu",
     "quick_gelu_forward",
     "quick_gelu_backward",
+    "quick_gelu_jvp",
     "reglu",
     "reglu_forward",
     "reglu_backward",
+    "reglu_jvp",
     "relu",
     "relu_forward",
     "relu_backward",
+    "relu_jvp",
     "relu6",
     "relu6_forward",
     "relu6_backward",
+    "relu6_jvp",
     "residual_rmsnorm",
     "residual_rmsnorm_forward",
     "residual_rmsnorm_backward",
+    "residual_rmsnorm_jvp",
     "rmsnorm",
     "rmsnorm_forward",
     "rmsnorm_backward",
+    "rmsnorm_jvp",
     "rmsnorm_accurate",
     "rmsnorm_accurate_forward",
     "rmsnorm_accurate_backward",
+    "rmsnorm_accurate_jvp",
     "rnn",
     "rnn_forward",
     "rnn_backward",
+    "rnn_jvp",
     "rotary",
     "rotary_forward",
     "rotary_backward",
+    "rotary_jvp",
     "rotary_interleaved",
     "rotary_interleaved_forward",
     "rotary_interleaved_backward",
+    "rotary_interleaved_jvp",
     "selu",
     "selu_forward",
     "selu_backward",
+    "selu_jvp",
     "sigmoid",
     "sigmoid_forward",
     "sigmoid_backward",
+    "sigmoid_jvp",
     "sigmoid_accurate",
     "sigmoid_accurate_forward",
     "sigmoid_accurate_backward",
+    "sigmoid_accurate_jvp",
     "silu",
     "silu_forward",
     "silu_backward",
+    "silu_jvp",
     "silu_accurate",
     "silu_accurate_forward",
     "silu_accurate_backward",
+    "silu_accurate_jvp",
     "smooth_l1",
     "smooth_l1_forward",
     "smooth_l1_backward",
+    "smooth_l1_jvp",
     "soft_cross_entropy",
     "soft_cross_entropy_forward",
     "soft_cross_entropy_backward",
+    "soft_cross_entropy_jvp",
     "soft_margin",
     "soft_margin_forward",
     "soft_margin_backward",
+    "soft_margin_jvp",
     "softmax",
     "softmax_forward",
     "softmax_backward",
+    "softmax_jvp",
     "softmax_bias",
     "softmax_bias_forward",
     "softmax_bias_backward",
+    "softmax_bias_jvp",
     "softmax_cross_entropy",
     "softmax_cross_entropy_forward",
     "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_jvp",
     "softmax_cross_entropy_accurate",
     "softmax_cross_entropy_accurate_forward",
     "softmax_cross_entropy_accurate_backward",
+    "softmax_cross_entropy_accurate_jvp",
     "softmax_temperature",
     "softmax_temperature_forward",
     "softmax_temperature_backward",
+    "softmax_temperature_jvp",
     "softplus",
     "softplus_forward",
     "softplus_backward",
+    "softplus_jvp",
     "squared_relu",
     "squared_relu_forward",
     "squared_relu_backward",
+    "squared_relu_jvp",
     "squareplus",
     "squareplus_forward",
     "squareplus_backward",
+    "squareplus_jvp",
     "swiglu",
     "swiglu_forward",
     "swiglu_backward",
+    "swiglu_jvp",
     "tanh",
     "tanh_forward",
     "tanh_backward",
+    "tanh_jvp",
     "tanh_accurate",
     "tanh_accurate_forward",
     "tanh_accurate_backward",
+    "tanh_accurate_jvp",
     "tanhshrink",
     "tanhshrink_forward",
     "tanhshrink_backward",
+    "tanhshrink_jvp",
     "total_product",
     "total_product_forward",
     "total_product_backward",
+    "total_product_jvp",
     "triplet",
     "triplet_forward",
     "triplet_backward",
+    "triplet_jvp",
     "tvd",
     "tvd_forward",
     "tvd_backward",
+    "tvd_jvp",
     "unfold1d",
     "unfold1d_forward",
     "unfold1d_backward",
+    "unfold1d_jvp",
     "upsample_nearest2d",
     "upsample_nearest2d_forward",
     "upsample_nearest2d_backward",
+    "upsample_nearest2d_jvp",
     "weightnorm",
     "weightnorm_forward",
     "weightnorm_backward",
+    "weightnorm_jvp",
     "window_attention",
     "window_attention_forward",
     "window_attention_backward",
+    "window_attention_jvp",
     "z_loss",
     "z_loss_forward",
     "z_loss_backward",
+    "z_loss_jvp",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "adaptive_layernorm",
     "adaptive_layernorm_forward",
     "adaptive_layernorm_backward",
+    "adaptive_layernorm_jvp",
 ]
 
 
@@ -76,6 +77,42 @@ def adaptive_layernorm_backward(dy, xhat, rstd, t2):
     return _narrow(dx, dtype), _narrow(dscale, dtype), _narrow(dshift, dtype)
 
 
+def adaptive_layernorm_jvp(x_dot, scale_dot, shift_dot, xhat, rstd, t2):
+    """Jacobian-vector product of adaptive_layernorm.
+
+        xhat_part[n, i, d] = rstd[n, i]*(x_dot[n, i, d] - mean[d](x_dot[n, i, d]) - xhat[n, i, d]*mean[d](x_dot[n, i,
+            d]*xhat[n, i, d]))
+        y_dot[n, i, d] = shift_dot[n, d] + scale_dot[n, d]*xhat[n, i, d] + t2[n, d]*xhat_part[n, i, d]
+
+    Shapes: x_dot[n, i, d], scale_dot[n, d], shift_dot[n, d], xhat[n, i, d], rstd[n, i], t2[n, d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            x_dot=(x_dot, "n i d"),
+            scale_dot=(scale_dot, "n d"),
+            shift_dot=(shift_dot, "n d"),
+            xhat=(xhat, "n i d"),
+            rstd=(rstd, "n i"),
+            t2=(t2, "n d"),
+        )
+    )
+    dtype = x_dot.dtype
+    x_dot, scale_dot, shift_dot, xhat, rstd, t2 = (
+        _wide(x_dot),
+        _wide(scale_dot),
+        _wide(shift_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(t2),
+    )
+
+    xhat_part = rstd[:, :, None] * (x_dot - x_dot.mean(dim=2, keepdim=True) - xhat * (x_dot * xhat).mean(dim=2, keepdim=True))
+    y_dot = shift_dot[:, None, :] + scale_dot[:, None, :] * xhat + t2[:, None, :] * xhat_part
+    return _narrow(y_dot, dtype)
+
+
 class _AdaptiveLayernorm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -102,15 +139,45 @@ class _AdaptiveLayernorm(torch.autograd.Function):
         return dx, dscale, dshift, None
 
 
+class _AdaptiveLayernormTangent(_AdaptiveLayernorm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, xhat, rstd, t2 = output
+        ctx.save_for_forward(xhat, rstd, t2)
+        ctx.mark_non_differentiable(xhat, rstd, t2)
+
+    @staticmethod
+    def jvp(ctx, x_dot, scale_dot, shift_dot, *_):
+        xhat, rstd, t2 = ctx.saved_tensors
+        y_dot = adaptive_layernorm_jvp(x_dot, scale_dot, shift_dot, xhat, rstd, t2)
+        return y_dot, None, None, None
+
+
 def adaptive_layernorm(x, scale, shift, eps=1e-6):
-    """Differentiable adaptive_layernorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable adaptive_layernorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, i, d], scale[n, d], shift[n, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return adaptive_layernorm_forward(x, scale, shift, eps)[0]
+    if order := _forward_mode(x, scale, shift):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _AdaptiveLayernormTangent.apply(x, scale, shift, eps)[0]
+            if order == 1
+            else adaptive_layernorm_forward(x, scale, shift, eps)[0]
+        )
     return _AdaptiveLayernorm.apply(x, scale, shift, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

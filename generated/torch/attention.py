@@ -18,6 +18,7 @@ __all__ = [
     "attention",
     "attention_forward",
     "attention_backward",
+    "attention_jvp",
 ]
 
 
@@ -73,6 +74,50 @@ def attention_backward(do, P, o, q, k, v):
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
+def attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v):
+    """Jacobian-vector product of attention.
+
+        S_part[*s, i, j] = (sum[f](k_dot[*s, j, f]*q[*s, i, f]) + sum[f](q_dot[*s, i, f]*k[*s, j, f]))/sqrt(size(f))
+        P_part[*s, i, j] = S_part[*s, i, j]*P[*s, i, j]
+        o_dot[*s, i, d] = sum[j](v_dot[*s, j, d]*P[*s, i, j]) + sum[j](P_part[*s, i, j]*v[*s, j, d]) - o[*s, i,
+            d]*sum[j](P_part[*s, i, j])
+
+    Shapes: q_dot[*s, i, f], k_dot[*s, j, f], v_dot[*s, j, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s,
+        j, d].
+    Returns o_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            q_dot=(q_dot, "*s i f"),
+            k_dot=(k_dot, "*s j f"),
+            v_dot=(v_dot, "*s j d"),
+            P=(P, "*s i j"),
+            o=(o, "*s i d"),
+            q=(q, "*s i f"),
+            k=(k, "*s j f"),
+            v=(v, "*s j d"),
+        )
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    S_part = (q @ k_dot.mT + q_dot @ k.mT) / math.sqrt(f)
+    P_part = S_part * P
+    o_dot = P @ v_dot + P_part @ v - o * P_part.sum(dim=-1, keepdim=True)
+    return _narrow(o_dot, dtype)
+
+
 class _Attention(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -97,15 +142,42 @@ class _Attention(torch.autograd.Function):
         return dq, dk, dv
 
 
+class _AttentionTangent(_Attention):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, v = inputs
+        o, P = output
+        ctx.save_for_forward(P, o, q, k, v)
+        ctx.mark_non_differentiable(P)
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, v_dot):
+        P, o, q, k, v = ctx.saved_tensors
+        o_dot = attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v)
+        return o_dot, None
+
+
 def attention(q, k, v):
-    """Differentiable attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return attention_forward(q, k, v)[0]
+    if order := _forward_mode(q, k, v):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _AttentionTangent.apply(q, k, v)[0] if order == 1 else attention_forward(q, k, v)[0]
     return _Attention.apply(q, k, v)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -18,6 +18,7 @@ __all__ = [
     "attention_bias",
     "attention_bias_forward",
     "attention_bias_backward",
+    "attention_bias_jvp",
 ]
 
 
@@ -73,6 +74,53 @@ def attention_bias_backward(do, P, o, q, k, v):
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype), _narrow(db, dtype)
 
 
+def attention_bias_jvp(q_dot, k_dot, v_dot, b_dot, P, o, q, k, v):
+    """Jacobian-vector product of attention_bias.
+
+        b_total_part[*s, i, j] = b_dot[*s, i, j] + sum[f](k_dot[*s, j, f]*q[*s, i, f])/sqrt(size(f)) + sum[f](q_dot[*s, i,
+            f]*k[*s, j, f])/sqrt(size(f))
+        P_part[*s, i, j] = b_total_part[*s, i, j]*P[*s, i, j]
+        o_dot[*s, i, d] = sum[j](v_dot[*s, j, d]*P[*s, i, j]) + sum[j](P_part[*s, i, j]*v[*s, j, d]) - o[*s, i,
+            d]*sum[j](P_part[*s, i, j])
+
+    Shapes: q_dot[*s, i, f], k_dot[*s, j, f], v_dot[*s, j, d], b_dot[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f],
+        k[*s, j, f], v[*s, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            q_dot=(q_dot, "*s i f"),
+            k_dot=(k_dot, "*s j f"),
+            v_dot=(v_dot, "*s j d"),
+            b_dot=(b_dot, "*s i j"),
+            P=(P, "*s i j"),
+            o=(o, "*s i d"),
+            q=(q, "*s i f"),
+            k=(k, "*s j f"),
+            v=(v, "*s j d"),
+        )
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, b_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(b_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    b_total_part = b_dot + q @ k_dot.mT / math.sqrt(f) + q_dot @ k.mT / math.sqrt(f)
+    P_part = b_total_part * P
+    o_dot = P @ v_dot + P_part @ v - o * P_part.sum(dim=-1, keepdim=True)
+    return _narrow(o_dot, dtype)
+
+
 class _AttentionBias(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -97,15 +145,42 @@ class _AttentionBias(torch.autograd.Function):
         return dq, dk, dv, db
 
 
+class _AttentionBiasTangent(_AttentionBias):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, v, _ = inputs
+        o, P = output
+        ctx.save_for_forward(P, o, q, k, v)
+        ctx.mark_non_differentiable(P)
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, v_dot, b_dot):
+        P, o, q, k, v = ctx.saved_tensors
+        o_dot = attention_bias_jvp(q_dot, k_dot, v_dot, b_dot, P, o, q, k, v)
+        return o_dot, None
+
+
 def attention_bias(q, k, v, b):
-    """Differentiable attention_bias: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention_bias: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d], b[*s, i, j].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return attention_bias_forward(q, k, v, b)[0]
+    if order := _forward_mode(q, k, v, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _AttentionBiasTangent.apply(q, k, v, b)[0] if order == 1 else attention_bias_forward(q, k, v, b)[0]
     return _AttentionBias.apply(q, k, v, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

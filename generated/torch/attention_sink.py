@@ -18,6 +18,7 @@ __all__ = [
     "attention_sink",
     "attention_sink_forward",
     "attention_sink_backward",
+    "attention_sink_jvp",
 ]
 
 
@@ -89,6 +90,57 @@ def attention_sink_backward(do, P, o, e, total, q, k, v):
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype), _narrow(dsink, dtype)
 
 
+def attention_sink_jvp(q_dot, k_dot, v_dot, sink_dot, P, o, e, total, q, k, v):
+    """Jacobian-vector product of attention_sink.
+
+        S_part[n, h, i, j] = (sum[f](k_dot[n, h, j, f]*q[n, h, i, f]) + sum[f](q_dot[n, h, i, f]*k[n, h, j,
+            f]))/sqrt(size(f))
+        P_part[n, h, i, j] = S_part[n, h, i, j]*P[n, h, i, j]
+        o_dot[n, h, i, d] = sum[j](v_dot[n, h, j, d]*P[n, h, i, j]) + sum[j](P_part[n, h, i, j]*v[n, h, j, d]) - o[n, h,
+            i, d]*(sink_dot[h]*(e[n, h, i]/total[n, h, i]) + sum[j](P_part[n, h, i, j]))
+
+    Shapes: q_dot[n, h, i, f], k_dot[n, h, j, f], v_dot[n, h, j, d], sink_dot[h], P[n, h, i, j], o[n, h, i, d], e[n, h,
+        i], total[n, h, i], q[n, h, i, f], k[n, h, j, f], v[n, h, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            q_dot=(q_dot, "n h i f"),
+            k_dot=(k_dot, "n h j f"),
+            v_dot=(v_dot, "n h j d"),
+            sink_dot=(sink_dot, "h"),
+            P=(P, "n h i j"),
+            o=(o, "n h i d"),
+            e=(e, "n h i"),
+            total=(total, "n h i"),
+            q=(q, "n h i f"),
+            k=(k, "n h j f"),
+            v=(v, "n h j d"),
+        )
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, sink_dot, P, o, e, total, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(sink_dot),
+        _wide(P),
+        _wide(o),
+        _wide(e),
+        _wide(total),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    S_part = (q @ k_dot.mT + q_dot @ k.mT) / math.sqrt(f)
+    P_part = S_part * P
+    o_dot = P @ v_dot + P_part @ v - o * (sink_dot[:, None] * (e / total) + P_part.sum(dim=3))[:, :, :, None]
+    return _narrow(o_dot, dtype)
+
+
 class _AttentionSink(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -113,15 +165,42 @@ class _AttentionSink(torch.autograd.Function):
         return dq, dk, dv, dsink
 
 
+class _AttentionSinkTangent(_AttentionSink):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, v, _ = inputs
+        o, P, e, total = output
+        ctx.save_for_forward(P, o, e, total, q, k, v)
+        ctx.mark_non_differentiable(P, e, total)
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, v_dot, sink_dot):
+        P, o, e, total, q, k, v = ctx.saved_tensors
+        o_dot = attention_sink_jvp(q_dot, k_dot, v_dot, sink_dot, P, o, e, total, q, k, v)
+        return o_dot, None, None, None
+
+
 def attention_sink(q, k, v, sink):
-    """Differentiable attention_sink: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention_sink: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[n, h, i, f], k[n, h, j, f], v[n, h, j, d], sink[h].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return attention_sink_forward(q, k, v, sink)[0]
+    if order := _forward_mode(q, k, v, sink):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _AttentionSinkTangent.apply(q, k, v, sink)[0] if order == 1 else attention_sink_forward(q, k, v, sink)[0]
     return _AttentionSink.apply(q, k, v, sink)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

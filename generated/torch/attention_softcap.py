@@ -20,6 +20,7 @@ __all__ = [
     "attention_softcap",
     "attention_softcap_forward",
     "attention_softcap_backward",
+    "attention_softcap_jvp",
 ]
 
 
@@ -85,6 +86,52 @@ def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0):
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
+def attention_softcap_jvp(q_dot, k_dot, v_dot, T, P, o, q, k, v, cap=50.0):
+    """Jacobian-vector product of attention_softcap.
+
+        t_part[*s, i, j] = (sum[f](k_dot[*s, j, f]*q[*s, i, f]) + sum[f](q_dot[*s, i, f]*k[*s, j, f]))/(cap*sqrt(size(f)))
+        P_part[*s, i, j] = cap*t_part[*s, i, j]*P[*s, i, j]*(1 - T[*s, i, j]**2)
+        o_dot[*s, i, d] = sum[j](v_dot[*s, j, d]*P[*s, i, j]) + sum[j](P_part[*s, i, j]*v[*s, j, d]) - o[*s, i,
+            d]*sum[j](P_part[*s, i, j])
+
+    Shapes: q_dot[*s, i, f], k_dot[*s, j, f], v_dot[*s, j, d], T[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s,
+        j, f], v[*s, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            q_dot=(q_dot, "*s i f"),
+            k_dot=(k_dot, "*s j f"),
+            v_dot=(v_dot, "*s j d"),
+            T=(T, "*s i j"),
+            P=(P, "*s i j"),
+            o=(o, "*s i d"),
+            q=(q, "*s i f"),
+            k=(k, "*s j f"),
+            v=(v, "*s j d"),
+        )
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, T, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(T),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    t_part = (q @ k_dot.mT + q_dot @ k.mT) / (cap * math.sqrt(f))
+    P_part = cap * t_part * P * (1 - T**2)
+    o_dot = P @ v_dot + P_part @ v - o * P_part.sum(dim=-1, keepdim=True)
+    return _narrow(o_dot, dtype)
+
+
 class _AttentionSoftcap(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -111,15 +158,44 @@ class _AttentionSoftcap(torch.autograd.Function):
         return dq, dk, dv, None
 
 
+class _AttentionSoftcapTangent(_AttentionSoftcap):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, v, cap = inputs
+        o, T, P = output
+        ctx.save_for_forward(T, P, o, q, k, v)
+        ctx.mark_non_differentiable(T, P)
+        ctx.cap = cap
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, v_dot, *_):
+        T, P, o, q, k, v = ctx.saved_tensors
+        cap = ctx.cap
+        o_dot = attention_softcap_jvp(q_dot, k_dot, v_dot, T, P, o, q, k, v, cap)
+        return o_dot, None, None
+
+
 def attention_softcap(q, k, v, cap=50.0):
-    """Differentiable attention_softcap: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention_softcap: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return attention_softcap_forward(q, k, v, cap)[0]
+    if order := _forward_mode(q, k, v):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _AttentionSoftcapTangent.apply(q, k, v, cap)[0] if order == 1 else attention_softcap_forward(q, k, v, cap)[0]
     return _AttentionSoftcap.apply(q, k, v, cap)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

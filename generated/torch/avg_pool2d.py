@@ -18,6 +18,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool2d_forward",
     "avg_pool2d_backward",
+    "avg_pool2d_jvp",
 ]
 
 
@@ -80,6 +81,34 @@ def avg_pool2d_backward(dy, x, kernel=2, stride=2, pad=0):
     return _narrow(dx, dtype)
 
 
+def avg_pool2d_jvp(x_dot, kernel=2, stride=2, pad=0):
+    """Jacobian-vector product of avg_pool2d.
+
+        y_dot[n, c, p, q] = sum[k, m](x_dot[n, c, k + p*stride - pad, m + q*stride - pad])/(size(k)*size(m))
+
+    Shapes: x_dot[n, c, h, w].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "n c h w")), given=dict(k=_count("kernel", kernel), m=_count("kernel", kernel)))
+    size = _declared(size, "(size(h) + 2*pad - kernel)//stride + 1", (size["h"] + 2 * pad - kernel) // stride + 1, "p")
+    size = _declared(size, "(size(w) + 2*pad - kernel)//stride + 1", (size["w"] + 2 * pad - kernel) // stride + 1, "q")
+    n, c, p, q, m, w, k, h = size["n"], size["c"], size["p"], size["q"], size["m"], size["w"], size["k"], size["h"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+
+    y_dot_sum = x_dot.new_zeros((n, c, p, q))
+    for at_m in range(m):
+        of_q, of_w = _overlap(q, w, stride, at_m - pad)
+        for at_k in range(k):
+            of_p, of_h = _overlap(p, h, stride, at_k - pad)
+            y_dot_sum = _placed(y_dot_sum, y_dot_sum[:, :, of_p, of_q] + x_dot[:, :, of_h, of_w], [(-2, of_p), (-1, of_q)])
+    y_dot = y_dot_sum / (k * m)
+    return _narrow(y_dot, dtype)
+
+
 class _AvgPool2d(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -106,14 +135,34 @@ class _AvgPool2d(torch.autograd.Function):
         return dx, None, None, None
 
 
+class _AvgPool2dTangent(_AvgPool2d):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, kernel, stride, pad = inputs
+        ctx.kernel = kernel
+        ctx.stride = stride
+        ctx.pad = pad
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        kernel = ctx.kernel
+        stride = ctx.stride
+        pad = ctx.pad
+        y_dot = avg_pool2d_jvp(x_dot, kernel, stride, pad)
+        return y_dot
+
+
 def avg_pool2d(x, kernel=2, stride=2, pad=0):
-    """Differentiable avg_pool2d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable avg_pool2d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, h, w].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return avg_pool2d_forward(x, kernel, stride, pad)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _AvgPool2dTangent.apply(x, kernel, stride, pad) if order == 1 else avg_pool2d_forward(x, kernel, stride, pad)[0]
     return _AvgPool2d.apply(x, kernel, stride, pad)
 
 
@@ -133,6 +182,15 @@ def _declared(size, text, length, *axes):
     if size.get(axes[0], length) != length:
         raise ValueError(f"axis {axes[0]} has length {size[axes[0]]}, where size({axes[0]}) = {text} is {length}; {known}")
     return size | dict.fromkeys(axes, length)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None, given=None):

@@ -24,6 +24,7 @@ __all__ = [
     "batchnorm",
     "batchnorm_forward",
     "batchnorm_backward",
+    "batchnorm_jvp",
 ]
 
 
@@ -83,6 +84,50 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     return _narrow(dx.reshape(n, d, *size["*s"]), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
+def batchnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, ddof=0):
+    """Jacobian-vector product of batchnorm.
+
+        beta_total_part[d] = beta_dot[d] - gamma[d]*rstd[d]*mean[n, s](x_dot[n, d, *s])
+        y_dot[n, d, *s] = beta_total_part[d] + gamma[d]*rstd[d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            gamma[d]*rstd[d]*sum[n, s](x_dot[n, d, *s]*xhat[n, d, *s])/(size(n)*size(s) - ddof))
+
+    Shapes: x_dot[n, d, *s], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "n d *s"),
+            gamma_dot=(gamma_dot, "d"),
+            beta_dot=(beta_dot, "d"),
+            xhat=(xhat, "n d *s"),
+            rstd=(rstd, "d"),
+            gamma=(gamma, "d"),
+        )
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    beta_total_part = beta_dot - gamma * rstd * x_dot.mean(dim=(0, 2))
+    y_dot = (
+        beta_total_part[:, None]
+        + gamma[:, None] * rstd[:, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd * (x_dot * xhat).sum(dim=(0, 2)) / (n * s - ddof))[:, None]
+    )
+    return _narrow(y_dot.reshape(n, d, *size["*s"]), dtype)
+
+
 class _Batchnorm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -111,15 +156,48 @@ class _Batchnorm(torch.autograd.Function):
         return dx, dgamma, dbeta, None, None
 
 
+class _BatchnormTangent(_Batchnorm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, gamma, _, _, ddof = inputs
+        _, xhat, rstd = output
+        ctx.save_for_forward(xhat, rstd, gamma)
+        ctx.mark_non_differentiable(xhat, rstd)
+        ctx.ddof = ddof
+
+    @staticmethod
+    def jvp(ctx, x_dot, gamma_dot, beta_dot, *_):
+        xhat, rstd, gamma = ctx.saved_tensors
+        ddof = ctx.ddof
+        y_dot = batchnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, ddof)
+        return y_dot, None, None
+
+
 def batchnorm(x, gamma, beta, eps=1e-5, ddof=0):
-    """Differentiable batchnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable batchnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, *s], gamma[d], beta[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return batchnorm_forward(x, gamma, beta, eps, ddof)[0]
+    if order := _forward_mode(x, gamma, beta):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _BatchnormTangent.apply(x, gamma, beta, eps, ddof)[0]
+            if order == 1
+            else batchnorm_forward(x, gamma, beta, eps, ddof)[0]
+        )
     return _Batchnorm.apply(x, gamma, beta, eps, ddof)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

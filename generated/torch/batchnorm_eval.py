@@ -20,6 +20,7 @@ __all__ = [
     "batchnorm_eval",
     "batchnorm_eval_forward",
     "batchnorm_eval_backward",
+    "batchnorm_eval_jvp",
 ]
 
 
@@ -82,6 +83,54 @@ def batchnorm_eval_backward(dy, xhat, rstd, gamma):
     )
 
 
+def batchnorm_eval_jvp(x_dot, mu_dot, var_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of batchnorm_eval.
+
+        beta_total_part[d] = beta_dot[d] - mu_dot[d]*gamma[d]*rstd[d]
+        y_dot[n, d, *s] = beta_total_part[d] + gamma[d]*rstd[d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            var_dot[d]*gamma[d]*rstd[d]**2/2)
+
+    Shapes: x_dot[n, d, *s], mu_dot[d], var_dot[d], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "n d *s"),
+            mu_dot=(mu_dot, "d"),
+            var_dot=(var_dot, "d"),
+            gamma_dot=(gamma_dot, "d"),
+            beta_dot=(beta_dot, "d"),
+            xhat=(xhat, "n d *s"),
+            rstd=(rstd, "d"),
+            gamma=(gamma, "d"),
+        )
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, mu_dot, var_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(mu_dot),
+        _wide(var_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    beta_total_part = beta_dot - mu_dot * gamma * rstd
+    y_dot = (
+        beta_total_part[:, None]
+        + gamma[:, None] * rstd[:, None] * x_dot
+        + xhat * (gamma_dot - var_dot * gamma * rstd**2 / 2)[:, None]
+    )
+    return _narrow(y_dot.reshape(n, d, *size["*s"]), dtype)
+
+
 class _BatchnormEval(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -108,15 +157,46 @@ class _BatchnormEval(torch.autograd.Function):
         return dx, dmu, dvar, dgamma, dbeta, None
 
 
+class _BatchnormEvalTangent(_BatchnormEval):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, _, gamma, _, _ = inputs
+        _, xhat, rstd = output
+        ctx.save_for_forward(xhat, rstd, gamma)
+        ctx.mark_non_differentiable(xhat, rstd)
+
+    @staticmethod
+    def jvp(ctx, x_dot, mu_dot, var_dot, gamma_dot, beta_dot, *_):
+        xhat, rstd, gamma = ctx.saved_tensors
+        y_dot = batchnorm_eval_jvp(x_dot, mu_dot, var_dot, gamma_dot, beta_dot, xhat, rstd, gamma)
+        return y_dot, None, None
+
+
 def batchnorm_eval(x, mu, var, gamma, beta, eps=1e-5):
-    """Differentiable batchnorm_eval: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable batchnorm_eval: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, *s], mu[d], var[d], gamma[d], beta[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return batchnorm_eval_forward(x, mu, var, gamma, beta, eps)[0]
+    if order := _forward_mode(x, mu, var, gamma, beta):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _BatchnormEvalTangent.apply(x, mu, var, gamma, beta, eps)[0]
+            if order == 1
+            else batchnorm_eval_forward(x, mu, var, gamma, beta, eps)[0]
+        )
     return _BatchnormEval.apply(x, mu, var, gamma, beta, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -17,6 +17,7 @@ __all__ = [
     "bce_with_logits",
     "bce_with_logits_forward",
     "bce_with_logits_backward",
+    "bce_with_logits_jvp",
 ]
 
 
@@ -69,6 +70,29 @@ def bce_with_logits_backward(dloss, p, z, t):
     return _narrow(dz.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def bce_with_logits_jvp(z_dot, t_dot, p, z, t):
+    """Jacobian-vector product of bce_with_logits.
+
+        loss_dot = sum[s](z_dot[*s]*(p[*s] - t[*s]) - t_dot[*s]*z[*s])/size(s)
+
+    Shapes: z_dot[*s], t_dot[*s], p[*s], z[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "*s"), t_dot=(t_dot, "*s"), p=(p, "*s"), z=(z, "*s"), t=(t, "*s")))
+    s = math.prod(size["*s"])
+    dtype = z_dot.dtype
+    z_dot, t_dot, p, z, t = _wide(z_dot), _wide(t_dot), _wide(p), _wide(z), _wide(t)
+    z_dot = z_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    p = p.reshape(s)
+    z = z.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = (z_dot * (p - t) - t_dot * z).sum() / s
+    return _narrow(loss_dot, dtype)
+
+
 class _BceWithLogits(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -93,20 +117,47 @@ class _BceWithLogits(torch.autograd.Function):
         return dz, dt
 
 
+class _BceWithLogitsTangent(_BceWithLogits):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        z, t = inputs
+        _, p = output
+        ctx.save_for_forward(p, z, t)
+        ctx.mark_non_differentiable(p)
+
+    @staticmethod
+    def jvp(ctx, z_dot, t_dot):
+        p, z, t = ctx.saved_tensors
+        loss_dot = bce_with_logits_jvp(z_dot, t_dot, p, z, t)
+        return loss_dot, None
+
+
 def bce_with_logits(z, t):
-    """Differentiable bce_with_logits: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable bce_with_logits: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return bce_with_logits_forward(z, t)[0]
+    if order := _forward_mode(z, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _BceWithLogitsTangent.apply(z, t)[0] if order == 1 else bce_with_logits_forward(z, t)[0]
     return _BceWithLogits.apply(z, t)[0]
 
 
 def _beside_one(a, b):
     """The smaller of two numbers of which the larger is 1; at a tie with the derivatives of both, as a + b - 1 has."""
     return torch.minimum(a, b) + (torch.maximum(a, b) - 1)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "bilinear",
     "bilinear_forward",
     "bilinear_backward",
+    "bilinear_jvp",
 ]
 
 
@@ -69,6 +70,39 @@ def bilinear_backward(dy, a, b, W):
     )
 
 
+def bilinear_jvp(a_dot, b_dot, W_dot, c_dot, a, b, W):
+    """Jacobian-vector product of bilinear.
+
+        y_dot[*s, k] = c_dot[k] + sum[i](a_dot[*s, i]*sum[j](b[*s, j]*W[k, i, j])) + sum[j](b_dot[*s, j]*sum[i](a[*s,
+            i]*W[k, i, j])) + sum[j](b[*s, j]*sum[i](a[*s, i]*W_dot[k, i, j]))
+
+    Shapes: a_dot[*s, i], b_dot[*s, j], W_dot[k, i, j], c_dot[k], a[*s, i], b[*s, j], W[k, i, j].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            a_dot=(a_dot, "*s i"),
+            b_dot=(b_dot, "*s j"),
+            W_dot=(W_dot, "k i j"),
+            c_dot=(c_dot, "k"),
+            a=(a, "*s i"),
+            b=(b, "*s j"),
+            W=(W, "k i j"),
+        )
+    )
+    dtype = a_dot.dtype
+    a_dot, b_dot, W_dot, c_dot, a, b, W = _wide(a_dot), _wide(b_dot), _wide(W_dot), _wide(c_dot), _wide(a), _wide(b), _wide(W)
+
+    y_dot = (
+        c_dot
+        + (a_dot[..., None, :] * torch.einsum("...a,bca->...bc", b, W)).sum(dim=-1)
+        + (b_dot[..., None, :] * torch.einsum("...a,bac->...bc", a, W)).sum(dim=-1)
+        + (b[..., None, :] * torch.einsum("...a,bac->...bc", a, W_dot)).sum(dim=-1)
+    )
+    return _narrow(y_dot, dtype)
+
+
 class _Bilinear(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -89,15 +123,40 @@ class _Bilinear(torch.autograd.Function):
         return da, db, dW, dc
 
 
+class _BilinearTangent(_Bilinear):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b, W, _ = inputs
+        ctx.save_for_forward(a, b, W)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot, W_dot, c_dot):
+        a, b, W = ctx.saved_tensors
+        y_dot = bilinear_jvp(a_dot, b_dot, W_dot, c_dot, a, b, W)
+        return y_dot
+
+
 def bilinear(a, b, W, c):
-    """Differentiable bilinear: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable bilinear: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, i], b[*s, j], W[k, i, j], c[k].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return bilinear_forward(a, b, W, c)[0]
+    if order := _forward_mode(a, b, W, c):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _BilinearTangent.apply(a, b, W, c) if order == 1 else bilinear_forward(a, b, W, c)[0]
     return _Bilinear.apply(a, b, W, c)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

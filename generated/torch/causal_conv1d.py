@@ -14,6 +14,7 @@ __all__ = [
     "causal_conv1d",
     "causal_conv1d_forward",
     "causal_conv1d_backward",
+    "causal_conv1d_jvp",
 ]
 
 
@@ -67,6 +68,33 @@ def causal_conv1d_backward(dy, x, W):
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
+def causal_conv1d_jvp(x_dot, W_dot, b_dot, x, W):
+    """Jacobian-vector product of causal_conv1d.
+
+        y_dot[n, d, t] = b_dot[d] + sum[k](W[d, k]*x_dot[n, d, k + t - size(k) + 1]) + sum[k](W_dot[d, k]*x[n, d, k + t -
+            size(k) + 1])
+
+    Shapes: x_dot[n, d, t], W_dot[d, k], b_dot[d], x[n, d, t], W[d, k].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "n d t"), W_dot=(W_dot, "d k"), b_dot=(b_dot, "d"), x=(x, "n d t"), W=(W, "d k")))
+    n, d, t, k = size["n"], size["d"], size["t"], size["k"]
+    dtype = x_dot.dtype
+    x_dot, W_dot, b_dot, x, W = _wide(x_dot), _wide(W_dot), _wide(b_dot), _wide(x), _wide(W)
+
+    y_dot_sum = x_dot.new_zeros((n, d, t))
+    for at_k in range(k):
+        of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
+        y_dot_sum = _placed(y_dot_sum, y_dot_sum[:, :, of_t] + W[:, at_k][:, None] * x_dot[:, :, of_t2], [(-1, of_t)])
+    y_dot_sum2 = x_dot.new_zeros((n, d, t))
+    for at_k in range(k):
+        of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
+        y_dot_sum2 = _placed(y_dot_sum2, y_dot_sum2[:, :, of_t] + W_dot[:, at_k][:, None] * x[:, :, of_t2], [(-1, of_t)])
+    y_dot = b_dot[:, None] + y_dot_sum + y_dot_sum2
+    return _narrow(y_dot, dtype)
+
+
 class _CausalConv1d(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -87,15 +115,40 @@ class _CausalConv1d(torch.autograd.Function):
         return dx, dW, db
 
 
+class _CausalConv1dTangent(_CausalConv1d):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, W, _ = inputs
+        ctx.save_for_forward(x, W)
+
+    @staticmethod
+    def jvp(ctx, x_dot, W_dot, b_dot):
+        x, W = ctx.saved_tensors
+        y_dot = causal_conv1d_jvp(x_dot, W_dot, b_dot, x, W)
+        return y_dot
+
+
 def causal_conv1d(x, W, b):
-    """Differentiable causal_conv1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable causal_conv1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, t], W[d, k], b[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return causal_conv1d_forward(x, W, b)[0]
+    if order := _forward_mode(x, W, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _CausalConv1dTangent.apply(x, W, b) if order == 1 else causal_conv1d_forward(x, W, b)[0]
     return _CausalConv1d.apply(x, W, b)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

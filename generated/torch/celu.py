@@ -15,6 +15,7 @@ __all__ = [
     "celu",
     "celu_forward",
     "celu_backward",
+    "celu_jvp",
 ]
 
 
@@ -54,6 +55,23 @@ def celu_backward(dy, e2, x):
     return _narrow(dx, dtype)
 
 
+def celu_jvp(x_dot, e2, x):
+    """Jacobian-vector product of celu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, e2[*s], 1)
+
+    Shapes: x_dot[*s], e2[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), e2=(e2, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, e2, x = _wide(x_dot), _wide(e2), _wide(x)
+
+    y_dot = x_dot * torch.where(x <= 0, e2, 1)
+    return _narrow(y_dot, dtype)
+
+
 class _Celu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -80,15 +98,42 @@ class _Celu(torch.autograd.Function):
         return dx, None
 
 
+class _CeluTangent(_Celu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, _ = inputs
+        _, e2 = output
+        ctx.save_for_forward(e2, x)
+        ctx.mark_non_differentiable(e2)
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        e2, x = ctx.saved_tensors
+        y_dot = celu_jvp(x_dot, e2, x)
+        return y_dot, None
+
+
 def celu(x, alpha=1.0):
-    """Differentiable celu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable celu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return celu_forward(x, alpha)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _CeluTangent.apply(x, alpha)[0] if order == 1 else celu_forward(x, alpha)[0]
     return _Celu.apply(x, alpha)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

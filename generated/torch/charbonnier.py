@@ -19,6 +19,7 @@ __all__ = [
     "charbonnier",
     "charbonnier_forward",
     "charbonnier_backward",
+    "charbonnier_jvp",
 ]
 
 
@@ -68,6 +69,30 @@ def charbonnier_backward(dloss, e, r):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def charbonnier_jvp(x_dot, t_dot, e, r):
+    """Jacobian-vector product of charbonnier.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = mean[s](x_total_part[*s]*e[*s]/r[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], r[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), e=(e, "*s"), r=(r, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e, r = _wide(x_dot), _wide(t_dot), _wide(e), _wide(r)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    r = r.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = (x_total_part * e / r).mean()
+    return _narrow(loss_dot, dtype)
+
+
 class _Charbonnier(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -94,15 +119,41 @@ class _Charbonnier(torch.autograd.Function):
         return dx, dt, None
 
 
+class _CharbonnierTangent(_Charbonnier):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, e, r = output
+        ctx.save_for_forward(e, r)
+        ctx.mark_non_differentiable(e, r)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot, *_):
+        e, r = ctx.saved_tensors
+        loss_dot = charbonnier_jvp(x_dot, t_dot, e, r)
+        return loss_dot, None, None
+
+
 def charbonnier(x, t, eps=1e-3):
-    """Differentiable charbonnier: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable charbonnier: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return charbonnier_forward(x, t, eps)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _CharbonnierTangent.apply(x, t, eps)[0] if order == 1 else charbonnier_forward(x, t, eps)[0]
     return _Charbonnier.apply(x, t, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -15,6 +15,7 @@ __all__ = [
     "conv1d",
     "conv1d_forward",
     "conv1d_backward",
+    "conv1d_jvp",
 ]
 
 
@@ -86,6 +87,46 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
+def conv1d_jvp(x_dot, W_dot, b_dot, x, W, stride=1, pad=0, dilation=1):
+    """Jacobian-vector product of conv1d.
+
+        y_dot[n, o, i] = b_dot[o] + sum[c, k](x_dot[n, c, i*stride + k*dilation - pad]*W[o, c, k]) + sum[c, k](W_dot[o, c,
+            k]*x[n, c, i*stride + k*dilation - pad])
+
+    Shapes: x_dot[n, c, l], W_dot[o, c, k], b_dot[o], x[n, c, l], W[o, c, k].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "n c l"), W_dot=(W_dot, "o c k"), b_dot=(b_dot, "o"), x=(x, "n c l"), W=(W, "o c k")))
+    size = _declared(
+        size,
+        "(size(l) + 2*pad - dilation*(size(k) - 1) - 1)//stride + 1",
+        (size["l"] + 2 * pad - dilation * (size["k"] - 1) - 1) // stride + 1,
+        "i",
+    )
+    n, o, i, k, l = size["n"], size["o"], size["i"], size["k"], size["l"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+    dilation = _whole("dilation", dilation)
+    dtype = x_dot.dtype
+    x_dot, W_dot, b_dot, x, W = _wide(x_dot), _wide(W_dot), _wide(b_dot), _wide(x), _wide(W)
+
+    y_dot_sum = x_dot.new_zeros((n, o, i))
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+        y_dot_sum = _placed(
+            y_dot_sum, y_dot_sum[:, :, of_i] + torch.einsum("abc,db->adc", x_dot[:, :, of_l], W[:, :, at_k]), [(-1, of_i)]
+        )
+    y_dot_sum2 = x_dot.new_zeros((n, o, i))
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+        y_dot_sum2 = _placed(
+            y_dot_sum2, y_dot_sum2[:, :, of_i] + torch.einsum("ab,cbd->cad", W_dot[:, :, at_k], x[:, :, of_l]), [(-1, of_i)]
+        )
+    y_dot = b_dot[:, None] + y_dot_sum + y_dot_sum2
+    return _narrow(y_dot, dtype)
+
+
 class _Conv1d(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -112,14 +153,40 @@ class _Conv1d(torch.autograd.Function):
         return dx, dW, db, None, None, None
 
 
+class _Conv1dTangent(_Conv1d):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, W, _, stride, pad, dilation = inputs
+        ctx.save_for_forward(x, W)
+        ctx.stride = stride
+        ctx.pad = pad
+        ctx.dilation = dilation
+
+    @staticmethod
+    def jvp(ctx, x_dot, W_dot, b_dot, *_):
+        x, W = ctx.saved_tensors
+        stride = ctx.stride
+        pad = ctx.pad
+        dilation = ctx.dilation
+        y_dot = conv1d_jvp(x_dot, W_dot, b_dot, x, W, stride, pad, dilation)
+        return y_dot
+
+
 def conv1d(x, W, b, stride=1, pad=0, dilation=1):
-    """Differentiable conv1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable conv1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, l], W[o, c, k], b[o].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return conv1d_forward(x, W, b, stride, pad, dilation)[0]
+    if order := _forward_mode(x, W, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _Conv1dTangent.apply(x, W, b, stride, pad, dilation)
+            if order == 1
+            else conv1d_forward(x, W, b, stride, pad, dilation)[0]
+        )
     return _Conv1d.apply(x, W, b, stride, pad, dilation)
 
 
@@ -132,6 +199,15 @@ def _declared(size, text, length, *axes):
     if size.get(axes[0], length) != length:
         raise ValueError(f"axis {axes[0]} has length {size[axes[0]]}, where size({axes[0]}) = {text} is {length}; {known}")
     return size | dict.fromkeys(axes, length)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

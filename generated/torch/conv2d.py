@@ -16,6 +16,7 @@ __all__ = [
     "conv2d",
     "conv2d_forward",
     "conv2d_backward",
+    "conv2d_jvp",
 ]
 
 
@@ -129,6 +130,63 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
+def conv2d_jvp(x_dot, W_dot, b_dot, x, W, stride=1, pad=0, dilation=1):
+    """Jacobian-vector product of conv2d.
+
+        y_dot[n, o, p, q] = b_dot[o] + sum[c, k, m](x_dot[n, c, k*dilation + p*stride - pad, m*dilation + q*stride -
+            pad]*W[o, c, k, m]) + sum[c, k, m](W_dot[o, c, k, m]*x[n, c, k*dilation + p*stride - pad, m*dilation +
+            q*stride - pad])
+
+    Shapes: x_dot[n, c, h, w], W_dot[o, c, k, m], b_dot[o], x[n, c, h, w], W[o, c, k, m].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(x_dot=(x_dot, "n c h w"), W_dot=(W_dot, "o c k m"), b_dot=(b_dot, "o"), x=(x, "n c h w"), W=(W, "o c k m"))
+    )
+    size = _declared(
+        size,
+        "(size(h) + 2*pad - dilation*(size(k) - 1) - 1)//stride + 1",
+        (size["h"] + 2 * pad - dilation * (size["k"] - 1) - 1) // stride + 1,
+        "p",
+    )
+    size = _declared(
+        size,
+        "(size(w) + 2*pad - dilation*(size(m) - 1) - 1)//stride + 1",
+        (size["w"] + 2 * pad - dilation * (size["m"] - 1) - 1) // stride + 1,
+        "q",
+    )
+    n, o, p, q, m, w, k, h = size["n"], size["o"], size["p"], size["q"], size["m"], size["w"], size["k"], size["h"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+    dilation = _whole("dilation", dilation)
+    dtype = x_dot.dtype
+    x_dot, W_dot, b_dot, x, W = _wide(x_dot), _wide(W_dot), _wide(b_dot), _wide(x), _wide(W)
+
+    y_dot_sum = x_dot.new_zeros((n, o, p, q))
+    for at_m in range(m):
+        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+        for at_k in range(k):
+            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+            y_dot_sum = _placed(
+                y_dot_sum,
+                y_dot_sum[:, :, of_p, of_q] + torch.einsum("abcd,eb->aecd", x_dot[:, :, of_h, of_w], W[:, :, at_k, at_m]),
+                [(-2, of_p), (-1, of_q)],
+            )
+    y_dot_sum2 = x_dot.new_zeros((n, o, p, q))
+    for at_m in range(m):
+        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+        for at_k in range(k):
+            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+            y_dot_sum2 = _placed(
+                y_dot_sum2,
+                y_dot_sum2[:, :, of_p, of_q] + torch.einsum("ab,cbde->cade", W_dot[:, :, at_k, at_m], x[:, :, of_h, of_w]),
+                [(-2, of_p), (-1, of_q)],
+            )
+    y_dot = b_dot[:, None, None] + y_dot_sum + y_dot_sum2
+    return _narrow(y_dot, dtype)
+
+
 class _Conv2d(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -155,14 +213,40 @@ class _Conv2d(torch.autograd.Function):
         return dx, dW, db, None, None, None
 
 
+class _Conv2dTangent(_Conv2d):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, W, _, stride, pad, dilation = inputs
+        ctx.save_for_forward(x, W)
+        ctx.stride = stride
+        ctx.pad = pad
+        ctx.dilation = dilation
+
+    @staticmethod
+    def jvp(ctx, x_dot, W_dot, b_dot, *_):
+        x, W = ctx.saved_tensors
+        stride = ctx.stride
+        pad = ctx.pad
+        dilation = ctx.dilation
+        y_dot = conv2d_jvp(x_dot, W_dot, b_dot, x, W, stride, pad, dilation)
+        return y_dot
+
+
 def conv2d(x, W, b, stride=1, pad=0, dilation=1):
-    """Differentiable conv2d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable conv2d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, h, w], W[o, c, k, m], b[o].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return conv2d_forward(x, W, b, stride, pad, dilation)[0]
+    if order := _forward_mode(x, W, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _Conv2dTangent.apply(x, W, b, stride, pad, dilation)
+            if order == 1
+            else conv2d_forward(x, W, b, stride, pad, dilation)[0]
+        )
     return _Conv2d.apply(x, W, b, stride, pad, dilation)
 
 
@@ -175,6 +259,15 @@ def _declared(size, text, length, *axes):
     if size.get(axes[0], length) != length:
         raise ValueError(f"axis {axes[0]} has length {size[axes[0]]}, where size({axes[0]}) = {text} is {length}; {known}")
     return size | dict.fromkeys(axes, length)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -18,6 +18,7 @@ __all__ = [
     "cosine_embedding",
     "cosine_embedding_forward",
     "cosine_embedding_backward",
+    "cosine_embedding_jvp",
 ]
 
 
@@ -88,6 +89,68 @@ def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0):
     return _narrow(da, dtype), _narrow(db, dtype), _narrow(dt, dtype)
 
 
+def cosine_embedding_jvp(a_dot, b_dot, t_dot, u, v, t2, a, b, t):
+    """Jacobian-vector product of cosine_embedding.
+
+        t10_part[n] = 2*u[n]**2*sum[d](a_dot[n, d]*a[n, d])
+        t7_part[n] = 2*v[n]**2*sum[d](b_dot[n, d]*b[n, d])
+        total3_part[n] = sum[d](b_dot[n, d]*a[n, d] + a_dot[n, d]*b[n, d])
+        loss_dot = sum[n](where(t2[n] != 0, where(t[n] > 0, 0, where(t2[n] < 0, 0, total3_part[n]*u[n]*v[n] -
+            u[n]*v[n]*sum[d](a[n, d]*b[n, d])/2*(t10_part[n] + t7_part[n]))), where(t[n] > 0, 0, where(t2[n] < 0, 0,
+            total3_part[n]*u[n]*v[n]/2 - u[n]*v[n]*sum[d](a[n, d]*b[n, d])/4*(t10_part[n] + t7_part[n])))) + where(t[n] >
+            0, u[n]*v[n]*sum[d](a[n, d]*b[n, d])/2*(t10_part[n] + t7_part[n]) - total3_part[n]*u[n]*v[n], 0))/size(n)
+
+    Shapes: a_dot[n, d], b_dot[n, d], t_dot[n], u[n], v[n], t2[n], a[n, d], b[n, d], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            a_dot=(a_dot, "n d"),
+            b_dot=(b_dot, "n d"),
+            t_dot=(t_dot, "n"),
+            u=(u, "n"),
+            v=(v, "n"),
+            t2=(t2, "n"),
+            a=(a, "n d"),
+            b=(b, "n d"),
+            t=(t, "n"),
+        )
+    )
+    n = size["n"]
+    dtype = a_dot.dtype
+    a_dot, b_dot, t_dot, u, v, t2, a, b, t = (
+        _wide(a_dot),
+        _wide(b_dot),
+        _wide(t_dot),
+        _wide(u),
+        _wide(v),
+        _wide(t2),
+        _wide(a),
+        _wide(b),
+        _wide(t),
+    )
+
+    t10_part = 2 * u**2 * (a_dot * a).sum(dim=1)
+    t7_part = 2 * v**2 * (b_dot * b).sum(dim=1)
+    total3_part = (b_dot * a + a_dot * b).sum(dim=1)
+    loss_dot = (
+        torch.where(
+            t2 != 0,
+            torch.where(
+                t > 0, 0, torch.where(t2 < 0, 0, total3_part * u * v - u * v * (a * b).sum(dim=1) / 2 * (t10_part + t7_part))
+            ),
+            torch.where(
+                t > 0,
+                0,
+                torch.where(t2 < 0, 0, total3_part * u * v / 2 - u * v * (a * b).sum(dim=1) / 4 * (t10_part + t7_part)),
+            ),
+        )
+        + torch.where(t > 0, u * v * (a * b).sum(dim=1) / 2 * (t10_part + t7_part) - total3_part * u * v, 0)
+    ).sum() / n
+    return _narrow(loss_dot, dtype)
+
+
 class _CosineEmbedding(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -116,15 +179,46 @@ class _CosineEmbedding(torch.autograd.Function):
         return da, db, dt, None, None
 
 
+class _CosineEmbeddingTangent(_CosineEmbedding):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b, t, _, _ = inputs
+        _, u, v, t2 = output
+        ctx.save_for_forward(u, v, t2, a, b, t)
+        ctx.mark_non_differentiable(u, v, t2)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot, t_dot, *_):
+        u, v, t2, a, b, t = ctx.saved_tensors
+        loss_dot = cosine_embedding_jvp(a_dot, b_dot, t_dot, u, v, t2, a, b, t)
+        return loss_dot, None, None, None
+
+
 def cosine_embedding(a, b, t, margin=0.0, eps=1e-12):
-    """Differentiable cosine_embedding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cosine_embedding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[n, d], b[n, d], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return cosine_embedding_forward(a, b, t, margin, eps)[0]
+    if order := _forward_mode(a, b, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _CosineEmbeddingTangent.apply(a, b, t, margin, eps)[0]
+            if order == 1
+            else cosine_embedding_forward(a, b, t, margin, eps)[0]
+        )
     return _CosineEmbedding.apply(a, b, t, margin, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

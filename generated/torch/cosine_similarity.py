@@ -18,6 +18,7 @@ __all__ = [
     "cosine_similarity",
     "cosine_similarity_forward",
     "cosine_similarity_backward",
+    "cosine_similarity_jvp",
 ]
 
 
@@ -65,6 +66,38 @@ def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def cosine_similarity_jvp(a_dot, b_dot, ahat, bhat, ra, rb, y):
+    """Jacobian-vector product of cosine_similarity.
+
+        y_dot[*s] = ra[*s]*sum[d](a_dot[*s, d]*bhat[*s, d]) + rb[*s]*sum[d](b_dot[*s, d]*ahat[*s, d]) -
+            y[*s]*(ra[*s]*sum[d](a_dot[*s, d]*ahat[*s, d]) + rb[*s]*sum[d](b_dot[*s, d]*bhat[*s, d]))
+
+    Shapes: a_dot[*s, d], b_dot[*s, d], ahat[*s, d], bhat[*s, d], ra[*s], rb[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            a_dot=(a_dot, "*s d"),
+            b_dot=(b_dot, "*s d"),
+            ahat=(ahat, "*s d"),
+            bhat=(bhat, "*s d"),
+            ra=(ra, "*s"),
+            rb=(rb, "*s"),
+            y=(y, "*s"),
+        )
+    )
+    dtype = a_dot.dtype
+    a_dot, b_dot, ahat, bhat, ra, rb, y = _wide(a_dot), _wide(b_dot), _wide(ahat), _wide(bhat), _wide(ra), _wide(rb), _wide(y)
+
+    y_dot = (
+        ra * (a_dot * bhat).sum(dim=-1)
+        + rb * (b_dot * ahat).sum(dim=-1)
+        - y * (ra * (a_dot * ahat).sum(dim=-1) + rb * (b_dot * bhat).sum(dim=-1))
+    )
+    return _narrow(y_dot, dtype)
+
+
 class _CosineSimilarity(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -89,15 +122,41 @@ class _CosineSimilarity(torch.autograd.Function):
         return da, db
 
 
+class _CosineSimilarityTangent(_CosineSimilarity):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y, ahat, bhat, ra, rb = output
+        ctx.save_for_forward(ahat, bhat, ra, rb, y)
+        ctx.mark_non_differentiable(ahat, bhat, ra, rb)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        ahat, bhat, ra, rb, y = ctx.saved_tensors
+        y_dot = cosine_similarity_jvp(a_dot, b_dot, ahat, bhat, ra, rb, y)
+        return y_dot, None, None, None, None
+
+
 def cosine_similarity(a, b):
-    """Differentiable cosine_similarity: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cosine_similarity: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, d], b[*s, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return cosine_similarity_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _CosineSimilarityTangent.apply(a, b)[0] if order == 1 else cosine_similarity_forward(a, b)[0]
     return _CosineSimilarity.apply(a, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

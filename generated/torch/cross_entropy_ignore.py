@@ -19,6 +19,7 @@ __all__ = [
     "cross_entropy_ignore",
     "cross_entropy_ignore_forward",
     "cross_entropy_ignore_backward",
+    "cross_entropy_ignore_jvp",
 ]
 
 
@@ -85,6 +86,32 @@ def cross_entropy_ignore_backward(dloss, p, count, t, ignore=-100):
     return _narrow(dz, dtype)
 
 
+def cross_entropy_ignore_jvp(z_dot, p, count, t, ignore=-100):
+    """Jacobian-vector product of cross_entropy_ignore.
+
+        loss_dot = (sum[n](where(t[n] != ignore, sum[c](z_dot[n, c]*p[n, c]), 0)) - sum[n](where(t[n] != ignore, z_dot[n,
+            t[n]], 0)))/count
+
+    Shapes: z_dot[n, c], p[n, c], count scalar, t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), p=(p, "n c"), count=(count, "")), dict(t=(t, "n")))
+    given_t = t
+    t = torch.where(given_t != ignore, given_t, 0)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p, count = _wide(z_dot), _wide(p), _wide(count)
+
+    loss_dot = (
+        torch.where(given_t != ignore, (z_dot * p).sum(dim=1), 0).sum()
+        - torch.where(given_t != ignore, z_dot[torch.arange(n, device=z_dot.device), t], 0).sum()
+    ) / count
+    return _narrow(loss_dot, dtype)
+
+
 class _CrossEntropyIgnore(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -111,15 +138,46 @@ class _CrossEntropyIgnore(torch.autograd.Function):
         return dz, None, None
 
 
+class _CrossEntropyIgnoreTangent(_CrossEntropyIgnore):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t, ignore = inputs
+        _, p, count = output
+        ctx.save_for_forward(p, count, t)
+        ctx.mark_non_differentiable(p, count)
+        ctx.ignore = ignore
+
+    @staticmethod
+    def jvp(ctx, z_dot, *_):
+        p, count, t = ctx.saved_tensors
+        ignore = ctx.ignore
+        loss_dot = cross_entropy_ignore_jvp(z_dot, p, count, t, ignore)
+        return loss_dot, None, None
+
+
 def cross_entropy_ignore(z, t, ignore=-100):
-    """Differentiable cross_entropy_ignore: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cross_entropy_ignore: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return cross_entropy_ignore_forward(z, t, ignore)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _CrossEntropyIgnoreTangent.apply(z, t, ignore)[0] if order == 1 else cross_entropy_ignore_forward(z, t, ignore)[0]
+        )
     return _CrossEntropyIgnore.apply(z, t, ignore)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

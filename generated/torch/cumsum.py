@@ -14,6 +14,7 @@ __all__ = [
     "cumsum",
     "cumsum_forward",
     "cumsum_backward",
+    "cumsum_jvp",
 ]
 
 
@@ -51,6 +52,23 @@ def cumsum_backward(dy):
     return _narrow(dx, dtype)
 
 
+def cumsum_jvp(x_dot):
+    """Jacobian-vector product of cumsum.
+
+        y_dot[*s, i] = sum[i2](where(i2 <= i, x_dot[*s, i2], 0))
+
+    Shapes: x_dot[*s, i].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s i")), same={"j": "i"})
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+
+    y_dot = x_dot.cumsum(dim=-1)
+    return _narrow(y_dot, dtype)
+
+
 class _Cumsum(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -69,15 +87,38 @@ class _Cumsum(torch.autograd.Function):
         return dx
 
 
+class _CumsumTangent(_Cumsum):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        y_dot = cumsum_jvp(x_dot)
+        return y_dot
+
+
 def cumsum(x):
-    """Differentiable cumsum: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cumsum: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, i].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return cumsum_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _CumsumTangent.apply(x) if order == 1 else cumsum_forward(x)[0]
     return _Cumsum.apply(x)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -19,6 +19,7 @@ __all__ = [
     "distillation",
     "distillation_forward",
     "distillation_backward",
+    "distillation_jvp",
 ]
 
 
@@ -76,6 +77,25 @@ def distillation_backward(dloss, p, t6, e3, tau=2.0):
     return _narrow(dz, dtype), _narrow(du, dtype)
 
 
+def distillation_jvp(z_dot, u_dot, p, t6, e3, tau=2.0):
+    """Jacobian-vector product of distillation.
+
+        loss_dot = tau/size(n)*sum[c, n](z_dot[n, c]*e3[n, c] + p[n, c]*(u_dot[n, c]*(t6[n, c] - sum[c](p[n, c]*t6[n, c]))
+            - z_dot[n, c]))
+
+    Shapes: z_dot[n, c], u_dot[n, c], p[n, c], t6[n, c], e3[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), u_dot=(u_dot, "n c"), p=(p, "n c"), t6=(t6, "n c"), e3=(e3, "n c")))
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, u_dot, p, t6, e3 = _wide(z_dot), _wide(u_dot), _wide(p), _wide(t6), _wide(e3)
+
+    loss_dot = _ratio(tau, n) * (z_dot * e3 + p * (u_dot * (t6 - (p * t6).sum(dim=1, keepdim=True)) - z_dot)).sum()
+    return _narrow(loss_dot, dtype)
+
+
 class _Distillation(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -102,15 +122,44 @@ class _Distillation(torch.autograd.Function):
         return dz, du, None
 
 
+class _DistillationTangent(_Distillation):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, tau = inputs
+        _, p, t6, e3 = output
+        ctx.save_for_forward(p, t6, e3)
+        ctx.mark_non_differentiable(p, t6, e3)
+        ctx.tau = tau
+
+    @staticmethod
+    def jvp(ctx, z_dot, u_dot, *_):
+        p, t6, e3 = ctx.saved_tensors
+        tau = ctx.tau
+        loss_dot = distillation_jvp(z_dot, u_dot, p, t6, e3, tau)
+        return loss_dot, None, None, None
+
+
 def distillation(z, u, tau=2.0):
-    """Differentiable distillation: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable distillation: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], u[n, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return distillation_forward(z, u, tau)[0]
+    if order := _forward_mode(z, u):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _DistillationTangent.apply(z, u, tau)[0] if order == 1 else distillation_forward(z, u, tau)[0]
     return _Distillation.apply(z, u, tau)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):
@@ -158,6 +207,11 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _ratio(a, b):
+    """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
+    return a / b if b else a * math.inf
 
 
 def _wide(a):

@@ -10,12 +10,15 @@
 Source: Rafailov et al., Direct Preference Optimization, arXiv:2305.18290.
 """
 
+import math
+
 import torch
 
 __all__ = [
     "dpo",
     "dpo_forward",
     "dpo_backward",
+    "dpo_jvp",
 ]
 
 
@@ -71,6 +74,38 @@ def dpo_backward(dloss, g, beta=0.1):
     return _narrow(dchosen, dtype), _narrow(drejected, dtype), _narrow(drefchosen, dtype), _narrow(drefrejected, dtype)
 
 
+def dpo_jvp(chosen_dot, rejected_dot, refchosen_dot, refrejected_dot, g, beta=0.1):
+    """Jacobian-vector product of dpo.
+
+        loss_dot = beta/size(n)*sum[n](g[n]*(refchosen_dot[n] + rejected_dot[n] - chosen_dot[n] - refrejected_dot[n]))
+
+    Shapes: chosen_dot[n], rejected_dot[n], refchosen_dot[n], refrejected_dot[n], g[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            chosen_dot=(chosen_dot, "n"),
+            rejected_dot=(rejected_dot, "n"),
+            refchosen_dot=(refchosen_dot, "n"),
+            refrejected_dot=(refrejected_dot, "n"),
+            g=(g, "n"),
+        )
+    )
+    n = size["n"]
+    dtype = chosen_dot.dtype
+    chosen_dot, rejected_dot, refchosen_dot, refrejected_dot, g = (
+        _wide(chosen_dot),
+        _wide(rejected_dot),
+        _wide(refchosen_dot),
+        _wide(refrejected_dot),
+        _wide(g),
+    )
+
+    loss_dot = _ratio(beta, n) * (g * (refchosen_dot + rejected_dot - chosen_dot - refrejected_dot)).sum()
+    return _narrow(loss_dot, dtype)
+
+
 class _Dpo(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -97,20 +132,53 @@ class _Dpo(torch.autograd.Function):
         return dchosen, drejected, drefchosen, drefrejected, None
 
 
+class _DpoTangent(_Dpo):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, _, _, beta = inputs
+        _, g = output
+        ctx.save_for_forward(g)
+        ctx.mark_non_differentiable(g)
+        ctx.beta = beta
+
+    @staticmethod
+    def jvp(ctx, chosen_dot, rejected_dot, refchosen_dot, refrejected_dot, *_):
+        (g,) = ctx.saved_tensors
+        beta = ctx.beta
+        loss_dot = dpo_jvp(chosen_dot, rejected_dot, refchosen_dot, refrejected_dot, g, beta)
+        return loss_dot, None
+
+
 def dpo(chosen, rejected, refchosen, refrejected, beta=0.1):
-    """Differentiable dpo: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable dpo: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: chosen[n], rejected[n], refchosen[n], refrejected[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return dpo_forward(chosen, rejected, refchosen, refrejected, beta)[0]
+    if order := _forward_mode(chosen, rejected, refchosen, refrejected):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _DpoTangent.apply(chosen, rejected, refchosen, refrejected, beta)[0]
+            if order == 1
+            else dpo_forward(chosen, rejected, refchosen, refrejected, beta)[0]
+        )
     return _Dpo.apply(chosen, rejected, refchosen, refrejected, beta)[0]
 
 
 def _beside_one(a, b):
     """The smaller of two numbers of which the larger is 1; at a tie with the derivatives of both, as a + b - 1 has."""
     return torch.minimum(a, b) + (torch.maximum(a, b) - 1)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):
@@ -154,6 +222,11 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _ratio(a, b):
+    """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
+    return a / b if b else a * math.inf
 
 
 def _wide(a):

@@ -17,6 +17,7 @@ __all__ = [
     "dropout",
     "dropout_forward",
     "dropout_backward",
+    "dropout_jvp",
 ]
 
 
@@ -60,6 +61,26 @@ def dropout_backward(dy, keep, rate=0.5):
     return _narrow(dx.reshape(size["*s"]), dtype)
 
 
+def dropout_jvp(x_dot, keep, rate=0.5):
+    """Jacobian-vector product of dropout.
+
+        y_dot[*s] = where(keep[*s] != 0, x_dot[*s]/(1 - rate), 0)
+
+    Shapes: x_dot[*s], keep[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s")), dict(keep=(keep, "*s")), truths=("keep",))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+    x_dot = x_dot.reshape(s)
+    keep = keep.reshape(s)
+
+    y_dot = torch.where(keep, x_dot / (1 - rate), 0)
+    return _narrow(y_dot.reshape(size["*s"]), dtype)
+
+
 class _Dropout(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -82,15 +103,42 @@ class _Dropout(torch.autograd.Function):
         return dx, None, None
 
 
+class _DropoutTangent(_Dropout):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, keep, rate = inputs
+        ctx.save_for_forward(keep)
+        ctx.rate = rate
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        (keep,) = ctx.saved_tensors
+        rate = ctx.rate
+        y_dot = dropout_jvp(x_dot, keep, rate)
+        return y_dot
+
+
 def dropout(x, keep, rate=0.5):
-    """Differentiable dropout: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable dropout: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], keep[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return dropout_forward(x, keep, rate)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _DropoutTangent.apply(x, keep, rate) if order == 1 else dropout_forward(x, keep, rate)[0]
     return _Dropout.apply(x, keep, rate)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _kinds(dtype, labels, truths):

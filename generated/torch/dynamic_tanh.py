@@ -18,6 +18,7 @@ __all__ = [
     "dynamic_tanh",
     "dynamic_tanh_forward",
     "dynamic_tanh_backward",
+    "dynamic_tanh_jvp",
 ]
 
 
@@ -72,6 +73,45 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha):
     return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype), _narrow(dalpha, dtype)
 
 
+def dynamic_tanh_jvp(x_dot, gamma_dot, beta_dot, alpha_dot, t, x, gamma, alpha):
+    """Jacobian-vector product of dynamic_tanh.
+
+        u_part[*s, d] = alpha_dot*x[*s, d] + alpha*x_dot[*s, d]
+        y_dot[*s, d] = beta_dot[d] + gamma_dot[d]*t[*s, d] + gamma[d]*u_part[*s, d]*(1 - t[*s, d]**2)
+
+    Shapes: x_dot[*s, d], gamma_dot[d], beta_dot[d], alpha_dot scalar, t[*s, d], x[*s, d], gamma[d], alpha scalar.
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            x_dot=(x_dot, "*s d"),
+            gamma_dot=(gamma_dot, "d"),
+            beta_dot=(beta_dot, "d"),
+            alpha_dot=(alpha_dot, ""),
+            t=(t, "*s d"),
+            x=(x, "*s d"),
+            gamma=(gamma, "d"),
+            alpha=(alpha, ""),
+        )
+    )
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, alpha_dot, t, x, gamma, alpha = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(alpha_dot),
+        _wide(t),
+        _wide(x),
+        _wide(gamma),
+        _wide(alpha),
+    )
+
+    u_part = alpha_dot * x + alpha * x_dot
+    y_dot = beta_dot + gamma_dot * t + gamma * u_part * (1 - t**2)
+    return _narrow(y_dot, dtype)
+
+
 class _DynamicTanh(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -96,15 +136,46 @@ class _DynamicTanh(torch.autograd.Function):
         return dx, dgamma, dbeta, dalpha
 
 
+class _DynamicTanhTangent(_DynamicTanh):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, gamma, _, alpha = inputs
+        _, t = output
+        ctx.save_for_forward(t, x, gamma, alpha)
+        ctx.mark_non_differentiable(t)
+
+    @staticmethod
+    def jvp(ctx, x_dot, gamma_dot, beta_dot, alpha_dot):
+        t, x, gamma, alpha = ctx.saved_tensors
+        y_dot = dynamic_tanh_jvp(x_dot, gamma_dot, beta_dot, alpha_dot, t, x, gamma, alpha)
+        return y_dot, None
+
+
 def dynamic_tanh(x, gamma, beta, alpha):
-    """Differentiable dynamic_tanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable dynamic_tanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d], beta[d], alpha.
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return dynamic_tanh_forward(x, gamma, beta, alpha)[0]
+    if order := _forward_mode(x, gamma, beta, alpha):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _DynamicTanhTangent.apply(x, gamma, beta, alpha)[0]
+            if order == 1
+            else dynamic_tanh_forward(x, gamma, beta, alpha)[0]
+        )
     return _DynamicTanh.apply(x, gamma, beta, alpha)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

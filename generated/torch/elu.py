@@ -14,6 +14,7 @@ __all__ = [
     "elu",
     "elu_forward",
     "elu_backward",
+    "elu_jvp",
 ]
 
 
@@ -51,6 +52,23 @@ def elu_backward(dy, x, alpha=1.0):
     return _narrow(dx, dtype)
 
 
+def elu_jvp(x_dot, x, alpha=1.0):
+    """Jacobian-vector product of elu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, alpha*exp(x[*s]), 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = x_dot * torch.where(x <= 0, alpha * torch.exp(torch.where(x <= 0, x, 1)), 1)
+    return _narrow(y_dot, dtype)
+
+
 class _Elu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -73,15 +91,42 @@ class _Elu(torch.autograd.Function):
         return dx, None
 
 
+class _EluTangent(_Elu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, alpha = inputs
+        ctx.save_for_forward(x)
+        ctx.alpha = alpha
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        (x,) = ctx.saved_tensors
+        alpha = ctx.alpha
+        y_dot = elu_jvp(x_dot, x, alpha)
+        return y_dot
+
+
 def elu(x, alpha=1.0):
-    """Differentiable elu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable elu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return elu_forward(x, alpha)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _EluTangent.apply(x, alpha) if order == 1 else elu_forward(x, alpha)[0]
     return _Elu.apply(x, alpha)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

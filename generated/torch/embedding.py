@@ -17,6 +17,7 @@ __all__ = [
     "embedding",
     "embedding_forward",
     "embedding_backward",
+    "embedding_jvp",
 ]
 
 
@@ -62,6 +63,25 @@ def embedding_backward(dy, table, t):
     return _narrow(dtable, dtype)
 
 
+def embedding_jvp(table_dot, t):
+    """Jacobian-vector product of embedding.
+
+        y_dot[*s, d] = table_dot[t[*s], d]
+
+    Shapes: table_dot[v, d], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(table_dot=(table_dot, "v d")), dict(t=(t, "*s")))
+    t = _labels("t", t, size["v"])
+    dtype = table_dot.dtype
+    table_dot = _wide(table_dot)
+
+    y_dot = table_dot[t]
+    return _narrow(y_dot, dtype)
+
+
 class _Embedding(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -82,15 +102,40 @@ class _Embedding(torch.autograd.Function):
         return dtable, None
 
 
+class _EmbeddingTangent(_Embedding):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t = inputs
+        ctx.save_for_forward(t)
+
+    @staticmethod
+    def jvp(ctx, table_dot, *_):
+        (t,) = ctx.saved_tensors
+        y_dot = embedding_jvp(table_dot, t)
+        return y_dot
+
+
 def embedding(table, t):
-    """Differentiable embedding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable embedding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: table[v, d], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return embedding_forward(table, t)[0]
+    if order := _forward_mode(table):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _EmbeddingTangent.apply(table, t) if order == 1 else embedding_forward(table, t)[0]
     return _Embedding.apply(table, t)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

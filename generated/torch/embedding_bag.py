@@ -15,6 +15,7 @@ __all__ = [
     "embedding_bag",
     "embedding_bag_forward",
     "embedding_bag_backward",
+    "embedding_bag_jvp",
 ]
 
 
@@ -57,6 +58,25 @@ def embedding_bag_backward(dy, table, t):
     return _narrow(dtable, dtype)
 
 
+def embedding_bag_jvp(table_dot, t):
+    """Jacobian-vector product of embedding_bag.
+
+        y_dot[n, d] = sum[b](table_dot[t[n, b], d])
+
+    Shapes: table_dot[v, d], t[n, b].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(table_dot=(table_dot, "v d")), dict(t=(t, "n b")))
+    t = _labels("t", t, size["v"])
+    dtype = table_dot.dtype
+    table_dot = _wide(table_dot)
+
+    y_dot = table_dot[t].sum(dim=1)
+    return _narrow(y_dot, dtype)
+
+
 class _EmbeddingBag(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -77,15 +97,40 @@ class _EmbeddingBag(torch.autograd.Function):
         return dtable, None
 
 
+class _EmbeddingBagTangent(_EmbeddingBag):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t = inputs
+        ctx.save_for_forward(t)
+
+    @staticmethod
+    def jvp(ctx, table_dot, *_):
+        (t,) = ctx.saved_tensors
+        y_dot = embedding_bag_jvp(table_dot, t)
+        return y_dot
+
+
 def embedding_bag(table, t):
-    """Differentiable embedding_bag: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable embedding_bag: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: table[v, d], t[n, b].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return embedding_bag_forward(table, t)[0]
+    if order := _forward_mode(table):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _EmbeddingBagTangent.apply(table, t) if order == 1 else embedding_bag_forward(table, t)[0]
     return _EmbeddingBag.apply(table, t)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

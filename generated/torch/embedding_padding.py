@@ -17,6 +17,7 @@ __all__ = [
     "embedding_padding",
     "embedding_padding_forward",
     "embedding_padding_backward",
+    "embedding_padding_jvp",
 ]
 
 
@@ -73,6 +74,31 @@ def embedding_padding_backward(dy, table, t, padding=0):
     return _narrow(dtable, dtype)
 
 
+def embedding_padding_jvp(table_dot, t, padding=0):
+    """Jacobian-vector product of embedding_padding.
+
+        y_dot[*s, d] = where(t[*s] != padding, table_dot[t[*s], d], 0)
+
+    Shapes: table_dot[v, d], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(table_dot=(table_dot, "v d")), dict(t=(t, "*s")))
+    given_t = t
+    t = torch.where((given_t != padding) | (given_t == padding), given_t, 0)
+    t = _labels("t", t, size["v"])
+    d = size["d"]
+    s = math.prod(size["*s"])
+    dtype = table_dot.dtype
+    table_dot = _wide(table_dot)
+    t = t.reshape(s)
+    given_t = given_t.reshape(s)
+
+    y_dot = torch.where((given_t != padding)[:, None], table_dot[t], 0)
+    return _narrow(y_dot.reshape(*size["*s"], d), dtype)
+
+
 class _EmbeddingPadding(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -95,15 +121,44 @@ class _EmbeddingPadding(torch.autograd.Function):
         return dtable, None, None
 
 
+class _EmbeddingPaddingTangent(_EmbeddingPadding):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t, padding = inputs
+        ctx.save_for_forward(t)
+        ctx.padding = padding
+
+    @staticmethod
+    def jvp(ctx, table_dot, *_):
+        (t,) = ctx.saved_tensors
+        padding = ctx.padding
+        y_dot = embedding_padding_jvp(table_dot, t, padding)
+        return y_dot
+
+
 def embedding_padding(table, t, padding=0):
-    """Differentiable embedding_padding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable embedding_padding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: table[v, d], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return embedding_padding_forward(table, t, padding)[0]
+    if order := _forward_mode(table):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _EmbeddingPaddingTangent.apply(table, t, padding) if order == 1 else embedding_padding_forward(table, t, padding)[0]
+        )
     return _EmbeddingPadding.apply(table, t, padding)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

@@ -17,6 +17,7 @@ __all__ = [
     "entropy",
     "entropy_forward",
     "entropy_backward",
+    "entropy_jvp",
 ]
 
 
@@ -66,6 +67,24 @@ def entropy_backward(dh, p, t2):
     return _narrow(dz, dtype)
 
 
+def entropy_jvp(z_dot, p, t2):
+    """Jacobian-vector product of entropy.
+
+        h_dot = sum[c, n](z_dot[n, c]*p[n, c]*(sum[c](p[n, c]*t2[n, c]) - t2[n, c]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], t2[n, c].
+    Returns h_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), p=(p, "n c"), t2=(t2, "n c")))
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p, t2 = _wide(z_dot), _wide(p), _wide(t2)
+
+    h_dot = (z_dot * p * ((p * t2).sum(dim=1, keepdim=True) - t2)).sum() / n
+    return _narrow(h_dot, dtype)
+
+
 class _Entropy(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -90,15 +109,41 @@ class _Entropy(torch.autograd.Function):
         return dz
 
 
+class _EntropyTangent(_Entropy):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, p, t2 = output
+        ctx.save_for_forward(p, t2)
+        ctx.mark_non_differentiable(p, t2)
+
+    @staticmethod
+    def jvp(ctx, z_dot):
+        p, t2 = ctx.saved_tensors
+        h_dot = entropy_jvp(z_dot, p, t2)
+        return h_dot, None, None
+
+
 def entropy(z):
-    """Differentiable entropy: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable entropy: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return entropy_forward(z)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _EntropyTangent.apply(z)[0] if order == 1 else entropy_forward(z)[0]
     return _Entropy.apply(z)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -19,6 +19,7 @@ __all__ = [
     "focal",
     "focal_forward",
     "focal_backward",
+    "focal_jvp",
 ]
 
 
@@ -78,6 +79,32 @@ def focal_backward(dloss, q, ce, z, t):
     return _narrow(dz.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def focal_jvp(z_dot, t_dot, q, ce, z, t):
+    """Jacobian-vector product of focal.
+
+        u_part[*s] = -(t_dot[*s]*z[*s] + z_dot[*s]*t[*s])
+        loss_dot = sum[s](u_part[*s]*q[*s]**2*(q[*s] + 2*ce[*s]*(1 - q[*s])))/size(s)
+
+    Shapes: z_dot[*s], t_dot[*s], q[*s], ce[*s], z[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "*s"), t_dot=(t_dot, "*s"), q=(q, "*s"), ce=(ce, "*s"), z=(z, "*s"), t=(t, "*s")))
+    s = math.prod(size["*s"])
+    dtype = z_dot.dtype
+    z_dot, t_dot, q, ce, z, t = _wide(z_dot), _wide(t_dot), _wide(q), _wide(ce), _wide(z), _wide(t)
+    z_dot = z_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    q = q.reshape(s)
+    ce = ce.reshape(s)
+    z = z.reshape(s)
+    t = t.reshape(s)
+
+    u_part = -(t_dot * z + z_dot * t)
+    loss_dot = (u_part * q**2 * (q + 2 * ce * (1 - q))).sum() / s
+    return _narrow(loss_dot, dtype)
+
+
 class _Focal(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -102,20 +129,47 @@ class _Focal(torch.autograd.Function):
         return dz, dt
 
 
+class _FocalTangent(_Focal):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        z, t = inputs
+        _, q, ce = output
+        ctx.save_for_forward(q, ce, z, t)
+        ctx.mark_non_differentiable(q, ce)
+
+    @staticmethod
+    def jvp(ctx, z_dot, t_dot):
+        q, ce, z, t = ctx.saved_tensors
+        loss_dot = focal_jvp(z_dot, t_dot, q, ce, z, t)
+        return loss_dot, None, None
+
+
 def focal(z, t):
-    """Differentiable focal: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable focal: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return focal_forward(z, t)[0]
+    if order := _forward_mode(z, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _FocalTangent.apply(z, t)[0] if order == 1 else focal_forward(z, t)[0]
     return _Focal.apply(z, t)[0]
 
 
 def _beside_one(a, b):
     """The smaller of two numbers of which the larger is 1; at a tie with the derivatives of both, as a + b - 1 has."""
     return torch.minimum(a, b) + (torch.maximum(a, b) - 1)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

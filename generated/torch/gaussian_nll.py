@@ -18,6 +18,7 @@ __all__ = [
     "gaussian_nll",
     "gaussian_nll_forward",
     "gaussian_nll_backward",
+    "gaussian_nll_jvp",
 ]
 
 
@@ -72,6 +73,31 @@ def gaussian_nll_backward(dloss, e, var):
     )
 
 
+def gaussian_nll_jvp(x_dot, t_dot, var_dot, e, var):
+    """Jacobian-vector product of gaussian_nll.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = sum[s]((var_dot[*s]/2 + e[*s]*(x_total_part[*s] - var_dot[*s]*e[*s]/(2*var[*s])))/var[*s])/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], var_dot[*s], e[*s], var[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), var_dot=(var_dot, "*s"), e=(e, "*s"), var=(var, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, var_dot, e, var = _wide(x_dot), _wide(t_dot), _wide(var_dot), _wide(e), _wide(var)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    var_dot = var_dot.reshape(s)
+    e = e.reshape(s)
+    var = var.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = ((var_dot / 2 + e * (x_total_part - var_dot * e / (2 * var))) / var).sum() / s
+    return _narrow(loss_dot, dtype)
+
+
 class _GaussianNll(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -96,15 +122,42 @@ class _GaussianNll(torch.autograd.Function):
         return dx, dt, dvar
 
 
+class _GaussianNllTangent(_GaussianNll):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, var = inputs
+        _, e = output
+        ctx.save_for_forward(e, var)
+        ctx.mark_non_differentiable(e)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot, var_dot):
+        e, var = ctx.saved_tensors
+        loss_dot = gaussian_nll_jvp(x_dot, t_dot, var_dot, e, var)
+        return loss_dot, None
+
+
 def gaussian_nll(x, t, var):
-    """Differentiable gaussian_nll: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gaussian_nll: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s], var[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return gaussian_nll_forward(x, t, var)[0]
+    if order := _forward_mode(x, t, var):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GaussianNllTangent.apply(x, t, var)[0] if order == 1 else gaussian_nll_forward(x, t, var)[0]
     return _GaussianNll.apply(x, t, var)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

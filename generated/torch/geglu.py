@@ -16,6 +16,7 @@ __all__ = [
     "geglu",
     "geglu_forward",
     "geglu_backward",
+    "geglu_jvp",
 ]
 
 
@@ -59,6 +60,27 @@ def geglu_backward(dy, gelu_cdf, gelu_y, a, b):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def geglu_jvp(a_dot, b_dot, gelu_cdf, gelu_y, a, b):
+    """Jacobian-vector product of geglu.
+
+        y_dot[*s] = b_dot[*s]*gelu_y[*s] + a_dot[*s]*b[*s]*(gelu_cdf[*s] + a[*s]*exp(-a[*s]**2/2)/sqrt(2*pi))
+
+    Shapes: a_dot[*s], b_dot[*s], gelu_cdf[*s], gelu_y[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            a_dot=(a_dot, "*s"), b_dot=(b_dot, "*s"), gelu_cdf=(gelu_cdf, "*s"), gelu_y=(gelu_y, "*s"), a=(a, "*s"), b=(b, "*s")
+        )
+    )
+    dtype = a_dot.dtype
+    a_dot, b_dot, gelu_cdf, gelu_y, a, b = _wide(a_dot), _wide(b_dot), _wide(gelu_cdf), _wide(gelu_y), _wide(a), _wide(b)
+
+    y_dot = b_dot * gelu_y + a_dot * b * (gelu_cdf + a * torch.exp(a**2 / -2) / math.sqrt(2 * math.pi))
+    return _narrow(y_dot, dtype)
+
+
 class _Geglu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -83,15 +105,42 @@ class _Geglu(torch.autograd.Function):
         return da, db
 
 
+class _GegluTangent(_Geglu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b = inputs
+        _, gelu_cdf, gelu_y = output
+        ctx.save_for_forward(gelu_cdf, gelu_y, a, b)
+        ctx.mark_non_differentiable(gelu_cdf, gelu_y)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        gelu_cdf, gelu_y, a, b = ctx.saved_tensors
+        y_dot = geglu_jvp(a_dot, b_dot, gelu_cdf, gelu_y, a, b)
+        return y_dot, None, None
+
+
 def geglu(a, b):
-    """Differentiable geglu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable geglu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return geglu_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GegluTangent.apply(a, b)[0] if order == 1 else geglu_forward(a, b)[0]
     return _Geglu.apply(a, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

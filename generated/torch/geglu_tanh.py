@@ -20,6 +20,7 @@ __all__ = [
     "geglu_tanh",
     "geglu_tanh_forward",
     "geglu_tanh_backward",
+    "geglu_tanh_jvp",
 ]
 
 
@@ -69,6 +70,24 @@ def geglu_tanh_backward(dy, t, cdf, g, a, b):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def geglu_tanh_jvp(a_dot, b_dot, t, g, a, b):
+    """Jacobian-vector product of geglu_tanh.
+
+        y_dot[*s] = b_dot[*s]*g[*s] + a_dot[*s]*b[*s]*(1/2 + t[*s]/2 + a[*s]*(1 + 0.134145*a[*s]**2)*((1 -
+            t[*s]**2)/sqrt(2*pi)))
+
+    Shapes: a_dot[*s], b_dot[*s], t[*s], g[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(a_dot=(a_dot, "*s"), b_dot=(b_dot, "*s"), t=(t, "*s"), g=(g, "*s"), a=(a, "*s"), b=(b, "*s")))
+    dtype = a_dot.dtype
+    a_dot, b_dot, t, g, a, b = _wide(a_dot), _wide(b_dot), _wide(t), _wide(g), _wide(a), _wide(b)
+
+    y_dot = b_dot * g + a_dot * b * (1 / 2 + t / 2 + a * (1 + 0.134145 * a**2) * ((1 - t**2) / math.sqrt(2 * math.pi)))
+    return _narrow(y_dot, dtype)
+
+
 class _GegluTanh(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -93,15 +112,42 @@ class _GegluTanh(torch.autograd.Function):
         return da, db
 
 
+class _GegluTanhTangent(_GegluTanh):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b = inputs
+        _, t, cdf, g = output
+        ctx.save_for_forward(t, g, a, b)
+        ctx.mark_non_differentiable(t, cdf, g)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        t, g, a, b = ctx.saved_tensors
+        y_dot = geglu_tanh_jvp(a_dot, b_dot, t, g, a, b)
+        return y_dot, None, None, None
+
+
 def geglu_tanh(a, b):
-    """Differentiable geglu_tanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable geglu_tanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return geglu_tanh_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GegluTanhTangent.apply(a, b)[0] if order == 1 else geglu_tanh_forward(a, b)[0]
     return _GegluTanh.apply(a, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

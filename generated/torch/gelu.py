@@ -17,6 +17,7 @@ __all__ = [
     "gelu",
     "gelu_forward",
     "gelu_backward",
+    "gelu_jvp",
 ]
 
 
@@ -56,6 +57,23 @@ def gelu_backward(dy, cdf, x):
     return _narrow(dx, dtype)
 
 
+def gelu_jvp(x_dot, cdf, x):
+    """Jacobian-vector product of gelu.
+
+        y_dot[*s] = x_dot[*s]*(cdf[*s] + x[*s]*exp(-x[*s]**2/2)/sqrt(2*pi))
+
+    Shapes: x_dot[*s], cdf[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), cdf=(cdf, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, cdf, x = _wide(x_dot), _wide(cdf), _wide(x)
+
+    y_dot = x_dot * (cdf + x * torch.exp(x**2 / -2) / math.sqrt(2 * math.pi))
+    return _narrow(y_dot, dtype)
+
+
 class _Gelu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -80,15 +98,42 @@ class _Gelu(torch.autograd.Function):
         return dx
 
 
+class _GeluTangent(_Gelu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        _, cdf = output
+        ctx.save_for_forward(cdf, x)
+        ctx.mark_non_differentiable(cdf)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        cdf, x = ctx.saved_tensors
+        y_dot = gelu_jvp(x_dot, cdf, x)
+        return y_dot, None
+
+
 def gelu(x):
-    """Differentiable gelu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gelu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return gelu_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GeluTangent.apply(x)[0] if order == 1 else gelu_forward(x)[0]
     return _Gelu.apply(x)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -17,6 +17,7 @@ __all__ = [
     "gelu_accurate",
     "gelu_accurate_forward",
     "gelu_accurate_backward",
+    "gelu_accurate_jvp",
 ]
 
 
@@ -70,6 +71,38 @@ def gelu_accurate_backward(dy, x):
     return _narrow(dx, dtype)
 
 
+def gelu_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of gelu_accurate.
+
+        v[*s] = floor(64*minimum(abs(x[*s]), 64))/64
+        v2[*s] = floor(64*minimum(abs(v[*s]), 128))/64
+        h2[*s] = exp(-v2[*s]**2/8)*exp(-(v[*s] - v2[*s])*(v[*s] + v2[*s])/8)
+        e4[*s] = exp(-(x[*s] - v[*s])*(x[*s] + v[*s])/4)
+        tail[*s] = erfcx(x[*s]/sqrt(2)*where(x[*s] < 0, -1, 1))
+        y_dot[*s] = x_dot[*s]*where(x[*s] < 0, (h2[*s]**2)**2*e4[*s]**2/2*(sqrt(2/pi)*x[*s] + tail[*s]), 1 +
+            (h2[*s]**2)**2*e4[*s]**2/2*(sqrt(2/pi)*x[*s] - tail[*s]))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, x = x_dot.double(), x.double()
+
+    v = torch.floor(64 * _minimum(torch.abs(x), 64)) / 64
+    v2 = torch.floor(64 * _minimum(torch.abs(v), 128)) / 64
+    h2 = torch.exp(v2**2 / -8) * torch.exp(-(v - v2) * (v + v2) / 8)
+    e4 = torch.exp(-(x - v) * (x + v) / 4)
+    tail = _erfcx(x / math.sqrt(2) * torch.where(x < 0, x_dot.new_full((), -1), 1))
+    y_dot = x_dot * torch.where(
+        x < 0,
+        (h2**2) ** 2 * e4**2 / 2 * (math.sqrt(2 / math.pi) * x + tail),
+        1 + (h2**2) ** 2 * e4**2 / 2 * (math.sqrt(2 / math.pi) * x - tail),
+    )
+    return _narrow(y_dot, dtype)
+
+
 class _GeluAccurate(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -90,14 +123,30 @@ class _GeluAccurate(torch.autograd.Function):
         return dx
 
 
+class _GeluAccurateTangent(_GeluAccurate):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (x,) = ctx.saved_tensors
+        y_dot = gelu_accurate_jvp(x_dot, x)
+        return y_dot
+
+
 def gelu_accurate(x):
-    """Differentiable gelu_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gelu_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return gelu_accurate_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GeluAccurateTangent.apply(x) if order == 1 else gelu_accurate_forward(x)[0]
     return _GeluAccurate.apply(x)
 
 
@@ -170,6 +219,15 @@ _ERFCX_FAR = (
     -0.04092583902641421,
     0.6030476907034993,
 )
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -18,6 +18,7 @@ __all__ = [
     "gelu_tanh",
     "gelu_tanh_forward",
     "gelu_tanh_backward",
+    "gelu_tanh_jvp",
 ]
 
 
@@ -59,6 +60,23 @@ def gelu_tanh_backward(dy, t, cdf, x):
     return _narrow(dx, dtype)
 
 
+def gelu_tanh_jvp(x_dot, t, cdf, x):
+    """Jacobian-vector product of gelu_tanh.
+
+        y_dot[*s] = x_dot[*s]*(cdf[*s] + x[*s]*(1 - t[*s]**2)*(1/sqrt(2*pi) + 0.134145*x[*s]**2/sqrt(2*pi)))
+
+    Shapes: x_dot[*s], t[*s], cdf[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), t=(t, "*s"), cdf=(cdf, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, t, cdf, x = _wide(x_dot), _wide(t), _wide(cdf), _wide(x)
+
+    y_dot = x_dot * (cdf + x * (1 - t**2) * (1 / math.sqrt(2 * math.pi) + 0.134145 * x**2 / math.sqrt(2 * math.pi)))
+    return _narrow(y_dot, dtype)
+
+
 class _GeluTanh(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -83,15 +101,42 @@ class _GeluTanh(torch.autograd.Function):
         return dx
 
 
+class _GeluTanhTangent(_GeluTanh):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        _, t, cdf = output
+        ctx.save_for_forward(t, cdf, x)
+        ctx.mark_non_differentiable(t, cdf)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        t, cdf, x = ctx.saved_tensors
+        y_dot = gelu_tanh_jvp(x_dot, t, cdf, x)
+        return y_dot, None, None
+
+
 def gelu_tanh(x):
-    """Differentiable gelu_tanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gelu_tanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return gelu_tanh_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GeluTanhTangent.apply(x)[0] if order == 1 else gelu_tanh_forward(x)[0]
     return _GeluTanh.apply(x)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -15,6 +15,7 @@ __all__ = [
     "glu",
     "glu_forward",
     "glu_backward",
+    "glu_jvp",
 ]
 
 
@@ -58,6 +59,23 @@ def glu_backward(dy, g, y):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def glu_jvp(a_dot, b_dot, g, y):
+    """Jacobian-vector product of glu.
+
+        y_dot[*s] = a_dot[*s]*g[*s] + b_dot[*s]*y[*s]*(1 - g[*s])
+
+    Shapes: a_dot[*s], b_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(a_dot=(a_dot, "*s"), b_dot=(b_dot, "*s"), g=(g, "*s"), y=(y, "*s")))
+    dtype = a_dot.dtype
+    a_dot, b_dot, g, y = _wide(a_dot), _wide(b_dot), _wide(g), _wide(y)
+
+    y_dot = a_dot * g + b_dot * y * (1 - g)
+    return _narrow(y_dot, dtype)
+
+
 class _Glu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -82,15 +100,41 @@ class _Glu(torch.autograd.Function):
         return da, db
 
 
+class _GluTangent(_Glu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y, g = output
+        ctx.save_for_forward(g, y)
+        ctx.mark_non_differentiable(g)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        g, y = ctx.saved_tensors
+        y_dot = glu_jvp(a_dot, b_dot, g, y)
+        return y_dot, None
+
+
 def glu(a, b):
-    """Differentiable glu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable glu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return glu_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GluTangent.apply(a, b)[0] if order == 1 else glu_forward(a, b)[0]
     return _Glu.apply(a, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -18,6 +18,7 @@ __all__ = [
     "grouped_query_attention",
     "grouped_query_attention_forward",
     "grouped_query_attention_backward",
+    "grouped_query_attention_jvp",
 ]
 
 
@@ -75,6 +76,55 @@ def grouped_query_attention_backward(do, P, o, q, k, v):
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
+def grouped_query_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v):
+    """Jacobian-vector product of grouped_query_attention.
+
+        S_part[n, g, h, i, j] = (sum[f](k_dot[n, g, j, f]*q[n, g, h, i, f]) + sum[f](k[n, g, j, f]*q_dot[n, g, h, i,
+            f]))/sqrt(size(f))
+        P_part[n, g, h, i, j] = S_part[n, g, h, i, j]*P[n, g, h, i, j]
+        o_dot[n, g, h, i, d] = sum[j](v_dot[n, g, j, d]*P[n, g, h, i, j]) + sum[j](v[n, g, j, d]*P_part[n, g, h, i, j]) -
+            o[n, g, h, i, d]*sum[j](P_part[n, g, h, i, j])
+
+    Shapes: q_dot[n, g, h, i, f], k_dot[n, g, j, f], v_dot[n, g, j, d], P[n, g, h, i, j], o[n, g, h, i, d], q[n, g, h, i,
+        f], k[n, g, j, f], v[n, g, j, d].
+    Returns o_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            q_dot=(q_dot, "n g h i f"),
+            k_dot=(k_dot, "n g j f"),
+            v_dot=(v_dot, "n g j d"),
+            P=(P, "n g h i j"),
+            o=(o, "n g h i d"),
+            q=(q, "n g h i f"),
+            k=(k, "n g j f"),
+            v=(v, "n g j d"),
+        )
+    )
+    f = size["f"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    S_part = (torch.einsum("abcd,abefd->abefc", k_dot, q) + torch.einsum("abcd,abefd->abefc", k, q_dot)) / math.sqrt(f)
+    P_part = S_part * P
+    o_dot = (
+        torch.einsum("abcd,abefc->abefd", v_dot, P)
+        + torch.einsum("abcd,abefc->abefd", v, P_part)
+        - o * P_part.sum(dim=4, keepdim=True)
+    )
+    return _narrow(o_dot, dtype)
+
+
 class _GroupedQueryAttention(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -99,15 +149,42 @@ class _GroupedQueryAttention(torch.autograd.Function):
         return dq, dk, dv
 
 
+class _GroupedQueryAttentionTangent(_GroupedQueryAttention):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, v = inputs
+        o, P = output
+        ctx.save_for_forward(P, o, q, k, v)
+        ctx.mark_non_differentiable(P)
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, v_dot):
+        P, o, q, k, v = ctx.saved_tensors
+        o_dot = grouped_query_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v)
+        return o_dot, None
+
+
 def grouped_query_attention(q, k, v):
-    """Differentiable grouped_query_attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable grouped_query_attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[n, g, h, i, f], k[n, g, j, f], v[n, g, j, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return grouped_query_attention_forward(q, k, v)[0]
+    if order := _forward_mode(q, k, v):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GroupedQueryAttentionTangent.apply(q, k, v)[0] if order == 1 else grouped_query_attention_forward(q, k, v)[0]
     return _GroupedQueryAttention.apply(q, k, v)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -22,6 +22,7 @@ __all__ = [
     "groupnorm",
     "groupnorm_forward",
     "groupnorm_backward",
+    "groupnorm_jvp",
 ]
 
 
@@ -89,6 +90,54 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
     return _narrow(dx.reshape(n, g * c, *size["*s"]), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
+def groupnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, groups=2):
+    """Jacobian-vector product of groupnorm.
+
+        y_dot[n, (g, c), *s] = beta_dot[g, c] + gamma[g, c]*rstd[n, g]*x_dot[n, g, c, *s] + xhat[n, g, c,
+            *s]*(gamma_dot[g, c] - gamma[g, c]*rstd[n, g]*mean[c, s](x_dot[n, g, c, *s]*xhat[n, g, c, *s])) - gamma[g,
+            c]*rstd[n, g]*mean[c, s](x_dot[n, g, c, *s])
+
+    Shapes: x_dot[n, (g, c), *s], gamma_dot[(g, c)], beta_dot[(g, c)], xhat[n, g, c, *s], rstd[n, g], gamma[(g, c)].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "n g*c *s"),
+            gamma_dot=(gamma_dot, "g*c"),
+            beta_dot=(beta_dot, "g*c"),
+            xhat=(xhat, "n g c *s"),
+            rstd=(rstd, "n g"),
+            gamma=(gamma, "g*c"),
+        ),
+        given=dict(g=_count("groups", groups)),
+    )
+    n, g, c = size["n"], size["g"], size["c"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    x_dot = x_dot.reshape(n, g, c, s)
+    gamma_dot = gamma_dot.reshape(g, c)
+    beta_dot = beta_dot.reshape(g, c)
+    xhat = xhat.reshape(n, g, c, s)
+    gamma = gamma.reshape(g, c)
+
+    y_dot = (
+        beta_dot[:, :, None]
+        + gamma[:, :, None] * rstd[:, :, None, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd[:, :, None] * (x_dot * xhat).mean(dim=(2, 3))[:, :, None])[:, :, :, None]
+        - (gamma * rstd[:, :, None] * x_dot.mean(dim=(2, 3))[:, :, None])[:, :, :, None]
+    )
+    return _narrow(y_dot.reshape(n, g * c, *size["*s"]), dtype)
+
+
 class _Groupnorm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -117,14 +166,38 @@ class _Groupnorm(torch.autograd.Function):
         return dx, dgamma, dbeta, None, None
 
 
+class _GroupnormTangent(_Groupnorm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, gamma, _, groups, _ = inputs
+        _, xhat, rstd = output
+        ctx.save_for_forward(xhat, rstd, gamma)
+        ctx.mark_non_differentiable(xhat, rstd)
+        ctx.groups = groups
+
+    @staticmethod
+    def jvp(ctx, x_dot, gamma_dot, beta_dot, *_):
+        xhat, rstd, gamma = ctx.saved_tensors
+        groups = ctx.groups
+        y_dot = groupnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, groups)
+        return y_dot, None, None
+
+
 def groupnorm(x, gamma, beta, groups=2, eps=1e-5):
-    """Differentiable groupnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable groupnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, (g, c), *s], gamma[(g, c)], beta[(g, c)].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return groupnorm_forward(x, gamma, beta, groups, eps)[0]
+    if order := _forward_mode(x, gamma, beta):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _GroupnormTangent.apply(x, gamma, beta, groups, eps)[0]
+            if order == 1
+            else groupnorm_forward(x, gamma, beta, groups, eps)[0]
+        )
     return _Groupnorm.apply(x, gamma, beta, groups, eps)[0]
 
 
@@ -133,6 +206,15 @@ def _count(name, value):
     if value < 1 or value != int(value):
         raise ValueError(f"{name} is the length of an axis, a whole number of at least 1, not {value}")
     return int(value)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None, given=None):

@@ -19,6 +19,7 @@ __all__ = [
     "gru",
     "gru_forward",
     "gru_backward",
+    "gru_jvp",
 ]
 
 
@@ -239,6 +240,183 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
     )
 
 
+def gru_jvp(
+    x_dot,
+    Wr_dot,
+    Wz_dot,
+    Wm_dot,
+    Ur_dot,
+    Uz_dot,
+    Um_dot,
+    br_dot,
+    bz_dot,
+    bm_dot,
+    cm_dot,
+    h0_dot,
+    r,
+    z,
+    a,
+    m,
+    t10,
+    h,
+    x,
+    Wr,
+    Wz,
+    Wm,
+    Ur,
+    Uz,
+    Um,
+    h0,
+):
+    """Jacobian-vector product of gru.
+
+        sigmoid_x_part_in[n, t, k] = br_dot[k] + sum[d](Wr[d, k]*x_dot[n, t, d]) + sum[j](Ur_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wr_dot[d, k]*x[n, t, d])
+        sigmoid2_x_part_in[n, t, k] = bz_dot[k] + sum[d](Wz[d, k]*x_dot[n, t, d]) + sum[j](Uz_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wz_dot[d, k]*x[n, t, d])
+        a_part_in[n, t, k] = cm_dot[k] + sum[j](Um_dot[j, k]*h[n, t - 1, j])
+        total_part_in[n, t, k] = bm_dot[k] + sum[d](Wm[d, k]*x_dot[n, t, d]) + sum[d](Wm_dot[d, k]*x[n, t, d])
+        sigmoid_x_part[n, t, k] = sigmoid_x_part_in[n, t, k] + sum[k2](Ur[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid2_x_part[n, t, k] = sigmoid2_x_part_in[n, t, k] + sum[k2](Uz[k2, k]*h_prev_dot[n, t, k2])
+        a_part[n, t, k] = a_part_in[n, t, k] + sum[k2](Um[k2, k]*h_prev_dot[n, t, k2])
+        total_part[n, t, k] = total_part_in[n, t, k] + a_part[n, t, k]*r[n, t, k] + sigmoid_x_part[n, t, k]*r[n, t,
+            k]*a[n, t, k]*(1 - r[n, t, k])
+        t12_part[n, t, k] = total_part[n, t, k]*(1 - m[n, t, k]**2)
+        h_dot[n, t, k] = t12_part[n, t, k] + h_prev_dot[n, t, k]*z[n, t, k] + sigmoid2_x_part[n, t, k]*z[n, t, k]*t10[n,
+            t, k]*(1 - z[n, t, k]) - t12_part[n, t, k]*z[n, t, k]
+
+    Shapes: x_dot[n, t, d], Wr_dot[d, k], Wz_dot[d, k], Wm_dot[d, k], Ur_dot[j, k], Uz_dot[j, k], Um_dot[j, k], br_dot[k],
+        bz_dot[k], bm_dot[k], cm_dot[k], h0_dot[n, k], r[n, t, k], z[n, t, k], a[n, t, k], m[n, t, k], t10[n, t, k], h[n,
+        t, k], x[n, t, d], Wr[d, k], Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "n t d"),
+            Wr_dot=(Wr_dot, "d k"),
+            Wz_dot=(Wz_dot, "d k"),
+            Wm_dot=(Wm_dot, "d k"),
+            Ur_dot=(Ur_dot, "j k"),
+            Uz_dot=(Uz_dot, "j k"),
+            Um_dot=(Um_dot, "j k"),
+            br_dot=(br_dot, "k"),
+            bz_dot=(bz_dot, "k"),
+            bm_dot=(bm_dot, "k"),
+            cm_dot=(cm_dot, "k"),
+            h0_dot=(h0_dot, "n k"),
+            r=(r, "n t k"),
+            z=(z, "n t k"),
+            a=(a, "n t k"),
+            m=(m, "n t k"),
+            t10=(t10, "n t k"),
+            h=(h, "n t k"),
+            x=(x, "n t d"),
+            Wr=(Wr, "d k"),
+            Wz=(Wz, "d k"),
+            Wm=(Wm, "d k"),
+            Ur=(Ur, "j k"),
+            Uz=(Uz, "j k"),
+            Um=(Um, "j k"),
+            h0=(h0, "n k"),
+        ),
+        same={"j": "k"},
+    )
+    t, n, k = size["t"], size["n"], size["k"]
+    dtype = x_dot.dtype
+    (
+        x_dot,
+        Wr_dot,
+        Wz_dot,
+        Wm_dot,
+        Ur_dot,
+        Uz_dot,
+        Um_dot,
+        br_dot,
+        bz_dot,
+        bm_dot,
+        cm_dot,
+        h0_dot,
+        r,
+        z,
+        a,
+        m,
+        t10,
+        h,
+        x,
+        Wr,
+        Wz,
+        Wm,
+        Ur,
+        Uz,
+        Um,
+        h0,
+    ) = (
+        _wide(x_dot),
+        _wide(Wr_dot),
+        _wide(Wz_dot),
+        _wide(Wm_dot),
+        _wide(Ur_dot),
+        _wide(Uz_dot),
+        _wide(Um_dot),
+        _wide(br_dot),
+        _wide(bz_dot),
+        _wide(bm_dot),
+        _wide(cm_dot),
+        _wide(h0_dot),
+        _wide(r),
+        _wide(z),
+        _wide(a),
+        _wide(m),
+        _wide(t10),
+        _wide(h),
+        _wide(x),
+        _wide(Wr),
+        _wide(Wz),
+        _wide(Wm),
+        _wide(Ur),
+        _wide(Uz),
+        _wide(Um),
+        _wide(h0),
+    )
+
+    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    sigmoid_x_part_in = (
+        br_dot
+        + torch.tensordot(x_dot, Wr, dims=([2], [0]))
+        + torch.tensordot(h_prev, Ur_dot, dims=([2], [0]))
+        + torch.tensordot(x, Wr_dot, dims=([2], [0]))
+    )
+    sigmoid2_x_part_in = (
+        bz_dot
+        + torch.tensordot(x_dot, Wz, dims=([2], [0]))
+        + torch.tensordot(h_prev, Uz_dot, dims=([2], [0]))
+        + torch.tensordot(x, Wz_dot, dims=([2], [0]))
+    )
+    a_part_in = cm_dot + torch.tensordot(h_prev, Um_dot, dims=([2], [0]))
+    total_part_in = bm_dot + torch.tensordot(x_dot, Wm, dims=([2], [0])) + torch.tensordot(x, Wm_dot, dims=([2], [0]))
+    h_dot = []
+    h_prev_dot_t = h0_dot
+    for at_t in range(t):
+        sigmoid_x_part_t = sigmoid_x_part_in[:, at_t] + h_prev_dot_t @ Ur
+        sigmoid2_x_part_t = sigmoid2_x_part_in[:, at_t] + h_prev_dot_t @ Uz
+        a_part_t = a_part_in[:, at_t] + h_prev_dot_t @ Um
+        total_part_t = (
+            total_part_in[:, at_t] + a_part_t * r[:, at_t] + sigmoid_x_part_t * r[:, at_t] * a[:, at_t] * (1 - r[:, at_t])
+        )
+        t12_part_t = total_part_t * (1 - m[:, at_t] ** 2)
+        h_dot_t = (
+            t12_part_t
+            + h_prev_dot_t * z[:, at_t]
+            + sigmoid2_x_part_t * z[:, at_t] * t10[:, at_t] * (1 - z[:, at_t])
+            - t12_part_t * z[:, at_t]
+        )
+        h_dot.append(h_dot_t)
+        h_prev_dot_t = h_dot_t
+    h_dot = torch.stack(h_dot, dim=1) if h_dot else x_dot.new_zeros((n, t, k))
+    return _narrow(h_dot, dtype)
+
+
 class _Gru(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -265,15 +443,73 @@ class _Gru(torch.autograd.Function):
         return dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0
 
 
+class _GruTangent(_Gru):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, Wr, Wz, Wm, Ur, Uz, Um, _, _, _, _, h0 = inputs
+        h, r, z, a, m, t10 = output
+        ctx.save_for_forward(r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0)
+        ctx.mark_non_differentiable(r, z, a, m, t10)
+
+    @staticmethod
+    def jvp(ctx, x_dot, Wr_dot, Wz_dot, Wm_dot, Ur_dot, Uz_dot, Um_dot, br_dot, bz_dot, bm_dot, cm_dot, h0_dot):
+        r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0 = ctx.saved_tensors
+        h_dot = gru_jvp(
+            x_dot,
+            Wr_dot,
+            Wz_dot,
+            Wm_dot,
+            Ur_dot,
+            Uz_dot,
+            Um_dot,
+            br_dot,
+            bz_dot,
+            bm_dot,
+            cm_dot,
+            h0_dot,
+            r,
+            z,
+            a,
+            m,
+            t10,
+            h,
+            x,
+            Wr,
+            Wz,
+            Wm,
+            Ur,
+            Uz,
+            Um,
+            h0,
+        )
+        return h_dot, None, None, None, None, None
+
+
 def gru(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0):
-    """Differentiable gru: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gru: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, t, d], Wr[d, k], Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], br[k], bz[k], bm[k], cm[k], h0[n, k].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return gru_forward(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0)[0]
+    if order := _forward_mode(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _GruTangent.apply(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0)[0]
+            if order == 1
+            else gru_forward(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0)[0]
+        )
     return _Gru.apply(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -17,6 +17,7 @@ __all__ = [
     "gru_cell",
     "gru_cell_forward",
     "gru_cell_backward",
+    "gru_cell_jvp",
 ]
 
 
@@ -74,6 +75,50 @@ def gru_cell_backward(dh, reset, update, cand, t10, b):
     return _narrow(dr, dtype), _narrow(dz, dtype), _narrow(da, dtype), _narrow(db, dtype), _narrow(dprev, dtype)
 
 
+def gru_cell_jvp(r_dot, z_dot, a_dot, b_dot, prev_dot, reset, update, cand, t10, b):
+    """Jacobian-vector product of gru_cell.
+
+        t12_part[*s] = (1 - cand[*s]**2)*(a_dot[*s] + b_dot[*s]*reset[*s] + r_dot[*s]*b[*s]*reset[*s]*(1 - reset[*s]))
+        h_dot[*s] = t12_part[*s] + prev_dot[*s]*update[*s] + z_dot[*s]*update[*s]*t10[*s]*(1 - update[*s]) -
+            t12_part[*s]*update[*s]
+
+    Shapes: r_dot[*s], z_dot[*s], a_dot[*s], b_dot[*s], prev_dot[*s], reset[*s], update[*s], cand[*s], t10[*s], b[*s].
+    Returns h_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            r_dot=(r_dot, "*s"),
+            z_dot=(z_dot, "*s"),
+            a_dot=(a_dot, "*s"),
+            b_dot=(b_dot, "*s"),
+            prev_dot=(prev_dot, "*s"),
+            reset=(reset, "*s"),
+            update=(update, "*s"),
+            cand=(cand, "*s"),
+            t10=(t10, "*s"),
+            b=(b, "*s"),
+        )
+    )
+    dtype = r_dot.dtype
+    r_dot, z_dot, a_dot, b_dot, prev_dot, reset, update, cand, t10, b = (
+        _wide(r_dot),
+        _wide(z_dot),
+        _wide(a_dot),
+        _wide(b_dot),
+        _wide(prev_dot),
+        _wide(reset),
+        _wide(update),
+        _wide(cand),
+        _wide(t10),
+        _wide(b),
+    )
+
+    t12_part = (1 - cand**2) * (a_dot + b_dot * reset + r_dot * b * reset * (1 - reset))
+    h_dot = t12_part + prev_dot * update + z_dot * update * t10 * (1 - update) - t12_part * update
+    return _narrow(h_dot, dtype)
+
+
 class _GruCell(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -98,15 +143,42 @@ class _GruCell(torch.autograd.Function):
         return dr, dz, da, db, dprev
 
 
+class _GruCellTangent(_GruCell):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, _, b, _ = inputs
+        _, reset, update, cand, t10 = output
+        ctx.save_for_forward(reset, update, cand, t10, b)
+        ctx.mark_non_differentiable(reset, update, cand, t10)
+
+    @staticmethod
+    def jvp(ctx, r_dot, z_dot, a_dot, b_dot, prev_dot):
+        reset, update, cand, t10, b = ctx.saved_tensors
+        h_dot = gru_cell_jvp(r_dot, z_dot, a_dot, b_dot, prev_dot, reset, update, cand, t10, b)
+        return h_dot, None, None, None, None
+
+
 def gru_cell(r, z, a, b, prev):
-    """Differentiable gru_cell: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gru_cell: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: r[*s], z[*s], a[*s], b[*s], prev[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return gru_cell_forward(r, z, a, b, prev)[0]
+    if order := _forward_mode(r, z, a, b, prev):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _GruCellTangent.apply(r, z, a, b, prev)[0] if order == 1 else gru_cell_forward(r, z, a, b, prev)[0]
     return _GruCell.apply(r, z, a, b, prev)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

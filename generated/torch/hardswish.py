@@ -14,6 +14,7 @@ __all__ = [
     "hardswish",
     "hardswish_forward",
     "hardswish_backward",
+    "hardswish_jvp",
 ]
 
 
@@ -51,6 +52,23 @@ def hardswish_backward(dy, x):
     return _narrow(dx, dtype)
 
 
+def hardswish_jvp(x_dot, x):
+    """Jacobian-vector product of hardswish.
+
+        y_dot[*s] = where(x[*s] <= -3, 0, x_dot[*s]*where(x[*s] >= 3, 1, 1/2 + x[*s]/3))
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = torch.where(x <= -3, 0, x_dot * torch.where(x >= 3, 1, 1 / 2 + x / 3))
+    return _narrow(y_dot, dtype)
+
+
 class _Hardswish(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -71,15 +89,40 @@ class _Hardswish(torch.autograd.Function):
         return dx
 
 
+class _HardswishTangent(_Hardswish):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (x,) = ctx.saved_tensors
+        y_dot = hardswish_jvp(x_dot, x)
+        return y_dot
+
+
 def hardswish(x):
-    """Differentiable hardswish: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hardswish: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return hardswish_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _HardswishTangent.apply(x) if order == 1 else hardswish_forward(x)[0]
     return _Hardswish.apply(x)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -15,6 +15,7 @@ __all__ = [
     "highway",
     "highway_forward",
     "highway_backward",
+    "highway_jvp",
 ]
 
 
@@ -62,6 +63,25 @@ def highway_backward(dy, g, t6):
     return _narrow(dx, dtype), _narrow(dh, dtype), _narrow(dt, dtype)
 
 
+def highway_jvp(x_dot, h_dot, t_dot, g, t6):
+    """Jacobian-vector product of highway.
+
+        h_total_part[*s] = h_dot[*s] - x_dot[*s]
+        y_dot[*s] = x_dot[*s] + h_total_part[*s]*g[*s] + t_dot[*s]*g[*s]*t6[*s]*(1 - g[*s])
+
+    Shapes: x_dot[*s], h_dot[*s], t_dot[*s], g[*s], t6[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), h_dot=(h_dot, "*s"), t_dot=(t_dot, "*s"), g=(g, "*s"), t6=(t6, "*s")))
+    dtype = x_dot.dtype
+    x_dot, h_dot, t_dot, g, t6 = _wide(x_dot), _wide(h_dot), _wide(t_dot), _wide(g), _wide(t6)
+
+    h_total_part = h_dot - x_dot
+    y_dot = x_dot + h_total_part * g + t_dot * g * t6 * (1 - g)
+    return _narrow(y_dot, dtype)
+
+
 class _Highway(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -86,15 +106,41 @@ class _Highway(torch.autograd.Function):
         return dx, dh, dt
 
 
+class _HighwayTangent(_Highway):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, g, t6 = output
+        ctx.save_for_forward(g, t6)
+        ctx.mark_non_differentiable(g, t6)
+
+    @staticmethod
+    def jvp(ctx, x_dot, h_dot, t_dot):
+        g, t6 = ctx.saved_tensors
+        y_dot = highway_jvp(x_dot, h_dot, t_dot, g, t6)
+        return y_dot, None, None
+
+
 def highway(x, h, t):
-    """Differentiable highway: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable highway: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], h[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return highway_forward(x, h, t)[0]
+    if order := _forward_mode(x, h, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _HighwayTangent.apply(x, h, t)[0] if order == 1 else highway_forward(x, h, t)[0]
     return _Highway.apply(x, h, t)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

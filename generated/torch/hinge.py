@@ -17,6 +17,7 @@ __all__ = [
     "hinge",
     "hinge_forward",
     "hinge_backward",
+    "hinge_jvp",
 ]
 
 
@@ -67,6 +68,31 @@ def hinge_backward(dloss, m, x, t):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def hinge_jvp(x_dot, t_dot, m, x, t):
+    """Jacobian-vector product of hinge.
+
+        m_part[*s] = -(t_dot[*s]*x[*s] + x_dot[*s]*t[*s])
+        loss_dot = mean[s](where(m[*s] <= 0, 0, m_part[*s]))
+
+    Shapes: x_dot[*s], t_dot[*s], m[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), m=(m, "*s"), x=(x, "*s"), t=(t, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, m, x, t = _wide(x_dot), _wide(t_dot), _wide(m), _wide(x), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    m = m.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    m_part = -(t_dot * x + x_dot * t)
+    loss_dot = torch.where(m <= 0, 0, m_part).mean()
+    return _narrow(loss_dot, dtype)
+
+
 class _Hinge(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -91,15 +117,42 @@ class _Hinge(torch.autograd.Function):
         return dx, dt
 
 
+class _HingeTangent(_Hinge):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, t = inputs
+        _, m = output
+        ctx.save_for_forward(m, x, t)
+        ctx.mark_non_differentiable(m)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot):
+        m, x, t = ctx.saved_tensors
+        loss_dot = hinge_jvp(x_dot, t_dot, m, x, t)
+        return loss_dot, None
+
+
 def hinge(x, t):
-    """Differentiable hinge: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hinge: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return hinge_forward(x, t)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _HingeTangent.apply(x, t)[0] if order == 1 else hinge_forward(x, t)[0]
     return _Hinge.apply(x, t)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "hinge_embedding",
     "hinge_embedding_forward",
     "hinge_embedding_backward",
+    "hinge_embedding_jvp",
 ]
 
 
@@ -63,6 +64,39 @@ def hinge_embedding_backward(dloss, t2, t):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def hinge_embedding_jvp(x_dot, t_dot, t2, t):
+    """Jacobian-vector product of hinge_embedding.
+
+        loss_dot = sum[s](x_dot[*s]*(where(t2[*s] != 0, where(t[*s] > 0, 0, where(t2[*s] < 0, 0, -1)), where(t[*s] > 0, 0,
+            where(t2[*s] < 0, 0, -1/2))) + where(t[*s] > 0, 1, 0)))/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], t2[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), t2=(t2, "*s"), t=(t, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, t2, t = _wide(x_dot), _wide(t_dot), _wide(t2), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    t2 = t2.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = (
+        x_dot
+        * (
+            torch.where(
+                t2 != 0,
+                torch.where(t > 0, 0, torch.where(t2 < 0, x_dot.new_full((), 0), -1)),
+                torch.where(t > 0, 0, torch.where(t2 < 0, x_dot.new_full((), 0), -1 / 2)),
+            )
+            + torch.where(t > 0, x_dot.new_full((), 1), 0)
+        )
+    ).sum() / s
+    return _narrow(loss_dot, dtype)
+
+
 class _HingeEmbedding(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -89,15 +123,42 @@ class _HingeEmbedding(torch.autograd.Function):
         return dx, dt, None
 
 
+class _HingeEmbeddingTangent(_HingeEmbedding):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t, _ = inputs
+        _, t2 = output
+        ctx.save_for_forward(t2, t)
+        ctx.mark_non_differentiable(t2)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot, *_):
+        t2, t = ctx.saved_tensors
+        loss_dot = hinge_embedding_jvp(x_dot, t_dot, t2, t)
+        return loss_dot, None
+
+
 def hinge_embedding(x, t, margin=1.0):
-    """Differentiable hinge_embedding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hinge_embedding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return hinge_embedding_forward(x, t, margin)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _HingeEmbeddingTangent.apply(x, t, margin)[0] if order == 1 else hinge_embedding_forward(x, t, margin)[0]
     return _HingeEmbedding.apply(x, t, margin)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

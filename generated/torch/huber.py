@@ -19,6 +19,7 @@ __all__ = [
     "huber",
     "huber_forward",
     "huber_backward",
+    "huber_jvp",
 ]
 
 
@@ -73,6 +74,34 @@ def huber_backward(dloss, e, a, s2, delta=1.0):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def huber_jvp(x_dot, t_dot, e, a, s2, delta=1.0):
+    """Jacobian-vector product of huber.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = (sum[s](where(a[*s] <= delta, x_total_part[*s]*e[*s], 0)) + delta*sum[s](where(a[*s] <= delta, 0,
+            x_total_part[*s]*s2[*s])))/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], a[*s], s2[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), e=(e, "*s"), a=(a, "*s"), s2=(s2, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e, a, s2 = _wide(x_dot), _wide(t_dot), _wide(e), _wide(a), _wide(s2)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    a = a.reshape(s)
+    s2 = s2.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = (
+        torch.where(a <= delta, x_total_part * e, 0).sum() + delta * torch.where(a <= delta, 0, x_total_part * s2).sum()
+    ) / s
+    return _narrow(loss_dot, dtype)
+
+
 class _Huber(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -99,15 +128,44 @@ class _Huber(torch.autograd.Function):
         return dx, dt, None
 
 
+class _HuberTangent(_Huber):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, delta = inputs
+        _, e, a, s2 = output
+        ctx.save_for_forward(e, a, s2)
+        ctx.mark_non_differentiable(e, a, s2)
+        ctx.delta = delta
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot, *_):
+        e, a, s2 = ctx.saved_tensors
+        delta = ctx.delta
+        loss_dot = huber_jvp(x_dot, t_dot, e, a, s2, delta)
+        return loss_dot, None, None, None
+
+
 def huber(x, t, delta=1.0):
-    """Differentiable huber: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable huber: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return huber_forward(x, t, delta)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _HuberTangent.apply(x, t, delta)[0] if order == 1 else huber_forward(x, t, delta)[0]
     return _Huber.apply(x, t, delta)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

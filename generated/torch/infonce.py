@@ -19,6 +19,7 @@ __all__ = [
     "infonce",
     "infonce_forward",
     "infonce_backward",
+    "infonce_jvp",
 ]
 
 
@@ -71,6 +72,26 @@ def infonce_backward(dloss, P, q, k, tau=0.07):
     return _narrow(dq, dtype), _narrow(dk, dtype)
 
 
+def infonce_jvp(q_dot, k_dot, P, q, k, tau=0.07):
+    """Jacobian-vector product of infonce.
+
+        sim_part[i, j] = (sum[d](k_dot[j, d]*q[i, d]) + sum[d](q_dot[i, d]*k[j, d]))/tau
+        loss_dot = (sum[i, j](sim_part[i, j]*P[i, j]) - sum[j](sim_part[j, j]))/size(i)
+
+    Shapes: q_dot[i, d], k_dot[i, d], P[i, j], q[i, d], k[i, d].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(q_dot=(q_dot, "i d"), k_dot=(k_dot, "i d"), P=(P, "i j"), q=(q, "i d"), k=(k, "i d")), same={"j": "i"})
+    i = size["i"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, P, q, k = _wide(q_dot), _wide(k_dot), _wide(P), _wide(q), _wide(k)
+
+    sim_part = (q @ k_dot.T + q_dot @ k.T) / tau
+    loss_dot = ((sim_part * P).sum() - torch.einsum("ii->i", sim_part).sum()) / i
+    return _narrow(loss_dot, dtype)
+
+
 class _Infonce(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -97,15 +118,44 @@ class _Infonce(torch.autograd.Function):
         return dq, dk, None
 
 
+class _InfonceTangent(_Infonce):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, tau = inputs
+        _, P = output
+        ctx.save_for_forward(P, q, k)
+        ctx.mark_non_differentiable(P)
+        ctx.tau = tau
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, *_):
+        P, q, k = ctx.saved_tensors
+        tau = ctx.tau
+        loss_dot = infonce_jvp(q_dot, k_dot, P, q, k, tau)
+        return loss_dot, None
+
+
 def infonce(q, k, tau=0.07):
-    """Differentiable infonce: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable infonce: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[i, d], k[i, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return infonce_forward(q, k, tau)[0]
+    if order := _forward_mode(q, k):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _InfonceTangent.apply(q, k, tau)[0] if order == 1 else infonce_forward(q, k, tau)[0]
     return _Infonce.apply(q, k, tau)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -22,6 +22,7 @@ __all__ = [
     "instancenorm",
     "instancenorm_forward",
     "instancenorm_backward",
+    "instancenorm_jvp",
 ]
 
 
@@ -81,6 +82,49 @@ def instancenorm_backward(dy, xhat, rstd, gamma):
     return _narrow(dx.reshape(n, d, *size["*s"]), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
+def instancenorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of instancenorm.
+
+        y_dot[n, d, *s] = beta_dot[d] + gamma[d]*rstd[n, d]*x_dot[n, d, *s] + xhat[n, d, *s]*(gamma_dot[d] -
+            gamma[d]*rstd[n, d]*mean[s](x_dot[n, d, *s]*xhat[n, d, *s])) - gamma[d]*rstd[n, d]*mean[s](x_dot[n, d, *s])
+
+    Shapes: x_dot[n, d, *s], gamma_dot[d], beta_dot[d], xhat[n, d, *s], rstd[n, d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "n d *s"),
+            gamma_dot=(gamma_dot, "d"),
+            beta_dot=(beta_dot, "d"),
+            xhat=(xhat, "n d *s"),
+            rstd=(rstd, "n d"),
+            gamma=(gamma, "d"),
+        )
+    )
+    n, d = size["n"], size["d"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(xhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+    x_dot = x_dot.reshape(n, d, s)
+    xhat = xhat.reshape(n, d, s)
+
+    y_dot = (
+        beta_dot[:, None]
+        + gamma[:, None] * rstd[:, :, None] * x_dot
+        + xhat * (gamma_dot - gamma * rstd * (x_dot * xhat).mean(dim=2))[:, :, None]
+        - (gamma * rstd * x_dot.mean(dim=2))[:, :, None]
+    )
+    return _narrow(y_dot.reshape(n, d, *size["*s"]), dtype)
+
+
 class _Instancenorm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -107,15 +151,44 @@ class _Instancenorm(torch.autograd.Function):
         return dx, dgamma, dbeta, None
 
 
+class _InstancenormTangent(_Instancenorm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, gamma, _, _ = inputs
+        _, xhat, rstd = output
+        ctx.save_for_forward(xhat, rstd, gamma)
+        ctx.mark_non_differentiable(xhat, rstd)
+
+    @staticmethod
+    def jvp(ctx, x_dot, gamma_dot, beta_dot, *_):
+        xhat, rstd, gamma = ctx.saved_tensors
+        y_dot = instancenorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma)
+        return y_dot, None, None
+
+
 def instancenorm(x, gamma, beta, eps=1e-5):
-    """Differentiable instancenorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable instancenorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, *s], gamma[d], beta[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return instancenorm_forward(x, gamma, beta, eps)[0]
+    if order := _forward_mode(x, gamma, beta):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _InstancenormTangent.apply(x, gamma, beta, eps)[0] if order == 1 else instancenorm_forward(x, gamma, beta, eps)[0]
+        )
     return _Instancenorm.apply(x, gamma, beta, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

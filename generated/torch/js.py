@@ -17,6 +17,7 @@ __all__ = [
     "js",
     "js_forward",
     "js_backward",
+    "js_jvp",
 ]
 
 
@@ -63,6 +64,24 @@ def js_backward(dloss, l, l2):
     return _narrow(dp, dtype), _narrow(dq, dtype)
 
 
+def js_jvp(p_dot, q_dot, l, l2):
+    """Jacobian-vector product of js.
+
+        loss_dot = sum[c, n](p_dot[n, c]*l[n, c] + q_dot[n, c]*l2[n, c])/(2*size(n))
+
+    Shapes: p_dot[n, c], q_dot[n, c], l[n, c], l2[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(p_dot=(p_dot, "n c"), q_dot=(q_dot, "n c"), l=(l, "n c"), l2=(l2, "n c")))
+    n = size["n"]
+    dtype = p_dot.dtype
+    p_dot, q_dot, l, l2 = _wide(p_dot), _wide(q_dot), _wide(l), _wide(l2)
+
+    loss_dot = (p_dot * l + q_dot * l2).sum() / (2 * n)
+    return _narrow(loss_dot, dtype)
+
+
 class _Js(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -87,15 +106,41 @@ class _Js(torch.autograd.Function):
         return dp, dq
 
 
+class _JsTangent(_Js):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, l, l2 = output
+        ctx.save_for_forward(l, l2)
+        ctx.mark_non_differentiable(l, l2)
+
+    @staticmethod
+    def jvp(ctx, p_dot, q_dot):
+        l, l2 = ctx.saved_tensors
+        loss_dot = js_jvp(p_dot, q_dot, l, l2)
+        return loss_dot, None, None
+
+
 def js(p, q):
-    """Differentiable js: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable js: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: p[n, c], q[n, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return js_forward(p, q)[0]
+    if order := _forward_mode(p, q):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _JsTangent.apply(p, q)[0] if order == 1 else js_forward(p, q)[0]
     return _Js.apply(p, q)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

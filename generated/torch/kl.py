@@ -15,6 +15,7 @@ __all__ = [
     "kl",
     "kl_forward",
     "kl_backward",
+    "kl_jvp",
 ]
 
 
@@ -57,6 +58,24 @@ def kl_backward(dloss, t, p):
     return _narrow(dlogq, dtype), _narrow(dp, dtype)
 
 
+def kl_jvp(logq_dot, p_dot, t, p):
+    """Jacobian-vector product of kl.
+
+        loss_dot = sum[c, n](p_dot[n, c]*(1 + t[n, c]) - logq_dot[n, c]*p[n, c])/size(n)
+
+    Shapes: logq_dot[n, c], p_dot[n, c], t[n, c], p[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(logq_dot=(logq_dot, "n c"), p_dot=(p_dot, "n c"), t=(t, "n c"), p=(p, "n c")))
+    n = size["n"]
+    dtype = logq_dot.dtype
+    logq_dot, p_dot, t, p = _wide(logq_dot), _wide(p_dot), _wide(t), _wide(p)
+
+    loss_dot = (p_dot * (1 + t) - logq_dot * p).sum() / n
+    return _narrow(loss_dot, dtype)
+
+
 class _Kl(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -81,15 +100,42 @@ class _Kl(torch.autograd.Function):
         return dlogq, dp
 
 
+class _KlTangent(_Kl):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, p = inputs
+        _, t = output
+        ctx.save_for_forward(t, p)
+        ctx.mark_non_differentiable(t)
+
+    @staticmethod
+    def jvp(ctx, logq_dot, p_dot):
+        t, p = ctx.saved_tensors
+        loss_dot = kl_jvp(logq_dot, p_dot, t, p)
+        return loss_dot, None
+
+
 def kl(logq, p):
-    """Differentiable kl: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable kl: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logq[n, c], p[n, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return kl_forward(logq, p)[0]
+    if order := _forward_mode(logq, p):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _KlTangent.apply(logq, p)[0] if order == 1 else kl_forward(logq, p)[0]
     return _Kl.apply(logq, p)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "l1",
     "l1_forward",
     "l1_backward",
+    "l1_jvp",
 ]
 
 
@@ -64,6 +65,29 @@ def l1_backward(dloss, s2):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def l1_jvp(x_dot, t_dot, s2):
+    """Jacobian-vector product of l1.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = mean[s](x_total_part[*s]*s2[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], s2[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), s2=(s2, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, s2 = _wide(x_dot), _wide(t_dot), _wide(s2)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    s2 = s2.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = (x_total_part * s2).mean()
+    return _narrow(loss_dot, dtype)
+
+
 class _L1(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -88,15 +112,41 @@ class _L1(torch.autograd.Function):
         return dx, dt
 
 
+class _L1Tangent(_L1):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, s2 = output
+        ctx.save_for_forward(s2)
+        ctx.mark_non_differentiable(s2)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot):
+        (s2,) = ctx.saved_tensors
+        loss_dot = l1_jvp(x_dot, t_dot, s2)
+        return loss_dot, None
+
+
 def l1(x, t):
-    """Differentiable l1: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable l1: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return l1_forward(x, t)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _L1Tangent.apply(x, t)[0] if order == 1 else l1_forward(x, t)[0]
     return _L1.apply(x, t)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "l2_normalize",
     "l2_normalize_forward",
     "l2_normalize_backward",
+    "l2_normalize_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def l2_normalize_backward(dy, y, rnorm):
     return _narrow(dx, dtype)
 
 
+def l2_normalize_jvp(x_dot, y, rnorm):
+    """Jacobian-vector product of l2_normalize.
+
+        y_dot[*s, d] = rnorm[*s]*(x_dot[*s, d] - y[*s, d]*sum[d](x_dot[*s, d]*y[*s, d]))
+
+    Shapes: x_dot[*s, d], y[*s, d], rnorm[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s d"), y=(y, "*s d"), rnorm=(rnorm, "*s")))
+    dtype = x_dot.dtype
+    x_dot, y, rnorm = _wide(x_dot), _wide(y), _wide(rnorm)
+
+    y_dot = rnorm[..., None] * (x_dot - y * (x_dot * y).sum(dim=-1, keepdim=True))
+    return _narrow(y_dot, dtype)
+
+
 class _L2Normalize(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -81,15 +99,41 @@ class _L2Normalize(torch.autograd.Function):
         return dx, None
 
 
+class _L2NormalizeTangent(_L2Normalize):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y, rnorm = output
+        ctx.save_for_forward(y, rnorm)
+        ctx.mark_non_differentiable(rnorm)
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        y, rnorm = ctx.saved_tensors
+        y_dot = l2_normalize_jvp(x_dot, y, rnorm)
+        return y_dot, None
+
+
 def l2_normalize(x, eps=1e-12):
-    """Differentiable l2_normalize: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable l2_normalize: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return l2_normalize_forward(x, eps)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _L2NormalizeTangent.apply(x, eps)[0] if order == 1 else l2_normalize_forward(x, eps)[0]
     return _L2Normalize.apply(x, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -18,6 +18,7 @@ __all__ = [
     "label_smoothing",
     "label_smoothing_forward",
     "label_smoothing_backward",
+    "label_smoothing_jvp",
 ]
 
 
@@ -75,6 +76,31 @@ def label_smoothing_backward(dloss, e2, t, smoothing=0.1):
     return _narrow(dz, dtype)
 
 
+def label_smoothing_jvp(z_dot, e2, t, smoothing=0.1):
+    """Jacobian-vector product of label_smoothing.
+
+        loss_dot = (sum[c, n](z_dot[n, c]*e2[n, c]) - (1 - smoothing)*sum[n](z_dot[n, t[n]]) - smoothing*sum[c,
+            n](z_dot[n, c])/size(c))/size(n)
+
+    Shapes: z_dot[n, c], e2[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), e2=(e2, "n c")), dict(t=(t, "n")))
+    t = _labels("t", t, size["c"])
+    n, c = size["n"], size["c"]
+    dtype = z_dot.dtype
+    z_dot, e2 = _wide(z_dot), _wide(e2)
+
+    loss_dot = (
+        (z_dot * e2).sum()
+        - (1 - smoothing) * z_dot[torch.arange(n, device=z_dot.device), t].sum()
+        - smoothing * z_dot.sum() / c
+    ) / n
+    return _narrow(loss_dot, dtype)
+
+
 class _LabelSmoothing(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -101,15 +127,44 @@ class _LabelSmoothing(torch.autograd.Function):
         return dz, None, None
 
 
+class _LabelSmoothingTangent(_LabelSmoothing):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t, smoothing = inputs
+        _, e2 = output
+        ctx.save_for_forward(e2, t)
+        ctx.mark_non_differentiable(e2)
+        ctx.smoothing = smoothing
+
+    @staticmethod
+    def jvp(ctx, z_dot, *_):
+        e2, t = ctx.saved_tensors
+        smoothing = ctx.smoothing
+        loss_dot = label_smoothing_jvp(z_dot, e2, t, smoothing)
+        return loss_dot, None
+
+
 def label_smoothing(z, t, smoothing=0.1):
-    """Differentiable label_smoothing: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable label_smoothing: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return label_smoothing_forward(z, t, smoothing)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LabelSmoothingTangent.apply(z, t, smoothing)[0] if order == 1 else label_smoothing_forward(z, t, smoothing)[0]
     return _LabelSmoothing.apply(z, t, smoothing)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

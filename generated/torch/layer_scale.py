@@ -16,6 +16,7 @@ __all__ = [
     "layer_scale",
     "layer_scale_forward",
     "layer_scale_backward",
+    "layer_scale_jvp",
 ]
 
 
@@ -61,6 +62,23 @@ def layer_scale_backward(dy, h, gamma):
     return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dh.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype)
 
 
+def layer_scale_jvp(x_dot, h_dot, gamma_dot, h, gamma):
+    """Jacobian-vector product of layer_scale.
+
+        y_dot[*s, d] = x_dot[*s, d] + gamma_dot[d]*h[*s, d] + gamma[d]*h_dot[*s, d]
+
+    Shapes: x_dot[*s, d], h_dot[*s, d], gamma_dot[d], h[*s, d], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s d"), h_dot=(h_dot, "*s d"), gamma_dot=(gamma_dot, "d"), h=(h, "*s d"), gamma=(gamma, "d")))
+    dtype = x_dot.dtype
+    x_dot, h_dot, gamma_dot, h, gamma = _wide(x_dot), _wide(h_dot), _wide(gamma_dot), _wide(h), _wide(gamma)
+
+    y_dot = x_dot + gamma_dot * h + gamma * h_dot
+    return _narrow(y_dot, dtype)
+
+
 class _LayerScale(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -81,15 +99,40 @@ class _LayerScale(torch.autograd.Function):
         return dx, dh, dgamma
 
 
+class _LayerScaleTangent(_LayerScale):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, h, gamma = inputs
+        ctx.save_for_forward(h, gamma)
+
+    @staticmethod
+    def jvp(ctx, x_dot, h_dot, gamma_dot):
+        h, gamma = ctx.saved_tensors
+        y_dot = layer_scale_jvp(x_dot, h_dot, gamma_dot, h, gamma)
+        return y_dot
+
+
 def layer_scale(x, h, gamma):
-    """Differentiable layer_scale: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable layer_scale: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], h[*s, d], gamma[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return layer_scale_forward(x, h, gamma)[0]
+    if order := _forward_mode(x, h, gamma):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LayerScaleTangent.apply(x, h, gamma) if order == 1 else layer_scale_forward(x, h, gamma)[0]
     return _LayerScale.apply(x, h, gamma)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

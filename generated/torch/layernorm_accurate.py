@@ -22,6 +22,7 @@ __all__ = [
     "layernorm_accurate",
     "layernorm_accurate_forward",
     "layernorm_accurate_backward",
+    "layernorm_accurate_jvp",
 ]
 
 
@@ -85,6 +86,41 @@ def layernorm_accurate_backward(dy, xhat, rstd, gamma):
     return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
+def layernorm_accurate_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of layernorm_accurate.
+
+        xhat_part[*s, d] = rstd[*s]*(x_dot[*s, d] - mean[d](x_dot[*s, d]) - xhat[*s, d]*mean[d](x_dot[*s, d]*xhat[*s, d]))
+        y_dot[*s, d] = beta_dot[d] + gamma[d]*xhat_part[*s, d] + gamma_dot[d]*xhat[*s, d]
+
+    Shapes: x_dot[*s, d], gamma_dot[d], beta_dot[d], xhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            x_dot=(x_dot, "*s d"),
+            gamma_dot=(gamma_dot, "d"),
+            beta_dot=(beta_dot, "d"),
+            xhat=(xhat, "*s d"),
+            rstd=(rstd, "*s"),
+            gamma=(gamma, "d"),
+        )
+    )
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, beta_dot, xhat, rstd, gamma = (
+        x_dot.double(),
+        gamma_dot.double(),
+        beta_dot.double(),
+        xhat.double(),
+        rstd.double(),
+        gamma.double(),
+    )
+
+    xhat_part = rstd[..., None] * (x_dot - x_dot.mean(dim=-1, keepdim=True) - xhat * (x_dot * xhat).mean(dim=-1, keepdim=True))
+    y_dot = beta_dot + gamma * xhat_part + gamma_dot * xhat
+    return _narrow(y_dot, dtype)
+
+
 class _LayernormAccurate(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -111,15 +147,46 @@ class _LayernormAccurate(torch.autograd.Function):
         return dx, dgamma, dbeta, None
 
 
+class _LayernormAccurateTangent(_LayernormAccurate):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, gamma, _, _ = inputs
+        _, xhat, rstd = output
+        ctx.save_for_forward(xhat, rstd, gamma)
+        ctx.mark_non_differentiable(xhat, rstd)
+
+    @staticmethod
+    def jvp(ctx, x_dot, gamma_dot, beta_dot, *_):
+        xhat, rstd, gamma = ctx.saved_tensors
+        y_dot = layernorm_accurate_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma)
+        return y_dot, None, None
+
+
 def layernorm_accurate(x, gamma, beta, eps=1e-5):
-    """Differentiable layernorm_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable layernorm_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d], beta[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return layernorm_accurate_forward(x, gamma, beta, eps)[0]
+    if order := _forward_mode(x, gamma, beta):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _LayernormAccurateTangent.apply(x, gamma, beta, eps)[0]
+            if order == 1
+            else layernorm_accurate_forward(x, gamma, beta, eps)[0]
+        )
     return _LayernormAccurate.apply(x, gamma, beta, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

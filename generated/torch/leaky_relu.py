@@ -14,6 +14,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_forward",
     "leaky_relu_backward",
+    "leaky_relu_jvp",
 ]
 
 
@@ -51,6 +52,23 @@ def leaky_relu_backward(dy, x, slope=0.01):
     return _narrow(dx, dtype)
 
 
+def leaky_relu_jvp(x_dot, x, slope=0.01):
+    """Jacobian-vector product of leaky_relu.
+
+        y_dot[*s] = x_dot[*s]*where(x[*s] <= 0, slope, 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = x_dot * torch.where(x <= 0, x_dot.new_zeros(()) + slope, 1)
+    return _narrow(y_dot, dtype)
+
+
 class _LeakyRelu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -73,15 +91,42 @@ class _LeakyRelu(torch.autograd.Function):
         return dx, None
 
 
+class _LeakyReluTangent(_LeakyRelu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, slope = inputs
+        ctx.save_for_forward(x)
+        ctx.slope = slope
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        (x,) = ctx.saved_tensors
+        slope = ctx.slope
+        y_dot = leaky_relu_jvp(x_dot, x, slope)
+        return y_dot
+
+
 def leaky_relu(x, slope=0.01):
-    """Differentiable leaky_relu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable leaky_relu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return leaky_relu_forward(x, slope)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LeakyReluTangent.apply(x, slope) if order == 1 else leaky_relu_forward(x, slope)[0]
     return _LeakyRelu.apply(x, slope)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "linear",
     "linear_forward",
     "linear_backward",
+    "linear_jvp",
 ]
 
 
@@ -61,6 +62,23 @@ def linear_backward(dy, x, W):
     return _narrow(dx.reshape(*size["*s"], k), dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
+def linear_jvp(x_dot, W_dot, b_dot, x, W):
+    """Jacobian-vector product of linear.
+
+        y_dot[*s, h] = b_dot[h] + sum[k](x_dot[*s, k]*W[k, h]) + sum[k](W_dot[k, h]*x[*s, k])
+
+    Shapes: x_dot[*s, k], W_dot[k, h], b_dot[h], x[*s, k], W[k, h].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s k"), W_dot=(W_dot, "k h"), b_dot=(b_dot, "h"), x=(x, "*s k"), W=(W, "k h")))
+    dtype = x_dot.dtype
+    x_dot, W_dot, b_dot, x, W = _wide(x_dot), _wide(W_dot), _wide(b_dot), _wide(x), _wide(W)
+
+    y_dot = b_dot + x_dot @ W + x @ W_dot
+    return _narrow(y_dot, dtype)
+
+
 class _Linear(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -81,15 +99,40 @@ class _Linear(torch.autograd.Function):
         return dx, dW, db
 
 
+class _LinearTangent(_Linear):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, W, _ = inputs
+        ctx.save_for_forward(x, W)
+
+    @staticmethod
+    def jvp(ctx, x_dot, W_dot, b_dot):
+        x, W = ctx.saved_tensors
+        y_dot = linear_jvp(x_dot, W_dot, b_dot, x, W)
+        return y_dot
+
+
 def linear(x, W, b):
-    """Differentiable linear: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable linear: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, k], W[k, h], b[h].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return linear_forward(x, W, b)[0]
+    if order := _forward_mode(x, W, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LinearTangent.apply(x, W, b) if order == 1 else linear_forward(x, W, b)[0]
     return _Linear.apply(x, W, b)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -15,6 +15,7 @@ __all__ = [
     "linear_recurrence",
     "linear_recurrence_forward",
     "linear_recurrence_backward",
+    "linear_recurrence_jvp",
 ]
 
 
@@ -75,6 +76,40 @@ def linear_recurrence_backward(dh, h, a, h0):
     return _narrow(da, dtype), _narrow(dx, dtype), _narrow(dh0, dtype)
 
 
+def linear_recurrence_jvp(a_dot, x_dot, h0_dot, h, a, h0):
+    """Jacobian-vector product of linear_recurrence.
+
+        h_dot[n, t, k] = x_dot[n, t, k] + a_dot[n, t, k]*h[n, t - 1, k] + h_prev_dot[n, t, k]*a[n, t, k]
+
+    Shapes: a_dot[n, t, k], x_dot[n, t, k], h0_dot[n, k], h[n, t, k], a[n, t, k], h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            a_dot=(a_dot, "n t k"),
+            x_dot=(x_dot, "n t k"),
+            h0_dot=(h0_dot, "n k"),
+            h=(h, "n t k"),
+            a=(a, "n t k"),
+            h0=(h0, "n k"),
+        )
+    )
+    t, n, k = size["t"], size["n"], size["k"]
+    dtype = a_dot.dtype
+    a_dot, x_dot, h0_dot, h, a, h0 = _wide(a_dot), _wide(x_dot), _wide(h0_dot), _wide(h), _wide(a), _wide(h0)
+
+    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    h_dot = []
+    h_prev_dot_t = h0_dot
+    for at_t in range(t):
+        h_dot_t = x_dot[:, at_t] + a_dot[:, at_t] * h_prev[:, at_t] + h_prev_dot_t * a[:, at_t]
+        h_dot.append(h_dot_t)
+        h_prev_dot_t = h_dot_t
+    h_dot = torch.stack(h_dot, dim=1) if h_dot else a_dot.new_zeros((n, t, k))
+    return _narrow(h_dot, dtype)
+
+
 class _LinearRecurrence(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -96,15 +131,41 @@ class _LinearRecurrence(torch.autograd.Function):
         return da, dx, dh0
 
 
+class _LinearRecurrenceTangent(_LinearRecurrence):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, _, h0 = inputs
+        h = output
+        ctx.save_for_forward(h, a, h0)
+
+    @staticmethod
+    def jvp(ctx, a_dot, x_dot, h0_dot):
+        h, a, h0 = ctx.saved_tensors
+        h_dot = linear_recurrence_jvp(a_dot, x_dot, h0_dot, h, a, h0)
+        return h_dot
+
+
 def linear_recurrence(a, x, h0):
-    """Differentiable linear_recurrence: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable linear_recurrence: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[n, t, k], x[n, t, k], h0[n, k].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return linear_recurrence_forward(a, x, h0)[0]
+    if order := _forward_mode(a, x, h0):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LinearRecurrenceTangent.apply(a, x, h0) if order == 1 else linear_recurrence_forward(a, x, h0)[0]
     return _LinearRecurrence.apply(a, x, h0)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_forward",
     "log_softmax_backward",
+    "log_softmax_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def log_softmax_backward(dy, y):
     return _narrow(dz, dtype)
 
 
+def log_softmax_jvp(z_dot, y):
+    """Jacobian-vector product of log_softmax.
+
+        y_dot[*s, c] = z_dot[*s, c] - sum[c](z_dot[*s, c]*exp(y[*s, c]))
+
+    Shapes: z_dot[*s, c], y[*s, c].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(z_dot=(z_dot, "*s c"), y=(y, "*s c")))
+    dtype = z_dot.dtype
+    z_dot, y = _wide(z_dot), _wide(y)
+
+    y_dot = z_dot - (z_dot * torch.exp(y)).sum(dim=-1, keepdim=True)
+    return _narrow(y_dot, dtype)
+
+
 class _LogSoftmax(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -75,15 +93,40 @@ class _LogSoftmax(torch.autograd.Function):
         return dz
 
 
+class _LogSoftmaxTangent(_LogSoftmax):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y = output
+        ctx.save_for_forward(y)
+
+    @staticmethod
+    def jvp(ctx, z_dot):
+        (y,) = ctx.saved_tensors
+        y_dot = log_softmax_jvp(z_dot, y)
+        return y_dot
+
+
 def log_softmax(z):
-    """Differentiable log_softmax: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable log_softmax: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return log_softmax_forward(z)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LogSoftmaxTangent.apply(z) if order == 1 else log_softmax_forward(z)[0]
     return _LogSoftmax.apply(z)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

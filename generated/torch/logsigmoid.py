@@ -14,6 +14,7 @@ __all__ = [
     "logsigmoid",
     "logsigmoid_forward",
     "logsigmoid_backward",
+    "logsigmoid_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def logsigmoid_backward(dy, t4, x):
     return _narrow(dx, dtype)
 
 
+def logsigmoid_jvp(x_dot, t4, x):
+    """Jacobian-vector product of logsigmoid.
+
+        y_dot[*s] = x_dot[*s]*exp(-maximum(0, x[*s]))/t4[*s]
+
+    Shapes: x_dot[*s], t4[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), t4=(t4, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, t4, x = _wide(x_dot), _wide(t4), _wide(x)
+
+    y_dot = x_dot * torch.exp(-_maximum(x, 0)) / t4
+    return _narrow(y_dot, dtype)
+
+
 class _Logsigmoid(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -79,20 +97,47 @@ class _Logsigmoid(torch.autograd.Function):
         return dx
 
 
+class _LogsigmoidTangent(_Logsigmoid):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        _, t4 = output
+        ctx.save_for_forward(t4, x)
+        ctx.mark_non_differentiable(t4)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        t4, x = ctx.saved_tensors
+        y_dot = logsigmoid_jvp(x_dot, t4, x)
+        return y_dot, None
+
+
 def logsigmoid(x):
-    """Differentiable logsigmoid: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable logsigmoid: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return logsigmoid_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LogsigmoidTangent.apply(x)[0] if order == 1 else logsigmoid_forward(x)[0]
     return _Logsigmoid.apply(x)[0]
 
 
 def _beside_one(a, b):
     """The smaller of two numbers of which the larger is 1; at a tie with the derivatives of both, as a + b - 1 has."""
     return torch.minimum(a, b) + (torch.maximum(a, b) - 1)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

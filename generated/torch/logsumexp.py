@@ -16,6 +16,7 @@ __all__ = [
     "logsumexp",
     "logsumexp_forward",
     "logsumexp_backward",
+    "logsumexp_jvp",
 ]
 
 
@@ -59,6 +60,23 @@ def logsumexp_backward(dy, e, total):
     return _narrow(dz, dtype)
 
 
+def logsumexp_jvp(z_dot, e, total):
+    """Jacobian-vector product of logsumexp.
+
+        y_dot[*s] = sum[c](z_dot[*s, c]*e[*s, c])/total[*s]
+
+    Shapes: z_dot[*s, c], e[*s, c], total[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(z_dot=(z_dot, "*s c"), e=(e, "*s c"), total=(total, "*s")))
+    dtype = z_dot.dtype
+    z_dot, e, total = _wide(z_dot), _wide(e), _wide(total)
+
+    y_dot = (z_dot * e).sum(dim=-1) / total
+    return _narrow(y_dot, dtype)
+
+
 class _Logsumexp(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -83,20 +101,46 @@ class _Logsumexp(torch.autograd.Function):
         return dz
 
 
+class _LogsumexpTangent(_Logsumexp):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, e, total = output
+        ctx.save_for_forward(e, total)
+        ctx.mark_non_differentiable(e, total)
+
+    @staticmethod
+    def jvp(ctx, z_dot):
+        e, total = ctx.saved_tensors
+        y_dot = logsumexp_jvp(z_dot, e, total)
+        return y_dot, None, None
+
+
 def logsumexp(z):
-    """Differentiable logsumexp: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable logsumexp: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return logsumexp_forward(z)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LogsumexpTangent.apply(z)[0] if order == 1 else logsumexp_forward(z)[0]
     return _Logsumexp.apply(z)[0]
 
 
 def _finite(a):
     """0 in the place of an infinity, so that a shift by it leaves differences defined."""
     return torch.nan_to_num(a, nan=float("nan"), posinf=0.0, neginf=0.0)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -17,6 +17,7 @@ __all__ = [
     "lora_linear",
     "lora_linear_forward",
     "lora_linear_backward",
+    "lora_linear_jvp",
 ]
 
 
@@ -77,6 +78,50 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
     )
 
 
+def lora_linear_jvp(x_dot, W_dot, A_dot, B_dot, b_dot, u, x, W, A, B, scale=1.0):
+    """Jacobian-vector product of lora_linear.
+
+        u_part[*s, r] = sum[k](x_dot[*s, k]*A[k, r]) + sum[k](A_dot[k, r]*x[*s, k])
+        y_dot[*s, h] = b_dot[h] + sum[k](x_dot[*s, k]*W[k, h]) + sum[k](W_dot[k, h]*x[*s, k]) + scale*sum[r](u_part[*s,
+            r]*B[r, h]) + scale*sum[r](B_dot[r, h]*u[*s, r])
+
+    Shapes: x_dot[*s, k], W_dot[k, h], A_dot[k, r], B_dot[r, h], b_dot[h], u[*s, r], x[*s, k], W[k, h], A[k, r], B[r, h].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            x_dot=(x_dot, "*s k"),
+            W_dot=(W_dot, "k h"),
+            A_dot=(A_dot, "k r"),
+            B_dot=(B_dot, "r h"),
+            b_dot=(b_dot, "h"),
+            u=(u, "*s r"),
+            x=(x, "*s k"),
+            W=(W, "k h"),
+            A=(A, "k r"),
+            B=(B, "r h"),
+        )
+    )
+    dtype = x_dot.dtype
+    x_dot, W_dot, A_dot, B_dot, b_dot, u, x, W, A, B = (
+        _wide(x_dot),
+        _wide(W_dot),
+        _wide(A_dot),
+        _wide(B_dot),
+        _wide(b_dot),
+        _wide(u),
+        _wide(x),
+        _wide(W),
+        _wide(A),
+        _wide(B),
+    )
+
+    u_part = x_dot @ A + x @ A_dot
+    y_dot = b_dot + x_dot @ W + x @ W_dot + scale * (u_part @ B) + scale * (u @ B_dot)
+    return _narrow(y_dot, dtype)
+
+
 class _LoraLinear(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -103,15 +148,44 @@ class _LoraLinear(torch.autograd.Function):
         return dx, dW, dA, dB, db, None
 
 
+class _LoraLinearTangent(_LoraLinear):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, W, A, B, _, scale = inputs
+        _, u = output
+        ctx.save_for_forward(u, x, W, A, B)
+        ctx.mark_non_differentiable(u)
+        ctx.scale = scale
+
+    @staticmethod
+    def jvp(ctx, x_dot, W_dot, A_dot, B_dot, b_dot, *_):
+        u, x, W, A, B = ctx.saved_tensors
+        scale = ctx.scale
+        y_dot = lora_linear_jvp(x_dot, W_dot, A_dot, B_dot, b_dot, u, x, W, A, B, scale)
+        return y_dot, None
+
+
 def lora_linear(x, W, A, B, b, scale=1.0):
-    """Differentiable lora_linear: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable lora_linear: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, k], W[k, h], A[k, r], B[r, h], b[h].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return lora_linear_forward(x, W, A, B, b, scale)[0]
+    if order := _forward_mode(x, W, A, B, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LoraLinearTangent.apply(x, W, A, B, b, scale)[0] if order == 1 else lora_linear_forward(x, W, A, B, b, scale)[0]
     return _LoraLinear.apply(x, W, A, B, b, scale)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

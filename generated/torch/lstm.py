@@ -22,6 +22,7 @@ __all__ = [
     "lstm",
     "lstm_forward",
     "lstm_backward",
+    "lstm_jvp",
 ]
 
 
@@ -326,6 +327,233 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
     )
 
 
+def lstm_jvp(
+    x_dot,
+    Wi_dot,
+    Wf_dot,
+    Wg_dot,
+    Wo_dot,
+    Ui_dot,
+    Uf_dot,
+    Ug_dot,
+    Uo_dot,
+    bi_dot,
+    bf_dot,
+    bg_dot,
+    bo_dot,
+    h0_dot,
+    c0_dot,
+    i,
+    e4,
+    t9,
+    f,
+    g,
+    o,
+    c,
+    t14,
+    h,
+    x,
+    Wi,
+    Wf,
+    Wg,
+    Wo,
+    Ui,
+    Uf,
+    Ug,
+    Uo,
+    h0,
+    c0,
+):
+    """Jacobian-vector product of lstm.
+
+        sigmoid_x_part_in[n, t, k] = bi_dot[k] + sum[d](Wi[d, k]*x_dot[n, t, d]) + sum[j](Ui_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wi_dot[d, k]*x[n, t, d])
+        sigmoid2_x_part_in[n, t, k] = bf_dot[k] + sum[d](Wf[d, k]*x_dot[n, t, d]) + sum[j](Uf_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wf_dot[d, k]*x[n, t, d])
+        total_part_in[n, t, k] = bg_dot[k] + sum[d](Wg[d, k]*x_dot[n, t, d]) + sum[j](Ug_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wg_dot[d, k]*x[n, t, d])
+        sigmoid3_x_part_in[n, t, k] = bo_dot[k] + sum[d](Wo[d, k]*x_dot[n, t, d]) + sum[j](Uo_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](Wo_dot[d, k]*x[n, t, d])
+        sigmoid_x_part[n, t, k] = sigmoid_x_part_in[n, t, k] + sum[k2](Ui[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid2_x_part[n, t, k] = sigmoid2_x_part_in[n, t, k] + sum[k2](Uf[k2, k]*h_prev_dot[n, t, k2])
+        total_part[n, t, k] = total_part_in[n, t, k] + sum[k2](Ug[k2, k]*h_prev_dot[n, t, k2])
+        sigmoid3_x_part[n, t, k] = sigmoid3_x_part_in[n, t, k] + sum[k2](Uo[k2, k]*h_prev_dot[n, t, k2])
+        c_dot[n, t, k] = total_part[n, t, k]*i[n, t, k] + c_prev_dot[n, t, k]*f[n, t, k] + c[n, t - 1,
+            k]*sigmoid2_x_part[n, t, k]*e4[n, t, k]*f[n, t, k]/t9[n, t, k] + i[n, t, k]*g[n, t, k]*(sigmoid_x_part[n, t,
+            k]*(1 - i[n, t, k]) - total_part[n, t, k]*g[n, t, k])
+        h_dot[n, t, k] = o[n, t, k]*(c_dot[n, t, k] + t14[n, t, k]*(sigmoid3_x_part[n, t, k]*(1 - o[n, t, k]) - c_dot[n,
+            t, k]*t14[n, t, k]))
+
+    Shapes: x_dot[n, t, d], Wi_dot[d, k], Wf_dot[d, k], Wg_dot[d, k], Wo_dot[d, k], Ui_dot[j, k], Uf_dot[j, k], Ug_dot[j,
+        k], Uo_dot[j, k], bi_dot[k], bf_dot[k], bg_dot[k], bo_dot[k], h0_dot[n, k], c0_dot[n, k], i[n, t, k], e4[n, t, k],
+        t9[n, t, k], f[n, t, k], g[n, t, k], o[n, t, k], c[n, t, k], t14[n, t, k], h[n, t, k], x[n, t, d], Wi[d, k], Wf[d,
+        k], Wg[d, k], Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], h0[n, k], c0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "n t d"),
+            Wi_dot=(Wi_dot, "d k"),
+            Wf_dot=(Wf_dot, "d k"),
+            Wg_dot=(Wg_dot, "d k"),
+            Wo_dot=(Wo_dot, "d k"),
+            Ui_dot=(Ui_dot, "j k"),
+            Uf_dot=(Uf_dot, "j k"),
+            Ug_dot=(Ug_dot, "j k"),
+            Uo_dot=(Uo_dot, "j k"),
+            bi_dot=(bi_dot, "k"),
+            bf_dot=(bf_dot, "k"),
+            bg_dot=(bg_dot, "k"),
+            bo_dot=(bo_dot, "k"),
+            h0_dot=(h0_dot, "n k"),
+            c0_dot=(c0_dot, "n k"),
+            i=(i, "n t k"),
+            e4=(e4, "n t k"),
+            t9=(t9, "n t k"),
+            f=(f, "n t k"),
+            g=(g, "n t k"),
+            o=(o, "n t k"),
+            c=(c, "n t k"),
+            t14=(t14, "n t k"),
+            h=(h, "n t k"),
+            x=(x, "n t d"),
+            Wi=(Wi, "d k"),
+            Wf=(Wf, "d k"),
+            Wg=(Wg, "d k"),
+            Wo=(Wo, "d k"),
+            Ui=(Ui, "j k"),
+            Uf=(Uf, "j k"),
+            Ug=(Ug, "j k"),
+            Uo=(Uo, "j k"),
+            h0=(h0, "n k"),
+            c0=(c0, "n k"),
+        ),
+        same={"j": "k"},
+    )
+    t, n, k = size["t"], size["n"], size["k"]
+    dtype = x_dot.dtype
+    (
+        x_dot,
+        Wi_dot,
+        Wf_dot,
+        Wg_dot,
+        Wo_dot,
+        Ui_dot,
+        Uf_dot,
+        Ug_dot,
+        Uo_dot,
+        bi_dot,
+        bf_dot,
+        bg_dot,
+        bo_dot,
+        h0_dot,
+        c0_dot,
+        i,
+        e4,
+        t9,
+        f,
+        g,
+        o,
+        c,
+        t14,
+        h,
+        x,
+        Wi,
+        Wf,
+        Wg,
+        Wo,
+        Ui,
+        Uf,
+        Ug,
+        Uo,
+        h0,
+        c0,
+    ) = (
+        _wide(x_dot),
+        _wide(Wi_dot),
+        _wide(Wf_dot),
+        _wide(Wg_dot),
+        _wide(Wo_dot),
+        _wide(Ui_dot),
+        _wide(Uf_dot),
+        _wide(Ug_dot),
+        _wide(Uo_dot),
+        _wide(bi_dot),
+        _wide(bf_dot),
+        _wide(bg_dot),
+        _wide(bo_dot),
+        _wide(h0_dot),
+        _wide(c0_dot),
+        _wide(i),
+        _wide(e4),
+        _wide(t9),
+        _wide(f),
+        _wide(g),
+        _wide(o),
+        _wide(c),
+        _wide(t14),
+        _wide(h),
+        _wide(x),
+        _wide(Wi),
+        _wide(Wf),
+        _wide(Wg),
+        _wide(Wo),
+        _wide(Ui),
+        _wide(Uf),
+        _wide(Ug),
+        _wide(Uo),
+        _wide(h0),
+        _wide(c0),
+    )
+
+    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    c_prev = torch.cat((c0[:, None], c), dim=1)[:, :t]
+    sigmoid_x_part_in = (
+        bi_dot
+        + torch.tensordot(x_dot, Wi, dims=([2], [0]))
+        + torch.tensordot(h_prev, Ui_dot, dims=([2], [0]))
+        + torch.tensordot(x, Wi_dot, dims=([2], [0]))
+    )
+    sigmoid2_x_part_in = (
+        bf_dot
+        + torch.tensordot(x_dot, Wf, dims=([2], [0]))
+        + torch.tensordot(h_prev, Uf_dot, dims=([2], [0]))
+        + torch.tensordot(x, Wf_dot, dims=([2], [0]))
+    )
+    total_part_in = (
+        bg_dot
+        + torch.tensordot(x_dot, Wg, dims=([2], [0]))
+        + torch.tensordot(h_prev, Ug_dot, dims=([2], [0]))
+        + torch.tensordot(x, Wg_dot, dims=([2], [0]))
+    )
+    sigmoid3_x_part_in = (
+        bo_dot
+        + torch.tensordot(x_dot, Wo, dims=([2], [0]))
+        + torch.tensordot(h_prev, Uo_dot, dims=([2], [0]))
+        + torch.tensordot(x, Wo_dot, dims=([2], [0]))
+    )
+    h_dot = []
+    h_prev_dot_t = h0_dot
+    c_prev_dot_t = c0_dot
+    for at_t in range(t):
+        sigmoid_x_part_t = sigmoid_x_part_in[:, at_t] + h_prev_dot_t @ Ui
+        sigmoid2_x_part_t = sigmoid2_x_part_in[:, at_t] + h_prev_dot_t @ Uf
+        total_part_t = total_part_in[:, at_t] + h_prev_dot_t @ Ug
+        sigmoid3_x_part_t = sigmoid3_x_part_in[:, at_t] + h_prev_dot_t @ Uo
+        c_dot_t = (
+            total_part_t * i[:, at_t]
+            + c_prev_dot_t * f[:, at_t]
+            + c_prev[:, at_t] * sigmoid2_x_part_t * e4[:, at_t] * f[:, at_t] / t9[:, at_t]
+            + i[:, at_t] * g[:, at_t] * (sigmoid_x_part_t * (1 - i[:, at_t]) - total_part_t * g[:, at_t])
+        )
+        h_dot_t = o[:, at_t] * (c_dot_t + t14[:, at_t] * (sigmoid3_x_part_t * (1 - o[:, at_t]) - c_dot_t * t14[:, at_t]))
+        h_dot.append(h_dot_t)
+        h_prev_dot_t, c_prev_dot_t = h_dot_t, c_dot_t
+    h_dot = torch.stack(h_dot, dim=1) if h_dot else x_dot.new_zeros((n, t, k))
+    return _narrow(h_dot, dtype)
+
+
 class _Lstm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -360,15 +588,99 @@ class _Lstm(torch.autograd.Function):
         return dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0
 
 
+class _LstmTangent(_Lstm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, _, _, _, _, h0, c0 = inputs
+        h, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14 = output
+        ctx.save_for_forward(i, e4, t9, f, g, o, c, t14, h, x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, h0, c0)
+        ctx.mark_non_differentiable(e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14)
+
+    @staticmethod
+    def jvp(
+        ctx,
+        x_dot,
+        Wi_dot,
+        Wf_dot,
+        Wg_dot,
+        Wo_dot,
+        Ui_dot,
+        Uf_dot,
+        Ug_dot,
+        Uo_dot,
+        bi_dot,
+        bf_dot,
+        bg_dot,
+        bo_dot,
+        h0_dot,
+        c0_dot,
+    ):
+        i, e4, t9, f, g, o, c, t14, h, x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, h0, c0 = ctx.saved_tensors
+        h_dot = lstm_jvp(
+            x_dot,
+            Wi_dot,
+            Wf_dot,
+            Wg_dot,
+            Wo_dot,
+            Ui_dot,
+            Uf_dot,
+            Ug_dot,
+            Uo_dot,
+            bi_dot,
+            bf_dot,
+            bg_dot,
+            bo_dot,
+            h0_dot,
+            c0_dot,
+            i,
+            e4,
+            t9,
+            f,
+            g,
+            o,
+            c,
+            t14,
+            h,
+            x,
+            Wi,
+            Wf,
+            Wg,
+            Wo,
+            Ui,
+            Uf,
+            Ug,
+            Uo,
+            h0,
+            c0,
+        )
+        return h_dot, None, None, None, None, None, None, None, None, None, None, None, None
+
+
 def lstm(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0):
-    """Differentiable lstm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable lstm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, t, d], Wi[d, k], Wf[d, k], Wg[d, k], Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], bi[k], bf[k], bg[k], bo[k], h0[n, k], c0[n, k].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return lstm_forward(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0)[0]
+    if order := _forward_mode(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _LstmTangent.apply(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0)[0]
+            if order == 1
+            else lstm_forward(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0)[0]
+        )
     return _Lstm.apply(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

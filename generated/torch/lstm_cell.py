@@ -14,6 +14,7 @@ __all__ = [
     "lstm_cell",
     "lstm_cell_forward",
     "lstm_cell_backward",
+    "lstm_cell_jvp",
 ]
 
 
@@ -67,6 +68,51 @@ def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev):
     return _narrow(di, dtype), _narrow(df, dtype), _narrow(dg, dtype), _narrow(dprev, dtype)
 
 
+def lstm_cell_jvp(i_dot, f_dot, g_dot, prev_dot, sigmoid_y, sigmoid2_y, t9, prev):
+    """Jacobian-vector product of lstm_cell.
+
+        c_dot[*s] = prev_dot[*s]*sigmoid_y[*s] + g_dot[*s]*sigmoid2_y[*s] + f_dot[*s]*prev[*s]*sigmoid_y[*s] +
+            sigmoid2_y[*s]*t9[*s]*(i_dot[*s]*(1 - sigmoid2_y[*s]) - g_dot[*s]*t9[*s]) -
+            f_dot[*s]*prev[*s]*sigmoid_y[*s]**2
+
+    Shapes: i_dot[*s], f_dot[*s], g_dot[*s], prev_dot[*s], sigmoid_y[*s], sigmoid2_y[*s], t9[*s], prev[*s].
+    Returns c_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            i_dot=(i_dot, "*s"),
+            f_dot=(f_dot, "*s"),
+            g_dot=(g_dot, "*s"),
+            prev_dot=(prev_dot, "*s"),
+            sigmoid_y=(sigmoid_y, "*s"),
+            sigmoid2_y=(sigmoid2_y, "*s"),
+            t9=(t9, "*s"),
+            prev=(prev, "*s"),
+        )
+    )
+    dtype = i_dot.dtype
+    i_dot, f_dot, g_dot, prev_dot, sigmoid_y, sigmoid2_y, t9, prev = (
+        _wide(i_dot),
+        _wide(f_dot),
+        _wide(g_dot),
+        _wide(prev_dot),
+        _wide(sigmoid_y),
+        _wide(sigmoid2_y),
+        _wide(t9),
+        _wide(prev),
+    )
+
+    c_dot = (
+        prev_dot * sigmoid_y
+        + g_dot * sigmoid2_y
+        + f_dot * prev * sigmoid_y
+        + sigmoid2_y * t9 * (i_dot * (1 - sigmoid2_y) - g_dot * t9)
+        - f_dot * prev * sigmoid_y**2
+    )
+    return _narrow(c_dot, dtype)
+
+
 class _LstmCell(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -91,15 +137,42 @@ class _LstmCell(torch.autograd.Function):
         return di, df, dg, dprev
 
 
+class _LstmCellTangent(_LstmCell):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, _, prev = inputs
+        _, sigmoid_y, sigmoid2_y, t9 = output
+        ctx.save_for_forward(sigmoid_y, sigmoid2_y, t9, prev)
+        ctx.mark_non_differentiable(sigmoid_y, sigmoid2_y, t9)
+
+    @staticmethod
+    def jvp(ctx, i_dot, f_dot, g_dot, prev_dot):
+        sigmoid_y, sigmoid2_y, t9, prev = ctx.saved_tensors
+        c_dot = lstm_cell_jvp(i_dot, f_dot, g_dot, prev_dot, sigmoid_y, sigmoid2_y, t9, prev)
+        return c_dot, None, None, None
+
+
 def lstm_cell(i, f, g, prev):
-    """Differentiable lstm_cell: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable lstm_cell: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: i[*s], f[*s], g[*s], prev[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return lstm_cell_forward(i, f, g, prev)[0]
+    if order := _forward_mode(i, f, g, prev):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _LstmCellTangent.apply(i, f, g, prev)[0] if order == 1 else lstm_cell_forward(i, f, g, prev)[0]
     return _LstmCell.apply(i, f, g, prev)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -42,6 +42,7 @@ __all__ = [
     "makemore",
     "makemore_forward",
     "makemore_backward",
+    "makemore_jvp",
 ]
 
 
@@ -194,6 +195,83 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bn
     )
 
 
+def makemore_jvp(
+    C_dot, W1_dot, b1_dot, bngain_dot, bnbias_dot, W2_dot, b2_dot, embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngain, W2
+):
+    """Jacobian-vector product of makemore.
+
+        t2 = size(n) - 1
+        hprebn_part[n, u] = sum[b, e](C_dot[x[n, b], e]*W1[b, e, u]) + sum[b, e](W1_dot[b, e, u]*embcat[n, b, e])
+        bnbias_total_part[u] = bnbias_dot[u] - bngain[u]*bnvar_inv[u]*mean[n](hprebn_part[n, u])
+        h_part[n, u] = (1 - h[n, u]**2)*(bnbias_total_part[u] + bngain[u]*bnvar_inv[u]*hprebn_part[n, u] + bnraw[n,
+            u]*(bngain_dot[u] - bngain[u]*bnvar_inv[u]*sum[n](hprebn_part[n, u]*bnraw[n, u])/t2))
+        logits_part[n, v] = b2_dot[v] + sum[u](h_part[n, u]*W2[u, v]) + sum[u](W2_dot[u, v]*h[n, u])
+        loss_dot = (sum[n, v](logits_part[n, v]*probs[n, v]) - sum[n](logits_part[n, t[n]]))/size(n)
+
+    Shapes: C_dot[v, e], W1_dot[(b, e), u], b1_dot[u], bngain_dot[u], bnbias_dot[u], W2_dot[u, v], b2_dot[v], embcat[n,
+        (b, e)], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], W1[(b, e), u], bngain[u], W2[u, v].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(
+        dict(
+            C_dot=(C_dot, "v e"),
+            W1_dot=(W1_dot, "b*e u"),
+            b1_dot=(b1_dot, "u"),
+            bngain_dot=(bngain_dot, "u"),
+            bnbias_dot=(bnbias_dot, "u"),
+            W2_dot=(W2_dot, "u v"),
+            b2_dot=(b2_dot, "v"),
+            embcat=(embcat, "n b*e"),
+            bnraw=(bnraw, "n u"),
+            h=(h, "n u"),
+            probs=(probs, "n v"),
+            bnvar_inv=(bnvar_inv, "u"),
+            W1=(W1, "b*e u"),
+            bngain=(bngain, "u"),
+            W2=(W2, "u v"),
+        ),
+        dict(x=(x, "n b"), t=(t, "n")),
+    )
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, u = size["n"], size["b"], size["e"], size["u"]
+    dtype = C_dot.dtype
+    C_dot, W1_dot, b1_dot, bngain_dot, bnbias_dot, W2_dot, b2_dot, embcat, bnraw, h, probs, bnvar_inv, W1, bngain, W2 = (
+        _wide(C_dot),
+        _wide(W1_dot),
+        _wide(b1_dot),
+        _wide(bngain_dot),
+        _wide(bnbias_dot),
+        _wide(W2_dot),
+        _wide(b2_dot),
+        _wide(embcat),
+        _wide(bnraw),
+        _wide(h),
+        _wide(probs),
+        _wide(bnvar_inv),
+        _wide(W1),
+        _wide(bngain),
+        _wide(W2),
+    )
+    W1_dot = W1_dot.reshape(b, e, u)
+    embcat = embcat.reshape(n, b, e)
+    W1 = W1.reshape(b, e, u)
+
+    t2 = n - 1
+    hprebn_part = torch.tensordot(C_dot[x], W1, dims=([1, 2], [0, 1])) + torch.tensordot(embcat, W1_dot, dims=([1, 2], [0, 1]))
+    bnbias_total_part = bnbias_dot - bngain * bnvar_inv * hprebn_part.mean(dim=0)
+    h_part = (1 - h**2) * (
+        bnbias_total_part
+        + bngain * bnvar_inv * hprebn_part
+        + bnraw * (bngain_dot - bngain * bnvar_inv * (hprebn_part * bnraw).sum(dim=0) / t2)
+    )
+    logits_part = b2_dot + h_part @ W2 + h @ W2_dot
+    loss_dot = ((logits_part * probs).sum() - logits_part[torch.arange(n, device=C_dot.device), t].sum()) / n
+    return _narrow(loss_dot, dtype)
+
+
 class _Makemore(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -222,15 +300,64 @@ class _Makemore(torch.autograd.Function):
         return None, None, dC, dW1, db1, dbngain, dbnbias, dW2, db2, None
 
 
+class _MakemoreTangent(_Makemore):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, t, _, W1, _, bngain, _, W2, _, _ = inputs
+        _, embcat, bnraw, h, probs, bnvar_inv = output
+        ctx.save_for_forward(embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngain, W2)
+        ctx.mark_non_differentiable(embcat, bnraw, h, probs, bnvar_inv)
+
+    @staticmethod
+    def jvp(ctx, _0, _1, C_dot, W1_dot, b1_dot, bngain_dot, bnbias_dot, W2_dot, b2_dot, *_):
+        embcat, bnraw, h, probs, bnvar_inv, x, t, W1, bngain, W2 = ctx.saved_tensors
+        loss_dot = makemore_jvp(
+            C_dot,
+            W1_dot,
+            b1_dot,
+            bngain_dot,
+            bnbias_dot,
+            W2_dot,
+            b2_dot,
+            embcat,
+            bnraw,
+            h,
+            probs,
+            bnvar_inv,
+            x,
+            t,
+            W1,
+            bngain,
+            W2,
+        )
+        return loss_dot, None, None, None, None, None
+
+
 def makemore(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
-    """Differentiable makemore: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable makemore: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, b], t[n], C[v, e], W1[(b, e), u], b1[u], bngain[u], bnbias[u], W2[u, v], b2[v].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps)[0]
+    if order := _forward_mode(C, W1, b1, bngain, bnbias, W2, b2):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _MakemoreTangent.apply(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps)[0]
+            if order == 1
+            else makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps)[0]
+        )
     return _Makemore.apply(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

@@ -17,6 +17,7 @@ __all__ = [
     "margin_ranking",
     "margin_ranking_forward",
     "margin_ranking_backward",
+    "margin_ranking_jvp",
 ]
 
 
@@ -76,6 +77,34 @@ def margin_ranking_backward(dloss, t2, m, t):
     )
 
 
+def margin_ranking_jvp(a_dot, b_dot, t_dot, t2, m, t):
+    """Jacobian-vector product of margin_ranking.
+
+        m_part[*s] = t[*s]*(b_dot[*s] - a_dot[*s]) - t_dot[*s]*t2[*s]
+        loss_dot = mean[s](where(m[*s] <= 0, 0, m_part[*s]))
+
+    Shapes: a_dot[*s], b_dot[*s], t_dot[*s], t2[*s], m[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(a_dot=(a_dot, "*s"), b_dot=(b_dot, "*s"), t_dot=(t_dot, "*s"), t2=(t2, "*s"), m=(m, "*s"), t=(t, "*s"))
+    )
+    s = math.prod(size["*s"])
+    dtype = a_dot.dtype
+    a_dot, b_dot, t_dot, t2, m, t = _wide(a_dot), _wide(b_dot), _wide(t_dot), _wide(t2), _wide(m), _wide(t)
+    a_dot = a_dot.reshape(s)
+    b_dot = b_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    t2 = t2.reshape(s)
+    m = m.reshape(s)
+    t = t.reshape(s)
+
+    m_part = t * (b_dot - a_dot) - t_dot * t2
+    loss_dot = torch.where(m <= 0, 0, m_part).mean()
+    return _narrow(loss_dot, dtype)
+
+
 class _MarginRanking(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -102,15 +131,42 @@ class _MarginRanking(torch.autograd.Function):
         return da, db, dt, None
 
 
+class _MarginRankingTangent(_MarginRanking):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, t, _ = inputs
+        _, t2, m = output
+        ctx.save_for_forward(t2, m, t)
+        ctx.mark_non_differentiable(t2, m)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot, t_dot, *_):
+        t2, m, t = ctx.saved_tensors
+        loss_dot = margin_ranking_jvp(a_dot, b_dot, t_dot, t2, m, t)
+        return loss_dot, None, None
+
+
 def margin_ranking(a, b, t, margin=0.0):
-    """Differentiable margin_ranking: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable margin_ranking: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return margin_ranking_forward(a, b, t, margin)[0]
+    if order := _forward_mode(a, b, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _MarginRankingTangent.apply(a, b, t, margin)[0] if order == 1 else margin_ranking_forward(a, b, t, margin)[0]
     return _MarginRanking.apply(a, b, t, margin)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

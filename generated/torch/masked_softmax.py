@@ -18,6 +18,7 @@ __all__ = [
     "masked_softmax",
     "masked_softmax_forward",
     "masked_softmax_backward",
+    "masked_softmax_jvp",
 ]
 
 
@@ -76,6 +77,29 @@ def masked_softmax_backward(dp, p, keep, scale=1.0):
     return _narrow(dz.reshape(*size["*s"], c), dtype)
 
 
+def masked_softmax_jvp(z_dot, p, keep, scale=1.0):
+    """Jacobian-vector product of masked_softmax.
+
+        p_dot[*s, c] = where(keep[*s, c] != 0, scale*p[*s, c]*(z_dot[*s, c] - sum[c](where(keep[*s, c] != 0, z_dot[*s,
+            c]*p[*s, c], 0))), 0)
+
+    Shapes: z_dot[*s, c], p[*s, c], keep[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "*s c"), p=(p, "*s c")), dict(keep=(keep, "*s c")), truths=("keep",))
+    c = size["c"]
+    s = math.prod(size["*s"])
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+    z_dot = z_dot.reshape(s, c)
+    p = p.reshape(s, c)
+    keep = keep.reshape(s, c)
+
+    p_dot = torch.where(keep, scale * p * (z_dot - torch.where(keep, z_dot * p, 0).sum(dim=1, keepdim=True)), 0)
+    return _narrow(p_dot.reshape(*size["*s"], c), dtype)
+
+
 class _MaskedSoftmax(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -99,15 +123,43 @@ class _MaskedSoftmax(torch.autograd.Function):
         return dz, None, None
 
 
+class _MaskedSoftmaxTangent(_MaskedSoftmax):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, keep, scale = inputs
+        p = output
+        ctx.save_for_forward(p, keep)
+        ctx.scale = scale
+
+    @staticmethod
+    def jvp(ctx, z_dot, *_):
+        p, keep = ctx.saved_tensors
+        scale = ctx.scale
+        p_dot = masked_softmax_jvp(z_dot, p, keep, scale)
+        return p_dot
+
+
 def masked_softmax(z, keep, scale=1.0):
-    """Differentiable masked_softmax: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable masked_softmax: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c], keep[*s, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return masked_softmax_forward(z, keep, scale)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _MaskedSoftmaxTangent.apply(z, keep, scale) if order == 1 else masked_softmax_forward(z, keep, scale)[0]
     return _MaskedSoftmax.apply(z, keep, scale)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _kinds(dtype, labels, truths):

@@ -14,6 +14,7 @@ __all__ = [
     "matmul",
     "matmul_forward",
     "matmul_backward",
+    "matmul_jvp",
 ]
 
 
@@ -53,6 +54,23 @@ def matmul_backward(dy, a, b):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def matmul_jvp(a_dot, b_dot, a, b):
+    """Jacobian-vector product of matmul.
+
+        y_dot[*s, n, m] = sum[k](b_dot[*s, k, m]*a[*s, n, k]) + sum[k](a_dot[*s, n, k]*b[*s, k, m])
+
+    Shapes: a_dot[*s, n, k], b_dot[*s, k, m], a[*s, n, k], b[*s, k, m].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(a_dot=(a_dot, "*s n k"), b_dot=(b_dot, "*s k m"), a=(a, "*s n k"), b=(b, "*s k m")))
+    dtype = a_dot.dtype
+    a_dot, b_dot, a, b = _wide(a_dot), _wide(b_dot), _wide(a), _wide(b)
+
+    y_dot = a @ b_dot + a_dot @ b
+    return _narrow(y_dot, dtype)
+
+
 class _Matmul(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -73,15 +91,40 @@ class _Matmul(torch.autograd.Function):
         return da, db
 
 
+class _MatmulTangent(_Matmul):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b = inputs
+        ctx.save_for_forward(a, b)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        a, b = ctx.saved_tensors
+        y_dot = matmul_jvp(a_dot, b_dot, a, b)
+        return y_dot
+
+
 def matmul(a, b):
-    """Differentiable matmul: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable matmul: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, n, k], b[*s, k, m].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return matmul_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _MatmulTangent.apply(a, b) if order == 1 else matmul_forward(a, b)[0]
     return _Matmul.apply(a, b)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

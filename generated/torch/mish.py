@@ -16,6 +16,7 @@ __all__ = [
     "mish",
     "mish_forward",
     "mish_backward",
+    "mish_jvp",
 ]
 
 
@@ -61,6 +62,23 @@ def mish_backward(dy, g, t, x):
     return _narrow(dx, dtype)
 
 
+def mish_jvp(x_dot, g, t, x):
+    """Jacobian-vector product of mish.
+
+        y_dot[*s] = x_dot[*s]*(t[*s] + x[*s]*g[*s]*(1 - t[*s]**2))
+
+    Shapes: x_dot[*s], g[*s], t[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), g=(g, "*s"), t=(t, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, g, t, x = _wide(x_dot), _wide(g), _wide(t), _wide(x)
+
+    y_dot = x_dot * (t + x * g * (1 - t**2))
+    return _narrow(y_dot, dtype)
+
+
 class _Mish(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -85,20 +103,47 @@ class _Mish(torch.autograd.Function):
         return dx
 
 
+class _MishTangent(_Mish):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        _, g, t = output
+        ctx.save_for_forward(g, t, x)
+        ctx.mark_non_differentiable(g, t)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        g, t, x = ctx.saved_tensors
+        y_dot = mish_jvp(x_dot, g, t, x)
+        return y_dot, None, None
+
+
 def mish(x):
-    """Differentiable mish: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable mish: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return mish_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _MishTangent.apply(x)[0] if order == 1 else mish_forward(x)[0]
     return _Mish.apply(x)[0]
 
 
 def _beside_one(a, b):
     """The smaller of two numbers of which the larger is 1; at a tie with the derivatives of both, as a + b - 1 has."""
     return torch.minimum(a, b) + (torch.maximum(a, b) - 1)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -26,6 +26,7 @@ __all__ = [
     "mlp",
     "mlp_forward",
     "mlp_backward",
+    "mlp_jvp",
 ]
 
 
@@ -159,6 +160,116 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     )
 
 
+def mlp_jvp(
+    C_dot,
+    W1_dot,
+    b1_dot,
+    gamma_dot,
+    beta_dot,
+    W2_dot,
+    b2_dot,
+    emb,
+    batchnorm_xhat,
+    act,
+    softmax_cross_entropy_p,
+    batchnorm_rstd,
+    x,
+    t,
+    W1,
+    gamma,
+    W2,
+):
+    """Jacobian-vector product of mlp.
+
+        t2 = size(n) - 1
+        hpre_part[n, h] = sum[b, e](C_dot[x[n, b], e]*W1[b, e, h]) + sum[b, e](W1_dot[b, e, h]*emb[n, b, e])
+        beta_total_part[h] = beta_dot[h] - gamma[h]*batchnorm_rstd[h]*mean[n](hpre_part[n, h])
+        act_part[n, h] = (1 - act[n, h]**2)*(beta_total_part[h] + gamma[h]*batchnorm_rstd[h]*hpre_part[n, h] +
+            batchnorm_xhat[n, h]*(gamma_dot[h] - gamma[h]*batchnorm_rstd[h]*sum[n](hpre_part[n, h]*batchnorm_xhat[n,
+            h])/t2))
+        logits_part[n, v] = b2_dot[v] + sum[h](act_part[n, h]*W2[h, v]) + sum[h](W2_dot[h, v]*act[n, h])
+        loss_dot = (sum[n, v](logits_part[n, v]*softmax_cross_entropy_p[n, v]) - sum[n](logits_part[n, t[n]]))/size(n)
+
+    Shapes: C_dot[v, e], W1_dot[(b, e), h], b1_dot[h], gamma_dot[h], beta_dot[h], W2_dot[h, v], b2_dot[v], emb[n, b, e],
+        batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h], x[n, b], t[n], W1[(b, e), h],
+        gamma[h], W2[h, v].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(
+        dict(
+            C_dot=(C_dot, "v e"),
+            W1_dot=(W1_dot, "b*e h"),
+            b1_dot=(b1_dot, "h"),
+            gamma_dot=(gamma_dot, "h"),
+            beta_dot=(beta_dot, "h"),
+            W2_dot=(W2_dot, "h v"),
+            b2_dot=(b2_dot, "v"),
+            emb=(emb, "n b e"),
+            batchnorm_xhat=(batchnorm_xhat, "n h"),
+            act=(act, "n h"),
+            softmax_cross_entropy_p=(softmax_cross_entropy_p, "n v"),
+            batchnorm_rstd=(batchnorm_rstd, "h"),
+            W1=(W1, "b*e h"),
+            gamma=(gamma, "h"),
+            W2=(W2, "h v"),
+        ),
+        dict(x=(x, "n b"), t=(t, "n")),
+    )
+    x = _labels("x", x, size["v"])
+    t = _labels("t", t, size["v"])
+    n, b, e, h = size["n"], size["b"], size["e"], size["h"]
+    dtype = C_dot.dtype
+    (
+        C_dot,
+        W1_dot,
+        b1_dot,
+        gamma_dot,
+        beta_dot,
+        W2_dot,
+        b2_dot,
+        emb,
+        batchnorm_xhat,
+        act,
+        softmax_cross_entropy_p,
+        batchnorm_rstd,
+        W1,
+        gamma,
+        W2,
+    ) = (
+        _wide(C_dot),
+        _wide(W1_dot),
+        _wide(b1_dot),
+        _wide(gamma_dot),
+        _wide(beta_dot),
+        _wide(W2_dot),
+        _wide(b2_dot),
+        _wide(emb),
+        _wide(batchnorm_xhat),
+        _wide(act),
+        _wide(softmax_cross_entropy_p),
+        _wide(batchnorm_rstd),
+        _wide(W1),
+        _wide(gamma),
+        _wide(W2),
+    )
+    W1_dot = W1_dot.reshape(b, e, h)
+    W1 = W1.reshape(b, e, h)
+
+    t2 = n - 1
+    hpre_part = torch.tensordot(C_dot[x], W1, dims=([1, 2], [0, 1])) + torch.tensordot(emb, W1_dot, dims=([1, 2], [0, 1]))
+    beta_total_part = beta_dot - gamma * batchnorm_rstd * hpre_part.mean(dim=0)
+    act_part = (1 - act**2) * (
+        beta_total_part
+        + gamma * batchnorm_rstd * hpre_part
+        + batchnorm_xhat * (gamma_dot - gamma * batchnorm_rstd * (hpre_part * batchnorm_xhat).sum(dim=0) / t2)
+    )
+    logits_part = b2_dot + act_part @ W2 + act @ W2_dot
+    loss_dot = ((logits_part * softmax_cross_entropy_p).sum() - logits_part[torch.arange(n, device=C_dot.device), t].sum()) / n
+    return _narrow(loss_dot, dtype)
+
+
 class _Mlp(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -195,15 +306,64 @@ class _Mlp(torch.autograd.Function):
         return None, None, dC, dW1, db1, dgamma, dbeta, dW2, db2, None
 
 
+class _MlpTangent(_Mlp):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, t, _, W1, _, gamma, _, W2, _, _ = inputs
+        _, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd = output
+        ctx.save_for_forward(emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2)
+        ctx.mark_non_differentiable(emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
+
+    @staticmethod
+    def jvp(ctx, _0, _1, C_dot, W1_dot, b1_dot, gamma_dot, beta_dot, W2_dot, b2_dot, *_):
+        emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2 = ctx.saved_tensors
+        loss_dot = mlp_jvp(
+            C_dot,
+            W1_dot,
+            b1_dot,
+            gamma_dot,
+            beta_dot,
+            W2_dot,
+            b2_dot,
+            emb,
+            batchnorm_xhat,
+            act,
+            softmax_cross_entropy_p,
+            batchnorm_rstd,
+            x,
+            t,
+            W1,
+            gamma,
+            W2,
+        )
+        return loss_dot, None, None, None, None, None
+
+
 def mlp(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
-    """Differentiable mlp: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable mlp: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
+    if order := _forward_mode(C, W1, b1, gamma, beta, W2, b2):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _MlpTangent.apply(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
+            if order == 1
+            else mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
+        )
     return _Mlp.apply(x, t, C, W1, b1, gamma, beta, W2, b2, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

@@ -14,6 +14,7 @@ __all__ = [
     "moe_combine",
     "moe_combine_forward",
     "moe_combine_backward",
+    "moe_combine_jvp",
 ]
 
 
@@ -53,6 +54,23 @@ def moe_combine_backward(dy, h, w):
     return _narrow(dh, dtype), _narrow(dw, dtype)
 
 
+def moe_combine_jvp(h_dot, w_dot, h, w):
+    """Jacobian-vector product of moe_combine.
+
+        y_dot[n, d] = sum[e](w_dot[n, e]*h[n, e, d] + w[n, e]*h_dot[n, e, d])
+
+    Shapes: h_dot[n, e, d], w_dot[n, e], h[n, e, d], w[n, e].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(h_dot=(h_dot, "n e d"), w_dot=(w_dot, "n e"), h=(h, "n e d"), w=(w, "n e")))
+    dtype = h_dot.dtype
+    h_dot, w_dot, h, w = _wide(h_dot), _wide(w_dot), _wide(h), _wide(w)
+
+    y_dot = (w_dot[:, :, None] * h + w[:, :, None] * h_dot).sum(dim=1)
+    return _narrow(y_dot, dtype)
+
+
 class _MoeCombine(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -73,15 +91,40 @@ class _MoeCombine(torch.autograd.Function):
         return dh, dw
 
 
+class _MoeCombineTangent(_MoeCombine):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        h, w = inputs
+        ctx.save_for_forward(h, w)
+
+    @staticmethod
+    def jvp(ctx, h_dot, w_dot):
+        h, w = ctx.saved_tensors
+        y_dot = moe_combine_jvp(h_dot, w_dot, h, w)
+        return y_dot
+
+
 def moe_combine(h, w):
-    """Differentiable moe_combine: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable moe_combine: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: h[n, e, d], w[n, e].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return moe_combine_forward(h, w)[0]
+    if order := _forward_mode(h, w):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _MoeCombineTangent.apply(h, w) if order == 1 else moe_combine_forward(h, w)[0]
     return _MoeCombine.apply(h, w)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

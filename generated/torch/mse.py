@@ -17,6 +17,7 @@ __all__ = [
     "mse",
     "mse_forward",
     "mse_backward",
+    "mse_jvp",
 ]
 
 
@@ -63,6 +64,29 @@ def mse_backward(dloss, e):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def mse_jvp(x_dot, t_dot, e):
+    """Jacobian-vector product of mse.
+
+        x_total_part[*s] = x_dot[*s] - t_dot[*s]
+        loss_dot = 2*mean[s](x_total_part[*s]*e[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), e=(e, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e = _wide(x_dot), _wide(t_dot), _wide(e)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+
+    x_total_part = x_dot - t_dot
+    loss_dot = 2 * (x_total_part * e).mean()
+    return _narrow(loss_dot, dtype)
+
+
 class _Mse(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -87,15 +111,41 @@ class _Mse(torch.autograd.Function):
         return dx, dt
 
 
+class _MseTangent(_Mse):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, e = output
+        ctx.save_for_forward(e)
+        ctx.mark_non_differentiable(e)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot):
+        (e,) = ctx.saved_tensors
+        loss_dot = mse_jvp(x_dot, t_dot, e)
+        return loss_dot, None
+
+
 def mse(x, t):
-    """Differentiable mse: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable mse: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return mse_forward(x, t)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _MseTangent.apply(x, t)[0] if order == 1 else mse_forward(x, t)[0]
     return _Mse.apply(x, t)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

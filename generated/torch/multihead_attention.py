@@ -18,6 +18,7 @@ __all__ = [
     "multihead_attention",
     "multihead_attention_forward",
     "multihead_attention_backward",
+    "multihead_attention_jvp",
 ]
 
 
@@ -86,6 +87,63 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2):
     )
 
 
+def multihead_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, heads=2):
+    """Jacobian-vector product of multihead_attention.
+
+        S_part[n, h, i, j] = (sum[f](k_dot[n, j, h, f]*q[n, i, h, f]) + sum[f](q_dot[n, i, h, f]*k[n, j, h,
+            f]))/sqrt(size(f))
+        P_part[n, h, i, j] = S_part[n, h, i, j]*P[n, h, i, j]
+        o_dot[n, i, (h, d)] = sum[j](v_dot[n, j, h, d]*P[n, h, i, j]) + sum[j](P_part[n, h, i, j]*v[n, j, h, d]) - o[n, i,
+            h, d]*sum[j](P_part[n, h, i, j])
+
+    Shapes: q_dot[n, i, (h, f)], k_dot[n, j, (h, f)], v_dot[n, j, (h, d)], P[n, h, i, j], o[n, i, (h, d)], q[n, i, (h,
+        f)], k[n, j, (h, f)], v[n, j, (h, d)].
+    Returns o_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            q_dot=(q_dot, "n i h*f"),
+            k_dot=(k_dot, "n j h*f"),
+            v_dot=(v_dot, "n j h*d"),
+            P=(P, "n h i j"),
+            o=(o, "n i h*d"),
+            q=(q, "n i h*f"),
+            k=(k, "n j h*f"),
+            v=(v, "n j h*d"),
+        ),
+        given=dict(h=_count("heads", heads)),
+    )
+    f, n, i, h, d, j = size["f"], size["n"], size["i"], size["h"], size["d"], size["j"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+    q_dot = q_dot.reshape(n, i, h, f)
+    k_dot = k_dot.reshape(n, j, h, f)
+    v_dot = v_dot.reshape(n, j, h, d)
+    o = o.reshape(n, i, h, d)
+    q = q.reshape(n, i, h, f)
+    k = k.reshape(n, j, h, f)
+    v = v.reshape(n, j, h, d)
+
+    S_part = (torch.einsum("abcd,aecd->aceb", k_dot, q) + torch.einsum("abcd,aecd->acbe", q_dot, k)) / math.sqrt(f)
+    P_part = S_part * P
+    o_dot = (
+        torch.einsum("abcd,aceb->aecd", v_dot, P)
+        + torch.einsum("abcd,adbe->acbe", P_part, v)
+        - o * P_part.sum(dim=3).permute(0, 2, 1)[:, :, :, None]
+    )
+    return _narrow(o_dot.reshape(n, i, h * d), dtype)
+
+
 class _MultiheadAttention(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -112,14 +170,38 @@ class _MultiheadAttention(torch.autograd.Function):
         return dq, dk, dv, None
 
 
+class _MultiheadAttentionTangent(_MultiheadAttention):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, v, heads = inputs
+        o, P = output
+        ctx.save_for_forward(P, o, q, k, v)
+        ctx.mark_non_differentiable(P)
+        ctx.heads = heads
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, v_dot, *_):
+        P, o, q, k, v = ctx.saved_tensors
+        heads = ctx.heads
+        o_dot = multihead_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, heads)
+        return o_dot, None
+
+
 def multihead_attention(q, k, v, heads=2):
-    """Differentiable multihead_attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable multihead_attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[n, i, (h, f)], k[n, j, (h, f)], v[n, j, (h, d)].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return multihead_attention_forward(q, k, v, heads)[0]
+    if order := _forward_mode(q, k, v):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _MultiheadAttentionTangent.apply(q, k, v, heads)[0]
+            if order == 1
+            else multihead_attention_forward(q, k, v, heads)[0]
+        )
     return _MultiheadAttention.apply(q, k, v, heads)[0]
 
 
@@ -128,6 +210,15 @@ def _count(name, value):
     if value < 1 or value != int(value):
         raise ValueError(f"{name} is the length of an axis, a whole number of at least 1, not {value}")
     return int(value)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None, given=None):

@@ -15,6 +15,7 @@ __all__ = [
     "nll",
     "nll_forward",
     "nll_backward",
+    "nll_jvp",
 ]
 
 
@@ -58,6 +59,26 @@ def nll_backward(dloss, logp, t):
     return _narrow(dlogp, dtype)
 
 
+def nll_jvp(logp_dot, t):
+    """Jacobian-vector product of nll.
+
+        loss_dot = -mean[n](logp_dot[n, t[n]])
+
+    Shapes: logp_dot[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(logp_dot=(logp_dot, "n c")), dict(t=(t, "n")))
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = logp_dot.dtype
+    logp_dot = _wide(logp_dot)
+
+    loss_dot = -logp_dot[torch.arange(n, device=logp_dot.device), t].mean()
+    return _narrow(loss_dot, dtype)
+
+
 class _Nll(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -78,15 +99,40 @@ class _Nll(torch.autograd.Function):
         return dlogp, None
 
 
+class _NllTangent(_Nll):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t = inputs
+        ctx.save_for_forward(t)
+
+    @staticmethod
+    def jvp(ctx, logp_dot, *_):
+        (t,) = ctx.saved_tensors
+        loss_dot = nll_jvp(logp_dot, t)
+        return loss_dot
+
+
 def nll(logp, t):
-    """Differentiable nll: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable nll: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logp[n, c], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return nll_forward(logp, t)[0]
+    if order := _forward_mode(logp):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _NllTangent.apply(logp, t) if order == 1 else nll_forward(logp, t)[0]
     return _Nll.apply(logp, t)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

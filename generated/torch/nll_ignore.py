@@ -16,6 +16,7 @@ __all__ = [
     "nll_ignore",
     "nll_ignore_forward",
     "nll_ignore_backward",
+    "nll_ignore_jvp",
 ]
 
 
@@ -67,6 +68,28 @@ def nll_ignore_backward(dloss, count, logp, t, ignore=-100):
     return _narrow(dlogp, dtype)
 
 
+def nll_ignore_jvp(logp_dot, count, t, ignore=-100):
+    """Jacobian-vector product of nll_ignore.
+
+        loss_dot = -sum[n](where(t[n] != ignore, logp_dot[n, t[n]], 0))/count
+
+    Shapes: logp_dot[n, c], count scalar, t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(logp_dot=(logp_dot, "n c"), count=(count, "")), dict(t=(t, "n")))
+    given_t = t
+    t = torch.where(given_t != ignore, given_t, 0)
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = logp_dot.dtype
+    logp_dot, count = _wide(logp_dot), _wide(count)
+
+    loss_dot = -torch.where(given_t != ignore, logp_dot[torch.arange(n, device=logp_dot.device), t], 0).sum() / count
+    return _narrow(loss_dot, dtype)
+
+
 class _NllIgnore(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -93,15 +116,44 @@ class _NllIgnore(torch.autograd.Function):
         return dlogp, None, None
 
 
+class _NllIgnoreTangent(_NllIgnore):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t, ignore = inputs
+        _, count = output
+        ctx.save_for_forward(count, t)
+        ctx.mark_non_differentiable(count)
+        ctx.ignore = ignore
+
+    @staticmethod
+    def jvp(ctx, logp_dot, *_):
+        count, t = ctx.saved_tensors
+        ignore = ctx.ignore
+        loss_dot = nll_ignore_jvp(logp_dot, count, t, ignore)
+        return loss_dot, None
+
+
 def nll_ignore(logp, t, ignore=-100):
-    """Differentiable nll_ignore: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable nll_ignore: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logp[n, c], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return nll_ignore_forward(logp, t, ignore)[0]
+    if order := _forward_mode(logp):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _NllIgnoreTangent.apply(logp, t, ignore)[0] if order == 1 else nll_ignore_forward(logp, t, ignore)[0]
     return _NllIgnore.apply(logp, t, ignore)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

@@ -14,6 +14,7 @@ __all__ = [
     "outer",
     "outer_forward",
     "outer_backward",
+    "outer_jvp",
 ]
 
 
@@ -53,6 +54,23 @@ def outer_backward(dy, a, b):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def outer_jvp(a_dot, b_dot, a, b):
+    """Jacobian-vector product of outer.
+
+        y_dot[i, j] = b_dot[j]*a[i] + a_dot[i]*b[j]
+
+    Shapes: a_dot[i], b_dot[j], a[i], b[j].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(a_dot=(a_dot, "i"), b_dot=(b_dot, "j"), a=(a, "i"), b=(b, "j")))
+    dtype = a_dot.dtype
+    a_dot, b_dot, a, b = _wide(a_dot), _wide(b_dot), _wide(a), _wide(b)
+
+    y_dot = b_dot * a[:, None] + a_dot[:, None] * b
+    return _narrow(y_dot, dtype)
+
+
 class _Outer(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -73,15 +91,40 @@ class _Outer(torch.autograd.Function):
         return da, db
 
 
+class _OuterTangent(_Outer):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b = inputs
+        ctx.save_for_forward(a, b)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        a, b = ctx.saved_tensors
+        y_dot = outer_jvp(a_dot, b_dot, a, b)
+        return y_dot
+
+
 def outer(a, b):
-    """Differentiable outer: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable outer: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[i], b[j].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return outer_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _OuterTangent.apply(a, b) if order == 1 else outer_forward(a, b)[0]
     return _Outer.apply(a, b)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

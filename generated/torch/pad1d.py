@@ -15,6 +15,7 @@ __all__ = [
     "pad1d",
     "pad1d_forward",
     "pad1d_backward",
+    "pad1d_jvp",
 ]
 
 
@@ -64,6 +65,29 @@ def pad1d_backward(dy, x, left=1, right=1):
     return _narrow(dx, dtype)
 
 
+def pad1d_jvp(x_dot, left=1, right=1):
+    """Jacobian-vector product of pad1d.
+
+        y_dot[*s, i] = x_dot[*s, i - left]
+
+    Shapes: x_dot[*s, l].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s l")))
+    size = _declared(size, "size(l) + left + right", size["l"] + left + right, "i")
+    i, l = size["i"], size["l"]
+    s = size["*s"]
+    left = _whole("left", left)
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+
+    y_dot = x_dot.new_zeros((*s, i))
+    of_l, of_i = _overlap(l, i, 1, left)
+    y_dot = _placed(y_dot, y_dot[..., of_i] + x_dot[..., of_l], [(-1, of_i)])
+    return _narrow(y_dot, dtype)
+
+
 class _Pad1d(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -88,14 +112,32 @@ class _Pad1d(torch.autograd.Function):
         return dx, None, None
 
 
+class _Pad1dTangent(_Pad1d):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, left, right = inputs
+        ctx.left = left
+        ctx.right = right
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        left = ctx.left
+        right = ctx.right
+        y_dot = pad1d_jvp(x_dot, left, right)
+        return y_dot
+
+
 def pad1d(x, left=1, right=1):
-    """Differentiable pad1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable pad1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, l].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return pad1d_forward(x, left, right)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _Pad1dTangent.apply(x, left, right) if order == 1 else pad1d_forward(x, left, right)[0]
     return _Pad1d.apply(x, left, right)
 
 
@@ -108,6 +150,15 @@ def _declared(size, text, length, *axes):
     if size.get(axes[0], length) != length:
         raise ValueError(f"axis {axes[0]} has length {size[axes[0]]}, where size({axes[0]}) = {text} is {length}; {known}")
     return size | dict.fromkeys(axes, length)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

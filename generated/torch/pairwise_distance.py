@@ -14,6 +14,7 @@ __all__ = [
     "pairwise_distance",
     "pairwise_distance_forward",
     "pairwise_distance_backward",
+    "pairwise_distance_jvp",
 ]
 
 
@@ -55,6 +56,25 @@ def pairwise_distance_backward(dy, t, y):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def pairwise_distance_jvp(a_dot, b_dot, t, y):
+    """Jacobian-vector product of pairwise_distance.
+
+        a_total_part[*s, d] = a_dot[*s, d] - b_dot[*s, d]
+        y_dot[*s] = sum[d](a_total_part[*s, d]*t[*s, d])/y[*s]
+
+    Shapes: a_dot[*s, d], b_dot[*s, d], t[*s, d], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(a_dot=(a_dot, "*s d"), b_dot=(b_dot, "*s d"), t=(t, "*s d"), y=(y, "*s")))
+    dtype = a_dot.dtype
+    a_dot, b_dot, t, y = _wide(a_dot), _wide(b_dot), _wide(t), _wide(y)
+
+    a_total_part = a_dot - b_dot
+    y_dot = (a_total_part * t).sum(dim=-1) / y
+    return _narrow(y_dot, dtype)
+
+
 class _PairwiseDistance(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -81,15 +101,41 @@ class _PairwiseDistance(torch.autograd.Function):
         return da, db, None
 
 
+class _PairwiseDistanceTangent(_PairwiseDistance):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y, t = output
+        ctx.save_for_forward(t, y)
+        ctx.mark_non_differentiable(t)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot, *_):
+        t, y = ctx.saved_tensors
+        y_dot = pairwise_distance_jvp(a_dot, b_dot, t, y)
+        return y_dot, None
+
+
 def pairwise_distance(a, b, eps=1e-6):
-    """Differentiable pairwise_distance: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable pairwise_distance: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, d], b[*s, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return pairwise_distance_forward(a, b, eps)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _PairwiseDistanceTangent.apply(a, b, eps)[0] if order == 1 else pairwise_distance_forward(a, b, eps)[0]
     return _PairwiseDistance.apply(a, b, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "poisson_nll",
     "poisson_nll_forward",
     "poisson_nll_backward",
+    "poisson_nll_jvp",
 ]
 
 
@@ -64,6 +65,29 @@ def poisson_nll_backward(dloss, e, x, t):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def poisson_nll_jvp(x_dot, t_dot, e, x, t):
+    """Jacobian-vector product of poisson_nll.
+
+        loss_dot = sum[s](x_dot[*s]*(e[*s] - t[*s]) - t_dot[*s]*x[*s])/size(s)
+
+    Shapes: x_dot[*s], t_dot[*s], e[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), e=(e, "*s"), x=(x, "*s"), t=(t, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, e, x, t = _wide(x_dot), _wide(t_dot), _wide(e), _wide(x), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    e = e.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    loss_dot = (x_dot * (e - t) - t_dot * x).sum() / s
+    return _narrow(loss_dot, dtype)
+
+
 class _PoissonNll(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -88,15 +112,42 @@ class _PoissonNll(torch.autograd.Function):
         return dx, dt
 
 
+class _PoissonNllTangent(_PoissonNll):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, t = inputs
+        _, e = output
+        ctx.save_for_forward(e, x, t)
+        ctx.mark_non_differentiable(e)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot):
+        e, x, t = ctx.saved_tensors
+        loss_dot = poisson_nll_jvp(x_dot, t_dot, e, x, t)
+        return loss_dot, None
+
+
 def poisson_nll(x, t):
-    """Differentiable poisson_nll: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable poisson_nll: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return poisson_nll_forward(x, t)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _PoissonNllTangent.apply(x, t)[0] if order == 1 else poisson_nll_forward(x, t)[0]
     return _PoissonNll.apply(x, t)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -19,6 +19,7 @@ __all__ = [
     "ppo_clip",
     "ppo_clip_forward",
     "ppo_clip_backward",
+    "ppo_clip_jvp",
 ]
 
 
@@ -69,6 +70,45 @@ def ppo_clip_backward(dloss, ratio, bound, gain, limit):
     return _narrow(dlogp, dtype), _narrow(dold, dtype), _narrow(dadv, dtype)
 
 
+def ppo_clip_jvp(logp_dot, old_dot, adv_dot, ratio, bound, gain, limit):
+    """Jacobian-vector product of ppo_clip.
+
+        logp_total_part[n] = logp_dot[n] - old_dot[n]
+        loss_dot = -sum[n](where(gain[n] > limit[n], adv_dot[n]*bound[n], adv_dot[n]*ratio[n] +
+            logp_total_part[n]*gain[n]))/size(n)
+
+    Shapes: logp_dot[n], old_dot[n], adv_dot[n], ratio[n], bound[n], gain[n], limit[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            logp_dot=(logp_dot, "n"),
+            old_dot=(old_dot, "n"),
+            adv_dot=(adv_dot, "n"),
+            ratio=(ratio, "n"),
+            bound=(bound, "n"),
+            gain=(gain, "n"),
+            limit=(limit, "n"),
+        )
+    )
+    n = size["n"]
+    dtype = logp_dot.dtype
+    logp_dot, old_dot, adv_dot, ratio, bound, gain, limit = (
+        _wide(logp_dot),
+        _wide(old_dot),
+        _wide(adv_dot),
+        _wide(ratio),
+        _wide(bound),
+        _wide(gain),
+        _wide(limit),
+    )
+
+    logp_total_part = logp_dot - old_dot
+    loss_dot = -torch.where(gain > limit, adv_dot * bound, adv_dot * ratio + logp_total_part * gain).sum() / n
+    return _narrow(loss_dot, dtype)
+
+
 class _PpoClip(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -95,15 +135,41 @@ class _PpoClip(torch.autograd.Function):
         return dlogp, dold, dadv, None
 
 
+class _PpoClipTangent(_PpoClip):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, ratio, bound, gain, limit = output
+        ctx.save_for_forward(ratio, bound, gain, limit)
+        ctx.mark_non_differentiable(ratio, bound, gain, limit)
+
+    @staticmethod
+    def jvp(ctx, logp_dot, old_dot, adv_dot, *_):
+        ratio, bound, gain, limit = ctx.saved_tensors
+        loss_dot = ppo_clip_jvp(logp_dot, old_dot, adv_dot, ratio, bound, gain, limit)
+        return loss_dot, None, None, None, None
+
+
 def ppo_clip(logp, old, adv, eps=0.2):
-    """Differentiable ppo_clip: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable ppo_clip: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logp[n], old[n], adv[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return ppo_clip_forward(logp, old, adv, eps)[0]
+    if order := _forward_mode(logp, old, adv):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _PpoClipTangent.apply(logp, old, adv, eps)[0] if order == 1 else ppo_clip_forward(logp, old, adv, eps)[0]
     return _PpoClip.apply(logp, old, adv, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "prelu",
     "prelu_forward",
     "prelu_backward",
+    "prelu_jvp",
 ]
 
 
@@ -62,6 +63,27 @@ def prelu_backward(dy, x, slope):
     return _narrow(dx.reshape(n, c, *size["*s"]), dtype), _narrow(dslope, dtype)
 
 
+def prelu_jvp(x_dot, slope_dot, x, slope):
+    """Jacobian-vector product of prelu.
+
+        y_dot[n, c, *s] = where(x[n, c, *s] <= 0, slope_dot[c]*x[n, c, *s] + slope[c]*x_dot[n, c, *s], x_dot[n, c, *s])
+
+    Shapes: x_dot[n, c, *s], slope_dot[c], x[n, c, *s], slope[c].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "n c *s"), slope_dot=(slope_dot, "c"), x=(x, "n c *s"), slope=(slope, "c")))
+    n, c = size["n"], size["c"]
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, slope_dot, x, slope = _wide(x_dot), _wide(slope_dot), _wide(x), _wide(slope)
+    x_dot = x_dot.reshape(n, c, s)
+    x = x.reshape(n, c, s)
+
+    y_dot = torch.where(x <= 0, slope_dot[:, None] * x + slope[:, None] * x_dot, x_dot)
+    return _narrow(y_dot.reshape(n, c, *size["*s"]), dtype)
+
+
 class _Prelu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -82,15 +104,40 @@ class _Prelu(torch.autograd.Function):
         return dx, dslope
 
 
+class _PreluTangent(_Prelu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, slope = inputs
+        ctx.save_for_forward(x, slope)
+
+    @staticmethod
+    def jvp(ctx, x_dot, slope_dot):
+        x, slope = ctx.saved_tensors
+        y_dot = prelu_jvp(x_dot, slope_dot, x, slope)
+        return y_dot
+
+
 def prelu(x, slope):
-    """Differentiable prelu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable prelu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, *s], slope[c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return prelu_forward(x, slope)[0]
+    if order := _forward_mode(x, slope):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _PreluTangent.apply(x, slope) if order == 1 else prelu_forward(x, slope)[0]
     return _Prelu.apply(x, slope)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

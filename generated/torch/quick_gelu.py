@@ -15,6 +15,7 @@ __all__ = [
     "quick_gelu",
     "quick_gelu_forward",
     "quick_gelu_backward",
+    "quick_gelu_jvp",
 ]
 
 
@@ -58,6 +59,23 @@ def quick_gelu_backward(dy, g, y, scale=1.702):
     return _narrow(dx, dtype)
 
 
+def quick_gelu_jvp(x_dot, g, y, scale=1.702):
+    """Jacobian-vector product of quick_gelu.
+
+        y_dot[*s] = x_dot[*s]*(g[*s] + scale*y[*s]*(1 - g[*s]))
+
+    Shapes: x_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), g=(g, "*s"), y=(y, "*s")))
+    dtype = x_dot.dtype
+    x_dot, g, y = _wide(x_dot), _wide(g), _wide(y)
+
+    y_dot = x_dot * (g + scale * y * (1 - g))
+    return _narrow(y_dot, dtype)
+
+
 class _QuickGelu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -84,15 +102,44 @@ class _QuickGelu(torch.autograd.Function):
         return dx, None
 
 
+class _QuickGeluTangent(_QuickGelu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, scale = inputs
+        y, g = output
+        ctx.save_for_forward(g, y)
+        ctx.mark_non_differentiable(g)
+        ctx.scale = scale
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        g, y = ctx.saved_tensors
+        scale = ctx.scale
+        y_dot = quick_gelu_jvp(x_dot, g, y, scale)
+        return y_dot, None
+
+
 def quick_gelu(x, scale=1.702):
-    """Differentiable quick_gelu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable quick_gelu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return quick_gelu_forward(x, scale)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _QuickGeluTangent.apply(x, scale)[0] if order == 1 else quick_gelu_forward(x, scale)[0]
     return _QuickGelu.apply(x, scale)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -14,6 +14,7 @@ __all__ = [
     "reglu",
     "reglu_forward",
     "reglu_backward",
+    "reglu_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def reglu_backward(dy, relu_y, a, b):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def reglu_jvp(a_dot, b_dot, relu_y, a, b):
+    """Jacobian-vector product of reglu.
+
+        y_dot[*s] = b_dot[*s]*relu_y[*s] + where(a[*s] <= 0, 0, a_dot[*s]*b[*s])
+
+    Shapes: a_dot[*s], b_dot[*s], relu_y[*s], a[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(a_dot=(a_dot, "*s"), b_dot=(b_dot, "*s"), relu_y=(relu_y, "*s"), a=(a, "*s"), b=(b, "*s")))
+    dtype = a_dot.dtype
+    a_dot, b_dot, relu_y, a, b = _wide(a_dot), _wide(b_dot), _wide(relu_y), _wide(a), _wide(b)
+
+    y_dot = b_dot * relu_y + torch.where(a <= 0, 0, a_dot * b)
+    return _narrow(y_dot, dtype)
+
+
 class _Reglu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -79,15 +97,42 @@ class _Reglu(torch.autograd.Function):
         return da, db
 
 
+class _RegluTangent(_Reglu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b = inputs
+        _, relu_y = output
+        ctx.save_for_forward(relu_y, a, b)
+        ctx.mark_non_differentiable(relu_y)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        relu_y, a, b = ctx.saved_tensors
+        y_dot = reglu_jvp(a_dot, b_dot, relu_y, a, b)
+        return y_dot, None
+
+
 def reglu(a, b):
-    """Differentiable reglu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable reglu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return reglu_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _RegluTangent.apply(a, b)[0] if order == 1 else reglu_forward(a, b)[0]
     return _Reglu.apply(a, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

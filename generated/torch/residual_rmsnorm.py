@@ -20,6 +20,7 @@ __all__ = [
     "residual_rmsnorm",
     "residual_rmsnorm_forward",
     "residual_rmsnorm_backward",
+    "residual_rmsnorm_jvp",
 ]
 
 
@@ -74,6 +75,41 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
     return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dr.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype)
 
 
+def residual_rmsnorm_jvp(x_dot, r_dot, gamma_dot, hhat, rstd, gamma):
+    """Jacobian-vector product of residual_rmsnorm.
+
+        t_part[*s, d] = rstd[*s]*(r_dot[*s, d] + x_dot[*s, d])
+        y_dot[*s, d] = gamma[d]*t_part[*s, d] + hhat[*s, d]*(gamma_dot[d] - gamma[d]*mean[d](t_part[*s, d]*hhat[*s, d]))
+
+    Shapes: x_dot[*s, d], r_dot[*s, d], gamma_dot[d], hhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(
+            x_dot=(x_dot, "*s d"),
+            r_dot=(r_dot, "*s d"),
+            gamma_dot=(gamma_dot, "d"),
+            hhat=(hhat, "*s d"),
+            rstd=(rstd, "*s"),
+            gamma=(gamma, "d"),
+        )
+    )
+    dtype = x_dot.dtype
+    x_dot, r_dot, gamma_dot, hhat, rstd, gamma = (
+        _wide(x_dot),
+        _wide(r_dot),
+        _wide(gamma_dot),
+        _wide(hhat),
+        _wide(rstd),
+        _wide(gamma),
+    )
+
+    t_part = rstd[..., None] * (r_dot + x_dot)
+    y_dot = gamma * t_part + hhat * (gamma_dot - gamma * (t_part * hhat).mean(dim=-1, keepdim=True))
+    return _narrow(y_dot, dtype)
+
+
 class _ResidualRmsnorm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -100,15 +136,44 @@ class _ResidualRmsnorm(torch.autograd.Function):
         return dx, dr, dgamma, None
 
 
+class _ResidualRmsnormTangent(_ResidualRmsnorm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, gamma, _ = inputs
+        _, hhat, rstd = output
+        ctx.save_for_forward(hhat, rstd, gamma)
+        ctx.mark_non_differentiable(hhat, rstd)
+
+    @staticmethod
+    def jvp(ctx, x_dot, r_dot, gamma_dot, *_):
+        hhat, rstd, gamma = ctx.saved_tensors
+        y_dot = residual_rmsnorm_jvp(x_dot, r_dot, gamma_dot, hhat, rstd, gamma)
+        return y_dot, None, None
+
+
 def residual_rmsnorm(x, r, gamma, eps=1e-6):
-    """Differentiable residual_rmsnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable residual_rmsnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], r[*s, d], gamma[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return residual_rmsnorm_forward(x, r, gamma, eps)[0]
+    if order := _forward_mode(x, r, gamma):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _ResidualRmsnormTangent.apply(x, r, gamma, eps)[0] if order == 1 else residual_rmsnorm_forward(x, r, gamma, eps)[0]
+        )
     return _ResidualRmsnorm.apply(x, r, gamma, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -19,6 +19,7 @@ __all__ = [
     "rmsnorm",
     "rmsnorm_forward",
     "rmsnorm_backward",
+    "rmsnorm_jvp",
 ]
 
 
@@ -69,6 +70,27 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype)
 
 
+def rmsnorm_jvp(x_dot, gamma_dot, xhat, rstd, gamma):
+    """Jacobian-vector product of rmsnorm.
+
+        xhat_part[*s, d] = rstd[*s]*(x_dot[*s, d] - xhat[*s, d]*mean[d](x_dot[*s, d]*xhat[*s, d]))
+        y_dot[*s, d] = gamma[d]*xhat_part[*s, d] + gamma_dot[d]*xhat[*s, d]
+
+    Shapes: x_dot[*s, d], gamma_dot[d], xhat[*s, d], rstd[*s], gamma[d].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(
+        dict(x_dot=(x_dot, "*s d"), gamma_dot=(gamma_dot, "d"), xhat=(xhat, "*s d"), rstd=(rstd, "*s"), gamma=(gamma, "d"))
+    )
+    dtype = x_dot.dtype
+    x_dot, gamma_dot, xhat, rstd, gamma = _wide(x_dot), _wide(gamma_dot), _wide(xhat), _wide(rstd), _wide(gamma)
+
+    xhat_part = rstd[..., None] * (x_dot - xhat * (x_dot * xhat).mean(dim=-1, keepdim=True))
+    y_dot = gamma * xhat_part + gamma_dot * xhat
+    return _narrow(y_dot, dtype)
+
+
 class _Rmsnorm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -95,15 +117,42 @@ class _Rmsnorm(torch.autograd.Function):
         return dx, dgamma, None
 
 
+class _RmsnormTangent(_Rmsnorm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, gamma, _ = inputs
+        _, xhat, rstd = output
+        ctx.save_for_forward(xhat, rstd, gamma)
+        ctx.mark_non_differentiable(xhat, rstd)
+
+    @staticmethod
+    def jvp(ctx, x_dot, gamma_dot, *_):
+        xhat, rstd, gamma = ctx.saved_tensors
+        y_dot = rmsnorm_jvp(x_dot, gamma_dot, xhat, rstd, gamma)
+        return y_dot, None, None
+
+
 def rmsnorm(x, gamma, eps=1e-6):
-    """Differentiable rmsnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rmsnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return rmsnorm_forward(x, gamma, eps)[0]
+    if order := _forward_mode(x, gamma):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _RmsnormTangent.apply(x, gamma, eps)[0] if order == 1 else rmsnorm_forward(x, gamma, eps)[0]
     return _Rmsnorm.apply(x, gamma, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -15,6 +15,7 @@ __all__ = [
     "rnn",
     "rnn_forward",
     "rnn_backward",
+    "rnn_jvp",
 ]
 
 
@@ -85,6 +86,67 @@ def rnn_backward(dh, h, x, W, U, h0):
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(dU, dtype), _narrow(db, dtype), _narrow(dh0, dtype)
 
 
+def rnn_jvp(x_dot, W_dot, U_dot, b_dot, h0_dot, h, x, W, U, h0):
+    """Jacobian-vector product of rnn.
+
+        total_part_in[n, t, k] = b_dot[k] + sum[d](W[d, k]*x_dot[n, t, d]) + sum[j](U_dot[j, k]*h[n, t - 1, j]) +
+            sum[d](W_dot[d, k]*x[n, t, d])
+        total_part[n, t, k] = total_part_in[n, t, k] + sum[k2](U[k2, k]*h_prev_dot[n, t, k2])
+        h_dot[n, t, k] = total_part[n, t, k]*(1 - h[n, t, k]**2)
+
+    Shapes: x_dot[n, t, d], W_dot[d, k], U_dot[j, k], b_dot[k], h0_dot[n, k], h[n, t, k], x[n, t, d], W[d, k], U[j, k],
+        h0[n, k].
+    Returns h_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "n t d"),
+            W_dot=(W_dot, "d k"),
+            U_dot=(U_dot, "j k"),
+            b_dot=(b_dot, "k"),
+            h0_dot=(h0_dot, "n k"),
+            h=(h, "n t k"),
+            x=(x, "n t d"),
+            W=(W, "d k"),
+            U=(U, "j k"),
+            h0=(h0, "n k"),
+        ),
+        same={"j": "k"},
+    )
+    t, n, k = size["t"], size["n"], size["k"]
+    dtype = x_dot.dtype
+    x_dot, W_dot, U_dot, b_dot, h0_dot, h, x, W, U, h0 = (
+        _wide(x_dot),
+        _wide(W_dot),
+        _wide(U_dot),
+        _wide(b_dot),
+        _wide(h0_dot),
+        _wide(h),
+        _wide(x),
+        _wide(W),
+        _wide(U),
+        _wide(h0),
+    )
+
+    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    total_part_in = (
+        b_dot
+        + torch.tensordot(x_dot, W, dims=([2], [0]))
+        + torch.tensordot(h_prev, U_dot, dims=([2], [0]))
+        + torch.tensordot(x, W_dot, dims=([2], [0]))
+    )
+    h_dot = []
+    h_prev_dot_t = h0_dot
+    for at_t in range(t):
+        total_part_t = total_part_in[:, at_t] + h_prev_dot_t @ U
+        h_dot_t = total_part_t * (1 - h[:, at_t] ** 2)
+        h_dot.append(h_dot_t)
+        h_prev_dot_t = h_dot_t
+    h_dot = torch.stack(h_dot, dim=1) if h_dot else x_dot.new_zeros((n, t, k))
+    return _narrow(h_dot, dtype)
+
+
 class _Rnn(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -106,15 +168,41 @@ class _Rnn(torch.autograd.Function):
         return dx, dW, dU, db, dh0
 
 
+class _RnnTangent(_Rnn):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, W, U, _, h0 = inputs
+        h = output
+        ctx.save_for_forward(h, x, W, U, h0)
+
+    @staticmethod
+    def jvp(ctx, x_dot, W_dot, U_dot, b_dot, h0_dot):
+        h, x, W, U, h0 = ctx.saved_tensors
+        h_dot = rnn_jvp(x_dot, W_dot, U_dot, b_dot, h0_dot, h, x, W, U, h0)
+        return h_dot
+
+
 def rnn(x, W, U, b, h0):
-    """Differentiable rnn: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rnn: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, t, d], W[d, k], U[j, k], b[k], h0[n, k].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return rnn_forward(x, W, U, b, h0)[0]
+    if order := _forward_mode(x, W, U, b, h0):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _RnnTangent.apply(x, W, U, b, h0) if order == 1 else rnn_forward(x, W, U, b, h0)[0]
     return _Rnn.apply(x, W, U, b, h0)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

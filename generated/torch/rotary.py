@@ -16,6 +16,7 @@ __all__ = [
     "rotary",
     "rotary_forward",
     "rotary_backward",
+    "rotary_jvp",
 ]
 
 
@@ -78,6 +79,60 @@ def rotary_backward(dy, total, x, cosine, sine):
     return _narrow(dx.reshape(*size["*s"], i, p * m), dtype), _narrow(dcosine, dtype), _narrow(dsine, dtype)
 
 
+def rotary_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
+    """Jacobian-vector product of rotary.
+
+        t[p] = where(p != 0, 1, -1)
+        total_part[*s, i, (p, m)] = x_dot[*s, i, 1 - p, m]
+        y_dot[*s, i, (p, m)] = cosine_dot[i, m]*x[*s, i, p, m] + cosine[i, m]*x_dot[*s, i, p, m] + t[p]*sine[i,
+            m]*total_part[*s, i, p, m] + t[p]*sine_dot[i, m]*total[*s, i, p, m]
+
+    Shapes: x_dot[*s, i, (p, m)], cosine_dot[i, m], sine_dot[i, m], total[*s, i, (p, m)], x[*s, i, (p, m)], cosine[i, m],
+        sine[i, m].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "*s i p*m"),
+            cosine_dot=(cosine_dot, "i m"),
+            sine_dot=(sine_dot, "i m"),
+            total=(total, "*s i p*m"),
+            x=(x, "*s i p*m"),
+            cosine=(cosine, "i m"),
+            sine=(sine, "i m"),
+        ),
+        given=dict(p=2),
+    )
+    p, i, m = size["p"], size["i"], size["m"]
+    s = size["*s"]
+    dtype = x_dot.dtype
+    x_dot, cosine_dot, sine_dot, total, x, cosine, sine = (
+        _wide(x_dot),
+        _wide(cosine_dot),
+        _wide(sine_dot),
+        _wide(total),
+        _wide(x),
+        _wide(cosine),
+        _wide(sine),
+    )
+    x_dot = x_dot.reshape(*s, i, p, m)
+    total = total.reshape(*s, i, p, m)
+    x = x.reshape(*s, i, p, m)
+
+    mask = torch.arange(p, device=x_dot.device) != 0
+    t = torch.where(mask, x_dot.new_full((), 1), -1)
+    mask2 = torch.arange(p, device=x_dot.device)[:, None] + torch.arange(p, device=x_dot.device) == 1
+    total_part = torch.where(mask2.T[:, :, None], x_dot[..., :, :, None, :], 0).sum(dim=-3)
+    y_dot = (
+        cosine_dot[:, None, :] * x
+        + cosine[:, None, :] * x_dot
+        + t[:, None] * sine[:, None, :] * total_part
+        + t[:, None] * sine_dot[:, None, :] * total
+    )
+    return _narrow(y_dot.reshape(*size["*s"], i, p * m), dtype)
+
+
 class _Rotary(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -102,15 +157,42 @@ class _Rotary(torch.autograd.Function):
         return dx, dcosine, dsine
 
 
+class _RotaryTangent(_Rotary):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, cosine, sine = inputs
+        _, total = output
+        ctx.save_for_forward(total, x, cosine, sine)
+        ctx.mark_non_differentiable(total)
+
+    @staticmethod
+    def jvp(ctx, x_dot, cosine_dot, sine_dot):
+        total, x, cosine, sine = ctx.saved_tensors
+        y_dot = rotary_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine)
+        return y_dot, None
+
+
 def rotary(x, cosine, sine):
-    """Differentiable rotary: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rotary: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, i, (p, m)], cosine[i, m], sine[i, m].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return rotary_forward(x, cosine, sine)[0]
+    if order := _forward_mode(x, cosine, sine):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _RotaryTangent.apply(x, cosine, sine)[0] if order == 1 else rotary_forward(x, cosine, sine)[0]
     return _Rotary.apply(x, cosine, sine)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None, given=None):

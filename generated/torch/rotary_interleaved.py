@@ -16,6 +16,7 @@ __all__ = [
     "rotary_interleaved",
     "rotary_interleaved_forward",
     "rotary_interleaved_backward",
+    "rotary_interleaved_jvp",
 ]
 
 
@@ -78,6 +79,60 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine):
     return _narrow(dx.reshape(*size["*s"], i, m * p), dtype), _narrow(dcosine, dtype), _narrow(dsine, dtype)
 
 
+def rotary_interleaved_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
+    """Jacobian-vector product of rotary_interleaved.
+
+        t[p] = where(p != 0, 1, -1)
+        total_part[*s, i, (m, p)] = x_dot[*s, i, m, 1 - p]
+        y_dot[*s, i, (m, p)] = cosine_dot[i, m]*x[*s, i, m, p] + cosine[i, m]*x_dot[*s, i, m, p] + t[p]*sine[i,
+            m]*total_part[*s, i, m, p] + t[p]*sine_dot[i, m]*total[*s, i, m, p]
+
+    Shapes: x_dot[*s, i, (m, p)], cosine_dot[i, m], sine_dot[i, m], total[*s, i, (m, p)], x[*s, i, (m, p)], cosine[i, m],
+        sine[i, m].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            x_dot=(x_dot, "*s i m*p"),
+            cosine_dot=(cosine_dot, "i m"),
+            sine_dot=(sine_dot, "i m"),
+            total=(total, "*s i m*p"),
+            x=(x, "*s i m*p"),
+            cosine=(cosine, "i m"),
+            sine=(sine, "i m"),
+        ),
+        given=dict(p=2),
+    )
+    p, i, m = size["p"], size["i"], size["m"]
+    s = size["*s"]
+    dtype = x_dot.dtype
+    x_dot, cosine_dot, sine_dot, total, x, cosine, sine = (
+        _wide(x_dot),
+        _wide(cosine_dot),
+        _wide(sine_dot),
+        _wide(total),
+        _wide(x),
+        _wide(cosine),
+        _wide(sine),
+    )
+    x_dot = x_dot.reshape(*s, i, m, p)
+    total = total.reshape(*s, i, m, p)
+    x = x.reshape(*s, i, m, p)
+
+    mask = torch.arange(p, device=x_dot.device) != 0
+    t = torch.where(mask, x_dot.new_full((), 1), -1)
+    mask2 = torch.arange(p, device=x_dot.device)[:, None] + torch.arange(p, device=x_dot.device) == 1
+    total_part = torch.where(mask2.T, x_dot[..., :, :, :, None], 0).sum(dim=-2)
+    y_dot = (
+        cosine_dot[:, :, None] * x
+        + cosine[:, :, None] * x_dot
+        + t * sine[:, :, None] * total_part
+        + t * sine_dot[:, :, None] * total
+    )
+    return _narrow(y_dot.reshape(*size["*s"], i, m * p), dtype)
+
+
 class _RotaryInterleaved(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -102,15 +157,46 @@ class _RotaryInterleaved(torch.autograd.Function):
         return dx, dcosine, dsine
 
 
+class _RotaryInterleavedTangent(_RotaryInterleaved):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, cosine, sine = inputs
+        _, total = output
+        ctx.save_for_forward(total, x, cosine, sine)
+        ctx.mark_non_differentiable(total)
+
+    @staticmethod
+    def jvp(ctx, x_dot, cosine_dot, sine_dot):
+        total, x, cosine, sine = ctx.saved_tensors
+        y_dot = rotary_interleaved_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine)
+        return y_dot, None
+
+
 def rotary_interleaved(x, cosine, sine):
-    """Differentiable rotary_interleaved: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rotary_interleaved: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, i, (m, p)], cosine[i, m], sine[i, m].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return rotary_interleaved_forward(x, cosine, sine)[0]
+    if order := _forward_mode(x, cosine, sine):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _RotaryInterleavedTangent.apply(x, cosine, sine)[0]
+            if order == 1
+            else rotary_interleaved_forward(x, cosine, sine)[0]
+        )
     return _RotaryInterleaved.apply(x, cosine, sine)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None, given=None):

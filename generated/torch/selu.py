@@ -14,6 +14,7 @@ __all__ = [
     "selu",
     "selu_forward",
     "selu_backward",
+    "selu_jvp",
 ]
 
 
@@ -51,6 +52,23 @@ def selu_backward(dy, x, alpha=1.6732632423543772, scale=1.0507009873554805):
     return _narrow(dx, dtype)
 
 
+def selu_jvp(x_dot, x, alpha=1.6732632423543772, scale=1.0507009873554805):
+    """Jacobian-vector product of selu.
+
+        y_dot[*s] = scale*x_dot[*s]*where(x[*s] <= 0, alpha*exp(x[*s]), 1)
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = scale * x_dot * torch.where(x <= 0, alpha * torch.exp(torch.where(x <= 0, x, 1)), 1)
+    return _narrow(y_dot, dtype)
+
+
 class _Selu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -75,15 +93,44 @@ class _Selu(torch.autograd.Function):
         return dx, None, None
 
 
+class _SeluTangent(_Selu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, alpha, scale = inputs
+        ctx.save_for_forward(x)
+        ctx.alpha = alpha
+        ctx.scale = scale
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        (x,) = ctx.saved_tensors
+        alpha = ctx.alpha
+        scale = ctx.scale
+        y_dot = selu_jvp(x_dot, x, alpha, scale)
+        return y_dot
+
+
 def selu(x, alpha=1.6732632423543772, scale=1.0507009873554805):
-    """Differentiable selu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable selu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return selu_forward(x, alpha, scale)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SeluTangent.apply(x, alpha, scale) if order == 1 else selu_forward(x, alpha, scale)[0]
     return _Selu.apply(x, alpha, scale)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -14,6 +14,7 @@ __all__ = [
     "sigmoid",
     "sigmoid_forward",
     "sigmoid_backward",
+    "sigmoid_jvp",
 ]
 
 
@@ -53,6 +54,23 @@ def sigmoid_backward(dy, y):
     return _narrow(dx, dtype)
 
 
+def sigmoid_jvp(x_dot, y):
+    """Jacobian-vector product of sigmoid.
+
+        y_dot[*s] = x_dot[*s]*y[*s]*(1 - y[*s])
+
+    Shapes: x_dot[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), y=(y, "*s")))
+    dtype = x_dot.dtype
+    x_dot, y = _wide(x_dot), _wide(y)
+
+    y_dot = x_dot * y * (1 - y)
+    return _narrow(y_dot, dtype)
+
+
 class _Sigmoid(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -73,15 +91,40 @@ class _Sigmoid(torch.autograd.Function):
         return dx
 
 
+class _SigmoidTangent(_Sigmoid):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y = output
+        ctx.save_for_forward(y)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (y,) = ctx.saved_tensors
+        y_dot = sigmoid_jvp(x_dot, y)
+        return y_dot
+
+
 def sigmoid(x):
-    """Differentiable sigmoid: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable sigmoid: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return sigmoid_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SigmoidTangent.apply(x) if order == 1 else sigmoid_forward(x)[0]
     return _Sigmoid.apply(x)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

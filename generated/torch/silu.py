@@ -15,6 +15,7 @@ __all__ = [
     "silu",
     "silu_forward",
     "silu_backward",
+    "silu_jvp",
 ]
 
 
@@ -56,6 +57,23 @@ def silu_backward(dy, g, y):
     return _narrow(dx, dtype)
 
 
+def silu_jvp(x_dot, g, y):
+    """Jacobian-vector product of silu.
+
+        y_dot[*s] = x_dot[*s]*(g[*s] + y[*s]*(1 - g[*s]))
+
+    Shapes: x_dot[*s], g[*s], y[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), g=(g, "*s"), y=(y, "*s")))
+    dtype = x_dot.dtype
+    x_dot, g, y = _wide(x_dot), _wide(g), _wide(y)
+
+    y_dot = x_dot * (g + y * (1 - g))
+    return _narrow(y_dot, dtype)
+
+
 class _Silu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -80,15 +98,41 @@ class _Silu(torch.autograd.Function):
         return dx
 
 
+class _SiluTangent(_Silu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y, g = output
+        ctx.save_for_forward(g, y)
+        ctx.mark_non_differentiable(g)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        g, y = ctx.saved_tensors
+        y_dot = silu_jvp(x_dot, g, y)
+        return y_dot, None
+
+
 def silu(x):
-    """Differentiable silu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable silu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return silu_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SiluTangent.apply(x)[0] if order == 1 else silu_forward(x)[0]
     return _Silu.apply(x)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

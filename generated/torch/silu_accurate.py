@@ -15,6 +15,7 @@ __all__ = [
     "silu_accurate",
     "silu_accurate_forward",
     "silu_accurate_backward",
+    "silu_accurate_jvp",
 ]
 
 
@@ -64,6 +65,27 @@ def silu_accurate_backward(dy, x):
     return _narrow(dx, dtype)
 
 
+def silu_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of silu_accurate.
+
+        e2[*s] = exp(-maximum(0, x[*s]))
+        t4[*s] = e2[*s] + (exp(-maximum(0, -x[*s])/4)**2)**2
+        y_dot[*s] = x_dot[*s]*(exp(-maximum(0, -x[*s])/4)**2)**2/t4[*s]*(1 + x[*s]*e2[*s]/t4[*s])
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, x = x_dot.double(), x.double()
+
+    e2 = torch.exp(-_maximum(x, 0))
+    t4 = e2 + (torch.exp(-_maximum(-x, 0) / 4) ** 2) ** 2
+    y_dot = x_dot * (torch.exp(-_maximum(-x, 0) / 4) ** 2) ** 2 / t4 * (1 + x * e2 / t4)
+    return _narrow(y_dot, dtype)
+
+
 class _SiluAccurate(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -84,15 +106,40 @@ class _SiluAccurate(torch.autograd.Function):
         return dx
 
 
+class _SiluAccurateTangent(_SiluAccurate):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (x,) = ctx.saved_tensors
+        y_dot = silu_accurate_jvp(x_dot, x)
+        return y_dot
+
+
 def silu_accurate(x):
-    """Differentiable silu_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable silu_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return silu_accurate_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SiluAccurateTangent.apply(x) if order == 1 else silu_accurate_forward(x)[0]
     return _SiluAccurate.apply(x)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -17,6 +17,7 @@ __all__ = [
     "soft_cross_entropy",
     "soft_cross_entropy_forward",
     "soft_cross_entropy_backward",
+    "soft_cross_entropy_jvp",
 ]
 
 
@@ -63,6 +64,24 @@ def soft_cross_entropy_backward(dloss, logp, e2, q):
     return _narrow(dz, dtype), _narrow(dq, dtype)
 
 
+def soft_cross_entropy_jvp(z_dot, q_dot, logp, e2, q):
+    """Jacobian-vector product of soft_cross_entropy.
+
+        loss_dot = sum[c, n](z_dot[n, c]*(e2[n, c]*sum[c](q[n, c]) - q[n, c]) - q_dot[n, c]*logp[n, c])/size(n)
+
+    Shapes: z_dot[n, c], q_dot[n, c], logp[n, c], e2[n, c], q[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), q_dot=(q_dot, "n c"), logp=(logp, "n c"), e2=(e2, "n c"), q=(q, "n c")))
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, q_dot, logp, e2, q = _wide(z_dot), _wide(q_dot), _wide(logp), _wide(e2), _wide(q)
+
+    loss_dot = (z_dot * (e2 * q.sum(dim=1, keepdim=True) - q) - q_dot * logp).sum() / n
+    return _narrow(loss_dot, dtype)
+
+
 class _SoftCrossEntropy(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -87,15 +106,42 @@ class _SoftCrossEntropy(torch.autograd.Function):
         return dz, dq
 
 
+class _SoftCrossEntropyTangent(_SoftCrossEntropy):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, q = inputs
+        _, logp, e2 = output
+        ctx.save_for_forward(logp, e2, q)
+        ctx.mark_non_differentiable(logp, e2)
+
+    @staticmethod
+    def jvp(ctx, z_dot, q_dot):
+        logp, e2, q = ctx.saved_tensors
+        loss_dot = soft_cross_entropy_jvp(z_dot, q_dot, logp, e2, q)
+        return loss_dot, None, None
+
+
 def soft_cross_entropy(z, q):
-    """Differentiable soft_cross_entropy: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable soft_cross_entropy: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], q[n, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return soft_cross_entropy_forward(z, q)[0]
+    if order := _forward_mode(z, q):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SoftCrossEntropyTangent.apply(z, q)[0] if order == 1 else soft_cross_entropy_forward(z, q)[0]
     return _SoftCrossEntropy.apply(z, q)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -18,6 +18,7 @@ __all__ = [
     "soft_margin",
     "soft_margin_forward",
     "soft_margin_backward",
+    "soft_margin_jvp",
 ]
 
 
@@ -74,6 +75,31 @@ def soft_margin_backward(dloss, g, x, t):
     return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
 
 
+def soft_margin_jvp(x_dot, t_dot, g, x, t):
+    """Jacobian-vector product of soft_margin.
+
+        u_part[*s] = -(t_dot[*s]*x[*s] + x_dot[*s]*t[*s])
+        loss_dot = mean[s](u_part[*s]*g[*s])
+
+    Shapes: x_dot[*s], t_dot[*s], g[*s], x[*s], t[*s].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "*s"), t_dot=(t_dot, "*s"), g=(g, "*s"), x=(x, "*s"), t=(t, "*s")))
+    s = math.prod(size["*s"])
+    dtype = x_dot.dtype
+    x_dot, t_dot, g, x, t = _wide(x_dot), _wide(t_dot), _wide(g), _wide(x), _wide(t)
+    x_dot = x_dot.reshape(s)
+    t_dot = t_dot.reshape(s)
+    g = g.reshape(s)
+    x = x.reshape(s)
+    t = t.reshape(s)
+
+    u_part = -(t_dot * x + x_dot * t)
+    loss_dot = (u_part * g).mean()
+    return _narrow(loss_dot, dtype)
+
+
 class _SoftMargin(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -98,20 +124,47 @@ class _SoftMargin(torch.autograd.Function):
         return dx, dt
 
 
+class _SoftMarginTangent(_SoftMargin):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, t = inputs
+        _, g = output
+        ctx.save_for_forward(g, x, t)
+        ctx.mark_non_differentiable(g)
+
+    @staticmethod
+    def jvp(ctx, x_dot, t_dot):
+        g, x, t = ctx.saved_tensors
+        loss_dot = soft_margin_jvp(x_dot, t_dot, g, x, t)
+        return loss_dot, None
+
+
 def soft_margin(x, t):
-    """Differentiable soft_margin: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable soft_margin: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return soft_margin_forward(x, t)[0]
+    if order := _forward_mode(x, t):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SoftMarginTangent.apply(x, t)[0] if order == 1 else soft_margin_forward(x, t)[0]
     return _SoftMargin.apply(x, t)[0]
 
 
 def _beside_one(a, b):
     """The smaller of two numbers of which the larger is 1; at a tie with the derivatives of both, as a + b - 1 has."""
     return torch.minimum(a, b) + (torch.maximum(a, b) - 1)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

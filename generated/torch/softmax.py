@@ -16,6 +16,7 @@ __all__ = [
     "softmax",
     "softmax_forward",
     "softmax_backward",
+    "softmax_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def softmax_backward(dp, p):
     return _narrow(dz, dtype)
 
 
+def softmax_jvp(z_dot, p):
+    """Jacobian-vector product of softmax.
+
+        p_dot[*s, c] = p[*s, c]*(z_dot[*s, c] - sum[c](z_dot[*s, c]*p[*s, c]))
+
+    Shapes: z_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(z_dot=(z_dot, "*s c"), p=(p, "*s c")))
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+
+    p_dot = p * (z_dot - (z_dot * p).sum(dim=-1, keepdim=True))
+    return _narrow(p_dot, dtype)
+
+
 class _Softmax(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -75,15 +93,40 @@ class _Softmax(torch.autograd.Function):
         return dz
 
 
+class _SoftmaxTangent(_Softmax):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        p = output
+        ctx.save_for_forward(p)
+
+    @staticmethod
+    def jvp(ctx, z_dot):
+        (p,) = ctx.saved_tensors
+        p_dot = softmax_jvp(z_dot, p)
+        return p_dot
+
+
 def softmax(z):
-    """Differentiable softmax: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return softmax_forward(z)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SoftmaxTangent.apply(z) if order == 1 else softmax_forward(z)[0]
     return _Softmax.apply(z)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

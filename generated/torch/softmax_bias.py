@@ -17,6 +17,7 @@ __all__ = [
     "softmax_bias",
     "softmax_bias_forward",
     "softmax_bias_backward",
+    "softmax_bias_jvp",
 ]
 
 
@@ -60,6 +61,25 @@ def softmax_bias_backward(dp, p, scale=1.0):
     return _narrow(dz, dtype), _narrow(db, dtype)
 
 
+def softmax_bias_jvp(z_dot, b_dot, p, scale=1.0):
+    """Jacobian-vector product of softmax_bias.
+
+        total2_part[*s, c] = p[*s, c]*(b_dot[*s, c] + scale*z_dot[*s, c])
+        p_dot[*s, c] = total2_part[*s, c] - p[*s, c]*sum[c](total2_part[*s, c])
+
+    Shapes: z_dot[*s, c], b_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(z_dot=(z_dot, "*s c"), b_dot=(b_dot, "*s c"), p=(p, "*s c")))
+    dtype = z_dot.dtype
+    z_dot, b_dot, p = _wide(z_dot), _wide(b_dot), _wide(p)
+
+    total2_part = p * (b_dot + scale * z_dot)
+    p_dot = total2_part - p * total2_part.sum(dim=-1, keepdim=True)
+    return _narrow(p_dot, dtype)
+
+
 class _SoftmaxBias(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -83,15 +103,43 @@ class _SoftmaxBias(torch.autograd.Function):
         return dz, db, None
 
 
+class _SoftmaxBiasTangent(_SoftmaxBias):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, scale = inputs
+        p = output
+        ctx.save_for_forward(p)
+        ctx.scale = scale
+
+    @staticmethod
+    def jvp(ctx, z_dot, b_dot, *_):
+        (p,) = ctx.saved_tensors
+        scale = ctx.scale
+        p_dot = softmax_bias_jvp(z_dot, b_dot, p, scale)
+        return p_dot
+
+
 def softmax_bias(z, b, scale=1.0):
-    """Differentiable softmax_bias: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_bias: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c], b[*s, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return softmax_bias_forward(z, b, scale)[0]
+    if order := _forward_mode(z, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SoftmaxBiasTangent.apply(z, b, scale) if order == 1 else softmax_bias_forward(z, b, scale)[0]
     return _SoftmaxBias.apply(z, b, scale)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

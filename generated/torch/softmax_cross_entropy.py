@@ -18,6 +18,7 @@ __all__ = [
     "softmax_cross_entropy",
     "softmax_cross_entropy_forward",
     "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_jvp",
 ]
 
 
@@ -70,6 +71,26 @@ def softmax_cross_entropy_backward(dloss, p, t):
     return _narrow(dz, dtype)
 
 
+def softmax_cross_entropy_jvp(z_dot, p, t):
+    """Jacobian-vector product of softmax_cross_entropy.
+
+        loss_dot = (sum[c, n](z_dot[n, c]*p[n, c]) - sum[n](z_dot[n, t[n]]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), p=(p, "n c")), dict(t=(t, "n")))
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+
+    loss_dot = ((z_dot * p).sum() - z_dot[torch.arange(n, device=z_dot.device), t].sum()) / n
+    return _narrow(loss_dot, dtype)
+
+
 class _SoftmaxCrossEntropy(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -94,15 +115,42 @@ class _SoftmaxCrossEntropy(torch.autograd.Function):
         return dz, None
 
 
+class _SoftmaxCrossEntropyTangent(_SoftmaxCrossEntropy):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t = inputs
+        _, p = output
+        ctx.save_for_forward(p, t)
+        ctx.mark_non_differentiable(p)
+
+    @staticmethod
+    def jvp(ctx, z_dot, *_):
+        p, t = ctx.saved_tensors
+        loss_dot = softmax_cross_entropy_jvp(z_dot, p, t)
+        return loss_dot, None
+
+
 def softmax_cross_entropy(z, t):
-    """Differentiable softmax_cross_entropy: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_cross_entropy: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return softmax_cross_entropy_forward(z, t)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SoftmaxCrossEntropyTangent.apply(z, t)[0] if order == 1 else softmax_cross_entropy_forward(z, t)[0]
     return _SoftmaxCrossEntropy.apply(z, t)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

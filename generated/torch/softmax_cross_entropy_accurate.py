@@ -18,6 +18,7 @@ __all__ = [
     "softmax_cross_entropy_accurate",
     "softmax_cross_entropy_accurate_forward",
     "softmax_cross_entropy_accurate_backward",
+    "softmax_cross_entropy_accurate_jvp",
 ]
 
 
@@ -75,6 +76,29 @@ def softmax_cross_entropy_accurate_backward(dloss, p, others, t):
     return _narrow(dz, dtype)
 
 
+def softmax_cross_entropy_accurate_jvp(z_dot, p, others, t):
+    """Jacobian-vector product of softmax_cross_entropy_accurate.
+
+        loss_dot = (sum[n](-z_dot[n, t[n]]*(p[n, t[n]] + others[n])) + sum[c, n](z_dot[n, c]*p[n, c]))/size(n)
+
+    Shapes: z_dot[n, c], p[n, c], others[n], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), p=(p, "n c"), others=(others, "n")), dict(t=(t, "n")))
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, p, others = z_dot.double(), p.double(), others.double()
+
+    loss_dot = (
+        (-z_dot[torch.arange(n, device=z_dot.device), t] * (p[torch.arange(n, device=z_dot.device), t] + others)).sum()
+        + (z_dot * p).sum()
+    ) / n
+    return _narrow(loss_dot, dtype)
+
+
 class _SoftmaxCrossEntropyAccurate(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -99,15 +123,46 @@ class _SoftmaxCrossEntropyAccurate(torch.autograd.Function):
         return dz, None
 
 
+class _SoftmaxCrossEntropyAccurateTangent(_SoftmaxCrossEntropyAccurate):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t = inputs
+        _, p, others = output
+        ctx.save_for_forward(p, others, t)
+        ctx.mark_non_differentiable(p, others)
+
+    @staticmethod
+    def jvp(ctx, z_dot, *_):
+        p, others, t = ctx.saved_tensors
+        loss_dot = softmax_cross_entropy_accurate_jvp(z_dot, p, others, t)
+        return loss_dot, None, None
+
+
 def softmax_cross_entropy_accurate(z, t):
-    """Differentiable softmax_cross_entropy_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_cross_entropy_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return softmax_cross_entropy_accurate_forward(z, t)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _SoftmaxCrossEntropyAccurateTangent.apply(z, t)[0]
+            if order == 1
+            else softmax_cross_entropy_accurate_forward(z, t)[0]
+        )
     return _SoftmaxCrossEntropyAccurate.apply(z, t)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

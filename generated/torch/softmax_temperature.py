@@ -17,6 +17,7 @@ __all__ = [
     "softmax_temperature",
     "softmax_temperature_forward",
     "softmax_temperature_backward",
+    "softmax_temperature_jvp",
 ]
 
 
@@ -56,6 +57,23 @@ def softmax_temperature_backward(dp, p, tau=1.0):
     return _narrow(dz, dtype)
 
 
+def softmax_temperature_jvp(z_dot, p, tau=1.0):
+    """Jacobian-vector product of softmax_temperature.
+
+        p_dot[*s, c] = p[*s, c]/tau*(z_dot[*s, c] - sum[c](z_dot[*s, c]*p[*s, c]))
+
+    Shapes: z_dot[*s, c], p[*s, c].
+    Returns p_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(z_dot=(z_dot, "*s c"), p=(p, "*s c")))
+    dtype = z_dot.dtype
+    z_dot, p = _wide(z_dot), _wide(p)
+
+    p_dot = p / tau * (z_dot - (z_dot * p).sum(dim=-1, keepdim=True))
+    return _narrow(p_dot, dtype)
+
+
 class _SoftmaxTemperature(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -79,15 +97,43 @@ class _SoftmaxTemperature(torch.autograd.Function):
         return dz, None
 
 
+class _SoftmaxTemperatureTangent(_SoftmaxTemperature):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, tau = inputs
+        p = output
+        ctx.save_for_forward(p)
+        ctx.tau = tau
+
+    @staticmethod
+    def jvp(ctx, z_dot, *_):
+        (p,) = ctx.saved_tensors
+        tau = ctx.tau
+        p_dot = softmax_temperature_jvp(z_dot, p, tau)
+        return p_dot
+
+
 def softmax_temperature(z, tau=1.0):
-    """Differentiable softmax_temperature: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_temperature: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return softmax_temperature_forward(z, tau)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SoftmaxTemperatureTangent.apply(z, tau) if order == 1 else softmax_temperature_forward(z, tau)[0]
     return _SoftmaxTemperature.apply(z, tau)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -15,6 +15,7 @@ __all__ = [
     "softplus",
     "softplus_forward",
     "softplus_backward",
+    "softplus_jvp",
 ]
 
 
@@ -58,6 +59,23 @@ def softplus_backward(dy, g):
     return _narrow(dx, dtype)
 
 
+def softplus_jvp(x_dot, g):
+    """Jacobian-vector product of softplus.
+
+        y_dot[*s] = x_dot[*s]*g[*s]
+
+    Shapes: x_dot[*s], g[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), g=(g, "*s")))
+    dtype = x_dot.dtype
+    x_dot, g = _wide(x_dot), _wide(g)
+
+    y_dot = x_dot * g
+    return _narrow(y_dot, dtype)
+
+
 class _Softplus(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -82,20 +100,46 @@ class _Softplus(torch.autograd.Function):
         return dx
 
 
+class _SoftplusTangent(_Softplus):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, g = output
+        ctx.save_for_forward(g)
+        ctx.mark_non_differentiable(g)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (g,) = ctx.saved_tensors
+        y_dot = softplus_jvp(x_dot, g)
+        return y_dot, None
+
+
 def softplus(x):
-    """Differentiable softplus: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softplus: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return softplus_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SoftplusTangent.apply(x)[0] if order == 1 else softplus_forward(x)[0]
     return _Softplus.apply(x)[0]
 
 
 def _beside_one(a, b):
     """The smaller of two numbers of which the larger is 1; at a tie with the derivatives of both, as a + b - 1 has."""
     return torch.minimum(a, b) + (torch.maximum(a, b) - 1)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -16,6 +16,7 @@ __all__ = [
     "squareplus",
     "squareplus_forward",
     "squareplus_backward",
+    "squareplus_jvp",
 ]
 
 
@@ -55,6 +56,23 @@ def squareplus_backward(dy, r, x):
     return _narrow(dx, dtype)
 
 
+def squareplus_jvp(x_dot, r, x):
+    """Jacobian-vector product of squareplus.
+
+        y_dot[*s] = x_dot[*s]/2*(1 + x[*s]/r[*s])
+
+    Shapes: x_dot[*s], r[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), r=(r, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, r, x = _wide(x_dot), _wide(r), _wide(x)
+
+    y_dot = x_dot / 2 * (1 + x / r)
+    return _narrow(y_dot, dtype)
+
+
 class _Squareplus(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -81,15 +99,42 @@ class _Squareplus(torch.autograd.Function):
         return dx, None
 
 
+class _SquareplusTangent(_Squareplus):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, _ = inputs
+        _, r = output
+        ctx.save_for_forward(r, x)
+        ctx.mark_non_differentiable(r)
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        r, x = ctx.saved_tensors
+        y_dot = squareplus_jvp(x_dot, r, x)
+        return y_dot, None
+
+
 def squareplus(x, b=4.0):
-    """Differentiable squareplus: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable squareplus: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return squareplus_forward(x, b)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SquareplusTangent.apply(x, b)[0] if order == 1 else squareplus_forward(x, b)[0]
     return _Squareplus.apply(x, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -14,6 +14,7 @@ __all__ = [
     "swiglu",
     "swiglu_forward",
     "swiglu_backward",
+    "swiglu_jvp",
 ]
 
 
@@ -59,6 +60,23 @@ def swiglu_backward(dy, silu_g, silu_y, b):
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
+def swiglu_jvp(a_dot, b_dot, silu_g, silu_y, b):
+    """Jacobian-vector product of swiglu.
+
+        y_dot[*s] = b_dot[*s]*silu_y[*s] + a_dot[*s]*b[*s]*(silu_g[*s] + silu_y[*s]*(1 - silu_g[*s]))
+
+    Shapes: a_dot[*s], b_dot[*s], silu_g[*s], silu_y[*s], b[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(a_dot=(a_dot, "*s"), b_dot=(b_dot, "*s"), silu_g=(silu_g, "*s"), silu_y=(silu_y, "*s"), b=(b, "*s")))
+    dtype = a_dot.dtype
+    a_dot, b_dot, silu_g, silu_y, b = _wide(a_dot), _wide(b_dot), _wide(silu_g), _wide(silu_y), _wide(b)
+
+    y_dot = b_dot * silu_y + a_dot * b * (silu_g + silu_y * (1 - silu_g))
+    return _narrow(y_dot, dtype)
+
+
 class _Swiglu(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -83,15 +101,42 @@ class _Swiglu(torch.autograd.Function):
         return da, db
 
 
+class _SwigluTangent(_Swiglu):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, b = inputs
+        _, silu_g, silu_y = output
+        ctx.save_for_forward(silu_g, silu_y, b)
+        ctx.mark_non_differentiable(silu_g, silu_y)
+
+    @staticmethod
+    def jvp(ctx, a_dot, b_dot):
+        silu_g, silu_y, b = ctx.saved_tensors
+        y_dot = swiglu_jvp(a_dot, b_dot, silu_g, silu_y, b)
+        return y_dot, None, None
+
+
 def swiglu(a, b):
-    """Differentiable swiglu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable swiglu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return swiglu_forward(a, b)[0]
+    if order := _forward_mode(a, b):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _SwigluTangent.apply(a, b)[0] if order == 1 else swiglu_forward(a, b)[0]
     return _Swiglu.apply(a, b)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

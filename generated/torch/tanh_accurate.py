@@ -14,6 +14,7 @@ __all__ = [
     "tanh_accurate",
     "tanh_accurate_forward",
     "tanh_accurate_backward",
+    "tanh_accurate_jvp",
 ]
 
 
@@ -53,6 +54,23 @@ def tanh_accurate_backward(dy, x):
     return _narrow(dx, dtype)
 
 
+def tanh_accurate_jvp(x_dot, x):
+    """Jacobian-vector product of tanh_accurate.
+
+        y_dot[*s] = 4*x_dot[*s]*exp(-abs(x[*s]))**2/(1 + exp(-abs(x[*s]))**2)**2
+
+    Shapes: x_dot[*s], x[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), x=(x, "*s")))
+    dtype = x_dot.dtype
+    x_dot, x = x_dot.double(), x.double()
+
+    y_dot = 4 * x_dot * torch.exp(-torch.where(x < 0, -x, x)) ** 2 / (1 + torch.exp(-torch.where(x < 0, -x, x)) ** 2) ** 2
+    return _narrow(y_dot, dtype)
+
+
 class _TanhAccurate(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -73,15 +91,40 @@ class _TanhAccurate(torch.autograd.Function):
         return dx
 
 
+class _TanhAccurateTangent(_TanhAccurate):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (x,) = ctx.saved_tensors
+        y_dot = tanh_accurate_jvp(x_dot, x)
+        return y_dot
+
+
 def tanh_accurate(x):
-    """Differentiable tanh_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable tanh_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return tanh_accurate_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _TanhAccurateTangent.apply(x) if order == 1 else tanh_accurate_forward(x)[0]
     return _TanhAccurate.apply(x)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -14,6 +14,7 @@ __all__ = [
     "tanhshrink",
     "tanhshrink_forward",
     "tanhshrink_backward",
+    "tanhshrink_jvp",
 ]
 
 
@@ -53,6 +54,23 @@ def tanhshrink_backward(dy, t):
     return _narrow(dx, dtype)
 
 
+def tanhshrink_jvp(x_dot, t):
+    """Jacobian-vector product of tanhshrink.
+
+        y_dot[*s] = x_dot[*s]*t[*s]**2
+
+    Shapes: x_dot[*s], t[*s].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s"), t=(t, "*s")))
+    dtype = x_dot.dtype
+    x_dot, t = _wide(x_dot), _wide(t)
+
+    y_dot = x_dot * t**2
+    return _narrow(y_dot, dtype)
+
+
 class _Tanhshrink(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -77,15 +95,41 @@ class _Tanhshrink(torch.autograd.Function):
         return dx
 
 
+class _TanhshrinkTangent(_Tanhshrink):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t = output
+        ctx.save_for_forward(t)
+        ctx.mark_non_differentiable(t)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (t,) = ctx.saved_tensors
+        y_dot = tanhshrink_jvp(x_dot, t)
+        return y_dot, None
+
+
 def tanhshrink(x):
-    """Differentiable tanhshrink: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable tanhshrink: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return tanhshrink_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _TanhshrinkTangent.apply(x)[0] if order == 1 else tanhshrink_forward(x)[0]
     return _Tanhshrink.apply(x)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -14,6 +14,7 @@ __all__ = [
     "total_product",
     "total_product_forward",
     "total_product_backward",
+    "total_product_jvp",
 ]
 
 
@@ -51,6 +52,25 @@ def total_product_backward(dy, x):
     return _narrow(dx, dtype)
 
 
+def total_product_jvp(x_dot, x):
+    """Jacobian-vector product of total_product.
+
+        y_dot[*s] = sum[k](x_dot[*s, k]*prod[k2](where(k2 < k, x[*s, k2], 1))*prod[k2](where(k < k2, x[*s, k2], 1)))
+
+    Shapes: x_dot[*s, k], x[*s, k].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(x_dot=(x_dot, "*s k"), x=(x, "*s k")))
+    dtype = x_dot.dtype
+    x_dot, x = _wide(x_dot), _wide(x)
+
+    y_dot = (
+        x_dot * _shifted(x, -1, 1).cumprod(dim=-1) * _shifted(x, -1, 1, falling=True).flip(-1).cumprod(dim=-1).flip(-1)
+    ).sum(dim=-1)
+    return _narrow(y_dot, dtype)
+
+
 class _TotalProduct(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -71,15 +91,40 @@ class _TotalProduct(torch.autograd.Function):
         return dx
 
 
+class _TotalProductTangent(_TotalProduct):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def jvp(ctx, x_dot):
+        (x,) = ctx.saved_tensors
+        y_dot = total_product_jvp(x_dot, x)
+        return y_dot
+
+
 def total_product(x):
-    """Differentiable total_product: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable total_product: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, k].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return total_product_forward(x)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _TotalProductTangent.apply(x) if order == 1 else total_product_forward(x)[0]
     return _TotalProduct.apply(x)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

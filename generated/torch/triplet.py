@@ -20,6 +20,7 @@ __all__ = [
     "triplet",
     "triplet_forward",
     "triplet_backward",
+    "triplet_jvp",
 ]
 
 
@@ -78,6 +79,55 @@ def triplet_backward(dloss, u, v, near, far, m):
     return _narrow(da, dtype), _narrow(dpos, dtype), _narrow(dneg, dtype)
 
 
+def triplet_jvp(a_dot, pos_dot, neg_dot, u, v, near, far, m):
+    """Jacobian-vector product of triplet.
+
+        u_part[n, d] = a_dot[n, d] - pos_dot[n, d]
+        v_part[n, d] = a_dot[n, d] - neg_dot[n, d]
+        loss_dot = sum[d, n](where(m[n] <= 0, 0, u_part[n, d]*u[n, d]/near[n] - v_part[n, d]*v[n, d]/far[n]))/size(n)
+
+    Shapes: a_dot[n, d], pos_dot[n, d], neg_dot[n, d], u[n, d], v[n, d], near[n], far[n], m[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            a_dot=(a_dot, "n d"),
+            pos_dot=(pos_dot, "n d"),
+            neg_dot=(neg_dot, "n d"),
+            u=(u, "n d"),
+            v=(v, "n d"),
+            near=(near, "n"),
+            far=(far, "n"),
+            m=(m, "n"),
+        )
+    )
+    n = size["n"]
+    dtype = a_dot.dtype
+    a_dot, pos_dot, neg_dot, u, v, near, far, m = (
+        _wide(a_dot),
+        _wide(pos_dot),
+        _wide(neg_dot),
+        _wide(u),
+        _wide(v),
+        _wide(near),
+        _wide(far),
+        _wide(m),
+    )
+
+    u_part = a_dot - pos_dot
+    v_part = a_dot - neg_dot
+    loss_dot = (
+        torch.where(
+            (m <= 0)[:, None],
+            0,
+            u_part * u / torch.where(m <= 0, 1, near)[:, None] - v_part * v / torch.where(m <= 0, 1, far)[:, None],
+        ).sum()
+        / n
+    )
+    return _narrow(loss_dot, dtype)
+
+
 class _Triplet(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -106,15 +156,43 @@ class _Triplet(torch.autograd.Function):
         return da, dpos, dneg, None, None
 
 
+class _TripletTangent(_Triplet):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, u, v, near, far, m = output
+        ctx.save_for_forward(u, v, near, far, m)
+        ctx.mark_non_differentiable(u, v, near, far, m)
+
+    @staticmethod
+    def jvp(ctx, a_dot, pos_dot, neg_dot, *_):
+        u, v, near, far, m = ctx.saved_tensors
+        loss_dot = triplet_jvp(a_dot, pos_dot, neg_dot, u, v, near, far, m)
+        return loss_dot, None, None, None, None, None
+
+
 def triplet(a, pos, neg, margin=1.0, eps=1e-6):
-    """Differentiable triplet: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable triplet: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[n, d], pos[n, d], neg[n, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return triplet_forward(a, pos, neg, margin, eps)[0]
+    if order := _forward_mode(a, pos, neg):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return (
+            _TripletTangent.apply(a, pos, neg, margin, eps)[0] if order == 1 else triplet_forward(a, pos, neg, margin, eps)[0]
+        )
     return _Triplet.apply(a, pos, neg, margin, eps)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

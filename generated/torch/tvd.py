@@ -14,6 +14,7 @@ __all__ = [
     "tvd",
     "tvd_forward",
     "tvd_backward",
+    "tvd_jvp",
 ]
 
 
@@ -58,6 +59,26 @@ def tvd_backward(dloss, s):
     return _narrow(dp, dtype), _narrow(dq, dtype)
 
 
+def tvd_jvp(p_dot, q_dot, s):
+    """Jacobian-vector product of tvd.
+
+        p_total_part[n, c] = p_dot[n, c] - q_dot[n, c]
+        loss_dot = sum[c, n](p_total_part[n, c]*s[n, c])/(2*size(n))
+
+    Shapes: p_dot[n, c], q_dot[n, c], s[n, c].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(p_dot=(p_dot, "n c"), q_dot=(q_dot, "n c"), s=(s, "n c")))
+    n = size["n"]
+    dtype = p_dot.dtype
+    p_dot, q_dot, s = _wide(p_dot), _wide(q_dot), _wide(s)
+
+    p_total_part = p_dot - q_dot
+    loss_dot = (p_total_part * s).sum() / (2 * n)
+    return _narrow(loss_dot, dtype)
+
+
 class _Tvd(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -82,15 +103,41 @@ class _Tvd(torch.autograd.Function):
         return dp, dq
 
 
+class _TvdTangent(_Tvd):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, s = output
+        ctx.save_for_forward(s)
+        ctx.mark_non_differentiable(s)
+
+    @staticmethod
+    def jvp(ctx, p_dot, q_dot):
+        (s,) = ctx.saved_tensors
+        loss_dot = tvd_jvp(p_dot, q_dot, s)
+        return loss_dot, None
+
+
 def tvd(p, q):
-    """Differentiable tvd: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable tvd: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: p[n, c], q[n, c].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return tvd_forward(p, q)[0]
+    if order := _forward_mode(p, q):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _TvdTangent.apply(p, q)[0] if order == 1 else tvd_forward(p, q)[0]
     return _Tvd.apply(p, q)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

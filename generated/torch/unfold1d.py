@@ -16,6 +16,7 @@ __all__ = [
     "unfold1d",
     "unfold1d_forward",
     "unfold1d_backward",
+    "unfold1d_jvp",
 ]
 
 
@@ -67,6 +68,30 @@ def unfold1d_backward(dy, x, kernel=2, stride=1, pad=0):
     return _narrow(dx, dtype)
 
 
+def unfold1d_jvp(x_dot, kernel=2, stride=1, pad=0):
+    """Jacobian-vector product of unfold1d.
+
+        y_dot[n, c, k, i] = x_dot[n, c, i*stride + k - pad]
+
+    Shapes: x_dot[n, c, l].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "n c l")), given=dict(k=_count("kernel", kernel)))
+    size = _declared(size, "(size(l) + 2*pad - kernel)//stride + 1", (size["l"] + 2 * pad - kernel) // stride + 1, "i")
+    n, c, k, i, l = size["n"], size["c"], size["k"], size["i"], size["l"]
+    stride = _whole("stride", stride)
+    pad = _whole("pad", pad)
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+
+    y_dot = x_dot.new_zeros((n, c, k, i))
+    for at_k in range(k):
+        of_i, of_l = _overlap(i, l, stride, at_k - pad)
+        y_dot = _placed(y_dot, y_dot[:, :, at_k, of_i] + x_dot[:, :, of_l], [(-2, at_k), (-1, of_i)])
+    return _narrow(y_dot, dtype)
+
+
 class _Unfold1d(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -93,14 +118,34 @@ class _Unfold1d(torch.autograd.Function):
         return dx, None, None, None
 
 
+class _Unfold1dTangent(_Unfold1d):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, kernel, stride, pad = inputs
+        ctx.kernel = kernel
+        ctx.stride = stride
+        ctx.pad = pad
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        kernel = ctx.kernel
+        stride = ctx.stride
+        pad = ctx.pad
+        y_dot = unfold1d_jvp(x_dot, kernel, stride, pad)
+        return y_dot
+
+
 def unfold1d(x, kernel=2, stride=1, pad=0):
-    """Differentiable unfold1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable unfold1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, l].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return unfold1d_forward(x, kernel, stride, pad)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _Unfold1dTangent.apply(x, kernel, stride, pad) if order == 1 else unfold1d_forward(x, kernel, stride, pad)[0]
     return _Unfold1d.apply(x, kernel, stride, pad)
 
 
@@ -120,6 +165,15 @@ def _declared(size, text, length, *axes):
     if size.get(axes[0], length) != length:
         raise ValueError(f"axis {axes[0]} has length {size[axes[0]]}, where size({axes[0]}) = {text} is {length}; {known}")
     return size | dict.fromkeys(axes, length)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None, given=None):

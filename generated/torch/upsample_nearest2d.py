@@ -14,6 +14,7 @@ __all__ = [
     "upsample_nearest2d",
     "upsample_nearest2d_forward",
     "upsample_nearest2d_backward",
+    "upsample_nearest2d_jvp",
 ]
 
 
@@ -54,6 +55,24 @@ def upsample_nearest2d_backward(dy, scale=2):
     return _narrow(dx, dtype)
 
 
+def upsample_nearest2d_jvp(x_dot, scale=2):
+    """Jacobian-vector product of upsample_nearest2d.
+
+        y_dot[n, c, (h, p), (w, q)] = x_dot[n, c, h, w]
+
+    Shapes: x_dot[n, c, h, w].
+    Returns y_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(dict(x_dot=(x_dot, "n c h w")), given=dict(p=_count("scale", scale), q=_count("scale", scale)))
+    n, c, h, p, w, q = size["n"], size["c"], size["h"], size["p"], size["w"], size["q"]
+    dtype = x_dot.dtype
+    x_dot = _wide(x_dot)
+
+    y_dot = x_dot[:, :, :, None, :, None].expand(n, c, h, p, w, q)
+    return _narrow(y_dot.reshape(n, c, h * p, w * q), dtype)
+
+
 class _UpsampleNearest2d(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -74,14 +93,30 @@ class _UpsampleNearest2d(torch.autograd.Function):
         return dx, None
 
 
+class _UpsampleNearest2dTangent(_UpsampleNearest2d):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, scale = inputs
+        ctx.scale = scale
+
+    @staticmethod
+    def jvp(ctx, x_dot, *_):
+        scale = ctx.scale
+        y_dot = upsample_nearest2d_jvp(x_dot, scale)
+        return y_dot
+
+
 def upsample_nearest2d(x, scale=2):
-    """Differentiable upsample_nearest2d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable upsample_nearest2d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, h, w].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return upsample_nearest2d_forward(x, scale)[0]
+    if order := _forward_mode(x):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _UpsampleNearest2dTangent.apply(x, scale) if order == 1 else upsample_nearest2d_forward(x, scale)[0]
     return _UpsampleNearest2d.apply(x, scale)
 
 
@@ -90,6 +125,15 @@ def _count(name, value):
     if value < 1 or value != int(value):
         raise ValueError(f"{name} is the length of an axis, a whole number of at least 1, not {value}")
     return int(value)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None, given=None):

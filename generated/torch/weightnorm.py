@@ -15,6 +15,7 @@ __all__ = [
     "weightnorm",
     "weightnorm_forward",
     "weightnorm_backward",
+    "weightnorm_jvp",
 ]
 
 
@@ -56,6 +57,25 @@ def weightnorm_backward(dw, norm, v, g):
     return _narrow(dv, dtype), _narrow(dg, dtype)
 
 
+def weightnorm_jvp(v_dot, g_dot, norm, v, g):
+    """Jacobian-vector product of weightnorm.
+
+        total2_part[o] = (g_dot[o] - g[o]*sum[k](v_dot[o, k]*v[o, k])/norm[o]**2)/norm[o]
+        w_dot[o, k] = total2_part[o]*v[o, k] + v_dot[o, k]*(g[o]/norm[o])
+
+    Shapes: v_dot[o, k], g_dot[o], norm[o], v[o, k], g[o].
+    Returns w_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    _lengths(dict(v_dot=(v_dot, "o k"), g_dot=(g_dot, "o"), norm=(norm, "o"), v=(v, "o k"), g=(g, "o")))
+    dtype = v_dot.dtype
+    v_dot, g_dot, norm, v, g = _wide(v_dot), _wide(g_dot), _wide(norm), _wide(v), _wide(g)
+
+    total2_part = (g_dot - g * (v_dot * v).sum(dim=1) / norm**2) / norm
+    w_dot = total2_part[:, None] * v + v_dot * (g / norm)[:, None]
+    return _narrow(w_dot, dtype)
+
+
 class _Weightnorm(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -80,15 +100,42 @@ class _Weightnorm(torch.autograd.Function):
         return dv, dg
 
 
+class _WeightnormTangent(_Weightnorm):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        v, g = inputs
+        _, norm = output
+        ctx.save_for_forward(norm, v, g)
+        ctx.mark_non_differentiable(norm)
+
+    @staticmethod
+    def jvp(ctx, v_dot, g_dot):
+        norm, v, g = ctx.saved_tensors
+        w_dot = weightnorm_jvp(v_dot, g_dot, norm, v, g)
+        return w_dot, None
+
+
 def weightnorm(v, g):
-    """Differentiable weightnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable weightnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: v[o, k], g[o].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return weightnorm_forward(v, g)[0]
+    if order := _forward_mode(v, g):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _WeightnormTangent.apply(v, g)[0] if order == 1 else weightnorm_forward(v, g)[0]
     return _Weightnorm.apply(v, g)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -19,6 +19,7 @@ __all__ = [
     "window_attention",
     "window_attention_forward",
     "window_attention_backward",
+    "window_attention_jvp",
 ]
 
 
@@ -102,6 +103,52 @@ def window_attention_backward(do, P, o, q, k, v, window=4):
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
+def window_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, window=4):
+    """Jacobian-vector product of window_attention.
+
+        S_part[*s, i, j] = (sum[f](k_dot[*s, j, f]*q[*s, i, f]) + sum[f](q_dot[*s, i, f]*k[*s, j, f]))/sqrt(size(f))
+        P_part[*s, i, j] = where(i - j < window, where(j <= i, S_part[*s, i, j]*P[*s, i, j], 0), 0)
+        o_dot[*s, i, d] = sum[j](v_dot[*s, j, d]*P[*s, i, j]) + sum[j](P_part[*s, i, j]*v[*s, j, d]) - o[*s, i,
+            d]*sum[j](P_part[*s, i, j])
+
+    Shapes: q_dot[*s, i, f], k_dot[*s, j, f], v_dot[*s, j, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s,
+        j, d].
+    Returns o_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
+    """
+    size = _lengths(
+        dict(
+            q_dot=(q_dot, "*s i f"),
+            k_dot=(k_dot, "*s j f"),
+            v_dot=(v_dot, "*s j d"),
+            P=(P, "*s i j"),
+            o=(o, "*s i d"),
+            q=(q, "*s i f"),
+            k=(k, "*s j f"),
+            v=(v, "*s j d"),
+        )
+    )
+    f, i, j = size["f"], size["i"], size["j"]
+    dtype = q_dot.dtype
+    q_dot, k_dot, v_dot, P, o, q, k, v = (
+        _wide(q_dot),
+        _wide(k_dot),
+        _wide(v_dot),
+        _wide(P),
+        _wide(o),
+        _wide(q),
+        _wide(k),
+        _wide(v),
+    )
+
+    S_part = (q @ k_dot.mT + q_dot @ k.mT) / math.sqrt(f)
+    mask = torch.arange(i, device=q_dot.device)[:, None] - torch.arange(j, device=q_dot.device) < window
+    mask2 = torch.arange(j, device=q_dot.device) <= torch.arange(i, device=q_dot.device)[:, None]
+    P_part = torch.where(mask, torch.where(mask2, S_part * P, 0), 0)
+    o_dot = P @ v_dot + P_part @ v - o * P_part.sum(dim=-1, keepdim=True)
+    return _narrow(o_dot, dtype)
+
+
 class _WindowAttention(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -128,15 +175,44 @@ class _WindowAttention(torch.autograd.Function):
         return dq, dk, dv, None
 
 
+class _WindowAttentionTangent(_WindowAttention):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        q, k, v, window = inputs
+        o, P = output
+        ctx.save_for_forward(P, o, q, k, v)
+        ctx.mark_non_differentiable(P)
+        ctx.window = window
+
+    @staticmethod
+    def jvp(ctx, q_dot, k_dot, v_dot, *_):
+        P, o, q, k, v = ctx.saved_tensors
+        window = ctx.window
+        o_dot = window_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, window)
+        return o_dot, None
+
+
 def window_attention(q, k, v, window=4):
-    """Differentiable window_attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable window_attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return window_attention_forward(q, k, v, window)[0]
+    if order := _forward_mode(q, k, v):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _WindowAttentionTangent.apply(q, k, v, window)[0] if order == 1 else window_attention_forward(q, k, v, window)[0]
     return _WindowAttention.apply(q, k, v, window)[0]
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _lengths(tensors, labels=None, same=None):

@@ -18,6 +18,7 @@ __all__ = [
     "z_loss",
     "z_loss_forward",
     "z_loss_backward",
+    "z_loss_jvp",
 ]
 
 
@@ -71,6 +72,32 @@ def z_loss_backward(dloss, e, total, lse, t, weight=1e-4):
     return _narrow(dz, dtype)
 
 
+def z_loss_jvp(z_dot, e, total, lse, t, weight=1e-4):
+    """Jacobian-vector product of z_loss.
+
+        total_part[n] = sum[c](z_dot[n, c]*e[n, c])
+        loss_dot = (sum[n](total_part[n]/total[n] - z_dot[n, t[n]]) +
+            2*weight*sum[n](total_part[n]*lse[n]/total[n]))/size(n)
+
+    Shapes: z_dot[n, c], e[n, c], total[n], lse[n], t[n].
+    Returns loss_dot.
+    Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
+        out of range.
+    """
+    size = _lengths(dict(z_dot=(z_dot, "n c"), e=(e, "n c"), total=(total, "n"), lse=(lse, "n")), dict(t=(t, "n")))
+    t = _labels("t", t, size["c"])
+    n = size["n"]
+    dtype = z_dot.dtype
+    z_dot, e, total, lse = _wide(z_dot), _wide(e), _wide(total), _wide(lse)
+
+    total_part = (z_dot * e).sum(dim=1)
+    loss_dot = (
+        (total_part / total - z_dot[torch.arange(n, device=z_dot.device), t]).sum()
+        + 2 * weight * (total_part * lse / total).sum()
+    ) / n
+    return _narrow(loss_dot, dtype)
+
+
 class _ZLoss(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -97,20 +124,49 @@ class _ZLoss(torch.autograd.Function):
         return dz, None, None
 
 
+class _ZLossTangent(_ZLoss):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, t, weight = inputs
+        _, e, total, lse = output
+        ctx.save_for_forward(e, total, lse, t)
+        ctx.mark_non_differentiable(e, total, lse)
+        ctx.weight = weight
+
+    @staticmethod
+    def jvp(ctx, z_dot, *_):
+        e, total, lse, t = ctx.saved_tensors
+        weight = ctx.weight
+        loss_dot = z_loss_jvp(z_dot, e, total, lse, t, weight)
+        return loss_dot, None, None, None
+
+
 def z_loss(z, t, weight=1e-4):
-    """Differentiable z_loss: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable z_loss: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """
     if torch.compiler.is_compiling() and _nested():
         # A compiler loses a derivative of a derivative in an autograd.Function, but not in the operations of the forward.
         return z_loss_forward(z, t, weight)[0]
+    if order := _forward_mode(z):
+        # A tangent that is differentiated further is that of the operations of the forward, too.
+        return _ZLossTangent.apply(z, t, weight)[0] if order == 1 else z_loss_forward(z, t, weight)[0]
     return _ZLoss.apply(z, t, weight)[0]
 
 
 def _finite(a):
     """0 in the place of an infinity, so that a shift by it leaves differences defined."""
     return torch.nan_to_num(a, nan=float("nan"), posinf=0.0, neginf=0.0)
+
+
+def _forward_mode(*tensors):
+    """How often is differentiated here, if by forward mode too: 0 outside of it, 1 where tangents are all that is wanted."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return 0
+    kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
+    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def _labels(name, labels, length):

@@ -44,7 +44,7 @@ def serves(*tensors: Any, labels: tuple[Any, ...] = (), constants: tuple[Any, ..
     """Whether the native kernels take these: contiguous, on the CPU, of one precision, labels and constants of their types.
 
     What is no tensor at all is not theirs to refuse either. While a compiler traces nested transforms, it sees through torch's
-    operations alone.
+    operations alone. In forward mode torch's kernels run, which have tangents.
     """
     dtype = getattr(tensors[0], "dtype", None)
     return (
@@ -53,6 +53,7 @@ def serves(*tensors: Any, labels: tuple[Any, ...] = (), constants: tuple[Any, ..
         and all(_dense(t) and t.dtype in LABELS for t in labels)
         and all(isinstance(c, int | float) for c in constants)
         and not (torch.compiler.is_compiling() and _nested())
+        and torch.autograd.forward_ad._current_level < 0
     )
 
 

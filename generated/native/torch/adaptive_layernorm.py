@@ -82,7 +82,7 @@ class _AdaptiveLayernorm(torch.autograd.Function):
 
 
 def adaptive_layernorm(x, scale, shift, eps=1e-6):
-    """Differentiable adaptive_layernorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable adaptive_layernorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, i, d], scale[n, d], shift[n, d].
     """

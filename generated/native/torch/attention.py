@@ -73,7 +73,7 @@ class _Attention(torch.autograd.Function):
 
 
 def attention(q, k, v):
-    """Differentiable attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """

@@ -73,7 +73,7 @@ class _AttentionBias(torch.autograd.Function):
 
 
 def attention_bias(q, k, v, b):
-    """Differentiable attention_bias: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention_bias: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d], b[*s, i, j].
     """

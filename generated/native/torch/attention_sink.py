@@ -73,7 +73,7 @@ class _AttentionSink(torch.autograd.Function):
 
 
 def attention_sink(q, k, v, sink):
-    """Differentiable attention_sink: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention_sink: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[n, h, i, f], k[n, h, j, f], v[n, h, j, d], sink[h].
     """

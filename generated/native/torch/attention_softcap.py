@@ -80,7 +80,7 @@ class _AttentionSoftcap(torch.autograd.Function):
 
 
 def attention_softcap(q, k, v, cap=50.0):
-    """Differentiable attention_softcap: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable attention_softcap: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """

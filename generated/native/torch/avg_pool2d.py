@@ -81,7 +81,7 @@ class _AvgPool2d(torch.autograd.Function):
 
 
 def avg_pool2d(x, kernel=2, stride=2, pad=0):
-    """Differentiable avg_pool2d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable avg_pool2d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, h, w].
     """

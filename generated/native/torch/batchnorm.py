@@ -83,7 +83,7 @@ class _Batchnorm(torch.autograd.Function):
 
 
 def batchnorm(x, gamma, beta, eps=1e-5, ddof=0):
-    """Differentiable batchnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable batchnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, *s], gamma[d], beta[d].
     """

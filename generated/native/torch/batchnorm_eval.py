@@ -77,7 +77,7 @@ class _BatchnormEval(torch.autograd.Function):
 
 
 def batchnorm_eval(x, mu, var, gamma, beta, eps=1e-5):
-    """Differentiable batchnorm_eval: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable batchnorm_eval: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, *s], mu[d], var[d], gamma[d], beta[d].
     """

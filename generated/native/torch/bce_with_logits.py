@@ -72,7 +72,7 @@ class _BceWithLogits(torch.autograd.Function):
 
 
 def bce_with_logits(z, t):
-    """Differentiable bce_with_logits: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable bce_with_logits: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s], t[*s].
     """

@@ -69,7 +69,7 @@ class _Bilinear(torch.autograd.Function):
 
 
 def bilinear(a, b, W, c):
-    """Differentiable bilinear: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable bilinear: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, i], b[*s, j], W[k, i, j], c[k].
     """

@@ -77,7 +77,7 @@ class _CausalAttention(torch.autograd.Function):
 
 
 def causal_attention(q, k, v):
-    """Differentiable causal_attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable causal_attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """

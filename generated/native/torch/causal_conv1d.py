@@ -69,7 +69,7 @@ class _CausalConv1d(torch.autograd.Function):
 
 
 def causal_conv1d(x, W, b):
-    """Differentiable causal_conv1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable causal_conv1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, t], W[d, k], b[d].
     """

@@ -74,7 +74,7 @@ class _Celu(torch.autograd.Function):
 
 
 def celu(x, alpha=1.0):
-    """Differentiable celu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable celu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -76,7 +76,7 @@ class _Charbonnier(torch.autograd.Function):
 
 
 def charbonnier(x, t, eps=1e-3):
-    """Differentiable charbonnier: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable charbonnier: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

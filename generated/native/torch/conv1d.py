@@ -78,7 +78,7 @@ class _Conv1d(torch.autograd.Function):
 
 
 def conv1d(x, W, b, stride=1, pad=0, dilation=1):
-    """Differentiable conv1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable conv1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, l], W[o, c, k], b[o].
     """

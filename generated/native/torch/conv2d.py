@@ -84,7 +84,7 @@ class _Conv2d(torch.autograd.Function):
 
 
 def conv2d(x, W, b, stride=1, pad=0, dilation=1):
-    """Differentiable conv2d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable conv2d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, h, w], W[o, c, k, m], b[o].
     """

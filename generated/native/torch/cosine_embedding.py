@@ -82,7 +82,7 @@ class _CosineEmbedding(torch.autograd.Function):
 
 
 def cosine_embedding(a, b, t, margin=0.0, eps=1e-12):
-    """Differentiable cosine_embedding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cosine_embedding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[n, d], b[n, d], t[n].
     """

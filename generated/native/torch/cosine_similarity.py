@@ -78,7 +78,7 @@ class _CosineSimilarity(torch.autograd.Function):
 
 
 def cosine_similarity(a, b):
-    """Differentiable cosine_similarity: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cosine_similarity: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, d], b[*s, d].
     """

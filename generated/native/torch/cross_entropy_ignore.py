@@ -79,7 +79,7 @@ class _CrossEntropyIgnore(torch.autograd.Function):
 
 
 def cross_entropy_ignore(z, t, ignore=-100):
-    """Differentiable cross_entropy_ignore: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cross_entropy_ignore: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """

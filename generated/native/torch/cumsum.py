@@ -67,7 +67,7 @@ class _Cumsum(torch.autograd.Function):
 
 
 def cumsum(x):
-    """Differentiable cumsum: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable cumsum: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, i].
     """

@@ -76,7 +76,7 @@ class _Distillation(torch.autograd.Function):
 
 
 def distillation(z, u, tau=2.0):
-    """Differentiable distillation: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable distillation: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], u[n, c].
     """

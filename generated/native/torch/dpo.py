@@ -75,7 +75,7 @@ class _Dpo(torch.autograd.Function):
 
 
 def dpo(chosen, rejected, refchosen, refrejected, beta=0.1):
-    """Differentiable dpo: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable dpo: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: chosen[n], rejected[n], refchosen[n], refrejected[n].
     """

@@ -72,7 +72,7 @@ class _Dropout(torch.autograd.Function):
 
 
 def dropout(x, keep, rate=0.5):
-    """Differentiable dropout: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable dropout: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], keep[*s].
     """

@@ -73,7 +73,7 @@ class _DynamicTanh(torch.autograd.Function):
 
 
 def dynamic_tanh(x, gamma, beta, alpha):
-    """Differentiable dynamic_tanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable dynamic_tanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d], beta[d], alpha.
     """

@@ -71,7 +71,7 @@ class _Elu(torch.autograd.Function):
 
 
 def elu(x, alpha=1.0):
-    """Differentiable elu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable elu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

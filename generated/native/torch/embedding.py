@@ -70,7 +70,7 @@ class _Embedding(torch.autograd.Function):
 
 
 def embedding(table, t):
-    """Differentiable embedding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable embedding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: table[v, d], t[*s].
     """

@@ -70,7 +70,7 @@ class _EmbeddingBag(torch.autograd.Function):
 
 
 def embedding_bag(table, t):
-    """Differentiable embedding_bag: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable embedding_bag: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: table[v, d], t[n, b].
     """

@@ -75,7 +75,7 @@ class _EmbeddingPadding(torch.autograd.Function):
 
 
 def embedding_padding(table, t, padding=0):
-    """Differentiable embedding_padding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable embedding_padding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: table[v, d], t[*s].
     """

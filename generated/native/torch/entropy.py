@@ -72,7 +72,7 @@ class _Entropy(torch.autograd.Function):
 
 
 def entropy(z):
-    """Differentiable entropy: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable entropy: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c].
     """

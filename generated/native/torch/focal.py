@@ -74,7 +74,7 @@ class _Focal(torch.autograd.Function):
 
 
 def focal(z, t):
-    """Differentiable focal: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable focal: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s], t[*s].
     """

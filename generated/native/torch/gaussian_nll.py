@@ -73,7 +73,7 @@ class _GaussianNll(torch.autograd.Function):
 
 
 def gaussian_nll(x, t, var):
-    """Differentiable gaussian_nll: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gaussian_nll: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s], var[*s].
     """

@@ -71,7 +71,7 @@ class _Geglu(torch.autograd.Function):
 
 
 def geglu(a, b):
-    """Differentiable geglu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable geglu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """

@@ -75,7 +75,7 @@ class _GegluTanh(torch.autograd.Function):
 
 
 def geglu_tanh(a, b):
-    """Differentiable geglu_tanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable geglu_tanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """

@@ -72,7 +72,7 @@ class _Gelu(torch.autograd.Function):
 
 
 def gelu(x):
-    """Differentiable gelu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gelu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

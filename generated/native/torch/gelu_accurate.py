@@ -70,7 +70,7 @@ class _GeluAccurate(torch.autograd.Function):
 
 
 def gelu_accurate(x):
-    """Differentiable gelu_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gelu_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -73,7 +73,7 @@ class _GeluTanh(torch.autograd.Function):
 
 
 def gelu_tanh(x):
-    """Differentiable gelu_tanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gelu_tanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

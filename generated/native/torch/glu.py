@@ -72,7 +72,7 @@ class _Glu(torch.autograd.Function):
 
 
 def glu(a, b):
-    """Differentiable glu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable glu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """

@@ -78,7 +78,7 @@ class _GroupedQueryAttention(torch.autograd.Function):
 
 
 def grouped_query_attention(q, k, v):
-    """Differentiable grouped_query_attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable grouped_query_attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[n, g, h, i, f], k[n, g, j, f], v[n, g, j, d].
     """

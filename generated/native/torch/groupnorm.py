@@ -85,7 +85,7 @@ class _Groupnorm(torch.autograd.Function):
 
 
 def groupnorm(x, gamma, beta, groups=2, eps=1e-5):
-    """Differentiable groupnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable groupnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, (g, c), *s], gamma[(g, c)], beta[(g, c)].
     """

@@ -98,7 +98,7 @@ class _Gru(torch.autograd.Function):
 
 
 def gru(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0):
-    """Differentiable gru: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gru: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, t, d], Wr[d, k], Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], br[k], bz[k], bm[k], cm[k], h0[n, k].
     """

@@ -74,7 +74,7 @@ class _GruCell(torch.autograd.Function):
 
 
 def gru_cell(r, z, a, b, prev):
-    """Differentiable gru_cell: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable gru_cell: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: r[*s], z[*s], a[*s], b[*s], prev[*s].
     """

@@ -69,7 +69,7 @@ class _Hardsigmoid(torch.autograd.Function):
 
 
 def hardsigmoid(x):
-    """Differentiable hardsigmoid: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hardsigmoid: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

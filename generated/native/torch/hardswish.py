@@ -69,7 +69,7 @@ class _Hardswish(torch.autograd.Function):
 
 
 def hardswish(x):
-    """Differentiable hardswish: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hardswish: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

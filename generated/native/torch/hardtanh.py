@@ -69,7 +69,7 @@ class _Hardtanh(torch.autograd.Function):
 
 
 def hardtanh(x):
-    """Differentiable hardtanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hardtanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -72,7 +72,7 @@ class _Highway(torch.autograd.Function):
 
 
 def highway(x, h, t):
-    """Differentiable highway: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable highway: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], h[*s], t[*s].
     """

@@ -72,7 +72,7 @@ class _Hinge(torch.autograd.Function):
 
 
 def hinge(x, t):
-    """Differentiable hinge: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hinge: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

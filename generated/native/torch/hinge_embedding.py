@@ -73,7 +73,7 @@ class _HingeEmbedding(torch.autograd.Function):
 
 
 def hinge_embedding(x, t, margin=1.0):
-    """Differentiable hinge_embedding: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable hinge_embedding: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

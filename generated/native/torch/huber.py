@@ -76,7 +76,7 @@ class _Huber(torch.autograd.Function):
 
 
 def huber(x, t, delta=1.0):
-    """Differentiable huber: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable huber: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

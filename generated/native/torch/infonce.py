@@ -76,7 +76,7 @@ class _Infonce(torch.autograd.Function):
 
 
 def infonce(q, k, tau=0.07):
-    """Differentiable infonce: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable infonce: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[i, d], k[i, d].
     """

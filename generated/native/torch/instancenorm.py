@@ -79,7 +79,7 @@ class _Instancenorm(torch.autograd.Function):
 
 
 def instancenorm(x, gamma, beta, eps=1e-5):
-    """Differentiable instancenorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable instancenorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, d, *s], gamma[d], beta[d].
     """

@@ -74,7 +74,7 @@ class _Js(torch.autograd.Function):
 
 
 def js(p, q):
-    """Differentiable js: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable js: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: p[n, c], q[n, c].
     """

@@ -72,7 +72,7 @@ class _Kl(torch.autograd.Function):
 
 
 def kl(logq, p):
-    """Differentiable kl: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable kl: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logq[n, c], p[n, c].
     """

@@ -71,7 +71,7 @@ class _L1(torch.autograd.Function):
 
 
 def l1(x, t):
-    """Differentiable l1: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable l1: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

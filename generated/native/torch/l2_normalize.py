@@ -75,7 +75,7 @@ class _L2Normalize(torch.autograd.Function):
 
 
 def l2_normalize(x, eps=1e-12):
-    """Differentiable l2_normalize: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable l2_normalize: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d].
     """

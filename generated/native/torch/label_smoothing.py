@@ -75,7 +75,7 @@ class _LabelSmoothing(torch.autograd.Function):
 
 
 def label_smoothing(z, t, smoothing=0.1):
-    """Differentiable label_smoothing: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable label_smoothing: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """

@@ -69,7 +69,7 @@ class _LayerScale(torch.autograd.Function):
 
 
 def layer_scale(x, h, gamma):
-    """Differentiable layer_scale: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable layer_scale: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], h[*s, d], gamma[d].
     """

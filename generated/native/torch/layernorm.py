@@ -79,7 +79,7 @@ class _Layernorm(torch.autograd.Function):
 
 
 def layernorm(x, gamma, beta, eps=1e-5):
-    """Differentiable layernorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable layernorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d], beta[d].
     """

@@ -82,7 +82,7 @@ class _LayernormAccurate(torch.autograd.Function):
 
 
 def layernorm_accurate(x, gamma, beta, eps=1e-5):
-    """Differentiable layernorm_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable layernorm_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d], beta[d].
     """

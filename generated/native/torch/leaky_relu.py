@@ -71,7 +71,7 @@ class _LeakyRelu(torch.autograd.Function):
 
 
 def leaky_relu(x, slope=0.01):
-    """Differentiable leaky_relu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable leaky_relu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -69,7 +69,7 @@ class _Linear(torch.autograd.Function):
 
 
 def linear(x, W, b):
-    """Differentiable linear: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable linear: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, k], W[k, h], b[h].
     """

@@ -74,7 +74,7 @@ class _LinearRecurrence(torch.autograd.Function):
 
 
 def linear_recurrence(a, x, h0):
-    """Differentiable linear_recurrence: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable linear_recurrence: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[n, t, k], x[n, t, k], h0[n, k].
     """

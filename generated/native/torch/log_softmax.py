@@ -69,7 +69,7 @@ class _LogSoftmax(torch.autograd.Function):
 
 
 def log_softmax(z):
-    """Differentiable log_softmax: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable log_softmax: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """

@@ -71,7 +71,7 @@ class _Logsigmoid(torch.autograd.Function):
 
 
 def logsigmoid(x):
-    """Differentiable logsigmoid: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable logsigmoid: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -71,7 +71,7 @@ class _Logsumexp(torch.autograd.Function):
 
 
 def logsumexp(z):
-    """Differentiable logsumexp: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable logsumexp: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """

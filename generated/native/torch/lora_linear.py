@@ -74,7 +74,7 @@ class _LoraLinear(torch.autograd.Function):
 
 
 def lora_linear(x, W, A, B, b, scale=1.0):
-    """Differentiable lora_linear: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable lora_linear: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, k], W[k, h], A[k, r], B[r, h], b[h].
     """

@@ -119,7 +119,7 @@ class _Lstm(torch.autograd.Function):
 
 
 def lstm(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0):
-    """Differentiable lstm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable lstm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, t, d], Wi[d, k], Wf[d, k], Wg[d, k], Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], bi[k], bf[k], bg[k], bo[k], h0[n, k], c0[n, k].
     """

@@ -71,7 +71,7 @@ class _LstmCell(torch.autograd.Function):
 
 
 def lstm_cell(i, f, g, prev):
-    """Differentiable lstm_cell: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable lstm_cell: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: i[*s], f[*s], g[*s], prev[*s].
     """

@@ -114,7 +114,7 @@ class _Makemore(torch.autograd.Function):
 
 
 def makemore(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
-    """Differentiable makemore: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable makemore: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, b], t[n], C[v, e], W1[(b, e), u], b1[u], bngain[u], bnbias[u], W2[u, v], b2[v].
     """

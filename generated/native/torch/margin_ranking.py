@@ -74,7 +74,7 @@ class _MarginRanking(torch.autograd.Function):
 
 
 def margin_ranking(a, b, t, margin=0.0):
-    """Differentiable margin_ranking: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable margin_ranking: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s], t[*s].
     """

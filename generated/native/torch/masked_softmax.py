@@ -74,7 +74,7 @@ class _MaskedSoftmax(torch.autograd.Function):
 
 
 def masked_softmax(z, keep, scale=1.0):
-    """Differentiable masked_softmax: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable masked_softmax: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c], keep[*s, c].
     """

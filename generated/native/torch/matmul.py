@@ -69,7 +69,7 @@ class _Matmul(torch.autograd.Function):
 
 
 def matmul(a, b):
-    """Differentiable matmul: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable matmul: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, n, k], b[*s, k, m].
     """

@@ -84,7 +84,7 @@ class _MaxPool2d(torch.autograd.Function):
 
 
 def max_pool2d(x, kernel=2, stride=2, pad=0):
-    """Differentiable max_pool2d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable max_pool2d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, h, w].
     """

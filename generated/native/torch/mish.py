@@ -73,7 +73,7 @@ class _Mish(torch.autograd.Function):
 
 
 def mish(x):
-    """Differentiable mish: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable mish: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

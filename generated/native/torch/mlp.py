@@ -108,7 +108,7 @@ class _Mlp(torch.autograd.Function):
 
 
 def mlp(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
-    """Differentiable mlp: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable mlp: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, b], t[n], C[v, e], W1[(b, e), h], b1[h], gamma[h], beta[h], W2[h, v], b2[v].
     """

@@ -69,7 +69,7 @@ class _MoeCombine(torch.autograd.Function):
 
 
 def moe_combine(h, w):
-    """Differentiable moe_combine: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable moe_combine: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: h[n, e, d], w[n, e].
     """

@@ -72,7 +72,7 @@ class _Mse(torch.autograd.Function):
 
 
 def mse(x, t):
-    """Differentiable mse: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable mse: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

@@ -78,7 +78,7 @@ class _MultiheadAttention(torch.autograd.Function):
 
 
 def multihead_attention(q, k, v, heads=2):
-    """Differentiable multihead_attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable multihead_attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[n, i, (h, f)], k[n, j, (h, f)], v[n, j, (h, d)].
     """

@@ -70,7 +70,7 @@ class _Nll(torch.autograd.Function):
 
 
 def nll(logp, t):
-    """Differentiable nll: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable nll: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logp[n, c], t[n].
     """

@@ -75,7 +75,7 @@ class _NllIgnore(torch.autograd.Function):
 
 
 def nll_ignore(logp, t, ignore=-100):
-    """Differentiable nll_ignore: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable nll_ignore: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logp[n, c], t[n].
     """

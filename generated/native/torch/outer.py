@@ -69,7 +69,7 @@ class _Outer(torch.autograd.Function):
 
 
 def outer(a, b):
-    """Differentiable outer: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable outer: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[i], b[j].
     """

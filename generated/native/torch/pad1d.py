@@ -74,7 +74,7 @@ class _Pad1d(torch.autograd.Function):
 
 
 def pad1d(x, left=1, right=1):
-    """Differentiable pad1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable pad1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, l].
     """

@@ -76,7 +76,7 @@ class _PairwiseDistance(torch.autograd.Function):
 
 
 def pairwise_distance(a, b, eps=1e-6):
-    """Differentiable pairwise_distance: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable pairwise_distance: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s, d], b[*s, d].
     """

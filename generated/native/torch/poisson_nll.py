@@ -71,7 +71,7 @@ class _PoissonNll(torch.autograd.Function):
 
 
 def poisson_nll(x, t):
-    """Differentiable poisson_nll: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable poisson_nll: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

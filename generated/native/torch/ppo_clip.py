@@ -78,7 +78,7 @@ class _PpoClip(torch.autograd.Function):
 
 
 def ppo_clip(logp, old, adv, eps=0.2):
-    """Differentiable ppo_clip: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable ppo_clip: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: logp[n], old[n], adv[n].
     """

@@ -69,7 +69,7 @@ class _Prelu(torch.autograd.Function):
 
 
 def prelu(x, slope):
-    """Differentiable prelu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable prelu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, *s], slope[c].
     """

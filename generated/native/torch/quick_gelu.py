@@ -74,7 +74,7 @@ class _QuickGelu(torch.autograd.Function):
 
 
 def quick_gelu(x, scale=1.702):
-    """Differentiable quick_gelu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable quick_gelu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

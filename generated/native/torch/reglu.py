@@ -71,7 +71,7 @@ class _Reglu(torch.autograd.Function):
 
 
 def reglu(a, b):
-    """Differentiable reglu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable reglu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """

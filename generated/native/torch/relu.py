@@ -69,7 +69,7 @@ class _Relu(torch.autograd.Function):
 
 
 def relu(x):
-    """Differentiable relu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable relu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

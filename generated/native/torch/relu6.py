@@ -69,7 +69,7 @@ class _Relu6(torch.autograd.Function):
 
 
 def relu6(x):
-    """Differentiable relu6: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable relu6: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

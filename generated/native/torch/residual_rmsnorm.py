@@ -80,7 +80,7 @@ class _ResidualRmsnorm(torch.autograd.Function):
 
 
 def residual_rmsnorm(x, r, gamma, eps=1e-6):
-    """Differentiable residual_rmsnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable residual_rmsnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], r[*s, d], gamma[d].
     """

@@ -76,7 +76,7 @@ class _Rmsnorm(torch.autograd.Function):
 
 
 def rmsnorm(x, gamma, eps=1e-6):
-    """Differentiable rmsnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rmsnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d].
     """

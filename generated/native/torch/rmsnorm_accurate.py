@@ -79,7 +79,7 @@ class _RmsnormAccurate(torch.autograd.Function):
 
 
 def rmsnorm_accurate(x, gamma, eps=1e-6):
-    """Differentiable rmsnorm_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rmsnorm_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, d], gamma[d].
     """

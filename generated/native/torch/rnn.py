@@ -71,7 +71,7 @@ class _Rnn(torch.autograd.Function):
 
 
 def rnn(x, W, U, b, h0):
-    """Differentiable rnn: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rnn: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, t, d], W[d, k], U[j, k], b[k], h0[n, k].
     """

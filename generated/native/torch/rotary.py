@@ -71,7 +71,7 @@ class _Rotary(torch.autograd.Function):
 
 
 def rotary(x, cosine, sine):
-    """Differentiable rotary: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rotary: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, i, (p, m)], cosine[i, m], sine[i, m].
     """

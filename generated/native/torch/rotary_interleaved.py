@@ -74,7 +74,7 @@ class _RotaryInterleaved(torch.autograd.Function):
 
 
 def rotary_interleaved(x, cosine, sine):
-    """Differentiable rotary_interleaved: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable rotary_interleaved: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, i, (m, p)], cosine[i, m], sine[i, m].
     """

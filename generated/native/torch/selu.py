@@ -73,7 +73,7 @@ class _Selu(torch.autograd.Function):
 
 
 def selu(x, alpha=1.6732632423543772, scale=1.0507009873554805):
-    """Differentiable selu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable selu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -69,7 +69,7 @@ class _Sigmoid(torch.autograd.Function):
 
 
 def sigmoid(x):
-    """Differentiable sigmoid: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable sigmoid: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -72,7 +72,7 @@ class _SigmoidAccurate(torch.autograd.Function):
 
 
 def sigmoid_accurate(x):
-    """Differentiable sigmoid_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable sigmoid_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -72,7 +72,7 @@ class _Silu(torch.autograd.Function):
 
 
 def silu(x):
-    """Differentiable silu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable silu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

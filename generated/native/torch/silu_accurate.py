@@ -70,7 +70,7 @@ class _SiluAccurate(torch.autograd.Function):
 
 
 def silu_accurate(x):
-    """Differentiable silu_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable silu_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -76,7 +76,7 @@ class _SmoothL1(torch.autograd.Function):
 
 
 def smooth_l1(x, t, beta=1.0):
-    """Differentiable smooth_l1: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable smooth_l1: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

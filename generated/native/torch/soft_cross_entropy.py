@@ -75,7 +75,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
 
 
 def soft_cross_entropy(z, q):
-    """Differentiable soft_cross_entropy: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable soft_cross_entropy: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], q[n, c].
     """

@@ -73,7 +73,7 @@ class _SoftMargin(torch.autograd.Function):
 
 
 def soft_margin(x, t):
-    """Differentiable soft_margin: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable soft_margin: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s], t[*s].
     """

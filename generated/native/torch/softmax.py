@@ -69,7 +69,7 @@ class _Softmax(torch.autograd.Function):
 
 
 def softmax(z):
-    """Differentiable softmax: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """

@@ -73,7 +73,7 @@ class _SoftmaxBias(torch.autograd.Function):
 
 
 def softmax_bias(z, b, scale=1.0):
-    """Differentiable softmax_bias: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_bias: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c], b[*s, c].
     """

@@ -76,7 +76,7 @@ class _SoftmaxCrossEntropy(torch.autograd.Function):
 
 
 def softmax_cross_entropy(z, t):
-    """Differentiable softmax_cross_entropy: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_cross_entropy: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """

@@ -84,7 +84,7 @@ class _SoftmaxCrossEntropyAccurate(torch.autograd.Function):
 
 
 def softmax_cross_entropy_accurate(z, t):
-    """Differentiable softmax_cross_entropy_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_cross_entropy_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """

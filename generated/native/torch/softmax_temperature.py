@@ -76,7 +76,7 @@ class _SoftmaxTemperature(torch.autograd.Function):
 
 
 def softmax_temperature(z, tau=1.0):
-    """Differentiable softmax_temperature: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softmax_temperature: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[*s, c].
     """

@@ -72,7 +72,7 @@ class _Softplus(torch.autograd.Function):
 
 
 def softplus(x):
-    """Differentiable softplus: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable softplus: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -69,7 +69,7 @@ class _SquaredRelu(torch.autograd.Function):
 
 
 def squared_relu(x):
-    """Differentiable squared_relu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable squared_relu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

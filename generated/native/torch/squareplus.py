@@ -75,7 +75,7 @@ class _Squareplus(torch.autograd.Function):
 
 
 def squareplus(x, b=4.0):
-    """Differentiable squareplus: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable squareplus: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -71,7 +71,7 @@ class _Swiglu(torch.autograd.Function):
 
 
 def swiglu(a, b):
-    """Differentiable swiglu: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable swiglu: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[*s], b[*s].
     """

@@ -69,7 +69,7 @@ class _Tanh(torch.autograd.Function):
 
 
 def tanh(x):
-    """Differentiable tanh: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable tanh: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

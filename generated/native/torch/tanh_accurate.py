@@ -69,7 +69,7 @@ class _TanhAccurate(torch.autograd.Function):
 
 
 def tanh_accurate(x):
-    """Differentiable tanh_accurate: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable tanh_accurate: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

@@ -71,7 +71,7 @@ class _Tanhshrink(torch.autograd.Function):
 
 
 def tanhshrink(x):
-    """Differentiable tanhshrink: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable tanhshrink: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s].
     """

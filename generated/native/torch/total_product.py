@@ -69,7 +69,7 @@ class _TotalProduct(torch.autograd.Function):
 
 
 def total_product(x):
-    """Differentiable total_product: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable total_product: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[*s, k].
     """

@@ -81,7 +81,7 @@ class _Triplet(torch.autograd.Function):
 
 
 def triplet(a, pos, neg, margin=1.0, eps=1e-6):
-    """Differentiable triplet: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable triplet: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: a[n, d], pos[n, d], neg[n, d].
     """

@@ -71,7 +71,7 @@ class _Tvd(torch.autograd.Function):
 
 
 def tvd(p, q):
-    """Differentiable tvd: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable tvd: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: p[n, c], q[n, c].
     """

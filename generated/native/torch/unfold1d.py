@@ -77,7 +77,7 @@ class _Unfold1d(torch.autograd.Function):
 
 
 def unfold1d(x, kernel=2, stride=1, pad=0):
-    """Differentiable unfold1d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable unfold1d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, l].
     """

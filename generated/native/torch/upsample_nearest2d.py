@@ -72,7 +72,7 @@ class _UpsampleNearest2d(torch.autograd.Function):
 
 
 def upsample_nearest2d(x, scale=2):
-    """Differentiable upsample_nearest2d: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable upsample_nearest2d: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: x[n, c, h, w].
     """

@@ -72,7 +72,7 @@ class _Weightnorm(torch.autograd.Function):
 
 
 def weightnorm(v, g):
-    """Differentiable weightnorm: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable weightnorm: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: v[o, k], g[o].
     """

@@ -79,7 +79,7 @@ class _WindowAttention(torch.autograd.Function):
 
 
 def window_attention(q, k, v, window=4):
-    """Differentiable window_attention: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable window_attention: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: q[*s, i, f], k[*s, j, f], v[*s, j, d].
     """

@@ -75,7 +75,7 @@ class _ZLoss(torch.autograd.Function):
 
 
 def z_loss(z, t, weight=1e-4):
-    """Differentiable z_loss: works with autograd to second order, vmap, torch.func, compile and export.
+    """Differentiable z_loss: autograd in both modes and to second order, vmap, torch.func, compile and export.
 
     Shapes: z[n, c], t[n].
     """
