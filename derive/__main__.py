@@ -8,15 +8,17 @@ from typing import Any
 
 from derive import Derivation, command, derive, derive_full, load
 from derive.called import program
-from derive.certify import certify
+from derive.certify import Certificate, certify
 from derive.certify.textbook import textbook_checks
 from derive.explain import entry, explained, listed
 from derive.meant import add_op, op_of
 from derive.ops import names, variants
 from derive.parser import Parser
 from derive.show.show import show_latex, show_text, signature
+from derive.show.tangents import latex_of_tangents, text_of_tangents
 from derive.show.trees import of_derivation
 from derive.syntax import VARIANTS
+from derive.tangents import tangents
 from derive.textbook.pages import show_textbook, textbook_latex
 
 
@@ -37,6 +39,7 @@ def add_commands(commands: Any) -> None:
     show.add_argument("--steps", action="store_true", help="every step of the engine, and not the textbook's lines")
     show.add_argument("--latex", action="store_true", help="a LaTeX fragment instead of text")
     show.add_argument("--full", action="store_true", help="the adjoint of every equation, in chain-rule order")
+    show.add_argument("--jvp", action="store_true", help="forward mode: the tangents of the outputs, given those of the inputs")
     show.add_argument("--certify", action="store_true", help="check every step at 50 digits and say what was checked")
     show.add_argument("--variant", choices=VARIANTS, default="", help="accurate: rewritten so that nothing cancels")
     show.set_defaults(run=_show)
@@ -70,13 +73,18 @@ def op_lines() -> list[str]:
 def _show(options: argparse.Namespace) -> int:
     op = op_of(options)
     op = op.as_variant(options.variant) if options.variant else op
-    if options.steps or options.full:
+    if options.jvp:
+        found = tangents(derive(op))
+        print(latex_of_tangents(op, found) if options.latex else text_of_tangents(op, found), end="")
+    elif options.steps or options.full:
         derivation: Derivation = derive_full(op) if options.full else derive(op)
         printer = show_latex if options.latex else show_text
         print(printer(derivation, tree_of=of_derivation(derivation), full=options.full), end="")
     else:
         print(textbook_latex(op) if options.latex else show_textbook(op), end="")
-    return _certify(derive(op)) if options.certify else 0
+    if not options.certify:
+        return 0
+    return _certify(certify(found.derivation) if options.jvp else certify(derive(op)).extended(textbook_checks(op)))
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -85,9 +93,8 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _certify(derivation: Derivation) -> int:
-    """Print the certificate: the checks of each name, and the axis lengths at which they were made. Returns the exit status."""
-    certificate = certify(derivation).extended(textbook_checks(derivation.op))
+def _certify(certificate: Certificate) -> int:
+    """Print a certificate: the checks of each name, and the axis lengths at which they were made. Returns the exit status."""
     lines = ["", f"certificate: {certificate.summary()}"]
     for seed, sizes in zip(certificate.seeds, certificate.sizes, strict=True):
         lines.append(f"  point {seed}: " + ", ".join(f"size({axis}) = {n}" for axis, n in sizes))

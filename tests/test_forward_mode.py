@@ -15,6 +15,7 @@ from codegen.backends.discovery import by_name
 from codegen.plan import planned
 from codegen.program import given_tangents
 from codegen.verify.judge import judge
+from derive.__main__ import main
 from derive.certify import certify as certified
 from derive.language.unicode import language
 from derive.renaming import renamed_tree
@@ -68,6 +69,16 @@ def test_an_op_may_hold_inputs() -> None:
     """No gradient of a held input is derived."""
     op = replace(derive.load("linear"), held=frozenset({"W", "b"}))
     assert derive.derive(op).gradients == ("dx",)
+
+
+@pytest.mark.parametrize("name", ["layernorm", "causal_attention", "rnn"])
+def test_tangents_are_shown_in_text_and_in_latex(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", name, "--jvp", "--certify"]) == 0
+    text = capsys.readouterr().out
+    (output,) = derive.load(name).outputs
+    assert f"{output.name}_dot[" in text and "passed" in text and "dd" not in text
+    assert main(["show", name, "--jvp", "--latex"]) == 0
+    assert rf"\dot{{{output.name}}}" in capsys.readouterr().out
 
 
 # ---- proof ------------------------------------------------------------------------------------------------------------------

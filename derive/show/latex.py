@@ -19,7 +19,7 @@ _GREEK = frozenset(
     "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
 _SYMBOLS = {**{g: f"\\{g}" for g in _GREEK}, "eps": r"\varepsilon", "epsilon": r"\varepsilon", "lam": r"\lambda"}
-_ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
+_ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde", "_dot": r"\dot"}
 #: The functions whose powers are typeset as in sin^2(x).
 _FUNCTIONS = tuple(f.name for f in RECORDS.values() if f.powers)
 #: The brackets of functions that are written as brackets.

@@ -81,6 +81,7 @@ class Part(Enum):
     CHAIN_RULE = "chain rule"
     DERIVATION = "derivation"
     CLOSED_FORM = "closed form"
+    TANGENTS = "tangents"
     REMARK = "remark"
 
 
