@@ -1,4 +1,4 @@
-"""Running sums in C: one pass over an axis, forward or backward, equal to torch's ``cumsum``."""
+"""Running sums and products in C: one pass over an axis, forward or backward, equal to torch's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from codegen.backends.discovery import by_name
 from codegen.backends.native.machine import scheduled
-from codegen.loops.assignment import RunningSum
+from codegen.loops.assignment import Fold, RunningSum
 from codegen.loops.loop import assignments_in
 from tests.judged import judge, kernel, module, normal
 
@@ -126,6 +126,70 @@ def test_sums_of_elements_in_registers(length: int, dtype: torch.dtype) -> None:
 def test_sums_of_elements_of_rows_that_lie_apart() -> None:
     (wide,) = normal((3, 2, 18))
     judge(PLAIN, "native", plain, [wide[:, 0]])
+
+
+BEFORE = """
+    y[n, i] = before(x[n, i], w[n])
+    y[n, i] = w[n]*sum[j](where(j < i, x[n, j]**2, 0))
+"""
+BEHIND = """
+    y[i, d] = behind(x[i, d], w[d])
+    y[i, d] = sum[j](where(j > i, x[j, d]*w[d], 0))
+"""
+PRODUCTS = """
+    y[n, i] = products(x[n, i])
+    y[n, i] = prod[j](where(j <= i, x[n, j], 1))
+"""
+WHOLE = """
+    y[n] = whole(x[n, i])
+    y[n] = prod[i](x[n, i])
+"""
+FIRST_AXIS = """
+    y[d] = first_axis(x[i, d], w[d])
+    y[d] = prod[i](x[i, d]*w[d])
+"""
+
+
+def shifted(x: Any, dim: int) -> Any:
+    return torch.cat([torch.zeros_like(x.narrow(dim, 0, 1)), x.narrow(dim, 0, x.shape[dim] - 1)], dim) if x.shape[dim] else x
+
+
+GENERAL: dict[str, tuple[str, Any, Any]] = {
+    "before": (BEFORE, lambda x, w: w[:, None] * shifted((x**2).cumsum(1), 1), lambda n, i: [(n, i), (n,)]),
+    "behind": (BEHIND, lambda x, w: shifted((x * w).flip(0).cumsum(0), 0).flip(0), lambda n, i: [(i, n), (n,)]),
+    "products": (PRODUCTS, lambda x: x.cumprod(1), lambda n, i: [(n, i)]),
+    "whole": (WHOLE, lambda x: x.prod(1), lambda n, i: [(n, i)]),
+    "first axis": (FIRST_AXIS, lambda x, w: (x * w).prod(0), lambda n, i: [(i, n), (n,)]),
+}
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+@pytest.mark.parametrize("size", [(3, 1), (3, 9), (2050, 3), (2, 0), (0, 3)], ids=str)
+@pytest.mark.parametrize("op", GENERAL)
+def test_strict_sums_and_products_equal_torch(op: str, size: tuple[int, int], zeros: int) -> None:
+    text, reference, shapes = GENERAL[op]
+    inputs = normal(*shapes(*size))
+    axis = shapes(2, 9)[0].index(9)
+    for at in range(min(zeros, size[1])):
+        inputs[0].select(axis, at).fill_(0)
+    judge(text, "native", reference, inputs)
+
+
+def test_the_gradient_of_a_product_reads_each_factor_a_few_times() -> None:
+    """No loop runs over pairs of positions."""
+    for text in (WHOLE, FIRST_AXIS):
+        program = kernel(text).backward
+        assert all(len(f.loops) < 3 for f, _ in assignments_in(scheduled(program).body))
+        kinds = [f.kind for f, _ in assignments_in(scheduled(program).body) if isinstance(f.kind, RunningSum)]
+        assert [(k.fold, k.strict) for k in kinds] == [(Fold.PROD, True)] * 2
+        assert {k.falling for k in kinds} == {False, True}
+
+
+def test_a_product_meets_nan_and_infinity_where_torch_does() -> None:
+    x = np.array([[2.0, np.nan, 3.0], [np.inf, 2.0, 0.5], [0.0, np.inf, 2.0]])
+    made = module(PRODUCTS, "native").products_forward(x)
+    y = made[0] if isinstance(made, tuple) else made
+    assert np.array_equal(y, torch.from_numpy(x).cumprod(1).numpy(), equal_nan=True)
 
 
 def test_the_emitted_loop_adds_once() -> None:

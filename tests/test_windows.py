@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import tracemalloc
@@ -223,3 +224,22 @@ def test_constants_of_slices_are_whole_numbers() -> None:
     for wrong in ({"stride": 0}, {"pad": 0.5}):
         with pytest.raises(ValueError, match="must be a whole number, and a step at least 1"):
             module(CONV1D, "native").conv_forward(*inputs, **wrong)
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 5), (1, 4, 1), (2, 1, 3), (2, 7, 0), (0, 7, 2)], ids=str)
+def test_windows_along_an_axis_that_others_follow(shape: tuple[int, int, int]) -> None:
+    """In C the innermost loop runs along the last axis, in both directions, and along others where nothing else is shared."""
+    (x,) = normal(shape)
+    sums = """
+        y[n, i, c] = channels_last(x[n, i, c], w[k, c])
+        y[n, i, c] = sum[k](x[n, i + k - 1, c]*w[k, c])
+    """
+    largest = """
+        y[i, c] = alone_last(x[i, c], w[k])
+        y[i, c] = max[k](x[i + k - 1, c])*sum[k](w[k])
+    """
+    padded = functools.partial(functional.pad, pad=(0, 0, 1, 1))
+    judge(sums, "native", lambda x, w: (padded(x).unfold(1, 3, 1) * w.T).sum(-1), [x, *normal((3, shape[2]))])
+    if shape[0] and shape[2]:
+        alone = functools.partial(functional.pad, pad=(0, 0, 1, 1), value=-torch.inf)
+        judge(largest, "native", lambda x, w: alone(x).unfold(0, 3, 1).amax(-1) * w.sum(), [x[0], *normal((3,))])

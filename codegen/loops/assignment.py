@@ -74,10 +74,15 @@ class EntryUpdate:
 
 @dataclass(frozen=True)
 class RunningSum:
-    """The sum of the body up to each position of the index ``along``, or, if ``falling``, from each position on."""
+    """The sum or product of the body up to each position of the index ``along``, or, if ``falling``, from each position on.
+
+    If ``strict``, the position itself takes no part.
+    """
 
     along: str
     falling: bool
+    fold: Fold = Fold.SUM
+    strict: bool = False
 
 
 @dataclass(frozen=True)

@@ -132,11 +132,12 @@ class _Flattening:
         )
 
     def running(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
-        """A running sum; None if the sum is something else."""
+        """A running sum or product; None for any other reduction."""
         found = Running.of(tree, self.equal)
         if found is None:
             return None
-        return self.add(name, index, RunningSum(found.axis, found.falling), self.lifted(found.body, s), s, index)
+        kind = RunningSum(found.axis, found.falling, Fold(found.kind), found.strict)
+        return self.add(name, index, kind, self.lifted(found.body, s), s, index)
 
     def folded(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment:
         """A reduction in loops that its rows bound."""
@@ -167,10 +168,17 @@ class _Flattening:
         return self.add(name, index, kind or Reduction(Fold(found.kind), over), body, s, loops, slides)
 
     def outside_in(self, index: tuple[str, ...], over: tuple[str, ...], slides: tuple[Slide, ...]) -> tuple[str, ...]:
-        """The loops of a window: those that no row has, those over short indices, and innermost those along slides."""
+        """The loops of a window: those that no row has, those over short indices, and innermost those along slides.
+
+        Inside of these is only what lies close together: the result's indices behind those of the slides. One index stays
+        outside, along which workers share the loops.
+        """
         slid = {i for s in slides for i in s.indices}
-        rest = (*(i for i in index if i not in slid), *(i for i in over if i not in slid))
-        return (*rest, *self.sorted({k for s in slides for k in s.taps}), *self.sorted({s.outer for s in slides}))
+        plain = tuple(i for i in index if i not in slid)
+        last = max((k for k, i in enumerate(index) if i in slid), default=len(index))
+        inside = index[last + 1 :] if index[last + 1 :] != plain else plain[1:]
+        rest = (*(i for i in plain if i not in inside), *(i for i in over if i not in slid))
+        return (*rest, *self.sorted({k for s in slides for k in s.taps}), *self.sorted({s.outer for s in slides}), *inside)
 
     def contraction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
         """A matrix product; None if the sum is no contraction, or its axes cannot be grouped as the axes of matrices."""

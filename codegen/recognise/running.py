@@ -27,16 +27,10 @@ class Running:
 
     @staticmethod
     def of(tree: st.Tree, root: Mapping[str, str]) -> Running | None:
-        """The parts of a cumulative sum in which each position takes part; None where the tree is something else.
+        """The parts of a cumulative sum or product; None where the tree is something else.
 
         ``root`` has one axis for all axes of one length.
         """
-        found = Running.of_any(tree, root)
-        return found if found and found.kind == "sum" and not found.strict else None
-
-    @staticmethod
-    def of_any(tree: st.Tree, root: Mapping[str, str]) -> Running | None:
-        """The parts of a cumulative sum or product, also of a strict one; None where the tree is something else."""
         if not isinstance(tree, st.Reduce) or tree.kind not in ("sum", "prod"):
             return None
         rows, body = _rows(tree)

@@ -140,7 +140,7 @@ class Layout:
 
     def masked(self, tree: st.Tree) -> st.Tree:
         """The expression with cumulative sums, which need no mask, replaced by their terms."""
-        found = Running.of_any(tree, self.printer.equal)
+        found = Running.of(tree, self.printer.equal)
         return self.masked(found.body) if found else st.rebuild(tree, self.masked)
 
     def masks(self, s: Statement) -> Iterator[str]:

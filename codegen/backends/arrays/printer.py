@@ -288,7 +288,7 @@ class ArrayPrinter(Products):
         return Value(self.running(text, str(place), found), value.axes)
 
     def reduction(self, tree: st.Reduce, order: Sequence[str]) -> Value:
-        if self.kernel and (found := Running.of_any(tree, self.equal)) is not None:
+        if self.kernel and (found := Running.of(tree, self.equal)) is not None:
             return self.cumulative(found, order)
         scatter = Scatter.of(tree)
         if scatter is not None and not self.held.apart(scatter.labels.name, scatter.labels.index):

@@ -42,12 +42,12 @@ def _described(f: Assignment, whole: bool) -> str:
     if whole:
         return language(f.equation.tree)
     match f.kind:
-        case RunningSum(along, falling):
+        case RunningSum(along, falling, fold, strict):
             other = st.fresh_index(along, {*f.index, *st.free_indices(f.body)})
             late, early = (other, along) if falling else (along, other)
-            row = st.Compare("<=", st.Position(early), st.Position(late))
-            terms = st.Call("where", (row, st.rename(f.body, {along: other}), st.NEUTRAL["sum"]))
-            return language(st.Reduce("sum", (other,), terms))
+            row = st.Compare("<" if strict else "<=", st.Position(early), st.Position(late))
+            terms = st.Call("where", (row, st.rename(f.body, {along: other}), st.NEUTRAL[fold.value]))
+            return language(st.Reduce(fold.value, (other,), terms))
         case ScatterAdd():
             return language(f.equation.tree)
         case MatrixProduct(over=over) | WindowProduct(over=over):
