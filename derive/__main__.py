@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from derive import Derivation, command, derive, derive_full, load
@@ -84,7 +85,9 @@ def _show(options: argparse.Namespace) -> int:
         print(textbook_latex(op) if options.latex else show_textbook(op), end="")
     if not options.certify:
         return 0
-    return _certify(certify(found.derivation) if options.jvp else certify(derive(op)).extended(textbook_checks(op)))
+    if options.jvp:
+        return _certify(certify(found.derivation), found.names)
+    return _certify(certify(derive(op)).extended(textbook_checks(op)), {})
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -93,14 +96,17 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _certify(certificate: Certificate) -> int:
-    """Print a certificate: the checks of each name, and the axis lengths at which they were made. Returns the exit status."""
+def _certify(certificate: Certificate, names: Mapping[str, str]) -> int:
+    """Print a certificate: the checks of each name, in other ``names``, and the axis lengths at which they were made.
+
+    Returns the exit status.
+    """
     lines = ["", f"certificate: {certificate.summary()}"]
     for seed, sizes in zip(certificate.seeds, certificate.sizes, strict=True):
         lines.append(f"  point {seed}: " + ", ".join(f"size({axis}) = {n}" for axis, n in sizes))
     for name in dict.fromkeys(check.name for check in certificate.checks):
         rules = [f"{c.rule}{'' if c.passed else ' FAILED'}" for c in certificate.checks if c.name == name]
-        lines.append(f"  {name}: " + ", ".join(rules))
+        lines.append(f"  {names.get(name, name)}: " + ", ".join(rules))
     command.show(*lines)
     return 0 if certificate.passed else 1
 
