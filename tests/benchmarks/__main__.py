@@ -16,6 +16,9 @@ from .findings import Findings
 
 ROOT = Path(__file__).resolve().parents[2]
 SAVED = ROOT / "generated" / "bench"
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+#: What has tables of its own, on one thread: convolutions and pooling, attention under a mask.
+ON_ONE_THREAD = ("windows", "masked")
 
 
 def main() -> int:
@@ -34,6 +37,10 @@ def main() -> int:
     if len(findings) < len(regimes.REGIMES):
         return 1
     _show(findings, asked.save)
+    if not asked.op and not asked.quick:
+        for name in ON_ONE_THREAD:
+            print(flush=True)
+            subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], cwd=ROOT, env=ONE_THREAD, check=False)
     return 0
 
 
