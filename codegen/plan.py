@@ -85,6 +85,11 @@ class _Planner:
         #: The names of lines that programs call otherwise.
         self.names: Spelling = {}
         self.carried = {c.name: c for c in self.op.carries}
+        #: The names that depend on nothing but constants.
+        self.fixed: set[str] = set()
+        for d in derivation.forward:
+            if all(n in self.constants or n in self.fixed for n in self.reads(d.body)):
+                self.fixed.add(d.name)
         calls = (n.head for e in self.op.equations for n in st.walk(e.rhs) if isinstance(n, st.Call))
         self.kinks = KINKED.intersection(calls)
 
@@ -156,10 +161,7 @@ class _Planner:
             return False
         if len(self.op.stars.intersection(d.index)) > 1:  # a shape does not tell two stars apart
             return True
-        reads = {n for n in self.closure([d.name]) if n not in self.definitions}
-        if reads <= self.constants.keys():
-            return True
-        if self.is_copy(d):
+        if d.name in self.fixed or self.is_copy(d):
             return True
         if is_reduction(d):
             return not d.author and d.name not in in_forward and _as_large(d)
@@ -186,14 +188,14 @@ class _Planner:
 
     def closure(self, names: Iterable[str]) -> set[str]:
         """The names and all that they depend on, inputs and constants included."""
-        needed = set(names)
-        while True:
-            count = len(needed)
-            for d in reversed(self.d.forward):
-                if d.name in needed:
-                    needed |= self.reads(d.body)
-            if not self.carried or len(needed) == count:  # a step may read what stands below it
-                return needed
+        waiting = list(names)
+        needed = set(waiting)
+        while waiting:
+            d = self.definitions.get(waiting.pop())
+            found = self.reads(d.body) - needed if d else frozenset[str]()
+            needed |= found
+            waiting += found
+        return needed
 
     # ---- programs --------------------------------------------------------------------------------------------------
 

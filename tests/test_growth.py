@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import derive
-from codegen import build, confined
+from codegen import build, confined, plan
 from codegen.plan import planned
 from derive import certify
 from derive.certify import textbook as checked
@@ -143,6 +143,18 @@ def test_reductions_that_no_name_can_hold_get_no_canonical_form(counted: Callabl
     assert not calls
     folded, using = rewrite.fold_patterns(term({x: 1, w: 1}, ("j",)), patterns, lambda name: True)
     assert (folded, using) == (atom_sum(Read("y", free)), "y") and calls["pattern_key"] == 1
+
+
+def test_what_is_saved_is_found_with_a_few_looks_at_each_definition(counted: Callable[[Any, str], Counter[str]]) -> None:
+    """Twice the equations have twice the looks."""
+    derived = [derive.derive(derive.parse(chain("mixed", count))) for count in (12, 24)]
+    calls = counted(plan._Planner, "reads")
+    found = []
+    for derivation in derived:
+        calls.clear()
+        planned(derivation)
+        found.append(calls["reads"])
+    assert found[0] > 0 and found[1] <= 2.5 * found[0]
 
 
 def test_a_name_is_confined_by_the_statements_that_read_it_alone(counted: Callable[[Any, str], Counter[str]]) -> None:
