@@ -157,7 +157,8 @@ def _forward(
     k = kernel(name)
     env: dict[str, Any] = {n: passed(backend, v) for n, v in values.items()}
     forward = by_name(backend).called(getattr(module(name, backend), k.forward.name))
-    *outputs, saved = forward(*_arguments(k.forward, env), **_given(k.forward, given))
+    found, saved = forward(*_arguments(k.forward, env), **_given(k.forward, given))
+    outputs = tupled(found)
     env |= dict(zip([t.name for t in k.saved], saved, strict=True))
     for output, upstream in zip(k.op.outputs, upstreams, strict=True):
         env[syntax.adjoint_name(output.name)] = passed(backend, upstream)
