@@ -98,6 +98,10 @@ STARS = {
         h = sum[s](v[*s])
         q[i, *s] = h*w[i] + v[*s]
     """,
+    "positions on an axis between a star and another axis": """
+        y[*s, t, a] = f(x[*s, t, a])
+        y[*s, t, a] = x[*s, t, a] - x[*s, t + 1, a]
+    """,
     "a star in the middle": "y[a, *s, b] = f(x[a, *s, b], w[b], g[*s])\ny[a, *s, b] = x[a, *s, b]*w[b] + g[*s]",
     "a matrix before a star": "y[m, *s] = f(A[m, n], x[n, *s])\ny[m, *s] = sum[n](A[m, n]*x[n, *s])",
     "a maximum over a star": "y[n] = f(x[n, *s])\ny[n] = max[s](x[n, *s])",
@@ -219,11 +223,29 @@ DERIVATIONS = {
         p > 0
         w[s] = (sum[t](p[t])*v[s]*rmsnorm(v[s], v[s], eps=0.01))**2
     """,
+    "windows that are empty at other lengths than the declared ones": """
+        z[chunk, batch] = mix(K[s0, l], w[chunk], W)
+        W in s0
+        size(batch) = 2
+        z[chunk, batch] = logsumexp[s0](w[s0 + batch])
+    """,
+    "a mean over windows beside an empty axis of which another length depends": """
+        u[k, (h, b)] = f(g[t, n], X[*s, t], a[h, q])
+        size(i) = 3
+        size(k) = (size(n) + 2*1 - size(i))//3 + 1
+        size(b) = (size(q) - 1*(size(h) - 1) - 1)//1 + 1
+        v[t, *s, (q, k)] = mean[i](g[t, k*3 + i - 1])
+        u[k, h, b] = sum[t, *s](v[t, *s, b + h, k]*X[*s, t])
+    """,
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 
 #: Equations that step along an axis.
 RECURRENCES = {
+    "steps on an axis between a star and another axis": """
+        h[*s, t, a] = f(x[*s, t, a], W[b, a])
+        h[*s, t, a] = tanh(sum[b](h[*s, t - 1, b]*W[b, a])) + x[*s, t, a]
+    """,
     "a recurrence that nothing reads": """
         x[a, n] = f(z[a, n])
         h[a, n] = tanh(h[a, n + 1]) - z[a, n]

@@ -117,9 +117,9 @@ def _slots(printer: Operations, index: Sequence[st.Index], local: Mapping[str, s
 
 
 def placed(tensor: Text, slots: Sequence[str]) -> Text:
-    """The part of a tensor at slots; all of it where no slot selects anything."""
+    """The part of a tensor at slots; all of it where no slot selects anything. Behind ``...`` every slot is said."""
     last = max((k for k, slot in enumerate(slots, 1) if slot not in (":", "...")), default=0)
-    return item(tensor, slots[:last]) if last else tensor
+    return item(tensor, slots if "..." in slots[:last] else slots[:last]) if last else tensor
 
 
 def static_constants(kernel: Kernel) -> frozenset[str]:
