@@ -79,10 +79,10 @@ def sizes_of(op: st.Op, seed: int, choice: Sequence[int] = SIZES) -> dict[str, i
     If the loop of an equation would be too long, the last axes get shorter. Which axes are last depends on the seed, so that
     every axis has its full length at some point.
     """
-    return dict(_sized(op, seed, tuple(choice)).sizes)
+    return dict(sized(op, seed, tuple(choice)).sizes)
 
 
-class _Sized(NamedTuple):
+class Sized(NamedTuple):
     """Lengths of axes, and the constants that are whole numbers where an op declares lengths, which these depend on."""
 
     sizes: Mapping[str, int]
@@ -90,13 +90,13 @@ class _Sized(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
+def sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> Sized:
     """Lengths, drawn again where a declared one is less than 1 or an extremum or a mean has no element.
 
     In the later turns axes are as long as declared lengths need it: ``size(i) = size(l) - 50``. OpError: none of the lengths
     would do.
     """
-    sized: list[_Sized] = []
+    sized: list[Sized] = []
     for turn in range(REDRAWN if op.declared else 1):
         rng = random_of(op.name, "sizes", seed, turn)
         late = turn >= REDRAWN // 2
@@ -106,7 +106,7 @@ def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
         lengths = {r: choice[(k + seed * (1 + k // len(choice))) % len(choice)] for k, r in enumerate(roots)}
         if turn:
             lengths = {r: rng.choice((1, 2)) * rng.choice(choice) for r in roots}
-        sized.append(_Sized(_drawn(op, seed, lengths, constants, late), constants))
+        sized.append(Sized(_drawn(op, seed, lengths, constants, late), constants))
         short = [a for a, _ in op.declared.lengths if sized[-1].sizes[a] < 1]
         if short:
             sized.pop()
@@ -118,16 +118,20 @@ def _sized(op: st.Op, seed: int, choice: tuple[int, ...]) -> _Sized:
 
 
 def populated(op: st.Op, sizes: Mapping[str, int], constants: Mapping[str, int]) -> bool:
-    """Whether declared lengths are positive, and every extremum or mean under rows has an element at every position.
+    """Whether declared lengths are positive, and every reduction under rows that needs an element has one at every position.
+
+    These are extrema, means, and sums of which a logarithm is taken.
 
     ``constants`` are those that are whole numbers. Rows of labels are not looked at, and neither is an op without declared
     lengths.
     """
-    sized = _Sized(sizes, constants)
+    sized = Sized(sizes, constants)
     if not op.declared or any(sizes[a] < 1 for a, _ in op.declared.lengths):
         return not op.declared
-    for node in (n for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Reduce)):
-        rows = st.taking_part(node)[1] or _counted(node)
+    nodes = [n for e in op.equations for n in st.walk(e.rhs)]
+    logs = [n.args[0] for n in nodes if isinstance(n, st.Call) and n.head == "log"]
+    for node in (n for n in nodes if isinstance(n, st.Reduce)):
+        rows = st.taking_part(node)[1] or _rows(node, node in logs)
         names = [p.index for row in rows for p in st.walk(row) if isinstance(p, st.Position)]
         if not rows or not all(isinstance(i, str) for i in names):
             continue
@@ -141,16 +145,17 @@ def populated(op: st.Op, sizes: Mapping[str, int], constants: Mapping[str, int])
     return True
 
 
-def _counted(tree: st.Reduce) -> list[st.Compare]:
-    """The rows of a sum that counts where they hold: a mean divides by it. None of any other reduction."""
+def _rows(tree: st.Reduce, logarithm: bool) -> list[st.Compare]:
+    """The rows of a sum that counts where they hold, as a mean divides by it, or whose logarithm is taken; else none."""
     body, rows = tree.body, list[st.Compare]()
     while isinstance(body, st.Call) and body.head == "where" and isinstance(body.args[0], st.Compare):
         rows.append(body.args[0])
         body = body.args[1]
-    return rows if body == st.Num(Fraction(1)) and all(map(st.on_indices, rows)) else []
+    needed = tree.kind == "sum" and (logarithm or body == st.Num(Fraction(1)))
+    return rows if needed and all(map(st.on_indices, rows)) else []
 
 
-def _hold(rows: Sequence[st.Compare], sized: _Sized, at: Mapping[str, int]) -> bool:
+def _hold(rows: Sequence[st.Compare], sized: Sized, at: Mapping[str, int]) -> bool:
     sides = [tuple(whole_value(side, *sized, at) for side in (row.left, row.right)) for row in rows]
     return all(HOLDS[row.rel](left, right) for row, (left, right) in zip(rows, sides, strict=True))
 
@@ -235,7 +240,7 @@ def draw_point(op: st.Op, seed: int, sizes: dict[str, int], attempt: int, attemp
     default such as ``ddof=0`` could hide a mistake.
     """
     tables: dict[str, Elements] = {}
-    whole = _sized(op, seed, SIZES).constants if op.declared else _whole(op, (seed, attempt) if seed else None)
+    whole = sized(op, seed, SIZES).constants if op.declared else _whole(op, (seed, attempt) if seed else None)
     for t in op.inputs:
         rng = random_of(op.name, seed, attempt, t.name)
         if t.integer:

@@ -32,7 +32,7 @@ from derive.certify.stage import Stage, reason_of
 from derive.derivation import Derivation, Line
 from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
-from derive.points import Point, interval, loops, random_of, shorten
+from derive.points import Point, interval, loops, random_of, shorten, sized
 from derive.rounding import ACCURATE, COMMON
 from derive.terms.sums import Read, sum_reads
 
@@ -96,6 +96,8 @@ class _Draws:
         sizes = {a: length[r] for a, r in classes.items()}
         tables: dict[str, Sequence[Fraction | int]] = {}
         whole = {c.name: whole_number(c, rng if attempt % 2 else None) for c in op.constants if c.name in whole_constants(op)}
+        if op.declared:
+            sizes, whole = (dict(found) for found in sized(op, attempt, tuple(range(2, largest + 1))))
         for t in (*op.inputs, *(st.Tensor(st.adjoint_name(o.name), o.axes) for o in op.outputs)):
             count = Frame(sizes).count(t.axes)
             values = label_values(op, t, sizes, whole) if t.integer else ()

@@ -106,6 +106,8 @@ class Residues(Numbers):
             return [v if s is None else v * s % self.p for v, s in zip(a, signs, strict=True)]
         if head in ("finite", "stop"):  # the identity on numbers
             return a
+        if head == "log":  # at 0 it has no value, and neither have the inverses that its derivative takes
+            return [self.nan if v != v or not v else self.unknown(head, v) for v in a]
         return [v if v != v else self.unknown(head, v) for v in a]
 
     def unknown(self, head: str, at: int) -> int:

@@ -133,14 +133,19 @@ def strained_points(op: st.Op) -> Strained:
 def emptied_points(op: st.Op) -> Iterator[Strained]:
     """Points with an empty axis, for each axis; and for each output, points at which all axes but the output's are empty.
 
-    Points at which labels or found positions would index an empty axis are left out.
+    Points at which labels or found positions would index an empty axis are left out, and so are those with lengths at which
+    calls are refused: a declared one that is negative, or that others do not let be 0.
     """
     tensors = [*op.inputs, *(st.Tensor(e.name, e.index, e.labels) for e in op.equations)]
     classes = equal_axes(op)
+    whole = {c.name: whole_number(c, None) for c in op.constants if c.name in whole_constants(op)}
     roots = list(dict.fromkeys(classes.values()))
     alone = [tuple(r for r in roots if r not in {classes[a] for a in t.axes}) for t in op.outputs]
     for empty in dict.fromkeys([*((r,) for r in roots), *filter(None, alone)]):
         sizes = {axis: 0 if root in empty else LEAST for axis, root in classes.items()}
+        sizes = op.declared.completed(sizes, whole, classes)
+        if min(sizes.values(), default=0) < 0 or any(sizes[root] for root in empty):
+            continue
         grid = Grid(sizes, 1)
         if all(t.indexed is None or grid.length(t.indexed) or not grid.count(t.axes) for t in tensors):
             yield _drawn(op, [Scheme(f"no {', '.join(empty)}", _moderate, frozenset())], sizes, 2)
