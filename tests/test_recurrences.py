@@ -449,6 +449,13 @@ def test_a_recurrence_that_no_output_depends_on_is_left_out() -> None:
     assert [e.name for e in op.equations] == ["h", "w"] and [c.of for c in op.carries] == ["h"]
 
 
+def test_a_scalar_equation_reads_the_first_value_too() -> None:
+    """What stands before the first step counts in a mean, whatever axes the left side has."""
+    text = "m = f(x[c], b)\nh[-1] = b\nh[c] = h[c - 1]*x[c]\nm = mean[c](h[c - 1]**2)\n"
+    assert "h_prev" in derive.syntax.reads(derive.parse(text).equations[-1].rhs)
+    judge(text, "numpy", lambda x, b: torch.cat([b[None], b * x.cumprod(0)[:-1]]).square().mean(), normal((4,), ()))
+
+
 def test_steps_run_along_the_axis_that_all_reads_share() -> None:
     """A read may be one step away along several axes; which of them the steps take is decided by the others."""
     body = ["h[i, t] = f(x[i, t])", "h[i, t] = h[i - 1, t - 1] + x[i, t]*h[i, t - 1]"]

@@ -67,8 +67,8 @@ def with_names(body: list[ast.stmt], fail: Fail) -> tuple[list[ast.stmt], list[C
     places = _places(steps, fail)
     taken = {n.id for node in body for n in ast.walk(node) if isinstance(n, ast.Name)}
     found = [_carried(name, *places[name], own[name], bases, taken, fail) for name in places]
-    for node in targets:
-        _rename(node, {c.of: c for c in found if c.first or c.of in again[node]})
+    for node in (n for n in body if isinstance(n, ast.Assign) and not declares_length(n)):
+        _rename(node, {c.of: c for c in found if c.first or c.of in again.get(node, ())})
     for node, target in bases.items():
         assert isinstance(node, ast.Assign)
         node.targets = [_settled(target, {c.of: c for c in found}, fail)]
