@@ -90,16 +90,17 @@ def backward_op(derivation: Derivation) -> st.Op:
     lines = {line.name: line for line in derivation.lines}
     style = style_of(op, derivation.forward)
     forward = _needed(derivation)
+    known = {*_names_of(op), *(d.name for d in forward)}
     found = replace(
         op,
         name=f"{op.name}_backward",
         inputs=(*op.inputs, *upstream),
         outputs=tuple(st.Tensor(name, lines[name].index) for name in derivation.gradients),
         equations=(
-            *(_equation(d, style) for d in forward),
+            *(_equation(d, style, known) for d in forward),
             *(st.Equation(line.name, line.index, line.tree) for line in derivation.lines),
         ),
-        assumptions=tuple(a for a in op.assumptions if _said_of(a) <= {*_names_of(op), *(d.name for d in forward)}),
+        assumptions=tuple(a for a in op.assumptions if _said_of(a) <= known),
         packing=_packing(op, lines),
         held=frozenset(t.name for t in op.inputs),
         text="",
@@ -149,8 +150,10 @@ def _names_of_lines(op: st.Op, derivation: Derivation) -> Names:
     return names
 
 
-def _equation(d: Definition, style: Style) -> st.Equation:
-    return st.Equation(d.name, d.index, to_tree(d.body, d.index, style))
+def _equation(d: Definition, style: Style, known: set[str]) -> st.Equation:
+    """A definition as an equation: the author's own, which evaluates what it chooses alone, if all that it reads is ``known``."""
+    own = d.tree is not None and set(st.reads(d.tree)) <= known
+    return st.Equation(d.name, d.index, d.tree if own and d.tree else to_tree(d.body, d.index, style))
 
 
 def _packing(op: st.Op, lines: Mapping[str, object]) -> Packing:
