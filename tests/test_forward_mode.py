@@ -246,6 +246,7 @@ def test_what_the_jacobian_vector_product_needs_is_taken_from_the_forward() -> N
 
 OWN = {
     "a choice": "y[i] = f(x[i], w[i])\ny[i] = where(x[i] > w[i], x[i]*w[i], exp(w[i]))",
+    "a choice beside what has no value": "y[i] = f(x[i], w[i])\ny[i] = where(x[i] > 0, sqrt(x[i]), w[i]*x[i]**3)",
     "a maximum": "y[i] = f(x[i, j])\ny[i] = max[j](x[i, j])*sum[j](x[i, j])",
     "two outputs": "y[i], z = f(x[i], w[i])\ny[i] = tanh(x[i])*w[i]\nz = sum[i](y[i]**2)",
     "packed axes": "y[n, h, f] = f(x[n, (h, f)], w[h])\ny[n, h, f] = x[n, h, f]*w[h]",
