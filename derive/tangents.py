@@ -151,7 +151,7 @@ def _names_of_lines(op: st.Op, derivation: Derivation) -> Names:
 
 
 def _equation(d: Definition, style: Style, known: set[str]) -> st.Equation:
-    """A definition as an equation: the author's own, which evaluates what it chooses alone, if all that it reads is ``known``."""
+    """A definition as an equation: the author's own, which evaluates only what it chooses, if all that it reads is ``known``."""
     own = d.tree is not None and set(st.reads(d.tree)) <= known
     return st.Equation(d.name, d.index, d.tree if own and d.tree else to_tree(d.body, d.index, style))
 

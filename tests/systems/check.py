@@ -25,13 +25,15 @@ from codegen.backends.discovery import by_name, discovered
 from codegen.backends.native.differentiable import torch_files, torch_package
 from codegen.backends.native.files import op_files, runtime_files
 from codegen.backends.native.package import load_native
+from codegen.certify import tangent_checks
 from codegen.load import load_source
 from codegen.plan import plan
-from codegen.program import Kernel, Program
+from codegen.program import Kernel, Program, given_tangents
 from derive import syntax as st
 from derive.certify import certify
 from derive.errors import OpError
 from derive.labels import whole_constants
+from derive.tangents import tangents
 from tests.systems import language
 from tests.systems.points import Array, Point, points
 
@@ -161,7 +163,11 @@ def _derived(text: str, limit: float) -> Kernel:
     certificate = staged("certify", limit, lambda: certify(derivation))
     if not certificate.passed:
         raise Failure(Verdict("uncertified", "certify", certificate.summary().replace("\n", " ")))
-    kernel: Kernel = staged("plan", limit, lambda: plan(derivation))
+    forward_mode = staged("tangents", limit, lambda: tangents(derivation))
+    kernel: Kernel = staged("plan", limit, lambda: plan(derivation, forward_mode))
+    for c in staged("certify tangents", limit, lambda: tangent_checks(forward_mode, kernel)):
+        if not c.passed:
+            raise Failure(Verdict("uncertified", "certify tangents", f"{c.rule} on {c.name}: {c.reason}".replace("\n", " ")))
     return kernel
 
 
@@ -184,7 +190,7 @@ def load(kernel: Kernel, backend: str) -> Any:
     """The module of a backend; for ``native`` compiled, with its differentiable op as ``differentiable``."""
     if backend != "native":
         module = load_source(f"{kernel.op.name}_{backend}", arrays(backend).text(kernel, "a check"))
-        for name in (kernel.forward.name, kernel.backward.name):
+        for name in (p.name for p in kernel.programs):
             setattr(module, name, by_name(backend).called(getattr(module, name)))
         return module
     name = kernel.op.name
@@ -325,10 +331,37 @@ def _run(kernel: Kernel, module: ModuleType, point: Point, make: Callable[[Array
     outputs, saved = call(kernel.forward)
     values |= dict(zip([t.name for t in kernel.saved], saved, strict=True))
     grads = call(kernel.backward)
+    if kernel.tangent and hasattr(module, kernel.tangent.name) and dtype is np.float64:
+        _tangents(kernel, point, values, make, lambda: call(kernel.tangent))
     return (
         [outputs] if len(kernel.op.outputs) == 1 else list(outputs),
         [grads] if len(kernel.backward.results) == 1 else list(grads),
     )
+
+
+def _tangents(
+    kernel: Kernel, point: Point, values: dict[str, Any], make: Callable[[Array, int], Any], call: Callable[[], Any]
+) -> None:
+    """The dot-product test: ``sum(dy*y_dot)`` is ``sum(dx*x_dot)``, where the gradients are known and finite."""
+    op, rng = kernel.op, np.random.default_rng(3)
+    moved = {t.name: rng.standard_normal(point.shape(t.name, t.axes)) for t in op.differentiable}
+    values |= {n: make(moved[t.name], 0) for n, t in zip(given_tangents(kernel.tangent), op.differentiable, strict=True)}
+    found = call()
+    found = [found] if len(op.outputs) == 1 else list(found)
+    known = [(point.gradients.get(t.name), moved[t.name]) for t in op.differentiable]
+    if any(want is None or not (np.isfinite(want[0]).all() and np.isfinite(want[1]).all()) for want, _ in known):
+        return
+    one = [
+        np.asarray(v).reshape(-1) * np.asarray(point.upstream[t.name]).reshape(-1)
+        for t, v in zip(op.outputs, found, strict=True)
+    ]
+    other = [want[0].reshape(-1) * v.reshape(-1) for want, v in known]
+    size = sum(float(np.sum(np.abs(a))) for a in one)
+    size += sum(float(np.sum(want[1].reshape(-1) * np.abs(v).reshape(-1))) for want, v in known)
+    got, want = (sum(float(np.sum(a)) for a in side) for side in (one, other))
+    if not abs(got - want) <= 1e-6 * size + 1e-300:
+        what = f"sum(dy*y_dot) is {got:.9g} instead of {want:.9g} (terms of {size:.3g}) at the point {point.kind!r}"
+        raise Failure(Verdict("wrong", "tangents", what))
 
 
 # ---- the judge ----------------------------------------------------------------------------------------------------------
