@@ -261,7 +261,8 @@ class _Planner:
         reads = {n for body in bodies for n in sum_reads(body)}
         uses = Counter(n for body in bodies for m in body.terms for a, _ in m.factors for n in set(atom_reads(a)))
         firsts = {c.first for c in self.op.carries}
-        inlined = {n for n in recomputed if self.may_inline(self.definitions[n], uses[n]) and n not in firsts}
+        looked_up = {n for n in recomputed if self.labels(n) is not None}
+        inlined = {n for n in recomputed if self.may_inline(self.definitions[n], uses[n]) and n not in firsts | looked_up}
         style = self.inlining(inlined)
         statements = [
             Statement(d.name, d.index, to_tree(d.body, d.index, style), Role.TEMPORARY)

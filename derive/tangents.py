@@ -138,6 +138,7 @@ def _names_of_lines(op: st.Op, derivation: Derivation) -> Names:
         for d in (*names.definitions[count:], Definition(line.name, line.index, body, line.tree)):
             for part in parts.values():
                 d = replace(d, body=replace_reads(d.body, part.name, part.index, part.body))
+            found += [parts.pop(n) for n in sum_reads(d.body) & parts.keys()]  # inside of a function, or divided by
             if sum_reads(d.body) & active:
                 active.add(d.name)
             if d.author or d.name in active or d.function or is_reduction(d):
@@ -151,7 +152,7 @@ def _names_of_lines(op: st.Op, derivation: Derivation) -> Names:
 
 
 def _equation(d: Definition, style: Style, known: set[str]) -> st.Equation:
-    """A definition as an equation: the author's own, which evaluates only what it chooses, if all that it reads is ``known``."""
+    """A definition as an equation: the author's own, which evaluates only what it chooses, if all it reads is ``known``."""
     own = d.tree is not None and set(st.reads(d.tree)) <= known
     return st.Equation(d.name, d.index, d.tree if own and d.tree else to_tree(d.body, d.index, style))
 
