@@ -33,6 +33,7 @@ class Names:
         axes = {a for t in op.inputs for a in t.axes} | {a for e in op.equations for a in e.index}
         # The axes of an op that is called may have nothing but their lengths left.
         axes |= {n.axis for e in op.equations for n in st.walk(e.rhs) if isinstance(n, st.Size)}
+        axes |= {axis for axis, _ in op.declared.lengths}  # one that is only reduced over is of no tensor
         taken = {t.name for t in op.inputs} | {e.name for e in op.equations} | {c.name for c in op.constants}
         self.reserved = axes | taken | {op.name}
         self.taken = set(self.reserved)

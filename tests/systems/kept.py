@@ -112,6 +112,11 @@ STARS = {
 
 #: What did not run, or did not compile.
 PROGRAMS = {
+    "a declared axis that is only reduced over, with the name that a denominator would get": """
+        y[b, i] = f(m[b], V[i])
+        size(t) = 2*size(i)
+        y[b, i] = prod[t](expm1(V[2*t + b - 1]/(1 + m[b]**2)/4))
+    """,
     "extrema of constants": """
         y[n] = f(x[n], lo=-1, k=2)
         y[n] = maximum(x[n], lo)*where(k > 0, x[n], 2) + abs(k) + sign(2) + erfcx(1) + minimum(k, 3)
