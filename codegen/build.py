@@ -25,14 +25,15 @@ from codegen.program import Kernel
 from codegen.verify.judge import judge
 from derive import derive, derive_full
 from derive.called import program
-from derive.certify import certify
+from derive.certify import Check, certify
 from derive.certify.textbook import checked_sections
 from derive.deep import deeply
+from derive.derivation import Derivation
 from derive.errors import OpError
 from derive.show.show import latex_document
 from derive.show.trees import of_derivation
 from derive.syntax import Op
-from derive.tangents import tangents
+from derive.tangents import by_the_chain_rule, tangents
 from derive.textbook.pages import remarks, sections_latex, textbook_sections
 from derive.textbook.paper import textbook
 
@@ -96,13 +97,12 @@ def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMA
     start = time.perf_counter()
     derivation = derive(op)
     seconds = time.perf_counter() - start
-    forward_mode = tangents(derivation)
-    programs = planned(derivation, forward_mode)
+    programs, of_tangents = with_tangents(derivation)
     paper = textbook(op)
     sections = textbook_sections(paper)
     full = derive_full(op)
     certificate = certify(derivation, full=full).extended(checked_sections(paper, sections, full=full))
-    certificate = certificate.extended(program_checks(derivation, programs)).extended(tangent_checks(forward_mode, programs))
+    certificate = certificate.extended(program_checks(derivation, programs)).extended(of_tangents)
     kernel = named(programs)
     own = {b.name: _files(kernel, b, command, [o.name for o in wanted]) for b in wanted}
     files = {path: text for texts in own.values() for path, text in texts.items()}
@@ -121,6 +121,21 @@ def build(op: Op, *, backends: Iterable[str] | None = None, command: str = COMMA
         errors=_errors(kernel, wanted, files) if check and certificate.passed else {},
         missing=unavailable(wanted),
     )
+
+
+def with_tangents(derivation: Derivation) -> tuple[Kernel, tuple[Check, ...]]:
+    """The kernel of a derivation with its tangents, in the author's names, and the checks of the tangents.
+
+    Where their closed form does not certify, they are as the chain rule gives them.
+    """
+    found = tangents(derivation)
+    kernel = planned(derivation, found)
+    checks = tangent_checks(found, kernel)
+    if not all(c.passed for c in checks):
+        found = by_the_chain_rule(found)
+        kernel = planned(derivation, found)
+        checks = tangent_checks(found, kernel)
+    return kernel, checks
 
 
 def _files(kernel: Kernel, backend: Backend, command: str, beside: Collection[str]) -> Files:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from derive import syntax as st
 from derive.adjoint_names import primal_name
 from derive.deep import deeply
-from derive.derivation import Derivation
+from derive.derivation import Derivation, Line
 from derive.engine import derive, style_of
 from derive.errors import OpError
 from derive.packing import Packing
@@ -30,7 +30,7 @@ from derive.terms.names import Names
 from derive.terms.style import Style
 from derive.terms.sums import sum_reads
 
-__all__ = ["Tangents", "backward_op", "tangents"]
+__all__ = ["Tangents", "backward_op", "by_the_chain_rule", "tangents"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,14 @@ class Tangents:
         )
 
 
+def by_the_chain_rule(found: Tangents) -> Tangents:
+    """The same tangents as the chain rule gives them, for where the closed form loses a value that these have."""
+    d = found.derivation
+    style = style_of(d.op, d.forward)
+    lines = tuple(Line(line.name, line.index, line.body, to_tree(line.body, line.index, style)) for line in d.chain)
+    return replace(found, derivation=replace(d, forward=d.stable, lines=lines, steps=()))
+
+
 @deeply
 def tangents(derivation: Derivation) -> Tangents:
     """The tangents of the outputs, given those of the floating-point inputs.
@@ -73,7 +81,7 @@ def tangents(derivation: Derivation) -> Tangents:
     second = derive(op, _names_of_lines(op, derivation))
     adjoint = st.adjoint_name
     dots = {adjoint(adjoint(t.name)): f"{t.name}_dot" for t in (*derivation.op.inputs, *derivation.op.outputs)}
-    lines = [line.name for line in second.lines]
+    lines = dict.fromkeys((*(line.name for line in second.lines), *(d.name for d in second.chain)))
     taken, found = {*_names(op), *lines}, dict[str, str]()
     for name in dict.fromkeys((*(adjoint(g) for g in derivation.gradients), *lines)):
         found[name] = fresh_name(dots.get(name) or f"{primal_name(primal_name(name)) or primal_name(name)}_part", taken)

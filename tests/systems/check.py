@@ -25,15 +25,14 @@ from codegen.backends.discovery import by_name, discovered
 from codegen.backends.native.differentiable import torch_files, torch_package
 from codegen.backends.native.files import op_files, runtime_files
 from codegen.backends.native.package import load_native
-from codegen.certify import tangent_checks
+from codegen.build import with_tangents
 from codegen.load import load_source
-from codegen.plan import plan
+from codegen.names import named
 from codegen.program import Kernel, Program, given_tangents
 from derive import syntax as st
 from derive.certify import certify
 from derive.errors import OpError
 from derive.labels import whole_constants
-from derive.tangents import tangents
 from tests.systems import language
 from tests.systems.points import Array, Point, points
 
@@ -163,11 +162,11 @@ def _derived(text: str, limit: float) -> Kernel:
     certificate = staged("certify", limit, lambda: certify(derivation))
     if not certificate.passed:
         raise Failure(Verdict("uncertified", "certify", certificate.summary().replace("\n", " ")))
-    forward_mode = staged("tangents", limit, lambda: tangents(derivation))
-    kernel: Kernel = staged("plan", limit, lambda: plan(derivation, forward_mode))
-    for c in staged("certify tangents", limit, lambda: tangent_checks(forward_mode, kernel)):
+    programs, checks = staged("tangents", limit, lambda: with_tangents(derivation))
+    for c in checks:
         if not c.passed:
-            raise Failure(Verdict("uncertified", "certify tangents", f"{c.rule} on {c.name}: {c.reason}".replace("\n", " ")))
+            raise Failure(Verdict("uncertified", "tangents", f"{c.rule} on {c.name}: {c.reason}".replace("\n", " ")))
+    kernel: Kernel = named(programs)
     return kernel
 
 
