@@ -14,6 +14,12 @@ from .attention_bias import (
     attention_bias_forward,
     attention_bias_jvp,
 )
+from .attention_lse import (
+    attention_lse,
+    attention_lse_backward,
+    attention_lse_forward,
+    attention_lse_jvp,
+)
 from .attention_sink import (
     attention_sink,
     attention_sink_backward,
@@ -85,6 +91,13 @@ from .cross_entropy_ignore import (
     cross_entropy_ignore_forward,
     cross_entropy_ignore_jvp,
 )
+from .cross_entropy_weighted import (
+    cross_entropy_weighted,
+    cross_entropy_weighted_backward,
+    cross_entropy_weighted_forward,
+    cross_entropy_weighted_jvp,
+)
+from .cumprod import cumprod, cumprod_backward, cumprod_forward, cumprod_jvp
 from .cumsum import cumsum, cumsum_backward, cumsum_forward, cumsum_jvp
 from .distillation import (
     distillation,
@@ -185,6 +198,12 @@ from .label_smoothing import (
     label_smoothing_backward,
     label_smoothing_forward,
     label_smoothing_jvp,
+)
+from .label_smoothing_ignore import (
+    label_smoothing_ignore,
+    label_smoothing_ignore_backward,
+    label_smoothing_ignore_forward,
+    label_smoothing_ignore_jvp,
 )
 from .layer_scale import (
     layer_scale,
@@ -296,6 +315,12 @@ from .quick_gelu import (
     quick_gelu_backward,
     quick_gelu_forward,
     quick_gelu_jvp,
+)
+from .reflect_pad1d import (
+    reflect_pad1d,
+    reflect_pad1d_backward,
+    reflect_pad1d_forward,
+    reflect_pad1d_jvp,
 )
 from .reglu import reglu, reglu_backward, reglu_forward, reglu_jvp
 from .relu import relu, relu_backward, relu_forward, relu_jvp
@@ -410,6 +435,7 @@ from .total_product import (
 from .triplet import triplet, triplet_backward, triplet_forward, triplet_jvp
 from .tvd import tvd, tvd_backward, tvd_forward, tvd_jvp
 from .unfold1d import unfold1d, unfold1d_backward, unfold1d_forward, unfold1d_jvp
+from .unfold2d import unfold2d, unfold2d_backward, unfold2d_forward, unfold2d_jvp
 from .upsample_nearest2d import (
     upsample_nearest2d,
     upsample_nearest2d_backward,
@@ -429,6 +455,12 @@ from .window_attention import (
     window_attention_jvp,
 )
 from .z_loss import z_loss, z_loss_backward, z_loss_forward, z_loss_jvp
+from .z_loss_terms import (
+    z_loss_terms,
+    z_loss_terms_backward,
+    z_loss_terms_forward,
+    z_loss_terms_jvp,
+)
 
 __all__ = [
     "adaptive_layernorm",
@@ -443,6 +475,10 @@ __all__ = [
     "attention_bias_forward",
     "attention_bias_backward",
     "attention_bias_jvp",
+    "attention_lse",
+    "attention_lse_forward",
+    "attention_lse_backward",
+    "attention_lse_jvp",
     "attention_sink",
     "attention_sink_forward",
     "attention_sink_backward",
@@ -507,6 +543,14 @@ __all__ = [
     "cross_entropy_ignore_forward",
     "cross_entropy_ignore_backward",
     "cross_entropy_ignore_jvp",
+    "cross_entropy_weighted",
+    "cross_entropy_weighted_forward",
+    "cross_entropy_weighted_backward",
+    "cross_entropy_weighted_jvp",
+    "cumprod",
+    "cumprod_forward",
+    "cumprod_backward",
+    "cumprod_jvp",
     "cumsum",
     "cumsum_forward",
     "cumsum_backward",
@@ -651,6 +695,10 @@ __all__ = [
     "label_smoothing_forward",
     "label_smoothing_backward",
     "label_smoothing_jvp",
+    "label_smoothing_ignore",
+    "label_smoothing_ignore_forward",
+    "label_smoothing_ignore_backward",
+    "label_smoothing_ignore_jvp",
     "layer_scale",
     "layer_scale_forward",
     "layer_scale_backward",
@@ -775,6 +823,10 @@ __all__ = [
     "quick_gelu_forward",
     "quick_gelu_backward",
     "quick_gelu_jvp",
+    "reflect_pad1d",
+    "reflect_pad1d_forward",
+    "reflect_pad1d_backward",
+    "reflect_pad1d_jvp",
     "reglu",
     "reglu_forward",
     "reglu_backward",
@@ -907,6 +959,10 @@ __all__ = [
     "unfold1d_forward",
     "unfold1d_backward",
     "unfold1d_jvp",
+    "unfold2d",
+    "unfold2d_forward",
+    "unfold2d_backward",
+    "unfold2d_jvp",
     "upsample_nearest2d",
     "upsample_nearest2d_forward",
     "upsample_nearest2d_backward",
@@ -923,4 +979,8 @@ __all__ = [
     "z_loss_forward",
     "z_loss_backward",
     "z_loss_jvp",
+    "z_loss_terms",
+    "z_loss_terms_forward",
+    "z_loss_terms_backward",
+    "z_loss_terms_jvp",
 ]

@@ -12,6 +12,11 @@ from .attention_bias import (
     attention_bias_forward,
     attention_bias_forward_backward,
 )
+from .attention_lse import (
+    attention_lse_backward,
+    attention_lse_forward,
+    attention_lse_forward_backward,
+)
 from .attention_sink import (
     attention_sink_backward,
     attention_sink_forward,
@@ -72,6 +77,12 @@ from .cross_entropy_ignore import (
     cross_entropy_ignore_forward,
     cross_entropy_ignore_forward_backward,
 )
+from .cross_entropy_weighted import (
+    cross_entropy_weighted_backward,
+    cross_entropy_weighted_forward,
+    cross_entropy_weighted_forward_backward,
+)
+from .cumprod import cumprod_backward, cumprod_forward, cumprod_forward_backward
 from .cumsum import cumsum_backward, cumsum_forward, cumsum_forward_backward
 from .distillation import (
     distillation_backward,
@@ -159,6 +170,11 @@ from .label_smoothing import (
     label_smoothing_backward,
     label_smoothing_forward,
     label_smoothing_forward_backward,
+)
+from .label_smoothing_ignore import (
+    label_smoothing_ignore_backward,
+    label_smoothing_ignore_forward,
+    label_smoothing_ignore_forward_backward,
 )
 from .layer_scale import (
     layer_scale_backward,
@@ -254,6 +270,11 @@ from .quick_gelu import (
     quick_gelu_backward,
     quick_gelu_forward,
     quick_gelu_forward_backward,
+)
+from .reflect_pad1d import (
+    reflect_pad1d_backward,
+    reflect_pad1d_forward,
+    reflect_pad1d_forward_backward,
 )
 from .reglu import reglu_backward, reglu_forward, reglu_forward_backward
 from .relu import relu_backward, relu_forward, relu_forward_backward
@@ -352,6 +373,7 @@ from .total_product import (
 from .triplet import triplet_backward, triplet_forward, triplet_forward_backward
 from .tvd import tvd_backward, tvd_forward, tvd_forward_backward
 from .unfold1d import unfold1d_backward, unfold1d_forward, unfold1d_forward_backward
+from .unfold2d import unfold2d_backward, unfold2d_forward, unfold2d_forward_backward
 from .upsample_nearest2d import (
     upsample_nearest2d_backward,
     upsample_nearest2d_forward,
@@ -368,6 +390,11 @@ from .window_attention import (
     window_attention_forward_backward,
 )
 from .z_loss import z_loss_backward, z_loss_forward, z_loss_forward_backward
+from .z_loss_terms import (
+    z_loss_terms_backward,
+    z_loss_terms_forward,
+    z_loss_terms_forward_backward,
+)
 
 __all__ = [
     "adaptive_layernorm_forward",
@@ -379,6 +406,9 @@ __all__ = [
     "attention_bias_forward",
     "attention_bias_backward",
     "attention_bias_forward_backward",
+    "attention_lse_forward",
+    "attention_lse_backward",
+    "attention_lse_forward_backward",
     "attention_sink_forward",
     "attention_sink_backward",
     "attention_sink_forward_backward",
@@ -427,6 +457,12 @@ __all__ = [
     "cross_entropy_ignore_forward",
     "cross_entropy_ignore_backward",
     "cross_entropy_ignore_forward_backward",
+    "cross_entropy_weighted_forward",
+    "cross_entropy_weighted_backward",
+    "cross_entropy_weighted_forward_backward",
+    "cumprod_forward",
+    "cumprod_backward",
+    "cumprod_forward_backward",
     "cumsum_forward",
     "cumsum_backward",
     "cumsum_forward_backward",
@@ -535,6 +571,9 @@ __all__ = [
     "label_smoothing_forward",
     "label_smoothing_backward",
     "label_smoothing_forward_backward",
+    "label_smoothing_ignore_forward",
+    "label_smoothing_ignore_backward",
+    "label_smoothing_ignore_forward_backward",
     "layer_scale_forward",
     "layer_scale_backward",
     "layer_scale_forward_backward",
@@ -629,6 +668,9 @@ __all__ = [
     "quick_gelu_forward",
     "quick_gelu_backward",
     "quick_gelu_forward_backward",
+    "reflect_pad1d_forward",
+    "reflect_pad1d_backward",
+    "reflect_pad1d_forward_backward",
     "reglu_forward",
     "reglu_backward",
     "reglu_forward_backward",
@@ -728,6 +770,9 @@ __all__ = [
     "unfold1d_forward",
     "unfold1d_backward",
     "unfold1d_forward_backward",
+    "unfold2d_forward",
+    "unfold2d_backward",
+    "unfold2d_forward_backward",
     "upsample_nearest2d_forward",
     "upsample_nearest2d_backward",
     "upsample_nearest2d_forward_backward",
@@ -740,4 +785,7 @@ __all__ = [
     "z_loss_forward",
     "z_loss_backward",
     "z_loss_forward_backward",
+    "z_loss_terms_forward",
+    "z_loss_terms_backward",
+    "z_loss_terms_forward_backward",
 ]

@@ -214,7 +214,7 @@ static int linear_recurrence_backward_before(int64_t size_n, int64_t size_t_, in
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_t_ * size_k;
     const int64_t h_stride_t = h_strides ? h_strides[1] : size_k;
     const int64_t h0_stride_n = h0_strides ? h0_strides[0] : size_k;
-    const int threads = thread_count(size_n * size_k * size_t_);
+    const int threads = thread_count(size_n * size_t_ * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_t_ * size_k) > STREAM_ABOVE && h_prev != h;
     void *const memory =
         borrow(sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(streaming ? size_k : 0)));
@@ -227,15 +227,17 @@ static int linear_recurrence_backward_before(int64_t size_n, int64_t size_t_, in
         const int thread = thread_number();
         real *const h_prev_sum_row = h_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
-        for (int64_t k = 0; k < size_k; ++k) {
-            for (int64_t t = 0; t < size_t_; ++t) h_prev_sum_row[t * size_k + k] = 0;
-            const int64_t t2_begin = window_first(1, 1);
-            const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t = 0; t < size_t_; ++t)
+            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
+        const int64_t t2_begin = window_first(1, 1);
+        const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
+            const int64_t t = t2 + 1;
+            const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;
 #pragma omp simd
             /* h_prev_sum[n, t, k] = sum[t](h[n, t, k]) */
-            for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
-                const int64_t t = t2 + 1;
-                h_prev_sum_row[t * size_k + k] += h[n * h_stride_n + t2 * h_stride_t + k];
+            for (int64_t k = 0; k < size_k; ++k) {
+                h_prev_sum_row[t * size_k + k] += h_n_t2[k];
             }
         }
         const real *const h0_n = h0 + n * h0_stride_n;
@@ -467,7 +469,7 @@ static int linear_recurrence_forward_backward_part1(int64_t size_n, int64_t size
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_t_ * size_k;
     const int64_t h_stride_t = h_strides ? h_strides[1] : size_k;
     const int64_t h0_stride_n = h0_strides ? h0_strides[0] : size_k;
-    const int threads = thread_count(size_n * size_k * size_t_);
+    const int threads = thread_count(size_n * size_t_ * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_t_ * size_k) > STREAM_ABOVE && h_prev != h;
     void *const memory =
         borrow(sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(streaming ? size_k : 0)));
@@ -480,15 +482,17 @@ static int linear_recurrence_forward_backward_part1(int64_t size_n, int64_t size
         const int thread = thread_number();
         real *const h_prev_sum_row = h_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
-        for (int64_t k = 0; k < size_k; ++k) {
-            for (int64_t t = 0; t < size_t_; ++t) h_prev_sum_row[t * size_k + k] = 0;
-            const int64_t t2_begin = window_first(1, 1);
-            const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t = 0; t < size_t_; ++t)
+            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
+        const int64_t t2_begin = window_first(1, 1);
+        const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
+            const int64_t t = t2 + 1;
+            const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;
 #pragma omp simd
             /* h_prev_sum[n, t, k] = sum[t](h[n, t, k]) */
-            for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
-                const int64_t t = t2 + 1;
-                h_prev_sum_row[t * size_k + k] += h[n * h_stride_n + t2 * h_stride_t + k];
+            for (int64_t k = 0; k < size_k; ++k) {
+                h_prev_sum_row[t * size_k + k] += h_n_t2[k];
             }
         }
         const real *const h0_n = h0 + n * h0_stride_n;

@@ -46,7 +46,45 @@ enum { OUT_OF_MEMORY = 1, LABEL_OUT_OF_RANGE = 2, NOT_CONTIGUOUS = 3, NOT_FIXED 
 #define STREAM_ABOVE ((size_t)32 << 20)
 #endif
 
-static inline int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
+/* A count rounded up to whole cache lines, so that no two threads write to the same one, and some more: pieces of
+ * memory at the same place in their pages would make the processor take a load for one that needs an earlier store. */
+static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16 + 272; }
+
+/* Scratch memory. What the last call gave back is used again if it is large enough, since fresh pages cost more than a
+ * small call takes; where another thread has it, or it is too small, there is new memory. NULL where there is none
+ * left. It begins away from the start of a page, where large arrays begin. */
+#define HEAD ((size_t)1088)
+#define KEPT_BELOW ((size_t)32 << 20)
+static _Atomic(uintptr_t) spare;
+
+static void *borrow(size_t size) {
+    size_t *block = (size_t *)atomic_exchange(&spare, 0);
+    if (!block || *block < size) {
+        free(block);
+        block = aligned_alloc(64, (size + HEAD + 63) / 64 * 64);
+        if (!block) return NULL;
+        *block = size;
+    }
+    return (char *)block + HEAD;
+}
+
+static void give_back(void *memory) {
+    size_t *const block = (size_t *)((char *)memory - HEAD);
+    if (*block > KEPT_BELOW) {
+        free(block);
+    } else {
+        free((void *)atomic_exchange(&spare, (uintptr_t)block));
+    }
+}
+
+/* The number of the calling thread, 0 where there is only one. */
+static inline int thread_number(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
 
 /* How many threads a call with that many loop iterations is worth. */
 static inline int thread_count(int64_t work) {
@@ -56,6 +94,25 @@ static inline int thread_count(int64_t work) {
     (void)work;
     return 1;
 #endif
+}
+
+/* Copy past the cache: worth it for results that are larger than it, since their lines are then not read first. */
+static inline void stream(real *out, const real *row, int64_t count) {
+    int64_t k = 0;
+#if defined(__AVX512F__)
+    for (; k < count && ((uintptr_t)(out + k) & 63); ++k) out[k] = row[k];
+    const int64_t step = 64 / (int64_t)sizeof(real);
+    for (; k + step <= count; k += step)
+        _mm512_stream_si512((void *)(out + k), _mm512_loadu_si512((const void *)(row + k)));
+    _mm_sfence();
+#elif defined(__AVX__)
+    for (; k < count && ((uintptr_t)(out + k) & 31); ++k) out[k] = row[k];
+    const int64_t step = 32 / (int64_t)sizeof(real);
+    for (; k + step <= count; k += step)
+        _mm256_stream_si256((void *)(out + k), _mm256_loadu_si256((const void *)(row + k)));
+    _mm_sfence();
+#endif
+    for (; k < count; ++k) out[k] = row[k];
 }
 
 /* Forward of total_product.
@@ -102,29 +159,57 @@ int PACKED(total_product_forward)(const int64_t *size, void *const *data, const 
 int NAME(total_product_backward)(int64_t size_s, int64_t size_k, const real *dy, const real *x,
                                  const int64_t *x_strides, real *dx) {
     const int64_t x_stride_s = x_strides ? x_strides[0] : size_k;
-    const int threads = thread_count(size_s * size_k * size_k);
-    (void)threads;
+    const int threads = thread_count(size_s * size_k);
+    const int streaming = sizeof(real) * (size_t)(size_s * size_k) > STREAM_ABOVE;
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(padded(size_s * size_k) + threads * padded(streaming ? size_k : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const dx_prod = memory;
+    real *const dx_buffers = dx_prod + padded(size_s * size_k);
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
+        const real *const x_s = x + s * x_stride_s;
+        real *const dx_prod_s = dx_prod + s * size_k;
+        double dx_prod_total = 1;
+        /* dx_prod[s, k] = prod[k2](where(k2 < k, x[s, k2], 1)) */
         for (int64_t k = 0; k < size_k; ++k) {
-            const real *const x_s = x + s * x_stride_s;
-            real dx_prod = 1;
-#pragma omp simd reduction(* : dx_prod)
-            /* dx_prod[s, k] = prod[k2](where(k2 < k, x[s, k2], 1)) */
-            for (int64_t k2 = 0; k2 < smallest(size_k, k); ++k2) {
-                dx_prod *= x_s[k2];
-            }
-            real dx_prod2 = 1;
-#pragma omp simd reduction(* : dx_prod2)
-            /* dx_prod2[s, k] = prod[k2](where(k < k2, x[s, k2], 1)) */
-            for (int64_t k2 = k + 1; k2 < size_k; ++k2) {
-                dx_prod2 *= x_s[k2];
-            }
-            dx[s * size_k + k] = dy[s] * dx_prod * dx_prod2;
+            const real dx_prod_term = x_s[k];
+            dx_prod_s[k] = (real)dx_prod_total;
+            dx_prod_total *= dx_prod_term;
         }
     }
 
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t s = 0; s < size_s; ++s) {
+        const real *const x_s = x + s * x_stride_s;
+        real *const dx_prod2_s = dx + s * size_k;
+        double dx_prod2_total = 1;
+        /* dx_prod2[s, k] = prod[k2](where(k < k2, x[s, k2], 1)) */
+        for (int64_t k = size_k - 1; k >= 0; --k) {
+            const real dx_prod2_term = x_s[k];
+            dx_prod2_s[k] = (real)dx_prod2_total;
+            dx_prod2_total *= dx_prod2_term;
+        }
+    }
+
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t s = 0; s < size_s; ++s) {
+        const int thread = thread_number();
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_k : 0);
+        const real dy_s = dy[s];
+        real *const dx_prod_s = dx_prod + s * size_k;
+        real *const dx_prod2_s = dx + s * size_k;
+        real *const dx_s = streaming ? dx_buffer : dx + s * size_k;
+#pragma omp simd
+        /* dx[s, k] = dy[s]*dx_prod[s, k]*dx_prod2[s, k] */
+        for (int64_t k = 0; k < size_k; ++k) {
+            dx_s[k] = dy_s * dx_prod_s[k] * dx_prod2_s[k];
+        }
+        if (streaming) stream(dx + s * size_k, dx_buffer, size_k);
+    }
+
+    give_back(memory);
     return 0;
 }
 
@@ -146,34 +231,61 @@ int PACKED(total_product_backward)(const int64_t *size, void *const *data, const
 int NAME(total_product_forward_backward)(int64_t size_s, int64_t size_k, const real *x, const int64_t *x_strides,
                                          const real *dy, real *y, real *dx) {
     const int64_t x_stride_s = x_strides ? x_strides[0] : size_k;
-    const int threads = thread_count(size_s * size_k * size_k);
-    (void)threads;
+    const int threads = thread_count(size_s * size_k);
+    const int streaming = sizeof(real) * (size_t)(size_s * size_k) > STREAM_ABOVE;
+    void *const memory =
+        borrow(sizeof(real) * (size_t)(padded(size_s * size_k) + threads * padded(streaming ? size_k : 0)));
+    if (!memory) return OUT_OF_MEMORY;
+    real *const dx_prod = memory;
+    real *const dx_buffers = dx_prod + padded(size_s * size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
         const real *const x_s = x + s * x_stride_s;
-        const real dy_s = dy[s];
-        real *const dx_s = dx + s * size_k;
-        real y_s = 1;
+        real *const dx_prod_s = dx_prod + s * size_k;
+        double dx_prod_total = 1;
+        /* dx_prod[s, k] = prod[k2](where(k2 < k, x[s, k2], 1)) */
         for (int64_t k = 0; k < size_k; ++k) {
-            y_s *= x_s[k];
-            real dx_prod = 1;
-#pragma omp simd reduction(* : dx_prod)
-            /* dx_prod[s, k] = prod[k2](where(k2 < k, x[s, k2], 1)) */
-            for (int64_t k2 = 0; k2 < smallest(size_k, k); ++k2) {
-                dx_prod *= x_s[k2];
-            }
-            real dx_prod2 = 1;
-#pragma omp simd reduction(* : dx_prod2)
-            /* dx_prod2[s, k] = prod[k2](where(k < k2, x[s, k2], 1)) */
-            for (int64_t k2 = k + 1; k2 < size_k; ++k2) {
-                dx_prod2 *= x_s[k2];
-            }
-            dx_s[k] = dy_s * dx_prod * dx_prod2;
+            const real dx_prod_term = x_s[k];
+            dx_prod_s[k] = (real)dx_prod_total;
+            dx_prod_total *= dx_prod_term;
         }
-        y[s] = y_s;
     }
 
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t s = 0; s < size_s; ++s) {
+        const real *const x_s = x + s * x_stride_s;
+        real *const dx_prod2_s = dx + s * size_k;
+        double dx_prod2_total = 1;
+        /* dx_prod2[s, k] = prod[k2](where(k < k2, x[s, k2], 1)) */
+        for (int64_t k = size_k - 1; k >= 0; --k) {
+            const real dx_prod2_term = x_s[k];
+            dx_prod2_s[k] = (real)dx_prod2_total;
+            dx_prod2_total *= dx_prod2_term;
+        }
+    }
+
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t s = 0; s < size_s; ++s) {
+        const int thread = thread_number();
+        real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_k : 0);
+        const real *const x_s = x + s * x_stride_s;
+        const real dy_s = dy[s];
+        real *const dx_prod_s = dx_prod + s * size_k;
+        real *const dx_prod2_s = dx + s * size_k;
+        real *const dx_s = streaming ? dx_buffer : dx + s * size_k;
+        real y_s = 1;
+#pragma omp simd reduction(* : y_s)
+        /* y[s] = prod[k](x[s, k]); dx[s, k] = dy[s]*dx_prod[s, k]*dx_prod2[s, k] */
+        for (int64_t k = 0; k < size_k; ++k) {
+            y_s *= x_s[k];
+            dx_s[k] = dy_s * dx_prod_s[k] * dx_prod2_s[k];
+        }
+        y[s] = y_s;
+        if (streaming) stream(dx + s * size_k, dx_buffer, size_k);
+    }
+
+    give_back(memory);
     return 0;
 }
 

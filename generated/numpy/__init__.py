@@ -12,6 +12,11 @@ from .attention_bias import (
     attention_bias_forward,
     attention_bias_jvp,
 )
+from .attention_lse import (
+    attention_lse_backward,
+    attention_lse_forward,
+    attention_lse_jvp,
+)
 from .attention_sink import (
     attention_sink_backward,
     attention_sink_forward,
@@ -64,6 +69,12 @@ from .cross_entropy_ignore import (
     cross_entropy_ignore_forward,
     cross_entropy_ignore_jvp,
 )
+from .cross_entropy_weighted import (
+    cross_entropy_weighted_backward,
+    cross_entropy_weighted_forward,
+    cross_entropy_weighted_jvp,
+)
+from .cumprod import cumprod_backward, cumprod_forward, cumprod_jvp
 from .cumsum import cumsum_backward, cumsum_forward, cumsum_jvp
 from .distillation import distillation_backward, distillation_forward, distillation_jvp
 from .dpo import dpo_backward, dpo_forward, dpo_jvp
@@ -124,6 +135,11 @@ from .label_smoothing import (
     label_smoothing_forward,
     label_smoothing_jvp,
 )
+from .label_smoothing_ignore import (
+    label_smoothing_ignore_backward,
+    label_smoothing_ignore_forward,
+    label_smoothing_ignore_jvp,
+)
 from .layer_scale import layer_scale_backward, layer_scale_forward, layer_scale_jvp
 from .layernorm import layernorm_backward, layernorm_forward, layernorm_jvp
 from .layernorm_accurate import (
@@ -179,6 +195,11 @@ from .poisson_nll import poisson_nll_backward, poisson_nll_forward, poisson_nll_
 from .ppo_clip import ppo_clip_backward, ppo_clip_forward, ppo_clip_jvp
 from .prelu import prelu_backward, prelu_forward, prelu_jvp
 from .quick_gelu import quick_gelu_backward, quick_gelu_forward, quick_gelu_jvp
+from .reflect_pad1d import (
+    reflect_pad1d_backward,
+    reflect_pad1d_forward,
+    reflect_pad1d_jvp,
+)
 from .reglu import reglu_backward, reglu_forward, reglu_jvp
 from .relu import relu_backward, relu_forward, relu_jvp
 from .relu6 import relu6_backward, relu6_forward, relu6_jvp
@@ -256,6 +277,7 @@ from .total_product import (
 from .triplet import triplet_backward, triplet_forward, triplet_jvp
 from .tvd import tvd_backward, tvd_forward, tvd_jvp
 from .unfold1d import unfold1d_backward, unfold1d_forward, unfold1d_jvp
+from .unfold2d import unfold2d_backward, unfold2d_forward, unfold2d_jvp
 from .upsample_nearest2d import (
     upsample_nearest2d_backward,
     upsample_nearest2d_forward,
@@ -268,6 +290,7 @@ from .window_attention import (
     window_attention_jvp,
 )
 from .z_loss import z_loss_backward, z_loss_forward, z_loss_jvp
+from .z_loss_terms import z_loss_terms_backward, z_loss_terms_forward, z_loss_terms_jvp
 
 __all__ = [
     "adaptive_layernorm_forward",
@@ -279,6 +302,9 @@ __all__ = [
     "attention_bias_forward",
     "attention_bias_backward",
     "attention_bias_jvp",
+    "attention_lse_forward",
+    "attention_lse_backward",
+    "attention_lse_jvp",
     "attention_sink_forward",
     "attention_sink_backward",
     "attention_sink_jvp",
@@ -327,6 +353,12 @@ __all__ = [
     "cross_entropy_ignore_forward",
     "cross_entropy_ignore_backward",
     "cross_entropy_ignore_jvp",
+    "cross_entropy_weighted_forward",
+    "cross_entropy_weighted_backward",
+    "cross_entropy_weighted_jvp",
+    "cumprod_forward",
+    "cumprod_backward",
+    "cumprod_jvp",
     "cumsum_forward",
     "cumsum_backward",
     "cumsum_jvp",
@@ -435,6 +467,9 @@ __all__ = [
     "label_smoothing_forward",
     "label_smoothing_backward",
     "label_smoothing_jvp",
+    "label_smoothing_ignore_forward",
+    "label_smoothing_ignore_backward",
+    "label_smoothing_ignore_jvp",
     "layer_scale_forward",
     "layer_scale_backward",
     "layer_scale_jvp",
@@ -528,6 +563,9 @@ __all__ = [
     "quick_gelu_forward",
     "quick_gelu_backward",
     "quick_gelu_jvp",
+    "reflect_pad1d_forward",
+    "reflect_pad1d_backward",
+    "reflect_pad1d_jvp",
     "reglu_forward",
     "reglu_backward",
     "reglu_jvp",
@@ -627,6 +665,9 @@ __all__ = [
     "unfold1d_forward",
     "unfold1d_backward",
     "unfold1d_jvp",
+    "unfold2d_forward",
+    "unfold2d_backward",
+    "unfold2d_jvp",
     "upsample_nearest2d_forward",
     "upsample_nearest2d_backward",
     "upsample_nearest2d_jvp",
@@ -639,4 +680,7 @@ __all__ = [
     "z_loss_forward",
     "z_loss_backward",
     "z_loss_jvp",
+    "z_loss_terms_forward",
+    "z_loss_terms_backward",
+    "z_loss_terms_jvp",
 ]

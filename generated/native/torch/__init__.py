@@ -12,6 +12,7 @@ Nothing is compiled before the first call.
 from .adaptive_layernorm import adaptive_layernorm
 from .attention import attention
 from .attention_bias import attention_bias
+from .attention_lse import attention_lse
 from .attention_sink import attention_sink
 from .attention_softcap import attention_softcap
 from .avg_pool2d import avg_pool2d
@@ -28,6 +29,8 @@ from .conv2d import conv2d
 from .cosine_embedding import cosine_embedding
 from .cosine_similarity import cosine_similarity
 from .cross_entropy_ignore import cross_entropy_ignore
+from .cross_entropy_weighted import cross_entropy_weighted
+from .cumprod import cumprod
 from .cumsum import cumsum
 from .distillation import distillation
 from .dpo import dpo
@@ -64,6 +67,7 @@ from .kl import kl
 from .l1 import l1
 from .l2_normalize import l2_normalize
 from .label_smoothing import label_smoothing
+from .label_smoothing_ignore import label_smoothing_ignore
 from .layer_scale import layer_scale
 from .layernorm import layernorm
 from .layernorm_accurate import layernorm_accurate
@@ -95,6 +99,7 @@ from .poisson_nll import poisson_nll
 from .ppo_clip import ppo_clip
 from .prelu import prelu
 from .quick_gelu import quick_gelu
+from .reflect_pad1d import reflect_pad1d
 from .reglu import reglu
 from .relu import relu
 from .relu6 import relu6
@@ -128,15 +133,18 @@ from .total_product import total_product
 from .triplet import triplet
 from .tvd import tvd
 from .unfold1d import unfold1d
+from .unfold2d import unfold2d
 from .upsample_nearest2d import upsample_nearest2d
 from .weightnorm import weightnorm
 from .window_attention import window_attention
 from .z_loss import z_loss
+from .z_loss_terms import z_loss_terms
 
 __all__ = [
     "adaptive_layernorm",
     "attention",
     "attention_bias",
+    "attention_lse",
     "attention_sink",
     "attention_softcap",
     "avg_pool2d",
@@ -153,6 +161,8 @@ __all__ = [
     "cosine_embedding",
     "cosine_similarity",
     "cross_entropy_ignore",
+    "cross_entropy_weighted",
+    "cumprod",
     "cumsum",
     "distillation",
     "dpo",
@@ -189,6 +199,7 @@ __all__ = [
     "l1",
     "l2_normalize",
     "label_smoothing",
+    "label_smoothing_ignore",
     "layer_scale",
     "layernorm",
     "layernorm_accurate",
@@ -220,6 +231,7 @@ __all__ = [
     "ppo_clip",
     "prelu",
     "quick_gelu",
+    "reflect_pad1d",
     "reglu",
     "relu",
     "relu6",
@@ -253,8 +265,10 @@ __all__ = [
     "triplet",
     "tvd",
     "unfold1d",
+    "unfold2d",
     "upsample_nearest2d",
     "weightnorm",
     "window_attention",
     "z_loss",
+    "z_loss_terms",
 ]
