@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from codegen.backends.native.context import by_value
+from codegen.backends.native.counts import Counts
 from codegen.backends.native.placed import placeable
 from codegen.backends.native.signature import Signature, signature
 from codegen.loops.body import Body, Handed
@@ -45,7 +46,7 @@ def driver(s: Signature) -> Driver:
 
 
 @dataclass
-class _Writer:
+class _Writer(Counts):
     s: Signature
     #: The buffers, each with its number of elements.
     buffers: dict[str, str] = field(default_factory=dict)
@@ -65,14 +66,6 @@ class _Writer:
     def size(self, axis: str) -> str:
         axis = st.axis_of(axis)
         return self.s.names.length(self.s.root.get(axis, axis))
-
-    def count(self, axes: tuple[str, ...]) -> str:
-        """The number of elements over axes."""
-        return " * ".join(map(self.size, axes)) or "1"
-
-    def factor(self, axes: tuple[str, ...]) -> str:
-        """The same, as a factor of a product."""
-        return f"({self.count(axes)})" if len(axes) > 1 else self.count(axes)
 
     def name(self, name: str) -> str:
         return self.s.names.tensor(name)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from codegen.backends.native.context import Context
+from codegen.backends.native.counts import Counts
 from codegen.backends.native.names import Names
 from codegen.backends.native.needs import Needs
 from codegen.backends.native.scope import Scope
@@ -14,7 +15,7 @@ from derive import syntax as st
 
 
 @dataclass
-class Writer:
+class Writer(Counts):
     """Collects the lines of a body in order, with the names and helpers that they use."""
 
     context: Context
@@ -48,14 +49,6 @@ class Writer:
         """The length of an axis."""
         axis = st.axis_of(axis)
         return self.names.length(self.context.root.get(axis, axis))
-
-    def count(self, axes: tuple[str, ...]) -> str:
-        """The number of elements over axes."""
-        return " * ".join(map(self.size, axes)) or "1"
-
-    def factor(self, axes: tuple[str, ...]) -> str:
-        """The number of elements over axes, as a factor of a product."""
-        return f"({self.count(axes)})" if len(axes) > 1 else self.count(axes)
 
     def head(self, axis: str, count: str = "", span: tuple[str, str] | None = None) -> str:
         """The head of a loop over an axis, over its first ``count`` elements, or over a ``span`` of it.
