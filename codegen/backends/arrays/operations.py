@@ -42,6 +42,8 @@ class Operations:
         #: Inside a loop over the short indices of a window: their variables, and the source of tensors at slices, by an alias.
         self.taps: dict[str, str] = {}
         self.sliced: dict[str, Text] = {}
+        #: The axes of which slices have only a part, so that no shape is said by their lengths.
+        self.partial: frozenset[str] = frozenset()
         #: One axis for all axes of one length.
         self.equal: Mapping[str, str] = {}
         #: A name for a local variable.

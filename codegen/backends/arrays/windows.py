@@ -107,7 +107,9 @@ def _accumulated(printer: Operations, s: Statement, window: Window, local: Mappi
     body = sliced(window.body)
     axes = tuple(along.get(i, i) for i in s.index if i not in window.taps)
     rest = tuple(i for i in window.index if i not in (*window.taps, *along, *axes))
+    printer.partial = frozenset((*along, *along.values()))
     value = printer.value(st.Reduce(window.kind, rest, body) if rest else body, axes)
+    printer.partial = frozenset()
     return printer.accumulated(s.name, _slots(printer, s.index, local), window.kind, printer.fit(value, axes))
 
 

@@ -67,6 +67,8 @@ class NumpyPrinter(NumpyNames):
 
     def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
         """A matrix product of the operands reshaped to matrices, where the summed axes are adjacent; else a tensordot."""
+        if self.partial & {*a.axes, *b.axes}:
+            return super().tensor_product(a, b, summed)
         shared = tuple(i for i in a.axes if i in summed)
         rows, columns = ([i for i in v.axes if i not in summed] for v in (a, b))
         left = self.as_matrix(a, tuple(rows), shared)
