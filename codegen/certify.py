@@ -36,12 +36,14 @@ def tangent_checks(tangents: Tangents, kernel: Kernel, seeds: tuple[int, ...] = 
     The backward is right by its own certificate. Its adjoints by its upstream gradients are checked as any op's are, at one
     point: the equations that they are taken of are lines that were checked already.
     """
-    found = [replace(c, rule=f"tangents, {c.rule}") for c in certify(tangents.derivation, seeds).checks]
+    checks, names = certify(tangents.derivation, seeds).checks, tangents.names
+    found = [replace(c, rule=f"tangents, {c.rule}", name=names.get(c.name, c.name)) for c in checks]
+    planned: list[Check] = []
     if kernel.tangent and not kernel.op.carries:  # the program of a recurrence is judged by what it computes
         for seed in seeds:
             if (stage := _stage(tangents.derivation, seed)) is not None:
-                found = merged(found, list(_tangent_checks(tangents, kernel, kernel.tangent, stage, f"seed {seed}")))
-    return tuple(found)
+                planned = merged(planned, list(_tangent_checks(tangents, kernel, kernel.tangent, stage, f"seed {seed}")))
+    return (*found, *planned)
 
 
 def _tangent_checks(tangents: Tangents, kernel: Kernel, program: Program, stage: Stage, at: str) -> Iterator[Check]:

@@ -87,7 +87,9 @@ def test_tangents_are_shown_in_text_and_in_latex(name: str, capsys: pytest.Captu
 def test_a_wrong_line_is_found() -> None:
     derivation = derive.derive(derive.load("softmax"))
     found = tangents(derivation)
-    assert all(c.passed for c in certify.tangent_checks(found, planned(derivation, found)))
+    checks = certify.tangent_checks(found, planned(derivation, found))
+    assert all(c.passed for c in checks)
+    assert {("tangents, closed form", "p_dot"), ("tangents, plan", "p_dot")} <= {(c.rule, c.name) for c in checks}
     (line,) = found.derivation.lines
     wrong = replace(found, derivation=replace(found.derivation, lines=(replace(line, body=line.body.scaled(2)),)))
     assert any(not c.passed for c in certify.tangent_checks(wrong, planned(derivation, wrong)))
