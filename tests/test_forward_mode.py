@@ -216,6 +216,23 @@ def test_a_tangent_may_be_differentiated_by_autograd(name: str, backend: str) ->
 
 @pytest.mark.parametrize("name", SOME)
 @both
+@pytest.mark.parametrize("wanted", ["the point", "the tangent", "both"])
+def test_autograd_may_follow_a_product_of_torch_func(name: str, backend: str, wanted: str) -> None:
+    """The transform is inside: what autograd follows is wrapped where the op sees it."""
+    function, x = scalar(name, backend)
+    v = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).reshape(x.shape)
+    leaf = x.clone().requires_grad_()
+    point, tangent = (leaf if wanted in ("the point", "both") else x), (leaf if wanted in ("the tangent", "both") else v)
+    (found,) = torch.autograd.grad(torch.func.jvp(function, (point,), (tangent,))[1], leaf)
+    gradient = torch.func.grad(function)(x)
+    along = tangent.detach()
+    of_point = torch.autograd.functional.hvp(function, x, along)[1]
+    want = {"the point": of_point, "the tangent": gradient, "both": of_point + gradient}[wanted]
+    assert torch.allclose(found, want, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SOME)
+@both
 def test_forward_mode_under_vmap_and_linearize(name: str, backend: str) -> None:
     function, x = scalar(name, backend)
     stack = torch.stack([torch.ones_like(x), torch.linspace(0, 1, x.numel(), dtype=x.dtype).reshape(x.shape)])

@@ -124,7 +124,14 @@ def _forward_mode(*tensors):
         return 0
     kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
     levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
-    return levels + (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
+    return levels + (torch.is_grad_enabled() and any(map(_followed, tensors)))
+
+
+def _followed(tensor):
+    """Whether autograd follows a tensor, outside of all transforms of ``torch.func``."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor.requires_grad
 
 
 def _lengths(tensors, labels=None, same=None):
