@@ -233,8 +233,11 @@ def test_every_form_has_the_values_of_its_line(name: str) -> None:
 @pytest.mark.parametrize("start", range(0, 20, 10))
 def test_random_systems_have_right_forms(start: int) -> None:
     for seed in range(start, start + 10):
+        op = derive.parse(generate(Random(f"matrices:{seed}")))
+        if op.carries:  # the forms of its lines are those of its step op, which has no text
+            continue
         try:
-            check(textbook(derive.parse(generate(Random(f"matrices:{seed}")))))
+            check(textbook(op))
         except NoPoint:
             continue
 
