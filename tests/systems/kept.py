@@ -290,6 +290,11 @@ RECURRENCES = {
         y[n] = h[n, 0] + mean[t](h[n, t + 1]**2)
         z[n] = max[t](h[n, t - 1])
     """,
+    "no recurrence, but running products of a looked-up row": """
+        e = block(gain[h], linux[b, j], a)
+        a in b
+        e = sum[h](prod[j](linux[a, j])*gain[h])
+    """,
 }
 
 KEPT = {

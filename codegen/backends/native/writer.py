@@ -33,11 +33,15 @@ class Writer(Counts):
 
     @contextmanager
     def inside(self, *axes: str) -> Iterator[None]:
-        """The context of a body of loops over ``axes``; after it, the scope is what it was before."""
+        """The context of a body of loops over ``axes``; after it, the scope is what it was before.
+
+        Without a loop there is no block of C: what was declared there is still declared, and is not declared again.
+        """
         kept = self.scope
         self.scope = kept.within(*axes)
         yield
-        self.scope = kept
+        if axes:
+            self.scope = kept
 
     def hold(self, name: str, index: tuple[st.Index, ...], variable: str) -> None:
         """Note that, from here on, a variable holds an element."""
