@@ -81,9 +81,8 @@ def _scatter(w: Writer, f: Assignment, kind: WindowProduct, last: Slide) -> None
 def _windows(w: Writer, f: Assignment, kind: WindowProduct, last: Slide, *, zero: bool) -> Iterator[tuple[str, str]]:
     """Loops over all that a row's windows see; yields the pointer to a row of the columns, and the element of the image."""
     column, columns = w.names.part(f.name, "column"), w.names.part(f.name, "columns")
-    w.emit(*(f"{w.head(i)} {{" for i in kind.column))
     others = [s for s in f.slides if s is not last]
-    with w.inside(*kind.column):
+    with w.loops(kind.column):
         at = w.flat_index(kind.column)
         w.emit(f"real *const {column} = {columns} + ({at}) * count;")
         if zero:
@@ -101,7 +100,6 @@ def _windows(w: Writer, f: Assignment, kind: WindowProduct, last: Slide, *, zero
                 give_position(w, last)
                 yield column, element(w, kind.image.name, kind.image.index)
             w.emit("}")
-    w.emit(*("}" for _ in kind.column))
 
 
 # ---- products ----------------------------------------------------------------------------------------------------------------

@@ -48,15 +48,13 @@ def scatter(w: Writer, p: Scatter) -> None:
     w.emit(f"const int64_t last = {size} * (thread_number() + 1) / team_size();")
     w.emit(f"memset({into} + first * {width}, 0, sizeof(real) * (size_t)((last - first) * {width}));")
     outer = f.loops[: len(f.loops) - len(rest)]
-    with w.inside(*outer):
-        w.emit(*(f"{w.head(a)} {{" for a in outer))
+    with w.loops(outer):
         load_labels(w, (labels,))
         label = w.scope.labels[labels]
         w.emit(f"if ({label} < first || {label} >= last) continue;")
         row = named(w, f.name, (labels,), "row of the target")
         w.emit(f"real *const {row} = {into} + {label} * {width};")
         _add_row(w, f, row, rest)
-        w.emit(*("}" for _ in outer))
     w.emit("}")
 
 

@@ -28,8 +28,8 @@ def scan(w: Writer, p: Scan) -> None:
     outer = [i for i in f.index[:-1] if i != along]
     collapse = f" collapse({len(outer)})" if len(outer) > 1 else ""
     shared = f"#pragma omp parallel for num_threads(threads) schedule(static){collapse}"
-    w.emit("", *([shared] if outer else []), *(f"{w.head(i)} {{" for i in outer))
-    with w.inside(*outer):
+    w.emit("", *([shared] if outer else []))
+    with w.loops(outer):
         if last != along:
             w.emit(*([] if outer else [shared]))
             _columns(w, f, p.kind)
@@ -37,7 +37,6 @@ def scan(w: Writer, p: Scan) -> None:
             _row(w, f, along, p.kind.falling)
         else:
             _steps(w, f, p.kind)
-    w.emit(*("}" for _ in outer))
 
 
 def _row(w: Writer, f: Assignment, along: str, falling: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -33,15 +33,22 @@ class Writer(Counts):
 
     @contextmanager
     def inside(self, *axes: str) -> Iterator[None]:
-        """The context of a body of loops over ``axes``; after it, the scope is what it was before.
-
-        Without a loop there is no block of C: what was declared there is still declared, and is not declared again.
-        """
+        """The context of a block of C in loops over ``axes``; after it, the scope is what it was before."""
         kept = self.scope
         self.scope = kept.within(*axes)
         yield
-        if axes:
-            self.scope = kept
+        self.scope = kept
+
+    @contextmanager
+    def loops(self, axes: Sequence[str]) -> Iterator[None]:
+        """Opens a loop over each axis, and closes them. Without an axis no block is opened: what is declared there stays declared."""
+        if not axes:
+            yield
+            return
+        self.emit(*(f"{self.head(axis)} {{" for axis in axes))
+        with self.inside(*axes):
+            yield
+        self.emit(*("}" for _ in axes))
 
     def hold(self, name: str, index: tuple[st.Index, ...], variable: str) -> None:
         """Note that, from here on, a variable holds an element."""
