@@ -41,7 +41,7 @@ class Writer(Counts):
 
     @contextmanager
     def loops(self, axes: Sequence[str]) -> Iterator[None]:
-        """Opens a loop over each axis, and closes them. Without an axis no block is opened: what is declared there stays declared."""
+        """The context of loops over axes, which it opens and closes; without an axis, what is declared in it stays declared."""
         if not axes:
             yield
             return
