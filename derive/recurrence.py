@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from derive import syntax as st
-from derive.errors import OpError
 from derive.renaming import renamed_tree
 
 __all__ = [
@@ -24,6 +23,7 @@ __all__ = [
     "first_adjoints",
     "group_of",
     "moved",
+    "opened",
     "parts",
     "read_recurrences",
     "received",
@@ -31,7 +31,6 @@ __all__ = [
     "step_op",
     "unrolled",
     "unrolled_op",
-    "without_steps",
 ]
 
 ZERO = st.Num(Fraction(0))
@@ -55,6 +54,19 @@ def step_op(op: st.Op) -> st.Op:
         inputs=(*op.inputs, *(st.Tensor(c.name, c.axes) for c in op.carries)),
         outputs=(*op.outputs, *(t for t in handed if t not in op.outputs), *firsts),
     )
+
+
+def opened(op: st.Op) -> st.Op:
+    """The op of one step with a name of its own for all that steps hand on, so that each has its own upstream gradient.
+
+    The adjoint of ``h_next`` is what the next step sends back, apart from the upstream gradient of ``h``. An op without
+    recurrences stays as it is.
+    """
+    step = step_op(op)
+    handed = tuple(st.Tensor(c.next, c.axes) for c in op.carries)
+    firsts = tuple(st.Tensor(c.first, c.rest) for c in op.carries if c.first)
+    copies = tuple(st.Equation(c.next, c.axes, st.Read(c.of, c.axes)) for c in op.carries)
+    return replace(step, outputs=(*op.outputs, *handed, *firsts), equations=(*step.equations, *copies)) if op.carries else op
 
 
 def read_recurrences(op: st.Op) -> st.Op:
@@ -90,12 +102,6 @@ def first_adjoints(op: st.Op) -> tuple[st.Equation, ...]:
     adjoint = st.adjoint_name
     reads = ((c, st.Read(adjoint(c.name), c.axes)) for c in op.carries if c.first)
     return tuple(st.Equation(adjoint(c.first), c.rest, st.Reduce("sum", (c.axis,), at_first(c, read))) for c, read in reads)
-
-
-def without_steps(op: st.Op, tool: str) -> None:
-    """Refuse an op with recurrences, for a tool that does not take them (OpError)."""
-    if op.carries:
-        raise OpError(f"{tool} takes no recurrences, as in the equation of '{op.carries[0].of}'", op=op.name)
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------------

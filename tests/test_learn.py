@@ -72,7 +72,7 @@ def test_the_second_hints_of_the_exercise_suffice(tmp_path: Path) -> None:
     assert "db1 is 0 whatever the data" in found
 
 
-@pytest.mark.parametrize("name", ["batchnorm", "softmax_cross_entropy", "embedding", "attention"])
+@pytest.mark.parametrize("name", ["batchnorm", "softmax_cross_entropy", "embedding", "attention", "rnn"])
 def test_the_second_hints_of_other_ops_suffice(tmp_path: Path, name: str) -> None:
     found = played(derive.load(name), tmp_path / "mine.py", by_hints(2))
     assert "not right" not in found, found

@@ -8,6 +8,7 @@ import pytest
 
 from codegen.__main__ import main
 from derive import derive_full, load, parse
+from derive.recurrence import opened
 from derive.textbook.pages import textbook_parts
 
 nbformat = pytest.importorskip("nbformat")
@@ -43,14 +44,14 @@ def comparisons(notebook) -> list[str]:
 @pytest.mark.parametrize(
     "name",
     all_but(
-        ["batchnorm", "tanh", "attention", "largest", "fixed"],
-        ["batchnorm", "softmax_cross_entropy", "tanh", "attention", "embedding", *OPS],
+        ["batchnorm", "tanh", "attention", "linear_recurrence", "largest", "fixed"],
+        ["batchnorm", "softmax_cross_entropy", "tanh", "attention", "embedding", "linear_recurrence", "rnn", *OPS],
     ),
 )
 def test_every_comparison_is_true(name) -> None:
     pytest.importorskip("ipykernel")
-    op = op_of(name)
-    notebook = build_op(op)
+    op = opened(op_of(name))
+    notebook = build_op(op_of(name))
     execute(notebook)
     answers = comparisons(notebook)
     names = {t.name for t in op.inputs} | {e.name for e in op.equations}

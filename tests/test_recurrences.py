@@ -16,8 +16,6 @@ from codegen.build import build
 from codegen.evaluate.arithmetic import Numpy
 from codegen.evaluate.trees import Evaluation
 from codegen.plan import plan
-from codegen.tools.notebook.op import build_op
-from codegen.tools.workbook import exercise
 from codegen.verify.agreement import agreement
 from codegen.verify.agreement import load_kernel as load
 from derive.certify import certify
@@ -415,12 +413,6 @@ def test_unrolled_equations_have_no_carries() -> None:
 
 
 # ---- errors -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("tool", [exercise, build_op])
-def test_tools_that_take_no_recurrences_refuse_them(tool: Callable[[derive.Op], Any]) -> None:
-    with pytest.raises(OpError, match="takes no recurrences, as in the equation of 's'"):
-        tool(derive.parse(lines(GATED)))
 
 
 def test_a_call_of_a_recurrence_steps_under_the_name_on_the_left() -> None:

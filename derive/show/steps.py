@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from derive import syntax as st
+from derive.language.unicode import text
 from derive.recurrence import adjoint_carries
 
-__all__ = ["before_first", "first_slots", "in_steps"]
+__all__ = ["before_first", "first_slots", "handed_on", "in_steps"]
 
 
 def in_steps(op: st.Op, tree: st.Tree) -> st.Tree:
@@ -44,3 +47,15 @@ def first_slots(op: st.Op, name: str) -> tuple[str, tuple[str, ...]] | None:
 def before_first(carry: st.Carry) -> tuple[str, ...]:
     """The slots of what the first step reads: ``n, -1, k``."""
     return tuple((f"size({a})" if carry.down else "-1") if a == carry.axis else a for a in carry.axes)
+
+
+def handed_on(op: st.Op) -> Iterator[str]:
+    """What the names of :func:`derive.recurrence.opened` stand for, in a sentence for each."""
+    for c in op.carries:
+        back, ahead = (text(in_steps(op, st.Read(name, c.axes))) for name in (c.name, st.adjoint_name(c.next)))
+        start = text(st.Read(c.first, c.rest)) if c.first else "0"
+        yield f"{text(st.Read(c.name, c.axes))} is {back}, at the first step {start}."
+        yield f"{text(st.Read(st.adjoint_name(c.next), c.axes))} is what the next step sends back, {ahead}, at the last step 0."
+        if c.first:
+            first = st.adjoint_name(c.first)
+            yield f"{text(st.Read(first, c.rest))} is {text(in_steps(op, st.Read(first, c.rest)))}."

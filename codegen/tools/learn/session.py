@@ -85,6 +85,9 @@ class Session:
         say()
         say("The forward pass:")
         self.console.show([equation_told(e, op) for e in op.equations])
+        if handed := self.exercise.handed:
+            say("This is one step of a recurrence, for all steps at once:")
+            self.console.show(handed)
         page = self._page()
         if filled := page.filled():
             self._again(page, [t for t in self.tasks if t.name in filled])

@@ -30,8 +30,9 @@ from derive import syntax as st
 from derive.adjoint import whole_adjoint
 from derive.derivation import Derivation
 from derive.labels import label_values
-from derive.recurrence import without_steps
+from derive.recurrence import opened
 from derive.show.solved import equations
+from derive.show.steps import handed_on
 
 __all__ = ["build_op", "lengths"]
 
@@ -46,12 +47,12 @@ def build_op(op: st.Op, blanks: bool = False) -> Any:
     It stands alone: it imports torch and matplotlib, and nothing of this project. With ``blanks`` the gradients are left to be
     found, and the closed forms are left out.
     """
-    without_steps(op, "the notebook")
-    plain = named_op(replace(op, stars=frozenset()), NOTEBOOK)
+    named = named_op(replace(op, stars=frozenset()), NOTEBOOK)
+    plain = opened(named)
     full = derive_full(plain)
     source = chain_source(plain, torch(), "")
     closed = [] if blanks else _closed(plain)
-    before = [*_opening(full), *_data(plain), *_forward(full, source)]
+    before = [*_opening(full, tuple(handed_on(named))), *_data(plain), *_forward(full, source)]
     return notebook_of([*before, *chain(full, lengths(plain), ATOL, blanks), *plotted(), *closed])
 
 
@@ -65,10 +66,12 @@ def lengths(op: st.Op) -> dict[str, int]:
 # ---- data and forward -------------------------------------------------------------------------------------------------------
 
 
-def _opening(full: Derivation) -> Cells:
+def _opening(full: Derivation, handed: tuple[str, ...]) -> Cells:
     op = full.op
     shown = aligned([(e.name, e.index, e.rhs) for e in equations(op)], frozenset())
     parts = [f"# Backprop by hand: {op.name}", markdown(op.title), "The forward pass:", shown]
+    if handed:
+        parts += ["This is one step of a recurrence, for all steps at once.", "\n".join(f"- {markdown(h)}" for h in handed)]
     return [("markdown", "\n\n".join(filter(None, parts)))]
 
 

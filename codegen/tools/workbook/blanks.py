@@ -12,7 +12,8 @@ from codegen.tools.workbook.ranks import plainest
 from derive import derive_full
 from derive import syntax as st
 from derive.adjoint import whole_adjoint
-from derive.recurrence import without_steps
+from derive.recurrence import opened
+from derive.show.steps import handed_on
 
 __all__ = ["Blank", "Exercise", "exercise"]
 
@@ -38,7 +39,9 @@ class Exercise:
     """The blanks of an op, its forward pass as code, and the helper functions that the code calls.
 
     ``op`` has no axes ``*s``: there are none where two axes are left without them, and else a single one. ``whole`` is the op
-    with each ``*s`` as a single axis, whose gradients are right answers too.
+    with each ``*s`` as a single axis, whose gradients are right answers too. A recurrence is opened, so that its blanks are
+    those of a step, over all steps at once (:func:`derive.recurrence.opened`). ``handed`` says in sentences what its names for
+    what steps hand on are; there are none for other ops.
     """
 
     op: st.Op
@@ -47,6 +50,7 @@ class Exercise:
     blanks: tuple[Blank, ...]
     forward: FunctionSource
     helpers: tuple[str, ...]
+    handed: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,9 +67,9 @@ class Exercise:
 
 def exercise(op: st.Op, backend: str = "") -> Exercise:
     """The exercise of an op in one array backend (default: the backend that needs least)."""
-    without_steps(op, "the exercise")
     spelt = arrays(backend) if backend else first()
     op = named_op(op, FILE)
+    handed, op = tuple(handed_on(op)), opened(op)
     every, op = replace(op, stars=frozenset()), plainest(op)
     full = derive_full(op)
     statements = chain_statements(full)
@@ -78,4 +82,4 @@ def exercise(op: st.Op, backend: str = "") -> Exercise:
         of = whole.get(function.name, st.primal_name(function.name))
         readers = tuple(e for e in op.equations if of in set(st.reads(e.rhs)))
         blanks.append(Blank(function.name, of, lines[-1].index, readers, lines, function))
-    return Exercise(op, every, spelt.name, tuple(blanks), source.values, source.helpers)
+    return Exercise(op, every, spelt.name, tuple(blanks), source.values, source.helpers, handed)

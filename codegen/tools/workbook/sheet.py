@@ -55,6 +55,7 @@ def sheet(exercise: Exercise, file: str, *, solved: bool = False, command: str =
         shapes=_shapes(op),
         lengths=code(list(dict.fromkeys(measured.values()))),
         forward=forward,
+        handed=exercise.handed,
         blanks=blanks,
         returned=", ".join(st.adjoint_name(t.name) for t in op.differentiable),
         backend=exercise.backend,
