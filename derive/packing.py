@@ -52,6 +52,19 @@ class Packing:
         found = {n: _grouped(axes, groups) for n, axes in tensors.items() if groups}
         return Packing(self.tensors + tuple((n, s) for n, s in found.items() if len(s) < len(tensors[n])), self.lengths)
 
+    def unpacked(self, shapes: Mapping[str, tuple[int, ...]], known: Mapping[str, int]) -> dict[str, int]:
+        """The lengths that follow from callers' shapes of the tensors that pack axes, and from those ``known``.
+
+        A quotient by a length 0 is 0, and one that leaves a rest is rounded down.
+        """
+        found, packs = dict(known), [(slots, shapes[n]) for n, slots in self.tensors if n in shapes]
+        for slots, shape in packs * len(packs):
+            for slot, length in zip(slots, shape, strict=True):
+                missing = [a for a in slot if a not in found]
+                if len(missing) == 1:
+                    found[missing[0]] = length // max(math.prod(found[a] for a in slot if a in found), 1)
+        return found
+
     def constants(self) -> frozenset[str]:
         """The constants that are lengths, and therefore positive integers."""
         return frozenset(v for _, v in self.lengths if isinstance(v, str))

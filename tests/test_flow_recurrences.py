@@ -11,7 +11,6 @@ import torch
 import derive
 from codegen.tools.flow import flow
 from derive import load
-from derive.errors import OpError
 from tests.judged import lines
 from tests.test_recurrences import BACK, LAYERS, PACKED, rnn
 
@@ -102,8 +101,29 @@ def test_without_a_step_before_nothing_is_said() -> None:
     assert flow(load("linear_recurrence"), inputs).steps == ()
 
 
-def test_packed_axes_are_refused_by_name() -> None:
-    with pytest.raises(OpError, match="the gradient flow of a recurrence takes no packed axes"):
-        flow(derive.parse(lines(PACKED)), {})
+def test_packed_axes_are_taken_apart() -> None:
+    """The report is that on the equations without brackets, on the same numbers."""
+    rng = np.random.default_rng(0)
+    x, w, dh = rng.normal(size=(2, 4, 6)), rng.normal(size=(2, 3)), rng.normal(size=(2, 4, 6))
+    packed = flow(derive.parse(lines(PACKED)), {"x": x, "w": w}, upstream={"dh": dh})
+    text = lines(PACKED).replace("(m, f)", "m, f").replace("(m = 2, f)", "m, f")
+    apart = [v.reshape(2, 4, 2, 3) for v in (x, dh)]
+    plain = flow(derive.parse(text), {"x": apart[0], "w": w}, upstream={"dh": apart[1]})
+    assert str(packed) == str(plain) and np.array_equal(packed.values["dw"], plain.values["dw"])
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "said"),
+    [
+        ("tanh", {"x": (0, 3)}, r"tanh: x has no entries, its shape is \[0, 3\]; gradient flow is measured on data"),
+        ("linear_recurrence", {"a": (2, 0, 3), "x": (2, 0, 3), "h0": (2, 3)}, r"linear_recurrence: a has no entries"),
+    ],
+)
+def test_without_data_there_is_no_flow(name: str, shapes: dict[str, tuple[int, ...]], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        flow(load(name), {n: np.ones(s) for n, s in shapes.items()})
+
+
+def test_a_missing_input_is_told() -> None:
     with pytest.raises(KeyError, match="the input x is missing"):
         flow(load("rnn"), {})

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from codegen.names import spelling
 from codegen.tools.flow.inside import modules_of, runtime
-from codegen.tools.flow.time import passed, through, with_defaults
-from derive.errors import OpError
+from codegen.tools.flow.time import passed, through, unpacked, with_defaults
 from derive.recurrence import step_op
 from derive.syntax import Op
 
@@ -42,16 +43,19 @@ def op_flow(
 ) -> Any:
     """The ``Report`` of ``generated/flow/`` for an op's arrays by name, in which ``*s`` is a single axis.
 
-    That on a recurrence is one on a step, with what happens from step to step (:mod:`codegen.tools.flow.time`).
+    That on a recurrence is one on a step, with what happens from step to step (:mod:`codegen.tools.flow.time`). Its values have
+    the axes of the equations, also where the op's arrays pack them.
 
     ``upstream`` holds the gradients of the outputs by their adjoints' names (default: ones). Raises KeyError for a missing
-    input, or a missing constant that has no default; OpError where the derivation fails.
+    input, or a missing constant that has no default; ValueError for an input without entries; OpError where the derivation
+    fails.
     """
     op = replace(op, stars=frozenset())
-    if op.carries and op.packing:
-        raise OpError("the gradient flow of a recurrence takes no packed axes; write each axis by itself", op=op.name)
     if missing := [t.name for t in op.inputs if t.name not in inputs]:
         raise KeyError(f"{op.name}: the input {missing[0]} is missing; the op takes {', '.join(t.name for t in op.inputs)}")
+    if empty := [t.name for t in op.inputs if 0 in np.shape(inputs[t.name])]:
+        shape = list(np.shape(inputs[empty[0]]))
+        raise ValueError(f"{op.name}: {empty[0]} has no entries, its shape is {shape}; gradient flow is measured on data")
     if op.carries:
         return _through_steps(op, inputs, with_defaults(op, constants), upstream or {})
     return _report(op, inputs, constants, upstream)
@@ -68,6 +72,7 @@ def _report(
 
 def _through_steps(op: Op, inputs: Mapping[str, Any], constants: Mapping[str, float], upstream: Mapping[str, Any]) -> Any:
     """The report on one step over all steps, and on what happens from step to step."""
+    op, inputs, upstream = unpacked(op, inputs, constants, upstream)
     found = passed(op, inputs, constants, upstream)
     step = _report(step_op(op), {**inputs, **found.carried}, constants, found.upstream)
     return through(step, found.steps)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,10 @@ from codegen.tools.flow.inside import runtime
 from derive import derive_full
 from derive import syntax as st
 from derive.adjoint import whole_adjoint
+from derive.packing import Packing
 from derive.recurrence import received
 
-__all__ = ["Passed", "Steps", "Through", "passed", "through", "with_defaults"]
+__all__ = ["Passed", "Steps", "Through", "passed", "through", "unpacked", "with_defaults"]
 
 #: The columns of a report.
 WIDTH = 100
@@ -85,6 +86,26 @@ class Through:
         found = [textwrap.fill(f"- {f}", WIDTH, subsequent_indent="  ", break_long_words=False) for f in own]
         nothing = ["No gradient vanishes or explodes through the steps."] if self.steps else []
         return "\n".join([str(self.step), "", table, *([""] if table else []), *(found or nothing)])
+
+
+def unpacked(
+    op: st.Op, inputs: Mapping[str, Any], constants: Mapping[str, float], upstream: Mapping[str, Any]
+) -> tuple[st.Op, Mapping[str, Any], Mapping[str, Any]]:
+    """The op without packed axes, and its arrays with the axes of the equations (ValueError where a shape does not fit)."""
+    packing = op.packing
+    if not packing:
+        return op, inputs, upstream
+    shapes = {n: np.shape(v) for n, v in inputs.items()}
+    plain = [t for t in op.inputs if not packing.packs(t.name)]
+    known = packing.fixed(constants) | {a: n for t in plain for a, n in zip(t.axes, shapes[t.name], strict=True)}
+    size = packing.unpacked(shapes, known)
+    axes = {t.name: t.axes for t in op.inputs} | {st.adjoint_name(t.name): t.axes for t in op.outputs}
+
+    def apart(name: str, value: Any) -> Any:
+        return np.asarray(value).reshape([size[a] for a in axes[name]]) if packing.packs(name) else value
+
+    given = ({n: apart(n, v) for n, v in arrays.items()} for arrays in (inputs, upstream))
+    return replace(op, packing=Packing()), next(given), next(given)
 
 
 def passed(op: st.Op, inputs: Mapping[str, Any], constants: Mapping[str, float], upstream: Mapping[str, Any]) -> Passed:
