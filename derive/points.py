@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,12 +21,25 @@ from derive.labels import label_values, whole_constants, whole_number
 from derive.language.assumptions import HOLDS
 from derive.language.axes import equal_axes
 
-__all__ = ["Point", "draw_point", "draw_tied_point", "has_kinks", "interval", "loops", "populated", "random_of", "sizes_of"]
+__all__ = [
+    "Point",
+    "draw_point",
+    "draw_tied_point",
+    "has_kinks",
+    "interval",
+    "loops",
+    "populated",
+    "random_of",
+    "shallow",
+    "sizes_of",
+]
 
 #: Lengths of the axes, taken in turn. The first axis often is the one averaged over, and N - 1 must differ from 1.
 SIZES = (3, 4, 2)
 #: The most positions of an op's largest loop at a point, however many axes the loop has.
 LARGEST = 400
+#: The most positions of a nest of indices, in which an axis counts as often as indices run over it at once.
+DEEPEST = 4096
 #: How often lengths are drawn again where a declared length does not come out positive.
 REDRAWN = 40
 #: How much longer an axis is made at most for a declared length.
@@ -173,6 +187,7 @@ def _drawn(op: st.Op, seed: int, lengths: Mapping[str, int], constants: Mapping[
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
     order = [r for r in roots[turn:] + roots[:turn] if r not in held]
     shorten(length, [{classes[a] for a in loop} for loop in loops(op)], order, LARGEST)
+    shallow(length, op, classes, order)
     return op.declared.completed({a: length[r] for a, r in classes.items()}, constants, classes)
 
 
@@ -209,6 +224,11 @@ def shorten(length: dict[str, int], spans: Collection[Collection[str]], order: l
                 length[axis] = min(length[axis], least)
 
 
+def shallow(length: dict[str, int], op: st.Op, classes: Mapping[str, str], order: list[str]) -> None:
+    """Shorten axes in place, the last of ``order`` first, until no nest of indices has more than ``DEEPEST`` positions."""
+    shorten(length, [[classes[a] for a in nest] for nest in _nests(op)], order, DEEPEST)
+
+
 def _longest(length: Mapping[str, int], spans: Collection[Collection[str]], axis: str) -> int:
     """The number of positions of the longest span that has the axis."""
     longest = 0
@@ -227,6 +247,21 @@ def loops(op: st.Op) -> list[frozenset[str]]:
     for e in op.equations:
         inside = {i for n in st.walk(e.rhs) if isinstance(n, st.Reduce) for i in n.index}
         out.append(frozenset(st.axis_of(i) for i in inside | set(e.index) | set(st.free_indices(e.rhs))))
+    return out
+
+
+def _nests(op: st.Op) -> list[tuple[str, ...]]:
+    """For each equation its axes, each as often as indices run over it at once: twice in ``sum[i, j](x[i]*x[j])``."""
+    out = []
+    for e in op.equations:
+        most = Counter[str]()
+        waiting: list[tuple[st.Tree, frozenset[str]]] = [(e.rhs, frozenset((*e.index, *st.free_indices(e.rhs))))]
+        while waiting:
+            node, running = waiting.pop()
+            running |= {*node.index} if isinstance(node, st.Reduce) else set()
+            most |= Counter(map(st.axis_of, running))
+            waiting += ((child, running) for child in st.children(node))
+        out.append(tuple(sorted(most.elements())))
     return out
 
 

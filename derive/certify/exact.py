@@ -32,7 +32,7 @@ from derive.certify.stage import Stage, reason_of
 from derive.derivation import Derivation, Line
 from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
-from derive.points import Point, interval, loops, random_of, shorten, sized
+from derive.points import Point, interval, loops, random_of, shallow, shorten, sized
 from derive.rounding import ACCURATE, COMMON
 from derive.terms.sums import Read, sum_reads
 
@@ -92,7 +92,9 @@ class _Draws:
         op, classes = self.op, self.classes
         rng, largest = random_of("exact", op.name, self.seed, attempt), max(2, LARGEST - attempt // 10)
         length = {r: rng.randint(2, largest) for r in dict.fromkeys(classes.values())}
-        shorten(length, [{classes[a] for a in loop} for loop in self.loops], rng.sample(sorted(length), len(length)), POSITIONS)
+        order = rng.sample(sorted(length), len(length))
+        shorten(length, [{classes[a] for a in loop} for loop in self.loops], order, POSITIONS)
+        shallow(length, op, classes, order)
         sizes = {a: length[r] for a, r in classes.items()}
         tables: dict[str, Sequence[Fraction | int]] = {}
         whole = {c.name: whole_number(c, rng if attempt % 2 else None) for c in op.constants if c.name in whole_constants(op)}

@@ -39,11 +39,17 @@ class Dual:
             raise BadPoint(f"a value of {value}")
         self.value, self.slopes, self.size, self.sizes, self.key, self.exact = value, slopes, size, sizes, key, exact
 
-    def along(self, value: float, slope: float, head: object, size: float = 0.0, terms: float = 0.0) -> Dual:
-        """A function of this number with that value and derivative; ``terms`` are those of the derivative's own formula."""
+    def along(
+        self, value: float, slope: float, head: object, size: float = 0.0, terms: float = 0.0, curve: float = 0.0
+    ) -> Dual:
+        """A function of this number with that value and derivative; ``terms`` are those of the derivative's own formula.
+
+        ``curve`` is the second derivative. A derivative is known as well as the place where it is taken: that of a sine of
+        1e30 is any number.
+        """
         if not math.isfinite(slope):
             raise BadPoint(f"a derivative of {slope}")
-        size, terms = max(abs(value), abs(slope) * self.size, size), max(abs(slope), terms)
+        size, terms = max(abs(value), abs(slope) * self.size, size), max(abs(slope), terms, abs(curve) * self.size * SINGLE)
         return Dual(value, slope * self.slopes, size, terms * self.sizes, hash((head, self.key)), False)
 
     def rounded(self) -> Dual:
@@ -103,7 +109,7 @@ class Dual:
             return NotImplemented  # an array takes over
         if abs(other.value) < 1e-3 * other.size or other.value**2 == 0:
             raise BadPoint("a denominator that cancels")
-        inverse = other.along(1 / other.value, -1 / other.value**2, "/")
+        inverse = other.along(1 / other.value, -1 / other.value**2, "/", curve=2 / other.value**3)
         out = self * inverse
         out.exact = self.exact and other.exact and on_grid(out.value) and on_grid(1 / other.value)
         return out
@@ -120,10 +126,11 @@ class Dual:
             raise BadPoint("a denominator that cancels")
         try:
             value, slope = x**exponent, exponent * x ** (exponent - 1)
+            curve = exponent * (exponent - 1) * x ** (exponent - 2) if x else 0.0
         except OverflowError:
             raise BadPoint("an overflow") from None
         size = abs(self.size**exponent) if exponent > 0 else 0.0
-        out = self.along(value, slope, ("power", exponent), size)
+        out = self.along(value, slope, ("power", exponent), size, curve=curve)
         if self.exact and exponent > 0 and exponent == int(exponent):
             out.rounded()
         return out

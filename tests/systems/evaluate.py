@@ -37,6 +37,8 @@ class Evaluation:
         self.known: dict[tuple[int, tuple[int, ...]], Dual] = {}
         self.calls: dict[tuple[int, tuple[int, ...]], tuple[list[str], Array]] = {}
         self.free_of: dict[int, list[str]] = {}
+        #: The largest terms of what was worked out so far, and of its derivatives.
+        self.reach = 0.0
         start = 0
         for name, given in inputs.items():
             table = np.empty(given.shape, dtype=object)
@@ -83,6 +85,12 @@ class Evaluation:
         return constant(value, self.count)
 
     def value(self, node: ast.expr, env: Env) -> Dual:
+        found = self.worked_out(node, env)
+        if isinstance(found, Dual):  # and no position
+            self.reach = max(self.reach, found.size, float(found.sizes.max(initial=0.0)))
+        return found
+
+    def worked_out(self, node: ast.expr, env: Env) -> Dual:
         match node:
             case ast.Constant() | ast.UnaryOp(operand=ast.Constant()):
                 return self.number(language.number(node))

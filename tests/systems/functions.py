@@ -48,6 +48,24 @@ TERMS: dict[str, Callable[[float, float], float]] = {
 }
 
 
+#: The sizes of the second derivatives, given the argument, the value and the derivative.
+CURVES: dict[str, Callable[[float, float, float], float]] = {
+    "exp": lambda x, y, d: d,
+    "expm1": lambda x, y, d: d,
+    "log": lambda x, y, d: d * d,
+    "log1p": lambda x, y, d: d * d,
+    "tanh": lambda x, y, d: 2 * y * d,
+    "sinh": lambda x, y, d: y,
+    "cosh": lambda x, y, d: y,
+    "sin": lambda x, y, d: y,
+    "cos": lambda x, y, d: y,
+    "atan": lambda x, y, d: 2 * x * d * d,
+    "erf": lambda x, y, d: 2 * x * d,
+    "erfcx": lambda x, y, d: 2 * y + 2 * x * d,
+    "sqrt": lambda x, y, d: 0.5 * d / x,
+}
+
+
 def call(head: str, x: Dual) -> Dual:
     """A function of one argument."""
     if head == "abs":
@@ -65,8 +83,8 @@ def call(head: str, x: Dual) -> Dual:
     value, slope = SMOOTH[head]
     try:
         y = value(x.value)
-        terms = TERMS[head](x.value, y) if head in TERMS else 0.0
-        return x.along(y, slope(x.value, y), head, terms=terms)
+        terms, d = TERMS[head](x.value, y) if head in TERMS else 0.0, slope(x.value, y)
+        return x.along(y, d, head, terms=terms, curve=CURVES[head](x.value, y, d))
     except (ValueError, OverflowError, ZeroDivisionError):
         raise BadPoint(f"{head} of {x.value}") from None
 

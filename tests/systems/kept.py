@@ -242,6 +242,11 @@ DERIVATIONS = {
         v[t, *s, (q, k)] = mean[i](g[t, k*3 + i - 1])
         u[k, h, b] = sum[t, *s](v[t, *s, b + h, k]*X[*s, t])
     """,
+    "nests of indices that are eight deep over three axes": """
+        x[f] = output_op(K[dim], O[e], free[e, dim, f], score[dim, f])
+        score[dim, f] in e
+        x[f] = sum[e, dim](free[e - 1, size(dim) - 1 - dim, f]*free[size(e) - 1 - e, dim - f, f + e]) + min[dim](K[dim])
+    """,
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 

@@ -29,13 +29,15 @@ def as_written(text: str) -> str:
 def completed(
     system: System, root: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]], constants: Mapping[str, float]
 ) -> dict[str, tuple[int, ...]]:
-    """The shapes with declared lengths (BadPoint where one comes out negative, or is not that of an input's axis)."""
+    """The shapes with declared lengths (BadPoint where one comes out negative, or is not that of an axis it must equal)."""
     found = dict(shapes)
     for axis, node in system.lengths.items():
         length = _value(node, found, constants)
         if length < 0:
             raise BadPoint("a length is negative")
         found |= {a: (length,) for a in (*root, axis) if root.get(a, a) == root.get(axis, axis)}
+    if any(_value(node, found, constants) != found[axis][0] for axis, node in system.lengths.items()):
+        raise BadPoint("declared lengths that differ where equations read one axis as the other")
     return found
 
 

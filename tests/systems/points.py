@@ -19,11 +19,17 @@ from tests.systems.packs import open_lengths
 Array = np.ndarray[Any, Any]
 #: Random values are multiples of this, so that they and sums of few of them are exact in float32.
 STEP = 64
+#: The largest number of float32.
+HELD = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
 class Point:
-    """``shapes`` gives the shape that each axis has at run time, of any rank for a starred one."""
+    """``shapes`` gives the shape that each axis has at run time, of any rank for a starred one.
+
+    ``narrow`` says that float32 holds all that the equations compute, and its derivatives, also what nothing reads: where it
+    does not, 0 times an infinity is no number, in every library.
+    """
 
     kind: str
     shapes: dict[str, tuple[int, ...]]
@@ -34,6 +40,7 @@ class Point:
     gradients: dict[str, tuple[Array, Array]]
     checked: bool
     packs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    narrow: bool = True
 
     def shaped(self, name: str, axes: tuple[str, ...], value: Array) -> Array:
         """A value over collapsed axes in the shape that it has at run time."""
@@ -107,7 +114,8 @@ def _point(system: System, kind: str, rng: np.random.Generator) -> Point:
         table = evaluation.values[t.name]
         value = np.array([y.value for y in table.flat]).reshape(table.shape)
         outputs[t.name] = (value, np.array([y.size for y in table.flat]).reshape(table.shape))
-    return Point(kind, shapes, inputs, constants, upstream, outputs, gradients(evaluation, upstream), True, system.packs.widths)
+    grads, narrow = gradients(evaluation, upstream), evaluation.reach <= HELD
+    return Point(kind, shapes, inputs, constants, upstream, outputs, grads, True, system.packs.widths, narrow)
 
 
 def _shapes(system: System, kind: str, constants: Mapping[str, float], rng: np.random.Generator) -> dict[str, tuple[int, ...]]:
@@ -139,7 +147,8 @@ def _open(system: System, lengths: dict[str, int]) -> bool:
         ends = list(accumulate(system.packs.widths.get(t.name, (1,) * len(t.axes))))
         slots += [tuple(root[a] for a in t.axes[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
     of = {root[a]: n for a, n in lengths.items()}
-    return open_lengths(slots, (root[a] for a in system.packs.lengths), of)
+    known = (root[a] for a in (*system.packs.lengths, *system.lengths))
+    return open_lengths(slots, known, of)
 
 
 def _values(system: System, name: str, shape: tuple[int, ...], kind: str, rng: np.random.Generator) -> Array:
