@@ -14,8 +14,12 @@ __all__ = ["WIDTH", "docstring"]
 WIDTH = 118
 
 
-def docstring(kernel: Kernel, program: Program, array: str, looks_up: bool) -> list[str]:
-    """The lines of the docstring; ``array`` is the word for an array, ``looks_up`` says that labels may be out of range."""
+def docstring(kernel: Kernel, program: Program, array: str, looks_up: bool, wanted: str = "") -> list[str]:
+    """The lines of the docstring.
+
+    ``array`` is the word for an array. ``looks_up`` says that labels may be out of range, and ``wanted`` is the argument by
+    which the caller chooses gradients.
+    """
     op, forward = kernel.op, program is kernel.forward
     title = "Forward" if forward else "Backward" if program is kernel.backward else "Jacobian-vector product"
     lines = [f"{title} of {op.name}.", ""]
@@ -28,7 +32,7 @@ def docstring(kernel: Kernel, program: Program, array: str, looks_up: bool) -> l
         outputs = ", ".join(t.name for t in op.outputs)
         lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}).")
     else:
-        lines.append(f"Returns {', '.join(program.results)}.")
+        lines.append(f"Returns {', '.join(program.results)}{f'; None for each that is not in {wanted}' if wanted else ''}.")
     last = ", IndexError for a label out of range." if looks_up else "."
     lines.append(f"Raises TypeError for what is no {array} of the right kind, ValueError for shapes that disagree{last}")
     results = {*(t.name for t in op.outputs)} if forward else {*program.results}

@@ -21,7 +21,7 @@ from codegen.backends.arrays.windows import placed
 from codegen.loops.body import ZERO, Body
 from derive import syntax as st
 
-__all__ = ["before", "masks", "shifted", "slots", "start_of", "within"]
+__all__ = ["masks", "shifted", "slots", "start_of", "within"]
 
 
 def slots(printer: Operations, body: Body, index: Sequence[st.Index]) -> list[str]:
@@ -33,12 +33,6 @@ def within(body: Body, printer: Operations) -> None:
     """Let a printer read the parts of tensors that belong to this step."""
     for alias, read in body.slices.items():
         printer.sliced[alias] = placed(printer.tensor(read), slots(printer, body, read.index))
-
-
-def before(body: Body, printer: Operations) -> Iterator[str]:
-    """The lines that compute the conditions on positions for all steps."""
-    for condition in body.conditions:
-        yield from printer.mask(condition, tuple(st.free_indices(condition)))
 
 
 def masks(body: Body, printer: Operations) -> dict[st.Tree, Value]:

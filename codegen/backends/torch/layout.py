@@ -46,6 +46,9 @@ class TorchLayout(Layout):
         self.helpers.add("_narrow")
         return f"_narrow({code}, {self.dtype_name})"
 
+    def cast_if_any(self, name: str) -> str:
+        return self.cast(name)
+
     def casts(self, output: bool) -> bool:
         return self.program.accurate or not self.is_forward or output
 
