@@ -58,9 +58,9 @@ class DifferentiableSource:
     """The ``autograd.Function`` around a kernel: its names, argument lists and index bookkeeping as text.
 
     ``apart`` are the results again; in it a result that is a view of a tensor made in the forward is a tensor of its own.
-    ``plain`` is the forward by itself. ``moving`` are the inputs that have a gradient, and ``tangent`` is the class of forward
-    mode; None where there is no such class.
-    ``context``, ``given`` and ``made`` are the names that the class has for torch's ``ctx``, ``inputs`` and ``output``.
+    ``plain`` is the forward by itself. ``wanted`` names the gradients that autograd asks for; it is "" where there is only one.
+    ``moving`` are the inputs that have a gradient, and ``tangent`` is the class of forward mode; None where there is no such
+    class. ``context``, ``given`` and ``made`` are the names that the class has for torch's ``ctx``, ``inputs`` and ``output``.
     """
 
     name: str
@@ -77,6 +77,7 @@ class DifferentiableSource:
     setup: tuple[Code, ...]
     upstream: Code
     prepare: tuple[Code, ...]
+    wanted: Code
     recompute: Code
     backward: Code
     plain: Code

@@ -165,11 +165,11 @@ def _forward(
     return outputs, env
 
 
-def _backward(name: str, backend: str, env: dict[str, Any], given: dict[str, float]) -> Any:
+def _backward(name: str, backend: str, env: dict[str, Any], given: dict[str, float], **options: Any) -> Any:
     program = kernel(name).backward
     arguments, constants = _arguments(program, env), _given(program, given)
     function = by_name(backend).called(getattr(module(name, backend), program.name))
-    return lambda: function(*arguments, **constants)
+    return lambda: function(*arguments, **constants, **options)
 
 
 def _arguments(program: Program, env: dict[str, Any]) -> list[Any]:

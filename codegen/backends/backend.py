@@ -47,6 +47,8 @@ class Backend(ABC):
     modules: frozenset[str] = frozenset()
     #: Whether the backend has kernels for tangents.
     forward_mode: bool = False
+    #: Whether a backward of several gradients takes the names of those that are ``wanted``.
+    chooses: bool = False
     #: Whether :meth:`schedule` has something to say.
     scheduled: bool = False
     #: The backends whose files this backend's files need in order to run.

@@ -25,6 +25,7 @@ from codegen.backends.backend import Backend
 from codegen.backends.discovery import by_name
 from codegen.evaluate.arithmetic import Numpy
 from codegen.evaluate.trees import Magnitudes
+from codegen.locals import local
 from codegen.program import Kernel, Program
 from codegen.steps import straight
 from codegen.verify.tangent import dot_fault, drawn_tangents
@@ -180,9 +181,13 @@ def _results(
     """The name and value of every output and gradient, and of gradients through the differentiable op if there is one."""
     values = _given(kernel.op, backend, trial, split, dtype)
     outputs, known = _forward(kernel, module, backend, values)
-    gradients = backend.called(getattr(module, kernel.backward.name))(*_arguments(kernel.backward, known))
+    backward, arguments = backend.called(getattr(module, kernel.backward.name)), _arguments(kernel.backward, known)
+    gradients = backward(*arguments)
     found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
     found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
+    if backend.chooses and len(trial.gradients) > 1:
+        for k, name in enumerate(trial.gradients):
+            found.append((name, backward(*arguments, **{local(kernel, "wanted"): (name,)})[k]))
     found += backend.gradients(kernel, module, values)
     return [(name, backend.back(value)) for name, value in found]
 

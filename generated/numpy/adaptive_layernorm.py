@@ -53,7 +53,7 @@ def adaptive_layernorm_forward(x, scale, shift, eps=1e-6):
     return y, (xhat, rstd, t2)
 
 
-def adaptive_layernorm_backward(dy, xhat, rstd, t2):
+def adaptive_layernorm_backward(dy, xhat, rstd, t2, *, wanted=("dx", "dscale", "dshift")):
     """Backward of adaptive_layernorm.
 
         dshift[n, d] = sum[i](dy[n, i, d])
@@ -63,17 +63,22 @@ def adaptive_layernorm_backward(dy, xhat, rstd, t2):
             i, d]))
 
     Shapes: dy[n, i, d], xhat[n, i, d], rstd[n, i], t2[n, d].
-    Returns dx, dscale, dshift.
+    Returns dx, dscale, dshift; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dscale", "dshift"))
     size = _lengths("dy[n, i, d]; xhat[n, i, d]; rstd[n, i]; t2[n, d]", dy, xhat, rstd, t2)
     d = size["d"]
 
-    dshift = _sum(dy, axis=1)
-    dscale = _sum(dy * xhat, axis=1)
-    dxhat = t2[:, None, :] * dy
-    dx = dxhat - _mean(dxhat, axis=2, keepdims=True) - xhat * (_dot(dxhat, xhat) / d)[:, :, None]
-    dx *= rstd[:, :, None]
+    dx = dscale = dshift = None
+    if "dshift" in wanted:
+        dshift = _sum(dy, axis=1)
+    if "dscale" in wanted:
+        dscale = _sum(dy * xhat, axis=1)
+    if "dx" in wanted:
+        dxhat = t2[:, None, :] * dy
+        dx = dxhat - _mean(dxhat, axis=2, keepdims=True) - xhat * (_dot(dxhat, xhat) / d)[:, :, None]
+        dx *= rstd[:, :, None]
     return dx, dscale, dshift
 
 
@@ -176,3 +181,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

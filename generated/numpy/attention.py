@@ -45,7 +45,7 @@ def attention_forward(q, k, v):
     return o, (P, o)
 
 
-def attention_backward(do, P, o, q, k, v):
+def attention_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "dv")):
     """Backward of attention.
 
         dv[*s, j, d] = sum[i](do[*s, i, d]*P[*s, i, j])
@@ -55,18 +55,24 @@ def attention_backward(do, P, o, q, k, v):
         dk[*s, j, f] = sum[i](dS[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths("do[*s, i, d]; P[*s, i, j]; o[*s, i, d]; q[*s, i, f]; k[*s, j, f]; v[*s, j, d]", do, P, o, q, k, v)
     f = size["f"]
 
-    dv = np.swapaxes(P, -1, -2) @ do
-    dP = do @ np.swapaxes(v, -1, -2)
-    dS = dP - _dot(do, o)[..., :, None]
-    dS *= P
-    dq = dS @ k / math.sqrt(f)
-    dk = np.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = np.swapaxes(P, -1, -2) @ do
+    if wanted & {"dq", "dk"}:
+        dP = do @ np.swapaxes(v, -1, -2)
+        dS = dP - _dot(do, o)[..., :, None]
+        dS *= P
+    if "dq" in wanted:
+        dq = dS @ k / math.sqrt(f)
+    if "dk" in wanted:
+        dk = np.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
     return dq, dk, dv
 
 
@@ -166,3 +172,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -45,7 +45,7 @@ def attention_bias_forward(q, k, v, b):
     return o, (P, o)
 
 
-def attention_bias_backward(do, P, o, q, k, v):
+def attention_bias_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "dv", "db")):
     """Backward of attention_bias.
 
         dv[*s, j, d] = sum[i](do[*s, i, d]*P[*s, i, j])
@@ -55,18 +55,24 @@ def attention_bias_backward(do, P, o, q, k, v):
         dk[*s, j, f] = sum[i](db[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv, db.
+    Returns dq, dk, dv, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv", "db"))
     size = _lengths("do[*s, i, d]; P[*s, i, j]; o[*s, i, d]; q[*s, i, f]; k[*s, j, f]; v[*s, j, d]", do, P, o, q, k, v)
     f = size["f"]
 
-    dv = np.swapaxes(P, -1, -2) @ do
-    dP = do @ np.swapaxes(v, -1, -2)
-    db = dP - _dot(do, o)[..., :, None]
-    db *= P
-    dq = db @ k / math.sqrt(f)
-    dk = np.swapaxes(db, -1, -2) @ q / math.sqrt(f)
+    dq = dk = dv = db = None
+    if "dv" in wanted:
+        dv = np.swapaxes(P, -1, -2) @ do
+    if wanted & {"dq", "dk", "db"}:
+        dP = do @ np.swapaxes(v, -1, -2)
+        db = dP - _dot(do, o)[..., :, None]
+        db *= P
+    if "dq" in wanted:
+        dq = db @ k / math.sqrt(f)
+    if "dk" in wanted:
+        dk = np.swapaxes(db, -1, -2) @ q / math.sqrt(f)
     return dq, dk, dv, db
 
 
@@ -169,3 +175,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

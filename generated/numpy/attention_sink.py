@@ -49,7 +49,7 @@ def attention_sink_forward(q, k, v, sink):
     return o, (P, o, e, total)
 
 
-def attention_sink_backward(do, P, o, e, total, q, k, v):
+def attention_sink_backward(do, P, o, e, total, q, k, v, *, wanted=("dq", "dk", "dv", "dsink")):
     """Backward of attention_sink.
 
         dv[n, h, j, d] = sum[i](do[n, h, i, d]*P[n, h, i, j])
@@ -61,9 +61,10 @@ def attention_sink_backward(do, P, o, e, total, q, k, v):
 
     Shapes: do[n, h, i, d], P[n, h, i, j], o[n, h, i, d], e[n, h, i], total[n, h, i], q[n, h, i, f], k[n, h, j, f], v[n,
         h, j, d].
-    Returns dq, dk, dv, dsink.
+    Returns dq, dk, dv, dsink; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv", "dsink"))
     size = _lengths(
         "do[n, h, i, d]; P[n, h, i, j]; o[n, h, i, d]; e[n, h, i]; total[n, h, i]; q[n, h, i, f]; k[n, h, j, f]; v[n, h, j, d]",
         do,
@@ -77,13 +78,20 @@ def attention_sink_backward(do, P, o, e, total, q, k, v):
     )
     f = size["f"]
 
-    dv = np.swapaxes(P, -1, -2) @ do
-    dP = do @ np.swapaxes(v, -1, -2)
-    dsink = -_sum(e / total * _dot(do, o), axis=(0, 2))
-    dS = dP - _dot(do, o)[:, :, :, None]
-    dS *= P
-    dq = dS @ k / math.sqrt(f)
-    dk = np.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
+    dq = dk = dv = dsink = None
+    if "dv" in wanted:
+        dv = np.swapaxes(P, -1, -2) @ do
+    if wanted & {"dq", "dk"}:
+        dP = do @ np.swapaxes(v, -1, -2)
+    if "dsink" in wanted:
+        dsink = -_sum(e / total * _dot(do, o), axis=(0, 2))
+    if wanted & {"dq", "dk"}:
+        dS = dP - _dot(do, o)[:, :, :, None]
+        dS *= P
+    if "dq" in wanted:
+        dq = dS @ k / math.sqrt(f)
+    if "dk" in wanted:
+        dk = np.swapaxes(dS, -1, -2) @ q / math.sqrt(f)
     return dq, dk, dv, dsink
 
 
@@ -188,3 +196,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -50,7 +50,7 @@ def attention_softcap_forward(q, k, v, cap=50.0):
     return o, (T, P, o)
 
 
-def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0):
+def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0, *, wanted=("dq", "dk", "dv")):
     """Backward of attention_softcap.
 
         dv[*s, j, d] = sum[i](do[*s, i, d]*P[*s, i, j])
@@ -60,19 +60,25 @@ def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0):
         dk[*s, j, f] = sum[i](dt[*s, i, j]*q[*s, i, f])/(cap*sqrt(size(f)))
 
     Shapes: do[*s, i, d], T[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         "do[*s, i, d]; T[*s, i, j]; P[*s, i, j]; o[*s, i, d]; q[*s, i, f]; k[*s, j, f]; v[*s, j, d]", do, T, P, o, q, k, v
     )
     f = size["f"]
 
-    dv = np.swapaxes(P, -1, -2) @ do
-    dP = do @ np.swapaxes(v, -1, -2)
-    dt = cap * P * (1 - T**2) * (dP - _dot(do, o)[..., :, None])
-    dq = dt @ k / (cap * math.sqrt(f))
-    dk = np.swapaxes(dt, -1, -2) @ q / (cap * math.sqrt(f))
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = np.swapaxes(P, -1, -2) @ do
+    if wanted & {"dq", "dk"}:
+        dP = do @ np.swapaxes(v, -1, -2)
+        dt = cap * P * (1 - T**2) * (dP - _dot(do, o)[..., :, None])
+    if "dq" in wanted:
+        dq = dt @ k / (cap * math.sqrt(f))
+    if "dk" in wanted:
+        dk = np.swapaxes(dt, -1, -2) @ q / (cap * math.sqrt(f))
     return dq, dk, dv
 
 
@@ -175,3 +181,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -56,7 +56,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     return y.reshape(n, d, *size["*s"]), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
-def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
+def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of batchnorm.
 
         dgamma[d] = sum[n, s](dy[n, d, *s]*xhat[n, d, *s])
@@ -65,20 +65,26 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
             *s]*(dgamma[d]/(size(n)*size(s) - ddof)))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths("dy[n, d, *s]; xhat[n, d, *s]; rstd[d]; gamma[d]", dy, xhat, rstd, gamma)
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
-    dgamma = _sum(dy * xhat, axis=(0, 2))
-    dbeta = _sum(dy, axis=(0, 2))
-    dx = dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None]
-    dx *= (gamma * rstd)[:, None]
-    return dx.reshape(n, d, *size["*s"]), dgamma, dbeta
+    dx = dgamma = dbeta = None
+    if wanted & {"dx", "dgamma"}:
+        dgamma = _sum(dy * xhat, axis=(0, 2))
+    if wanted & {"dx", "dbeta"}:
+        dbeta = _sum(dy, axis=(0, 2))
+    if "dx" in wanted:
+        dx = dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None]
+        dx *= (gamma * rstd)[:, None]
+        dx = dx.reshape(n, d, *size["*s"])
+    return dx, dgamma, dbeta
 
 
 def batchnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, ddof=0):
@@ -179,3 +185,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -47,7 +47,7 @@ def batchnorm_eval_forward(x, mu, var, gamma, beta, eps=1e-5):
     return y.reshape(n, d, *size["*s"]), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
-def batchnorm_eval_backward(dy, xhat, rstd, gamma):
+def batchnorm_eval_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dmu", "dvar", "dgamma", "dbeta")):
     """Backward of batchnorm_eval.
 
         dgamma[d] = sum[n, s](dy[n, d, *s]*xhat[n, d, *s])
@@ -57,21 +57,29 @@ def batchnorm_eval_backward(dy, xhat, rstd, gamma):
         dvar[d] = -dgamma[d]*gamma[d]*rstd[d]**2/2
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dmu, dvar, dgamma, dbeta.
+    Returns dx, dmu, dvar, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dmu", "dvar", "dgamma", "dbeta"))
     size = _lengths("dy[n, d, *s]; xhat[n, d, *s]; rstd[d]; gamma[d]", dy, xhat, rstd, gamma)
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
-    dgamma = _sum(dy * xhat, axis=(0, 2))
-    dbeta = _sum(dy, axis=(0, 2))
-    dx = gamma[:, None] * rstd[:, None] * dy
-    dmu = -dbeta * gamma * rstd
-    dvar = -dgamma * gamma * rstd**2 / 2
-    return dx.reshape(n, d, *size["*s"]), dmu, dvar, dgamma, dbeta
+    dx = dmu = dvar = dgamma = dbeta = None
+    if wanted & {"dvar", "dgamma"}:
+        dgamma = _sum(dy * xhat, axis=(0, 2))
+    if wanted & {"dmu", "dbeta"}:
+        dbeta = _sum(dy, axis=(0, 2))
+    if "dx" in wanted:
+        dx = gamma[:, None] * rstd[:, None] * dy
+        dx = dx.reshape(n, d, *size["*s"])
+    if "dmu" in wanted:
+        dmu = -dbeta * gamma * rstd
+    if "dvar" in wanted:
+        dvar = -dgamma * gamma * rstd**2 / 2
+    return dx, dmu, dvar, dgamma, dbeta
 
 
 def batchnorm_eval_jvp(x_dot, mu_dot, var_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
@@ -167,3 +175,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

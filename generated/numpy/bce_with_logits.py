@@ -45,16 +45,17 @@ def bce_with_logits_forward(z, t):
     return loss, (p.reshape(size["*s"]),)
 
 
-def bce_with_logits_backward(dloss, p, z, t):
+def bce_with_logits_backward(dloss, p, z, t, *, wanted=("dz", "dt")):
     """Backward of bce_with_logits.
 
         dt[*s] = -z[*s]*(dloss/size(s))
         dz[*s] = dloss/size(s)*(p[*s] - t[*s])
 
     Shapes: dloss scalar, p[*s], z[*s], t[*s].
-    Returns dz, dt.
+    Returns dz, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "dt"))
     size = _lengths("p[*s]; z[*s]; t[*s]", p, z, t)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, p.dtype)
@@ -62,10 +63,15 @@ def bce_with_logits_backward(dloss, p, z, t):
     z = z.reshape(s)
     t = t.reshape(s)
 
-    dt = -z * (dloss / s)
-    dz = p - t
-    dz *= dloss / s
-    return dz.reshape(size["*s"]), dt.reshape(size["*s"])
+    dz = dt = None
+    if "dt" in wanted:
+        dt = -z * (dloss / s)
+        dt = dt.reshape(size["*s"])
+    if "dz" in wanted:
+        dz = p - t
+        dz *= dloss / s
+        dz = dz.reshape(size["*s"])
+    return dz, dt
 
 
 def bce_with_logits_jvp(z_dot, t_dot, p, z, t):
@@ -154,3 +160,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -35,7 +35,7 @@ def bilinear_forward(a, b, W, c):
     return y, ()
 
 
-def bilinear_backward(dy, a, b, W):
+def bilinear_backward(dy, a, b, W, *, wanted=("da", "db", "dW", "dc")):
     """Backward of bilinear.
 
         da[*s, i] = sum[k](dy[*s, k]*sum[j](b[*s, j]*W[k, i, j]))
@@ -44,9 +44,10 @@ def bilinear_backward(dy, a, b, W):
         dc[k] = sum[s](dy[*s, k])
 
     Shapes: dy[*s, k], a[*s, i], b[*s, j], W[k, i, j].
-    Returns da, db, dW, dc.
+    Returns da, db, dW, dc; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db", "dW", "dc"))
     size = _lengths("dy[*s, k]; a[*s, i]; b[*s, j]; W[k, i, j]", dy, a, b, W)
     k, i, j = size["k"], size["i"], size["j"]
     s = math.prod(size["*s"])
@@ -54,11 +55,18 @@ def bilinear_backward(dy, a, b, W):
     a = a.reshape(s, i)
     b = b.reshape(s, j)
 
-    da = _sum(dy[:, :, None] * (b @ W.reshape(k * i, j).T).reshape(s, k, i), axis=1)
-    db = _sum(dy[:, :, None] * np.tensordot(a, W, axes=([1], [1])), axis=1)
-    dW = _sum(dy[:, :, None, None] * a[:, None, :, None] * b[:, None, None, :], axis=0)
-    dc = _sum(dy, axis=0)
-    return da.reshape(*size["*s"], i), db.reshape(*size["*s"], j), dW, dc
+    da = db = dW = dc = None
+    if "da" in wanted:
+        da = _sum(dy[:, :, None] * (b @ W.reshape(k * i, j).T).reshape(s, k, i), axis=1)
+        da = da.reshape(*size["*s"], i)
+    if "db" in wanted:
+        db = _sum(dy[:, :, None] * np.tensordot(a, W, axes=([1], [1])), axis=1)
+        db = db.reshape(*size["*s"], j)
+    if "dW" in wanted:
+        dW = _sum(dy[:, :, None, None] * a[:, None, :, None] * b[:, None, None, :], axis=0)
+    if "dc" in wanted:
+        dc = _sum(dy, axis=0)
+    return da, db, dW, dc
 
 
 def bilinear_jvp(a_dot, b_dot, W_dot, c_dot, a, b, W):
@@ -148,3 +156,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

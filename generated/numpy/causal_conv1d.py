@@ -39,7 +39,7 @@ def causal_conv1d_forward(x, W, b):
     return y, ()
 
 
-def causal_conv1d_backward(dy, x, W):
+def causal_conv1d_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
     """Backward of causal_conv1d.
 
         dx[n, d, t] = sum[k](W[d, k]*dy[n, d, t - k + size(k) - 1])
@@ -47,21 +47,26 @@ def causal_conv1d_backward(dy, x, W):
         db[d] = sum[n, t](dy[n, d, t])
 
     Shapes: dy[n, d, t], x[n, d, t], W[d, k].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths("dy[n, d, t]; x[n, d, t]; W[d, k]", dy, x, W)
     n, d, t, k = size["n"], size["d"], size["t"], size["k"]
 
-    dx = np.zeros((n, d, t), dtype=dy.dtype)
-    for at_k in range(k):
-        of_t2, of_t = _overlap(t, t, 1, at_k - k + 1)
-        dx[:, :, of_t] += W[:, at_k][:, None] * dy[:, :, of_t2]
-    dW = np.zeros((d, k), dtype=dy.dtype)
-    for at_k in range(k):
-        of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
-        dW[:, at_k] += _sum(dy[:, :, of_t] * x[:, :, of_t2], axis=(0, 2))
-    db = _sum(dy, axis=(0, 2))
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = np.zeros((n, d, t), dtype=dy.dtype)
+        for at_k in range(k):
+            of_t2, of_t = _overlap(t, t, 1, at_k - k + 1)
+            dx[:, :, of_t] += W[:, at_k][:, None] * dy[:, :, of_t2]
+    if "dW" in wanted:
+        dW = np.zeros((d, k), dtype=dy.dtype)
+        for at_k in range(k):
+            of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
+            dW[:, at_k] += _sum(dy[:, :, of_t] * x[:, :, of_t2], axis=(0, 2))
+    if "db" in wanted:
+        db = _sum(dy, axis=(0, 2))
     return dx, dW, db
 
 
@@ -157,3 +162,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

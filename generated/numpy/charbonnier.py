@@ -45,25 +45,32 @@ def charbonnier_forward(x, t, eps=1e-3):
     return loss, (e.reshape(size["*s"]), r.reshape(size["*s"]))
 
 
-def charbonnier_backward(dloss, e, r):
+def charbonnier_backward(dloss, e, r, *, wanted=("dx", "dt")):
     """Backward of charbonnier.
 
         dx[*s] = dloss/size(s)*(e[*s]/r[*s])
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], r[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("e[*s]; r[*s]", e, r)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, e.dtype)
     e = e.reshape(s)
     r = r.reshape(s)
 
+    dx = dt = None
     dx = dloss / s * (e / r)
-    dt = -dx
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return dx, dt
 
 
 def charbonnier_jvp(x_dot, t_dot, e, r):
@@ -155,3 +162,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

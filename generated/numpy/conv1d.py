@@ -49,7 +49,7 @@ def conv1d_forward(x, W, b, stride=1, pad=0, dilation=1):
     return y, ()
 
 
-def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
+def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW", "db")):
     """Backward of conv1d.
 
         dx[n, c, l] = sum[i, k, o](where(dilation*k + stride*i - l == pad, dy[n, o, i]*W[o, c, k], 0))
@@ -57,9 +57,10 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
         db[o] = sum[i, n](dy[n, o, i])
 
     Shapes: dy[n, o, i], x[n, c, l], W[o, c, k].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths("dy[n, o, i]; x[n, c, l]; W[o, c, k]", dy, x, W)
     size = _declared(
         size,
@@ -72,15 +73,19 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
     pad = _whole("pad", pad)
     dilation = _whole("dilation", dilation)
 
-    dx = np.zeros((n, c, l), dtype=dy.dtype)
-    for at_k in range(k):
-        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
-        dx[:, :, of_l] += np.einsum("abc,bd->adc", dy[:, :, of_i], W[:, :, at_k], optimize=True)
-    dW = np.zeros((o, c, k), dtype=dy.dtype)
-    for at_k in range(k):
-        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
-        dW[:, :, at_k] += np.tensordot(dy[:, :, of_i], x[:, :, of_l], axes=([2, 0], [2, 0]))
-    db = _sum(dy, axis=(0, 2))
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = np.zeros((n, c, l), dtype=dy.dtype)
+        for at_k in range(k):
+            of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+            dx[:, :, of_l] += np.einsum("abc,bd->adc", dy[:, :, of_i], W[:, :, at_k], optimize=True)
+    if "dW" in wanted:
+        dW = np.zeros((o, c, k), dtype=dy.dtype)
+        for at_k in range(k):
+            of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+            dW[:, :, at_k] += np.tensordot(dy[:, :, of_i], x[:, :, of_l], axes=([2, 0], [2, 0]))
+    if "db" in wanted:
+        db = _sum(dy, axis=(0, 2))
     return dx, dW, db
 
 
@@ -196,6 +201,15 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _whole(name, value):

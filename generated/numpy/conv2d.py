@@ -59,7 +59,7 @@ def conv2d_forward(x, W, b, stride=1, pad=0, dilation=1):
     return y, ()
 
 
-def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
+def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW", "db")):
     """Backward of conv2d.
 
         dx[n, c, h, w] = sum[k, m, o, p, q](where(dilation*m + stride*q - w == pad, where(dilation*k + stride*p - h ==
@@ -68,9 +68,10 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
         db[o] = sum[n, p, q](dy[n, o, p, q])
 
     Shapes: dy[n, o, p, q], x[n, c, h, w], W[o, c, k, m].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths("dy[n, o, p, q]; x[n, c, h, w]; W[o, c, k, m]", dy, x, W)
     size = _declared(
         size,
@@ -99,19 +100,23 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
     pad = _whole("pad", pad)
     dilation = _whole("dilation", dilation)
 
-    dx = np.zeros((n, c, h, w), dtype=dy.dtype)
-    for at_m in range(m):
-        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
-        for at_k in range(k):
-            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
-            dx[:, :, of_h, of_w] += np.einsum("abcd,be->aecd", dy[:, :, of_p, of_q], W[:, :, at_k, at_m], optimize=True)
-    dW = np.zeros((o, c, k, m), dtype=dy.dtype)
-    for at_m in range(m):
-        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
-        for at_k in range(k):
-            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
-            dW[:, :, at_k, at_m] += np.tensordot(dy[:, :, of_p, of_q], x[:, :, of_h, of_w], axes=([0, 2, 3], [0, 2, 3]))
-    db = _sum(dy, axis=(0, 2, 3))
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = np.zeros((n, c, h, w), dtype=dy.dtype)
+        for at_m in range(m):
+            of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+            for at_k in range(k):
+                of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+                dx[:, :, of_h, of_w] += np.einsum("abcd,be->aecd", dy[:, :, of_p, of_q], W[:, :, at_k, at_m], optimize=True)
+    if "dW" in wanted:
+        dW = np.zeros((o, c, k, m), dtype=dy.dtype)
+        for at_m in range(m):
+            of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+            for at_k in range(k):
+                of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+                dW[:, :, at_k, at_m] += np.tensordot(dy[:, :, of_p, of_q], x[:, :, of_h, of_w], axes=([0, 2, 3], [0, 2, 3]))
+    if "db" in wanted:
+        db = _sum(dy, axis=(0, 2, 3))
     return dx, dW, db
 
 
@@ -242,6 +247,15 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _whole(name, value):

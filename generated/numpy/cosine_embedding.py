@@ -46,7 +46,7 @@ def cosine_embedding_forward(a, b, t, margin=0.0, eps=1e-12):
     return loss, (u, v, t2)
 
 
-def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0):
+def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0, *, wanted=("da", "db", "dt")):
     """Backward of cosine_embedding.
 
         dt[n] = 0
@@ -59,27 +59,37 @@ def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0):
         da[n, d] = 2*dtotal[n]*a[n, d] + dtotal3[n]*b[n, d]
 
     Shapes: dloss scalar, u[n], v[n], t2[n], a[n, d], b[n, d], t[n].
-    Returns da, db, dt.
+    Returns da, db, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db", "dt"))
     size = _lengths("u[n]; v[n]; t2[n]; a[n, d]; b[n, d]; t[n]", u, v, t2, a, b, t)
     n = size["n"]
     dloss = _scalar("dloss", dloss, u.dtype)
 
-    dt = np.zeros((n,), dtype=u.dtype)
-    dtotal3 = dloss / n * u * v * np.where(t > 0, -1, np.where(t2 < 0, 0, np.where(t2 == 0, u.dtype.type(1 / 2), 1)))
-    dtotal2 = v**2 * np.where(
-        t > 0,
-        dloss / (2 * n) * (t2 + margin),
-        np.where(t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * np.where(t2 == 0, u.dtype.type(1 / 2), 1)),
-    )
-    db = dtotal3[:, None] * a + 2 * dtotal2[:, None] * b
-    dtotal = u**2 * np.where(
-        t > 0,
-        dloss / (2 * n) * (t2 + margin),
-        np.where(t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * np.where(t2 == 0, u.dtype.type(1 / 2), 1)),
-    )
-    da = 2 * dtotal[:, None] * a + dtotal3[:, None] * b
+    da = db = dt = None
+    if "dt" in wanted:
+        dt = np.zeros((n,), dtype=u.dtype)
+    if wanted & {"da", "db"}:
+        dtotal3 = dloss / n * u * v * np.where(t > 0, -1, np.where(t2 < 0, 0, np.where(t2 == 0, u.dtype.type(1 / 2), 1)))
+    if "db" in wanted:
+        dtotal2 = v**2 * np.where(
+            t > 0,
+            dloss / (2 * n) * (t2 + margin),
+            np.where(
+                t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * np.where(t2 == 0, u.dtype.type(1 / 2), 1)
+            ),
+        )
+        db = dtotal3[:, None] * a + 2 * dtotal2[:, None] * b
+    if "da" in wanted:
+        dtotal = u**2 * np.where(
+            t > 0,
+            dloss / (2 * n) * (t2 + margin),
+            np.where(
+                t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * np.where(t2 == 0, u.dtype.type(1 / 2), 1)
+            ),
+        )
+        da = 2 * dtotal[:, None] * a + dtotal3[:, None] * b
     return da, db, dt
 
 
@@ -201,3 +211,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -46,22 +46,26 @@ def cosine_similarity_forward(a, b):
     return y, (ahat, bhat, ra, rb, y)
 
 
-def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y):
+def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y, *, wanted=("da", "db")):
     """Backward of cosine_similarity.
 
         db[*s, d] = dy[*s]*rb[*s]*(ahat[*s, d] - y[*s]*bhat[*s, d])
         da[*s, d] = dy[*s]*ra[*s]*(bhat[*s, d] - y[*s]*ahat[*s, d])
 
     Shapes: dy[*s], ahat[*s, d], bhat[*s, d], ra[*s], rb[*s], y[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s]; ahat[*s, d]; bhat[*s, d]; ra[*s]; rb[*s]; y[*s]", dy, ahat, bhat, ra, rb, y)
 
-    db = ahat - y[..., None] * bhat
-    db *= (dy * rb)[..., None]
-    da = bhat - y[..., None] * ahat
-    da *= (dy * ra)[..., None]
+    da = db = None
+    if "db" in wanted:
+        db = ahat - y[..., None] * bhat
+        db *= (dy * rb)[..., None]
+    if "da" in wanted:
+        da = bhat - y[..., None] * ahat
+        da *= (dy * ra)[..., None]
     return da, db
 
 
@@ -121,3 +125,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -55,7 +55,7 @@ def cross_entropy_weighted_forward(z, t, w, ignore=-100):
     return loss, (p, t3, total, loss)
 
 
-def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100):
+def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100, *, wanted=("dz", "dw")):
     """Backward of cross_entropy_weighted.
 
         dt3[n] = where(t[n] != ignore, -w[t[n]]*(dloss/total), 0)
@@ -64,10 +64,11 @@ def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100
         dz[n, c] = dt3[n]*((c == t[n]) - p[n, c])
 
     Shapes: dloss scalar, p[n, c], t3[n], total scalar, loss scalar, t[n], w[c].
-    Returns dz, dw.
+    Returns dz, dw; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
+    wanted = _wanted(wanted, ("dz", "dw"))
     size = _lengths("p[n, c]; t3[n]; w[c]; t[n] in c", p, t3, w, t)
     given_t = t
     t = np.where(given_t != ignore, given_t, 0)
@@ -77,17 +78,21 @@ def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100
     total = _scalar("total", total, p.dtype)
     loss = _scalar("loss", loss, p.dtype)
 
-    dt3 = np.where(given_t != ignore, -w.take(t, axis=0) * (dloss / total), 0)
-    dw = (
-        -dloss
-        / total
-        * (
-            loss * _sum(np.where(given_t != ignore, (t == np.arange(c)[:, None]).astype(p.dtype), 0), axis=1)
-            + _sum(np.where(given_t != ignore, np.where(t == np.arange(c)[:, None], t3, 0), 0), axis=1)
+    dz = dw = None
+    if "dz" in wanted:
+        dt3 = np.where(given_t != ignore, -w.take(t, axis=0) * (dloss / total), 0)
+    if "dw" in wanted:
+        dw = (
+            -dloss
+            / total
+            * (
+                loss * _sum(np.where(given_t != ignore, (t == np.arange(c)[:, None]).astype(p.dtype), 0), axis=1)
+                + _sum(np.where(given_t != ignore, np.where(t == np.arange(c)[:, None], t3, 0), 0), axis=1)
+            )
         )
-    )
-    dz = (t[:, None] == np.arange(c)).astype(p.dtype) - p
-    dz *= dt3[:, None]
+    if "dz" in wanted:
+        dz = (t[:, None] == np.arange(c)).astype(p.dtype) - p
+        dz *= dt3[:, None]
     return dz, dw
 
 
@@ -203,3 +208,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -56,24 +56,28 @@ def distillation_forward(z, u, tau=2.0):
     return loss, (p, t6, e3)
 
 
-def distillation_backward(dloss, p, t6, e3, tau=2.0):
+def distillation_backward(dloss, p, t6, e3, tau=2.0, *, wanted=("dz", "du")):
     """Backward of distillation.
 
         dz[n, c] = dloss*tau/size(n)*(e3[n, c] - p[n, c])
         du[n, c] = dloss*tau/size(n)*p[n, c]*(t6[n, c] - sum[c](p[n, c]*t6[n, c]))
 
     Shapes: dloss scalar, p[n, c], t6[n, c], e3[n, c].
-    Returns dz, du.
+    Returns dz, du; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "du"))
     size = _lengths("p[n, c]; t6[n, c]; e3[n, c]", p, t6, e3)
     n = size["n"]
     dloss = _scalar("dloss", dloss, p.dtype)
 
-    dz = e3 - p
-    dz *= dloss * tau / n
-    du = t6 - _dot(p, t6)[:, None]
-    du *= dloss * tau / n * p
+    dz = du = None
+    if "dz" in wanted:
+        dz = e3 - p
+        dz *= dloss * tau / n
+    if "du" in wanted:
+        du = t6 - _dot(p, t6)[:, None]
+        du *= dloss * tau / n * p
     return dz, du
 
 
@@ -171,3 +175,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

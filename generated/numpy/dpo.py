@@ -47,7 +47,7 @@ def dpo_forward(chosen, rejected, refchosen, refrejected, beta=0.1):
     return loss, (g,)
 
 
-def dpo_backward(dloss, g, beta=0.1):
+def dpo_backward(dloss, g, beta=0.1, *, wanted=("dchosen", "drejected", "drefchosen", "drefrejected")):
     """Backward of dpo.
 
         dchosen[n] = -g[n]*(dloss*beta/size(n))
@@ -56,17 +56,23 @@ def dpo_backward(dloss, g, beta=0.1):
         drefrejected[n] = -g[n]*(dloss*beta/size(n))
 
     Shapes: dloss scalar, g[n].
-    Returns dchosen, drejected, drefchosen, drefrejected.
+    Returns dchosen, drejected, drefchosen, drefrejected; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dchosen", "drejected", "drefchosen", "drefrejected"))
     size = _lengths("g[n]", g)
     n = size["n"]
     dloss = _scalar("dloss", dloss, g.dtype)
 
-    dchosen = -g * (dloss * beta / n)
-    drejected = g * (dloss * beta / n)
-    drefchosen = g * (dloss * beta / n)
-    drefrejected = -g * (dloss * beta / n)
+    dchosen = drejected = drefchosen = drefrejected = None
+    if "dchosen" in wanted:
+        dchosen = -g * (dloss * beta / n)
+    if "drejected" in wanted:
+        drejected = g * (dloss * beta / n)
+    if "drefchosen" in wanted:
+        drefchosen = g * (dloss * beta / n)
+    if "drefrejected" in wanted:
+        drefrejected = -g * (dloss * beta / n)
     return dchosen, drejected, drefchosen, drefrejected
 
 
@@ -170,3 +176,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -42,7 +42,7 @@ def dynamic_tanh_forward(x, gamma, beta, alpha):
     return y, (t,)
 
 
-def dynamic_tanh_backward(dy, t, x, gamma, alpha):
+def dynamic_tanh_backward(dy, t, x, gamma, alpha, *, wanted=("dx", "dgamma", "dbeta", "dalpha")):
     """Backward of dynamic_tanh.
 
         dgamma[d] = sum[s](dy[*s, d]*t[*s, d])
@@ -52,9 +52,10 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha):
         dalpha = sum[d, s](du[*s, d]*x[*s, d])
 
     Shapes: dy[*s, d], t[*s, d], x[*s, d], gamma[d], alpha scalar.
-    Returns dx, dgamma, dbeta, dalpha.
+    Returns dx, dgamma, dbeta, dalpha; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta", "dalpha"))
     size = _lengths("dy[*s, d]; t[*s, d]; x[*s, d]; gamma[d]", dy, t, x, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
@@ -63,13 +64,20 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha):
     t = t.reshape(s, d)
     x = x.reshape(s, d)
 
-    dgamma = _sum(dy * t, axis=0)
-    dbeta = _sum(dy, axis=0)
-    du = 1 - t**2
-    du *= gamma * dy
-    dx = alpha * du
-    dalpha = _sum(du * x)
-    return dx.reshape(*size["*s"], d), dgamma, dbeta, dalpha
+    dx = dgamma = dbeta = dalpha = None
+    if "dgamma" in wanted:
+        dgamma = _sum(dy * t, axis=0)
+    if "dbeta" in wanted:
+        dbeta = _sum(dy, axis=0)
+    if wanted & {"dx", "dalpha"}:
+        du = 1 - t**2
+        du *= gamma * dy
+    if "dx" in wanted:
+        dx = alpha * du
+        dx = dx.reshape(*size["*s"], d)
+    if "dalpha" in wanted:
+        dalpha = _sum(du * x)
+    return dx, dgamma, dbeta, dalpha
 
 
 def dynamic_tanh_jvp(x_dot, gamma_dot, beta_dot, alpha_dot, t, x, gamma, alpha):
@@ -156,3 +164,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

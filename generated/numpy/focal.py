@@ -51,7 +51,7 @@ def focal_forward(z, t):
     return loss, (q.reshape(size["*s"]), ce.reshape(size["*s"]))
 
 
-def focal_backward(dloss, q, ce, z, t):
+def focal_backward(dloss, q, ce, z, t, *, wanted=("dz", "dt")):
     """Backward of focal.
 
         du[*s] = dloss/size(s)*q[*s]**2*(q[*s] + 2*ce[*s]*(1 - q[*s]))
@@ -59,9 +59,10 @@ def focal_backward(dloss, q, ce, z, t):
         dt[*s] = -du[*s]*z[*s]
 
     Shapes: dloss scalar, q[*s], ce[*s], z[*s], t[*s].
-    Returns dz, dt.
+    Returns dz, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "dt"))
     size = _lengths("q[*s]; ce[*s]; z[*s]; t[*s]", q, ce, z, t)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, q.dtype)
@@ -70,11 +71,16 @@ def focal_backward(dloss, q, ce, z, t):
     z = z.reshape(s)
     t = t.reshape(s)
 
+    dz = dt = None
     du = q + 2 * ce * (1 - q)
     du *= dloss / s * q**2
-    dz = -du * t
-    dt = -du * z
-    return dz.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dz" in wanted:
+        dz = -du * t
+        dz = dz.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -du * z
+        dt = dt.reshape(size["*s"])
+    return dz, dt
 
 
 def focal_jvp(z_dot, t_dot, q, ce, z, t):
@@ -173,3 +179,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

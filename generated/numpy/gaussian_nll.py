@@ -43,7 +43,7 @@ def gaussian_nll_forward(x, t, var):
     return loss, (e.reshape(size["*s"]),)
 
 
-def gaussian_nll_backward(dloss, e, var):
+def gaussian_nll_backward(dloss, e, var, *, wanted=("dx", "dt", "dvar")):
     """Backward of gaussian_nll.
 
         dvar[*s] = dloss/(2*size(s))*((1 - e[*s]**2/var[*s])/var[*s])
@@ -51,19 +51,29 @@ def gaussian_nll_backward(dloss, e, var):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], var[*s].
-    Returns dx, dt, dvar.
+    Returns dx, dt, dvar; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt", "dvar"))
     size = _lengths("e[*s]; var[*s]", e, var)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, e.dtype)
     e = e.reshape(s)
     var = var.reshape(s)
 
-    dvar = dloss / (2 * s) * ((1 - e**2 / var) / var)
-    dx = dloss / s * (e / var)
-    dt = -dx
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"]), dvar.reshape(size["*s"])
+    dx = dt = dvar = None
+    if "dvar" in wanted:
+        dvar = dloss / (2 * s) * ((1 - e**2 / var) / var)
+        dvar = dvar.reshape(size["*s"])
+    if wanted & {"dx", "dt"}:
+        dx = dloss / s * (e / var)
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return dx, dt, dvar
 
 
 def gaussian_nll_jvp(x_dot, t_dot, var_dot, e, var):
@@ -161,3 +171,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -39,21 +39,25 @@ def geglu_forward(a, b):
     return y, (gelu_cdf, gelu_y)
 
 
-def geglu_backward(dy, gelu_cdf, gelu_y, a, b):
+def geglu_backward(dy, gelu_cdf, gelu_y, a, b, *, wanted=("da", "db")):
     """Backward of geglu.
 
         db[*s] = dy[*s]*gelu_y[*s]
         da[*s] = dy[*s]*b[*s]*(gelu_cdf[*s] + a[*s]*exp(-a[*s]**2/2)/sqrt(2*pi))
 
     Shapes: dy[*s], gelu_cdf[*s], gelu_y[*s], a[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s]; gelu_cdf[*s]; gelu_y[*s]; a[*s]; b[*s]", dy, gelu_cdf, gelu_y, a, b)
 
-    db = dy * gelu_y
-    da = gelu_cdf + a * np.exp(a**2 / -2) / math.sqrt(2 * math.pi)
-    da *= dy * b
+    da = db = None
+    if "db" in wanted:
+        db = dy * gelu_y
+    if "da" in wanted:
+        da = gelu_cdf + a * np.exp(a**2 / -2) / math.sqrt(2 * math.pi)
+        da *= dy * b
     return da, db
 
 
@@ -170,3 +174,12 @@ def _polynomial(coefficients, x):
         y *= x
     y += coefficients[-1]
     return y
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -48,7 +48,7 @@ def geglu_tanh_forward(a, b):
     return y, (t, cdf, g)
 
 
-def geglu_tanh_backward(dy, t, cdf, g, a, b):
+def geglu_tanh_backward(dy, t, cdf, g, a, b, *, wanted=("da", "db")):
     """Backward of geglu_tanh.
 
         db[*s] = dy[*s]*g[*s]
@@ -56,15 +56,19 @@ def geglu_tanh_backward(dy, t, cdf, g, a, b):
         da[*s] = sqrt(2/pi)*du[*s]*(1 + 0.134145*a[*s]**2) + dy[*s]*b[*s]*cdf[*s]
 
     Shapes: dy[*s], t[*s], cdf[*s], g[*s], a[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s]; t[*s]; cdf[*s]; g[*s]; a[*s]; b[*s]", dy, t, cdf, g, a, b)
 
-    db = dy * g
-    du = 1 - t**2
-    du *= dy * a * b / 2
-    da = math.sqrt(2 / math.pi) * du * (1 + 0.134145 * a**2) + dy * b * cdf
+    da = db = None
+    if "db" in wanted:
+        db = dy * g
+    if "da" in wanted:
+        du = 1 - t**2
+        du *= dy * a * b / 2
+        da = math.sqrt(2 / math.pi) * du * (1 + 0.134145 * a**2) + dy * b * cdf
     return da, db
 
 
@@ -117,3 +121,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

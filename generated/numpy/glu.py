@@ -39,21 +39,25 @@ def glu_forward(a, b):
     return y, (g, y)
 
 
-def glu_backward(dy, g, y):
+def glu_backward(dy, g, y, *, wanted=("da", "db")):
     """Backward of glu.
 
         da[*s] = dy[*s]*g[*s]
         db[*s] = dy[*s]*y[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], y[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s]; g[*s]; y[*s]", dy, g, y)
 
-    da = dy * g
-    db = 1 - g
-    db *= dy * y
+    da = db = None
+    if "da" in wanted:
+        da = dy * g
+    if "db" in wanted:
+        db = 1 - g
+        db *= dy * y
     return da, db
 
 
@@ -105,3 +109,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

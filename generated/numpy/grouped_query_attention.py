@@ -45,7 +45,7 @@ def grouped_query_attention_forward(q, k, v):
     return o, (P, o)
 
 
-def grouped_query_attention_backward(do, P, o, q, k, v):
+def grouped_query_attention_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "dv")):
     """Backward of grouped_query_attention.
 
         dv[n, g, j, d] = sum[h, i](do[n, g, h, i, d]*P[n, g, h, i, j])
@@ -55,9 +55,10 @@ def grouped_query_attention_backward(do, P, o, q, k, v):
         dk[n, g, j, f] = sum[h, i](dS[n, g, h, i, j]*q[n, g, h, i, f])/sqrt(size(f))
 
     Shapes: do[n, g, h, i, d], P[n, g, h, i, j], o[n, g, h, i, d], q[n, g, h, i, f], k[n, g, j, f], v[n, g, j, d].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         "do[n, g, h, i, d]; P[n, g, h, i, j]; o[n, g, h, i, d]; q[n, g, h, i, f]; k[n, g, j, f]; v[n, g, j, d]",
         do,
@@ -69,12 +70,17 @@ def grouped_query_attention_backward(do, P, o, q, k, v):
     )
     f = size["f"]
 
-    dv = np.einsum("abcde,abcdf->abfe", do, P, optimize=True)
-    dP = np.einsum("abcd,abefd->abefc", v, do, optimize=True)
-    dS = dP - _dot(do, o)[:, :, :, :, None]
-    dS *= P
-    dq = np.einsum("abcd,abefc->abefd", k, dS, optimize=True) / math.sqrt(f)
-    dk = np.einsum("abcde,abcdf->abef", dS, q, optimize=True) / math.sqrt(f)
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = np.einsum("abcde,abcdf->abfe", do, P, optimize=True)
+    if wanted & {"dq", "dk"}:
+        dP = np.einsum("abcd,abefd->abefc", v, do, optimize=True)
+        dS = dP - _dot(do, o)[:, :, :, :, None]
+        dS *= P
+    if "dq" in wanted:
+        dq = np.einsum("abcd,abefc->abefd", k, dS, optimize=True) / math.sqrt(f)
+    if "dk" in wanted:
+        dk = np.einsum("abcde,abcdf->abef", dS, q, optimize=True) / math.sqrt(f)
     return dq, dk, dv
 
 
@@ -182,3 +188,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -54,7 +54,7 @@ def groupnorm_forward(x, gamma, beta, groups=2, eps=1e-5):
     return y.reshape(n, g * c, *size["*s"]), (xhat.reshape(n, g, c, *size["*s"]), rstd)
 
 
-def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
+def groupnorm_backward(dy, xhat, rstd, gamma, groups=2, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of groupnorm.
 
         dgamma[(g, c)] = sum[n, s](dy[n, g, c, *s]*xhat[n, g, c, *s])
@@ -63,9 +63,10 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
             *s])) - rstd[n, g]*mean[c](gamma[g, c]*mean[s](dy[n, g, c, *s]*xhat[n, g, c, *s]))*xhat[n, g, c, *s]
 
     Shapes: dy[n, (g, c), *s], xhat[n, g, c, *s], rstd[n, g], gamma[(g, c)].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths(
         "dy[n, g*c, *s]; xhat[n, g, c, *s]; rstd[n, g]; gamma[g*c]", dy, xhat, rstd, gamma, g=_count("groups", groups)
     )
@@ -75,14 +76,19 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
     xhat = xhat.reshape(n, g, c, s)
     gamma = gamma.reshape(g, c)
 
-    dgamma = _sum(dy.reshape(n, g * c, s) * xhat.reshape(n, g * c, s), axis=(0, 2))
-    dbeta = _sum(dy.reshape(n, g * c, s), axis=(0, 2))
-    dx = (
-        gamma[:, :, None] * rstd[:, :, None, None] * dy
-        - (rstd * _mean(gamma * _mean(dy, axis=3), axis=2))[:, :, None, None]
-        - rstd[:, :, None, None] * _mean(gamma * (_dot(dy, xhat) / s), axis=2)[:, :, None, None] * xhat
-    )
-    return dx.reshape(n, g * c, *size["*s"]), dgamma, dbeta
+    dx = dgamma = dbeta = None
+    if "dgamma" in wanted:
+        dgamma = _sum(dy.reshape(n, g * c, s) * xhat.reshape(n, g * c, s), axis=(0, 2))
+    if "dbeta" in wanted:
+        dbeta = _sum(dy.reshape(n, g * c, s), axis=(0, 2))
+    if "dx" in wanted:
+        dx = (
+            gamma[:, :, None] * rstd[:, :, None, None] * dy
+            - (rstd * _mean(gamma * _mean(dy, axis=3), axis=2))[:, :, None, None]
+            - rstd[:, :, None, None] * _mean(gamma * (_dot(dy, xhat) / s), axis=2)[:, :, None, None] * xhat
+        )
+        dx = dx.reshape(n, g * c, *size["*s"])
+    return dx, dgamma, dbeta
 
 
 def groupnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, groups=2):
@@ -226,3 +232,12 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -94,7 +94,25 @@ def gru_forward(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0):
     return h, (r, z, a, m, t10, h)
 
 
-def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
+def gru_backward(
+    dh,
+    r,
+    z,
+    a,
+    m,
+    t10,
+    h,
+    x,
+    Wr,
+    Wz,
+    Wm,
+    Ur,
+    Uz,
+    Um,
+    h0,
+    *,
+    wanted=("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"),
+):
     """Backward of gru.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -121,9 +139,10 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
 
     Shapes: dh[n, t, k], r[n, t, k], z[n, t, k], a[n, t, k], m[n, t, k], t10[n, t, k], h[n, t, k], x[n, t, d], Wr[d, k],
         Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], h0[n, k].
-    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0.
+    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"))
     size = _lengths(
         "dh[n, t, k]; r[n, t, k]; z[n, t, k]; a[n, t, k]; m[n, t, k]; t10[n, t, k]; h[n, t, k]; x[n, t, d]; "
         "Wr[d, k]; Wz[d, k]; Wm[d, k]; Ur[j, k]; Uz[j, k]; Um[j, k]; h0[n, k]; j = k",
@@ -145,7 +164,9 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
     )
     t, n, k, d, j = size["t"], size["n"], size["k"], size["d"], size["j"]
 
-    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    dx = dWr = dWz = dWm = dUr = dUz = dUm = dbr = dbz = dbm = dcm = dh0 = None
+    if wanted & {"dUr", "dUz", "dUm"}:
+        h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
     dtotal = np.empty((n, t, k), dtype=dh.dtype)
     da = np.empty((n, t, k), dtype=dh.dtype)
     dsigmoid2_x = np.empty((n, t, k), dtype=dh.dtype)
@@ -166,22 +187,34 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
         dsigmoid2_x[:, at_t] = dsigmoid2_x_t
         dsigmoid_x[:, at_t] = dsigmoid_x_t
         dh_next_t = dh_prev_t
-    dh0 = dh_next_t
-    dWm = x.reshape(n * t, d).T @ dtotal.reshape(n * t, k)
-    dbm = _sum(dtotal, axis=(0, 1))
-    dUm = h_prev.reshape(n * t, j).T @ da.reshape(n * t, k)
-    dcm = _sum(da, axis=(0, 1))
-    dWz = x.reshape(n * t, d).T @ dsigmoid2_x.reshape(n * t, k)
-    dUz = h_prev.reshape(n * t, j).T @ dsigmoid2_x.reshape(n * t, k)
-    dbz = _sum(dsigmoid2_x, axis=(0, 1))
-    dx = (
-        (dtotal.reshape(n * t, k) @ Wm.T).reshape(n, t, d)
-        + (dsigmoid_x.reshape(n * t, k) @ Wr.T).reshape(n, t, d)
-        + (dsigmoid2_x.reshape(n * t, k) @ Wz.T).reshape(n, t, d)
-    )
-    dWr = x.reshape(n * t, d).T @ dsigmoid_x.reshape(n * t, k)
-    dUr = h_prev.reshape(n * t, j).T @ dsigmoid_x.reshape(n * t, k)
-    dbr = _sum(dsigmoid_x, axis=(0, 1))
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "dWm" in wanted:
+        dWm = x.reshape(n * t, d).T @ dtotal.reshape(n * t, k)
+    if "dbm" in wanted:
+        dbm = _sum(dtotal, axis=(0, 1))
+    if "dUm" in wanted:
+        dUm = h_prev.reshape(n * t, j).T @ da.reshape(n * t, k)
+    if "dcm" in wanted:
+        dcm = _sum(da, axis=(0, 1))
+    if "dWz" in wanted:
+        dWz = x.reshape(n * t, d).T @ dsigmoid2_x.reshape(n * t, k)
+    if "dUz" in wanted:
+        dUz = h_prev.reshape(n * t, j).T @ dsigmoid2_x.reshape(n * t, k)
+    if "dbz" in wanted:
+        dbz = _sum(dsigmoid2_x, axis=(0, 1))
+    if "dx" in wanted:
+        dx = (
+            (dtotal.reshape(n * t, k) @ Wm.T).reshape(n, t, d)
+            + (dsigmoid_x.reshape(n * t, k) @ Wr.T).reshape(n, t, d)
+            + (dsigmoid2_x.reshape(n * t, k) @ Wz.T).reshape(n, t, d)
+        )
+    if "dWr" in wanted:
+        dWr = x.reshape(n * t, d).T @ dsigmoid_x.reshape(n * t, k)
+    if "dUr" in wanted:
+        dUr = h_prev.reshape(n * t, j).T @ dsigmoid_x.reshape(n * t, k)
+    if "dbr" in wanted:
+        dbr = _sum(dsigmoid_x, axis=(0, 1))
     return dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0
 
 
@@ -364,3 +397,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -49,7 +49,7 @@ def gru_cell_forward(r, z, a, b, prev):
     return h, (reset, update, cand, t10)
 
 
-def gru_cell_backward(dh, reset, update, cand, t10, b):
+def gru_cell_backward(dh, reset, update, cand, t10, b, *, wanted=("dr", "dz", "da", "db", "dprev")):
     """Backward of gru_cell.
 
         dprev[*s] = dh[*s]*update[*s]
@@ -59,18 +59,25 @@ def gru_cell_backward(dh, reset, update, cand, t10, b):
         dr[*s] = da[*s]*b[*s]*reset[*s]*(1 - reset[*s])
 
     Shapes: dh[*s], reset[*s], update[*s], cand[*s], t10[*s], b[*s].
-    Returns dr, dz, da, db, dprev.
+    Returns dr, dz, da, db, dprev; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dr", "dz", "da", "db", "dprev"))
     _lengths("dh[*s]; reset[*s]; update[*s]; cand[*s]; t10[*s]; b[*s]", dh, reset, update, cand, t10, b)
 
-    dprev = dh * update
-    da = (1 - cand**2) * (dh - dprev)
-    db = da * reset
-    dz = 1 - update
-    dz *= dh * update * t10
-    dr = 1 - reset
-    dr *= da * b * reset
+    dr = dz = da = db = dprev = None
+    if wanted & {"dr", "da", "db", "dprev"}:
+        dprev = dh * update
+    if wanted & {"dr", "da", "db"}:
+        da = (1 - cand**2) * (dh - dprev)
+    if "db" in wanted:
+        db = da * reset
+    if "dz" in wanted:
+        dz = 1 - update
+        dz *= dh * update * t10
+    if "dr" in wanted:
+        dr = 1 - reset
+        dr *= da * b * reset
     return dr, dz, da, db, dprev
 
 
@@ -137,3 +144,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -41,7 +41,7 @@ def highway_forward(x, h, t):
     return y, (g, t6)
 
 
-def highway_backward(dy, g, t6):
+def highway_backward(dy, g, t6, *, wanted=("dx", "dh", "dt")):
     """Backward of highway.
 
         dh[*s] = dy[*s]*g[*s]
@@ -49,15 +49,20 @@ def highway_backward(dy, g, t6):
         dt[*s] = dy[*s]*g[*s]*t6[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], t6[*s].
-    Returns dx, dh, dt.
+    Returns dx, dh, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dh", "dt"))
     _lengths("dy[*s]; g[*s]; t6[*s]", dy, g, t6)
 
-    dh = dy * g
-    dx = dy - dh
-    dt = 1 - g
-    dt *= dy * g * t6
+    dx = dh = dt = None
+    if wanted & {"dx", "dh"}:
+        dh = dy * g
+    if "dx" in wanted:
+        dx = dy - dh
+    if "dt" in wanted:
+        dt = 1 - g
+        dt *= dy * g * t6
     return dx, dh, dt
 
 
@@ -111,3 +116,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -41,7 +41,7 @@ def hinge_forward(x, t):
     return loss, (m.reshape(size["*s"]),)
 
 
-def hinge_backward(dloss, m, x, t):
+def hinge_backward(dloss, m, x, t, *, wanted=("dx", "dt")):
     """Backward of hinge.
 
         dm[*s] = where(m[*s] <= 0, 0, dloss/size(s))
@@ -49,9 +49,10 @@ def hinge_backward(dloss, m, x, t):
         dt[*s] = -dm[*s]*x[*s]
 
     Shapes: dloss scalar, m[*s], x[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("m[*s]; x[*s]; t[*s]", m, x, t)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, m.dtype)
@@ -59,10 +60,15 @@ def hinge_backward(dloss, m, x, t):
     x = x.reshape(s)
     t = t.reshape(s)
 
+    dx = dt = None
     dm = np.where(m <= 0, 0, dloss / s)
-    dx = -dm * t
-    dt = -dm * x
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dx" in wanted:
+        dx = -dm * t
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -dm * x
+        dt = dt.reshape(size["*s"])
+    return dx, dt
 
 
 def hinge_jvp(x_dot, t_dot, m, x, t):
@@ -155,3 +161,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -40,25 +40,31 @@ def hinge_embedding_forward(x, t, margin=1.0):
     return loss, (t2.reshape(size["*s"]),)
 
 
-def hinge_embedding_backward(dloss, t2, t):
+def hinge_embedding_backward(dloss, t2, t, *, wanted=("dx", "dt")):
     """Backward of hinge_embedding.
 
         dt[*s] = 0
         dx[*s] = dloss/size(s)*where(t[*s] > 0, 1, where(t2[*s] < 0, 0, -where(t2[*s] == 0, 1/2, 1)))
 
     Shapes: dloss scalar, t2[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("t2[*s]; t[*s]", t2, t)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, t2.dtype)
     t2 = t2.reshape(s)
     t = t.reshape(s)
 
-    dt = np.zeros((s,), dtype=t2.dtype)
-    dx = dloss / s * np.where(t > 0, 1, np.where(t2 < 0, 0, -np.where(t2 == 0, t2.dtype.type(1 / 2), 1)))
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    dx = dt = None
+    if "dt" in wanted:
+        dt = np.zeros((s,), dtype=t2.dtype)
+        dt = dt.reshape(size["*s"])
+    if "dx" in wanted:
+        dx = dloss / s * np.where(t > 0, 1, np.where(t2 < 0, 0, -np.where(t2 == 0, t2.dtype.type(1 / 2), 1)))
+        dx = dx.reshape(size["*s"])
+    return dx, dt
 
 
 def hinge_embedding_jvp(x_dot, t_dot, t2, t):
@@ -167,3 +173,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -48,7 +48,7 @@ def infonce_forward(q, k, tau=0.07):
     return loss, (P,)
 
 
-def infonce_backward(dloss, P, q, k, tau=0.07):
+def infonce_backward(dloss, P, q, k, tau=0.07, *, wanted=("dq", "dk")):
     """Backward of infonce.
 
         dsim[i, j] = dloss/size(i)*(P[i, j] - (i == j))
@@ -56,17 +56,21 @@ def infonce_backward(dloss, P, q, k, tau=0.07):
         dk[i, d] = sum[i2](dsim[i2, i]*q[i2, d])/tau
 
     Shapes: dloss scalar, P[i, j], q[i, d], k[i, d].
-    Returns dq, dk.
+    Returns dq, dk; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk"))
     size = _lengths("P[i, j]; q[i, d]; k[i, d]; j = i", P, q, k)
     i, j = size["i"], size["j"]
     dloss = _scalar("dloss", dloss, P.dtype)
 
+    dq = dk = None
     dsim = P - (np.arange(j) == np.arange(i)[:, None]).astype(P.dtype)
     dsim *= dloss / i
-    dq = dsim @ k / tau
-    dk = dsim.T @ q / tau
+    if "dq" in wanted:
+        dq = dsim @ k / tau
+    if "dk" in wanted:
+        dk = dsim.T @ q / tau
     return dq, dk
 
 
@@ -160,3 +164,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

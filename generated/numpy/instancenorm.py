@@ -54,7 +54,7 @@ def instancenorm_forward(x, gamma, beta, eps=1e-5):
     return y.reshape(n, d, *size["*s"]), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
-def instancenorm_backward(dy, xhat, rstd, gamma):
+def instancenorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of instancenorm.
 
         dgamma[d] = sum[n, s](dy[n, d, *s]*xhat[n, d, *s])
@@ -63,20 +63,26 @@ def instancenorm_backward(dy, xhat, rstd, gamma):
             *s]*xhat[n, d, *s]))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[n, d], gamma[d].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths("dy[n, d, *s]; xhat[n, d, *s]; rstd[n, d]; gamma[d]", dy, xhat, rstd, gamma)
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
-    dgamma = _sum(dy * xhat, axis=(0, 2))
-    dbeta = _sum(dy, axis=(0, 2))
-    dx = dy - _mean(dy, axis=2, keepdims=True) - xhat * (_dot(dy, xhat) / s)[:, :, None]
-    dx *= (gamma * rstd)[:, :, None]
-    return dx.reshape(n, d, *size["*s"]), dgamma, dbeta
+    dx = dgamma = dbeta = None
+    if "dgamma" in wanted:
+        dgamma = _sum(dy * xhat, axis=(0, 2))
+    if "dbeta" in wanted:
+        dbeta = _sum(dy, axis=(0, 2))
+    if "dx" in wanted:
+        dx = dy - _mean(dy, axis=2, keepdims=True) - xhat * (_dot(dy, xhat) / s)[:, :, None]
+        dx *= (gamma * rstd)[:, :, None]
+        dx = dx.reshape(n, d, *size["*s"])
+    return dx, dgamma, dbeta
 
 
 def instancenorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
@@ -183,3 +189,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -45,22 +45,26 @@ def js_forward(p, q):
     return loss, (l, l2)
 
 
-def js_backward(dloss, l, l2):
+def js_backward(dloss, l, l2, *, wanted=("dp", "dq")):
     """Backward of js.
 
         dp[n, c] = l[n, c]*(dloss/(2*size(n)))
         dq[n, c] = l2[n, c]*(dloss/(2*size(n)))
 
     Shapes: dloss scalar, l[n, c], l2[n, c].
-    Returns dp, dq.
+    Returns dp, dq; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dp", "dq"))
     size = _lengths("l[n, c]; l2[n, c]", l, l2)
     n = size["n"]
     dloss = _scalar("dloss", dloss, l.dtype)
 
-    dp = l * (dloss / (2 * n))
-    dq = l2 * (dloss / (2 * n))
+    dp = dq = None
+    if "dp" in wanted:
+        dp = l * (dloss / (2 * n))
+    if "dq" in wanted:
+        dq = l2 * (dloss / (2 * n))
     return dp, dq
 
 
@@ -152,3 +156,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

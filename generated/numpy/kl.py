@@ -37,23 +37,27 @@ def kl_forward(logq, p):
     return loss, (t,)
 
 
-def kl_backward(dloss, t, p):
+def kl_backward(dloss, t, p, *, wanted=("dlogq", "dp")):
     """Backward of kl.
 
         dlogq[n, c] = -p[n, c]*(dloss/size(n))
         dp[n, c] = dloss/size(n)*(1 + t[n, c])
 
     Shapes: dloss scalar, t[n, c], p[n, c].
-    Returns dlogq, dp.
+    Returns dlogq, dp; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dlogq", "dp"))
     size = _lengths("t[n, c]; p[n, c]", t, p)
     n = size["n"]
     dloss = _scalar("dloss", dloss, t.dtype)
 
-    dlogq = -p * (dloss / n)
-    dp = 1 + t
-    dp *= dloss / n
+    dlogq = dp = None
+    if "dlogq" in wanted:
+        dlogq = -p * (dloss / n)
+    if "dp" in wanted:
+        dp = 1 + t
+        dp *= dloss / n
     return dlogq, dp
 
 
@@ -152,3 +156,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -42,24 +42,31 @@ def l1_forward(x, t):
     return loss, (s2.reshape(size["*s"]),)
 
 
-def l1_backward(dloss, s2):
+def l1_backward(dloss, s2, *, wanted=("dx", "dt")):
     """Backward of l1.
 
         dx[*s] = s2[*s]*(dloss/size(s))
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, s2[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("s2[*s]", s2)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, s2.dtype)
     s2 = s2.reshape(s)
 
+    dx = dt = None
     dx = s2 * (dloss / s)
-    dt = -dx
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return dx, dt
 
 
 def l1_jvp(x_dot, t_dot, s2):
@@ -157,3 +164,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

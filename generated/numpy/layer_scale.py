@@ -35,7 +35,7 @@ def layer_scale_forward(x, h, gamma):
     return y, ()
 
 
-def layer_scale_backward(dy, h, gamma):
+def layer_scale_backward(dy, h, gamma, *, wanted=("dx", "dh", "dgamma")):
     """Backward of layer_scale.
 
         dx[*s, d] = dy[*s, d]
@@ -43,19 +43,26 @@ def layer_scale_backward(dy, h, gamma):
         dgamma[d] = sum[s](dy[*s, d]*h[*s, d])
 
     Shapes: dy[*s, d], h[*s, d], gamma[d].
-    Returns dx, dh, dgamma.
+    Returns dx, dh, dgamma; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dh", "dgamma"))
     size = _lengths("dy[*s, d]; h[*s, d]; gamma[d]", dy, h, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
     dy = dy.reshape(s, d)
     h = h.reshape(s, d)
 
-    dx = dy.copy()
-    dh = gamma * dy
-    dgamma = _sum(dy * h, axis=0)
-    return dx.reshape(*size["*s"], d), dh.reshape(*size["*s"], d), dgamma
+    dx = dh = dgamma = None
+    if "dx" in wanted:
+        dx = dy.copy()
+        dx = dx.reshape(*size["*s"], d)
+    if "dh" in wanted:
+        dh = gamma * dy
+        dh = dh.reshape(*size["*s"], d)
+    if "dgamma" in wanted:
+        dgamma = _sum(dy * h, axis=0)
+    return dx, dh, dgamma
 
 
 def layer_scale_jvp(x_dot, h_dot, gamma_dot, h, gamma):
@@ -130,3 +137,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

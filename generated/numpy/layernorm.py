@@ -52,7 +52,7 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
     return y, (xhat, rstd)
 
 
-def layernorm_backward(dy, xhat, rstd, gamma):
+def layernorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of layernorm.
 
         dgamma[d] = sum[s](dy[*s, d]*xhat[*s, d])
@@ -61,9 +61,10 @@ def layernorm_backward(dy, xhat, rstd, gamma):
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - mean[d](dxhat[*s, d]) - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths("dy[*s, d]; xhat[*s, d]; rstd[*s]; gamma[d]", dy, xhat, rstd, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
@@ -71,12 +72,17 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
-    dgamma = _sum(dy * xhat, axis=0)
-    dbeta = _sum(dy, axis=0)
-    dxhat = gamma * dy
-    dx = dxhat - _mean(dxhat, axis=1, keepdims=True) - xhat * (_dot(dxhat, xhat) / d)[:, None]
-    dx *= rstd[:, None]
-    return dx.reshape(*size["*s"], d), dgamma, dbeta
+    dx = dgamma = dbeta = None
+    if "dgamma" in wanted:
+        dgamma = _sum(dy * xhat, axis=0)
+    if "dbeta" in wanted:
+        dbeta = _sum(dy, axis=0)
+    if "dx" in wanted:
+        dxhat = gamma * dy
+        dx = dxhat - _mean(dxhat, axis=1, keepdims=True) - xhat * (_dot(dxhat, xhat) / d)[:, None]
+        dx *= rstd[:, None]
+        dx = dx.reshape(*size["*s"], d)
+    return dx, dgamma, dbeta
 
 
 def layernorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
@@ -177,3 +183,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

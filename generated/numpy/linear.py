@@ -35,7 +35,7 @@ def linear_forward(x, W, b):
     return y, ()
 
 
-def linear_backward(dy, x, W):
+def linear_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
     """Backward of linear.
 
         dx[*s, k] = sum[h](dy[*s, h]*W[k, h])
@@ -43,19 +43,25 @@ def linear_backward(dy, x, W):
         db[h] = sum[s](dy[*s, h])
 
     Shapes: dy[*s, h], x[*s, k], W[k, h].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths("dy[*s, h]; x[*s, k]; W[k, h]", dy, x, W)
     k, h = size["k"], size["h"]
     s = math.prod(size["*s"])
     dy = dy.reshape(s, h)
     x = x.reshape(s, k)
 
-    dx = dy @ W.T
-    dW = x.T @ dy
-    db = _sum(dy, axis=0)
-    return dx.reshape(*size["*s"], k), dW, db
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = dy @ W.T
+        dx = dx.reshape(*size["*s"], k)
+    if "dW" in wanted:
+        dW = x.T @ dy
+    if "db" in wanted:
+        db = _sum(dy, axis=0)
+    return dx, dW, db
 
 
 def linear_jvp(x_dot, W_dot, b_dot, x, W):
@@ -130,3 +136,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -41,7 +41,7 @@ def linear_recurrence_forward(a, x, h0):
     return h, (h,)
 
 
-def linear_recurrence_backward(dh, h, a, h0):
+def linear_recurrence_backward(dh, h, a, h0, *, wanted=("da", "dx", "dh0")):
     """Backward of linear_recurrence.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -51,13 +51,16 @@ def linear_recurrence_backward(dh, h, a, h0):
         dx[n, t, k] = dh_step[n, t, k]
 
     Shapes: dh[n, t, k], h[n, t, k], a[n, t, k], h0[n, k].
-    Returns da, dx, dh0.
+    Returns da, dx, dh0; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "dx", "dh0"))
     size = _lengths("dh[n, t, k]; h[n, t, k]; a[n, t, k]; h0[n, k]", dh, h, a, h0)
     t, n, k = size["t"], size["n"], size["k"]
 
-    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    da = dx = dh0 = None
+    if "da" in wanted:
+        h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
     dh_step = np.empty((n, t, k), dtype=dh.dtype)
     dh_next_t = np.zeros((n, k), dtype=dh.dtype)
     for at_t in reversed(range(t)):
@@ -65,9 +68,12 @@ def linear_recurrence_backward(dh, h, a, h0):
         dh_prev_t = dh_step_t * a[:, at_t]
         dh_step[:, at_t] = dh_step_t
         dh_next_t = dh_prev_t
-    dh0 = dh_next_t
-    da = dh_step * h_prev
-    dx = dh_step
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "da" in wanted:
+        da = dh_step * h_prev
+    if "dx" in wanted:
+        dx = dh_step
     return da, dx, dh0
 
 
@@ -128,3 +134,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -38,7 +38,7 @@ def lora_linear_forward(x, W, A, B, b, scale=1.0):
     return y, (u,)
 
 
-def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
+def lora_linear_backward(dy, u, x, W, A, B, scale=1.0, *, wanted=("dx", "dW", "dA", "dB", "db")):
     """Backward of lora_linear.
 
         dW[k, h] = sum[s](dy[*s, h]*x[*s, k])
@@ -49,9 +49,10 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
         dA[k, r] = sum[s](du[*s, r]*x[*s, k])
 
     Shapes: dy[*s, h], u[*s, r], x[*s, k], W[k, h], A[k, r], B[r, h].
-    Returns dx, dW, dA, dB, db.
+    Returns dx, dW, dA, dB, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "dA", "dB", "db"))
     size = _lengths("dy[*s, h]; u[*s, r]; x[*s, k]; W[k, h]; A[k, r]; B[r, h]", dy, u, x, W, A, B)
     k, h, r = size["k"], size["h"], size["r"]
     s = math.prod(size["*s"])
@@ -59,13 +60,21 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
     u = u.reshape(s, r)
     x = x.reshape(s, k)
 
-    dW = x.T @ dy
-    dB = scale * (u.T @ dy)
-    db = _sum(dy, axis=0)
-    du = scale * (dy @ B.T)
-    dx = du @ A.T + dy @ W.T
-    dA = x.T @ du
-    return dx.reshape(*size["*s"], k), dW, dA, dB, db
+    dx = dW = dA = dB = db = None
+    if "dW" in wanted:
+        dW = x.T @ dy
+    if "dB" in wanted:
+        dB = scale * (u.T @ dy)
+    if "db" in wanted:
+        db = _sum(dy, axis=0)
+    if wanted & {"dx", "dA"}:
+        du = scale * (dy @ B.T)
+    if "dx" in wanted:
+        dx = du @ A.T + dy @ W.T
+        dx = dx.reshape(*size["*s"], k)
+    if "dA" in wanted:
+        dA = x.T @ du
+    return dx, dW, dA, dB, db
 
 
 def lora_linear_jvp(x_dot, W_dot, A_dot, B_dot, b_dot, u, x, W, A, B, scale=1.0):
@@ -155,3 +164,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

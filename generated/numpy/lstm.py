@@ -137,7 +137,35 @@ def lstm_forward(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0):
     return h, (e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h)
 
 
-def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, h0, c0):
+def lstm_backward(
+    dh,
+    e2,
+    t5,
+    i,
+    e4,
+    t9,
+    f,
+    g,
+    e6,
+    t13,
+    o,
+    c,
+    t14,
+    h,
+    x,
+    Wi,
+    Wf,
+    Wg,
+    Wo,
+    Ui,
+    Uf,
+    Ug,
+    Uo,
+    h0,
+    c0,
+    *,
+    wanted=("dx", "dWi", "dWf", "dWg", "dWo", "dUi", "dUf", "dUg", "dUo", "dbi", "dbf", "dbg", "dbo", "dh0", "dc0"),
+):
     """Backward of lstm.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -169,9 +197,12 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
     Shapes: dh[n, t, k], e2[n, t, k], t5[n, t, k], i[n, t, k], e4[n, t, k], t9[n, t, k], f[n, t, k], g[n, t, k], e6[n, t,
         k], t13[n, t, k], o[n, t, k], c[n, t, k], t14[n, t, k], h[n, t, k], x[n, t, d], Wi[d, k], Wf[d, k], Wg[d, k],
         Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], h0[n, k], c0[n, k].
-    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0.
+    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(
+        wanted, ("dx", "dWi", "dWf", "dWg", "dWo", "dUi", "dUf", "dUg", "dUo", "dbi", "dbf", "dbg", "dbo", "dh0", "dc0")
+    )
     size = _lengths(
         "dh[n, t, k]; e2[n, t, k]; t5[n, t, k]; i[n, t, k]; e4[n, t, k]; t9[n, t, k]; f[n, t, k]; "
         "g[n, t, k]; e6[n, t, k]; t13[n, t, k]; o[n, t, k]; c[n, t, k]; t14[n, t, k]; h[n, t, k]; "
@@ -205,7 +236,9 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
     )
     t, n, k, d, j = size["t"], size["n"], size["k"], size["d"], size["j"]
 
-    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    dx = dWi = dWf = dWg = dWo = dUi = dUf = dUg = dUo = dbi = dbf = dbg = dbo = dh0 = dc0 = None
+    if wanted & {"dUi", "dUf", "dUg", "dUo"}:
+        h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
     c_prev = np.concatenate((c0[:, None], c), axis=1)[:, :t]
     dsigmoid3_x = np.empty((n, t, k), dtype=dh.dtype)
     dtotal = np.empty((n, t, k), dtype=dh.dtype)
@@ -228,26 +261,41 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
         dsigmoid2_x[:, at_t] = dsigmoid2_x_t
         dsigmoid_x[:, at_t] = dsigmoid_x_t
         dh_next_t, dc_next_t = dh_prev_t, dc_prev_t
-    dh0 = dh_next_t
-    dc0 = dc_next_t
-    dWo = x.reshape(n * t, d).T @ dsigmoid3_x.reshape(n * t, k)
-    dUo = h_prev.reshape(n * t, j).T @ dsigmoid3_x.reshape(n * t, k)
-    dbo = _sum(dsigmoid3_x, axis=(0, 1))
-    dWg = x.reshape(n * t, d).T @ dtotal.reshape(n * t, k)
-    dUg = h_prev.reshape(n * t, j).T @ dtotal.reshape(n * t, k)
-    dbg = _sum(dtotal, axis=(0, 1))
-    dWf = x.reshape(n * t, d).T @ dsigmoid2_x.reshape(n * t, k)
-    dUf = h_prev.reshape(n * t, j).T @ dsigmoid2_x.reshape(n * t, k)
-    dbf = _sum(dsigmoid2_x, axis=(0, 1))
-    dx = (
-        (dsigmoid2_x.reshape(n * t, k) @ Wf.T).reshape(n, t, d)
-        + (dtotal.reshape(n * t, k) @ Wg.T).reshape(n, t, d)
-        + (dsigmoid_x.reshape(n * t, k) @ Wi.T).reshape(n, t, d)
-        + (dsigmoid3_x.reshape(n * t, k) @ Wo.T).reshape(n, t, d)
-    )
-    dWi = x.reshape(n * t, d).T @ dsigmoid_x.reshape(n * t, k)
-    dUi = h_prev.reshape(n * t, j).T @ dsigmoid_x.reshape(n * t, k)
-    dbi = _sum(dsigmoid_x, axis=(0, 1))
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "dc0" in wanted:
+        dc0 = dc_next_t
+    if "dWo" in wanted:
+        dWo = x.reshape(n * t, d).T @ dsigmoid3_x.reshape(n * t, k)
+    if "dUo" in wanted:
+        dUo = h_prev.reshape(n * t, j).T @ dsigmoid3_x.reshape(n * t, k)
+    if "dbo" in wanted:
+        dbo = _sum(dsigmoid3_x, axis=(0, 1))
+    if "dWg" in wanted:
+        dWg = x.reshape(n * t, d).T @ dtotal.reshape(n * t, k)
+    if "dUg" in wanted:
+        dUg = h_prev.reshape(n * t, j).T @ dtotal.reshape(n * t, k)
+    if "dbg" in wanted:
+        dbg = _sum(dtotal, axis=(0, 1))
+    if "dWf" in wanted:
+        dWf = x.reshape(n * t, d).T @ dsigmoid2_x.reshape(n * t, k)
+    if "dUf" in wanted:
+        dUf = h_prev.reshape(n * t, j).T @ dsigmoid2_x.reshape(n * t, k)
+    if "dbf" in wanted:
+        dbf = _sum(dsigmoid2_x, axis=(0, 1))
+    if "dx" in wanted:
+        dx = (
+            (dsigmoid2_x.reshape(n * t, k) @ Wf.T).reshape(n, t, d)
+            + (dtotal.reshape(n * t, k) @ Wg.T).reshape(n, t, d)
+            + (dsigmoid_x.reshape(n * t, k) @ Wi.T).reshape(n, t, d)
+            + (dsigmoid3_x.reshape(n * t, k) @ Wo.T).reshape(n, t, d)
+        )
+    if "dWi" in wanted:
+        dWi = x.reshape(n * t, d).T @ dsigmoid_x.reshape(n * t, k)
+    if "dUi" in wanted:
+        dUi = h_prev.reshape(n * t, j).T @ dsigmoid_x.reshape(n * t, k)
+    if "dbi" in wanted:
+        dbi = _sum(dsigmoid_x, axis=(0, 1))
     return dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0
 
 
@@ -463,3 +511,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

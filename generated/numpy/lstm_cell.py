@@ -44,7 +44,7 @@ def lstm_cell_forward(i, f, g, prev):
     return c, (sigmoid_y, sigmoid2_y, t9)
 
 
-def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev):
+def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev, *, wanted=("di", "df", "dg", "dprev")):
     """Backward of lstm_cell.
 
         dprev[*s] = dc[*s]*sigmoid_y[*s]
@@ -53,18 +53,24 @@ def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev):
         df[*s] = dc[*s]*prev[*s]*sigmoid_y[*s]*(1 - sigmoid_y[*s])
 
     Shapes: dc[*s], sigmoid_y[*s], sigmoid2_y[*s], t9[*s], prev[*s].
-    Returns di, df, dg, dprev.
+    Returns di, df, dg, dprev; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("di", "df", "dg", "dprev"))
     _lengths("dc[*s]; sigmoid_y[*s]; sigmoid2_y[*s]; t9[*s]; prev[*s]", dc, sigmoid_y, sigmoid2_y, t9, prev)
 
-    dprev = dc * sigmoid_y
-    dg = 1 - t9**2
-    dg *= dc * sigmoid2_y
-    di = 1 - sigmoid2_y
-    di *= dc * sigmoid2_y * t9
-    df = 1 - sigmoid_y
-    df *= dc * prev * sigmoid_y
+    di = df = dg = dprev = None
+    if "dprev" in wanted:
+        dprev = dc * sigmoid_y
+    if "dg" in wanted:
+        dg = 1 - t9**2
+        dg *= dc * sigmoid2_y
+    if "di" in wanted:
+        di = 1 - sigmoid2_y
+        di *= dc * sigmoid2_y * t9
+    if "df" in wanted:
+        df = 1 - sigmoid_y
+        df *= dc * prev * sigmoid_y
     return di, df, dg, dprev
 
 
@@ -134,3 +140,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -114,7 +114,22 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     return loss, (embcat, bnraw, h, probs, bnvar_inv)
 
 
-def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bngain, W2):
+def makemore_backward(
+    dloss,
+    embcat,
+    bnraw,
+    h,
+    probs,
+    bnvar_inv,
+    x,
+    t,
+    C,
+    W1,
+    bngain,
+    W2,
+    *,
+    wanted=("dC", "dW1", "db1", "dbngain", "dbnbias", "dW2", "db2"),
+):
     """Backward of makemore.
 
         dlogits[n, v] = dloss/size(n)*(probs[n, v] - (v == t[n]))
@@ -133,10 +148,11 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bn
 
     Shapes: dloss scalar, embcat[n, (b, e)], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], C[v, e],
         W1[(b, e), u], bngain[u], W2[u, v].
-    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2.
+    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
+    wanted = _wanted(wanted, ("dC", "dW1", "db1", "dbngain", "dbnbias", "dW2", "db2"))
     size = _lengths(
         "embcat[n, b*e]; bnraw[n, u]; h[n, u]; probs[n, v]; bnvar_inv[u]; C[v, e]; W1[b*e, u]; bngain[u]; "
         "W2[u, v]; x[n, b] in v; t[n] in v",
@@ -157,21 +173,32 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bn
     n, u, b, e, v = size["n"], size["u"], size["b"], size["e"], size["v"]
     dloss = _scalar("dloss", dloss, embcat.dtype)
 
-    dlogits = probs * (dloss / n)
-    dlogits[np.arange(n), t] -= dloss / n
-    dW2 = h.T @ dlogits
-    db2 = _sum(dlogits, axis=0)
-    dh = dlogits @ W2.T
-    dhpreact = 1 - h**2
-    dhpreact *= dh
-    dbngain = _sum(dhpreact * bnraw, axis=0)
-    dbnbias = _sum(dhpreact, axis=0)
-    dhprebn = dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1))
-    dhprebn *= bngain * bnvar_inv
-    dW1 = embcat.T @ dhprebn
-    db1 = np.zeros((u,), dtype=embcat.dtype)
-    demb = (dhprebn @ W1.T).reshape(n, b, e)
-    dC = _scatter_add(x, demb, v)
+    dC = dW1 = db1 = dbngain = dbnbias = dW2 = db2 = None
+    if wanted & {"dC", "dW1", "dbngain", "dbnbias", "dW2", "db2"}:
+        dlogits = probs * (dloss / n)
+        dlogits[np.arange(n), t] -= dloss / n
+    if "dW2" in wanted:
+        dW2 = h.T @ dlogits
+    if "db2" in wanted:
+        db2 = _sum(dlogits, axis=0)
+    if wanted & {"dC", "dW1", "dbngain", "dbnbias"}:
+        dh = dlogits @ W2.T
+        dhpreact = 1 - h**2
+        dhpreact *= dh
+    if wanted & {"dC", "dW1", "dbngain"}:
+        dbngain = _sum(dhpreact * bnraw, axis=0)
+    if wanted & {"dC", "dW1", "dbnbias"}:
+        dbnbias = _sum(dhpreact, axis=0)
+    if wanted & {"dC", "dW1"}:
+        dhprebn = dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1))
+        dhprebn *= bngain * bnvar_inv
+    if "dW1" in wanted:
+        dW1 = embcat.T @ dhprebn
+    if "db1" in wanted:
+        db1 = np.zeros((u,), dtype=embcat.dtype)
+    if "dC" in wanted:
+        demb = (dhprebn @ W1.T).reshape(n, b, e)
+        dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dbngain, dbnbias, dW2, db2
 
 
@@ -368,3 +395,12 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

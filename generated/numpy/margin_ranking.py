@@ -44,7 +44,7 @@ def margin_ranking_forward(a, b, t, margin=0.0):
     return loss, (t2.reshape(size["*s"]), m.reshape(size["*s"]))
 
 
-def margin_ranking_backward(dloss, t2, m, t):
+def margin_ranking_backward(dloss, t2, m, t, *, wanted=("da", "db", "dt")):
     """Backward of margin_ranking.
 
         dm[*s] = where(m[*s] <= 0, 0, dloss/size(s))
@@ -53,9 +53,10 @@ def margin_ranking_backward(dloss, t2, m, t):
         db[*s] = -da[*s]
 
     Shapes: dloss scalar, t2[*s], m[*s], t[*s].
-    Returns da, db, dt.
+    Returns da, db, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db", "dt"))
     size = _lengths("t2[*s]; m[*s]; t[*s]", t2, m, t)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, t2.dtype)
@@ -63,11 +64,20 @@ def margin_ranking_backward(dloss, t2, m, t):
     m = m.reshape(s)
     t = t.reshape(s)
 
+    da = db = dt = None
     dm = np.where(m <= 0, 0, dloss / s)
-    dt = -dm * t2
-    da = -dm * t
-    db = -da
-    return da.reshape(size["*s"]), db.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -dm * t2
+        dt = dt.reshape(size["*s"])
+    if wanted & {"da", "db"}:
+        da = -dm * t
+    if "db" in wanted:
+        db = -da
+    if "da" in wanted:
+        da = da.reshape(size["*s"])
+    if "db" in wanted:
+        db = db.reshape(size["*s"])
+    return da, db, dt
 
 
 def margin_ranking_jvp(a_dot, b_dot, t_dot, t2, m, t):
@@ -161,3 +171,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

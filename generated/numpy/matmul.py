@@ -34,20 +34,24 @@ def matmul_forward(a, b):
     return y, ()
 
 
-def matmul_backward(dy, a, b):
+def matmul_backward(dy, a, b, *, wanted=("da", "db")):
     """Backward of matmul.
 
         da[*s, n, k] = sum[m](dy[*s, n, m]*b[*s, k, m])
         db[*s, k, m] = sum[n](dy[*s, n, m]*a[*s, n, k])
 
     Shapes: dy[*s, n, m], a[*s, n, k], b[*s, k, m].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s, n, m]; a[*s, n, k]; b[*s, k, m]", dy, a, b)
 
-    da = dy @ np.swapaxes(b, -1, -2)
-    db = np.swapaxes(a, -1, -2) @ dy
+    da = db = None
+    if "da" in wanted:
+        da = dy @ np.swapaxes(b, -1, -2)
+    if "db" in wanted:
+        db = np.swapaxes(a, -1, -2) @ dy
     return da, db
 
 
@@ -99,3 +103,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -90,7 +90,21 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     return loss, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
 
 
-def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2):
+def mlp_backward(
+    dloss,
+    emb,
+    batchnorm_xhat,
+    act,
+    softmax_cross_entropy_p,
+    batchnorm_rstd,
+    x,
+    t,
+    W1,
+    gamma,
+    W2,
+    *,
+    wanted=("dC", "dW1", "db1", "dgamma", "dbeta", "dW2", "db2"),
+):
     """Backward of mlp.
 
         dlogits[n, v] = dloss/size(n)*(softmax_cross_entropy_p[n, v] - (v == t[n]))
@@ -109,10 +123,11 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
 
     Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
         x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
-    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
+    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
+    wanted = _wanted(wanted, ("dC", "dW1", "db1", "dgamma", "dbeta", "dW2", "db2"))
     size = _lengths(
         "emb[n, b, e]; batchnorm_xhat[n, h]; act[n, h]; softmax_cross_entropy_p[n, v]; batchnorm_rstd[h]; "
         "W1[b*e, h]; gamma[h]; W2[h, v]; x[n, b] in v; t[n] in v",
@@ -132,21 +147,32 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
     n, b, e, h, v = size["n"], size["b"], size["e"], size["h"], size["v"]
     dloss = _scalar("dloss", dloss, emb.dtype)
 
-    dlogits = softmax_cross_entropy_p * (dloss / n)
-    dlogits[np.arange(n), t] -= dloss / n
-    dW2 = act.T @ dlogits
-    db2 = _sum(dlogits, axis=0)
-    dact = dlogits @ W2.T
-    dhbn = 1 - act**2
-    dhbn *= dact
-    dgamma = _sum(dhbn * batchnorm_xhat, axis=0)
-    dbeta = _sum(dhbn, axis=0)
-    dhpre = dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1))
-    dhpre *= gamma * batchnorm_rstd
-    dW1 = emb.reshape(n, b * e).T @ dhpre
-    db1 = np.zeros((h,), dtype=emb.dtype)
-    demb = (dhpre @ W1.T).reshape(n, b, e)
-    dC = _scatter_add(x, demb, v)
+    dC = dW1 = db1 = dgamma = dbeta = dW2 = db2 = None
+    if wanted & {"dC", "dW1", "dgamma", "dbeta", "dW2", "db2"}:
+        dlogits = softmax_cross_entropy_p * (dloss / n)
+        dlogits[np.arange(n), t] -= dloss / n
+    if "dW2" in wanted:
+        dW2 = act.T @ dlogits
+    if "db2" in wanted:
+        db2 = _sum(dlogits, axis=0)
+    if wanted & {"dC", "dW1", "dgamma", "dbeta"}:
+        dact = dlogits @ W2.T
+        dhbn = 1 - act**2
+        dhbn *= dact
+    if wanted & {"dC", "dW1", "dgamma"}:
+        dgamma = _sum(dhbn * batchnorm_xhat, axis=0)
+    if wanted & {"dC", "dW1", "dbeta"}:
+        dbeta = _sum(dhbn, axis=0)
+    if wanted & {"dC", "dW1"}:
+        dhpre = dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1))
+        dhpre *= gamma * batchnorm_rstd
+    if "dW1" in wanted:
+        dW1 = emb.reshape(n, b * e).T @ dhpre
+    if "db1" in wanted:
+        db1 = np.zeros((h,), dtype=emb.dtype)
+    if "dC" in wanted:
+        demb = (dhpre @ W1.T).reshape(n, b, e)
+        dC = _scatter_add(x, demb, v)
     return dC, dW1, db1, dgamma, dbeta, dW2, db2
 
 
@@ -355,3 +381,12 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

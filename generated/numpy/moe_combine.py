@@ -34,20 +34,24 @@ def moe_combine_forward(h, w):
     return y, ()
 
 
-def moe_combine_backward(dy, h, w):
+def moe_combine_backward(dy, h, w, *, wanted=("dh", "dw")):
     """Backward of moe_combine.
 
         dh[n, e, d] = dy[n, d]*w[n, e]
         dw[n, e] = sum[d](dy[n, d]*h[n, e, d])
 
     Shapes: dy[n, d], h[n, e, d], w[n, e].
-    Returns dh, dw.
+    Returns dh, dw; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dh", "dw"))
     _lengths("dy[n, d]; h[n, e, d]; w[n, e]", dy, h, w)
 
-    dh = dy[:, None, :] * w[:, :, None]
-    dw = _sum(dy[:, None, :] * h, axis=2)
+    dh = dw = None
+    if "dh" in wanted:
+        dh = dy[:, None, :] * w[:, :, None]
+    if "dw" in wanted:
+        dw = _sum(dy[:, None, :] * h, axis=2)
     return dh, dw
 
 
@@ -123,3 +127,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -41,24 +41,31 @@ def mse_forward(x, t):
     return loss, (e.reshape(size["*s"]),)
 
 
-def mse_backward(dloss, e):
+def mse_backward(dloss, e, *, wanted=("dx", "dt")):
     """Backward of mse.
 
         dx[*s] = e[*s]*(2*dloss/size(s))
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("e[*s]", e)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, e.dtype)
     e = e.reshape(s)
 
+    dx = dt = None
     dx = e * (2 * dloss / s)
-    dt = -dx
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return dx, dt
 
 
 def mse_jvp(x_dot, t_dot, e):
@@ -130,3 +137,12 @@ def _scalar(name, value, dtype):
     if value.ndim:
         raise ValueError(f"{name} must be a scalar, not of shape {value.shape}")
     return value
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -48,7 +48,7 @@ def multihead_attention_forward(q, k, v, heads=2):
     return o.reshape(n, i, h * d), (P, o.reshape(n, i, h * d))
 
 
-def multihead_attention_backward(do, P, o, q, k, v, heads=2):
+def multihead_attention_backward(do, P, o, q, k, v, heads=2, *, wanted=("dq", "dk", "dv")):
     """Backward of multihead_attention.
 
         dv[n, j, (h, d)] = sum[i](do[n, i, h, d]*P[n, h, i, j])
@@ -58,9 +58,10 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2):
         dk[n, j, (h, f)] = sum[i](dS[n, h, i, j]*q[n, i, h, f])/sqrt(size(f))
 
     Shapes: do[n, i, (h, d)], P[n, h, i, j], o[n, i, (h, d)], q[n, i, (h, f)], k[n, j, (h, f)], v[n, j, (h, d)].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         "do[n, i, h*d]; P[n, h, i, j]; o[n, i, h*d]; q[n, i, h*f]; k[n, j, h*f]; v[n, j, h*d]",
         do,
@@ -78,13 +79,21 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2):
     k = k.reshape(n, j, h, f)
     v = v.reshape(n, j, h, d)
 
-    dv = np.einsum("abcd,acbe->aecd", do, P, optimize=True)
-    dP = np.einsum("abcd,aecd->acbe", do, v, optimize=True)
-    dS = dP - np.transpose(_dot(do, o), (0, 2, 1))[:, :, :, None]
-    dS *= P
-    dq = np.einsum("abcd,adbe->acbe", dS, k, optimize=True) / math.sqrt(f)
-    dk = np.einsum("abcd,acbe->adbe", dS, q, optimize=True) / math.sqrt(f)
-    return dq.reshape(n, i, h * f), dk.reshape(n, j, h * f), dv.reshape(n, j, h * d)
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = np.einsum("abcd,acbe->aecd", do, P, optimize=True)
+        dv = dv.reshape(n, j, h * d)
+    if wanted & {"dq", "dk"}:
+        dP = np.einsum("abcd,aecd->acbe", do, v, optimize=True)
+        dS = dP - np.transpose(_dot(do, o), (0, 2, 1))[:, :, :, None]
+        dS *= P
+    if "dq" in wanted:
+        dq = np.einsum("abcd,adbe->acbe", dS, k, optimize=True) / math.sqrt(f)
+        dq = dq.reshape(n, i, h * f)
+    if "dk" in wanted:
+        dk = np.einsum("abcd,acbe->adbe", dS, q, optimize=True) / math.sqrt(f)
+        dk = dk.reshape(n, j, h * f)
+    return dq, dk, dv
 
 
 def multihead_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, heads=2):
@@ -231,3 +240,12 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -34,20 +34,24 @@ def outer_forward(a, b):
     return y, ()
 
 
-def outer_backward(dy, a, b):
+def outer_backward(dy, a, b, *, wanted=("da", "db")):
     """Backward of outer.
 
         da[i] = sum[j](b[j]*dy[i, j])
         db[j] = sum[i](a[i]*dy[i, j])
 
     Shapes: dy[i, j], a[i], b[j].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[i, j]; a[i]; b[j]", dy, a, b)
 
-    da = _sum(b * dy, axis=1)
-    db = _sum(a[:, None] * dy, axis=0)
+    da = db = None
+    if "da" in wanted:
+        da = _sum(b * dy, axis=1)
+    if "db" in wanted:
+        db = _sum(a[:, None] * dy, axis=0)
     return da, db
 
 
@@ -123,3 +127,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

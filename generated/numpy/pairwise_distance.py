@@ -36,20 +36,23 @@ def pairwise_distance_forward(a, b, eps=1e-6):
     return y, (t, y)
 
 
-def pairwise_distance_backward(dy, t, y):
+def pairwise_distance_backward(dy, t, y, *, wanted=("da", "db")):
     """Backward of pairwise_distance.
 
         da[*s, d] = t[*s, d]*(dy[*s]/y[*s])
         db[*s, d] = -da[*s, d]
 
     Shapes: dy[*s], t[*s, d], y[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s]; t[*s, d]; y[*s]", dy, t, y)
 
+    da = db = None
     da = t * (dy / y)[..., None]
-    db = -da
+    if "db" in wanted:
+        db = -da
     return da, db
 
 
@@ -110,3 +113,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -40,16 +40,17 @@ def poisson_nll_forward(x, t):
     return loss, (e.reshape(size["*s"]),)
 
 
-def poisson_nll_backward(dloss, e, x, t):
+def poisson_nll_backward(dloss, e, x, t, *, wanted=("dx", "dt")):
     """Backward of poisson_nll.
 
         dt[*s] = -x[*s]*(dloss/size(s))
         dx[*s] = dloss/size(s)*(e[*s] - t[*s])
 
     Shapes: dloss scalar, e[*s], x[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("e[*s]; x[*s]; t[*s]", e, x, t)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, e.dtype)
@@ -57,10 +58,15 @@ def poisson_nll_backward(dloss, e, x, t):
     x = x.reshape(s)
     t = t.reshape(s)
 
-    dt = -x * (dloss / s)
-    dx = e - t
-    dx *= dloss / s
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    dx = dt = None
+    if "dt" in wanted:
+        dt = -x * (dloss / s)
+        dt = dt.reshape(size["*s"])
+    if "dx" in wanted:
+        dx = e - t
+        dx *= dloss / s
+        dx = dx.reshape(size["*s"])
+    return dx, dt
 
 
 def poisson_nll_jvp(x_dot, t_dot, e, x, t):
@@ -156,3 +162,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -48,7 +48,7 @@ def ppo_clip_forward(logp, old, adv, eps=0.2):
     return loss, (ratio, bound, gain, limit)
 
 
-def ppo_clip_backward(dloss, ratio, bound, gain, limit):
+def ppo_clip_backward(dloss, ratio, bound, gain, limit, *, wanted=("dlogp", "dold", "dadv")):
     """Backward of ppo_clip.
 
         dadv[n] = -dloss/size(n)*where(gain[n] > limit[n], bound[n], ratio[n])
@@ -56,16 +56,21 @@ def ppo_clip_backward(dloss, ratio, bound, gain, limit):
         dold[n] = -dlogp[n]
 
     Shapes: dloss scalar, ratio[n], bound[n], gain[n], limit[n].
-    Returns dlogp, dold, dadv.
+    Returns dlogp, dold, dadv; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dlogp", "dold", "dadv"))
     size = _lengths("ratio[n]; bound[n]; gain[n]; limit[n]", ratio, bound, gain, limit)
     n = size["n"]
     dloss = _scalar("dloss", dloss, ratio.dtype)
 
-    dadv = -dloss / n * np.where(gain > limit, bound, ratio)
-    dlogp = np.where(gain > limit, 0, -gain * (dloss / n))
-    dold = -dlogp
+    dlogp = dold = dadv = None
+    if "dadv" in wanted:
+        dadv = -dloss / n * np.where(gain > limit, bound, ratio)
+    if wanted & {"dlogp", "dold"}:
+        dlogp = np.where(gain > limit, 0, -gain * (dloss / n))
+    if "dold" in wanted:
+        dold = -dlogp
     return dlogp, dold, dadv
 
 
@@ -169,3 +174,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

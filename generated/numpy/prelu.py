@@ -38,25 +38,30 @@ def prelu_forward(x, slope):
     return y.reshape(n, c, *size["*s"]), ()
 
 
-def prelu_backward(dy, x, slope):
+def prelu_backward(dy, x, slope, *, wanted=("dx", "dslope")):
     """Backward of prelu.
 
         dx[n, c, *s] = dy[n, c, *s]*where(x[n, c, *s] <= 0, slope[c], 1)
         dslope[c] = sum[n, s](where(x[n, c, *s] <= 0, dy[n, c, *s]*x[n, c, *s], 0))
 
     Shapes: dy[n, c, *s], x[n, c, *s], slope[c].
-    Returns dx, dslope.
+    Returns dx, dslope; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dslope"))
     size = _lengths("dy[n, c, *s]; x[n, c, *s]; slope[c]", dy, x, slope)
     n, c = size["n"], size["c"]
     s = math.prod(size["*s"])
     dy = dy.reshape(n, c, s)
     x = x.reshape(n, c, s)
 
-    dx = dy * np.where(x <= 0, slope[:, None], 1)
-    dslope = _sum(np.where(x <= 0, dy * x, 0), axis=(0, 2))
-    return dx.reshape(n, c, *size["*s"]), dslope
+    dx = dslope = None
+    if "dx" in wanted:
+        dx = dy * np.where(x <= 0, slope[:, None], 1)
+        dx = dx.reshape(n, c, *size["*s"])
+    if "dslope" in wanted:
+        dslope = _sum(np.where(x <= 0, dy * x, 0), axis=(0, 2))
+    return dx, dslope
 
 
 def prelu_jvp(x_dot, slope_dot, x, slope):
@@ -135,3 +140,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -36,20 +36,24 @@ def reglu_forward(a, b):
     return y, (relu_y,)
 
 
-def reglu_backward(dy, relu_y, a, b):
+def reglu_backward(dy, relu_y, a, b, *, wanted=("da", "db")):
     """Backward of reglu.
 
         db[*s] = dy[*s]*relu_y[*s]
         da[*s] = where(a[*s] <= 0, 0, dy[*s]*b[*s])
 
     Shapes: dy[*s], relu_y[*s], a[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s]; relu_y[*s]; a[*s]; b[*s]", dy, relu_y, a, b)
 
-    db = dy * relu_y
-    da = np.where(a <= 0, 0, dy * b)
+    da = db = None
+    if "db" in wanted:
+        db = dy * relu_y
+    if "da" in wanted:
+        da = np.where(a <= 0, 0, dy * b)
     return da, db
 
 
@@ -101,3 +105,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

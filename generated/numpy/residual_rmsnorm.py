@@ -46,7 +46,7 @@ def residual_rmsnorm_forward(x, r, gamma, eps=1e-6):
     return y, (hhat, rstd)
 
 
-def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
+def residual_rmsnorm_backward(dy, hhat, rstd, gamma, *, wanted=("dx", "dr", "dgamma")):
     """Backward of residual_rmsnorm.
 
         dgamma[d] = sum[s](dy[*s, d]*hhat[*s, d])
@@ -55,9 +55,10 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
         dr[*s, d] = dx[*s, d]
 
     Shapes: dy[*s, d], hhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dr, dgamma.
+    Returns dx, dr, dgamma; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dr", "dgamma"))
     size = _lengths("dy[*s, d]; hhat[*s, d]; rstd[*s]; gamma[d]", dy, hhat, rstd, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
@@ -65,12 +66,20 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
     hhat = hhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
-    dgamma = _sum(dy * hhat, axis=0)
-    dhhat = gamma * dy
-    dx = dhhat - hhat * (_dot(dhhat, hhat) / d)[:, None]
-    dx *= rstd[:, None]
-    dr = dx.copy()
-    return dx.reshape(*size["*s"], d), dr.reshape(*size["*s"], d), dgamma
+    dx = dr = dgamma = None
+    if "dgamma" in wanted:
+        dgamma = _sum(dy * hhat, axis=0)
+    if wanted & {"dx", "dr"}:
+        dhhat = gamma * dy
+        dx = dhhat - hhat * (_dot(dhhat, hhat) / d)[:, None]
+        dx *= rstd[:, None]
+    if "dr" in wanted:
+        dr = dx.copy()
+    if "dx" in wanted:
+        dx = dx.reshape(*size["*s"], d)
+    if "dr" in wanted:
+        dr = dr.reshape(*size["*s"], d)
+    return dx, dr, dgamma
 
 
 def residual_rmsnorm_jvp(x_dot, r_dot, gamma_dot, hhat, rstd, gamma):
@@ -158,3 +167,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

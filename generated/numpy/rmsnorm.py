@@ -43,7 +43,7 @@ def rmsnorm_forward(x, gamma, eps=1e-6):
     return y, (xhat, rstd)
 
 
-def rmsnorm_backward(dy, xhat, rstd, gamma):
+def rmsnorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma")):
     """Backward of rmsnorm.
 
         dgamma[d] = sum[s](dy[*s, d]*xhat[*s, d])
@@ -51,9 +51,10 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma.
+    Returns dx, dgamma; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma"))
     size = _lengths("dy[*s, d]; xhat[*s, d]; rstd[*s]; gamma[d]", dy, xhat, rstd, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
@@ -61,11 +62,15 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
-    dgamma = _sum(dy * xhat, axis=0)
-    dxhat = gamma * dy
-    dx = dxhat - xhat * (_dot(dxhat, xhat) / d)[:, None]
-    dx *= rstd[:, None]
-    return dx.reshape(*size["*s"], d), dgamma
+    dx = dgamma = None
+    if "dgamma" in wanted:
+        dgamma = _sum(dy * xhat, axis=0)
+    if "dx" in wanted:
+        dxhat = gamma * dy
+        dx = dxhat - xhat * (_dot(dxhat, xhat) / d)[:, None]
+        dx *= rstd[:, None]
+        dx = dx.reshape(*size["*s"], d)
+    return dx, dgamma
 
 
 def rmsnorm_jvp(x_dot, gamma_dot, xhat, rstd, gamma):
@@ -151,3 +156,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

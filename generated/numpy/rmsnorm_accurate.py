@@ -44,7 +44,7 @@ def rmsnorm_accurate_forward(x, gamma, eps=1e-6):
     return y.astype(dtype, copy=False), (xhat.astype(dtype, copy=False), rstd.astype(dtype, copy=False))
 
 
-def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
+def rmsnorm_accurate_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma")):
     """Backward of rmsnorm_accurate.
 
         dgamma[d] = sum[s](dy[*s, d]*xhat[*s, d])
@@ -52,9 +52,10 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma.
+    Returns dx, dgamma; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma"))
     size = _lengths("dy[*s, d]; xhat[*s, d]; rstd[*s]; gamma[d]", dy, xhat, rstd, gamma)
     d = size["d"]
     s = math.prod(size["*s"])
@@ -69,11 +70,16 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma):
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
-    dgamma = np.add.reduce(dy * xhat, axis=0)
-    dxhat = gamma * dy
-    dx = dxhat - xhat * _mean(dxhat * xhat, axis=1, keepdims=True)
-    dx *= rstd[:, None]
-    return dx.reshape(*size["*s"], d).astype(dtype, copy=False), dgamma.astype(dtype, copy=False)
+    dx = dgamma = None
+    if "dgamma" in wanted:
+        dgamma = np.add.reduce(dy * xhat, axis=0)
+        dgamma = dgamma.astype(dtype, copy=False)
+    if "dx" in wanted:
+        dxhat = gamma * dy
+        dx = dxhat - xhat * _mean(dxhat * xhat, axis=1, keepdims=True)
+        dx *= rstd[:, None]
+        dx = dx.reshape(*size["*s"], d).astype(dtype, copy=False)
+    return dx, dgamma
 
 
 def rmsnorm_accurate_jvp(x_dot, gamma_dot, xhat, rstd, gamma):
@@ -161,3 +167,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -44,7 +44,7 @@ def rnn_forward(x, W, U, b, h0):
     return h, (h,)
 
 
-def rnn_backward(dh, h, x, W, U, h0):
+def rnn_backward(dh, h, x, W, U, h0, *, wanted=("dx", "dW", "dU", "db", "dh0")):
     """Backward of rnn.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -57,13 +57,16 @@ def rnn_backward(dh, h, x, W, U, h0):
         db[k] = sum[n, t](dtotal[n, t, k])
 
     Shapes: dh[n, t, k], h[n, t, k], x[n, t, d], W[d, k], U[j, k], h0[n, k].
-    Returns dx, dW, dU, db, dh0.
+    Returns dx, dW, dU, db, dh0; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "dU", "db", "dh0"))
     size = _lengths("dh[n, t, k]; h[n, t, k]; x[n, t, d]; W[d, k]; U[j, k]; h0[n, k]; j = k", dh, h, x, W, U, h0)
     t, n, k, d, j = size["t"], size["n"], size["k"], size["d"], size["j"]
 
-    h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
+    dx = dW = dU = db = dh0 = None
+    if "dU" in wanted:
+        h_prev = np.concatenate((h0[:, None], h), axis=1)[:, :t]
     dtotal = np.empty((n, t, k), dtype=dh.dtype)
     dh_next_t = np.zeros((n, k), dtype=dh.dtype)
     for at_t in reversed(range(t)):
@@ -73,11 +76,16 @@ def rnn_backward(dh, h, x, W, U, h0):
         dh_prev_t = dtotal_t @ U.T
         dtotal[:, at_t] = dtotal_t
         dh_next_t = dh_prev_t
-    dh0 = dh_next_t
-    dx = (dtotal.reshape(n * t, k) @ W.T).reshape(n, t, d)
-    dW = x.reshape(n * t, d).T @ dtotal.reshape(n * t, k)
-    dU = h_prev.reshape(n * t, j).T @ dtotal.reshape(n * t, k)
-    db = _sum(dtotal, axis=(0, 1))
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "dx" in wanted:
+        dx = (dtotal.reshape(n * t, k) @ W.T).reshape(n, t, d)
+    if "dW" in wanted:
+        dW = x.reshape(n * t, d).T @ dtotal.reshape(n * t, k)
+    if "dU" in wanted:
+        dU = h_prev.reshape(n * t, j).T @ dtotal.reshape(n * t, k)
+    if "db" in wanted:
+        db = _sum(dtotal, axis=(0, 1))
     return dx, dW, dU, db, dh0
 
 
@@ -185,3 +193,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -42,7 +42,7 @@ def rotary_forward(x, cosine, sine):
     return y.reshape(*size["*s"], i, p * m), (total.reshape(*size["*s"], i, p * m),)
 
 
-def rotary_backward(dy, total, x, cosine, sine):
+def rotary_backward(dy, total, x, cosine, sine, *, wanted=("dx", "dcosine", "dsine")):
     """Backward of rotary.
 
         t[p] = where(p != 0, 1, -1)
@@ -52,9 +52,10 @@ def rotary_backward(dy, total, x, cosine, sine):
         dx[*s, i, (p, m)] = cosine[i, m]*dy[*s, i, p, m] + dtotal[*s, i, 1 - p, m]
 
     Shapes: dy[*s, i, (p, m)], total[*s, i, (p, m)], x[*s, i, (p, m)], cosine[i, m], sine[i, m].
-    Returns dx, dcosine, dsine.
+    Returns dx, dcosine, dsine; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dcosine", "dsine"))
     size = _lengths(
         "dy[*s, i, p*m]; total[*s, i, p*m]; x[*s, i, p*m]; cosine[i, m]; sine[i, m]", dy, total, x, cosine, sine, p=2
     )
@@ -64,14 +65,20 @@ def rotary_backward(dy, total, x, cosine, sine):
     total = total.reshape(s, i, p, m)
     x = x.reshape(s, i, p, m)
 
-    mask = np.arange(p) != 0
-    t = np.where(mask, dy.dtype.type(1), -1)
-    dcosine = _sum(dy * x, axis=(0, 2))
-    dsine = _sum(t[:, None] * _sum(dy * total, axis=0), axis=1)
-    dtotal = t[:, None] * sine[:, None, :] * dy
-    mask2 = np.arange(p)[:, None] + np.arange(p) == 1
-    dx = cosine[:, None, :] * dy + _sum(np.where(mask2.T[:, :, None], dtotal[:, :, :, None, :], 0), axis=2)
-    return dx.reshape(*size["*s"], i, p * m), dcosine, dsine
+    dx = dcosine = dsine = None
+    if wanted & {"dx", "dsine"}:
+        mask = np.arange(p) != 0
+        t = np.where(mask, dy.dtype.type(1), -1)
+    if "dcosine" in wanted:
+        dcosine = _sum(dy * x, axis=(0, 2))
+    if "dsine" in wanted:
+        dsine = _sum(t[:, None] * _sum(dy * total, axis=0), axis=1)
+    if "dx" in wanted:
+        dtotal = t[:, None] * sine[:, None, :] * dy
+        mask2 = np.arange(p)[:, None] + np.arange(p) == 1
+        dx = cosine[:, None, :] * dy + _sum(np.where(mask2.T[:, :, None], dtotal[:, :, :, None, :], 0), axis=2)
+        dx = dx.reshape(*size["*s"], i, p * m)
+    return dx, dcosine, dsine
 
 
 def rotary_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
@@ -199,3 +206,12 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

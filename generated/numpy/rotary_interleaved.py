@@ -42,7 +42,7 @@ def rotary_interleaved_forward(x, cosine, sine):
     return y.reshape(*size["*s"], i, m * p), (total.reshape(*size["*s"], i, m * p),)
 
 
-def rotary_interleaved_backward(dy, total, x, cosine, sine):
+def rotary_interleaved_backward(dy, total, x, cosine, sine, *, wanted=("dx", "dcosine", "dsine")):
     """Backward of rotary_interleaved.
 
         t[p] = where(p != 0, 1, -1)
@@ -52,9 +52,10 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine):
         dx[*s, i, (m, p)] = cosine[i, m]*dy[*s, i, m, p] + dtotal[*s, i, m, 1 - p]
 
     Shapes: dy[*s, i, (m, p)], total[*s, i, (m, p)], x[*s, i, (m, p)], cosine[i, m], sine[i, m].
-    Returns dx, dcosine, dsine.
+    Returns dx, dcosine, dsine; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dcosine", "dsine"))
     size = _lengths(
         "dy[*s, i, m*p]; total[*s, i, m*p]; x[*s, i, m*p]; cosine[i, m]; sine[i, m]", dy, total, x, cosine, sine, p=2
     )
@@ -64,14 +65,20 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine):
     total = total.reshape(s, i, m, p)
     x = x.reshape(s, i, m, p)
 
-    mask = np.arange(p) != 0
-    t = np.where(mask, dy.dtype.type(1), -1)
-    dcosine = _sum(dy * x, axis=(0, 3))
-    dsine = _sum(t * _sum(dy * total, axis=0), axis=2)
-    dtotal = t * sine[:, :, None] * dy
-    mask2 = np.arange(p)[:, None] + np.arange(p) == 1
-    dx = cosine[:, :, None] * dy + _sum(np.where(mask2.T, dtotal[:, :, :, :, None], 0), axis=3)
-    return dx.reshape(*size["*s"], i, m * p), dcosine, dsine
+    dx = dcosine = dsine = None
+    if wanted & {"dx", "dsine"}:
+        mask = np.arange(p) != 0
+        t = np.where(mask, dy.dtype.type(1), -1)
+    if "dcosine" in wanted:
+        dcosine = _sum(dy * x, axis=(0, 3))
+    if "dsine" in wanted:
+        dsine = _sum(t * _sum(dy * total, axis=0), axis=2)
+    if "dx" in wanted:
+        dtotal = t * sine[:, :, None] * dy
+        mask2 = np.arange(p)[:, None] + np.arange(p) == 1
+        dx = cosine[:, :, None] * dy + _sum(np.where(mask2.T, dtotal[:, :, :, :, None], 0), axis=3)
+        dx = dx.reshape(*size["*s"], i, m * p)
+    return dx, dcosine, dsine
 
 
 def rotary_interleaved_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
@@ -199,3 +206,12 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

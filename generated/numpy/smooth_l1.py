@@ -49,16 +49,17 @@ def smooth_l1_forward(x, t, beta=1.0):
     return loss, (e.reshape(size["*s"]), a.reshape(size["*s"]), s2.reshape(size["*s"]))
 
 
-def smooth_l1_backward(dloss, e, a, s2, beta=1.0):
+def smooth_l1_backward(dloss, e, a, s2, beta=1.0, *, wanted=("dx", "dt")):
     """Backward of smooth_l1.
 
         dx[*s] = dloss/size(s)*where(a[*s] < beta, e[*s]/beta, s2[*s])
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], a[*s], s2[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("e[*s]; a[*s]; s2[*s]", e, a, s2)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, e.dtype)
@@ -66,9 +67,15 @@ def smooth_l1_backward(dloss, e, a, s2, beta=1.0):
     a = a.reshape(s)
     s2 = s2.reshape(s)
 
+    dx = dt = None
     dx = dloss / s * np.where(a < beta, e / beta, s2)
-    dt = -dx
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return dx, dt
 
 
 def smooth_l1_jvp(x_dot, t_dot, e, a, s2, beta=1.0):
@@ -167,3 +174,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -41,23 +41,27 @@ def soft_cross_entropy_forward(z, q):
     return loss, (logp, e2)
 
 
-def soft_cross_entropy_backward(dloss, logp, e2, q):
+def soft_cross_entropy_backward(dloss, logp, e2, q, *, wanted=("dz", "dq")):
     """Backward of soft_cross_entropy.
 
         dq[n, c] = -logp[n, c]*(dloss/size(n))
         dz[n, c] = dloss/size(n)*(e2[n, c]*sum[c](q[n, c]) - q[n, c])
 
     Shapes: dloss scalar, logp[n, c], e2[n, c], q[n, c].
-    Returns dz, dq.
+    Returns dz, dq; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "dq"))
     size = _lengths("logp[n, c]; e2[n, c]; q[n, c]", logp, e2, q)
     n = size["n"]
     dloss = _scalar("dloss", dloss, logp.dtype)
 
-    dq = -logp * (dloss / n)
-    dz = e2 * _sum(q, axis=1, keepdims=True) - q
-    dz *= dloss / n
+    dz = dq = None
+    if "dq" in wanted:
+        dq = -logp * (dloss / n)
+    if "dz" in wanted:
+        dz = e2 * _sum(q, axis=1, keepdims=True) - q
+        dz *= dloss / n
     return dz, dq
 
 
@@ -156,3 +160,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -48,7 +48,7 @@ def soft_margin_forward(x, t):
     return loss, (g.reshape(size["*s"]),)
 
 
-def soft_margin_backward(dloss, g, x, t):
+def soft_margin_backward(dloss, g, x, t, *, wanted=("dx", "dt")):
     """Backward of soft_margin.
 
         du[*s] = g[*s]*(dloss/size(s))
@@ -56,9 +56,10 @@ def soft_margin_backward(dloss, g, x, t):
         dt[*s] = -du[*s]*x[*s]
 
     Shapes: dloss scalar, g[*s], x[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths("g[*s]; x[*s]; t[*s]", g, x, t)
     s = math.prod(size["*s"])
     dloss = _scalar("dloss", dloss, g.dtype)
@@ -66,10 +67,15 @@ def soft_margin_backward(dloss, g, x, t):
     x = x.reshape(s)
     t = t.reshape(s)
 
+    dx = dt = None
     du = g * (dloss / s)
-    dx = -du * t
-    dt = -du * x
-    return dx.reshape(size["*s"]), dt.reshape(size["*s"])
+    if "dx" in wanted:
+        dx = -du * t
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -du * x
+        dt = dt.reshape(size["*s"])
+    return dx, dt
 
 
 def soft_margin_jvp(x_dot, t_dot, g, x, t):
@@ -167,3 +173,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

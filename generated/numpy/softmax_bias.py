@@ -40,21 +40,24 @@ def softmax_bias_forward(z, b, scale=1.0):
     return p, (p,)
 
 
-def softmax_bias_backward(dp, p, scale=1.0):
+def softmax_bias_backward(dp, p, scale=1.0, *, wanted=("dz", "db")):
     """Backward of softmax_bias.
 
         db[*s, c] = p[*s, c]*(dp[*s, c] - sum[c](dp[*s, c]*p[*s, c]))
         dz[*s, c] = scale*db[*s, c]
 
     Shapes: dp[*s, c], p[*s, c].
-    Returns dz, db.
+    Returns dz, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "db"))
     _lengths("dp[*s, c]; p[*s, c]", dp, p)
 
+    dz = db = None
     db = dp - _dot(dp, p)[..., None]
     db *= p
-    dz = scale * db
+    if "dz" in wanted:
+        dz = scale * db
     return dz, db
 
 
@@ -140,3 +143,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -40,21 +40,25 @@ def swiglu_forward(a, b):
     return y, (silu_g, silu_y)
 
 
-def swiglu_backward(dy, silu_g, silu_y, b):
+def swiglu_backward(dy, silu_g, silu_y, b, *, wanted=("da", "db")):
     """Backward of swiglu.
 
         db[*s] = dy[*s]*silu_y[*s]
         da[*s] = dy[*s]*b[*s]*(silu_g[*s] + silu_y[*s]*(1 - silu_g[*s]))
 
     Shapes: dy[*s], silu_g[*s], silu_y[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths("dy[*s]; silu_g[*s]; silu_y[*s]; b[*s]", dy, silu_g, silu_y, b)
 
-    db = dy * silu_y
-    da = silu_g + silu_y * (1 - silu_g)
-    da *= dy * b
+    da = db = None
+    if "db" in wanted:
+        db = dy * silu_y
+    if "da" in wanted:
+        da = silu_g + silu_y * (1 - silu_g)
+        da *= dy * b
     return da, db
 
 
@@ -106,3 +110,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -50,7 +50,7 @@ def triplet_forward(a, pos, neg, margin=1.0, eps=1e-6):
     return loss, (u, v, near, far, m)
 
 
-def triplet_backward(dloss, u, v, near, far, m):
+def triplet_backward(dloss, u, v, near, far, m, *, wanted=("da", "dpos", "dneg")):
     """Backward of triplet.
 
         dnear[n] = where(m[n] <= 0, 0, dloss/size(n))
@@ -61,19 +61,26 @@ def triplet_backward(dloss, u, v, near, far, m):
         dpos[n, d] = -du[n, d]
 
     Shapes: dloss scalar, u[n, d], v[n, d], near[n], far[n], m[n].
-    Returns da, dpos, dneg.
+    Returns da, dpos, dneg; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "dpos", "dneg"))
     size = _lengths("u[n, d]; v[n, d]; near[n]; far[n]; m[n]", u, v, near, far, m)
     n = size["n"]
     dloss = _scalar("dloss", dloss, u.dtype)
 
+    da = dpos = dneg = None
     dnear = np.where(m <= 0, 0, dloss / n)
-    dv = -v * (dnear / far)[:, None]
-    dneg = -dv
-    du = u * (dnear / near)[:, None]
-    da = np.add(du, dv, out=dv)
-    dpos = -du
+    if wanted & {"da", "dneg"}:
+        dv = -v * (dnear / far)[:, None]
+    if "dneg" in wanted:
+        dneg = -dv
+    if wanted & {"da", "dpos"}:
+        du = u * (dnear / near)[:, None]
+    if "da" in wanted:
+        da = np.add(du, dv, out=dv)
+    if "dpos" in wanted:
+        dpos = -du
     return da, dpos, dneg
 
 
@@ -195,3 +202,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

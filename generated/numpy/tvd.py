@@ -38,22 +38,25 @@ def tvd_forward(p, q):
     return loss, (s,)
 
 
-def tvd_backward(dloss, s):
+def tvd_backward(dloss, s, *, wanted=("dp", "dq")):
     """Backward of tvd.
 
         dp[n, c] = s[n, c]*(dloss/(2*size(n)))
         dq[n, c] = -dp[n, c]
 
     Shapes: dloss scalar, s[n, c].
-    Returns dp, dq.
+    Returns dp, dq; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dp", "dq"))
     size = _lengths("s[n, c]", s)
     n = size["n"]
     dloss = _scalar("dloss", dloss, s.dtype)
 
+    dp = dq = None
     dp = s * (dloss / (2 * n))
-    dq = -dp
+    if "dq" in wanted:
+        dq = -dp
     return dp, dq
 
 
@@ -147,3 +150,12 @@ def _total(a, axis, keepdims):
 
 
 _ONES = {np.dtype(t): np.ones(4096, dtype=t) for t in (np.float32, np.float64)}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -37,21 +37,24 @@ def weightnorm_forward(v, g):
     return w, (norm,)
 
 
-def weightnorm_backward(dw, norm, v, g):
+def weightnorm_backward(dw, norm, v, g, *, wanted=("dv", "dg")):
     """Backward of weightnorm.
 
         dg[o] = sum[k](dw[o, k]*v[o, k])/norm[o]
         dv[o, k] = g[o]/norm[o]*(dw[o, k] - v[o, k]*(dg[o]/norm[o]))
 
     Shapes: dw[o, k], norm[o], v[o, k], g[o].
-    Returns dv, dg.
+    Returns dv, dg; None for each that is not in wanted.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dv", "dg"))
     _lengths("dw[o, k]; norm[o]; v[o, k]; g[o]", dw, norm, v, g)
 
+    dv = dg = None
     dg = _dot(dw, v) / norm
-    dv = dw - v * (dg / norm)[:, None]
-    dv *= (g / norm)[:, None]
+    if "dv" in wanted:
+        dv = dw - v * (dg / norm)[:, None]
+        dv *= (g / norm)[:, None]
     return dv, dg
 
 
@@ -112,3 +115,12 @@ def _checked(text, *found):
             if size.setdefault(axis, length) != length:
                 raise ValueError(f"{name} has length {length} on axis {axis}, where {size[axis]} is expected")
     return size | {axis: size[other] for axis, other in same.items() if other in size}
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}

@@ -53,7 +53,7 @@ def adaptive_layernorm_forward(x, scale, shift, eps=1e-6):
     return _narrow(y, dtype), (xhat, rstd, t2)
 
 
-def adaptive_layernorm_backward(dy, xhat, rstd, t2):
+def adaptive_layernorm_backward(dy, xhat, rstd, t2, *, wanted=("dx", "dscale", "dshift")):
     """Backward of adaptive_layernorm.
 
         dshift[n, d] = sum[i](dy[n, i, d])
@@ -63,17 +63,22 @@ def adaptive_layernorm_backward(dy, xhat, rstd, t2):
             i, d]))
 
     Shapes: dy[n, i, d], xhat[n, i, d], rstd[n, i], t2[n, d].
-    Returns dx, dscale, dshift.
+    Returns dx, dscale, dshift; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dscale", "dshift"))
     _lengths(dict(dy=(dy, "n i d"), xhat=(xhat, "n i d"), rstd=(rstd, "n i"), t2=(t2, "n d")))
     dtype = dy.dtype
     dy, xhat, rstd, t2 = _wide(dy), _wide(xhat), _wide(rstd), _wide(t2)
 
-    dshift = dy.sum(dim=1)
-    dscale = (dy * xhat).sum(dim=1)
-    dxhat = t2[:, None, :] * dy
-    dx = rstd[:, :, None] * (dxhat - dxhat.mean(dim=2, keepdim=True) - xhat * (dxhat * xhat).mean(dim=2, keepdim=True))
+    dx = dscale = dshift = None
+    if "dshift" in wanted:
+        dshift = dy.sum(dim=1)
+    if "dscale" in wanted:
+        dscale = (dy * xhat).sum(dim=1)
+    if "dx" in wanted:
+        dxhat = t2[:, None, :] * dy
+        dx = rstd[:, :, None] * (dxhat - dxhat.mean(dim=2, keepdim=True) - xhat * (dxhat * xhat).mean(dim=2, keepdim=True))
     return _narrow(dx, dtype), _narrow(dscale, dtype), _narrow(dshift, dtype)
 
 
@@ -132,10 +137,11 @@ class _AdaptiveLayernorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, scale, shift, xhat, rstd, t2 = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dscale", "dshift"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd, t2) = adaptive_layernorm_forward(x, scale, shift, eps)
-        dx, dscale, dshift = adaptive_layernorm_backward(_wide(dy), xhat, rstd, t2)
+        dx, dscale, dshift = adaptive_layernorm_backward(_wide(dy), xhat, rstd, t2, wanted=wanted)
         return dx, dscale, dshift, None
 
 
@@ -213,7 +219,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -223,6 +229,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

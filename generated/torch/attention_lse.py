@@ -53,7 +53,7 @@ def attention_lse_forward(q, k, v):
     return (_narrow(o, dtype), _narrow(lse, dtype)), (P, o, total)
 
 
-def attention_lse_backward(do, dlse, P, o, total, q, k, v):
+def attention_lse_backward(do, dlse, P, o, total, q, k, v, *, wanted=("dq", "dk", "dv")):
     """Backward of attention_lse.
 
         dv[*s, j, d] = sum[i](do[*s, i, d]*P[*s, i, j])
@@ -64,9 +64,10 @@ def attention_lse_backward(do, dlse, P, o, total, q, k, v):
         dk[*s, j, f] = sum[i](dS[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], dlse[*s, i], P[*s, i, j], o[*s, i, d], total[*s, i], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         dict(
             do=(do, "*s i d"),
@@ -83,12 +84,17 @@ def attention_lse_backward(do, dlse, P, o, total, q, k, v):
     dtype = do.dtype
     do, dlse, P, o, total, q, k, v = _wide(do), _wide(dlse), _wide(P), _wide(o), _wide(total), _wide(q), _wide(k), _wide(v)
 
-    dv = P.mT @ do
-    dP = do @ v.mT
-    dtotal = (dlse - (do * o).sum(dim=-1)) / total
-    dS = P * (dP + (dtotal * total)[..., :, None])
-    dq = dS @ k / math.sqrt(f)
-    dk = dS.mT @ q / math.sqrt(f)
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = P.mT @ do
+    if wanted & {"dq", "dk"}:
+        dP = do @ v.mT
+        dtotal = (dlse - (do * o).sum(dim=-1)) / total
+        dS = P * (dP + (dtotal * total)[..., :, None])
+    if "dq" in wanted:
+        dq = dS @ k / math.sqrt(f)
+    if "dk" in wanted:
+        dk = dS.mT @ q / math.sqrt(f)
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
@@ -155,10 +161,11 @@ class _AttentionLse(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, dlse, *_):
         q, k, v, P, o, total = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o, total) = attention_lse_forward(q, k, v)
-        dq, dk, dv = attention_lse_backward(_wide(do), _wide(dlse), P, o, total, q, k, v)
+        dq, dk, dv = attention_lse_backward(_wide(do), _wide(dlse), P, o, total, q, k, v, wanted=wanted)
         return dq, dk, dv
 
 
@@ -247,7 +254,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -257,6 +264,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -50,7 +50,7 @@ def attention_sink_forward(q, k, v, sink):
     return _narrow(o, dtype), (P, o, e, total)
 
 
-def attention_sink_backward(do, P, o, e, total, q, k, v):
+def attention_sink_backward(do, P, o, e, total, q, k, v, *, wanted=("dq", "dk", "dv", "dsink")):
     """Backward of attention_sink.
 
         dv[n, h, j, d] = sum[i](do[n, h, i, d]*P[n, h, i, j])
@@ -62,9 +62,10 @@ def attention_sink_backward(do, P, o, e, total, q, k, v):
 
     Shapes: do[n, h, i, d], P[n, h, i, j], o[n, h, i, d], e[n, h, i], total[n, h, i], q[n, h, i, f], k[n, h, j, f], v[n,
         h, j, d].
-    Returns dq, dk, dv, dsink.
+    Returns dq, dk, dv, dsink; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv", "dsink"))
     size = _lengths(
         dict(
             do=(do, "n h i d"),
@@ -81,12 +82,19 @@ def attention_sink_backward(do, P, o, e, total, q, k, v):
     dtype = do.dtype
     do, P, o, e, total, q, k, v = _wide(do), _wide(P), _wide(o), _wide(e), _wide(total), _wide(q), _wide(k), _wide(v)
 
-    dv = P.mT @ do
-    dP = do @ v.mT
-    dsink = -(e / total * (do * o).sum(dim=3)).sum(dim=(0, 2))
-    dS = P * (dP - (do * o).sum(dim=3, keepdim=True))
-    dq = dS @ k / math.sqrt(f)
-    dk = dS.mT @ q / math.sqrt(f)
+    dq = dk = dv = dsink = None
+    if "dv" in wanted:
+        dv = P.mT @ do
+    if wanted & {"dq", "dk"}:
+        dP = do @ v.mT
+    if "dsink" in wanted:
+        dsink = -(e / total * (do * o).sum(dim=3)).sum(dim=(0, 2))
+    if wanted & {"dq", "dk"}:
+        dS = P * (dP - (do * o).sum(dim=3, keepdim=True))
+    if "dq" in wanted:
+        dq = dS @ k / math.sqrt(f)
+    if "dk" in wanted:
+        dk = dS.mT @ q / math.sqrt(f)
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype), _narrow(dsink, dtype)
 
 
@@ -158,10 +166,11 @@ class _AttentionSink(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, *_):
         q, k, v, sink, P, o, e, total = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dq", "dk", "dv", "dsink"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o, e, total) = attention_sink_forward(q, k, v, sink)
-        dq, dk, dv, dsink = attention_sink_backward(_wide(do), P, o, e, total, q, k, v)
+        dq, dk, dv, dsink = attention_sink_backward(_wide(do), P, o, e, total, q, k, v, wanted=wanted)
         return dq, dk, dv, dsink
 
 
@@ -250,7 +259,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -260,6 +269,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -50,7 +50,7 @@ def attention_softcap_forward(q, k, v, cap=50.0):
     return _narrow(o, dtype), (T, P, o)
 
 
-def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0):
+def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0, *, wanted=("dq", "dk", "dv")):
     """Backward of attention_softcap.
 
         dv[*s, j, d] = sum[i](do[*s, i, d]*P[*s, i, j])
@@ -60,9 +60,10 @@ def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0):
         dk[*s, j, f] = sum[i](dt[*s, i, j]*q[*s, i, f])/(cap*sqrt(size(f)))
 
     Shapes: do[*s, i, d], T[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         dict(
             do=(do, "*s i d"),
@@ -78,11 +79,16 @@ def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0):
     dtype = do.dtype
     do, T, P, o, q, k, v = _wide(do), _wide(T), _wide(P), _wide(o), _wide(q), _wide(k), _wide(v)
 
-    dv = P.mT @ do
-    dP = do @ v.mT
-    dt = cap * P * (1 - T**2) * (dP - (do * o).sum(dim=-1, keepdim=True))
-    dq = dt @ k / (cap * math.sqrt(f))
-    dk = dt.mT @ q / (cap * math.sqrt(f))
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = P.mT @ do
+    if wanted & {"dq", "dk"}:
+        dP = do @ v.mT
+        dt = cap * P * (1 - T**2) * (dP - (do * o).sum(dim=-1, keepdim=True))
+    if "dq" in wanted:
+        dq = dt @ k / (cap * math.sqrt(f))
+    if "dk" in wanted:
+        dk = dt.mT @ q / (cap * math.sqrt(f))
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
@@ -151,10 +157,11 @@ class _AttentionSoftcap(torch.autograd.Function):
     def backward(ctx, do, *_):
         q, k, v, T, P, o = ctx.saved_tensors
         cap = ctx.cap
+        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (T, P, o) = attention_softcap_forward(q, k, v, cap)
-        dq, dk, dv = attention_softcap_backward(_wide(do), T, P, o, q, k, v, cap)
+        dq, dk, dv = attention_softcap_backward(_wide(do), T, P, o, q, k, v, cap, wanted=wanted)
         return dq, dk, dv, None
 
 
@@ -240,7 +247,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -250,6 +257,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

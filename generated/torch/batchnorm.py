@@ -58,7 +58,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5, ddof=0):
     return _narrow(y.reshape(n, d, *size["*s"]), dtype), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
-def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
+def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of batchnorm.
 
         dgamma[d] = sum[n, s](dy[n, d, *s]*xhat[n, d, *s])
@@ -67,9 +67,10 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
             *s]*(dgamma[d]/(size(n)*size(s) - ddof)))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths(dict(dy=(dy, "n d *s"), xhat=(xhat, "n d *s"), rstd=(rstd, "d"), gamma=(gamma, "d")))
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
@@ -78,10 +79,15 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0):
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
-    dgamma = (dy * xhat).sum(dim=(0, 2))
-    dbeta = dy.sum(dim=(0, 2))
-    dx = gamma[:, None] * rstd[:, None] * (dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None])
-    return _narrow(dx.reshape(n, d, *size["*s"]), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
+    dx = dgamma = dbeta = None
+    if wanted & {"dx", "dgamma"}:
+        dgamma = (dy * xhat).sum(dim=(0, 2))
+    if wanted & {"dx", "dbeta"}:
+        dbeta = dy.sum(dim=(0, 2))
+    if "dx" in wanted:
+        dx = gamma[:, None] * rstd[:, None] * (dy - (dbeta / (n * s))[:, None] - xhat * (dgamma / (n * s - ddof))[:, None])
+        dx = dx.reshape(n, d, *size["*s"])
+    return _narrow(dx, dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 def batchnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, ddof=0):
@@ -149,10 +155,11 @@ class _Batchnorm(torch.autograd.Function):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
         ddof = ctx.ddof
+        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = batchnorm_forward(x, gamma, beta, eps, ddof)
-        dx, dgamma, dbeta = batchnorm_backward(_wide(dy), xhat, rstd, gamma, ddof)
+        dx, dgamma, dbeta = batchnorm_backward(_wide(dy), xhat, rstd, gamma, ddof, wanted=wanted)
         return dx, dgamma, dbeta, None, None
 
 
@@ -233,7 +240,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -243,6 +250,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

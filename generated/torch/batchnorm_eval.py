@@ -48,7 +48,7 @@ def batchnorm_eval_forward(x, mu, var, gamma, beta, eps=1e-5):
     return _narrow(y.reshape(n, d, *size["*s"]), dtype), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
-def batchnorm_eval_backward(dy, xhat, rstd, gamma):
+def batchnorm_eval_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dmu", "dvar", "dgamma", "dbeta")):
     """Backward of batchnorm_eval.
 
         dgamma[d] = sum[n, s](dy[n, d, *s]*xhat[n, d, *s])
@@ -58,9 +58,10 @@ def batchnorm_eval_backward(dy, xhat, rstd, gamma):
         dvar[d] = -dgamma[d]*gamma[d]*rstd[d]**2/2
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dmu, dvar, dgamma, dbeta.
+    Returns dx, dmu, dvar, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dmu", "dvar", "dgamma", "dbeta"))
     size = _lengths(dict(dy=(dy, "n d *s"), xhat=(xhat, "n d *s"), rstd=(rstd, "d"), gamma=(gamma, "d")))
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
@@ -69,18 +70,19 @@ def batchnorm_eval_backward(dy, xhat, rstd, gamma):
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
-    dgamma = (dy * xhat).sum(dim=(0, 2))
-    dbeta = dy.sum(dim=(0, 2))
-    dx = gamma[:, None] * rstd[:, None] * dy
-    dmu = -dbeta * gamma * rstd
-    dvar = -dgamma * gamma * rstd**2 / 2
-    return (
-        _narrow(dx.reshape(n, d, *size["*s"]), dtype),
-        _narrow(dmu, dtype),
-        _narrow(dvar, dtype),
-        _narrow(dgamma, dtype),
-        _narrow(dbeta, dtype),
-    )
+    dx = dmu = dvar = dgamma = dbeta = None
+    if wanted & {"dvar", "dgamma"}:
+        dgamma = (dy * xhat).sum(dim=(0, 2))
+    if wanted & {"dmu", "dbeta"}:
+        dbeta = dy.sum(dim=(0, 2))
+    if "dx" in wanted:
+        dx = gamma[:, None] * rstd[:, None] * dy
+        dx = dx.reshape(n, d, *size["*s"])
+    if "dmu" in wanted:
+        dmu = -dbeta * gamma * rstd
+    if "dvar" in wanted:
+        dvar = -dgamma * gamma * rstd**2 / 2
+    return _narrow(dx, dtype), _narrow(dmu, dtype), _narrow(dvar, dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 def batchnorm_eval_jvp(x_dot, mu_dot, var_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
@@ -150,10 +152,11 @@ class _BatchnormEval(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, mu, var, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dmu", "dvar", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = batchnorm_eval_forward(x, mu, var, gamma, beta, eps)
-        dx, dmu, dvar, dgamma, dbeta = batchnorm_eval_backward(_wide(dy), xhat, rstd, gamma)
+        dx, dmu, dvar, dgamma, dbeta = batchnorm_eval_backward(_wide(dy), xhat, rstd, gamma, wanted=wanted)
         return dx, dmu, dvar, dgamma, dbeta, None
 
 
@@ -232,7 +235,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -242,6 +245,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -47,16 +47,17 @@ def bce_with_logits_forward(z, t):
     return _narrow(loss, dtype), (p.reshape(size["*s"]),)
 
 
-def bce_with_logits_backward(dloss, p, z, t):
+def bce_with_logits_backward(dloss, p, z, t, *, wanted=("dz", "dt")):
     """Backward of bce_with_logits.
 
         dt[*s] = -z[*s]*(dloss/size(s))
         dz[*s] = dloss/size(s)*(p[*s] - t[*s])
 
     Shapes: dloss scalar, p[*s], z[*s], t[*s].
-    Returns dz, dt.
+    Returns dz, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), p=(p, "*s"), z=(z, "*s"), t=(t, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -65,9 +66,14 @@ def bce_with_logits_backward(dloss, p, z, t):
     z = z.reshape(s)
     t = t.reshape(s)
 
-    dt = -z * (dloss / s)
-    dz = dloss / s * (p - t)
-    return _narrow(dz.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    dz = dt = None
+    if "dt" in wanted:
+        dt = -z * (dloss / s)
+        dt = dt.reshape(size["*s"])
+    if "dz" in wanted:
+        dz = dloss / s * (p - t)
+        dz = dz.reshape(size["*s"])
+    return _narrow(dz, dtype), _narrow(dt, dtype)
 
 
 def bce_with_logits_jvp(z_dot, t_dot, p, z, t):
@@ -110,10 +116,11 @@ class _BceWithLogits(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         z, t, p = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dz", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (p,) = bce_with_logits_forward(z, t)
-        dz, dt = bce_with_logits_backward(_wide(dloss), p, z, t)
+        dz, dt = bce_with_logits_backward(_wide(dloss), p, z, t, wanted=wanted)
         return dz, dt
 
 
@@ -198,7 +205,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -208,6 +215,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -37,7 +37,7 @@ def bilinear_forward(a, b, W, c):
     return _narrow(y, dtype), ()
 
 
-def bilinear_backward(dy, a, b, W):
+def bilinear_backward(dy, a, b, W, *, wanted=("da", "db", "dW", "dc")):
     """Backward of bilinear.
 
         da[*s, i] = sum[k](dy[*s, k]*sum[j](b[*s, j]*W[k, i, j]))
@@ -46,9 +46,10 @@ def bilinear_backward(dy, a, b, W):
         dc[k] = sum[s](dy[*s, k])
 
     Shapes: dy[*s, k], a[*s, i], b[*s, j], W[k, i, j].
-    Returns da, db, dW, dc.
+    Returns da, db, dW, dc; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db", "dW", "dc"))
     size = _lengths(dict(dy=(dy, "*s k"), a=(a, "*s i"), b=(b, "*s j"), W=(W, "k i j")))
     i, j, k = size["i"], size["j"], size["k"]
     s = math.prod(size["*s"])
@@ -58,16 +59,18 @@ def bilinear_backward(dy, a, b, W):
     a = a.reshape(s, i)
     b = b.reshape(s, j)
 
-    da = (dy[:, :, None] * torch.tensordot(b, W, dims=([1], [2]))).sum(dim=1)
-    db = (dy[:, :, None] * torch.tensordot(a, W, dims=([1], [1]))).sum(dim=1)
-    dW = (dy[:, :, None, None] * a[:, None, :, None] * b[:, None, None, :]).sum(dim=0)
-    dc = dy.sum(dim=0)
-    return (
-        _narrow(da.reshape(*size["*s"], i), dtype),
-        _narrow(db.reshape(*size["*s"], j), dtype),
-        _narrow(dW, dtype),
-        _narrow(dc, dtype),
-    )
+    da = db = dW = dc = None
+    if "da" in wanted:
+        da = (dy[:, :, None] * torch.tensordot(b, W, dims=([1], [2]))).sum(dim=1)
+        da = da.reshape(*size["*s"], i)
+    if "db" in wanted:
+        db = (dy[:, :, None] * torch.tensordot(a, W, dims=([1], [1]))).sum(dim=1)
+        db = db.reshape(*size["*s"], j)
+    if "dW" in wanted:
+        dW = (dy[:, :, None, None] * a[:, None, :, None] * b[:, None, None, :]).sum(dim=0)
+    if "dc" in wanted:
+        dc = dy.sum(dim=0)
+    return _narrow(da, dtype), _narrow(db, dtype), _narrow(dW, dtype), _narrow(dc, dtype)
 
 
 def bilinear_jvp(a_dot, b_dot, W_dot, c_dot, a, b, W):
@@ -119,7 +122,8 @@ class _Bilinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         a, b, W = ctx.saved_tensors
-        da, db, dW, dc = bilinear_backward(_wide(dy), a, b, W)
+        wanted = [name for name, needed in zip(("da", "db", "dW", "dc"), ctx.needs_input_grad) if needed]
+        da, db, dW, dc = bilinear_backward(_wide(dy), a, b, W, wanted=wanted)
         return da, db, dW, dc
 
 
@@ -192,7 +196,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -202,6 +206,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -40,7 +40,7 @@ def causal_conv1d_forward(x, W, b):
     return _narrow(y, dtype), ()
 
 
-def causal_conv1d_backward(dy, x, W):
+def causal_conv1d_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
     """Backward of causal_conv1d.
 
         dx[n, d, t] = sum[k](W[d, k]*dy[n, d, t - k + size(k) - 1])
@@ -48,23 +48,28 @@ def causal_conv1d_backward(dy, x, W):
         db[d] = sum[n, t](dy[n, d, t])
 
     Shapes: dy[n, d, t], x[n, d, t], W[d, k].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths(dict(dy=(dy, "n d t"), x=(x, "n d t"), W=(W, "d k")))
     n, d, t, k = size["n"], size["d"], size["t"], size["k"]
     dtype = dy.dtype
     dy, x, W = _wide(dy), _wide(x), _wide(W)
 
-    dx = dy.new_zeros((n, d, t))
-    for at_k in range(k):
-        of_t2, of_t = _overlap(t, t, 1, at_k - k + 1)
-        dx = _placed(dx, dx[:, :, of_t] + W[:, at_k][:, None] * dy[:, :, of_t2], [(-1, of_t)])
-    dW = dy.new_zeros((d, k))
-    for at_k in range(k):
-        of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
-        dW = _placed(dW, dW[:, at_k] + (dy[:, :, of_t] * x[:, :, of_t2]).sum(dim=(0, 2)), [(-1, at_k)])
-    db = dy.sum(dim=(0, 2))
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = dy.new_zeros((n, d, t))
+        for at_k in range(k):
+            of_t2, of_t = _overlap(t, t, 1, at_k - k + 1)
+            dx = _placed(dx, dx[:, :, of_t] + W[:, at_k][:, None] * dy[:, :, of_t2], [(-1, of_t)])
+    if "dW" in wanted:
+        dW = dy.new_zeros((d, k))
+        for at_k in range(k):
+            of_t, of_t2 = _overlap(t, t, 1, at_k - k + 1)
+            dW = _placed(dW, dW[:, at_k] + (dy[:, :, of_t] * x[:, :, of_t2]).sum(dim=(0, 2)), [(-1, at_k)])
+    if "db" in wanted:
+        db = dy.sum(dim=(0, 2))
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
@@ -111,7 +116,8 @@ class _CausalConv1d(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, W = ctx.saved_tensors
-        dx, dW, db = causal_conv1d_backward(_wide(dy), x, W)
+        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        dx, dW, db = causal_conv1d_backward(_wide(dy), x, W, wanted=wanted)
         return dx, dW, db
 
 
@@ -184,7 +190,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -215,6 +221,15 @@ def _placed(whole, part, at):
         return torch.select_scatter(whole, _placed(whole.select(axis, where), part, rest), axis, where)
     inner = whole[(..., where, *[slice(None)] * (-1 - axis))]
     return torch.slice_scatter(whole, _placed(inner, part, rest), axis, where.start, where.stop, where.step or 1)
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -47,16 +47,17 @@ def charbonnier_forward(x, t, eps=1e-3):
     return _narrow(loss, dtype), (e.reshape(size["*s"]), r.reshape(size["*s"]))
 
 
-def charbonnier_backward(dloss, e, r):
+def charbonnier_backward(dloss, e, r, *, wanted=("dx", "dt")):
     """Backward of charbonnier.
 
         dx[*s] = dloss/size(s)*(e[*s]/r[*s])
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], r[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), e=(e, "*s"), r=(r, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -64,9 +65,15 @@ def charbonnier_backward(dloss, e, r):
     e = e.reshape(s)
     r = r.reshape(s)
 
+    dx = dt = None
     dx = dloss / s * (e / r)
-    dt = -dx
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def charbonnier_jvp(x_dot, t_dot, e, r):
@@ -112,10 +119,11 @@ class _Charbonnier(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, e, r = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e, r) = charbonnier_forward(x, t, eps)
-        dx, dt = charbonnier_backward(_wide(dloss), e, r)
+        dx, dt = charbonnier_backward(_wide(dloss), e, r, wanted=wanted)
         return dx, dt, None
 
 
@@ -189,7 +197,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -199,6 +207,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

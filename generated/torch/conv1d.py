@@ -50,7 +50,7 @@ def conv1d_forward(x, W, b, stride=1, pad=0, dilation=1):
     return _narrow(y, dtype), ()
 
 
-def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
+def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW", "db")):
     """Backward of conv1d.
 
         dx[n, c, l] = sum[i, k, o](where(dilation*k + stride*i - l == pad, dy[n, o, i]*W[o, c, k], 0))
@@ -58,9 +58,10 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
         db[o] = sum[i, n](dy[n, o, i])
 
     Shapes: dy[n, o, i], x[n, c, l], W[o, c, k].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths(dict(dy=(dy, "n o i"), x=(x, "n c l"), W=(W, "o c k")))
     size = _declared(
         size,
@@ -75,15 +76,21 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1):
     dtype = dy.dtype
     dy, x, W = _wide(dy), _wide(x), _wide(W)
 
-    dx = dy.new_zeros((n, c, l))
-    for at_k in range(k):
-        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
-        dx = _placed(dx, dx[:, :, of_l] + torch.einsum("abc,bd->adc", dy[:, :, of_i], W[:, :, at_k]), [(-1, of_l)])
-    dW = dy.new_zeros((o, c, k))
-    for at_k in range(k):
-        of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
-        dW = _placed(dW, dW[:, :, at_k] + torch.tensordot(dy[:, :, of_i], x[:, :, of_l], dims=([2, 0], [2, 0])), [(-1, at_k)])
-    db = dy.sum(dim=(0, 2))
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = dy.new_zeros((n, c, l))
+        for at_k in range(k):
+            of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+            dx = _placed(dx, dx[:, :, of_l] + torch.einsum("abc,bd->adc", dy[:, :, of_i], W[:, :, at_k]), [(-1, of_l)])
+    if "dW" in wanted:
+        dW = dy.new_zeros((o, c, k))
+        for at_k in range(k):
+            of_i, of_l = _overlap(i, l, stride, dilation * at_k - pad)
+            dW = _placed(
+                dW, dW[:, :, at_k] + torch.tensordot(dy[:, :, of_i], x[:, :, of_l], dims=([2, 0], [2, 0])), [(-1, at_k)]
+            )
+    if "db" in wanted:
+        db = dy.sum(dim=(0, 2))
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
@@ -149,7 +156,8 @@ class _Conv1d(torch.autograd.Function):
         stride = ctx.stride
         pad = ctx.pad
         dilation = ctx.dilation
-        dx, dW, db = conv1d_backward(_wide(dy), x, W, stride, pad, dilation)
+        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        dx, dW, db = conv1d_backward(_wide(dy), x, W, stride, pad, dilation, wanted=wanted)
         return dx, dW, db, None, None, None
 
 
@@ -243,7 +251,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -274,6 +282,15 @@ def _placed(whole, part, at):
         return torch.select_scatter(whole, _placed(whole.select(axis, where), part, rest), axis, where)
     inner = whole[(..., where, *[slice(None)] * (-1 - axis))]
     return torch.slice_scatter(whole, _placed(inner, part, rest), axis, where.start, where.stop, where.step or 1)
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _whole(name, value):

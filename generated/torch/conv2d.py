@@ -64,7 +64,7 @@ def conv2d_forward(x, W, b, stride=1, pad=0, dilation=1):
     return _narrow(y, dtype), ()
 
 
-def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
+def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW", "db")):
     """Backward of conv2d.
 
         dx[n, c, h, w] = sum[k, m, o, p, q](where(dilation*m + stride*q - w == pad, where(dilation*k + stride*p - h ==
@@ -73,9 +73,10 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
         db[o] = sum[n, p, q](dy[n, o, p, q])
 
     Shapes: dy[n, o, p, q], x[n, c, h, w], W[o, c, k, m].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths(dict(dy=(dy, "n o p q"), x=(x, "n c h w"), W=(W, "o c k m")))
     size = _declared(
         size,
@@ -106,27 +107,32 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1):
     dtype = dy.dtype
     dy, x, W = _wide(dy), _wide(x), _wide(W)
 
-    dx = dy.new_zeros((n, c, h, w))
-    for at_m in range(m):
-        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
-        for at_k in range(k):
-            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
-            dx = _placed(
-                dx,
-                dx[:, :, of_h, of_w] + torch.einsum("abcd,be->aecd", dy[:, :, of_p, of_q], W[:, :, at_k, at_m]),
-                [(-2, of_h), (-1, of_w)],
-            )
-    dW = dy.new_zeros((o, c, k, m))
-    for at_m in range(m):
-        of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
-        for at_k in range(k):
-            of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
-            dW = _placed(
-                dW,
-                dW[:, :, at_k, at_m] + torch.tensordot(dy[:, :, of_p, of_q], x[:, :, of_h, of_w], dims=([0, 2, 3], [0, 2, 3])),
-                [(-2, at_k), (-1, at_m)],
-            )
-    db = dy.sum(dim=(0, 2, 3))
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = dy.new_zeros((n, c, h, w))
+        for at_m in range(m):
+            of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+            for at_k in range(k):
+                of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+                dx = _placed(
+                    dx,
+                    dx[:, :, of_h, of_w] + torch.einsum("abcd,be->aecd", dy[:, :, of_p, of_q], W[:, :, at_k, at_m]),
+                    [(-2, of_h), (-1, of_w)],
+                )
+    if "dW" in wanted:
+        dW = dy.new_zeros((o, c, k, m))
+        for at_m in range(m):
+            of_q, of_w = _overlap(q, w, stride, dilation * at_m - pad)
+            for at_k in range(k):
+                of_p, of_h = _overlap(p, h, stride, dilation * at_k - pad)
+                dW = _placed(
+                    dW,
+                    dW[:, :, at_k, at_m]
+                    + torch.tensordot(dy[:, :, of_p, of_q], x[:, :, of_h, of_w], dims=([0, 2, 3], [0, 2, 3])),
+                    [(-2, at_k), (-1, at_m)],
+                )
+    if "db" in wanted:
+        db = dy.sum(dim=(0, 2, 3))
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
@@ -209,7 +215,8 @@ class _Conv2d(torch.autograd.Function):
         stride = ctx.stride
         pad = ctx.pad
         dilation = ctx.dilation
-        dx, dW, db = conv2d_backward(_wide(dy), x, W, stride, pad, dilation)
+        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        dx, dW, db = conv2d_backward(_wide(dy), x, W, stride, pad, dilation, wanted=wanted)
         return dx, dW, db, None, None, None
 
 
@@ -303,7 +310,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -334,6 +341,15 @@ def _placed(whole, part, at):
         return torch.select_scatter(whole, _placed(whole.select(axis, where), part, rest), axis, where)
     inner = whole[(..., where, *[slice(None)] * (-1 - axis))]
     return torch.slice_scatter(whole, _placed(inner, part, rest), axis, where.start, where.stop, where.step or 1)
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _whole(name, value):

@@ -47,7 +47,7 @@ def cosine_embedding_forward(a, b, t, margin=0.0, eps=1e-12):
     return _narrow(loss, dtype), (u, v, t2)
 
 
-def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0):
+def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0, *, wanted=("da", "db", "dt")):
     """Backward of cosine_embedding.
 
         dt[n] = 0
@@ -60,32 +60,40 @@ def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0):
         da[n, d] = 2*dtotal[n]*a[n, d] + dtotal3[n]*b[n, d]
 
     Shapes: dloss scalar, u[n], v[n], t2[n], a[n, d], b[n, d], t[n].
-    Returns da, db, dt.
+    Returns da, db, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), u=(u, "n"), v=(v, "n"), t2=(t2, "n"), a=(a, "n d"), b=(b, "n d"), t=(t, "n")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, u, v, t2, a, b, t = _wide(dloss), _wide(u), _wide(v), _wide(t2), _wide(a), _wide(b), _wide(t)
 
-    dt = u.new_zeros((n,))
-    dtotal3 = dloss / n * u * v * torch.where(t > 0, -1, torch.where(t2 < 0, 0, torch.where(t2 == 0, u.new_full((), 1 / 2), 1)))
-    dtotal2 = v**2 * torch.where(
-        t > 0,
-        dloss / (2 * n) * (t2 + margin),
-        torch.where(
-            t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * torch.where(t2 == 0, u.new_full((), 1 / 2), 1)
-        ),
-    )
-    db = dtotal3[:, None] * a + 2 * dtotal2[:, None] * b
-    dtotal = u**2 * torch.where(
-        t > 0,
-        dloss / (2 * n) * (t2 + margin),
-        torch.where(
-            t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * torch.where(t2 == 0, u.new_full((), 1 / 2), 1)
-        ),
-    )
-    da = 2 * dtotal[:, None] * a + dtotal3[:, None] * b
+    da = db = dt = None
+    if "dt" in wanted:
+        dt = u.new_zeros((n,))
+    if wanted & {"da", "db"}:
+        dtotal3 = (
+            dloss / n * u * v * torch.where(t > 0, -1, torch.where(t2 < 0, 0, torch.where(t2 == 0, u.new_full((), 1 / 2), 1)))
+        )
+    if "db" in wanted:
+        dtotal2 = v**2 * torch.where(
+            t > 0,
+            dloss / (2 * n) * (t2 + margin),
+            torch.where(
+                t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * torch.where(t2 == 0, u.new_full((), 1 / 2), 1)
+            ),
+        )
+        db = dtotal3[:, None] * a + 2 * dtotal2[:, None] * b
+    if "da" in wanted:
+        dtotal = u**2 * torch.where(
+            t > 0,
+            dloss / (2 * n) * (t2 + margin),
+            torch.where(
+                t2 < 0, 0, -(t2 * (dloss / (2 * n)) + dloss * margin / (2 * n)) * torch.where(t2 == 0, u.new_full((), 1 / 2), 1)
+            ),
+        )
+        da = 2 * dtotal[:, None] * a + dtotal3[:, None] * b
     return _narrow(da, dtype), _narrow(db, dtype), _narrow(dt, dtype)
 
 
@@ -172,10 +180,11 @@ class _CosineEmbedding(torch.autograd.Function):
         a, b, t, u, v, t2 = ctx.saved_tensors
         margin = ctx.margin
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("da", "db", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (u, v, t2) = cosine_embedding_forward(a, b, t, margin, eps)
-        da, db, dt = cosine_embedding_backward(_wide(dloss), u, v, t2, a, b, t, margin)
+        da, db, dt = cosine_embedding_backward(_wide(dloss), u, v, t2, a, b, t, margin, wanted=wanted)
         return da, db, dt, None, None
 
 
@@ -259,7 +268,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -269,6 +278,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

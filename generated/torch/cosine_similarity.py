@@ -47,22 +47,26 @@ def cosine_similarity_forward(a, b):
     return _narrow(y, dtype), (ahat, bhat, ra, rb, y)
 
 
-def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y):
+def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y, *, wanted=("da", "db")):
     """Backward of cosine_similarity.
 
         db[*s, d] = dy[*s]*rb[*s]*(ahat[*s, d] - y[*s]*bhat[*s, d])
         da[*s, d] = dy[*s]*ra[*s]*(bhat[*s, d] - y[*s]*ahat[*s, d])
 
     Shapes: dy[*s], ahat[*s, d], bhat[*s, d], ra[*s], rb[*s], y[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s"), ahat=(ahat, "*s d"), bhat=(bhat, "*s d"), ra=(ra, "*s"), rb=(rb, "*s"), y=(y, "*s")))
     dtype = dy.dtype
     dy, ahat, bhat, ra, rb, y = _wide(dy), _wide(ahat), _wide(bhat), _wide(ra), _wide(rb), _wide(y)
 
-    db = dy[..., None] * rb[..., None] * (ahat - y[..., None] * bhat)
-    da = dy[..., None] * ra[..., None] * (bhat - y[..., None] * ahat)
+    da = db = None
+    if "db" in wanted:
+        db = dy[..., None] * rb[..., None] * (ahat - y[..., None] * bhat)
+    if "da" in wanted:
+        da = dy[..., None] * ra[..., None] * (bhat - y[..., None] * ahat)
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -115,10 +119,11 @@ class _CosineSimilarity(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, ahat, bhat, ra, rb, y = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (ahat, bhat, ra, rb, y) = cosine_similarity_forward(a, b)
-        da, db = cosine_similarity_backward(_wide(dy), ahat, bhat, ra, rb, y)
+        da, db = cosine_similarity_backward(_wide(dy), ahat, bhat, ra, rb, y, wanted=wanted)
         return da, db
 
 
@@ -192,7 +197,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -202,6 +207,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -59,7 +59,7 @@ def cross_entropy_weighted_forward(z, t, w, ignore=-100):
     return _narrow(loss, dtype), (p, t3, total, loss)
 
 
-def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100):
+def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100, *, wanted=("dz", "dw")):
     """Backward of cross_entropy_weighted.
 
         dt3[n] = where(t[n] != ignore, -w[t[n]]*(dloss/total), 0)
@@ -68,10 +68,11 @@ def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100
         dz[n, c] = dt3[n]*((c == t[n]) - p[n, c])
 
     Shapes: dloss scalar, p[n, c], t3[n], total scalar, loss scalar, t[n], w[c].
-    Returns dz, dw.
+    Returns dz, dw; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
+    wanted = _wanted(wanted, ("dz", "dw"))
     size = _lengths(
         dict(dloss=(dloss, ""), p=(p, "n c"), t3=(t3, "n"), total=(total, ""), loss=(loss, ""), w=(w, "c")), dict(t=(t, "n"))
     )
@@ -82,16 +83,23 @@ def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100
     dtype = dloss.dtype
     dloss, p, t3, total, loss, w = _wide(dloss), _wide(p), _wide(t3), _wide(total), _wide(loss), _wide(w)
 
-    dt3 = torch.where(given_t != ignore, -w[t] * (dloss / total), 0)
-    dw = (
-        -dloss
-        / total
-        * (
-            loss * torch.where(given_t != ignore, (t == torch.arange(c, device=p.device)[:, None]).to(p.dtype), 0).sum(dim=1)
-            + torch.where(given_t != ignore, torch.where(t == torch.arange(c, device=p.device)[:, None], t3, 0), 0).sum(dim=1)
+    dz = dw = None
+    if "dz" in wanted:
+        dt3 = torch.where(given_t != ignore, -w[t] * (dloss / total), 0)
+    if "dw" in wanted:
+        dw = (
+            -dloss
+            / total
+            * (
+                loss
+                * torch.where(given_t != ignore, (t == torch.arange(c, device=p.device)[:, None]).to(p.dtype), 0).sum(dim=1)
+                + torch.where(given_t != ignore, torch.where(t == torch.arange(c, device=p.device)[:, None], t3, 0), 0).sum(
+                    dim=1
+                )
+            )
         )
-    )
-    dz = dt3[:, None] * ((t[:, None] == torch.arange(c, device=p.device)).to(p.dtype) - p)
+    if "dz" in wanted:
+        dz = dt3[:, None] * ((t[:, None] == torch.arange(c, device=p.device)).to(p.dtype) - p)
     return _narrow(dz, dtype), _narrow(dw, dtype)
 
 
@@ -158,10 +166,11 @@ class _CrossEntropyWeighted(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         z, t, w, p, t3, total, loss = ctx.saved_tensors
         ignore = ctx.ignore
+        wanted = [name for name, needed in zip(("dz", None, "dw"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (p, t3, total, loss) = cross_entropy_weighted_forward(z, t, w, ignore)
-        dz, dw = cross_entropy_weighted_backward(_wide(dloss), p, t3, total, loss, t, w, ignore)
+        dz, dw = cross_entropy_weighted_backward(_wide(dloss), p, t3, total, loss, t, w, ignore, wanted=wanted)
         return dz, None, dw, None
 
 
@@ -268,7 +277,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -278,6 +287,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -57,23 +57,27 @@ def distillation_forward(z, u, tau=2.0):
     return _narrow(loss, dtype), (p, t6, e3)
 
 
-def distillation_backward(dloss, p, t6, e3, tau=2.0):
+def distillation_backward(dloss, p, t6, e3, tau=2.0, *, wanted=("dz", "du")):
     """Backward of distillation.
 
         dz[n, c] = dloss*tau/size(n)*(e3[n, c] - p[n, c])
         du[n, c] = dloss*tau/size(n)*p[n, c]*(t6[n, c] - sum[c](p[n, c]*t6[n, c]))
 
     Shapes: dloss scalar, p[n, c], t6[n, c], e3[n, c].
-    Returns dz, du.
+    Returns dz, du; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "du"))
     size = _lengths(dict(dloss=(dloss, ""), p=(p, "n c"), t6=(t6, "n c"), e3=(e3, "n c")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, p, t6, e3 = _wide(dloss), _wide(p), _wide(t6), _wide(e3)
 
-    dz = dloss * tau / n * (e3 - p)
-    du = dloss * tau / n * p * (t6 - (p * t6).sum(dim=1, keepdim=True))
+    dz = du = None
+    if "dz" in wanted:
+        dz = dloss * tau / n * (e3 - p)
+    if "du" in wanted:
+        du = dloss * tau / n * p * (t6 - (p * t6).sum(dim=1, keepdim=True))
     return _narrow(dz, dtype), _narrow(du, dtype)
 
 
@@ -115,10 +119,11 @@ class _Distillation(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         z, u, p, t6, e3 = ctx.saved_tensors
         tau = ctx.tau
+        wanted = [name for name, needed in zip(("dz", "du"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (p, t6, e3) = distillation_forward(z, u, tau)
-        dz, du = distillation_backward(_wide(dloss), p, t6, e3, tau)
+        dz, du = distillation_backward(_wide(dloss), p, t6, e3, tau, wanted=wanted)
         return dz, du, None
 
 
@@ -204,7 +209,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -219,6 +224,15 @@ _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_resu
 def _ratio(a, b):
     """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
     return a / b if b else a * math.inf
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

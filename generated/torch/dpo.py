@@ -50,7 +50,7 @@ def dpo_forward(chosen, rejected, refchosen, refrejected, beta=0.1):
     return _narrow(loss, dtype), (g,)
 
 
-def dpo_backward(dloss, g, beta=0.1):
+def dpo_backward(dloss, g, beta=0.1, *, wanted=("dchosen", "drejected", "drefchosen", "drefrejected")):
     """Backward of dpo.
 
         dchosen[n] = -g[n]*(dloss*beta/size(n))
@@ -59,18 +59,24 @@ def dpo_backward(dloss, g, beta=0.1):
         drefrejected[n] = -g[n]*(dloss*beta/size(n))
 
     Shapes: dloss scalar, g[n].
-    Returns dchosen, drejected, drefchosen, drefrejected.
+    Returns dchosen, drejected, drefchosen, drefrejected; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dchosen", "drejected", "drefchosen", "drefrejected"))
     size = _lengths(dict(dloss=(dloss, ""), g=(g, "n")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, g = _wide(dloss), _wide(g)
 
-    dchosen = -g * (dloss * beta / n)
-    drejected = g * (dloss * beta / n)
-    drefchosen = g * (dloss * beta / n)
-    drefrejected = -g * (dloss * beta / n)
+    dchosen = drejected = drefchosen = drefrejected = None
+    if "dchosen" in wanted:
+        dchosen = -g * (dloss * beta / n)
+    if "drejected" in wanted:
+        drejected = g * (dloss * beta / n)
+    if "drefchosen" in wanted:
+        drefchosen = g * (dloss * beta / n)
+    if "drefrejected" in wanted:
+        drefrejected = -g * (dloss * beta / n)
     return _narrow(dchosen, dtype), _narrow(drejected, dtype), _narrow(drefchosen, dtype), _narrow(drefrejected, dtype)
 
 
@@ -125,10 +131,13 @@ class _Dpo(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         chosen, rejected, refchosen, refrejected, g = ctx.saved_tensors
         beta = ctx.beta
+        wanted = [
+            name for name, needed in zip(("dchosen", "drejected", "drefchosen", "drefrejected"), ctx.needs_input_grad) if needed
+        ]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g,) = dpo_forward(chosen, rejected, refchosen, refrejected, beta)
-        dchosen, drejected, drefchosen, drefrejected = dpo_backward(_wide(dloss), g, beta)
+        dchosen, drejected, drefchosen, drefrejected = dpo_backward(_wide(dloss), g, beta, wanted=wanted)
         return dchosen, drejected, drefchosen, drefrejected, None
 
 
@@ -219,7 +228,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -234,6 +243,15 @@ _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_resu
 def _ratio(a, b):
     """The quotient of two numbers; over 0 it is inf or NaN, as it is in an array."""
     return a / b if b else a * math.inf
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

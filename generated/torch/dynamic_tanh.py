@@ -43,7 +43,7 @@ def dynamic_tanh_forward(x, gamma, beta, alpha):
     return _narrow(y, dtype), (t,)
 
 
-def dynamic_tanh_backward(dy, t, x, gamma, alpha):
+def dynamic_tanh_backward(dy, t, x, gamma, alpha, *, wanted=("dx", "dgamma", "dbeta", "dalpha")):
     """Backward of dynamic_tanh.
 
         dgamma[d] = sum[s](dy[*s, d]*t[*s, d])
@@ -53,9 +53,10 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha):
         dalpha = sum[d, s](du[*s, d]*x[*s, d])
 
     Shapes: dy[*s, d], t[*s, d], x[*s, d], gamma[d], alpha scalar.
-    Returns dx, dgamma, dbeta, dalpha.
+    Returns dx, dgamma, dbeta, dalpha; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta", "dalpha"))
     size = _lengths(dict(dy=(dy, "*s d"), t=(t, "*s d"), x=(x, "*s d"), gamma=(gamma, "d"), alpha=(alpha, "")))
     d = size["d"]
     s = math.prod(size["*s"])
@@ -65,12 +66,19 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha):
     t = t.reshape(s, d)
     x = x.reshape(s, d)
 
-    dgamma = (dy * t).sum(dim=0)
-    dbeta = dy.sum(dim=0)
-    du = gamma * dy * (1 - t**2)
-    dx = alpha * du
-    dalpha = (du * x).sum()
-    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype), _narrow(dalpha, dtype)
+    dx = dgamma = dbeta = dalpha = None
+    if "dgamma" in wanted:
+        dgamma = (dy * t).sum(dim=0)
+    if "dbeta" in wanted:
+        dbeta = dy.sum(dim=0)
+    if wanted & {"dx", "dalpha"}:
+        du = gamma * dy * (1 - t**2)
+    if "dx" in wanted:
+        dx = alpha * du
+        dx = dx.reshape(*size["*s"], d)
+    if "dalpha" in wanted:
+        dalpha = (du * x).sum()
+    return _narrow(dx, dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype), _narrow(dalpha, dtype)
 
 
 def dynamic_tanh_jvp(x_dot, gamma_dot, beta_dot, alpha_dot, t, x, gamma, alpha):
@@ -129,10 +137,11 @@ class _DynamicTanh(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         x, gamma, beta, alpha, t = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta", "dalpha"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t,) = dynamic_tanh_forward(x, gamma, beta, alpha)
-        dx, dgamma, dbeta, dalpha = dynamic_tanh_backward(_wide(dy), t, x, gamma, alpha)
+        dx, dgamma, dbeta, dalpha = dynamic_tanh_backward(_wide(dy), t, x, gamma, alpha, wanted=wanted)
         return dx, dgamma, dbeta, dalpha
 
 
@@ -211,7 +220,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -221,6 +230,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

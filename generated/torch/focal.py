@@ -53,7 +53,7 @@ def focal_forward(z, t):
     return _narrow(loss, dtype), (q.reshape(size["*s"]), ce.reshape(size["*s"]))
 
 
-def focal_backward(dloss, q, ce, z, t):
+def focal_backward(dloss, q, ce, z, t, *, wanted=("dz", "dt")):
     """Backward of focal.
 
         du[*s] = dloss/size(s)*q[*s]**2*(q[*s] + 2*ce[*s]*(1 - q[*s]))
@@ -61,9 +61,10 @@ def focal_backward(dloss, q, ce, z, t):
         dt[*s] = -du[*s]*z[*s]
 
     Shapes: dloss scalar, q[*s], ce[*s], z[*s], t[*s].
-    Returns dz, dt.
+    Returns dz, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), q=(q, "*s"), ce=(ce, "*s"), z=(z, "*s"), t=(t, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -73,10 +74,15 @@ def focal_backward(dloss, q, ce, z, t):
     z = z.reshape(s)
     t = t.reshape(s)
 
+    dz = dt = None
     du = dloss / s * q**2 * (q + 2 * ce * (1 - q))
-    dz = -du * t
-    dt = -du * z
-    return _narrow(dz.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    if "dz" in wanted:
+        dz = -du * t
+        dz = dz.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -du * z
+        dt = dt.reshape(size["*s"])
+    return _narrow(dz, dtype), _narrow(dt, dtype)
 
 
 def focal_jvp(z_dot, t_dot, q, ce, z, t):
@@ -122,10 +128,11 @@ class _Focal(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         z, t, q, ce = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dz", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (q, ce) = focal_forward(z, t)
-        dz, dt = focal_backward(_wide(dloss), q, ce, z, t)
+        dz, dt = focal_backward(_wide(dloss), q, ce, z, t, wanted=wanted)
         return dz, dt
 
 
@@ -210,7 +217,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -220,6 +227,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

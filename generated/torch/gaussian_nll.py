@@ -45,7 +45,7 @@ def gaussian_nll_forward(x, t, var):
     return _narrow(loss, dtype), (e.reshape(size["*s"]),)
 
 
-def gaussian_nll_backward(dloss, e, var):
+def gaussian_nll_backward(dloss, e, var, *, wanted=("dx", "dt", "dvar")):
     """Backward of gaussian_nll.
 
         dvar[*s] = dloss/(2*size(s))*((1 - e[*s]**2/var[*s])/var[*s])
@@ -53,9 +53,10 @@ def gaussian_nll_backward(dloss, e, var):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], var[*s].
-    Returns dx, dt, dvar.
+    Returns dx, dt, dvar; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt", "dvar"))
     size = _lengths(dict(dloss=(dloss, ""), e=(e, "*s"), var=(var, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -63,14 +64,19 @@ def gaussian_nll_backward(dloss, e, var):
     e = e.reshape(s)
     var = var.reshape(s)
 
-    dvar = dloss / (2 * s) * ((1 - e**2 / var) / var)
-    dx = dloss / s * (e / var)
-    dt = -dx
-    return (
-        _narrow(dx.reshape(size["*s"]), dtype),
-        _narrow(dt.reshape(size["*s"]), dtype),
-        _narrow(dvar.reshape(size["*s"]), dtype),
-    )
+    dx = dt = dvar = None
+    if "dvar" in wanted:
+        dvar = dloss / (2 * s) * ((1 - e**2 / var) / var)
+        dvar = dvar.reshape(size["*s"])
+    if wanted & {"dx", "dt"}:
+        dx = dloss / s * (e / var)
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype), _narrow(dvar, dtype)
 
 
 def gaussian_nll_jvp(x_dot, t_dot, var_dot, e, var):
@@ -115,10 +121,11 @@ class _GaussianNll(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, var, e = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dt", "dvar"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e,) = gaussian_nll_forward(x, t, var)
-        dx, dt, dvar = gaussian_nll_backward(_wide(dloss), e, var)
+        dx, dt, dvar = gaussian_nll_backward(_wide(dloss), e, var, wanted=wanted)
         return dx, dt, dvar
 
 
@@ -193,7 +200,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -203,6 +210,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

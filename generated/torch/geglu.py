@@ -41,22 +41,26 @@ def geglu_forward(a, b):
     return _narrow(y, dtype), (gelu_cdf, gelu_y)
 
 
-def geglu_backward(dy, gelu_cdf, gelu_y, a, b):
+def geglu_backward(dy, gelu_cdf, gelu_y, a, b, *, wanted=("da", "db")):
     """Backward of geglu.
 
         db[*s] = dy[*s]*gelu_y[*s]
         da[*s] = dy[*s]*b[*s]*(gelu_cdf[*s] + a[*s]*exp(-a[*s]**2/2)/sqrt(2*pi))
 
     Shapes: dy[*s], gelu_cdf[*s], gelu_y[*s], a[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s"), gelu_cdf=(gelu_cdf, "*s"), gelu_y=(gelu_y, "*s"), a=(a, "*s"), b=(b, "*s")))
     dtype = dy.dtype
     dy, gelu_cdf, gelu_y, a, b = _wide(dy), _wide(gelu_cdf), _wide(gelu_y), _wide(a), _wide(b)
 
-    db = dy * gelu_y
-    da = dy * b * (gelu_cdf + a * torch.exp(a**2 / -2) / math.sqrt(2 * math.pi))
+    da = db = None
+    if "db" in wanted:
+        db = dy * gelu_y
+    if "da" in wanted:
+        da = dy * b * (gelu_cdf + a * torch.exp(a**2 / -2) / math.sqrt(2 * math.pi))
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -98,10 +102,11 @@ class _Geglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, gelu_cdf, gelu_y = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (gelu_cdf, gelu_y) = geglu_forward(a, b)
-        da, db = geglu_backward(_wide(dy), gelu_cdf, gelu_y, a, b)
+        da, db = geglu_backward(_wide(dy), gelu_cdf, gelu_y, a, b, wanted=wanted)
         return da, db
 
 
@@ -176,7 +181,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -186,6 +191,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -49,7 +49,7 @@ def geglu_tanh_forward(a, b):
     return _narrow(y, dtype), (t, cdf, g)
 
 
-def geglu_tanh_backward(dy, t, cdf, g, a, b):
+def geglu_tanh_backward(dy, t, cdf, g, a, b, *, wanted=("da", "db")):
     """Backward of geglu_tanh.
 
         db[*s] = dy[*s]*g[*s]
@@ -57,16 +57,20 @@ def geglu_tanh_backward(dy, t, cdf, g, a, b):
         da[*s] = sqrt(2/pi)*du[*s]*(1 + 0.134145*a[*s]**2) + dy[*s]*b[*s]*cdf[*s]
 
     Shapes: dy[*s], t[*s], cdf[*s], g[*s], a[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s"), t=(t, "*s"), cdf=(cdf, "*s"), g=(g, "*s"), a=(a, "*s"), b=(b, "*s")))
     dtype = dy.dtype
     dy, t, cdf, g, a, b = _wide(dy), _wide(t), _wide(cdf), _wide(g), _wide(a), _wide(b)
 
-    db = dy * g
-    du = dy * a * b / 2 * (1 - t**2)
-    da = math.sqrt(2 / math.pi) * du * (1 + 0.134145 * a**2) + dy * b * cdf
+    da = db = None
+    if "db" in wanted:
+        db = dy * g
+    if "da" in wanted:
+        du = dy * a * b / 2 * (1 - t**2)
+        da = math.sqrt(2 / math.pi) * du * (1 + 0.134145 * a**2) + dy * b * cdf
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -105,10 +109,11 @@ class _GegluTanh(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, t, cdf, g = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t, cdf, g) = geglu_tanh_forward(a, b)
-        da, db = geglu_tanh_backward(_wide(dy), t, cdf, g, a, b)
+        da, db = geglu_tanh_backward(_wide(dy), t, cdf, g, a, b, wanted=wanted)
         return da, db
 
 
@@ -183,7 +188,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -193,6 +198,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

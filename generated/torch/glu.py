@@ -40,22 +40,26 @@ def glu_forward(a, b):
     return _narrow(y, dtype), (g, y)
 
 
-def glu_backward(dy, g, y):
+def glu_backward(dy, g, y, *, wanted=("da", "db")):
     """Backward of glu.
 
         da[*s] = dy[*s]*g[*s]
         db[*s] = dy[*s]*y[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], y[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s"), g=(g, "*s"), y=(y, "*s")))
     dtype = dy.dtype
     dy, g, y = _wide(dy), _wide(g), _wide(y)
 
-    da = dy * g
-    db = dy * y * (1 - g)
+    da = db = None
+    if "da" in wanted:
+        da = dy * g
+    if "db" in wanted:
+        db = dy * y * (1 - g)
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -93,10 +97,11 @@ class _Glu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, g, y = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g, y) = glu_forward(a, b)
-        da, db = glu_backward(_wide(dy), g, y)
+        da, db = glu_backward(_wide(dy), g, y, wanted=wanted)
         return da, db
 
 
@@ -175,7 +180,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -185,6 +190,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

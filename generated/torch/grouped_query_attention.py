@@ -46,7 +46,7 @@ def grouped_query_attention_forward(q, k, v):
     return _narrow(o, dtype), (P, o)
 
 
-def grouped_query_attention_backward(do, P, o, q, k, v):
+def grouped_query_attention_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "dv")):
     """Backward of grouped_query_attention.
 
         dv[n, g, j, d] = sum[h, i](do[n, g, h, i, d]*P[n, g, h, i, j])
@@ -56,9 +56,10 @@ def grouped_query_attention_backward(do, P, o, q, k, v):
         dk[n, g, j, f] = sum[h, i](dS[n, g, h, i, j]*q[n, g, h, i, f])/sqrt(size(f))
 
     Shapes: do[n, g, h, i, d], P[n, g, h, i, j], o[n, g, h, i, d], q[n, g, h, i, f], k[n, g, j, f], v[n, g, j, d].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         dict(
             do=(do, "n g h i d"), P=(P, "n g h i j"), o=(o, "n g h i d"), q=(q, "n g h i f"), k=(k, "n g j f"), v=(v, "n g j d")
@@ -68,11 +69,16 @@ def grouped_query_attention_backward(do, P, o, q, k, v):
     dtype = do.dtype
     do, P, o, q, k, v = _wide(do), _wide(P), _wide(o), _wide(q), _wide(k), _wide(v)
 
-    dv = torch.einsum("abcde,abcdf->abfe", do, P)
-    dP = torch.einsum("abcd,abefd->abefc", v, do)
-    dS = P * (dP - (do * o).sum(dim=4, keepdim=True))
-    dq = torch.einsum("abcd,abefc->abefd", k, dS) / math.sqrt(f)
-    dk = torch.einsum("abcde,abcdf->abef", dS, q) / math.sqrt(f)
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = torch.einsum("abcde,abcdf->abfe", do, P)
+    if wanted & {"dq", "dk"}:
+        dP = torch.einsum("abcd,abefd->abefc", v, do)
+        dS = P * (dP - (do * o).sum(dim=4, keepdim=True))
+    if "dq" in wanted:
+        dq = torch.einsum("abcd,abefc->abefd", k, dS) / math.sqrt(f)
+    if "dk" in wanted:
+        dk = torch.einsum("abcde,abcdf->abef", dS, q) / math.sqrt(f)
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
@@ -142,10 +148,11 @@ class _GroupedQueryAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, *_):
         q, k, v, P, o = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = grouped_query_attention_forward(q, k, v)
-        dq, dk, dv = grouped_query_attention_backward(_wide(do), P, o, q, k, v)
+        dq, dk, dv = grouped_query_attention_backward(_wide(do), P, o, q, k, v, wanted=wanted)
         return dq, dk, dv
 
 
@@ -229,7 +236,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -239,6 +246,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

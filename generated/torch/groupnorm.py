@@ -56,7 +56,7 @@ def groupnorm_forward(x, gamma, beta, groups=2, eps=1e-5):
     return _narrow(y.reshape(n, g * c, *size["*s"]), dtype), (xhat.reshape(n, g, c, *size["*s"]), rstd)
 
 
-def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
+def groupnorm_backward(dy, xhat, rstd, gamma, groups=2, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of groupnorm.
 
         dgamma[(g, c)] = sum[n, s](dy[n, g, c, *s]*xhat[n, g, c, *s])
@@ -65,9 +65,10 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
             *s])) - rstd[n, g]*mean[c](gamma[g, c]*mean[s](dy[n, g, c, *s]*xhat[n, g, c, *s]))*xhat[n, g, c, *s]
 
     Shapes: dy[n, (g, c), *s], xhat[n, g, c, *s], rstd[n, g], gamma[(g, c)].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths(
         dict(dy=(dy, "n g*c *s"), xhat=(xhat, "n g c *s"), rstd=(rstd, "n g"), gamma=(gamma, "g*c")),
         given=dict(g=_count("groups", groups)),
@@ -80,14 +81,19 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2):
     xhat = xhat.reshape(n, g, c, s)
     gamma = gamma.reshape(g, c)
 
-    dgamma = (dy.reshape(n, g * c, s) * xhat.reshape(n, g * c, s)).sum(dim=(0, 2))
-    dbeta = dy.reshape(n, g * c, s).sum(dim=(0, 2))
-    dx = (
-        gamma[:, :, None] * rstd[:, :, None, None] * dy
-        - (rstd * (gamma * dy.mean(dim=3)).mean(dim=2))[:, :, None, None]
-        - rstd[:, :, None, None] * (gamma * (dy * xhat).mean(dim=3)).mean(dim=2)[:, :, None, None] * xhat
-    )
-    return _narrow(dx.reshape(n, g * c, *size["*s"]), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
+    dx = dgamma = dbeta = None
+    if "dgamma" in wanted:
+        dgamma = (dy.reshape(n, g * c, s) * xhat.reshape(n, g * c, s)).sum(dim=(0, 2))
+    if "dbeta" in wanted:
+        dbeta = dy.reshape(n, g * c, s).sum(dim=(0, 2))
+    if "dx" in wanted:
+        dx = (
+            gamma[:, :, None] * rstd[:, :, None, None] * dy
+            - (rstd * (gamma * dy.mean(dim=3)).mean(dim=2))[:, :, None, None]
+            - rstd[:, :, None, None] * (gamma * (dy * xhat).mean(dim=3)).mean(dim=2)[:, :, None, None] * xhat
+        )
+        dx = dx.reshape(n, g * c, *size["*s"])
+    return _narrow(dx, dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 def groupnorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma, groups=2):
@@ -159,10 +165,11 @@ class _Groupnorm(torch.autograd.Function):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         groups = ctx.groups
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = groupnorm_forward(x, gamma, beta, groups, eps)
-        dx, dgamma, dbeta = groupnorm_backward(_wide(dy), xhat, rstd, gamma, groups)
+        dx, dgamma, dbeta = groupnorm_backward(_wide(dy), xhat, rstd, gamma, groups, wanted=wanted)
         return dx, dgamma, dbeta, None, None
 
 
@@ -254,7 +261,7 @@ def _lengths(tensors, labels=None, same=None, given=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -283,6 +290,15 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

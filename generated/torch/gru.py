@@ -115,7 +115,25 @@ def gru_forward(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0):
     return _narrow(h, dtype), (r, z, a, m, t10, h)
 
 
-def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
+def gru_backward(
+    dh,
+    r,
+    z,
+    a,
+    m,
+    t10,
+    h,
+    x,
+    Wr,
+    Wz,
+    Wm,
+    Ur,
+    Uz,
+    Um,
+    h0,
+    *,
+    wanted=("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"),
+):
     """Backward of gru.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -142,9 +160,10 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
 
     Shapes: dh[n, t, k], r[n, t, k], z[n, t, k], a[n, t, k], m[n, t, k], t10[n, t, k], h[n, t, k], x[n, t, d], Wr[d, k],
         Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], h0[n, k].
-    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0.
+    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"))
     size = _lengths(
         dict(
             dh=(dh, "n t k"),
@@ -185,7 +204,9 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
         _wide(h0),
     )
 
-    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    dx = dWr = dWz = dWm = dUr = dUz = dUm = dbr = dbz = dbm = dcm = dh0 = None
+    if wanted & {"dUr", "dUz", "dUm"}:
+        h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
     dtotal = []
     da = []
     dsigmoid2_x = []
@@ -208,22 +229,34 @@ def gru_backward(dh, r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0):
     da = torch.stack(da[::-1], dim=1) if da else dh.new_zeros((n, t, k))
     dsigmoid2_x = torch.stack(dsigmoid2_x[::-1], dim=1) if dsigmoid2_x else dh.new_zeros((n, t, k))
     dsigmoid_x = torch.stack(dsigmoid_x[::-1], dim=1) if dsigmoid_x else dh.new_zeros((n, t, k))
-    dh0 = dh_next_t
-    dWm = torch.tensordot(x, dtotal, dims=([0, 1], [0, 1]))
-    dbm = dtotal.sum(dim=(0, 1))
-    dUm = torch.tensordot(h_prev, da, dims=([0, 1], [0, 1]))
-    dcm = da.sum(dim=(0, 1))
-    dWz = torch.tensordot(x, dsigmoid2_x, dims=([0, 1], [0, 1]))
-    dUz = torch.tensordot(h_prev, dsigmoid2_x, dims=([0, 1], [0, 1]))
-    dbz = dsigmoid2_x.sum(dim=(0, 1))
-    dx = (
-        torch.tensordot(dtotal, Wm, dims=([2], [1]))
-        + torch.tensordot(dsigmoid_x, Wr, dims=([2], [1]))
-        + torch.tensordot(dsigmoid2_x, Wz, dims=([2], [1]))
-    )
-    dWr = torch.tensordot(x, dsigmoid_x, dims=([0, 1], [0, 1]))
-    dUr = torch.tensordot(h_prev, dsigmoid_x, dims=([0, 1], [0, 1]))
-    dbr = dsigmoid_x.sum(dim=(0, 1))
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "dWm" in wanted:
+        dWm = torch.tensordot(x, dtotal, dims=([0, 1], [0, 1]))
+    if "dbm" in wanted:
+        dbm = dtotal.sum(dim=(0, 1))
+    if "dUm" in wanted:
+        dUm = torch.tensordot(h_prev, da, dims=([0, 1], [0, 1]))
+    if "dcm" in wanted:
+        dcm = da.sum(dim=(0, 1))
+    if "dWz" in wanted:
+        dWz = torch.tensordot(x, dsigmoid2_x, dims=([0, 1], [0, 1]))
+    if "dUz" in wanted:
+        dUz = torch.tensordot(h_prev, dsigmoid2_x, dims=([0, 1], [0, 1]))
+    if "dbz" in wanted:
+        dbz = dsigmoid2_x.sum(dim=(0, 1))
+    if "dx" in wanted:
+        dx = (
+            torch.tensordot(dtotal, Wm, dims=([2], [1]))
+            + torch.tensordot(dsigmoid_x, Wr, dims=([2], [1]))
+            + torch.tensordot(dsigmoid2_x, Wz, dims=([2], [1]))
+        )
+    if "dWr" in wanted:
+        dWr = torch.tensordot(x, dsigmoid_x, dims=([0, 1], [0, 1]))
+    if "dUr" in wanted:
+        dUr = torch.tensordot(h_prev, dsigmoid_x, dims=([0, 1], [0, 1]))
+    if "dbr" in wanted:
+        dbr = dsigmoid_x.sum(dim=(0, 1))
     return (
         _narrow(dx, dtype),
         _narrow(dWr, dtype),
@@ -434,11 +467,18 @@ class _Gru(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh, *_):
         x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0, r, z, a, m, t10, h = ctx.saved_tensors
+        wanted = [
+            name
+            for name, needed in zip(
+                ("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"), ctx.needs_input_grad
+            )
+            if needed
+        ]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (r, z, a, m, t10, h) = gru_forward(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0)
         dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0 = gru_backward(
-            _wide(dh), r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0
+            _wide(dh), r, z, a, m, t10, h, x, Wr, Wz, Wm, Ur, Uz, Um, h0, wanted=wanted
         )
         return dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0
 
@@ -550,7 +590,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -560,6 +600,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

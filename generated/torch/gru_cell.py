@@ -50,7 +50,7 @@ def gru_cell_forward(r, z, a, b, prev):
     return _narrow(h, dtype), (reset, update, cand, t10)
 
 
-def gru_cell_backward(dh, reset, update, cand, t10, b):
+def gru_cell_backward(dh, reset, update, cand, t10, b, *, wanted=("dr", "dz", "da", "db", "dprev")):
     """Backward of gru_cell.
 
         dprev[*s] = dh[*s]*update[*s]
@@ -60,18 +60,25 @@ def gru_cell_backward(dh, reset, update, cand, t10, b):
         dr[*s] = da[*s]*b[*s]*reset[*s]*(1 - reset[*s])
 
     Shapes: dh[*s], reset[*s], update[*s], cand[*s], t10[*s], b[*s].
-    Returns dr, dz, da, db, dprev.
+    Returns dr, dz, da, db, dprev; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dr", "dz", "da", "db", "dprev"))
     _lengths(dict(dh=(dh, "*s"), reset=(reset, "*s"), update=(update, "*s"), cand=(cand, "*s"), t10=(t10, "*s"), b=(b, "*s")))
     dtype = dh.dtype
     dh, reset, update, cand, t10, b = _wide(dh), _wide(reset), _wide(update), _wide(cand), _wide(t10), _wide(b)
 
-    dprev = dh * update
-    da = (1 - cand**2) * (dh - dprev)
-    db = da * reset
-    dz = dh * update * t10 * (1 - update)
-    dr = da * b * reset * (1 - reset)
+    dr = dz = da = db = dprev = None
+    if wanted & {"dr", "da", "db", "dprev"}:
+        dprev = dh * update
+    if wanted & {"dr", "da", "db"}:
+        da = (1 - cand**2) * (dh - dprev)
+    if "db" in wanted:
+        db = da * reset
+    if "dz" in wanted:
+        dz = dh * update * t10 * (1 - update)
+    if "dr" in wanted:
+        dr = da * b * reset * (1 - reset)
     return _narrow(dr, dtype), _narrow(dz, dtype), _narrow(da, dtype), _narrow(db, dtype), _narrow(dprev, dtype)
 
 
@@ -136,10 +143,11 @@ class _GruCell(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh, *_):
         r, z, a, b, prev, reset, update, cand, t10 = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dr", "dz", "da", "db", "dprev"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (reset, update, cand, t10) = gru_cell_forward(r, z, a, b, prev)
-        dr, dz, da, db, dprev = gru_cell_backward(_wide(dh), reset, update, cand, t10, b)
+        dr, dz, da, db, dprev = gru_cell_backward(_wide(dh), reset, update, cand, t10, b, wanted=wanted)
         return dr, dz, da, db, dprev
 
 
@@ -219,7 +227,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -229,6 +237,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -42,7 +42,7 @@ def highway_forward(x, h, t):
     return _narrow(y, dtype), (g, t6)
 
 
-def highway_backward(dy, g, t6):
+def highway_backward(dy, g, t6, *, wanted=("dx", "dh", "dt")):
     """Backward of highway.
 
         dh[*s] = dy[*s]*g[*s]
@@ -50,16 +50,21 @@ def highway_backward(dy, g, t6):
         dt[*s] = dy[*s]*g[*s]*t6[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], t6[*s].
-    Returns dx, dh, dt.
+    Returns dx, dh, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dh", "dt"))
     _lengths(dict(dy=(dy, "*s"), g=(g, "*s"), t6=(t6, "*s")))
     dtype = dy.dtype
     dy, g, t6 = _wide(dy), _wide(g), _wide(t6)
 
-    dh = dy * g
-    dx = dy - dh
-    dt = dy * g * t6 * (1 - g)
+    dx = dh = dt = None
+    if wanted & {"dx", "dh"}:
+        dh = dy * g
+    if "dx" in wanted:
+        dx = dy - dh
+    if "dt" in wanted:
+        dt = dy * g * t6 * (1 - g)
     return _narrow(dx, dtype), _narrow(dh, dtype), _narrow(dt, dtype)
 
 
@@ -99,10 +104,11 @@ class _Highway(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         x, h, t, g, t6 = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dh", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g, t6) = highway_forward(x, h, t)
-        dx, dh, dt = highway_backward(_wide(dy), g, t6)
+        dx, dh, dt = highway_backward(_wide(dy), g, t6, wanted=wanted)
         return dx, dh, dt
 
 
@@ -181,7 +187,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -191,6 +197,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

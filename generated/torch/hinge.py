@@ -43,7 +43,7 @@ def hinge_forward(x, t):
     return _narrow(loss, dtype), (m.reshape(size["*s"]),)
 
 
-def hinge_backward(dloss, m, x, t):
+def hinge_backward(dloss, m, x, t, *, wanted=("dx", "dt")):
     """Backward of hinge.
 
         dm[*s] = where(m[*s] <= 0, 0, dloss/size(s))
@@ -51,9 +51,10 @@ def hinge_backward(dloss, m, x, t):
         dt[*s] = -dm[*s]*x[*s]
 
     Shapes: dloss scalar, m[*s], x[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), m=(m, "*s"), x=(x, "*s"), t=(t, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -62,10 +63,15 @@ def hinge_backward(dloss, m, x, t):
     x = x.reshape(s)
     t = t.reshape(s)
 
+    dx = dt = None
     dm = torch.where(m <= 0, 0, dloss / s)
-    dx = -dm * t
-    dt = -dm * x
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    if "dx" in wanted:
+        dx = -dm * t
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -dm * x
+        dt = dt.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def hinge_jvp(x_dot, t_dot, m, x, t):
@@ -110,10 +116,11 @@ class _Hinge(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, m = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (m,) = hinge_forward(x, t)
-        dx, dt = hinge_backward(_wide(dloss), m, x, t)
+        dx, dt = hinge_backward(_wide(dloss), m, x, t, wanted=wanted)
         return dx, dt
 
 
@@ -188,7 +195,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -198,6 +205,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -42,16 +42,17 @@ def hinge_embedding_forward(x, t, margin=1.0):
     return _narrow(loss, dtype), (t2.reshape(size["*s"]),)
 
 
-def hinge_embedding_backward(dloss, t2, t):
+def hinge_embedding_backward(dloss, t2, t, *, wanted=("dx", "dt")):
     """Backward of hinge_embedding.
 
         dt[*s] = 0
         dx[*s] = dloss/size(s)*where(t[*s] > 0, 1, where(t2[*s] < 0, 0, -where(t2[*s] == 0, 1/2, 1)))
 
     Shapes: dloss scalar, t2[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), t2=(t2, "*s"), t=(t, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -59,9 +60,14 @@ def hinge_embedding_backward(dloss, t2, t):
     t2 = t2.reshape(s)
     t = t.reshape(s)
 
-    dt = t2.new_zeros((s,))
-    dx = dloss / s * torch.where(t > 0, 1, torch.where(t2 < 0, 0, -torch.where(t2 == 0, t2.new_full((), 1 / 2), 1)))
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    dx = dt = None
+    if "dt" in wanted:
+        dt = t2.new_zeros((s,))
+        dt = dt.reshape(size["*s"])
+    if "dx" in wanted:
+        dx = dloss / s * torch.where(t > 0, 1, torch.where(t2 < 0, 0, -torch.where(t2 == 0, t2.new_full((), 1 / 2), 1)))
+        dx = dx.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def hinge_embedding_jvp(x_dot, t_dot, t2, t):
@@ -116,10 +122,11 @@ class _HingeEmbedding(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, t2 = ctx.saved_tensors
         margin = ctx.margin
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t2,) = hinge_embedding_forward(x, t, margin)
-        dx, dt = hinge_embedding_backward(_wide(dloss), t2, t)
+        dx, dt = hinge_embedding_backward(_wide(dloss), t2, t, wanted=wanted)
         return dx, dt, None
 
 
@@ -199,7 +206,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -209,6 +216,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

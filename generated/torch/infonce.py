@@ -50,7 +50,7 @@ def infonce_forward(q, k, tau=0.07):
     return _narrow(loss, dtype), (P,)
 
 
-def infonce_backward(dloss, P, q, k, tau=0.07):
+def infonce_backward(dloss, P, q, k, tau=0.07, *, wanted=("dq", "dk")):
     """Backward of infonce.
 
         dsim[i, j] = dloss/size(i)*(P[i, j] - (i == j))
@@ -58,17 +58,21 @@ def infonce_backward(dloss, P, q, k, tau=0.07):
         dk[i, d] = sum[i2](dsim[i2, i]*q[i2, d])/tau
 
     Shapes: dloss scalar, P[i, j], q[i, d], k[i, d].
-    Returns dq, dk.
+    Returns dq, dk; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk"))
     size = _lengths(dict(dloss=(dloss, ""), P=(P, "i j"), q=(q, "i d"), k=(k, "i d")), same={"j": "i"})
     i, j = size["i"], size["j"]
     dtype = dloss.dtype
     dloss, P, q, k = _wide(dloss), _wide(P), _wide(q), _wide(k)
 
+    dq = dk = None
     dsim = dloss / i * (P - (torch.arange(j, device=P.device) == torch.arange(i, device=P.device)[:, None]).to(P.dtype))
-    dq = dsim @ k / tau
-    dk = dsim.T @ q / tau
+    if "dq" in wanted:
+        dq = dsim @ k / tau
+    if "dk" in wanted:
+        dk = dsim.T @ q / tau
     return _narrow(dq, dtype), _narrow(dk, dtype)
 
 
@@ -111,10 +115,11 @@ class _Infonce(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         q, k, P = ctx.saved_tensors
         tau = ctx.tau
+        wanted = [name for name, needed in zip(("dq", "dk"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P,) = infonce_forward(q, k, tau)
-        dq, dk = infonce_backward(_wide(dloss), P, q, k, tau)
+        dq, dk = infonce_backward(_wide(dloss), P, q, k, tau, wanted=wanted)
         return dq, dk, None
 
 
@@ -200,7 +205,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -210,6 +215,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -56,7 +56,7 @@ def instancenorm_forward(x, gamma, beta, eps=1e-5):
     return _narrow(y.reshape(n, d, *size["*s"]), dtype), (xhat.reshape(n, d, *size["*s"]), rstd)
 
 
-def instancenorm_backward(dy, xhat, rstd, gamma):
+def instancenorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of instancenorm.
 
         dgamma[d] = sum[n, s](dy[n, d, *s]*xhat[n, d, *s])
@@ -65,9 +65,10 @@ def instancenorm_backward(dy, xhat, rstd, gamma):
             *s]*xhat[n, d, *s]))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[n, d], gamma[d].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths(dict(dy=(dy, "n d *s"), xhat=(xhat, "n d *s"), rstd=(rstd, "n d"), gamma=(gamma, "d")))
     n, d = size["n"], size["d"]
     s = math.prod(size["*s"])
@@ -76,10 +77,19 @@ def instancenorm_backward(dy, xhat, rstd, gamma):
     dy = dy.reshape(n, d, s)
     xhat = xhat.reshape(n, d, s)
 
-    dgamma = (dy * xhat).sum(dim=(0, 2))
-    dbeta = dy.sum(dim=(0, 2))
-    dx = gamma[:, None] * rstd[:, :, None] * (dy - dy.mean(dim=2, keepdim=True) - xhat * (dy * xhat).mean(dim=2, keepdim=True))
-    return _narrow(dx.reshape(n, d, *size["*s"]), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
+    dx = dgamma = dbeta = None
+    if "dgamma" in wanted:
+        dgamma = (dy * xhat).sum(dim=(0, 2))
+    if "dbeta" in wanted:
+        dbeta = dy.sum(dim=(0, 2))
+    if "dx" in wanted:
+        dx = (
+            gamma[:, None]
+            * rstd[:, :, None]
+            * (dy - dy.mean(dim=2, keepdim=True) - xhat * (dy * xhat).mean(dim=2, keepdim=True))
+        )
+        dx = dx.reshape(n, d, *size["*s"])
+    return _narrow(dx, dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 def instancenorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
@@ -144,10 +154,11 @@ class _Instancenorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = instancenorm_forward(x, gamma, beta, eps)
-        dx, dgamma, dbeta = instancenorm_backward(_wide(dy), xhat, rstd, gamma)
+        dx, dgamma, dbeta = instancenorm_backward(_wide(dy), xhat, rstd, gamma, wanted=wanted)
         return dx, dgamma, dbeta, None
 
 
@@ -224,7 +235,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -234,6 +245,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

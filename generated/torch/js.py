@@ -44,23 +44,27 @@ def js_forward(p, q):
     return _narrow(loss, dtype), (l, l2)
 
 
-def js_backward(dloss, l, l2):
+def js_backward(dloss, l, l2, *, wanted=("dp", "dq")):
     """Backward of js.
 
         dp[n, c] = l[n, c]*(dloss/(2*size(n)))
         dq[n, c] = l2[n, c]*(dloss/(2*size(n)))
 
     Shapes: dloss scalar, l[n, c], l2[n, c].
-    Returns dp, dq.
+    Returns dp, dq; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dp", "dq"))
     size = _lengths(dict(dloss=(dloss, ""), l=(l, "n c"), l2=(l2, "n c")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, l, l2 = _wide(dloss), _wide(l), _wide(l2)
 
-    dp = l * (dloss / (2 * n))
-    dq = l2 * (dloss / (2 * n))
+    dp = dq = None
+    if "dp" in wanted:
+        dp = l * (dloss / (2 * n))
+    if "dq" in wanted:
+        dq = l2 * (dloss / (2 * n))
     return _narrow(dp, dtype), _narrow(dq, dtype)
 
 
@@ -99,10 +103,11 @@ class _Js(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         p, q, l, l2 = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dp", "dq"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (l, l2) = js_forward(p, q)
-        dp, dq = js_backward(_wide(dloss), l, l2)
+        dp, dq = js_backward(_wide(dloss), l, l2, wanted=wanted)
         return dp, dq
 
 
@@ -176,7 +181,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -186,6 +191,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -38,23 +38,27 @@ def kl_forward(logq, p):
     return _narrow(loss, dtype), (t,)
 
 
-def kl_backward(dloss, t, p):
+def kl_backward(dloss, t, p, *, wanted=("dlogq", "dp")):
     """Backward of kl.
 
         dlogq[n, c] = -p[n, c]*(dloss/size(n))
         dp[n, c] = dloss/size(n)*(1 + t[n, c])
 
     Shapes: dloss scalar, t[n, c], p[n, c].
-    Returns dlogq, dp.
+    Returns dlogq, dp; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dlogq", "dp"))
     size = _lengths(dict(dloss=(dloss, ""), t=(t, "n c"), p=(p, "n c")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, t, p = _wide(dloss), _wide(t), _wide(p)
 
-    dlogq = -p * (dloss / n)
-    dp = dloss / n * (1 + t)
+    dlogq = dp = None
+    if "dlogq" in wanted:
+        dlogq = -p * (dloss / n)
+    if "dp" in wanted:
+        dp = dloss / n * (1 + t)
     return _narrow(dlogq, dtype), _narrow(dp, dtype)
 
 
@@ -93,10 +97,11 @@ class _Kl(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         logq, p, t = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dlogq", "dp"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t,) = kl_forward(logq, p)
-        dlogq, dp = kl_backward(_wide(dloss), t, p)
+        dlogq, dp = kl_backward(_wide(dloss), t, p, wanted=wanted)
         return dlogq, dp
 
 
@@ -171,7 +176,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -181,6 +186,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -44,25 +44,32 @@ def l1_forward(x, t):
     return _narrow(loss, dtype), (s2.reshape(size["*s"]),)
 
 
-def l1_backward(dloss, s2):
+def l1_backward(dloss, s2, *, wanted=("dx", "dt")):
     """Backward of l1.
 
         dx[*s] = s2[*s]*(dloss/size(s))
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, s2[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), s2=(s2, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
     dloss, s2 = _wide(dloss), _wide(s2)
     s2 = s2.reshape(s)
 
+    dx = dt = None
     dx = s2 * (dloss / s)
-    dt = -dx
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def l1_jvp(x_dot, t_dot, s2):
@@ -105,10 +112,11 @@ class _L1(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, s2 = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (s2,) = l1_forward(x, t)
-        dx, dt = l1_backward(_wide(dloss), s2)
+        dx, dt = l1_backward(_wide(dloss), s2, wanted=wanted)
         return dx, dt
 
 
@@ -182,7 +190,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -192,6 +200,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -37,7 +37,7 @@ def layer_scale_forward(x, h, gamma):
     return _narrow(y, dtype), ()
 
 
-def layer_scale_backward(dy, h, gamma):
+def layer_scale_backward(dy, h, gamma, *, wanted=("dx", "dh", "dgamma")):
     """Backward of layer_scale.
 
         dx[*s, d] = dy[*s, d]
@@ -45,9 +45,10 @@ def layer_scale_backward(dy, h, gamma):
         dgamma[d] = sum[s](dy[*s, d]*h[*s, d])
 
     Shapes: dy[*s, d], h[*s, d], gamma[d].
-    Returns dx, dh, dgamma.
+    Returns dx, dh, dgamma; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dh", "dgamma"))
     size = _lengths(dict(dy=(dy, "*s d"), h=(h, "*s d"), gamma=(gamma, "d")))
     d = size["d"]
     s = math.prod(size["*s"])
@@ -56,10 +57,16 @@ def layer_scale_backward(dy, h, gamma):
     dy = dy.reshape(s, d)
     h = h.reshape(s, d)
 
-    dx = dy.clone()
-    dh = gamma * dy
-    dgamma = (dy * h).sum(dim=0)
-    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dh.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype)
+    dx = dh = dgamma = None
+    if "dx" in wanted:
+        dx = dy.clone()
+        dx = dx.reshape(*size["*s"], d)
+    if "dh" in wanted:
+        dh = gamma * dy
+        dh = dh.reshape(*size["*s"], d)
+    if "dgamma" in wanted:
+        dgamma = (dy * h).sum(dim=0)
+    return _narrow(dx, dtype), _narrow(dh, dtype), _narrow(dgamma, dtype)
 
 
 def layer_scale_jvp(x_dot, h_dot, gamma_dot, h, gamma):
@@ -95,7 +102,8 @@ class _LayerScale(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         h, gamma = ctx.saved_tensors
-        dx, dh, dgamma = layer_scale_backward(_wide(dy), h, gamma)
+        wanted = [name for name, needed in zip(("dx", "dh", "dgamma"), ctx.needs_input_grad) if needed]
+        dx, dh, dgamma = layer_scale_backward(_wide(dy), h, gamma, wanted=wanted)
         return dx, dh, dgamma
 
 
@@ -168,7 +176,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -178,6 +186,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -53,7 +53,7 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
     return _narrow(y, dtype), (xhat, rstd)
 
 
-def layernorm_backward(dy, xhat, rstd, gamma):
+def layernorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbeta")):
     """Backward of layernorm.
 
         dgamma[d] = sum[s](dy[*s, d]*xhat[*s, d])
@@ -62,9 +62,10 @@ def layernorm_backward(dy, xhat, rstd, gamma):
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - mean[d](dxhat[*s, d]) - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma, dbeta.
+    Returns dx, dgamma, dbeta; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
     size = _lengths(dict(dy=(dy, "*s d"), xhat=(xhat, "*s d"), rstd=(rstd, "*s"), gamma=(gamma, "d")))
     d = size["d"]
     s = math.prod(size["*s"])
@@ -74,11 +75,16 @@ def layernorm_backward(dy, xhat, rstd, gamma):
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
-    dgamma = (dy * xhat).sum(dim=0)
-    dbeta = dy.sum(dim=0)
-    dxhat = gamma * dy
-    dx = rstd[:, None] * (dxhat - dxhat.mean(dim=1, keepdim=True) - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
+    dx = dgamma = dbeta = None
+    if "dgamma" in wanted:
+        dgamma = (dy * xhat).sum(dim=0)
+    if "dbeta" in wanted:
+        dbeta = dy.sum(dim=0)
+    if "dx" in wanted:
+        dxhat = gamma * dy
+        dx = rstd[:, None] * (dxhat - dxhat.mean(dim=1, keepdim=True) - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
+        dx = dx.reshape(*size["*s"], d)
+    return _narrow(dx, dtype), _narrow(dgamma, dtype), _narrow(dbeta, dtype)
 
 
 def layernorm_jvp(x_dot, gamma_dot, beta_dot, xhat, rstd, gamma):
@@ -135,10 +141,11 @@ class _Layernorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = layernorm_forward(x, gamma, beta, eps)
-        dx, dgamma, dbeta = layernorm_backward(_wide(dy), xhat, rstd, gamma)
+        dx, dgamma, dbeta = layernorm_backward(_wide(dy), xhat, rstd, gamma, wanted=wanted)
         return dx, dgamma, dbeta, None
 
 
@@ -213,7 +220,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -223,6 +230,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

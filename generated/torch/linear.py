@@ -37,7 +37,7 @@ def linear_forward(x, W, b):
     return _narrow(y, dtype), ()
 
 
-def linear_backward(dy, x, W):
+def linear_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
     """Backward of linear.
 
         dx[*s, k] = sum[h](dy[*s, h]*W[k, h])
@@ -45,9 +45,10 @@ def linear_backward(dy, x, W):
         db[h] = sum[s](dy[*s, h])
 
     Shapes: dy[*s, h], x[*s, k], W[k, h].
-    Returns dx, dW, db.
+    Returns dx, dW, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "db"))
     size = _lengths(dict(dy=(dy, "*s h"), x=(x, "*s k"), W=(W, "k h")))
     k, h = size["k"], size["h"]
     s = math.prod(size["*s"])
@@ -56,10 +57,15 @@ def linear_backward(dy, x, W):
     dy = dy.reshape(s, h)
     x = x.reshape(s, k)
 
-    dx = dy @ W.T
-    dW = x.T @ dy
-    db = dy.sum(dim=0)
-    return _narrow(dx.reshape(*size["*s"], k), dtype), _narrow(dW, dtype), _narrow(db, dtype)
+    dx = dW = db = None
+    if "dx" in wanted:
+        dx = dy @ W.T
+        dx = dx.reshape(*size["*s"], k)
+    if "dW" in wanted:
+        dW = x.T @ dy
+    if "db" in wanted:
+        db = dy.sum(dim=0)
+    return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(db, dtype)
 
 
 def linear_jvp(x_dot, W_dot, b_dot, x, W):
@@ -95,7 +101,8 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, W = ctx.saved_tensors
-        dx, dW, db = linear_backward(_wide(dy), x, W)
+        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        dx, dW, db = linear_backward(_wide(dy), x, W, wanted=wanted)
         return dx, dW, db
 
 
@@ -168,7 +175,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -178,6 +185,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -43,7 +43,7 @@ def linear_recurrence_forward(a, x, h0):
     return _narrow(h, dtype), (h,)
 
 
-def linear_recurrence_backward(dh, h, a, h0):
+def linear_recurrence_backward(dh, h, a, h0, *, wanted=("da", "dx", "dh0")):
     """Backward of linear_recurrence.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -53,15 +53,18 @@ def linear_recurrence_backward(dh, h, a, h0):
         dx[n, t, k] = dh_step[n, t, k]
 
     Shapes: dh[n, t, k], h[n, t, k], a[n, t, k], h0[n, k].
-    Returns da, dx, dh0.
+    Returns da, dx, dh0; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "dx", "dh0"))
     size = _lengths(dict(dh=(dh, "n t k"), h=(h, "n t k"), a=(a, "n t k"), h0=(h0, "n k")))
     t, n, k = size["t"], size["n"], size["k"]
     dtype = dh.dtype
     dh, h, a, h0 = _wide(dh), _wide(h), _wide(a), _wide(h0)
 
-    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    da = dx = dh0 = None
+    if "da" in wanted:
+        h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
     dh_step = []
     dh_next_t = dh.new_zeros((n, k))
     for at_t in reversed(range(t)):
@@ -70,9 +73,12 @@ def linear_recurrence_backward(dh, h, a, h0):
         dh_step.append(dh_step_t)
         dh_next_t = dh_prev_t
     dh_step = torch.stack(dh_step[::-1], dim=1) if dh_step else dh.new_zeros((n, t, k))
-    dh0 = dh_next_t
-    da = dh_step * h_prev
-    dx = dh_step
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "da" in wanted:
+        da = dh_step * h_prev
+    if "dx" in wanted:
+        dx = dh_step
     return _narrow(da, dtype), _narrow(dx, dtype), _narrow(dh0, dtype)
 
 
@@ -127,7 +133,8 @@ class _LinearRecurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh):
         a, h0, h = ctx.saved_tensors
-        da, dx, dh0 = linear_recurrence_backward(_wide(dh), h, a, h0)
+        wanted = [name for name, needed in zip(("da", "dx", "dh0"), ctx.needs_input_grad) if needed]
+        da, dx, dh0 = linear_recurrence_backward(_wide(dh), h, a, h0, wanted=wanted)
         return da, dx, dh0
 
 
@@ -201,7 +208,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -211,6 +218,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

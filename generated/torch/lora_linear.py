@@ -40,7 +40,7 @@ def lora_linear_forward(x, W, A, B, b, scale=1.0):
     return _narrow(y, dtype), (u,)
 
 
-def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
+def lora_linear_backward(dy, u, x, W, A, B, scale=1.0, *, wanted=("dx", "dW", "dA", "dB", "db")):
     """Backward of lora_linear.
 
         dW[k, h] = sum[s](dy[*s, h]*x[*s, k])
@@ -51,9 +51,10 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
         dA[k, r] = sum[s](du[*s, r]*x[*s, k])
 
     Shapes: dy[*s, h], u[*s, r], x[*s, k], W[k, h], A[k, r], B[r, h].
-    Returns dx, dW, dA, dB, db.
+    Returns dx, dW, dA, dB, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "dA", "dB", "db"))
     size = _lengths(dict(dy=(dy, "*s h"), u=(u, "*s r"), x=(x, "*s k"), W=(W, "k h"), A=(A, "k r"), B=(B, "r h")))
     k, h, r = size["k"], size["h"], size["r"]
     s = math.prod(size["*s"])
@@ -63,19 +64,21 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0):
     u = u.reshape(s, r)
     x = x.reshape(s, k)
 
-    dW = x.T @ dy
-    dB = scale * (u.T @ dy)
-    db = dy.sum(dim=0)
-    du = scale * (dy @ B.T)
-    dx = du @ A.T + dy @ W.T
-    dA = x.T @ du
-    return (
-        _narrow(dx.reshape(*size["*s"], k), dtype),
-        _narrow(dW, dtype),
-        _narrow(dA, dtype),
-        _narrow(dB, dtype),
-        _narrow(db, dtype),
-    )
+    dx = dW = dA = dB = db = None
+    if "dW" in wanted:
+        dW = x.T @ dy
+    if "dB" in wanted:
+        dB = scale * (u.T @ dy)
+    if "db" in wanted:
+        db = dy.sum(dim=0)
+    if wanted & {"dx", "dA"}:
+        du = scale * (dy @ B.T)
+    if "dx" in wanted:
+        dx = du @ A.T + dy @ W.T
+        dx = dx.reshape(*size["*s"], k)
+    if "dA" in wanted:
+        dA = x.T @ du
+    return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(dA, dtype), _narrow(dB, dtype), _narrow(db, dtype)
 
 
 def lora_linear_jvp(x_dot, W_dot, A_dot, B_dot, b_dot, u, x, W, A, B, scale=1.0):
@@ -141,10 +144,11 @@ class _LoraLinear(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, W, A, B, b, u = ctx.saved_tensors
         scale = ctx.scale
+        wanted = [name for name, needed in zip(("dx", "dW", "dA", "dB", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (u,) = lora_linear_forward(x, W, A, B, b, scale)
-        dx, dW, dA, dB, db = lora_linear_backward(_wide(dy), u, x, W, A, B, scale)
+        dx, dW, dA, dB, db = lora_linear_backward(_wide(dy), u, x, W, A, B, scale, wanted=wanted)
         return dx, dW, dA, dB, db, None
 
 
@@ -221,7 +225,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -231,6 +235,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -167,7 +167,35 @@ def lstm_forward(x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0):
     return _narrow(h, dtype), (e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h)
 
 
-def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, h0, c0):
+def lstm_backward(
+    dh,
+    e2,
+    t5,
+    i,
+    e4,
+    t9,
+    f,
+    g,
+    e6,
+    t13,
+    o,
+    c,
+    t14,
+    h,
+    x,
+    Wi,
+    Wf,
+    Wg,
+    Wo,
+    Ui,
+    Uf,
+    Ug,
+    Uo,
+    h0,
+    c0,
+    *,
+    wanted=("dx", "dWi", "dWf", "dWg", "dWo", "dUi", "dUf", "dUg", "dUo", "dbi", "dbf", "dbg", "dbo", "dh0", "dc0"),
+):
     """Backward of lstm.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -199,9 +227,12 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
     Shapes: dh[n, t, k], e2[n, t, k], t5[n, t, k], i[n, t, k], e4[n, t, k], t9[n, t, k], f[n, t, k], g[n, t, k], e6[n, t,
         k], t13[n, t, k], o[n, t, k], c[n, t, k], t14[n, t, k], h[n, t, k], x[n, t, d], Wi[d, k], Wf[d, k], Wg[d, k],
         Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], h0[n, k], c0[n, k].
-    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0.
+    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(
+        wanted, ("dx", "dWi", "dWf", "dWg", "dWo", "dUi", "dUf", "dUg", "dUo", "dbi", "dbf", "dbg", "dbo", "dh0", "dc0")
+    )
     size = _lengths(
         dict(
             dh=(dh, "n t k"),
@@ -262,7 +293,9 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
         _wide(c0),
     )
 
-    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    dx = dWi = dWf = dWg = dWo = dUi = dUf = dUg = dUo = dbi = dbf = dbg = dbo = dh0 = dc0 = None
+    if wanted & {"dUi", "dUf", "dUg", "dUo"}:
+        h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
     c_prev = torch.cat((c0[:, None], c), dim=1)[:, :t]
     dsigmoid3_x = []
     dtotal = []
@@ -288,26 +321,41 @@ def lstm_backward(dh, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf,
     dtotal = torch.stack(dtotal[::-1], dim=1) if dtotal else dh.new_zeros((n, t, k))
     dsigmoid2_x = torch.stack(dsigmoid2_x[::-1], dim=1) if dsigmoid2_x else dh.new_zeros((n, t, k))
     dsigmoid_x = torch.stack(dsigmoid_x[::-1], dim=1) if dsigmoid_x else dh.new_zeros((n, t, k))
-    dh0 = dh_next_t
-    dc0 = dc_next_t
-    dWo = torch.tensordot(x, dsigmoid3_x, dims=([0, 1], [0, 1]))
-    dUo = torch.tensordot(h_prev, dsigmoid3_x, dims=([0, 1], [0, 1]))
-    dbo = dsigmoid3_x.sum(dim=(0, 1))
-    dWg = torch.tensordot(x, dtotal, dims=([0, 1], [0, 1]))
-    dUg = torch.tensordot(h_prev, dtotal, dims=([0, 1], [0, 1]))
-    dbg = dtotal.sum(dim=(0, 1))
-    dWf = torch.tensordot(x, dsigmoid2_x, dims=([0, 1], [0, 1]))
-    dUf = torch.tensordot(h_prev, dsigmoid2_x, dims=([0, 1], [0, 1]))
-    dbf = dsigmoid2_x.sum(dim=(0, 1))
-    dx = (
-        torch.tensordot(dsigmoid2_x, Wf, dims=([2], [1]))
-        + torch.tensordot(dtotal, Wg, dims=([2], [1]))
-        + torch.tensordot(dsigmoid_x, Wi, dims=([2], [1]))
-        + torch.tensordot(dsigmoid3_x, Wo, dims=([2], [1]))
-    )
-    dWi = torch.tensordot(x, dsigmoid_x, dims=([0, 1], [0, 1]))
-    dUi = torch.tensordot(h_prev, dsigmoid_x, dims=([0, 1], [0, 1]))
-    dbi = dsigmoid_x.sum(dim=(0, 1))
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "dc0" in wanted:
+        dc0 = dc_next_t
+    if "dWo" in wanted:
+        dWo = torch.tensordot(x, dsigmoid3_x, dims=([0, 1], [0, 1]))
+    if "dUo" in wanted:
+        dUo = torch.tensordot(h_prev, dsigmoid3_x, dims=([0, 1], [0, 1]))
+    if "dbo" in wanted:
+        dbo = dsigmoid3_x.sum(dim=(0, 1))
+    if "dWg" in wanted:
+        dWg = torch.tensordot(x, dtotal, dims=([0, 1], [0, 1]))
+    if "dUg" in wanted:
+        dUg = torch.tensordot(h_prev, dtotal, dims=([0, 1], [0, 1]))
+    if "dbg" in wanted:
+        dbg = dtotal.sum(dim=(0, 1))
+    if "dWf" in wanted:
+        dWf = torch.tensordot(x, dsigmoid2_x, dims=([0, 1], [0, 1]))
+    if "dUf" in wanted:
+        dUf = torch.tensordot(h_prev, dsigmoid2_x, dims=([0, 1], [0, 1]))
+    if "dbf" in wanted:
+        dbf = dsigmoid2_x.sum(dim=(0, 1))
+    if "dx" in wanted:
+        dx = (
+            torch.tensordot(dsigmoid2_x, Wf, dims=([2], [1]))
+            + torch.tensordot(dtotal, Wg, dims=([2], [1]))
+            + torch.tensordot(dsigmoid_x, Wi, dims=([2], [1]))
+            + torch.tensordot(dsigmoid3_x, Wo, dims=([2], [1]))
+        )
+    if "dWi" in wanted:
+        dWi = torch.tensordot(x, dsigmoid_x, dims=([0, 1], [0, 1]))
+    if "dUi" in wanted:
+        dUi = torch.tensordot(h_prev, dsigmoid_x, dims=([0, 1], [0, 1]))
+    if "dbi" in wanted:
+        dbi = dsigmoid_x.sum(dim=(0, 1))
     return (
         _narrow(dx, dtype),
         _narrow(dWi, dtype),
@@ -577,13 +625,21 @@ class _Lstm(torch.autograd.Function):
         x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h = (
             ctx.saved_tensors
         )
+        wanted = [
+            name
+            for name, needed in zip(
+                ("dx", "dWi", "dWf", "dWg", "dWo", "dUi", "dUf", "dUg", "dUo", "dbi", "dbf", "dbg", "dbo", "dh0", "dc0"),
+                ctx.needs_input_grad,
+            )
+            if needed
+        ]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h) = lstm_forward(
                 x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0
             )
         dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0 = lstm_backward(
-            _wide(dh), e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, h0, c0
+            _wide(dh), e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h, x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, h0, c0, wanted=wanted
         )
         return dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0
 
@@ -721,7 +777,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -731,6 +787,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -45,7 +45,7 @@ def lstm_cell_forward(i, f, g, prev):
     return _narrow(c, dtype), (sigmoid_y, sigmoid2_y, t9)
 
 
-def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev):
+def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev, *, wanted=("di", "df", "dg", "dprev")):
     """Backward of lstm_cell.
 
         dprev[*s] = dc[*s]*sigmoid_y[*s]
@@ -54,17 +54,23 @@ def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev):
         df[*s] = dc[*s]*prev[*s]*sigmoid_y[*s]*(1 - sigmoid_y[*s])
 
     Shapes: dc[*s], sigmoid_y[*s], sigmoid2_y[*s], t9[*s], prev[*s].
-    Returns di, df, dg, dprev.
+    Returns di, df, dg, dprev; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("di", "df", "dg", "dprev"))
     _lengths(dict(dc=(dc, "*s"), sigmoid_y=(sigmoid_y, "*s"), sigmoid2_y=(sigmoid2_y, "*s"), t9=(t9, "*s"), prev=(prev, "*s")))
     dtype = dc.dtype
     dc, sigmoid_y, sigmoid2_y, t9, prev = _wide(dc), _wide(sigmoid_y), _wide(sigmoid2_y), _wide(t9), _wide(prev)
 
-    dprev = dc * sigmoid_y
-    dg = dc * sigmoid2_y * (1 - t9**2)
-    di = dc * sigmoid2_y * t9 * (1 - sigmoid2_y)
-    df = dc * prev * sigmoid_y * (1 - sigmoid_y)
+    di = df = dg = dprev = None
+    if "dprev" in wanted:
+        dprev = dc * sigmoid_y
+    if "dg" in wanted:
+        dg = dc * sigmoid2_y * (1 - t9**2)
+    if "di" in wanted:
+        di = dc * sigmoid2_y * t9 * (1 - sigmoid2_y)
+    if "df" in wanted:
+        df = dc * prev * sigmoid_y * (1 - sigmoid_y)
     return _narrow(di, dtype), _narrow(df, dtype), _narrow(dg, dtype), _narrow(dprev, dtype)
 
 
@@ -130,10 +136,11 @@ class _LstmCell(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dc, *_):
         i, f, g, prev, sigmoid_y, sigmoid2_y, t9 = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("di", "df", "dg", "dprev"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (sigmoid_y, sigmoid2_y, t9) = lstm_cell_forward(i, f, g, prev)
-        di, df, dg, dprev = lstm_cell_backward(_wide(dc), sigmoid_y, sigmoid2_y, t9, prev)
+        di, df, dg, dprev = lstm_cell_backward(_wide(dc), sigmoid_y, sigmoid2_y, t9, prev, wanted=wanted)
         return di, df, dg, dprev
 
 
@@ -213,7 +220,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -223,6 +230,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

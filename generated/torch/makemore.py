@@ -116,7 +116,22 @@ def makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps=1e-5):
     return _narrow(loss, dtype), (embcat, bnraw, h, probs, bnvar_inv)
 
 
-def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bngain, W2):
+def makemore_backward(
+    dloss,
+    embcat,
+    bnraw,
+    h,
+    probs,
+    bnvar_inv,
+    x,
+    t,
+    C,
+    W1,
+    bngain,
+    W2,
+    *,
+    wanted=("dC", "dW1", "db1", "dbngain", "dbnbias", "dW2", "db2"),
+):
     """Backward of makemore.
 
         dlogits[n, v] = dloss/size(n)*(probs[n, v] - (v == t[n]))
@@ -135,10 +150,11 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bn
 
     Shapes: dloss scalar, embcat[n, (b, e)], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], C[v, e],
         W1[(b, e), u], bngain[u], W2[u, v].
-    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2.
+    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
+    wanted = _wanted(wanted, ("dC", "dW1", "db1", "dbngain", "dbnbias", "dW2", "db2"))
     size = _lengths(
         dict(
             dloss=(dloss, ""),
@@ -171,19 +187,30 @@ def makemore_backward(dloss, embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bn
         _wide(W2),
     )
 
-    dlogits = probs * (dloss / n)
-    dlogits = dlogits.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
-    dW2 = h.T @ dlogits
-    db2 = dlogits.sum(dim=0)
-    dh = dlogits @ W2.T
-    dhpreact = dh * (1 - h**2)
-    dbngain = (dhpreact * bnraw).sum(dim=0)
-    dbnbias = dhpreact.sum(dim=0)
-    dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1)))
-    dW1 = embcat.T @ dhprebn
-    db1 = embcat.new_zeros((u,))
-    demb = (dhprebn @ W1.T).reshape(n, b, e)
-    dC = embcat.new_zeros((v, e)).index_add(0, x.reshape(-1), demb.reshape(n * b, e))
+    dC = dW1 = db1 = dbngain = dbnbias = dW2 = db2 = None
+    if wanted & {"dC", "dW1", "dbngain", "dbnbias", "dW2", "db2"}:
+        dlogits = probs * (dloss / n)
+        dlogits = dlogits.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
+    if "dW2" in wanted:
+        dW2 = h.T @ dlogits
+    if "db2" in wanted:
+        db2 = dlogits.sum(dim=0)
+    if wanted & {"dC", "dW1", "dbngain", "dbnbias"}:
+        dh = dlogits @ W2.T
+        dhpreact = dh * (1 - h**2)
+    if wanted & {"dC", "dW1", "dbngain"}:
+        dbngain = (dhpreact * bnraw).sum(dim=0)
+    if wanted & {"dC", "dW1", "dbnbias"}:
+        dbnbias = dhpreact.sum(dim=0)
+    if wanted & {"dC", "dW1"}:
+        dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1)))
+    if "dW1" in wanted:
+        dW1 = embcat.T @ dhprebn
+    if "db1" in wanted:
+        db1 = embcat.new_zeros((u,))
+    if "dC" in wanted:
+        demb = (dhprebn @ W1.T).reshape(n, b, e)
+        dC = embcat.new_zeros((v, e)).index_add(0, x.reshape(-1), demb.reshape(n * b, e))
     return (
         _narrow(dC, dtype),
         _narrow(dW1, dtype),
@@ -291,11 +318,16 @@ class _Makemore(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, C, W1, b1, bngain, bnbias, W2, b2, embcat, bnraw, h, probs, bnvar_inv = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [
+            name
+            for name, needed in zip((None, None, "dC", "dW1", "db1", "dbngain", "dbnbias", "dW2", "db2"), ctx.needs_input_grad)
+            if needed
+        ]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (embcat, bnraw, h, probs, bnvar_inv) = makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps)
         dC, dW1, db1, dbngain, dbnbias, dW2, db2 = makemore_backward(
-            _wide(dloss), embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bngain, W2
+            _wide(dloss), embcat, bnraw, h, probs, bnvar_inv, x, t, C, W1, bngain, W2, wanted=wanted
         )
         return None, None, dC, dW1, db1, dbngain, dbnbias, dW2, db2, None
 
@@ -423,7 +455,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -457,6 +489,15 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -46,7 +46,7 @@ def margin_ranking_forward(a, b, t, margin=0.0):
     return _narrow(loss, dtype), (t2.reshape(size["*s"]), m.reshape(size["*s"]))
 
 
-def margin_ranking_backward(dloss, t2, m, t):
+def margin_ranking_backward(dloss, t2, m, t, *, wanted=("da", "db", "dt")):
     """Backward of margin_ranking.
 
         dm[*s] = where(m[*s] <= 0, 0, dloss/size(s))
@@ -55,9 +55,10 @@ def margin_ranking_backward(dloss, t2, m, t):
         db[*s] = -da[*s]
 
     Shapes: dloss scalar, t2[*s], m[*s], t[*s].
-    Returns da, db, dt.
+    Returns da, db, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), t2=(t2, "*s"), m=(m, "*s"), t=(t, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -66,15 +67,20 @@ def margin_ranking_backward(dloss, t2, m, t):
     m = m.reshape(s)
     t = t.reshape(s)
 
+    da = db = dt = None
     dm = torch.where(m <= 0, 0, dloss / s)
-    dt = -dm * t2
-    da = -dm * t
-    db = -da
-    return (
-        _narrow(da.reshape(size["*s"]), dtype),
-        _narrow(db.reshape(size["*s"]), dtype),
-        _narrow(dt.reshape(size["*s"]), dtype),
-    )
+    if "dt" in wanted:
+        dt = -dm * t2
+        dt = dt.reshape(size["*s"])
+    if wanted & {"da", "db"}:
+        da = -dm * t
+    if "db" in wanted:
+        db = -da
+    if "da" in wanted:
+        da = da.reshape(size["*s"])
+    if "db" in wanted:
+        db = db.reshape(size["*s"])
+    return _narrow(da, dtype), _narrow(db, dtype), _narrow(dt, dtype)
 
 
 def margin_ranking_jvp(a_dot, b_dot, t_dot, t2, m, t):
@@ -124,10 +130,11 @@ class _MarginRanking(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         a, b, t, t2, m = ctx.saved_tensors
         margin = ctx.margin
+        wanted = [name for name, needed in zip(("da", "db", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t2, m) = margin_ranking_forward(a, b, t, margin)
-        da, db, dt = margin_ranking_backward(_wide(dloss), t2, m, t)
+        da, db, dt = margin_ranking_backward(_wide(dloss), t2, m, t, wanted=wanted)
         return da, db, dt, None
 
 
@@ -202,7 +209,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -212,6 +219,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -35,22 +35,26 @@ def matmul_forward(a, b):
     return _narrow(y, dtype), ()
 
 
-def matmul_backward(dy, a, b):
+def matmul_backward(dy, a, b, *, wanted=("da", "db")):
     """Backward of matmul.
 
         da[*s, n, k] = sum[m](dy[*s, n, m]*b[*s, k, m])
         db[*s, k, m] = sum[n](dy[*s, n, m]*a[*s, n, k])
 
     Shapes: dy[*s, n, m], a[*s, n, k], b[*s, k, m].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s n m"), a=(a, "*s n k"), b=(b, "*s k m")))
     dtype = dy.dtype
     dy, a, b = _wide(dy), _wide(a), _wide(b)
 
-    da = dy @ b.mT
-    db = a.mT @ dy
+    da = db = None
+    if "da" in wanted:
+        da = dy @ b.mT
+    if "db" in wanted:
+        db = a.mT @ dy
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -87,7 +91,8 @@ class _Matmul(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved_tensors
-        da, db = matmul_backward(_wide(dy), a, b)
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        da, db = matmul_backward(_wide(dy), a, b, wanted=wanted)
         return da, db
 
 
@@ -160,7 +165,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -170,6 +175,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -83,7 +83,21 @@ def mlp_forward(x, t, C, W1, b1, gamma, beta, W2, b2, eps=1e-5):
     return _narrow(loss, dtype), (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd)
 
 
-def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2):
+def mlp_backward(
+    dloss,
+    emb,
+    batchnorm_xhat,
+    act,
+    softmax_cross_entropy_p,
+    batchnorm_rstd,
+    x,
+    t,
+    W1,
+    gamma,
+    W2,
+    *,
+    wanted=("dC", "dW1", "db1", "dgamma", "dbeta", "dW2", "db2"),
+):
     """Backward of mlp.
 
         dlogits[n, v] = dloss/size(n)*(softmax_cross_entropy_p[n, v] - (v == t[n]))
@@ -102,10 +116,11 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
 
     Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
         x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
-    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2.
+    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
+    wanted = _wanted(wanted, ("dC", "dW1", "db1", "dgamma", "dbeta", "dW2", "db2"))
     size = _lengths(
         dict(
             dloss=(dloss, ""),
@@ -136,19 +151,30 @@ def mlp_backward(dloss, emb, batchnorm_xhat, act, softmax_cross_entropy_p, batch
         _wide(W2),
     )
 
-    dlogits = softmax_cross_entropy_p * (dloss / n)
-    dlogits = dlogits.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
-    dW2 = act.T @ dlogits
-    db2 = dlogits.sum(dim=0)
-    dact = dlogits @ W2.T
-    dhbn = dact * (1 - act**2)
-    dgamma = (dhbn * batchnorm_xhat).sum(dim=0)
-    dbeta = dhbn.sum(dim=0)
-    dhpre = gamma * batchnorm_rstd * (dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1)))
-    dW1 = emb.reshape(n, b * e).T @ dhpre
-    db1 = emb.new_zeros((h,))
-    demb = (dhpre @ W1.T).reshape(n, b, e)
-    dC = emb.new_zeros((v, e)).index_add(0, x.reshape(-1), demb.reshape(n * b, e))
+    dC = dW1 = db1 = dgamma = dbeta = dW2 = db2 = None
+    if wanted & {"dC", "dW1", "dgamma", "dbeta", "dW2", "db2"}:
+        dlogits = softmax_cross_entropy_p * (dloss / n)
+        dlogits = dlogits.scatter_add(1, t[:, None].long(), (-dloss / n).expand(n, 1))
+    if "dW2" in wanted:
+        dW2 = act.T @ dlogits
+    if "db2" in wanted:
+        db2 = dlogits.sum(dim=0)
+    if wanted & {"dC", "dW1", "dgamma", "dbeta"}:
+        dact = dlogits @ W2.T
+        dhbn = dact * (1 - act**2)
+    if wanted & {"dC", "dW1", "dgamma"}:
+        dgamma = (dhbn * batchnorm_xhat).sum(dim=0)
+    if wanted & {"dC", "dW1", "dbeta"}:
+        dbeta = dhbn.sum(dim=0)
+    if wanted & {"dC", "dW1"}:
+        dhpre = gamma * batchnorm_rstd * (dhbn - dbeta / n - batchnorm_xhat * (dgamma / (n - 1)))
+    if "dW1" in wanted:
+        dW1 = emb.reshape(n, b * e).T @ dhpre
+    if "db1" in wanted:
+        db1 = emb.new_zeros((h,))
+    if "dC" in wanted:
+        demb = (dhpre @ W1.T).reshape(n, b, e)
+        dC = emb.new_zeros((v, e)).index_add(0, x.reshape(-1), demb.reshape(n * b, e))
     return (
         _narrow(dC, dtype),
         _narrow(dW1, dtype),
@@ -295,13 +321,18 @@ class _Mlp(torch.autograd.Function):
             ctx.saved_tensors
         )
         eps = ctx.eps
+        wanted = [
+            name
+            for name, needed in zip((None, None, "dC", "dW1", "db1", "dgamma", "dbeta", "dW2", "db2"), ctx.needs_input_grad)
+            if needed
+        ]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd) = mlp_forward(
                 x, t, C, W1, b1, gamma, beta, W2, b2, eps
             )
         dC, dW1, db1, dgamma, dbeta, dW2, db2 = mlp_backward(
-            _wide(dloss), emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2
+            _wide(dloss), emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd, x, t, W1, gamma, W2, wanted=wanted
         )
         return None, None, dC, dW1, db1, dgamma, dbeta, dW2, db2, None
 
@@ -429,7 +460,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -458,6 +489,15 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -35,22 +35,26 @@ def moe_combine_forward(h, w):
     return _narrow(y, dtype), ()
 
 
-def moe_combine_backward(dy, h, w):
+def moe_combine_backward(dy, h, w, *, wanted=("dh", "dw")):
     """Backward of moe_combine.
 
         dh[n, e, d] = dy[n, d]*w[n, e]
         dw[n, e] = sum[d](dy[n, d]*h[n, e, d])
 
     Shapes: dy[n, d], h[n, e, d], w[n, e].
-    Returns dh, dw.
+    Returns dh, dw; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dh", "dw"))
     _lengths(dict(dy=(dy, "n d"), h=(h, "n e d"), w=(w, "n e")))
     dtype = dy.dtype
     dy, h, w = _wide(dy), _wide(h), _wide(w)
 
-    dh = dy[:, None, :] * w[:, :, None]
-    dw = (dy[:, None, :] * h).sum(dim=2)
+    dh = dw = None
+    if "dh" in wanted:
+        dh = dy[:, None, :] * w[:, :, None]
+    if "dw" in wanted:
+        dw = (dy[:, None, :] * h).sum(dim=2)
     return _narrow(dh, dtype), _narrow(dw, dtype)
 
 
@@ -87,7 +91,8 @@ class _MoeCombine(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         h, w = ctx.saved_tensors
-        dh, dw = moe_combine_backward(_wide(dy), h, w)
+        wanted = [name for name, needed in zip(("dh", "dw"), ctx.needs_input_grad) if needed]
+        dh, dw = moe_combine_backward(_wide(dy), h, w, wanted=wanted)
         return dh, dw
 
 
@@ -160,7 +165,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -170,6 +175,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

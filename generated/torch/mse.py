@@ -43,25 +43,32 @@ def mse_forward(x, t):
     return _narrow(loss, dtype), (e.reshape(size["*s"]),)
 
 
-def mse_backward(dloss, e):
+def mse_backward(dloss, e, *, wanted=("dx", "dt")):
     """Backward of mse.
 
         dx[*s] = e[*s]*(2*dloss/size(s))
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), e=(e, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
     dloss, e = _wide(dloss), _wide(e)
     e = e.reshape(s)
 
+    dx = dt = None
     dx = e * (2 * dloss / s)
-    dt = -dx
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def mse_jvp(x_dot, t_dot, e):
@@ -104,10 +111,11 @@ class _Mse(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, e = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e,) = mse_forward(x, t)
-        dx, dt = mse_backward(_wide(dloss), e)
+        dx, dt = mse_backward(_wide(dloss), e, wanted=wanted)
         return dx, dt
 
 
@@ -181,7 +189,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -191,6 +199,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -49,7 +49,7 @@ def multihead_attention_forward(q, k, v, heads=2):
     return _narrow(o.reshape(n, i, h * d), dtype), (P, o.reshape(n, i, h * d))
 
 
-def multihead_attention_backward(do, P, o, q, k, v, heads=2):
+def multihead_attention_backward(do, P, o, q, k, v, heads=2, *, wanted=("dq", "dk", "dv")):
     """Backward of multihead_attention.
 
         dv[n, j, (h, d)] = sum[i](do[n, i, h, d]*P[n, h, i, j])
@@ -59,9 +59,10 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2):
         dk[n, j, (h, f)] = sum[i](dS[n, h, i, j]*q[n, i, h, f])/sqrt(size(f))
 
     Shapes: do[n, i, (h, d)], P[n, h, i, j], o[n, i, (h, d)], q[n, i, (h, f)], k[n, j, (h, f)], v[n, j, (h, d)].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         dict(do=(do, "n i h*d"), P=(P, "n h i j"), o=(o, "n i h*d"), q=(q, "n i h*f"), k=(k, "n j h*f"), v=(v, "n j h*d")),
         given=dict(h=_count("heads", heads)),
@@ -75,16 +76,20 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2):
     k = k.reshape(n, j, h, f)
     v = v.reshape(n, j, h, d)
 
-    dv = torch.einsum("abcd,acbe->aecd", do, P)
-    dP = torch.einsum("abcd,aecd->acbe", do, v)
-    dS = P * (dP - (do * o).sum(dim=3).permute(0, 2, 1)[:, :, :, None])
-    dq = torch.einsum("abcd,adbe->acbe", dS, k) / math.sqrt(f)
-    dk = torch.einsum("abcd,acbe->adbe", dS, q) / math.sqrt(f)
-    return (
-        _narrow(dq.reshape(n, i, h * f), dtype),
-        _narrow(dk.reshape(n, j, h * f), dtype),
-        _narrow(dv.reshape(n, j, h * d), dtype),
-    )
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = torch.einsum("abcd,acbe->aecd", do, P)
+        dv = dv.reshape(n, j, h * d)
+    if wanted & {"dq", "dk"}:
+        dP = torch.einsum("abcd,aecd->acbe", do, v)
+        dS = P * (dP - (do * o).sum(dim=3).permute(0, 2, 1)[:, :, :, None])
+    if "dq" in wanted:
+        dq = torch.einsum("abcd,adbe->acbe", dS, k) / math.sqrt(f)
+        dq = dq.reshape(n, i, h * f)
+    if "dk" in wanted:
+        dk = torch.einsum("abcd,acbe->adbe", dS, q) / math.sqrt(f)
+        dk = dk.reshape(n, j, h * f)
+    return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
 def multihead_attention_jvp(q_dot, k_dot, v_dot, P, o, q, k, v, heads=2):
@@ -163,10 +168,11 @@ class _MultiheadAttention(torch.autograd.Function):
     def backward(ctx, do, *_):
         q, k, v, P, o = ctx.saved_tensors
         heads = ctx.heads
+        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = multihead_attention_forward(q, k, v, heads)
-        dq, dk, dv = multihead_attention_backward(_wide(do), P, o, q, k, v, heads)
+        dq, dk, dv = multihead_attention_backward(_wide(do), P, o, q, k, v, heads, wanted=wanted)
         return dq, dk, dv, None
 
 
@@ -267,7 +273,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -296,6 +302,15 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -37,22 +37,25 @@ def pairwise_distance_forward(a, b, eps=1e-6):
     return _narrow(y, dtype), (t, y)
 
 
-def pairwise_distance_backward(dy, t, y):
+def pairwise_distance_backward(dy, t, y, *, wanted=("da", "db")):
     """Backward of pairwise_distance.
 
         da[*s, d] = t[*s, d]*(dy[*s]/y[*s])
         db[*s, d] = -da[*s, d]
 
     Shapes: dy[*s], t[*s, d], y[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s"), t=(t, "*s d"), y=(y, "*s")))
     dtype = dy.dtype
     dy, t, y = _wide(dy), _wide(t), _wide(y)
 
+    da = db = None
     da = t * (dy / y)[..., None]
-    db = -da
+    if "db" in wanted:
+        db = -da
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -94,10 +97,11 @@ class _PairwiseDistance(torch.autograd.Function):
     def backward(ctx, dy, *_):
         a, b, t, y = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t, y) = pairwise_distance_forward(a, b, eps)
-        da, db = pairwise_distance_backward(_wide(dy), t, y)
+        da, db = pairwise_distance_backward(_wide(dy), t, y, wanted=wanted)
         return da, db, None
 
 
@@ -171,7 +175,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -181,6 +185,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -42,16 +42,17 @@ def poisson_nll_forward(x, t):
     return _narrow(loss, dtype), (e.reshape(size["*s"]),)
 
 
-def poisson_nll_backward(dloss, e, x, t):
+def poisson_nll_backward(dloss, e, x, t, *, wanted=("dx", "dt")):
     """Backward of poisson_nll.
 
         dt[*s] = -x[*s]*(dloss/size(s))
         dx[*s] = dloss/size(s)*(e[*s] - t[*s])
 
     Shapes: dloss scalar, e[*s], x[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), e=(e, "*s"), x=(x, "*s"), t=(t, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -60,9 +61,14 @@ def poisson_nll_backward(dloss, e, x, t):
     x = x.reshape(s)
     t = t.reshape(s)
 
-    dt = -x * (dloss / s)
-    dx = dloss / s * (e - t)
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    dx = dt = None
+    if "dt" in wanted:
+        dt = -x * (dloss / s)
+        dt = dt.reshape(size["*s"])
+    if "dx" in wanted:
+        dx = dloss / s * (e - t)
+        dx = dx.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def poisson_nll_jvp(x_dot, t_dot, e, x, t):
@@ -105,10 +111,11 @@ class _PoissonNll(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, e = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e,) = poisson_nll_forward(x, t)
-        dx, dt = poisson_nll_backward(_wide(dloss), e, x, t)
+        dx, dt = poisson_nll_backward(_wide(dloss), e, x, t, wanted=wanted)
         return dx, dt
 
 
@@ -183,7 +190,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -193,6 +200,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -48,7 +48,7 @@ def ppo_clip_forward(logp, old, adv, eps=0.2):
     return _narrow(loss, dtype), (ratio, bound, gain, limit)
 
 
-def ppo_clip_backward(dloss, ratio, bound, gain, limit):
+def ppo_clip_backward(dloss, ratio, bound, gain, limit, *, wanted=("dlogp", "dold", "dadv")):
     """Backward of ppo_clip.
 
         dadv[n] = -dloss/size(n)*where(gain[n] > limit[n], bound[n], ratio[n])
@@ -56,17 +56,22 @@ def ppo_clip_backward(dloss, ratio, bound, gain, limit):
         dold[n] = -dlogp[n]
 
     Shapes: dloss scalar, ratio[n], bound[n], gain[n], limit[n].
-    Returns dlogp, dold, dadv.
+    Returns dlogp, dold, dadv; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dlogp", "dold", "dadv"))
     size = _lengths(dict(dloss=(dloss, ""), ratio=(ratio, "n"), bound=(bound, "n"), gain=(gain, "n"), limit=(limit, "n")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, ratio, bound, gain, limit = _wide(dloss), _wide(ratio), _wide(bound), _wide(gain), _wide(limit)
 
-    dadv = -dloss / n * torch.where(gain > limit, bound, ratio)
-    dlogp = torch.where(gain > limit, 0, -gain * (dloss / n))
-    dold = -dlogp
+    dlogp = dold = dadv = None
+    if "dadv" in wanted:
+        dadv = -dloss / n * torch.where(gain > limit, bound, ratio)
+    if wanted & {"dlogp", "dold"}:
+        dlogp = torch.where(gain > limit, 0, -gain * (dloss / n))
+    if "dold" in wanted:
+        dold = -dlogp
     return _narrow(dlogp, dtype), _narrow(dold, dtype), _narrow(dadv, dtype)
 
 
@@ -128,10 +133,11 @@ class _PpoClip(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         logp, old, adv, ratio, bound, gain, limit = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dlogp", "dold", "dadv"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (ratio, bound, gain, limit) = ppo_clip_forward(logp, old, adv, eps)
-        dlogp, dold, dadv = ppo_clip_backward(_wide(dloss), ratio, bound, gain, limit)
+        dlogp, dold, dadv = ppo_clip_backward(_wide(dloss), ratio, bound, gain, limit, wanted=wanted)
         return dlogp, dold, dadv, None
 
 
@@ -205,7 +211,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -215,6 +221,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

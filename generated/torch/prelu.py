@@ -40,16 +40,17 @@ def prelu_forward(x, slope):
     return _narrow(y.reshape(n, c, *size["*s"]), dtype), ()
 
 
-def prelu_backward(dy, x, slope):
+def prelu_backward(dy, x, slope, *, wanted=("dx", "dslope")):
     """Backward of prelu.
 
         dx[n, c, *s] = dy[n, c, *s]*where(x[n, c, *s] <= 0, slope[c], 1)
         dslope[c] = sum[n, s](where(x[n, c, *s] <= 0, dy[n, c, *s]*x[n, c, *s], 0))
 
     Shapes: dy[n, c, *s], x[n, c, *s], slope[c].
-    Returns dx, dslope.
+    Returns dx, dslope; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dslope"))
     size = _lengths(dict(dy=(dy, "n c *s"), x=(x, "n c *s"), slope=(slope, "c")))
     n, c = size["n"], size["c"]
     s = math.prod(size["*s"])
@@ -58,9 +59,13 @@ def prelu_backward(dy, x, slope):
     dy = dy.reshape(n, c, s)
     x = x.reshape(n, c, s)
 
-    dx = dy * torch.where(x <= 0, slope[:, None], 1)
-    dslope = torch.where(x <= 0, dy * x, 0).sum(dim=(0, 2))
-    return _narrow(dx.reshape(n, c, *size["*s"]), dtype), _narrow(dslope, dtype)
+    dx = dslope = None
+    if "dx" in wanted:
+        dx = dy * torch.where(x <= 0, slope[:, None], 1)
+        dx = dx.reshape(n, c, *size["*s"])
+    if "dslope" in wanted:
+        dslope = torch.where(x <= 0, dy * x, 0).sum(dim=(0, 2))
+    return _narrow(dx, dtype), _narrow(dslope, dtype)
 
 
 def prelu_jvp(x_dot, slope_dot, x, slope):
@@ -100,7 +105,8 @@ class _Prelu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, slope = ctx.saved_tensors
-        dx, dslope = prelu_backward(_wide(dy), x, slope)
+        wanted = [name for name, needed in zip(("dx", "dslope"), ctx.needs_input_grad) if needed]
+        dx, dslope = prelu_backward(_wide(dy), x, slope, wanted=wanted)
         return dx, dslope
 
 
@@ -173,7 +179,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -183,6 +189,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -37,22 +37,26 @@ def reglu_forward(a, b):
     return _narrow(y, dtype), (relu_y,)
 
 
-def reglu_backward(dy, relu_y, a, b):
+def reglu_backward(dy, relu_y, a, b, *, wanted=("da", "db")):
     """Backward of reglu.
 
         db[*s] = dy[*s]*relu_y[*s]
         da[*s] = where(a[*s] <= 0, 0, dy[*s]*b[*s])
 
     Shapes: dy[*s], relu_y[*s], a[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s"), relu_y=(relu_y, "*s"), a=(a, "*s"), b=(b, "*s")))
     dtype = dy.dtype
     dy, relu_y, a, b = _wide(dy), _wide(relu_y), _wide(a), _wide(b)
 
-    db = dy * relu_y
-    da = torch.where(a <= 0, 0, dy * b)
+    da = db = None
+    if "db" in wanted:
+        db = dy * relu_y
+    if "da" in wanted:
+        da = torch.where(a <= 0, 0, dy * b)
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -90,10 +94,11 @@ class _Reglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, relu_y = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (relu_y,) = reglu_forward(a, b)
-        da, db = reglu_backward(_wide(dy), relu_y, a, b)
+        da, db = reglu_backward(_wide(dy), relu_y, a, b, wanted=wanted)
         return da, db
 
 
@@ -168,7 +173,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -178,6 +183,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -47,7 +47,7 @@ def residual_rmsnorm_forward(x, r, gamma, eps=1e-6):
     return _narrow(y, dtype), (hhat, rstd)
 
 
-def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
+def residual_rmsnorm_backward(dy, hhat, rstd, gamma, *, wanted=("dx", "dr", "dgamma")):
     """Backward of residual_rmsnorm.
 
         dgamma[d] = sum[s](dy[*s, d]*hhat[*s, d])
@@ -56,9 +56,10 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
         dr[*s, d] = dx[*s, d]
 
     Shapes: dy[*s, d], hhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dr, dgamma.
+    Returns dx, dr, dgamma; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dr", "dgamma"))
     size = _lengths(dict(dy=(dy, "*s d"), hhat=(hhat, "*s d"), rstd=(rstd, "*s"), gamma=(gamma, "d")))
     d = size["d"]
     s = math.prod(size["*s"])
@@ -68,11 +69,19 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma):
     hhat = hhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
-    dgamma = (dy * hhat).sum(dim=0)
-    dhhat = gamma * dy
-    dx = rstd[:, None] * (dhhat - hhat * (dhhat * hhat).mean(dim=1, keepdim=True))
-    dr = dx.clone()
-    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dr.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype)
+    dx = dr = dgamma = None
+    if "dgamma" in wanted:
+        dgamma = (dy * hhat).sum(dim=0)
+    if wanted & {"dx", "dr"}:
+        dhhat = gamma * dy
+        dx = rstd[:, None] * (dhhat - hhat * (dhhat * hhat).mean(dim=1, keepdim=True))
+    if "dr" in wanted:
+        dr = dx.clone()
+    if "dx" in wanted:
+        dx = dx.reshape(*size["*s"], d)
+    if "dr" in wanted:
+        dr = dr.reshape(*size["*s"], d)
+    return _narrow(dx, dtype), _narrow(dr, dtype), _narrow(dgamma, dtype)
 
 
 def residual_rmsnorm_jvp(x_dot, r_dot, gamma_dot, hhat, rstd, gamma):
@@ -129,10 +138,11 @@ class _ResidualRmsnorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, r, gamma, hhat, rstd = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dr", "dgamma"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (hhat, rstd) = residual_rmsnorm_forward(x, r, gamma, eps)
-        dx, dr, dgamma = residual_rmsnorm_backward(_wide(dy), hhat, rstd, gamma)
+        dx, dr, dgamma = residual_rmsnorm_backward(_wide(dy), hhat, rstd, gamma, wanted=wanted)
         return dx, dr, dgamma, None
 
 
@@ -209,7 +219,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -219,6 +229,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

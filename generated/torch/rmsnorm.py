@@ -44,7 +44,7 @@ def rmsnorm_forward(x, gamma, eps=1e-6):
     return _narrow(y, dtype), (xhat, rstd)
 
 
-def rmsnorm_backward(dy, xhat, rstd, gamma):
+def rmsnorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma")):
     """Backward of rmsnorm.
 
         dgamma[d] = sum[s](dy[*s, d]*xhat[*s, d])
@@ -52,9 +52,10 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma.
+    Returns dx, dgamma; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dgamma"))
     size = _lengths(dict(dy=(dy, "*s d"), xhat=(xhat, "*s d"), rstd=(rstd, "*s"), gamma=(gamma, "d")))
     d = size["d"]
     s = math.prod(size["*s"])
@@ -64,10 +65,14 @@ def rmsnorm_backward(dy, xhat, rstd, gamma):
     xhat = xhat.reshape(s, d)
     rstd = rstd.reshape(s)
 
-    dgamma = (dy * xhat).sum(dim=0)
-    dxhat = gamma * dy
-    dx = rstd[:, None] * (dxhat - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
-    return _narrow(dx.reshape(*size["*s"], d), dtype), _narrow(dgamma, dtype)
+    dx = dgamma = None
+    if "dgamma" in wanted:
+        dgamma = (dy * xhat).sum(dim=0)
+    if "dx" in wanted:
+        dxhat = gamma * dy
+        dx = rstd[:, None] * (dxhat - xhat * (dxhat * xhat).mean(dim=1, keepdim=True))
+        dx = dx.reshape(*size["*s"], d)
+    return _narrow(dx, dtype), _narrow(dgamma, dtype)
 
 
 def rmsnorm_jvp(x_dot, gamma_dot, xhat, rstd, gamma):
@@ -110,10 +115,11 @@ class _Rmsnorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, gamma, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("dx", "dgamma"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = rmsnorm_forward(x, gamma, eps)
-        dx, dgamma = rmsnorm_backward(_wide(dy), xhat, rstd, gamma)
+        dx, dgamma = rmsnorm_backward(_wide(dy), xhat, rstd, gamma, wanted=wanted)
         return dx, dgamma, None
 
 
@@ -188,7 +194,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -198,6 +204,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

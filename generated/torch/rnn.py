@@ -45,7 +45,7 @@ def rnn_forward(x, W, U, b, h0):
     return _narrow(h, dtype), (h,)
 
 
-def rnn_backward(dh, h, x, W, U, h0):
+def rnn_backward(dh, h, x, W, U, h0, *, wanted=("dx", "dW", "dU", "db", "dh0")):
     """Backward of rnn.
 
         dh_step[n, t, k] = dh[n, t, k] + dh_prev[n, t + 1, k]
@@ -58,9 +58,10 @@ def rnn_backward(dh, h, x, W, U, h0):
         db[k] = sum[n, t](dtotal[n, t, k])
 
     Shapes: dh[n, t, k], h[n, t, k], x[n, t, d], W[d, k], U[j, k], h0[n, k].
-    Returns dx, dW, dU, db, dh0.
+    Returns dx, dW, dU, db, dh0; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dW", "dU", "db", "dh0"))
     size = _lengths(
         dict(dh=(dh, "n t k"), h=(h, "n t k"), x=(x, "n t d"), W=(W, "d k"), U=(U, "j k"), h0=(h0, "n k")), same={"j": "k"}
     )
@@ -68,7 +69,9 @@ def rnn_backward(dh, h, x, W, U, h0):
     dtype = dh.dtype
     dh, h, x, W, U, h0 = _wide(dh), _wide(h), _wide(x), _wide(W), _wide(U), _wide(h0)
 
-    h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
+    dx = dW = dU = db = dh0 = None
+    if "dU" in wanted:
+        h_prev = torch.cat((h0[:, None], h), dim=1)[:, :t]
     dtotal = []
     dh_next_t = dh.new_zeros((n, k))
     for at_t in reversed(range(t)):
@@ -78,11 +81,16 @@ def rnn_backward(dh, h, x, W, U, h0):
         dtotal.append(dtotal_t)
         dh_next_t = dh_prev_t
     dtotal = torch.stack(dtotal[::-1], dim=1) if dtotal else dh.new_zeros((n, t, k))
-    dh0 = dh_next_t
-    dx = torch.tensordot(dtotal, W, dims=([2], [1]))
-    dW = torch.tensordot(x, dtotal, dims=([0, 1], [0, 1]))
-    dU = torch.tensordot(h_prev, dtotal, dims=([0, 1], [0, 1]))
-    db = dtotal.sum(dim=(0, 1))
+    if "dh0" in wanted:
+        dh0 = dh_next_t
+    if "dx" in wanted:
+        dx = torch.tensordot(dtotal, W, dims=([2], [1]))
+    if "dW" in wanted:
+        dW = torch.tensordot(x, dtotal, dims=([0, 1], [0, 1]))
+    if "dU" in wanted:
+        dU = torch.tensordot(h_prev, dtotal, dims=([0, 1], [0, 1]))
+    if "db" in wanted:
+        db = dtotal.sum(dim=(0, 1))
     return _narrow(dx, dtype), _narrow(dW, dtype), _narrow(dU, dtype), _narrow(db, dtype), _narrow(dh0, dtype)
 
 
@@ -164,7 +172,8 @@ class _Rnn(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh):
         x, W, U, h0, h = ctx.saved_tensors
-        dx, dW, dU, db, dh0 = rnn_backward(_wide(dh), h, x, W, U, h0)
+        wanted = [name for name, needed in zip(("dx", "dW", "dU", "db", "dh0"), ctx.needs_input_grad) if needed]
+        dx, dW, dU, db, dh0 = rnn_backward(_wide(dh), h, x, W, U, h0, wanted=wanted)
         return dx, dW, dU, db, dh0
 
 
@@ -238,7 +247,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -248,6 +257,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -44,7 +44,7 @@ def rotary_interleaved_forward(x, cosine, sine):
     return _narrow(y.reshape(*size["*s"], i, m * p), dtype), (total.reshape(*size["*s"], i, m * p),)
 
 
-def rotary_interleaved_backward(dy, total, x, cosine, sine):
+def rotary_interleaved_backward(dy, total, x, cosine, sine, *, wanted=("dx", "dcosine", "dsine")):
     """Backward of rotary_interleaved.
 
         t[p] = where(p != 0, 1, -1)
@@ -54,9 +54,10 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine):
         dx[*s, i, (m, p)] = cosine[i, m]*dy[*s, i, m, p] + dtotal[*s, i, m, 1 - p]
 
     Shapes: dy[*s, i, (m, p)], total[*s, i, (m, p)], x[*s, i, (m, p)], cosine[i, m], sine[i, m].
-    Returns dx, dcosine, dsine.
+    Returns dx, dcosine, dsine; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dcosine", "dsine"))
     size = _lengths(
         dict(dy=(dy, "*s i m*p"), total=(total, "*s i m*p"), x=(x, "*s i m*p"), cosine=(cosine, "i m"), sine=(sine, "i m")),
         given=dict(p=2),
@@ -69,14 +70,20 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine):
     total = total.reshape(s, i, m, p)
     x = x.reshape(s, i, m, p)
 
-    mask = torch.arange(p, device=dy.device) != 0
-    t = torch.where(mask, dy.new_full((), 1), -1)
-    dcosine = (dy * x).sum(dim=(0, 3))
-    dsine = (t * (dy * total).sum(dim=0)).sum(dim=2)
-    dtotal = t * sine[:, :, None] * dy
-    mask2 = torch.arange(p, device=dy.device)[:, None] + torch.arange(p, device=dy.device) == 1
-    dx = cosine[:, :, None] * dy + torch.where(mask2.T, dtotal[:, :, :, :, None], 0).sum(dim=3)
-    return _narrow(dx.reshape(*size["*s"], i, m * p), dtype), _narrow(dcosine, dtype), _narrow(dsine, dtype)
+    dx = dcosine = dsine = None
+    if wanted & {"dx", "dsine"}:
+        mask = torch.arange(p, device=dy.device) != 0
+        t = torch.where(mask, dy.new_full((), 1), -1)
+    if "dcosine" in wanted:
+        dcosine = (dy * x).sum(dim=(0, 3))
+    if "dsine" in wanted:
+        dsine = (t * (dy * total).sum(dim=0)).sum(dim=2)
+    if "dx" in wanted:
+        dtotal = t * sine[:, :, None] * dy
+        mask2 = torch.arange(p, device=dy.device)[:, None] + torch.arange(p, device=dy.device) == 1
+        dx = cosine[:, :, None] * dy + torch.where(mask2.T, dtotal[:, :, :, :, None], 0).sum(dim=3)
+        dx = dx.reshape(*size["*s"], i, m * p)
+    return _narrow(dx, dtype), _narrow(dcosine, dtype), _narrow(dsine, dtype)
 
 
 def rotary_interleaved_jvp(x_dot, cosine_dot, sine_dot, total, x, cosine, sine):
@@ -150,10 +157,11 @@ class _RotaryInterleaved(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         x, cosine, sine, total = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dcosine", "dsine"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (total,) = rotary_interleaved_forward(x, cosine, sine)
-        dx, dcosine, dsine = rotary_interleaved_backward(_wide(dy), total, x, cosine, sine)
+        dx, dcosine, dsine = rotary_interleaved_backward(_wide(dy), total, x, cosine, sine, wanted=wanted)
         return dx, dcosine, dsine
 
 
@@ -236,7 +244,7 @@ def _lengths(tensors, labels=None, same=None, given=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -265,6 +273,15 @@ def _unpacked(size, packed):
         if missing := [a for a in axes if a not in size]:
             raise ValueError(f"{name} has length 0 on axis ({', '.join(axes)}), which leaves that of {missing[0]} open")
     return size
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

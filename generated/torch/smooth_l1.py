@@ -51,16 +51,17 @@ def smooth_l1_forward(x, t, beta=1.0):
     return _narrow(loss, dtype), (e.reshape(size["*s"]), a.reshape(size["*s"]), s2.reshape(size["*s"]))
 
 
-def smooth_l1_backward(dloss, e, a, s2, beta=1.0):
+def smooth_l1_backward(dloss, e, a, s2, beta=1.0, *, wanted=("dx", "dt")):
     """Backward of smooth_l1.
 
         dx[*s] = dloss/size(s)*where(a[*s] < beta, e[*s]/beta, s2[*s])
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], a[*s], s2[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), e=(e, "*s"), a=(a, "*s"), s2=(s2, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -69,9 +70,15 @@ def smooth_l1_backward(dloss, e, a, s2, beta=1.0):
     a = a.reshape(s)
     s2 = s2.reshape(s)
 
+    dx = dt = None
     dx = dloss / s * torch.where(a < beta, e / beta, s2)
-    dt = -dx
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    if "dt" in wanted:
+        dt = -dx
+    if "dx" in wanted:
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = dt.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def smooth_l1_jvp(x_dot, t_dot, e, a, s2, beta=1.0):
@@ -119,10 +126,11 @@ class _SmoothL1(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, e, a, s2 = ctx.saved_tensors
         beta = ctx.beta
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e, a, s2) = smooth_l1_forward(x, t, beta)
-        dx, dt = smooth_l1_backward(_wide(dloss), e, a, s2, beta)
+        dx, dt = smooth_l1_backward(_wide(dloss), e, a, s2, beta, wanted=wanted)
         return dx, dt, None
 
 
@@ -199,7 +207,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -209,6 +217,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -44,23 +44,27 @@ def soft_cross_entropy_forward(z, q):
     return _narrow(loss, dtype), (logp, e2)
 
 
-def soft_cross_entropy_backward(dloss, logp, e2, q):
+def soft_cross_entropy_backward(dloss, logp, e2, q, *, wanted=("dz", "dq")):
     """Backward of soft_cross_entropy.
 
         dq[n, c] = -logp[n, c]*(dloss/size(n))
         dz[n, c] = dloss/size(n)*(e2[n, c]*sum[c](q[n, c]) - q[n, c])
 
     Shapes: dloss scalar, logp[n, c], e2[n, c], q[n, c].
-    Returns dz, dq.
+    Returns dz, dq; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "dq"))
     size = _lengths(dict(dloss=(dloss, ""), logp=(logp, "n c"), e2=(e2, "n c"), q=(q, "n c")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, logp, e2, q = _wide(dloss), _wide(logp), _wide(e2), _wide(q)
 
-    dq = -logp * (dloss / n)
-    dz = dloss / n * (e2 * q.sum(dim=1, keepdim=True) - q)
+    dz = dq = None
+    if "dq" in wanted:
+        dq = -logp * (dloss / n)
+    if "dz" in wanted:
+        dz = dloss / n * (e2 * q.sum(dim=1, keepdim=True) - q)
     return _narrow(dz, dtype), _narrow(dq, dtype)
 
 
@@ -99,10 +103,11 @@ class _SoftCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         z, q, logp, e2 = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dz", "dq"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (logp, e2) = soft_cross_entropy_forward(z, q)
-        dz, dq = soft_cross_entropy_backward(_wide(dloss), logp, e2, q)
+        dz, dq = soft_cross_entropy_backward(_wide(dloss), logp, e2, q, wanted=wanted)
         return dz, dq
 
 
@@ -186,7 +191,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -196,6 +201,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

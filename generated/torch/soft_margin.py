@@ -50,7 +50,7 @@ def soft_margin_forward(x, t):
     return _narrow(loss, dtype), (g.reshape(size["*s"]),)
 
 
-def soft_margin_backward(dloss, g, x, t):
+def soft_margin_backward(dloss, g, x, t, *, wanted=("dx", "dt")):
     """Backward of soft_margin.
 
         du[*s] = g[*s]*(dloss/size(s))
@@ -58,9 +58,10 @@ def soft_margin_backward(dloss, g, x, t):
         dt[*s] = -du[*s]*x[*s]
 
     Shapes: dloss scalar, g[*s], x[*s], t[*s].
-    Returns dx, dt.
+    Returns dx, dt; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dx", "dt"))
     size = _lengths(dict(dloss=(dloss, ""), g=(g, "*s"), x=(x, "*s"), t=(t, "*s")))
     s = math.prod(size["*s"])
     dtype = dloss.dtype
@@ -69,10 +70,15 @@ def soft_margin_backward(dloss, g, x, t):
     x = x.reshape(s)
     t = t.reshape(s)
 
+    dx = dt = None
     du = g * (dloss / s)
-    dx = -du * t
-    dt = -du * x
-    return _narrow(dx.reshape(size["*s"]), dtype), _narrow(dt.reshape(size["*s"]), dtype)
+    if "dx" in wanted:
+        dx = -du * t
+        dx = dx.reshape(size["*s"])
+    if "dt" in wanted:
+        dt = -du * x
+        dt = dt.reshape(size["*s"])
+    return _narrow(dx, dtype), _narrow(dt, dtype)
 
 
 def soft_margin_jvp(x_dot, t_dot, g, x, t):
@@ -117,10 +123,11 @@ class _SoftMargin(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, g = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g,) = soft_margin_forward(x, t)
-        dx, dt = soft_margin_backward(_wide(dloss), g, x, t)
+        dx, dt = soft_margin_backward(_wide(dloss), g, x, t, wanted=wanted)
         return dx, dt
 
 
@@ -205,7 +212,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -215,6 +222,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -42,22 +42,25 @@ def softmax_bias_forward(z, b, scale=1.0):
     return _narrow(p, dtype), (p,)
 
 
-def softmax_bias_backward(dp, p, scale=1.0):
+def softmax_bias_backward(dp, p, scale=1.0, *, wanted=("dz", "db")):
     """Backward of softmax_bias.
 
         db[*s, c] = p[*s, c]*(dp[*s, c] - sum[c](dp[*s, c]*p[*s, c]))
         dz[*s, c] = scale*db[*s, c]
 
     Shapes: dp[*s, c], p[*s, c].
-    Returns dz, db.
+    Returns dz, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dz", "db"))
     _lengths(dict(dp=(dp, "*s c"), p=(p, "*s c")))
     dtype = dp.dtype
     dp, p = _wide(dp), _wide(p)
 
+    dz = db = None
     db = p * (dp - (dp * p).sum(dim=-1, keepdim=True))
-    dz = scale * db
+    if "dz" in wanted:
+        dz = scale * db
     return _narrow(dz, dtype), _narrow(db, dtype)
 
 
@@ -99,7 +102,8 @@ class _SoftmaxBias(torch.autograd.Function):
     def backward(ctx, dp):
         (p,) = ctx.saved_tensors
         scale = ctx.scale
-        dz, db = softmax_bias_backward(_wide(dp), p, scale)
+        wanted = [name for name, needed in zip(("dz", "db"), ctx.needs_input_grad) if needed]
+        dz, db = softmax_bias_backward(_wide(dp), p, scale, wanted=wanted)
         return dz, db, None
 
 
@@ -184,7 +188,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -194,6 +198,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

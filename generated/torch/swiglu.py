@@ -41,22 +41,26 @@ def swiglu_forward(a, b):
     return _narrow(y, dtype), (silu_g, silu_y)
 
 
-def swiglu_backward(dy, silu_g, silu_y, b):
+def swiglu_backward(dy, silu_g, silu_y, b, *, wanted=("da", "db")):
     """Backward of swiglu.
 
         db[*s] = dy[*s]*silu_y[*s]
         da[*s] = dy[*s]*b[*s]*(silu_g[*s] + silu_y[*s]*(1 - silu_g[*s]))
 
     Shapes: dy[*s], silu_g[*s], silu_y[*s], b[*s].
-    Returns da, db.
+    Returns da, db; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "db"))
     _lengths(dict(dy=(dy, "*s"), silu_g=(silu_g, "*s"), silu_y=(silu_y, "*s"), b=(b, "*s")))
     dtype = dy.dtype
     dy, silu_g, silu_y, b = _wide(dy), _wide(silu_g), _wide(silu_y), _wide(b)
 
-    db = dy * silu_y
-    da = dy * b * (silu_g + silu_y * (1 - silu_g))
+    da = db = None
+    if "db" in wanted:
+        db = dy * silu_y
+    if "da" in wanted:
+        da = dy * b * (silu_g + silu_y * (1 - silu_g))
     return _narrow(da, dtype), _narrow(db, dtype)
 
 
@@ -94,10 +98,11 @@ class _Swiglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, silu_g, silu_y = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (silu_g, silu_y) = swiglu_forward(a, b)
-        da, db = swiglu_backward(_wide(dy), silu_g, silu_y, b)
+        da, db = swiglu_backward(_wide(dy), silu_g, silu_y, b, wanted=wanted)
         return da, db
 
 
@@ -177,7 +182,7 @@ def _maximum(a, number):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -187,6 +192,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -51,7 +51,7 @@ def triplet_forward(a, pos, neg, margin=1.0, eps=1e-6):
     return _narrow(loss, dtype), (u, v, near, far, m)
 
 
-def triplet_backward(dloss, u, v, near, far, m):
+def triplet_backward(dloss, u, v, near, far, m, *, wanted=("da", "dpos", "dneg")):
     """Backward of triplet.
 
         dnear[n] = where(m[n] <= 0, 0, dloss/size(n))
@@ -62,20 +62,27 @@ def triplet_backward(dloss, u, v, near, far, m):
         dpos[n, d] = -du[n, d]
 
     Shapes: dloss scalar, u[n, d], v[n, d], near[n], far[n], m[n].
-    Returns da, dpos, dneg.
+    Returns da, dpos, dneg; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("da", "dpos", "dneg"))
     size = _lengths(dict(dloss=(dloss, ""), u=(u, "n d"), v=(v, "n d"), near=(near, "n"), far=(far, "n"), m=(m, "n")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, u, v, near, far, m = _wide(dloss), _wide(u), _wide(v), _wide(near), _wide(far), _wide(m)
 
+    da = dpos = dneg = None
     dnear = torch.where(m <= 0, 0, dloss / n)
-    dv = -v * (dnear / far)[:, None]
-    dneg = -dv
-    du = u * (dnear / near)[:, None]
-    da = du + dv
-    dpos = -du
+    if wanted & {"da", "dneg"}:
+        dv = -v * (dnear / far)[:, None]
+    if "dneg" in wanted:
+        dneg = -dv
+    if wanted & {"da", "dpos"}:
+        du = u * (dnear / near)[:, None]
+    if "da" in wanted:
+        da = du + dv
+    if "dpos" in wanted:
+        dpos = -du
     return _narrow(da, dtype), _narrow(dpos, dtype), _narrow(dneg, dtype)
 
 
@@ -149,10 +156,11 @@ class _Triplet(torch.autograd.Function):
         a, pos, neg, u, v, near, far, m = ctx.saved_tensors
         margin = ctx.margin
         eps = ctx.eps
+        wanted = [name for name, needed in zip(("da", "dpos", "dneg"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (u, v, near, far, m) = triplet_forward(a, pos, neg, margin, eps)
-        da, dpos, dneg = triplet_backward(_wide(dloss), u, v, near, far, m)
+        da, dpos, dneg = triplet_backward(_wide(dloss), u, v, near, far, m, wanted=wanted)
         return da, dpos, dneg, None, None
 
 
@@ -228,7 +236,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -238,6 +246,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

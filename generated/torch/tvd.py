@@ -39,23 +39,26 @@ def tvd_forward(p, q):
     return _narrow(loss, dtype), (s,)
 
 
-def tvd_backward(dloss, s):
+def tvd_backward(dloss, s, *, wanted=("dp", "dq")):
     """Backward of tvd.
 
         dp[n, c] = s[n, c]*(dloss/(2*size(n)))
         dq[n, c] = -dp[n, c]
 
     Shapes: dloss scalar, s[n, c].
-    Returns dp, dq.
+    Returns dp, dq; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dp", "dq"))
     size = _lengths(dict(dloss=(dloss, ""), s=(s, "n c")))
     n = size["n"]
     dtype = dloss.dtype
     dloss, s = _wide(dloss), _wide(s)
 
+    dp = dq = None
     dp = s * (dloss / (2 * n))
-    dq = -dp
+    if "dq" in wanted:
+        dq = -dp
     return _narrow(dp, dtype), _narrow(dq, dtype)
 
 
@@ -96,10 +99,11 @@ class _Tvd(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         p, q, s = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dp", "dq"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (s,) = tvd_forward(p, q)
-        dp, dq = tvd_backward(_wide(dloss), s)
+        dp, dq = tvd_backward(_wide(dloss), s, wanted=wanted)
         return dp, dq
 
 
@@ -173,7 +177,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -183,6 +187,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -38,22 +38,25 @@ def weightnorm_forward(v, g):
     return _narrow(w, dtype), (norm,)
 
 
-def weightnorm_backward(dw, norm, v, g):
+def weightnorm_backward(dw, norm, v, g, *, wanted=("dv", "dg")):
     """Backward of weightnorm.
 
         dg[o] = sum[k](dw[o, k]*v[o, k])/norm[o]
         dv[o, k] = g[o]/norm[o]*(dw[o, k] - v[o, k]*(dg[o]/norm[o]))
 
     Shapes: dw[o, k], norm[o], v[o, k], g[o].
-    Returns dv, dg.
+    Returns dv, dg; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dv", "dg"))
     _lengths(dict(dw=(dw, "o k"), norm=(norm, "o"), v=(v, "o k"), g=(g, "o")))
     dtype = dw.dtype
     dw, norm, v, g = _wide(dw), _wide(norm), _wide(v), _wide(g)
 
+    dv = dg = None
     dg = (dw * v).sum(dim=1) / norm
-    dv = (g / norm)[:, None] * (dw - v * (dg / norm)[:, None])
+    if "dv" in wanted:
+        dv = (g / norm)[:, None] * (dw - v * (dg / norm)[:, None])
     return _narrow(dv, dtype), _narrow(dg, dtype)
 
 
@@ -93,10 +96,11 @@ class _Weightnorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dw, *_):
         v, g, norm = ctx.saved_tensors
+        wanted = [name for name, needed in zip(("dv", "dg"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (norm,) = weightnorm_forward(v, g)
-        dv, dg = weightnorm_backward(_wide(dw), norm, v, g)
+        dv, dg = weightnorm_backward(_wide(dw), norm, v, g, wanted=wanted)
         return dv, dg
 
 
@@ -171,7 +175,7 @@ def _lengths(tensors, labels=None, same=None):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -181,6 +185,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

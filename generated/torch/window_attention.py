@@ -72,7 +72,7 @@ def window_attention_forward(q, k, v, window=4):
     return _narrow(o, dtype), (P, o)
 
 
-def window_attention_backward(do, P, o, q, k, v, window=4):
+def window_attention_backward(do, P, o, q, k, v, window=4, *, wanted=("dq", "dk", "dv")):
     """Backward of window_attention.
 
         dv[*s, j, d] = sum[i](do[*s, i, d]*P[*s, i, j])
@@ -83,9 +83,10 @@ def window_attention_backward(do, P, o, q, k, v, window=4):
         dk[*s, j, f] = sum[i](dS[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv.
+    Returns dq, dk, dv; None for each that is not in wanted.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
+    wanted = _wanted(wanted, ("dq", "dk", "dv"))
     size = _lengths(
         dict(do=(do, "*s i d"), P=(P, "*s i j"), o=(o, "*s i d"), q=(q, "*s i f"), k=(k, "*s j f"), v=(v, "*s j d"))
     )
@@ -93,13 +94,18 @@ def window_attention_backward(do, P, o, q, k, v, window=4):
     dtype = do.dtype
     do, P, o, q, k, v = _wide(do), _wide(P), _wide(o), _wide(q), _wide(k), _wide(v)
 
-    dv = P.mT @ do
-    dP = do @ v.mT
-    mask = torch.arange(i, device=do.device)[:, None] - torch.arange(j, device=do.device) < window
-    mask2 = torch.arange(j, device=do.device) <= torch.arange(i, device=do.device)[:, None]
-    dS = torch.where(mask, torch.where(mask2, P * (dP - (do * o).sum(dim=-1, keepdim=True)), 0), 0)
-    dq = dS @ k / math.sqrt(f)
-    dk = dS.mT @ q / math.sqrt(f)
+    dq = dk = dv = None
+    if "dv" in wanted:
+        dv = P.mT @ do
+    if wanted & {"dq", "dk"}:
+        dP = do @ v.mT
+        mask = torch.arange(i, device=do.device)[:, None] - torch.arange(j, device=do.device) < window
+        mask2 = torch.arange(j, device=do.device) <= torch.arange(i, device=do.device)[:, None]
+        dS = torch.where(mask, torch.where(mask2, P * (dP - (do * o).sum(dim=-1, keepdim=True)), 0), 0)
+    if "dq" in wanted:
+        dq = dS @ k / math.sqrt(f)
+    if "dk" in wanted:
+        dk = dS.mT @ q / math.sqrt(f)
     return _narrow(dq, dtype), _narrow(dk, dtype), _narrow(dv, dtype)
 
 
@@ -168,10 +174,11 @@ class _WindowAttention(torch.autograd.Function):
     def backward(ctx, do, *_):
         q, k, v, P, o = ctx.saved_tensors
         window = ctx.window
+        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = window_attention_forward(q, k, v, window)
-        dq, dk, dv = window_attention_backward(_wide(do), P, o, q, k, v, window)
+        dq, dk, dv = window_attention_backward(_wide(do), P, o, q, k, v, window, wanted=wanted)
         return dq, dk, dv, None
 
 
@@ -257,7 +264,7 @@ def _max(a, dim=None, keepdim=False):
 
 def _narrow(a, dtype):
     """The tensor in the dtype of a result: itself where it has that, since compilers make another of a cast that does nothing."""
-    return a if a.dtype == dtype else a.to(dtype)
+    return a if a is None or a.dtype == dtype else a.to(dtype)
 
 
 def _nested():
@@ -267,6 +274,15 @@ def _nested():
 
 
 _nested._dynamo_marked_constant = True  # as torch.compiler.assume_constant_result says it, which would import the compiler
+
+
+def _wanted(names, gradients):
+    """The names of the gradients to compute; ValueError for any other name."""
+    if isinstance(names, str):
+        raise ValueError(f"wanted must be a tuple of names, such as ({names!r},), not a text")
+    if wrong := [name for name in names if name not in gradients]:
+        raise ValueError(f"wanted has {wrong[0]!r}; the gradients are {', '.join(gradients)}")
+    return {*names}
 
 
 def _wide(a):

@@ -44,7 +44,7 @@ class ArrayBackend(Backend):
 
     def source(self, kernel: Kernel, command: str) -> FileSource:
         """The parts of the file of one op."""
-        return lay_out(kernel, self.layout, command)
+        return lay_out(kernel, self.layout, command, chooses=self.chooses)
 
     def text(self, kernel: Kernel, command: str) -> str:
         """The unformatted text of the file of one op."""

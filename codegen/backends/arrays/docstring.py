@@ -32,7 +32,9 @@ def docstring(kernel: Kernel, program: Program, array: str, looks_up: bool, want
         outputs = ", ".join(t.name for t in op.outputs)
         lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}).")
     else:
-        lines.append(f"Returns {', '.join(program.results)}{f'; None for each that is not in {wanted}' if wanted else ''}.")
+        lines.append(f"Returns {', '.join(program.results)}.")
+        if wanted:
+            lines[-1] += f" What is not in {wanted} is None, unless what is there needs it."
     last = ", IndexError for a label out of range." if looks_up else "."
     lines.append(f"Raises TypeError for what is no {array} of the right kind, ValueError for shapes that disagree{last}")
     results = {*(t.name for t in op.outputs)} if forward else {*program.results}

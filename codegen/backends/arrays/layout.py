@@ -37,10 +37,10 @@ class _Printed:
     helpers: frozenset[str]
 
 
-def lay_out(kernel: Kernel, layout: type[Layout], command: str) -> FileSource:
-    """The parts of ``generated/BACKEND/OP.py``; ``command`` is what regenerates it."""
+def lay_out(kernel: Kernel, layout: type[Layout], command: str, *, chooses: bool) -> FileSource:
+    """The parts of ``generated/BACKEND/OP.py``; ``command`` regenerates it, and ``chooses`` is the backend's."""
     op = kernel.op
-    printed = [layout(kernel, program).printed() for program in kernel.programs]
+    printed = [layout(kernel, program, chooses).printed() for program in kernel.programs]
     return FileSource(
         title=op.title or f"The op {op.name}.",
         command=command,
@@ -61,11 +61,9 @@ class Layout(Prologue):
     array = "array"
     #: Modules of the standard library; the formatter drops the imports that a file does not use.
     imports: tuple[str, ...] = ("functools", "math")
-    #: Whether a caller chooses which gradients are computed.
-    chooses = True
 
-    def __init__(self, kernel: Kernel, program: Program):
-        self.kernel, self.program = kernel, program
+    def __init__(self, kernel: Kernel, program: Program, chooses: bool):
+        self.kernel, self.program, self.chooses = kernel, program, chooses
         self.op, self.packing = kernel.op, kernel.op.packing
         self.size_name, self.dtype_name = (local(kernel, n) for n in ("size", "dtype"))
         callers = {a.name: a.axes for a in program.arguments} | {s.name: s.index for s in program.statements if s.kept}

@@ -14,7 +14,6 @@ class JaxLayout(Layout):
     printer: JaxPrinter
     printer_class = JaxPrinter
     array = "array"
-    chooses = False  # the compiler drops what nobody uses
 
     def scalars(self) -> list[str]:
         scalars = [a.name for a in self.floating() if not a.axes]

@@ -14,6 +14,7 @@ __all__ = ["BACKEND"]
 
 class NumpyBackend(ArrayBackend):
     name, title, position = "numpy", "NumPy", 0
+    chooses = True
     reserved = frozenset({"np", "numpy", "math", "range", "reversed"})
     modules = frozenset({"functools", "math", "numpy"})
     library = (Code("import numpy as np"),)

@@ -18,6 +18,7 @@ __all__ = ["BACKEND"]
 
 class TorchBackend(ArrayBackend):
     name, title, position = "torch", "torch", 10
+    chooses = True
     reserved = frozenset({"torch", "math", "dict", "range", "reversed"})
     modules = frozenset({"functools", "math", "torch"})
     library = (Code("import torch"),)

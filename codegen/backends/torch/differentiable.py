@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codegen.backends.arrays.memory import alias_of, borrowed
 from codegen.backends.arrays.signature import listed, shapes, signature, tupled
 from codegen.backends.torch.context import on_context
@@ -23,18 +25,21 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     forward = f"{op.name}_forward({', '.join(taken)})"
     read = {a.name for a in backward.arguments} | {c.name for c in backward.constants}
     # A second derivative starts from the inputs where the forward saved more than its outputs.
-    wanted = [n for n in (*inputs, *constants) if n in read or (extra and n in taken)]
-    kept = [*(n for n in inputs if n in wanted), *saved]
-    held = [n for n in constants if n in wanted]
+    started = [n for n in (*inputs, *constants) if n in read or (extra and n in taken)]
+    kept = [*(n for n in inputs if n in started), *saved]
+    held = [n for n in constants if n in started]
     results = [*outputs, *extra]
-    context, given, made = (local(kernel, n) for n in ("ctx", "inputs", "output"))
-    setup = [f"{listed([n if n in wanted else '_' for n in (*inputs, *constants)])} = {given}"] if wanted else []
+    context, given, made, wanted = (local(kernel, n) for n in ("ctx", "inputs", "output", "wanted"))
+    setup = [f"{listed([n if n in started else '_' for n in (*inputs, *constants)])} = {given}"] if started else []
     setup += [f"{', '.join(results)} = {made}"] if saved else []
     setup += [f"{context}.save_for_backward({', '.join(kept)})"] if kept else []
     setup += [f"{context}.{on_context(n)} = {n}" for n in held]
     prepare = [f"{listed(kept)} = {context}.saved_tensors"] if kept else []
-    gradients = [st.adjoint_name(n) if st.adjoint_name(n) in backward.results else "None" for n in inputs]
+    gradients = [name if (name := st.adjoint_name(n)) in backward.results else "None" for n in inputs]
     arguments = [*(_upstream(kernel, a.name) for a in backward.arguments), *(c.name for c in backward.constants)]
+    prepare += [f"{n} = {context}.{on_context(n)}" for n in held]
+    several = len(backward.results) > 1
+    arguments += [f"{wanted}={wanted}"] if several else []
     single = len(outputs) == 1
     return DifferentiableSource(
         name=op.name,
@@ -54,7 +59,8 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         made=made,
         setup=code(setup or ["pass"]),
         upstream=Code(", ".join([st.adjoint_name(o) for o in outputs] + ["*_"] * bool(extra))),
-        prepare=code(prepare + [f"{n} = {context}.{on_context(n)}" for n in held]),
+        prepare=code(prepare),
+        wanted=Code(f"{wanted} = {_needed(kernel, gradients, context)}" if several else ""),
         recompute=Code(f"_, {tupled(saved)} = {forward}" if extra else ""),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
         plain=Code(f"{forward}[0]"),
@@ -97,6 +103,13 @@ def _tangent(
         call=Code(f"{', '.join(program.results)} = {program.name}({', '.join([*tangents.values(), *kept, *constants])})"),
         returned=Code(", ".join([*program.results, *["None"] * len(extra)])),
     )
+
+
+def _needed(kernel: Kernel, gradients: Sequence[str], context: str) -> str:
+    """Source for the names of the gradients that autograd asks for; ``gradients`` are those of the inputs, in order."""
+    name, needed = (local(kernel, n) for n in ("name", "needed"))
+    names = ", ".join(f'"{g}"' if g != "None" else g for g in gradients)
+    return f"[{name} for {name}, {needed} in zip(({names}), {context}.needs_input_grad) if {needed}]"
 
 
 def _class_name(op: st.Op) -> str:
