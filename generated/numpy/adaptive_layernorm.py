@@ -63,7 +63,7 @@ def adaptive_layernorm_backward(dy, xhat, rstd, t2, *, wanted=("dx", "dscale", "
             i, d]))
 
     Shapes: dy[n, i, d], xhat[n, i, d], rstd[n, i], t2[n, d].
-    Returns dx, dscale, dshift; None for each that is not in wanted.
+    Returns dx, dscale, dshift. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dscale", "dshift"))

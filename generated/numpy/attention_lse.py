@@ -63,7 +63,7 @@ def attention_lse_backward(do, dlse, P, o, total, q, k, v, *, wanted=("dq", "dk"
         dk[*s, j, f] = sum[i](dS[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], dlse[*s, i], P[*s, i, j], o[*s, i, d], total[*s, i], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))

@@ -61,7 +61,7 @@ def attention_sink_backward(do, P, o, e, total, q, k, v, *, wanted=("dq", "dk", 
 
     Shapes: do[n, h, i, d], P[n, h, i, j], o[n, h, i, d], e[n, h, i], total[n, h, i], q[n, h, i, f], k[n, h, j, f], v[n,
         h, j, d].
-    Returns dq, dk, dv, dsink; None for each that is not in wanted.
+    Returns dq, dk, dv, dsink. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv", "dsink"))

@@ -60,7 +60,7 @@ def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0, *, wanted=("dq", 
         dk[*s, j, f] = sum[i](dt[*s, i, j]*q[*s, i, f])/(cap*sqrt(size(f)))
 
     Shapes: do[*s, i, d], T[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))

@@ -65,7 +65,7 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0, *, wanted=("dx", "dgamma",
             *s]*(dgamma[d]/(size(n)*size(s) - ddof)))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))

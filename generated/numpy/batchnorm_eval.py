@@ -57,7 +57,7 @@ def batchnorm_eval_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dmu", "dvar
         dvar[d] = -dgamma[d]*gamma[d]*rstd[d]**2/2
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dmu, dvar, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dmu, dvar, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dmu", "dvar", "dgamma", "dbeta"))

@@ -52,7 +52,7 @@ def bce_with_logits_backward(dloss, p, z, t, *, wanted=("dz", "dt")):
         dz[*s] = dloss/size(s)*(p[*s] - t[*s])
 
     Shapes: dloss scalar, p[*s], z[*s], t[*s].
-    Returns dz, dt; None for each that is not in wanted.
+    Returns dz, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "dt"))

@@ -44,7 +44,7 @@ def bilinear_backward(dy, a, b, W, *, wanted=("da", "db", "dW", "dc")):
         dc[k] = sum[s](dy[*s, k])
 
     Shapes: dy[*s, k], a[*s, i], b[*s, j], W[k, i, j].
-    Returns da, db, dW, dc; None for each that is not in wanted.
+    Returns da, db, dW, dc. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db", "dW", "dc"))

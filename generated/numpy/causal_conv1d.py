@@ -47,7 +47,7 @@ def causal_conv1d_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
         db[d] = sum[n, t](dy[n, d, t])
 
     Shapes: dy[n, d, t], x[n, d, t], W[d, k].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))

@@ -52,7 +52,7 @@ def charbonnier_backward(dloss, e, r, *, wanted=("dx", "dt")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], r[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))

@@ -57,7 +57,7 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW"
         db[o] = sum[i, n](dy[n, o, i])
 
     Shapes: dy[n, o, i], x[n, c, l], W[o, c, k].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))

@@ -68,7 +68,7 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW"
         db[o] = sum[n, p, q](dy[n, o, p, q])
 
     Shapes: dy[n, o, p, q], x[n, c, h, w], W[o, c, k, m].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))

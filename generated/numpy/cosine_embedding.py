@@ -59,7 +59,7 @@ def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0, *, wanted=("
         da[n, d] = 2*dtotal[n]*a[n, d] + dtotal3[n]*b[n, d]
 
     Shapes: dloss scalar, u[n], v[n], t2[n], a[n, d], b[n, d], t[n].
-    Returns da, db, dt; None for each that is not in wanted.
+    Returns da, db, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db", "dt"))

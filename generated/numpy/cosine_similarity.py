@@ -53,7 +53,7 @@ def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y, *, wanted=("da", "db")
         da[*s, d] = dy[*s]*ra[*s]*(bhat[*s, d] - y[*s]*ahat[*s, d])
 
     Shapes: dy[*s], ahat[*s, d], bhat[*s, d], ra[*s], rb[*s], y[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

@@ -64,7 +64,7 @@ def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100
         dz[n, c] = dt3[n]*((c == t[n]) - p[n, c])
 
     Shapes: dloss scalar, p[n, c], t3[n], total scalar, loss scalar, t[n], w[c].
-    Returns dz, dw; None for each that is not in wanted.
+    Returns dz, dw. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """

@@ -63,7 +63,7 @@ def distillation_backward(dloss, p, t6, e3, tau=2.0, *, wanted=("dz", "du")):
         du[n, c] = dloss*tau/size(n)*p[n, c]*(t6[n, c] - sum[c](p[n, c]*t6[n, c]))
 
     Shapes: dloss scalar, p[n, c], t6[n, c], e3[n, c].
-    Returns dz, du; None for each that is not in wanted.
+    Returns dz, du. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "du"))

@@ -56,7 +56,7 @@ def dpo_backward(dloss, g, beta=0.1, *, wanted=("dchosen", "drejected", "drefcho
         drefrejected[n] = -g[n]*(dloss*beta/size(n))
 
     Shapes: dloss scalar, g[n].
-    Returns dchosen, drejected, drefchosen, drefrejected; None for each that is not in wanted.
+    Returns dchosen, drejected, drefchosen, drefrejected. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dchosen", "drejected", "drefchosen", "drefrejected"))

@@ -52,7 +52,7 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha, *, wanted=("dx", "dgamma", "db
         dalpha = sum[d, s](du[*s, d]*x[*s, d])
 
     Shapes: dy[*s, d], t[*s, d], x[*s, d], gamma[d], alpha scalar.
-    Returns dx, dgamma, dbeta, dalpha; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta, dalpha. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta", "dalpha"))

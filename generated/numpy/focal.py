@@ -59,7 +59,7 @@ def focal_backward(dloss, q, ce, z, t, *, wanted=("dz", "dt")):
         dt[*s] = -du[*s]*z[*s]
 
     Shapes: dloss scalar, q[*s], ce[*s], z[*s], t[*s].
-    Returns dz, dt; None for each that is not in wanted.
+    Returns dz, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "dt"))

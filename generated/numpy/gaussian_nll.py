@@ -51,7 +51,7 @@ def gaussian_nll_backward(dloss, e, var, *, wanted=("dx", "dt", "dvar")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], var[*s].
-    Returns dx, dt, dvar; None for each that is not in wanted.
+    Returns dx, dt, dvar. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt", "dvar"))

@@ -46,7 +46,7 @@ def geglu_backward(dy, gelu_cdf, gelu_y, a, b, *, wanted=("da", "db")):
         da[*s] = dy[*s]*b[*s]*(gelu_cdf[*s] + a[*s]*exp(-a[*s]**2/2)/sqrt(2*pi))
 
     Shapes: dy[*s], gelu_cdf[*s], gelu_y[*s], a[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

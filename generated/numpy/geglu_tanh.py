@@ -56,7 +56,7 @@ def geglu_tanh_backward(dy, t, cdf, g, a, b, *, wanted=("da", "db")):
         da[*s] = sqrt(2/pi)*du[*s]*(1 + 0.134145*a[*s]**2) + dy[*s]*b[*s]*cdf[*s]
 
     Shapes: dy[*s], t[*s], cdf[*s], g[*s], a[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

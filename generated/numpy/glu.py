@@ -46,7 +46,7 @@ def glu_backward(dy, g, y, *, wanted=("da", "db")):
         db[*s] = dy[*s]*y[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], y[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

@@ -55,7 +55,7 @@ def grouped_query_attention_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "
         dk[n, g, j, f] = sum[h, i](dS[n, g, h, i, j]*q[n, g, h, i, f])/sqrt(size(f))
 
     Shapes: do[n, g, h, i, d], P[n, g, h, i, j], o[n, g, h, i, d], q[n, g, h, i, f], k[n, g, j, f], v[n, g, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))

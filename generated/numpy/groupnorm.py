@@ -63,7 +63,7 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2, *, wanted=("dx", "dgamma
             *s])) - rstd[n, g]*mean[c](gamma[g, c]*mean[s](dy[n, g, c, *s]*xhat[n, g, c, *s]))*xhat[n, g, c, *s]
 
     Shapes: dy[n, (g, c), *s], xhat[n, g, c, *s], rstd[n, g], gamma[(g, c)].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))

@@ -139,7 +139,8 @@ def gru_backward(
 
     Shapes: dh[n, t, k], r[n, t, k], z[n, t, k], a[n, t, k], m[n, t, k], t10[n, t, k], h[n, t, k], x[n, t, d], Wr[d, k],
         Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], h0[n, k].
-    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0; None for each that is not in wanted.
+    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0. What is not in wanted is None, unless what is there
+        needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"))

@@ -59,7 +59,7 @@ def gru_cell_backward(dh, reset, update, cand, t10, b, *, wanted=("dr", "dz", "d
         dr[*s] = da[*s]*b[*s]*reset[*s]*(1 - reset[*s])
 
     Shapes: dh[*s], reset[*s], update[*s], cand[*s], t10[*s], b[*s].
-    Returns dr, dz, da, db, dprev; None for each that is not in wanted.
+    Returns dr, dz, da, db, dprev. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dr", "dz", "da", "db", "dprev"))

@@ -49,7 +49,7 @@ def highway_backward(dy, g, t6, *, wanted=("dx", "dh", "dt")):
         dt[*s] = dy[*s]*g[*s]*t6[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], t6[*s].
-    Returns dx, dh, dt; None for each that is not in wanted.
+    Returns dx, dh, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dh", "dt"))

@@ -49,7 +49,7 @@ def hinge_backward(dloss, m, x, t, *, wanted=("dx", "dt")):
         dt[*s] = -dm[*s]*x[*s]
 
     Shapes: dloss scalar, m[*s], x[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))

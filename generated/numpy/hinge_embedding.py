@@ -47,7 +47,7 @@ def hinge_embedding_backward(dloss, t2, t, *, wanted=("dx", "dt")):
         dx[*s] = dloss/size(s)*where(t[*s] > 0, 1, where(t2[*s] < 0, 0, -where(t2[*s] == 0, 1/2, 1)))
 
     Shapes: dloss scalar, t2[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))

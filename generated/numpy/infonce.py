@@ -56,7 +56,7 @@ def infonce_backward(dloss, P, q, k, tau=0.07, *, wanted=("dq", "dk")):
         dk[i, d] = sum[i2](dsim[i2, i]*q[i2, d])/tau
 
     Shapes: dloss scalar, P[i, j], q[i, d], k[i, d].
-    Returns dq, dk; None for each that is not in wanted.
+    Returns dq, dk. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk"))

@@ -63,7 +63,7 @@ def instancenorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbe
             *s]*xhat[n, d, *s]))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[n, d], gamma[d].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))

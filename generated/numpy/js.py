@@ -52,7 +52,7 @@ def js_backward(dloss, l, l2, *, wanted=("dp", "dq")):
         dq[n, c] = l2[n, c]*(dloss/(2*size(n)))
 
     Shapes: dloss scalar, l[n, c], l2[n, c].
-    Returns dp, dq; None for each that is not in wanted.
+    Returns dp, dq. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dp", "dq"))

@@ -44,7 +44,7 @@ def kl_backward(dloss, t, p, *, wanted=("dlogq", "dp")):
         dp[n, c] = dloss/size(n)*(1 + t[n, c])
 
     Shapes: dloss scalar, t[n, c], p[n, c].
-    Returns dlogq, dp; None for each that is not in wanted.
+    Returns dlogq, dp. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dlogq", "dp"))

@@ -43,7 +43,7 @@ def layer_scale_backward(dy, h, gamma, *, wanted=("dx", "dh", "dgamma")):
         dgamma[d] = sum[s](dy[*s, d]*h[*s, d])
 
     Shapes: dy[*s, d], h[*s, d], gamma[d].
-    Returns dx, dh, dgamma; None for each that is not in wanted.
+    Returns dx, dh, dgamma. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dh", "dgamma"))

@@ -61,7 +61,7 @@ def layernorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbeta"
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - mean[d](dxhat[*s, d]) - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))

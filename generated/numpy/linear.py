@@ -43,7 +43,7 @@ def linear_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
         db[h] = sum[s](dy[*s, h])
 
     Shapes: dy[*s, h], x[*s, k], W[k, h].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))

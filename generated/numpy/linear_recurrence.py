@@ -51,7 +51,7 @@ def linear_recurrence_backward(dh, h, a, h0, *, wanted=("da", "dx", "dh0")):
         dx[n, t, k] = dh_step[n, t, k]
 
     Shapes: dh[n, t, k], h[n, t, k], a[n, t, k], h0[n, k].
-    Returns da, dx, dh0; None for each that is not in wanted.
+    Returns da, dx, dh0. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "dx", "dh0"))

@@ -49,7 +49,7 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0, *, wanted=("dx", "dW", "d
         dA[k, r] = sum[s](du[*s, r]*x[*s, k])
 
     Shapes: dy[*s, h], u[*s, r], x[*s, k], W[k, h], A[k, r], B[r, h].
-    Returns dx, dW, dA, dB, db; None for each that is not in wanted.
+    Returns dx, dW, dA, dB, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "dA", "dB", "db"))

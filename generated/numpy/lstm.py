@@ -197,7 +197,8 @@ def lstm_backward(
     Shapes: dh[n, t, k], e2[n, t, k], t5[n, t, k], i[n, t, k], e4[n, t, k], t9[n, t, k], f[n, t, k], g[n, t, k], e6[n, t,
         k], t13[n, t, k], o[n, t, k], c[n, t, k], t14[n, t, k], h[n, t, k], x[n, t, d], Wi[d, k], Wf[d, k], Wg[d, k],
         Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], h0[n, k], c0[n, k].
-    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0; None for each that is not in wanted.
+    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0. What is not in wanted is None,
+        unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(

@@ -53,7 +53,7 @@ def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev, *, wanted=("di", "df
         df[*s] = dc[*s]*prev[*s]*sigmoid_y[*s]*(1 - sigmoid_y[*s])
 
     Shapes: dc[*s], sigmoid_y[*s], sigmoid2_y[*s], t9[*s], prev[*s].
-    Returns di, df, dg, dprev; None for each that is not in wanted.
+    Returns di, df, dg, dprev. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("di", "df", "dg", "dprev"))

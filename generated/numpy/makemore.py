@@ -148,7 +148,7 @@ def makemore_backward(
 
     Shapes: dloss scalar, embcat[n, (b, e)], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], C[v, e],
         W1[(b, e), u], bngain[u], W2[u, v].
-    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2; None for each that is not in wanted.
+    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """

@@ -53,7 +53,7 @@ def margin_ranking_backward(dloss, t2, m, t, *, wanted=("da", "db", "dt")):
         db[*s] = -da[*s]
 
     Shapes: dloss scalar, t2[*s], m[*s], t[*s].
-    Returns da, db, dt; None for each that is not in wanted.
+    Returns da, db, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db", "dt"))

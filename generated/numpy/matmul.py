@@ -41,7 +41,7 @@ def matmul_backward(dy, a, b, *, wanted=("da", "db")):
         db[*s, k, m] = sum[n](dy[*s, n, m]*a[*s, n, k])
 
     Shapes: dy[*s, n, m], a[*s, n, k], b[*s, k, m].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

@@ -123,7 +123,7 @@ def mlp_backward(
 
     Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
         x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
-    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2; None for each that is not in wanted.
+    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """

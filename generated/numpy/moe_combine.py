@@ -41,7 +41,7 @@ def moe_combine_backward(dy, h, w, *, wanted=("dh", "dw")):
         dw[n, e] = sum[d](dy[n, d]*h[n, e, d])
 
     Shapes: dy[n, d], h[n, e, d], w[n, e].
-    Returns dh, dw; None for each that is not in wanted.
+    Returns dh, dw. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dh", "dw"))

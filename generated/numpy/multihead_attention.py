@@ -58,7 +58,7 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2, *, wanted=("dq", "d
         dk[n, j, (h, f)] = sum[i](dS[n, h, i, j]*q[n, i, h, f])/sqrt(size(f))
 
     Shapes: do[n, i, (h, d)], P[n, h, i, j], o[n, i, (h, d)], q[n, i, (h, f)], k[n, j, (h, f)], v[n, j, (h, d)].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))

@@ -41,7 +41,7 @@ def outer_backward(dy, a, b, *, wanted=("da", "db")):
         db[j] = sum[i](a[i]*dy[i, j])
 
     Shapes: dy[i, j], a[i], b[j].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

@@ -43,7 +43,7 @@ def pairwise_distance_backward(dy, t, y, *, wanted=("da", "db")):
         db[*s, d] = -da[*s, d]
 
     Shapes: dy[*s], t[*s, d], y[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

@@ -47,7 +47,7 @@ def poisson_nll_backward(dloss, e, x, t, *, wanted=("dx", "dt")):
         dx[*s] = dloss/size(s)*(e[*s] - t[*s])
 
     Shapes: dloss scalar, e[*s], x[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))

@@ -56,7 +56,7 @@ def ppo_clip_backward(dloss, ratio, bound, gain, limit, *, wanted=("dlogp", "dol
         dold[n] = -dlogp[n]
 
     Shapes: dloss scalar, ratio[n], bound[n], gain[n], limit[n].
-    Returns dlogp, dold, dadv; None for each that is not in wanted.
+    Returns dlogp, dold, dadv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dlogp", "dold", "dadv"))

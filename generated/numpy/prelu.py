@@ -45,7 +45,7 @@ def prelu_backward(dy, x, slope, *, wanted=("dx", "dslope")):
         dslope[c] = sum[n, s](where(x[n, c, *s] <= 0, dy[n, c, *s]*x[n, c, *s], 0))
 
     Shapes: dy[n, c, *s], x[n, c, *s], slope[c].
-    Returns dx, dslope; None for each that is not in wanted.
+    Returns dx, dslope. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dslope"))

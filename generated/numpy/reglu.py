@@ -43,7 +43,7 @@ def reglu_backward(dy, relu_y, a, b, *, wanted=("da", "db")):
         da[*s] = where(a[*s] <= 0, 0, dy[*s]*b[*s])
 
     Shapes: dy[*s], relu_y[*s], a[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

@@ -55,7 +55,7 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma, *, wanted=("dx", "dr", "dga
         dr[*s, d] = dx[*s, d]
 
     Shapes: dy[*s, d], hhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dr, dgamma; None for each that is not in wanted.
+    Returns dx, dr, dgamma. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dr", "dgamma"))

@@ -51,7 +51,7 @@ def rmsnorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma")):
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma; None for each that is not in wanted.
+    Returns dx, dgamma. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma"))

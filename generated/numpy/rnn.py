@@ -57,7 +57,7 @@ def rnn_backward(dh, h, x, W, U, h0, *, wanted=("dx", "dW", "dU", "db", "dh0")):
         db[k] = sum[n, t](dtotal[n, t, k])
 
     Shapes: dh[n, t, k], h[n, t, k], x[n, t, d], W[d, k], U[j, k], h0[n, k].
-    Returns dx, dW, dU, db, dh0; None for each that is not in wanted.
+    Returns dx, dW, dU, db, dh0. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "dU", "db", "dh0"))

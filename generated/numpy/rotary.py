@@ -52,7 +52,7 @@ def rotary_backward(dy, total, x, cosine, sine, *, wanted=("dx", "dcosine", "dsi
         dx[*s, i, (p, m)] = cosine[i, m]*dy[*s, i, p, m] + dtotal[*s, i, 1 - p, m]
 
     Shapes: dy[*s, i, (p, m)], total[*s, i, (p, m)], x[*s, i, (p, m)], cosine[i, m], sine[i, m].
-    Returns dx, dcosine, dsine; None for each that is not in wanted.
+    Returns dx, dcosine, dsine. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dcosine", "dsine"))

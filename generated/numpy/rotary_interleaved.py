@@ -52,7 +52,7 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine, *, wanted=("dx", "dc
         dx[*s, i, (m, p)] = cosine[i, m]*dy[*s, i, m, p] + dtotal[*s, i, m, 1 - p]
 
     Shapes: dy[*s, i, (m, p)], total[*s, i, (m, p)], x[*s, i, (m, p)], cosine[i, m], sine[i, m].
-    Returns dx, dcosine, dsine; None for each that is not in wanted.
+    Returns dx, dcosine, dsine. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dcosine", "dsine"))

@@ -48,7 +48,7 @@ def soft_cross_entropy_backward(dloss, logp, e2, q, *, wanted=("dz", "dq")):
         dz[n, c] = dloss/size(n)*(e2[n, c]*sum[c](q[n, c]) - q[n, c])
 
     Shapes: dloss scalar, logp[n, c], e2[n, c], q[n, c].
-    Returns dz, dq; None for each that is not in wanted.
+    Returns dz, dq. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "dq"))

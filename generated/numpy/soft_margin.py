@@ -56,7 +56,7 @@ def soft_margin_backward(dloss, g, x, t, *, wanted=("dx", "dt")):
         dt[*s] = -du[*s]*x[*s]
 
     Shapes: dloss scalar, g[*s], x[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))

@@ -47,7 +47,7 @@ def softmax_bias_backward(dp, p, scale=1.0, *, wanted=("dz", "db")):
         dz[*s, c] = scale*db[*s, c]
 
     Shapes: dp[*s, c], p[*s, c].
-    Returns dz, db; None for each that is not in wanted.
+    Returns dz, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "db"))

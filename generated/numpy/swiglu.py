@@ -47,7 +47,7 @@ def swiglu_backward(dy, silu_g, silu_y, b, *, wanted=("da", "db")):
         da[*s] = dy[*s]*b[*s]*(silu_g[*s] + silu_y[*s]*(1 - silu_g[*s]))
 
     Shapes: dy[*s], silu_g[*s], silu_y[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))

@@ -61,7 +61,7 @@ def triplet_backward(dloss, u, v, near, far, m, *, wanted=("da", "dpos", "dneg")
         dpos[n, d] = -du[n, d]
 
     Shapes: dloss scalar, u[n, d], v[n, d], near[n], far[n], m[n].
-    Returns da, dpos, dneg; None for each that is not in wanted.
+    Returns da, dpos, dneg. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "dpos", "dneg"))

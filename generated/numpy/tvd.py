@@ -45,7 +45,7 @@ def tvd_backward(dloss, s, *, wanted=("dp", "dq")):
         dq[n, c] = -dp[n, c]
 
     Shapes: dloss scalar, s[n, c].
-    Returns dp, dq; None for each that is not in wanted.
+    Returns dp, dq. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dp", "dq"))

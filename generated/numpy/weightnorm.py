@@ -44,7 +44,7 @@ def weightnorm_backward(dw, norm, v, g, *, wanted=("dv", "dg")):
         dv[o, k] = g[o]/norm[o]*(dw[o, k] - v[o, k]*(dg[o]/norm[o]))
 
     Shapes: dw[o, k], norm[o], v[o, k], g[o].
-    Returns dv, dg; None for each that is not in wanted.
+    Returns dv, dg. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no array of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dv", "dg"))

@@ -14,6 +14,8 @@
 Source: Peebles and Xie, Scalable Diffusion Models with Transformers, arXiv:2212.09748.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -63,7 +65,7 @@ def adaptive_layernorm_backward(dy, xhat, rstd, t2, *, wanted=("dx", "dscale", "
             i, d]))
 
     Shapes: dy[n, i, d], xhat[n, i, d], rstd[n, i], t2[n, d].
-    Returns dx, dscale, dshift; None for each that is not in wanted.
+    Returns dx, dscale, dshift. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dscale", "dshift"))
@@ -137,7 +139,7 @@ class _AdaptiveLayernorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, scale, shift, xhat, rstd, t2 = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dscale", "dshift"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dscale", "dshift"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd, t2) = adaptive_layernorm_forward(x, scale, shift, eps)

@@ -10,6 +10,7 @@
 Source: Raffel et al., T5, arXiv:1910.10683.
 """
 
+import itertools
 import math
 
 import torch
@@ -56,7 +57,7 @@ def attention_bias_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "dv", "db"
         dk[*s, j, f] = sum[i](db[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv, db; None for each that is not in wanted.
+    Returns dq, dk, dv, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv", "db"))
@@ -144,7 +145,7 @@ class _AttentionBias(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, *_):
         q, k, v, b, P, o = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dq", "dk", "dv", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = attention_bias_forward(q, k, v, b)

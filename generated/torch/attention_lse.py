@@ -11,6 +11,7 @@
 Source: Dao, FlashAttention-2, arXiv:2307.08691; Liu, Zaharia and Abbeel, Ring Attention, arXiv:2310.01889.
 """
 
+import itertools
 import math
 
 import torch
@@ -64,7 +65,7 @@ def attention_lse_backward(do, dlse, P, o, total, q, k, v, *, wanted=("dq", "dk"
         dk[*s, j, f] = sum[i](dS[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], dlse[*s, i], P[*s, i, j], o[*s, i, d], total[*s, i], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))
@@ -161,7 +162,7 @@ class _AttentionLse(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, dlse, *_):
         q, k, v, P, o, total = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o, total) = attention_lse_forward(q, k, v)

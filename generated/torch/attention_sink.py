@@ -10,6 +10,7 @@
 Source: Xiao et al., Efficient Streaming Language Models with Attention Sinks, arXiv:2309.17453.
 """
 
+import itertools
 import math
 
 import torch
@@ -62,7 +63,7 @@ def attention_sink_backward(do, P, o, e, total, q, k, v, *, wanted=("dq", "dk", 
 
     Shapes: do[n, h, i, d], P[n, h, i, j], o[n, h, i, d], e[n, h, i], total[n, h, i], q[n, h, i, f], k[n, h, j, f], v[n,
         h, j, d].
-    Returns dq, dk, dv, dsink; None for each that is not in wanted.
+    Returns dq, dk, dv, dsink. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv", "dsink"))
@@ -166,7 +167,7 @@ class _AttentionSink(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, *_):
         q, k, v, sink, P, o, e, total = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dq", "dk", "dv", "dsink"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv", "dsink"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o, e, total) = attention_sink_forward(q, k, v, sink)

@@ -12,6 +12,7 @@
 Source: Gemma Team, Gemma 2, arXiv:2408.00118.
 """
 
+import itertools
 import math
 
 import torch
@@ -60,7 +61,7 @@ def attention_softcap_backward(do, T, P, o, q, k, v, cap=50.0, *, wanted=("dq", 
         dk[*s, j, f] = sum[i](dt[*s, i, j]*q[*s, i, f])/(cap*sqrt(size(f)))
 
     Shapes: do[*s, i, d], T[*s, i, j], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))
@@ -157,7 +158,7 @@ class _AttentionSoftcap(torch.autograd.Function):
     def backward(ctx, do, *_):
         q, k, v, T, P, o = ctx.saved_tensors
         cap = ctx.cap
-        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (T, P, o) = attention_softcap_forward(q, k, v, cap)

@@ -16,6 +16,7 @@
 Source: Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167.
 """
 
+import itertools
 import math
 
 import torch
@@ -67,7 +68,7 @@ def batchnorm_backward(dy, xhat, rstd, gamma, ddof=0, *, wanted=("dx", "dgamma",
             *s]*(dgamma[d]/(size(n)*size(s) - ddof)))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
@@ -155,7 +156,7 @@ class _Batchnorm(torch.autograd.Function):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
         ddof = ctx.ddof
-        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dgamma", "dbeta"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = batchnorm_forward(x, gamma, beta, eps, ddof)

@@ -12,6 +12,7 @@
 Source: Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167.
 """
 
+import itertools
 import math
 
 import torch
@@ -58,7 +59,7 @@ def batchnorm_eval_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dmu", "dvar
         dvar[d] = -dgamma[d]*gamma[d]*rstd[d]**2/2
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[d], gamma[d].
-    Returns dx, dmu, dvar, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dmu, dvar, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dmu", "dvar", "dgamma", "dbeta"))
@@ -152,7 +153,7 @@ class _BatchnormEval(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, mu, var, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dmu", "dvar", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dmu", "dvar", "dgamma", "dbeta"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = batchnorm_eval_forward(x, mu, var, gamma, beta, eps)

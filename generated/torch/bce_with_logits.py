@@ -9,6 +9,7 @@
 Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.2.
 """
 
+import itertools
 import math
 
 import torch
@@ -54,7 +55,7 @@ def bce_with_logits_backward(dloss, p, z, t, *, wanted=("dz", "dt")):
         dz[*s] = dloss/size(s)*(p[*s] - t[*s])
 
     Shapes: dloss scalar, p[*s], z[*s], t[*s].
-    Returns dz, dt; None for each that is not in wanted.
+    Returns dz, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "dt"))
@@ -116,7 +117,7 @@ class _BceWithLogits(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         z, t, p = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dz", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dz", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (p,) = bce_with_logits_forward(z, t)

@@ -8,6 +8,7 @@
 Source: Tenenbaum and Freeman, Separating Style and Content with Bilinear Models (2000).
 """
 
+import itertools
 import math
 
 import torch
@@ -46,7 +47,7 @@ def bilinear_backward(dy, a, b, W, *, wanted=("da", "db", "dW", "dc")):
         dc[k] = sum[s](dy[*s, k])
 
     Shapes: dy[*s, k], a[*s, i], b[*s, j], W[k, i, j].
-    Returns da, db, dW, dc; None for each that is not in wanted.
+    Returns da, db, dW, dc. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db", "dW", "dc"))
@@ -122,7 +123,7 @@ class _Bilinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         a, b, W = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db", "dW", "dc"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db", "dW", "dc"), ctx.needs_input_grad))
         da, db, dW, dc = bilinear_backward(_wide(dy), a, b, W, wanted=wanted)
         return da, db, dW, dc
 

@@ -11,6 +11,7 @@
 Source: Vaswani et al., Attention Is All You Need, arXiv:1706.03762; Dao et al., FlashAttention, arXiv:2205.14135.
 """
 
+import itertools
 import math
 
 import torch
@@ -62,7 +63,7 @@ def causal_attention_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "dv")):
         dk[*s, j, f] = sum[i](dS[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))
@@ -149,7 +150,7 @@ class _CausalAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, *_):
         q, k, v, P, o = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = causal_attention_forward(q, k, v)

@@ -8,6 +8,8 @@
 Source: Gu and Dao, Mamba: Linear-Time Sequence Modeling with Selective State Spaces, arXiv:2312.00752.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -48,7 +50,7 @@ def causal_conv1d_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
         db[d] = sum[n, t](dy[n, d, t])
 
     Shapes: dy[n, d, t], x[n, d, t], W[d, k].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))
@@ -116,7 +118,7 @@ class _CausalConv1d(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, W = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dW", "db"), ctx.needs_input_grad))
         dx, dW, db = causal_conv1d_backward(_wide(dy), x, W, wanted=wanted)
         return dx, dW, db
 

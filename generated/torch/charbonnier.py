@@ -11,6 +11,7 @@
 Source: Charbonnier et al., Two Deterministic Half-Quadratic Regularization Algorithms (1994).
 """
 
+import itertools
 import math
 
 import torch
@@ -54,7 +55,7 @@ def charbonnier_backward(dloss, e, r, *, wanted=("dx", "dt")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], r[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -119,7 +120,7 @@ class _Charbonnier(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, e, r = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e, r) = charbonnier_forward(x, t, eps)

@@ -9,6 +9,8 @@
 Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -58,7 +60,7 @@ def conv1d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW"
         db[o] = sum[i, n](dy[n, o, i])
 
     Shapes: dy[n, o, i], x[n, c, l], W[o, c, k].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))
@@ -156,7 +158,7 @@ class _Conv1d(torch.autograd.Function):
         stride = ctx.stride
         pad = ctx.pad
         dilation = ctx.dilation
-        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dW", "db"), ctx.needs_input_grad))
         dx, dW, db = conv1d_backward(_wide(dy), x, W, stride, pad, dilation, wanted=wanted)
         return dx, dW, db, None, None, None
 

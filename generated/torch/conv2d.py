@@ -10,6 +10,8 @@
 Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -73,7 +75,7 @@ def conv2d_backward(dy, x, W, stride=1, pad=0, dilation=1, *, wanted=("dx", "dW"
         db[o] = sum[n, p, q](dy[n, o, p, q])
 
     Shapes: dy[n, o, p, q], x[n, c, h, w], W[o, c, k, m].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))
@@ -215,7 +217,7 @@ class _Conv2d(torch.autograd.Function):
         stride = ctx.stride
         pad = ctx.pad
         dilation = ctx.dilation
-        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dW", "db"), ctx.needs_input_grad))
         dx, dW, db = conv2d_backward(_wide(dy), x, W, stride, pad, dilation, wanted=wanted)
         return dx, dW, db, None, None, None
 

@@ -12,6 +12,8 @@
 Source: Wang et al., NormFace, arXiv:1704.06369.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -60,7 +62,7 @@ def cosine_embedding_backward(dloss, u, v, t2, a, b, t, margin=0.0, *, wanted=("
         da[n, d] = 2*dtotal[n]*a[n, d] + dtotal3[n]*b[n, d]
 
     Shapes: dloss scalar, u[n], v[n], t2[n], a[n, d], b[n, d], t[n].
-    Returns da, db, dt; None for each that is not in wanted.
+    Returns da, db, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db", "dt"))
@@ -180,7 +182,7 @@ class _CosineEmbedding(torch.autograd.Function):
         a, b, t, u, v, t2 = ctx.saved_tensors
         margin = ctx.margin
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("da", "db", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (u, v, t2) = cosine_embedding_forward(a, b, t, margin, eps)

@@ -12,6 +12,8 @@
 Source: Salton, Wong and Yang, A Vector Space Model for Automatic Indexing (1975).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -54,7 +56,7 @@ def cosine_similarity_backward(dy, ahat, bhat, ra, rb, y, *, wanted=("da", "db")
         da[*s, d] = dy[*s]*ra[*s]*(bhat[*s, d] - y[*s]*ahat[*s, d])
 
     Shapes: dy[*s], ahat[*s, d], bhat[*s, d], ra[*s], rb[*s], y[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -119,7 +121,7 @@ class _CosineSimilarity(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, ahat, bhat, ra, rb, y = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (ahat, bhat, ra, rb, y) = cosine_similarity_forward(a, b)

@@ -11,6 +11,7 @@
 Source: King and Zeng, Logistic Regression in Rare Events Data, Political Analysis 9 (2001).
 """
 
+import itertools
 import math
 
 import torch
@@ -68,7 +69,7 @@ def cross_entropy_weighted_backward(dloss, p, t3, total, loss, t, w, ignore=-100
         dz[n, c] = dt3[n]*((c == t[n]) - p[n, c])
 
     Shapes: dloss scalar, p[n, c], t3[n], total scalar, loss scalar, t[n], w[c].
-    Returns dz, dw; None for each that is not in wanted.
+    Returns dz, dw. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
@@ -166,7 +167,7 @@ class _CrossEntropyWeighted(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         z, t, w, p, t3, total, loss = ctx.saved_tensors
         ignore = ctx.ignore
-        wanted = [name for name, needed in zip(("dz", None, "dw"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dz", None, "dw"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (p, t3, total, loss) = cross_entropy_weighted_forward(z, t, w, ignore)

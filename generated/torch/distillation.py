@@ -11,6 +11,7 @@
 Source: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, arXiv:1503.02531.
 """
 
+import itertools
 import math
 
 import torch
@@ -64,7 +65,7 @@ def distillation_backward(dloss, p, t6, e3, tau=2.0, *, wanted=("dz", "du")):
         du[n, c] = dloss*tau/size(n)*p[n, c]*(t6[n, c] - sum[c](p[n, c]*t6[n, c]))
 
     Shapes: dloss scalar, p[n, c], t6[n, c], e3[n, c].
-    Returns dz, du; None for each that is not in wanted.
+    Returns dz, du. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "du"))
@@ -119,7 +120,7 @@ class _Distillation(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         z, u, p, t6, e3 = ctx.saved_tensors
         tau = ctx.tau
-        wanted = [name for name, needed in zip(("dz", "du"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dz", "du"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (p, t6, e3) = distillation_forward(z, u, tau)

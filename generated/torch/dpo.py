@@ -10,6 +10,7 @@
 Source: Rafailov et al., Direct Preference Optimization, arXiv:2305.18290.
 """
 
+import itertools
 import math
 
 import torch
@@ -59,7 +60,7 @@ def dpo_backward(dloss, g, beta=0.1, *, wanted=("dchosen", "drejected", "drefcho
         drefrejected[n] = -g[n]*(dloss*beta/size(n))
 
     Shapes: dloss scalar, g[n].
-    Returns dchosen, drejected, drefchosen, drefrejected; None for each that is not in wanted.
+    Returns dchosen, drejected, drefchosen, drefrejected. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dchosen", "drejected", "drefchosen", "drefrejected"))
@@ -131,9 +132,7 @@ class _Dpo(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         chosen, rejected, refchosen, refrejected, g = ctx.saved_tensors
         beta = ctx.beta
-        wanted = [
-            name for name, needed in zip(("dchosen", "drejected", "drefchosen", "drefrejected"), ctx.needs_input_grad) if needed
-        ]
+        wanted = tuple(itertools.compress(("dchosen", "drejected", "drefchosen", "drefrejected"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g,) = dpo_forward(chosen, rejected, refchosen, refrejected, beta)

@@ -10,6 +10,7 @@
 Source: Zhu et al., Transformers without Normalization, arXiv:2503.10622.
 """
 
+import itertools
 import math
 
 import torch
@@ -53,7 +54,7 @@ def dynamic_tanh_backward(dy, t, x, gamma, alpha, *, wanted=("dx", "dgamma", "db
         dalpha = sum[d, s](du[*s, d]*x[*s, d])
 
     Shapes: dy[*s, d], t[*s, d], x[*s, d], gamma[d], alpha scalar.
-    Returns dx, dgamma, dbeta, dalpha; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta, dalpha. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta", "dalpha"))
@@ -137,7 +138,7 @@ class _DynamicTanh(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         x, gamma, beta, alpha, t = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta", "dalpha"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dgamma", "dbeta", "dalpha"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t,) = dynamic_tanh_forward(x, gamma, beta, alpha)

@@ -11,6 +11,7 @@
 Source: Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002.
 """
 
+import itertools
 import math
 
 import torch
@@ -61,7 +62,7 @@ def focal_backward(dloss, q, ce, z, t, *, wanted=("dz", "dt")):
         dt[*s] = -du[*s]*z[*s]
 
     Shapes: dloss scalar, q[*s], ce[*s], z[*s], t[*s].
-    Returns dz, dt; None for each that is not in wanted.
+    Returns dz, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "dt"))
@@ -128,7 +129,7 @@ class _Focal(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         z, t, q, ce = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dz", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dz", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (q, ce) = focal_forward(z, t)

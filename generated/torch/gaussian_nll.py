@@ -10,6 +10,7 @@
 Source: Nix and Weigend, Estimating the Mean and Variance of the Target Probability Distribution (1994).
 """
 
+import itertools
 import math
 
 import torch
@@ -53,7 +54,7 @@ def gaussian_nll_backward(dloss, e, var, *, wanted=("dx", "dt", "dvar")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], var[*s].
-    Returns dx, dt, dvar; None for each that is not in wanted.
+    Returns dx, dt, dvar. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt", "dvar"))
@@ -121,7 +122,7 @@ class _GaussianNll(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, var, e = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dt", "dvar"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt", "dvar"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e,) = gaussian_nll_forward(x, t, var)

@@ -8,6 +8,7 @@
 Source: Shazeer, GLU Variants Improve Transformer, arXiv:2002.05202.
 """
 
+import itertools
 import math
 
 import torch
@@ -48,7 +49,7 @@ def geglu_backward(dy, gelu_cdf, gelu_y, a, b, *, wanted=("da", "db")):
         da[*s] = dy[*s]*b[*s]*(gelu_cdf[*s] + a[*s]*exp(-a[*s]**2/2)/sqrt(2*pi))
 
     Shapes: dy[*s], gelu_cdf[*s], gelu_y[*s], a[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -102,7 +103,7 @@ class _Geglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, gelu_cdf, gelu_y = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (gelu_cdf, gelu_y) = geglu_forward(a, b)

@@ -12,6 +12,7 @@
 Source: Shazeer, GLU Variants Improve Transformer, arXiv:2002.05202.
 """
 
+import itertools
 import math
 
 import torch
@@ -57,7 +58,7 @@ def geglu_tanh_backward(dy, t, cdf, g, a, b, *, wanted=("da", "db")):
         da[*s] = sqrt(2/pi)*du[*s]*(1 + 0.134145*a[*s]**2) + dy[*s]*b[*s]*cdf[*s]
 
     Shapes: dy[*s], t[*s], cdf[*s], g[*s], a[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -109,7 +110,7 @@ class _GegluTanh(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, t, cdf, g = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t, cdf, g) = geglu_tanh_forward(a, b)

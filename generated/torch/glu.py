@@ -9,6 +9,8 @@
 Source: Dauphin et al., Language Modeling with Gated Convolutional Networks, arXiv:1612.08083.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -47,7 +49,7 @@ def glu_backward(dy, g, y, *, wanted=("da", "db")):
         db[*s] = dy[*s]*y[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], y[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -97,7 +99,7 @@ class _Glu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, g, y = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g, y) = glu_forward(a, b)

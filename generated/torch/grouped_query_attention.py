@@ -10,6 +10,7 @@
 Source: Ainslie et al., GQA, arXiv:2305.13245.
 """
 
+import itertools
 import math
 
 import torch
@@ -56,7 +57,7 @@ def grouped_query_attention_backward(do, P, o, q, k, v, *, wanted=("dq", "dk", "
         dk[n, g, j, f] = sum[h, i](dS[n, g, h, i, j]*q[n, g, h, i, f])/sqrt(size(f))
 
     Shapes: do[n, g, h, i, d], P[n, g, h, i, j], o[n, g, h, i, d], q[n, g, h, i, f], k[n, g, j, f], v[n, g, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))
@@ -148,7 +149,7 @@ class _GroupedQueryAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx, do, *_):
         q, k, v, P, o = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = grouped_query_attention_forward(q, k, v)

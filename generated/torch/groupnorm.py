@@ -14,6 +14,7 @@
 Source: Wu and He, Group Normalization, arXiv:1803.08494.
 """
 
+import itertools
 import math
 
 import torch
@@ -65,7 +66,7 @@ def groupnorm_backward(dy, xhat, rstd, gamma, groups=2, *, wanted=("dx", "dgamma
             *s])) - rstd[n, g]*mean[c](gamma[g, c]*mean[s](dy[n, g, c, *s]*xhat[n, g, c, *s]))*xhat[n, g, c, *s]
 
     Shapes: dy[n, (g, c), *s], xhat[n, g, c, *s], rstd[n, g], gamma[(g, c)].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
@@ -165,7 +166,7 @@ class _Groupnorm(torch.autograd.Function):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         groups = ctx.groups
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dgamma", "dbeta"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = groupnorm_forward(x, gamma, beta, groups, eps)

@@ -13,6 +13,8 @@
 Source: Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, arXiv:1406.1078.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -160,7 +162,8 @@ def gru_backward(
 
     Shapes: dh[n, t, k], r[n, t, k], z[n, t, k], a[n, t, k], m[n, t, k], t10[n, t, k], h[n, t, k], x[n, t, d], Wr[d, k],
         Wz[d, k], Wm[d, k], Ur[j, k], Uz[j, k], Um[j, k], h0[n, k].
-    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0; None for each that is not in wanted.
+    Returns dx, dWr, dWz, dWm, dUr, dUz, dUm, dbr, dbz, dbm, dcm, dh0. What is not in wanted is None, unless what is there
+        needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"))
@@ -467,13 +470,11 @@ class _Gru(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh, *_):
         x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0, r, z, a, m, t10, h = ctx.saved_tensors
-        wanted = [
-            name
-            for name, needed in zip(
+        wanted = tuple(
+            itertools.compress(
                 ("dx", "dWr", "dWz", "dWm", "dUr", "dUz", "dUm", "dbr", "dbz", "dbm", "dcm", "dh0"), ctx.needs_input_grad
             )
-            if needed
-        ]
+        )
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (r, z, a, m, t10, h) = gru_forward(x, Wr, Wz, Wm, Ur, Uz, Um, br, bz, bm, cm, h0)

@@ -11,6 +11,8 @@
 Source: Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, arXiv:1406.1078.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -60,7 +62,7 @@ def gru_cell_backward(dh, reset, update, cand, t10, b, *, wanted=("dr", "dz", "d
         dr[*s] = da[*s]*b[*s]*reset[*s]*(1 - reset[*s])
 
     Shapes: dh[*s], reset[*s], update[*s], cand[*s], t10[*s], b[*s].
-    Returns dr, dz, da, db, dprev; None for each that is not in wanted.
+    Returns dr, dz, da, db, dprev. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dr", "dz", "da", "db", "dprev"))
@@ -143,7 +145,7 @@ class _GruCell(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh, *_):
         r, z, a, b, prev, reset, update, cand, t10 = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dr", "dz", "da", "db", "dprev"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dr", "dz", "da", "db", "dprev"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (reset, update, cand, t10) = gru_cell_forward(r, z, a, b, prev)

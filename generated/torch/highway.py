@@ -9,6 +9,8 @@
 Source: Srivastava, Greff and Schmidhuber, Highway Networks, arXiv:1505.00387.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -50,7 +52,7 @@ def highway_backward(dy, g, t6, *, wanted=("dx", "dh", "dt")):
         dt[*s] = dy[*s]*g[*s]*t6[*s]*(1 - g[*s])
 
     Shapes: dy[*s], g[*s], t6[*s].
-    Returns dx, dh, dt; None for each that is not in wanted.
+    Returns dx, dh, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dh", "dt"))
@@ -104,7 +106,7 @@ class _Highway(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         x, h, t, g, t6 = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dh", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dh", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g, t6) = highway_forward(x, h, t)

@@ -9,6 +9,7 @@
 Source: Cortes and Vapnik, Support-Vector Networks (1995).
 """
 
+import itertools
 import math
 
 import torch
@@ -51,7 +52,7 @@ def hinge_backward(dloss, m, x, t, *, wanted=("dx", "dt")):
         dt[*s] = -dm[*s]*x[*s]
 
     Shapes: dloss scalar, m[*s], x[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -116,7 +117,7 @@ class _Hinge(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, m = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (m,) = hinge_forward(x, t)

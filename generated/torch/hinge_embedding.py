@@ -8,6 +8,7 @@
 Source: Hadsell et al., Dimensionality Reduction by Learning an Invariant Mapping (2006).
 """
 
+import itertools
 import math
 
 import torch
@@ -49,7 +50,7 @@ def hinge_embedding_backward(dloss, t2, t, *, wanted=("dx", "dt")):
         dx[*s] = dloss/size(s)*where(t[*s] > 0, 1, where(t2[*s] < 0, 0, -where(t2[*s] == 0, 1/2, 1)))
 
     Shapes: dloss scalar, t2[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -122,7 +123,7 @@ class _HingeEmbedding(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, t2 = ctx.saved_tensors
         margin = ctx.margin
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t2,) = hinge_embedding_forward(x, t, margin)

@@ -11,6 +11,7 @@
 Source: Huber, Robust Estimation of a Location Parameter (1964).
 """
 
+import itertools
 import math
 
 import torch
@@ -58,7 +59,7 @@ def huber_backward(dloss, e, a, s2, delta=1.0, *, wanted=("dx", "dt")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], a[*s], s2[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -128,7 +129,7 @@ class _Huber(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, e, a, s2 = ctx.saved_tensors
         delta = ctx.delta
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e, a, s2) = huber_forward(x, t, delta)

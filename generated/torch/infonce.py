@@ -11,6 +11,7 @@
 Source: van den Oord, Li and Vinyals, Contrastive Predictive Coding, arXiv:1807.03748.
 """
 
+import itertools
 import math
 
 import torch
@@ -58,7 +59,7 @@ def infonce_backward(dloss, P, q, k, tau=0.07, *, wanted=("dq", "dk")):
         dk[i, d] = sum[i2](dsim[i2, i]*q[i2, d])/tau
 
     Shapes: dloss scalar, P[i, j], q[i, d], k[i, d].
-    Returns dq, dk; None for each that is not in wanted.
+    Returns dq, dk. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk"))
@@ -115,7 +116,7 @@ class _Infonce(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         q, k, P = ctx.saved_tensors
         tau = ctx.tau
-        wanted = [name for name, needed in zip(("dq", "dk"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P,) = infonce_forward(q, k, tau)

@@ -14,6 +14,7 @@
 Source: Ulyanov, Vedaldi and Lempitsky, Instance Normalization, arXiv:1607.08022.
 """
 
+import itertools
 import math
 
 import torch
@@ -65,7 +66,7 @@ def instancenorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbe
             *s]*xhat[n, d, *s]))
 
     Shapes: dy[n, d, *s], xhat[n, d, *s], rstd[n, d], gamma[d].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
@@ -154,7 +155,7 @@ class _Instancenorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dgamma", "dbeta"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = instancenorm_forward(x, gamma, beta, eps)

@@ -11,6 +11,8 @@
 Source: Lin, Divergence Measures Based on the Shannon Entropy (1991).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -51,7 +53,7 @@ def js_backward(dloss, l, l2, *, wanted=("dp", "dq")):
         dq[n, c] = l2[n, c]*(dloss/(2*size(n)))
 
     Shapes: dloss scalar, l[n, c], l2[n, c].
-    Returns dp, dq; None for each that is not in wanted.
+    Returns dp, dq. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dp", "dq"))
@@ -103,7 +105,7 @@ class _Js(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         p, q, l, l2 = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dp", "dq"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dp", "dq"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (l, l2) = js_forward(p, q)

@@ -9,6 +9,8 @@
 Source: Kullback and Leibler, On Information and Sufficiency (1951).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -45,7 +47,7 @@ def kl_backward(dloss, t, p, *, wanted=("dlogq", "dp")):
         dp[n, c] = dloss/size(n)*(1 + t[n, c])
 
     Shapes: dloss scalar, t[n, c], p[n, c].
-    Returns dlogq, dp; None for each that is not in wanted.
+    Returns dlogq, dp. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dlogq", "dp"))
@@ -97,7 +99,7 @@ class _Kl(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         logq, p, t = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dlogq", "dp"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dlogq", "dp"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t,) = kl_forward(logq, p)

@@ -8,6 +8,7 @@
 Source: Bishop, Pattern Recognition and Machine Learning (2006), section 1.5.5.
 """
 
+import itertools
 import math
 
 import torch
@@ -51,7 +52,7 @@ def l1_backward(dloss, s2, *, wanted=("dx", "dt")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, s2[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -112,7 +113,7 @@ class _L1(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, s2 = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (s2,) = l1_forward(x, t)

@@ -8,6 +8,7 @@
 Source: Touvron et al., Going Deeper with Image Transformers, arXiv:2103.17239.
 """
 
+import itertools
 import math
 
 import torch
@@ -45,7 +46,7 @@ def layer_scale_backward(dy, h, gamma, *, wanted=("dx", "dh", "dgamma")):
         dgamma[d] = sum[s](dy[*s, d]*h[*s, d])
 
     Shapes: dy[*s, d], h[*s, d], gamma[d].
-    Returns dx, dh, dgamma; None for each that is not in wanted.
+    Returns dx, dh, dgamma. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dh", "dgamma"))
@@ -102,7 +103,7 @@ class _LayerScale(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         h, gamma = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dh", "dgamma"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dh", "dgamma"), ctx.needs_input_grad))
         dx, dh, dgamma = layer_scale_backward(_wide(dy), h, gamma, wanted=wanted)
         return dx, dh, dgamma
 

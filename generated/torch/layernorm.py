@@ -14,6 +14,7 @@
 Source: Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450.
 """
 
+import itertools
 import math
 
 import torch
@@ -62,7 +63,7 @@ def layernorm_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma", "dbeta"
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - mean[d](dxhat[*s, d]) - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma", "dbeta"))
@@ -141,7 +142,7 @@ class _Layernorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dgamma", "dbeta"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = layernorm_forward(x, gamma, beta, eps)

@@ -14,6 +14,7 @@
 Source: Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450.
 """
 
+import itertools
 import math
 
 import torch
@@ -66,7 +67,7 @@ def layernorm_accurate_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma"
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - mean[d](dxhat[*s, d]) - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma, dbeta; None for each that is not in wanted.
+    Returns dx, dgamma, dbeta. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     Terms still cancel in dx (offset); dgamma (offset).
     """
@@ -146,7 +147,7 @@ class _LayernormAccurate(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, gamma, beta, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dgamma", "dbeta"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dgamma", "dbeta"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = layernorm_accurate_forward(x, gamma, beta, eps)

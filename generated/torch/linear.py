@@ -8,6 +8,7 @@
 Source: Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.5.
 """
 
+import itertools
 import math
 
 import torch
@@ -45,7 +46,7 @@ def linear_backward(dy, x, W, *, wanted=("dx", "dW", "db")):
         db[h] = sum[s](dy[*s, h])
 
     Shapes: dy[*s, h], x[*s, k], W[k, h].
-    Returns dx, dW, db; None for each that is not in wanted.
+    Returns dx, dW, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "db"))
@@ -101,7 +102,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, W = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dW", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dW", "db"), ctx.needs_input_grad))
         dx, dW, db = linear_backward(_wide(dy), x, W, wanted=wanted)
         return dx, dW, db
 

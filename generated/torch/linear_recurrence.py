@@ -9,6 +9,8 @@
 Source: Martin and Cundy, Parallelizing Linear Recurrent Neural Nets Over Sequence Length, arXiv:1709.04057.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -53,7 +55,7 @@ def linear_recurrence_backward(dh, h, a, h0, *, wanted=("da", "dx", "dh0")):
         dx[n, t, k] = dh_step[n, t, k]
 
     Shapes: dh[n, t, k], h[n, t, k], a[n, t, k], h0[n, k].
-    Returns da, dx, dh0; None for each that is not in wanted.
+    Returns da, dx, dh0. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "dx", "dh0"))
@@ -133,7 +135,7 @@ class _LinearRecurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh):
         a, h0, h = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "dx", "dh0"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "dx", "dh0"), ctx.needs_input_grad))
         da, dx, dh0 = linear_recurrence_backward(_wide(dh), h, a, h0, wanted=wanted)
         return da, dx, dh0
 

@@ -9,6 +9,7 @@
 Source: Hu et al., LoRA, arXiv:2106.09685.
 """
 
+import itertools
 import math
 
 import torch
@@ -51,7 +52,7 @@ def lora_linear_backward(dy, u, x, W, A, B, scale=1.0, *, wanted=("dx", "dW", "d
         dA[k, r] = sum[s](du[*s, r]*x[*s, k])
 
     Shapes: dy[*s, h], u[*s, r], x[*s, k], W[k, h], A[k, r], B[r, h].
-    Returns dx, dW, dA, dB, db; None for each that is not in wanted.
+    Returns dx, dW, dA, dB, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "dA", "dB", "db"))
@@ -144,7 +145,7 @@ class _LoraLinear(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, W, A, B, b, u = ctx.saved_tensors
         scale = ctx.scale
-        wanted = [name for name, needed in zip(("dx", "dW", "dA", "dB", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dW", "dA", "dB", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (u,) = lora_linear_forward(x, W, A, B, b, scale)

@@ -16,6 +16,8 @@
 Source: Hochreiter and Schmidhuber, Long Short-Term Memory (1997); Gers, Schmidhuber and Cummins, Learning to Forget (2000).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -227,7 +229,8 @@ def lstm_backward(
     Shapes: dh[n, t, k], e2[n, t, k], t5[n, t, k], i[n, t, k], e4[n, t, k], t9[n, t, k], f[n, t, k], g[n, t, k], e6[n, t,
         k], t13[n, t, k], o[n, t, k], c[n, t, k], t14[n, t, k], h[n, t, k], x[n, t, d], Wi[d, k], Wf[d, k], Wg[d, k],
         Wo[d, k], Ui[j, k], Uf[j, k], Ug[j, k], Uo[j, k], h0[n, k], c0[n, k].
-    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0; None for each that is not in wanted.
+    Returns dx, dWi, dWf, dWg, dWo, dUi, dUf, dUg, dUo, dbi, dbf, dbg, dbo, dh0, dc0. What is not in wanted is None,
+        unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(
@@ -625,14 +628,12 @@ class _Lstm(torch.autograd.Function):
         x, Wi, Wf, Wg, Wo, Ui, Uf, Ug, Uo, bi, bf, bg, bo, h0, c0, e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h = (
             ctx.saved_tensors
         )
-        wanted = [
-            name
-            for name, needed in zip(
+        wanted = tuple(
+            itertools.compress(
                 ("dx", "dWi", "dWf", "dWg", "dWo", "dUi", "dUf", "dUg", "dUo", "dbi", "dbf", "dbg", "dbo", "dh0", "dc0"),
                 ctx.needs_input_grad,
             )
-            if needed
-        ]
+        )
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e2, t5, i, e4, t9, f, g, e6, t13, o, c, t14, h) = lstm_forward(

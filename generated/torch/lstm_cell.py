@@ -8,6 +8,8 @@
 Source: Hochreiter and Schmidhuber, Long Short-Term Memory (1997).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -54,7 +56,7 @@ def lstm_cell_backward(dc, sigmoid_y, sigmoid2_y, t9, prev, *, wanted=("di", "df
         df[*s] = dc[*s]*prev[*s]*sigmoid_y[*s]*(1 - sigmoid_y[*s])
 
     Shapes: dc[*s], sigmoid_y[*s], sigmoid2_y[*s], t9[*s], prev[*s].
-    Returns di, df, dg, dprev; None for each that is not in wanted.
+    Returns di, df, dg, dprev. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("di", "df", "dg", "dprev"))
@@ -136,7 +138,7 @@ class _LstmCell(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dc, *_):
         i, f, g, prev, sigmoid_y, sigmoid2_y, t9 = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("di", "df", "dg", "dprev"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("di", "df", "dg", "dprev"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (sigmoid_y, sigmoid2_y, t9) = lstm_cell_forward(i, f, g, prev)

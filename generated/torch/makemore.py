@@ -34,6 +34,7 @@ name of their activations.
 Source: Karpathy, Neural Networks: Zero to Hero, lecture 4: becoming a backprop ninja.
 """
 
+import itertools
 import math
 
 import torch
@@ -150,7 +151,7 @@ def makemore_backward(
 
     Shapes: dloss scalar, embcat[n, (b, e)], bnraw[n, u], h[n, u], probs[n, v], bnvar_inv[u], x[n, b], t[n], C[v, e],
         W1[(b, e), u], bngain[u], W2[u, v].
-    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2; None for each that is not in wanted.
+    Returns dC, dW1, db1, dbngain, dbnbias, dW2, db2. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
@@ -318,11 +319,9 @@ class _Makemore(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, C, W1, b1, bngain, bnbias, W2, b2, embcat, bnraw, h, probs, bnvar_inv = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [
-            name
-            for name, needed in zip((None, None, "dC", "dW1", "db1", "dbngain", "dbnbias", "dW2", "db2"), ctx.needs_input_grad)
-            if needed
-        ]
+        wanted = tuple(
+            itertools.compress((None, None, "dC", "dW1", "db1", "dbngain", "dbnbias", "dW2", "db2"), ctx.needs_input_grad)
+        )
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (embcat, bnraw, h, probs, bnvar_inv) = makemore_forward(x, t, C, W1, b1, bngain, bnbias, W2, b2, eps)

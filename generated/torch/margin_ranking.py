@@ -9,6 +9,7 @@
 Source: Herbrich, Graepel and Obermayer, Large Margin Rank Boundaries for Ordinal Regression (2000).
 """
 
+import itertools
 import math
 
 import torch
@@ -55,7 +56,7 @@ def margin_ranking_backward(dloss, t2, m, t, *, wanted=("da", "db", "dt")):
         db[*s] = -da[*s]
 
     Shapes: dloss scalar, t2[*s], m[*s], t[*s].
-    Returns da, db, dt; None for each that is not in wanted.
+    Returns da, db, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db", "dt"))
@@ -130,7 +131,7 @@ class _MarginRanking(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         a, b, t, t2, m = ctx.saved_tensors
         margin = ctx.margin
-        wanted = [name for name, needed in zip(("da", "db", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t2, m) = margin_ranking_forward(a, b, t, margin)

@@ -8,6 +8,8 @@
 Source: Giles, Collected matrix derivative results for forward and reverse mode AD (2008).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -42,7 +44,7 @@ def matmul_backward(dy, a, b, *, wanted=("da", "db")):
         db[*s, k, m] = sum[n](dy[*s, n, m]*a[*s, n, k])
 
     Shapes: dy[*s, n, m], a[*s, n, k], b[*s, k, m].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -91,7 +93,7 @@ class _Matmul(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         da, db = matmul_backward(_wide(dy), a, b, wanted=wanted)
         return da, db
 

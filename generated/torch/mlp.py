@@ -18,6 +18,7 @@
 Source: Karpathy, Neural Networks: Zero to Hero, lectures 3 to 5.
 """
 
+import itertools
 import math
 
 import torch
@@ -116,7 +117,7 @@ def mlp_backward(
 
     Shapes: dloss scalar, emb[n, b, e], batchnorm_xhat[n, h], act[n, h], softmax_cross_entropy_p[n, v], batchnorm_rstd[h],
         x[n, b], t[n], W1[(b, e), h], gamma[h], W2[h, v].
-    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2; None for each that is not in wanted.
+    Returns dC, dW1, db1, dgamma, dbeta, dW2, db2. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree, IndexError for a label
         out of range.
     """
@@ -321,11 +322,9 @@ class _Mlp(torch.autograd.Function):
             ctx.saved_tensors
         )
         eps = ctx.eps
-        wanted = [
-            name
-            for name, needed in zip((None, None, "dC", "dW1", "db1", "dgamma", "dbeta", "dW2", "db2"), ctx.needs_input_grad)
-            if needed
-        ]
+        wanted = tuple(
+            itertools.compress((None, None, "dC", "dW1", "db1", "dgamma", "dbeta", "dW2", "db2"), ctx.needs_input_grad)
+        )
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (emb, batchnorm_xhat, act, softmax_cross_entropy_p, batchnorm_rstd) = mlp_forward(

@@ -8,6 +8,8 @@
 Source: Shazeer et al., Outrageously Large Neural Networks, arXiv:1701.06538.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -42,7 +44,7 @@ def moe_combine_backward(dy, h, w, *, wanted=("dh", "dw")):
         dw[n, e] = sum[d](dy[n, d]*h[n, e, d])
 
     Shapes: dy[n, d], h[n, e, d], w[n, e].
-    Returns dh, dw; None for each that is not in wanted.
+    Returns dh, dw. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dh", "dw"))
@@ -91,7 +93,7 @@ class _MoeCombine(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         h, w = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dh", "dw"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dh", "dw"), ctx.needs_input_grad))
         dh, dw = moe_combine_backward(_wide(dy), h, w, wanted=wanted)
         return dh, dw
 

@@ -9,6 +9,7 @@
 Source: Bishop, Pattern Recognition and Machine Learning (2006), section 1.1.
 """
 
+import itertools
 import math
 
 import torch
@@ -50,7 +51,7 @@ def mse_backward(dloss, e, *, wanted=("dx", "dt")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -111,7 +112,7 @@ class _Mse(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, e = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e,) = mse_forward(x, t)

@@ -10,6 +10,7 @@
 Source: Vaswani et al., Attention Is All You Need, arXiv:1706.03762.
 """
 
+import itertools
 import math
 
 import torch
@@ -59,7 +60,7 @@ def multihead_attention_backward(do, P, o, q, k, v, heads=2, *, wanted=("dq", "d
         dk[n, j, (h, f)] = sum[i](dS[n, h, i, j]*q[n, i, h, f])/sqrt(size(f))
 
     Shapes: do[n, i, (h, d)], P[n, h, i, j], o[n, i, (h, d)], q[n, i, (h, f)], k[n, j, (h, f)], v[n, j, (h, d)].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))
@@ -168,7 +169,7 @@ class _MultiheadAttention(torch.autograd.Function):
     def backward(ctx, do, *_):
         q, k, v, P, o = ctx.saved_tensors
         heads = ctx.heads
-        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = multihead_attention_forward(q, k, v, heads)

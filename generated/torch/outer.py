@@ -8,6 +8,8 @@
 Source: Golub and Van Loan, Matrix Computations (2013), section 1.1.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -42,7 +44,7 @@ def outer_backward(dy, a, b, *, wanted=("da", "db")):
         db[j] = sum[i](a[i]*dy[i, j])
 
     Shapes: dy[i, j], a[i], b[j].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -91,7 +93,7 @@ class _Outer(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         da, db = outer_backward(_wide(dy), a, b, wanted=wanted)
         return da, db
 

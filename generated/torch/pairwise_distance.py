@@ -8,6 +8,8 @@
 Source: Schroff et al., FaceNet, arXiv:1503.03832.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -44,7 +46,7 @@ def pairwise_distance_backward(dy, t, y, *, wanted=("da", "db")):
         db[*s, d] = -da[*s, d]
 
     Shapes: dy[*s], t[*s, d], y[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -97,7 +99,7 @@ class _PairwiseDistance(torch.autograd.Function):
     def backward(ctx, dy, *_):
         a, b, t, y = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (t, y) = pairwise_distance_forward(a, b, eps)

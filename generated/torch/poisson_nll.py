@@ -8,6 +8,7 @@
 Source: McCullagh and Nelder, Generalized Linear Models (1989), chapter 6.
 """
 
+import itertools
 import math
 
 import torch
@@ -49,7 +50,7 @@ def poisson_nll_backward(dloss, e, x, t, *, wanted=("dx", "dt")):
         dx[*s] = dloss/size(s)*(e[*s] - t[*s])
 
     Shapes: dloss scalar, e[*s], x[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -111,7 +112,7 @@ class _PoissonNll(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, e = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e,) = poisson_nll_forward(x, t)

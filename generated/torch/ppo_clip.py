@@ -13,6 +13,8 @@
 Source: Schulman et al., Proximal Policy Optimization Algorithms, arXiv:1707.06347.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -56,7 +58,7 @@ def ppo_clip_backward(dloss, ratio, bound, gain, limit, *, wanted=("dlogp", "dol
         dold[n] = -dlogp[n]
 
     Shapes: dloss scalar, ratio[n], bound[n], gain[n], limit[n].
-    Returns dlogp, dold, dadv; None for each that is not in wanted.
+    Returns dlogp, dold, dadv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dlogp", "dold", "dadv"))
@@ -133,7 +135,7 @@ class _PpoClip(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         logp, old, adv, ratio, bound, gain, limit = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dlogp", "dold", "dadv"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dlogp", "dold", "dadv"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (ratio, bound, gain, limit) = ppo_clip_forward(logp, old, adv, eps)

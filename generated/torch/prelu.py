@@ -8,6 +8,7 @@
 Source: He et al., Delving Deep into Rectifiers, arXiv:1502.01852.
 """
 
+import itertools
 import math
 
 import torch
@@ -47,7 +48,7 @@ def prelu_backward(dy, x, slope, *, wanted=("dx", "dslope")):
         dslope[c] = sum[n, s](where(x[n, c, *s] <= 0, dy[n, c, *s]*x[n, c, *s], 0))
 
     Shapes: dy[n, c, *s], x[n, c, *s], slope[c].
-    Returns dx, dslope; None for each that is not in wanted.
+    Returns dx, dslope. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dslope"))
@@ -105,7 +106,7 @@ class _Prelu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, slope = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dslope"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dslope"), ctx.needs_input_grad))
         dx, dslope = prelu_backward(_wide(dy), x, slope, wanted=wanted)
         return dx, dslope
 

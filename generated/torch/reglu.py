@@ -8,6 +8,8 @@
 Source: Shazeer, GLU Variants Improve Transformer, arXiv:2002.05202.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -44,7 +46,7 @@ def reglu_backward(dy, relu_y, a, b, *, wanted=("da", "db")):
         da[*s] = where(a[*s] <= 0, 0, dy[*s]*b[*s])
 
     Shapes: dy[*s], relu_y[*s], a[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -94,7 +96,7 @@ class _Reglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, relu_y = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (relu_y,) = reglu_forward(a, b)

@@ -12,6 +12,7 @@
 Source: Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467.
 """
 
+import itertools
 import math
 
 import torch
@@ -56,7 +57,7 @@ def residual_rmsnorm_backward(dy, hhat, rstd, gamma, *, wanted=("dx", "dr", "dga
         dr[*s, d] = dx[*s, d]
 
     Shapes: dy[*s, d], hhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dr, dgamma; None for each that is not in wanted.
+    Returns dx, dr, dgamma. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dr", "dgamma"))
@@ -138,7 +139,7 @@ class _ResidualRmsnorm(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, r, gamma, hhat, rstd = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dr", "dgamma"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dr", "dgamma"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (hhat, rstd) = residual_rmsnorm_forward(x, r, gamma, eps)

@@ -11,6 +11,7 @@
 Source: Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467.
 """
 
+import itertools
 import math
 
 import torch
@@ -55,7 +56,7 @@ def rmsnorm_accurate_backward(dy, xhat, rstd, gamma, *, wanted=("dx", "dgamma"))
         dx[*s, d] = rstd[*s]*(dxhat[*s, d] - xhat[*s, d]*mean[d](dxhat[*s, d]*xhat[*s, d]))
 
     Shapes: dy[*s, d], xhat[*s, d], rstd[*s], gamma[d].
-    Returns dx, dgamma; None for each that is not in wanted.
+    Returns dx, dgamma. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dgamma"))
@@ -118,7 +119,7 @@ class _RmsnormAccurate(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, gamma, xhat, rstd = ctx.saved_tensors
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("dx", "dgamma"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dgamma"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (xhat, rstd) = rmsnorm_accurate_forward(x, gamma, eps)

@@ -9,6 +9,8 @@
 Source: Elman, Finding Structure in Time, Cognitive Science 14 (1990); Werbos, Backpropagation through time (1990).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -58,7 +60,7 @@ def rnn_backward(dh, h, x, W, U, h0, *, wanted=("dx", "dW", "dU", "db", "dh0")):
         db[k] = sum[n, t](dtotal[n, t, k])
 
     Shapes: dh[n, t, k], h[n, t, k], x[n, t, d], W[d, k], U[j, k], h0[n, k].
-    Returns dx, dW, dU, db, dh0; None for each that is not in wanted.
+    Returns dx, dW, dU, db, dh0. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dW", "dU", "db", "dh0"))
@@ -172,7 +174,7 @@ class _Rnn(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dh):
         x, W, U, h0, h = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dW", "dU", "db", "dh0"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dW", "dU", "db", "dh0"), ctx.needs_input_grad))
         dx, dW, dU, db, dh0 = rnn_backward(_wide(dh), h, x, W, U, h0, wanted=wanted)
         return dx, dW, dU, db, dh0
 

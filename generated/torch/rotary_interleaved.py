@@ -8,6 +8,7 @@
 Source: Su et al., RoFormer, arXiv:2104.09864.
 """
 
+import itertools
 import math
 
 import torch
@@ -54,7 +55,7 @@ def rotary_interleaved_backward(dy, total, x, cosine, sine, *, wanted=("dx", "dc
         dx[*s, i, (m, p)] = cosine[i, m]*dy[*s, i, m, p] + dtotal[*s, i, m, 1 - p]
 
     Shapes: dy[*s, i, (m, p)], total[*s, i, (m, p)], x[*s, i, (m, p)], cosine[i, m], sine[i, m].
-    Returns dx, dcosine, dsine; None for each that is not in wanted.
+    Returns dx, dcosine, dsine. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dcosine", "dsine"))
@@ -157,7 +158,7 @@ class _RotaryInterleaved(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         x, cosine, sine, total = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dcosine", "dsine"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dcosine", "dsine"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (total,) = rotary_interleaved_forward(x, cosine, sine)

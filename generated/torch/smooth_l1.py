@@ -11,6 +11,7 @@
 Source: Girshick, Fast R-CNN, arXiv:1504.08083.
 """
 
+import itertools
 import math
 
 import torch
@@ -58,7 +59,7 @@ def smooth_l1_backward(dloss, e, a, s2, beta=1.0, *, wanted=("dx", "dt")):
         dt[*s] = -dx[*s]
 
     Shapes: dloss scalar, e[*s], a[*s], s2[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -126,7 +127,7 @@ class _SmoothL1(torch.autograd.Function):
     def backward(ctx, dloss, *_):
         x, t, e, a, s2 = ctx.saved_tensors
         beta = ctx.beta
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (e, a, s2) = smooth_l1_forward(x, t, beta)

@@ -9,6 +9,7 @@
 Source: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, arXiv:1503.02531.
 """
 
+import itertools
 import math
 
 import torch
@@ -51,7 +52,7 @@ def soft_cross_entropy_backward(dloss, logp, e2, q, *, wanted=("dz", "dq")):
         dz[n, c] = dloss/size(n)*(e2[n, c]*sum[c](q[n, c]) - q[n, c])
 
     Shapes: dloss scalar, logp[n, c], e2[n, c], q[n, c].
-    Returns dz, dq; None for each that is not in wanted.
+    Returns dz, dq. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "dq"))
@@ -103,7 +104,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         z, q, logp, e2 = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dz", "dq"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dz", "dq"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (logp, e2) = soft_cross_entropy_forward(z, q)

@@ -10,6 +10,7 @@
 Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 10.6.
 """
 
+import itertools
 import math
 
 import torch
@@ -58,7 +59,7 @@ def soft_margin_backward(dloss, g, x, t, *, wanted=("dx", "dt")):
         dt[*s] = -du[*s]*x[*s]
 
     Shapes: dloss scalar, g[*s], x[*s], t[*s].
-    Returns dx, dt; None for each that is not in wanted.
+    Returns dx, dt. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dx", "dt"))
@@ -123,7 +124,7 @@ class _SoftMargin(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         x, t, g = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dx", "dt"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dx", "dt"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (g,) = soft_margin_forward(x, t)

@@ -9,6 +9,7 @@
 Source: Vaswani et al., Attention Is All You Need, arXiv:1706.03762.
 """
 
+import itertools
 import math
 
 import torch
@@ -49,7 +50,7 @@ def softmax_bias_backward(dp, p, scale=1.0, *, wanted=("dz", "db")):
         dz[*s, c] = scale*db[*s, c]
 
     Shapes: dp[*s, c], p[*s, c].
-    Returns dz, db; None for each that is not in wanted.
+    Returns dz, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dz", "db"))
@@ -102,7 +103,7 @@ class _SoftmaxBias(torch.autograd.Function):
     def backward(ctx, dp):
         (p,) = ctx.saved_tensors
         scale = ctx.scale
-        wanted = [name for name, needed in zip(("dz", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dz", "db"), ctx.needs_input_grad))
         dz, db = softmax_bias_backward(_wide(dp), p, scale, wanted=wanted)
         return dz, db, None
 

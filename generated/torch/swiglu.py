@@ -8,6 +8,8 @@
 Source: Shazeer, GLU Variants Improve Transformer, arXiv:2002.05202.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -48,7 +50,7 @@ def swiglu_backward(dy, silu_g, silu_y, b, *, wanted=("da", "db")):
         da[*s] = dy[*s]*b[*s]*(silu_g[*s] + silu_y[*s]*(1 - silu_g[*s]))
 
     Shapes: dy[*s], silu_g[*s], silu_y[*s], b[*s].
-    Returns da, db; None for each that is not in wanted.
+    Returns da, db. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "db"))
@@ -98,7 +100,7 @@ class _Swiglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *_):
         a, b, silu_g, silu_y = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("da", "db"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "db"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (silu_g, silu_y) = swiglu_forward(a, b)

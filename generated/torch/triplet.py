@@ -14,6 +14,8 @@
 Source: Balntas et al., Learning Local Feature Descriptors with Triplets (2016).
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -62,7 +64,7 @@ def triplet_backward(dloss, u, v, near, far, m, *, wanted=("da", "dpos", "dneg")
         dpos[n, d] = -du[n, d]
 
     Shapes: dloss scalar, u[n, d], v[n, d], near[n], far[n], m[n].
-    Returns da, dpos, dneg; None for each that is not in wanted.
+    Returns da, dpos, dneg. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("da", "dpos", "dneg"))
@@ -156,7 +158,7 @@ class _Triplet(torch.autograd.Function):
         a, pos, neg, u, v, near, far, m = ctx.saved_tensors
         margin = ctx.margin
         eps = ctx.eps
-        wanted = [name for name, needed in zip(("da", "dpos", "dneg"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("da", "dpos", "dneg"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (u, v, near, far, m) = triplet_forward(a, pos, neg, margin, eps)

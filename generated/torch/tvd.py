@@ -8,6 +8,8 @@
 Source: Levin and Peres, Markov Chains and Mixing Times (2017), section 4.1.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -46,7 +48,7 @@ def tvd_backward(dloss, s, *, wanted=("dp", "dq")):
         dq[n, c] = -dp[n, c]
 
     Shapes: dloss scalar, s[n, c].
-    Returns dp, dq; None for each that is not in wanted.
+    Returns dp, dq. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dp", "dq"))
@@ -99,7 +101,7 @@ class _Tvd(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dloss, *_):
         p, q, s = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dp", "dq"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dp", "dq"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (s,) = tvd_forward(p, q)

@@ -9,6 +9,8 @@
 Source: Salimans and Kingma, Weight Normalization, arXiv:1602.07868.
 """
 
+import itertools
+
 import torch
 
 __all__ = [
@@ -45,7 +47,7 @@ def weightnorm_backward(dw, norm, v, g, *, wanted=("dv", "dg")):
         dv[o, k] = g[o]/norm[o]*(dw[o, k] - v[o, k]*(dg[o]/norm[o]))
 
     Shapes: dw[o, k], norm[o], v[o, k], g[o].
-    Returns dv, dg; None for each that is not in wanted.
+    Returns dv, dg. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dv", "dg"))
@@ -96,7 +98,7 @@ class _Weightnorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dw, *_):
         v, g, norm = ctx.saved_tensors
-        wanted = [name for name, needed in zip(("dv", "dg"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dv", "dg"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (norm,) = weightnorm_forward(v, g)

@@ -11,6 +11,7 @@
 Source: Beltagy et al., Longformer, arXiv:2004.05150.
 """
 
+import itertools
 import math
 
 import torch
@@ -83,7 +84,7 @@ def window_attention_backward(do, P, o, q, k, v, window=4, *, wanted=("dq", "dk"
         dk[*s, j, f] = sum[i](dS[*s, i, j]*q[*s, i, f])/sqrt(size(f))
 
     Shapes: do[*s, i, d], P[*s, i, j], o[*s, i, d], q[*s, i, f], k[*s, j, f], v[*s, j, d].
-    Returns dq, dk, dv; None for each that is not in wanted.
+    Returns dq, dk, dv. What is not in wanted is None, unless what is there needs it.
     Raises TypeError for what is no tensor of the right kind, ValueError for shapes that disagree.
     """
     wanted = _wanted(wanted, ("dq", "dk", "dv"))
@@ -174,7 +175,7 @@ class _WindowAttention(torch.autograd.Function):
     def backward(ctx, do, *_):
         q, k, v, P, o = ctx.saved_tensors
         window = ctx.window
-        wanted = [name for name, needed in zip(("dq", "dk", "dv"), ctx.needs_input_grad) if needed]
+        wanted = tuple(itertools.compress(("dq", "dk", "dv"), ctx.needs_input_grad))
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A second derivative goes through the inputs, not through what the forward saved.
             _, (P, o) = window_attention_forward(q, k, v, window)

@@ -19,8 +19,8 @@ __all__ = ["BACKEND"]
 class TorchBackend(ArrayBackend):
     name, title, position = "torch", "torch", 10
     chooses = True
-    reserved = frozenset({"torch", "math", "dict", "range", "reversed"})
-    modules = frozenset({"functools", "math", "torch"})
+    reserved = frozenset({"torch", "itertools", "math", "dict", "range", "reversed", "tuple"})
+    modules = frozenset({"functools", "itertools", "math", "torch"})
     library = (Code("import torch"),)
     printer, plain, layout = TorchPrinter, PlainTorch, TorchLayout
     arrays = TorchLibrary()

@@ -60,7 +60,7 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         setup=code(setup or ["pass"]),
         upstream=Code(", ".join([st.adjoint_name(o) for o in outputs] + ["*_"] * bool(extra))),
         prepare=code(prepare),
-        wanted=Code(f"{wanted} = {_needed(kernel, gradients, context)}" if several else ""),
+        wanted=Code(f"{wanted} = {_needed(gradients, context)}" if several else ""),
         recompute=Code(f"_, {tupled(saved)} = {forward}" if extra else ""),
         backward=Code(f"{', '.join(backward.results)} = {op.name}_backward({', '.join(arguments)})"),
         plain=Code(f"{forward}[0]"),
@@ -105,11 +105,10 @@ def _tangent(
     )
 
 
-def _needed(kernel: Kernel, gradients: Sequence[str], context: str) -> str:
+def _needed(gradients: Sequence[str], context: str) -> str:
     """Source for the names of the gradients that autograd asks for; ``gradients`` are those of the inputs, in order."""
-    name, needed = (local(kernel, n) for n in ("name", "needed"))
     names = ", ".join(f'"{g}"' if g != "None" else g for g in gradients)
-    return f"[{name} for {name}, {needed} in zip(({names}), {context}.needs_input_grad) if {needed}]"
+    return f"tuple(itertools.compress(({names}), {context}.needs_input_grad))"
 
 
 def _class_name(op: st.Op) -> str:

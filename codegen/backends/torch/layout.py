@@ -13,7 +13,7 @@ __all__ = ["TorchLayout"]
 class TorchLayout(Layout):
     printer_class = TorchPrinter
     array = "tensor"
-    imports = ("math",)
+    imports = ("itertools", "math")
 
     def check(self) -> str:
         """The call that checks dtypes and shapes and returns the lengths of the axes."""
