@@ -6,6 +6,8 @@ becomes a matrix product. A sum that adds rows by their labels becomes a scatter
 
 from __future__ import annotations
 
+from collections import Counter
+
 from codegen.axes import merge, natural_order
 from codegen.loops.assignment import (
     Assignment,
@@ -56,7 +58,7 @@ class _Flattening:
     def __init__(self, program: Program):
         rows = [a.axes for a in program.arguments] + [s.index for s in program.statements]
         self.ranked, self.equal = program.ranked, dict(program.equal)
-        self.order = merge(sorted(rows, key=len, reverse=True))
+        self.places = {a: k for k, a in enumerate(merge(sorted(rows, key=len, reverse=True)))}
         self.out: list[Assignment] = []
         self.taken = taken(program)
         self.known: dict[tuple[str, tuple[str, ...], st.Tree], Assignment] = {}
@@ -104,8 +106,11 @@ class _Flattening:
 
     def sorted(self, indices: set[str]) -> tuple[str, ...]:
         """Indices in the order that all loops share, which is the order of axes in the tensors with the most axes."""
-        place = {a: k for k, a in enumerate(self.order)}
-        return tuple(sorted(indices, key=lambda i: (place.get(i, place.get(st.axis_of(i), -1)), i)))
+        return tuple(sorted(indices, key=self.place))
+
+    def place(self, i: str) -> tuple[int, str]:
+        """Where an index comes in that order."""
+        return next((k for name in (i, st.axis_of(i)) if (k := self.places.get(name, -1)) >= 0), -1), i
 
     # ---- reductions ------------------------------------------------------------------------------------------------
 
@@ -165,20 +170,32 @@ class _Flattening:
             return None
         body = self.lifted(found.body, s)
         kind = window_product(name, index, body, over, slides) if found.kind == "sum" else None
+        if kind is None and len(slides) > 1:
+            slides = self.row_by_row(slides)
+            loops = self.outside_in(index, over, slides)
         return self.add(name, index, kind or Reduction(Fold(found.kind), over), body, s, loops, slides)
+
+    def row_by_row(self, slides: tuple[Slide, ...]) -> tuple[Slide, ...]:
+        """The slides, all but the innermost solved along a tap of their own: a row of the result is complete before the next."""
+        *outer, last = sorted(slides, key=lambda s: self.place(s.outer))
+        taps = Counter(k for s in slides for k in s.taps)
+        return *((s.along_tap() or s) if all(taps[k] == 1 for k in s.taps) else s for s in outer), last
 
     def outside_in(self, index: tuple[str, ...], over: tuple[str, ...], slides: tuple[Slide, ...]) -> tuple[str, ...]:
         """The loops of a window: those that no row has, those over short indices, and innermost those along slides.
 
-        Inside of these is only what lies close together: the result's indices behind those of the slides. One index stays
-        outside, along which workers share the loops.
+        Where a slide runs along a tap, what it moves with is outside of all taps. Inside of slides is only what lies close
+        together: the result's indices behind those of the slides. One index stays outside, along which workers share the loops.
         """
         slid = {i for s in slides for i in s.indices}
         plain = tuple(i for i in index if i not in slid)
         last = max((k for k, i in enumerate(index) if i in slid), default=len(index))
         inside = index[last + 1 :] if index[last + 1 :] != plain else plain[1:]
         rest = (*(i for i in plain if i not in inside), *(i for i in over if i not in slid))
-        return (*rest, *self.sorted({k for s in slides for k in s.taps}), *self.sorted({s.outer for s in slides}), *inside)
+        rows = self.sorted({s.taps[0] for s in slides if s.on_tap})
+        taps = self.sorted({k for s in slides for k in s.taps if k not in rows})
+        along = self.sorted({s.outer for s in slides if s.on_tap}), self.sorted({s.outer for s in slides if not s.on_tap})
+        return *rest, *rows, *taps, *along[0], *along[1], *inside
 
     def contraction(self, tree: st.Reduce, s: Statement, name: str, index: tuple[str, ...]) -> Assignment | None:
         """A matrix product; None if the sum is no contraction, or its axes cannot be grouped as the axes of matrices."""

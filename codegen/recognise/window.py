@@ -26,7 +26,7 @@ class Slide:
     """One equality row solved: ``inner = step*outer + start``, where ``start`` depends on the indices ``taps`` only.
 
     ``inner`` and ``outer`` are the two longest indices of the row. ``step`` is a positive number, or such a number times
-    constants of the op.
+    constants of the op. If ``on_tap``, ``outer`` is a short index, and the long one the first of ``taps``.
     """
 
     inner: str
@@ -34,10 +34,23 @@ class Slide:
     step: st.Tree
     start: st.Tree
     taps: tuple[str, ...]
+    on_tap: bool = False
 
     def along_inner(self) -> Slide | None:
         """The same row solved for the outer index; None where its coefficient is not 1."""
         return Slide(self.outer, self.inner, self.step, st.Neg(self.start), self.taps) if self.step == ONE else None
+
+    def along_tap(self) -> Slide | None:
+        """The same row at one outer index, solved along a tap that moves the inner index by 1; None where there is none."""
+        along, start = (form_of(tree) for tree in (st.Mul((self.step, st.Position(self.outer))), self.start))
+        if along is None or start is None:
+            return None
+        tap = next((k for k in self.taps if _coefficient(start, k) == combined([], 1)), None)
+        if tap is None:
+            return None
+        rest = combined([(part, c) for part, c in start.parts if part.index != tap], start.offset)
+        others = tuple(k for k in self.taps if k != tap)
+        return Slide(self.inner, tap, ONE, tree_of(along.plus(rest)), (self.outer, *others), on_tap=True)
 
     @property
     def indices(self) -> tuple[str, ...]:

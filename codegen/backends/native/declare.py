@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from codegen.backends.native.elements import accesses, base, element, inside, label, named, place, stored
 from codegen.backends.native.own import Own
 from codegen.backends.native.scope import Indices
+from codegen.backends.native.slides import bounds
 from codegen.backends.native.writer import Writer
 from codegen.loops.nest import InnerLoop, Node, Step, VectorLoop, steps_in
+from codegen.recognise.window import Slide
 from derive import syntax as st
 
 
 def declare(w: Writer, node: Node) -> None:
-    """Declare, before a node, the loop-invariant values that the node reads, and pointers to the rows that it runs along."""
+    """Declare, before a node, what its loops do not change: bounds, values that it reads, pointers to rows that it runs along."""
+    for slide in _slides((node,)):
+        if w.scope.known(slide.taps):
+            bounds(w, slide)
     steps = list(steps_in((node,)))
     made = {step.assignment.name for step, _ in steps}
     loop = isinstance(node, InnerLoop | VectorLoop)
     for step, path in steps:
         _declare_step(w, step, (*w.scope.path, *path), made if loop else None)
+
+
+def _slides(nodes: tuple[Node, ...]) -> Iterator[Slide]:
+    """The slides of the loops in nodes."""
+    for node in nodes:
+        if isinstance(node, InnerLoop | VectorLoop):
+            yield from (node.slide,) if node.slide else ()
+            yield from _slides(node.body)
 
 
 def _declare_step(w: Writer, step: Step, loops: tuple[str, ...], made: set[str] | None) -> None:

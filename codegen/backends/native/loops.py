@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from codegen.backends.native.comments import equations
-from codegen.backends.native.declare import declare
-from codegen.backends.native.elements import element, in_memory, place
+from codegen.backends.native.declare import declare, point
+from codegen.backends.native.elements import element, in_memory, inside, place
 from codegen.backends.native.folds import FOLDS
 from codegen.backends.native.ranges import span_of
 from codegen.backends.native.scope import Held, InPlace
@@ -98,6 +98,9 @@ def _begin(w: Writer, begun: Begun) -> None:
     f = begun.assignment
     match begun:
         case InMemory(_, fold, axes):
+            lead = inside(w.context, f.name, f.index)[:-1]
+            if lead and w.scope.known(lead):
+                point(w, f.name, lead)
             at = element(w, f.name, f.index)
             w.emit(*map(w.head, axes), f"{at} = {FOLDS[fold].start};")
             w.scope = w.scope.with_sum(f.name, InPlace(at))

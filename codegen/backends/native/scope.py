@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from codegen.loops.assignment import Assignment
+from codegen.recognise.window import Slide
 from derive import syntax as st
 
 Indices = tuple[st.Index, ...]
@@ -44,8 +45,8 @@ class Chunk:
 class Scope:
     """``path`` are the axes of the surrounding loops, ``vector`` the axis of the innermost loop if it is vectorised.
 
-    ``values``, ``rows`` and ``labels`` name the variables that hold elements, pointers to rows, and labels. ``sums`` says where
-    each reduction accumulates. ``streamed`` are the results of the nest that are written to a buffer first.
+    ``values``, ``rows`` and ``labels`` name the variables that hold elements, pointers to rows, and labels, ``bounds`` those
+    between which a slide is inside. ``sums`` says where each reduction accumulates. ``streamed`` are the results of the nest that are written to a buffer first.
     """
 
     path: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class Scope:
     values: Mapping[Access, str] = field(default_factory=dict)
     rows: Mapping[Access, str] = field(default_factory=dict)
     labels: Mapping[st.Lookup, str] = field(default_factory=dict)
+    bounds: Mapping[Slide, tuple[str, str]] = field(default_factory=dict)
     sums: Mapping[str, Accumulator] = field(default_factory=dict)
     streamed: tuple[Assignment, ...] = ()
 
@@ -72,6 +74,9 @@ class Scope:
 
     def with_label(self, label: st.Lookup, variable: str) -> Scope:
         return replace(self, labels={**self.labels, label: variable})
+
+    def with_bounds(self, slide: Slide, names: tuple[str, str]) -> Scope:
+        return replace(self, bounds={**self.bounds, slide: names})
 
     def with_sum(self, name: str, accumulator: Accumulator) -> Scope:
         return replace(self, sums={**self.sums, name: accumulator})

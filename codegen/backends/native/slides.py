@@ -13,7 +13,9 @@ __all__ = ["bounds", "give_position"]
 
 
 def bounds(w: Writer, slide: Slide) -> tuple[str, str]:
-    """Declare between which positions of the outer index the inner one is inside its axis; returns the two names."""
+    """Between which positions of the outer index the inner one is inside its axis: two names, declared unless they are."""
+    if known := w.scope.bounds.get(slide):
+        return known
     w.helper("window")
     step, start = (whole_number(w, part) for part in (slide.step, slide.start))
     outer = w.names.index(slide.outer)
@@ -21,6 +23,7 @@ def bounds(w: Writer, slide: Slide) -> tuple[str, str]:
     lengths = f"{w.size(slide.outer)}, {w.size(slide.inner)}"
     w.emit(f"const int64_t {begin} = window_first({step}, {start});")
     w.emit(f"const int64_t {end} = window_last({lengths}, {step}, {start});")
+    w.scope = w.scope.with_bounds(slide, (begin, end))
     return begin, end
 
 
