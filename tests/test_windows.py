@@ -154,6 +154,22 @@ def test_no_loop_tests_a_row(op: str) -> None:
         assert not any(s.inner in f.loops for f in slid for s in f.slides)
 
 
+def test_a_row_is_complete_before_the_next() -> None:
+    """Over the taps of a window, all but the last axis of the result stay where they are."""
+    made = kernel("""
+        y[n, p, q] = pool(x[n, h, w], kernel=3, stride=2, pad=1)
+        size(k) = kernel
+        size(m) = kernel
+        size(p) = (size(h) + 2*pad - kernel)//stride + 1
+        size(q) = (size(w) + 2*pad - kernel)//stride + 1
+        y[n, p, q] = max[k, m](x[n, p*stride + k - pad, q*stride + m - pad])
+    """)
+    found = {f.name: f for f, _ in assignments_in(scheduled(made.forward).body)}
+    assert found["y"].loops == found["total"].loops == ("n", "p", "m", "k", "q")
+    (dx,) = (f for f, _ in assignments_in(scheduled(made.backward).body) if f.name == "dx")
+    assert dx.loops == ("n", "p", "m", "k", "q")
+
+
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_slices_hold_all_pairs_of_a_row(step: int) -> None:
     overlap = module(CONV1D, "numpy")._overlap
