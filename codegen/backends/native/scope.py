@@ -46,7 +46,8 @@ class Scope:
     """``path`` are the axes of the surrounding loops, ``vector`` the axis of the innermost loop if it is vectorised.
 
     ``values``, ``rows`` and ``labels`` name the variables that hold elements, pointers to rows, and labels, ``bounds`` those
-    between which a slide is inside. ``sums`` says where each reduction accumulates. ``streamed`` are the results of the nest that are written to a buffer first.
+    between which a slide is inside. ``sums`` says where each reduction accumulates. ``streamed`` are the results of the nest
+    that are written to a buffer first.
     """
 
     path: tuple[str, ...] = ()
