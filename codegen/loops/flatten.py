@@ -176,7 +176,7 @@ class _Flattening:
         return self.add(name, index, kind or Reduction(Fold(found.kind), over), body, s, loops, slides)
 
     def row_by_row(self, slides: tuple[Slide, ...]) -> tuple[Slide, ...]:
-        """The slides, all but the innermost along a tap of their own: a row of the result is complete before the next begins."""
+        """The slides, all but the innermost along a tap of their own: a row of the result is complete before the next."""
         *outer, last = sorted(slides, key=lambda s: self.place(s.outer))
         taps = Counter(k for s in slides for k in s.taps)
         return *((s.along_tap() or s) if all(taps[k] == 1 for k in s.taps) else s for s in outer), last

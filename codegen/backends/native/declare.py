@@ -15,7 +15,7 @@ from derive import syntax as st
 
 
 def declare(w: Writer, node: Node) -> None:
-    """Declare what a node does not change, before it: bounds of loops, values that it reads, pointers to rows that it runs along."""
+    """Declare, before a node, what it does not change: bounds of loops, values that it reads, pointers to rows."""
     for slide in _slides((node,)):
         if w.scope.known(slide.taps):
             bounds(w, slide)
