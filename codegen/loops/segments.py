@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from codegen.loops.body import ZERO, Body, body_of, conditions_of, in_blocks
+from codegen.loops.turned import with_turned
 from codegen.program import Argument, Loop, Program, Role, Statement
 from derive import syntax as st
 from derive.renaming import fresh_name
@@ -30,7 +31,7 @@ class Segment:
 def segments(program: Program) -> list[Segment]:
     """The segments of a program in order."""
     taken = {*(a.name for a in program.arguments), *(s.name for s in program.statements)}
-    statements = _with_masks(program, taken)
+    statements = with_turned(program, _with_masks(program, taken), taken)
 
     def local(name: str) -> str:
         return fresh_name(name, taken)
