@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from codegen.backends.discovery import by_name
+from codegen.loops.segments import segments
 from tests.judged import judge, kernel, normal
 
 
@@ -63,3 +64,11 @@ def test_inputs_may_lie_apart() -> None:
 def test_no_step_copies_its_parts(axes: tuple[str, ...]) -> None:
     files = by_name("native").files(kernel(written(*axes)), "")
     assert not any(copy in files["native/stepping.c"] for copy in ("take_step(", "put_step("))
+
+
+def test_a_matrix_that_steps_read_by_columns_is_turned_before_them() -> None:
+    before, step, _ = segments(kernel(written("n", "t", "k")).backward)
+    assert "U_turned" in before.program.results
+    assert "U_turned" in (read := {a.name for a in step.program.arguments}) and "U" not in read
+    (forward,) = segments(kernel(written("n", "t", "k")).forward)
+    assert "U" in {a.name for a in forward.program.arguments}

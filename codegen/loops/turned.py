@@ -1,7 +1,7 @@
 """Matrices that every step of a loop multiplies with, laid out before the loop so that a product reads them row by row.
 
-In ``dh[n, j] = sum[k](dz[n, k]*U[j, k])``, the columns of the product are the rows of ``U``. A product would lay them out anew at
-each step.
+In ``dh[n, j] = sum[k](dz[n, k]*U[j, k])``, the columns of the product are the rows of ``U``. A product would lay them out anew
+at each step.
 """
 
 from __future__ import annotations
