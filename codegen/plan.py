@@ -69,6 +69,8 @@ class _Planner:
         self.constants = {c.name: c for c in self.op.constants}
         self.lines = {line.name: line.body for line in derivation.lines}
         self.outputs = [t.name for t in self.op.outputs]
+        #: What callers get of the forward.
+        self.results = [t.name for t in self.op.results]
         self.taken = {
             *self.definitions,
             *self.inputs,
@@ -142,7 +144,7 @@ class _Planner:
 
     def split(self) -> tuple[list[str], list[str]]:
         """The names to save, and the names to rematerialise in the backward, both in forward order."""
-        in_forward = self.closure(self.outputs)
+        in_forward = self.closure(self.results)
         wanted = {n for body in self.lines.values() for n in self.reads(body)}
         saved: list[str] = []
         recomputed: list[str] = []
@@ -200,17 +202,17 @@ class _Planner:
     # ---- programs --------------------------------------------------------------------------------------------------
 
     def forward(self, saved: list[str]) -> Program:
-        needed = self.closure([*self.outputs, *saved])
+        needed = self.closure([*self.results, *saved])
         definitions = [d for d in self.d.forward if d.name in needed]
-        inlined = self.inlined(definitions, {*self.outputs, *saved})
-        role = {n: Role.SAVED for n in saved} | {n: Role.OUTPUT for n in self.outputs}
+        inlined = self.inlined(definitions, {*self.results, *saved})
+        role = {n: Role.SAVED for n in saved} | {n: Role.OUTPUT for n in self.results}
         statements = [
             Statement(d.name, d.index, self.forward_tree(d, inlined), role.get(d.name, Role.TEMPORARY))
             for d in definitions
             if d.name not in inlined
         ]
         arguments = tuple(taken(self.op, t) for t in self.op.inputs)
-        results = (*self.outputs, *saved)
+        results = (*self.results, *saved)
         return self.program("forward", arguments, statements, results)
 
     def inlined(self, definitions: list[Definition], kept: set[str]) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from derive import syntax as st
 from derive.labels import Guard, guard_of
@@ -58,6 +59,11 @@ def ranked(op: st.Op) -> tuple[str, ...]:
     sizes = dict(op.sizes)
     axes = dict.fromkeys(a for tensors in (op.outputs, op.inputs) for t in tensors for a in t.axes)
     return tuple(sorted(axes, key=lambda a: -sizes.get(a, DEFAULT_SIZE)))
+
+
+def outputs_of(op: st.Op, found: Any) -> list[Any]:
+    """The outputs in what a forward or a differentiable op gives, without the positions behind them."""
+    return [found] if len(op.results) == 1 else list(found)[: len(op.outputs)]
 
 
 @dataclass(frozen=True)

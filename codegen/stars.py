@@ -22,9 +22,9 @@ class _Spread:
         self.stars, self.axes = stars, axes
 
     def op(self, op: st.Op) -> st.Op:
-        inputs, outputs = (tuple(map(self.tensor, group)) for group in (op.inputs, op.outputs))
+        inputs, outputs, found = (tuple(map(self.tensor, group)) for group in (op.inputs, op.outputs, op.positions))
         equations = tuple(replace(e, index=self.plain(e.index), rhs=self.tree(e.rhs)) for e in op.equations)
-        return replace(op, inputs=inputs, outputs=outputs, equations=equations, stars=frozenset())
+        return replace(op, inputs=inputs, outputs=outputs, positions=found, equations=equations, stars=frozenset())
 
     def tensor(self, t: st.Tensor) -> st.Tensor:
         return replace(t, axes=self.plain(t.axes))

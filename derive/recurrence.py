@@ -73,7 +73,8 @@ def read_recurrences(op: st.Op) -> st.Op:
     """The op without the recurrences on which no output depends, which would hand adjoints back that come from nowhere."""
     reads = {e.name: set(st.reads(e.rhs)) for e in op.equations}
     edges = {**reads, **{c.name: {c.of, c.first} for c in op.carries}}
-    read = _reached({t.name for t in op.outputs}, edges) | {t.name for t in op.outputs}
+    results = {t.name for t in op.results}
+    read = _reached(results, edges) | results
     left = {c.name for c in op.carries if c.name not in read}
     left |= {c.first for c in op.carries} - read
     if not left:

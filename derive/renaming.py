@@ -56,6 +56,7 @@ def renamed(op: st.Op, to: Spelling) -> st.Op:
         declared=Declared(tuple((to.get(a, a), renamed_tree(tree, to)) for a, tree in op.declared.lengths)),
         carries=tuple(renamed_carry(c, to) for c in op.carries),
         held=frozenset(to.get(n, n) for n in op.held),
+        positions=tuple(renamed_tensor(t, to) for t in op.positions),
     )
 
 

@@ -162,6 +162,7 @@ class Op:
     axes are one axis of the caller's tensors; everything else here has the axes of the equations. ``declared`` has the lengths
     of axes that are declared by equations. ``carries`` are the names that equations read one step back: without them,
     every equation reads only inputs and what stands above it. ``held`` are inputs by which nothing is differentiated.
+    ``positions`` are results beside the outputs that hold positions on an axis, as of an ``argmax``: they have no adjoint.
     """
 
     name: str
@@ -181,6 +182,12 @@ class Op:
     declared: Declared = Declared()
     carries: tuple[Carry, ...] = ()
     held: frozenset[str] = frozenset()
+    positions: tuple[Tensor, ...] = ()
+
+    @property
+    def results(self) -> tuple[Tensor, ...]:
+        """What the forward gives its callers: the outputs, and then the positions."""
+        return (*self.outputs, *self.positions)
 
     @property
     def length_constants(self) -> frozenset[str]:

@@ -126,12 +126,12 @@ def test_c_refuses_by_name() -> None:
     ("equation", "said"),
     [
         ("y[n] = 2*argmax[k](x[n, k])", "'argmax' gives a position, which is no number: give it a name of its own"),
-        ("y[n] = argmax[k](x[n, k])", "the output 'y' holds numbers, and 'argmax' gives positions"),
+        ("y[n] = argmax[k](x[n, k])", "'y' holds positions, which have no gradient: give a number beside it"),
         ("a = argmax[n, k](x[n, k])\ny[n] = x[n, a]", "'argmax' gives the position on one axis"),
         ("a[n] = argmax[k](x[n, k])\ny[n] = a[n]*2", "'a' holds labels, which are no numbers"),
         ("a[n] = argmax[k](x[n, k])\ny[n] = x[a[n], 0]", "'a' indexes 'k', but slot 1 of 'x' is 'n'"),
         ("a[n] = argmax[k](x[n, k + 1])\ny[n] = x[n, a[n]]", "'argmax' takes no sums of positions"),
-        ("y[n] = topk[k](x[n, k])", "several at once have no name here"),
+        ("y[n] = topk[k](x[n, k])", "r[n] = sum[m](where(a[m] > a[n], 1, 0)) and then where(r[n] < 3, a[n], 0)"),
     ],
 )
 def test_misuse_is_explained(equation: str, said: str) -> None:

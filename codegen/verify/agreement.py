@@ -16,7 +16,7 @@ from codegen.backends.backend import Backend
 from codegen.backends.discovery import by_name, load_kernel
 from codegen.labels import drawn_labels
 from codegen.lengths import chosen_axes, roomy, whole_numbers
-from codegen.program import Kernel
+from codegen.program import Kernel, outputs_of
 from codegen.verify.reference import evaluate
 from derive import syntax as st
 
@@ -140,7 +140,7 @@ def _run(
     backward = backend.called(getattr(module, kernel.backward.name))
     gradients = backward(*(values[a.name] for a in kernel.backward.arguments), **_given(kernel.backward, constants))
     single = len(kernel.backward.results) == 1
-    return [outputs] if len(op.outputs) == 1 else list(outputs), [gradients] if single else list(gradients)
+    return outputs_of(op, outputs), [gradients] if single else list(gradients)
 
 
 def _given(program: Any, constants: dict[str, float]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from codegen.backends.discovery import by_name
 from codegen.evaluate.arithmetic import Numpy
 from codegen.evaluate.trees import Magnitudes
 from codegen.locals import local
-from codegen.program import Kernel, Program
+from codegen.program import Kernel, Program, outputs_of
 from codegen.steps import straight
 from codegen.verify.tangent import dot_fault, drawn_tangents
 from derive import syntax as st
@@ -183,7 +183,7 @@ def _results(
     outputs, known = _forward(kernel, module, backend, values)
     backward, arguments = backend.called(getattr(module, kernel.backward.name)), _arguments(kernel.backward, known)
     gradients = backward(*arguments)
-    found = list(zip(trial.outputs, _several(outputs, len(trial.outputs)), strict=True))
+    found = list(zip(trial.outputs, outputs_of(kernel.op, outputs), strict=True))
     found += zip(trial.gradients, _several(gradients, len(trial.gradients)), strict=True)
     if backend.chooses and len(trial.gradients) > 1:
         for k, name in enumerate(trial.gradients):

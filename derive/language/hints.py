@@ -78,7 +78,9 @@ ELSEWHERE = {
     "amax": "max[n](a[n])",
     "amin": "min[n](a[n])",
     **dict.fromkeys(
-        ("topk", "sort", "argsort"), "k = argmax[n](a[n]) to find the largest, a[k]; several at once have no name here"
+        ("topk", "sort", "argsort"),
+        "argmax[n](a[n]) for the position of the largest, and ranks for several: r[n] = sum[m](where(a[m] > a[n], 1, 0)) and "
+        "then where(r[n] < 3, a[n], 0); an axis of sorted entries has no name here",
     ),
     **dict.fromkeys(("average",), "mean[n](a[n])"),
     **{word: f"{word}[n](a[n])" for word in DEFINED_REDUCTIONS},

@@ -27,6 +27,7 @@ class NameReader:
     packs axes. ``given`` are the lengths that are given for axes, and ``given_at`` is where. ``rows`` are those of the
     affine slots of the element being read, and ``affine_slots`` the axis and the position of every one. ``lengths`` are
     those that lines declare. ``carried`` are the names that stand for reads one step back, and ``carries`` say of what.
+    ``places`` is where the signature has each name.
     """
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]] = tuple):
@@ -54,6 +55,7 @@ class NameReader:
         self.depth = 0
         self.words: frozenset[str] = frozenset()
         self.lines: dict[str, int] = {}
+        self.places: dict[str, ast.AST] = {}
 
     def error(self, node: ast.AST, message: str) -> OpError:
         return OpError(message, op=self.name, line=getattr(node, "lineno", 1), column=getattr(node, "col_offset", 0))
@@ -109,11 +111,22 @@ class NameReader:
             raise self.error(node, f"'{kind}' gives a position, which is no number: give it a name of its own, {named}")
         if len(slots) != 1 or isinstance(slots[0], ast.Starred | ast.Tuple):
             raise self.error(node, f"'{kind}' gives the position on one axis: {named}")
-        if self.left in self.outputs:
-            wanted = f"the output '{self.left}' holds numbers, and '{kind}' gives positions"
-            raise self.error(node, f"{wanted}; look something up with them")
         if any(isinstance(n, Reduce) and n.kind == THERE for n in walk(body)):
             raise self.error(node, f"'{kind}' takes no sums of positions; give what is read there a name of its own")
+
+    def results(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The outputs that hold numbers, and those that hold positions (OpError for an order or for outputs of no gradient)."""
+        found = [Tensor(t.name, t.axes, self.equations[t.name].labels) for t in self.outputs.values()]
+        numbers, places = ([t for t in found if t.integer == integer] for integer in (False, True))
+        if places and not numbers:
+            name = places[0].name
+            raise self.error(self.places[name], f"'{name}' holds positions, which have no gradient: give a number beside it")
+        if found != [*numbers, *places]:
+            order = ", ".join(t.name for t in [*numbers, *places])
+            raise self.error(
+                self.places[places[0].name], f"outputs that hold positions are named last: {order} = {self.name}(...)"
+            )
+        return tuple(numbers), tuple(places)
 
     def too_early(self, name: str) -> str:
         """The message for a name that is read before its equation."""

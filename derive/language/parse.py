@@ -97,7 +97,6 @@ class _Reader(CallReader):
 
     def __init__(self, text: str, catalogue: Catalogue, known_ops: Callable[[], Iterable[str]]):
         super().__init__(text, catalogue, known_ops)
-        self.places: dict[str, ast.AST] = {}
         self.formula = False
 
     def look_ahead(self, body: list[ast.stmt]) -> None:
@@ -326,13 +325,15 @@ class _Reader(CallReader):
             if name not in self.equations:
                 first = "; the first statement is the signature, and equations follow" if not self.equations else ""
                 raise self.error(self.places[name], f"the output '{name}' is never assigned{first}")
+        outputs, positions = self.results()
         self.check_collisions()
         self.check_given()
         self.check_lengths()
         op = Op(
             name=self.name,
             inputs=tuple(self.inputs.values()),
-            outputs=tuple(self.outputs.values()),
+            outputs=outputs,
+            positions=positions,
             constants=tuple(self.constants.values()),
             equations=tuple(self.equations.values()),
             assumptions=tuple(self.assumptions),

@@ -189,7 +189,7 @@ def signature(op: Op) -> str:
 
     constants = [c.name if c.default is None else f"{c.name}={c.default}" for c in op.constants]
     inputs = [*map(written, op.inputs)]
-    outputs = ", ".join(map(written, op.outputs))
+    outputs = ", ".join(map(written, op.results))
     return f"{outputs} = {op.name}({', '.join([*inputs, *constants])})"
 
 

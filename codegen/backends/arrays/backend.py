@@ -15,7 +15,7 @@ from codegen.backends.arrays.library import Library
 from codegen.backends.arrays.printer import ArrayPrinter
 from codegen.backends.backend import Backend, Files, Shown
 from codegen.load import load_source
-from codegen.program import Kernel
+from codegen.program import Kernel, outputs_of
 from codegen.render import render
 from codegen.source import Code, FileSource
 from derive.syntax import adjoint_name
@@ -91,7 +91,11 @@ class ArrayBackend(Backend):
         fixed = {n: values[n] for n in (*(t.name for t in op.inputs if t.integer), *(c.name for c in op.constants))}
 
         def pulled(arrays: Mapping[str, Any], adjoints: Sequence[Any]) -> dict[str, Any]:
-            _, pull = self.arrays.differentiated(lambda found: getattr(module, op.name)(**found, **fixed), arrays)
+            def numbers(found: Mapping[str, Any]) -> Any:
+                outputs = outputs_of(op, getattr(module, op.name)(**found, **fixed))
+                return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+            _, pull = self.arrays.differentiated(numbers, arrays)
             return pull(adjoints)
 
         if moving and op.name in self.exports(op.name):

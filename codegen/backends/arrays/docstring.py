@@ -29,7 +29,7 @@ def docstring(kernel: Kernel, program: Program, array: str, looks_up: bool, want
     lines += ["", "Shapes: " + ", ".join(_shaped(op, a.name, a.axes) for a in program.arguments) + "."]
     if forward:
         saved = ", ".join(t.name for t in kernel.saved) + ("," if len(kernel.saved) == 1 else "")
-        outputs = ", ".join(t.name for t in op.outputs)
+        outputs = ", ".join(t.name for t in op.results)
         lines.append(f"Returns {outputs}, and the tuple of what the backward needs: ({saved}).")
     else:
         lines.append(f"Returns {', '.join(program.results)}.")

@@ -184,12 +184,12 @@ class Layout(Prologue):
 
     def returned(self) -> str:
         statements = {s.name: s for s in self.program.statements}
-        outputs = {t.name for t in self.op.outputs}
+        outputs, positions = {t.name for t in self.op.outputs}, {t.name for t in self.op.positions}
         parts = []
         for name in self.program.results:
-            parts.append(self.result(name, statements[name].index, self.casts(name in outputs)))
+            parts.append(self.result(name, statements[name].index, name not in positions and self.casts(name in outputs)))
         if self.is_forward:
-            n = len(self.op.outputs)
+            n = len(self.op.results)
             head = parts[0] if n == 1 else f"({', '.join(parts[:n])})"
             saved = [self.stored(p, statements[p].index) for p in self.program.results[n:]]
             tail = f"({saved[0]},)" if len(saved) == 1 else f"({', '.join(saved)})"

@@ -44,11 +44,11 @@ class CustomVjp:
 def custom_vjp(kernel: Kernel) -> CustomVjp:
     """The differentiable op that has the kernel's name."""
     op, backward = kernel.op, kernel.backward
-    inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.outputs]
+    inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.results]
     constants, saved = [c.name for c in op.constants], [t.name for t in kernel.saved]
     forward = ", ".join([*inputs, *(c.name for c in kernel.forward.constants)])
     arguments = [*(a.name for a in backward.arguments), *(c.name for c in backward.constants)]
-    adjoints = [st.adjoint_name(o) for o in outputs]
+    adjoints = [st.adjoint_name(t.name) for t in op.outputs] + ["_"] * len(op.positions)
     saved_name, residuals, given = (local(kernel, n) for n in ("saved", "residuals", "adjoints"))
     static = [n for n in constants if n in op.length_constants | static_constants(kernel)]
     own = [n for n in arguments if n not in adjoints and n not in saved and n not in static]

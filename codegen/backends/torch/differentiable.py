@@ -17,7 +17,8 @@ from derive import syntax as st
 def differentiable(kernel: Kernel) -> DifferentiableSource:
     """The differentiable op that has the kernel's name."""
     op, backward = kernel.op, kernel.backward
-    inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.outputs]
+    inputs, outputs = [t.name for t in op.inputs], [t.name for t in op.results]
+    positions = [t.name for t in op.positions]
     constants = [c.name for c in op.constants]
     saved = [t.name for t in kernel.saved]
     extra = [s for s in saved if s not in outputs]
@@ -31,7 +32,8 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
     results = [*outputs, *extra]
     context, given, made, wanted = (local(kernel, n) for n in ("ctx", "inputs", "output", "wanted"))
     setup = [f"{listed([n if n in started else '_' for n in (*inputs, *constants)])} = {given}"] if started else []
-    setup += [f"{', '.join(results)} = {made}"] if saved else []
+    setup += [f"{', '.join(results)} = {made}"] if saved or positions else []
+    setup += [f"{context}.mark_non_differentiable({', '.join(positions)})"] if positions else []
     setup += [f"{context}.save_for_backward({', '.join(kept)})"] if kept else []
     setup += [f"{context}.{on_context(n)} = {n}" for n in held]
     prepare = [f"{listed(kept)} = {context}.saved_tensors"] if kept else []
@@ -58,7 +60,7 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         given=given,
         made=made,
         setup=code(setup or ["pass"]),
-        upstream=Code(", ".join([st.adjoint_name(o) for o in outputs] + ["*_"] * bool(extra))),
+        upstream=Code(", ".join([st.adjoint_name(t.name) for t in op.outputs] + ["*_"] * bool(extra or positions))),
         prepare=code(prepare),
         wanted=Code(f"{wanted} = {_needed(gradients, context)}" if several else ""),
         recompute=Code(f"_, {tupled(saved)} = {forward}" if extra else ""),
@@ -67,7 +69,9 @@ def differentiable(kernel: Kernel) -> DifferentiableSource:
         returned=Code(", ".join([*gradients, *["None"] * len(constants)])),
         picked=Code("" if len(results) == len(outputs) else "[0]" if single else f"[:{len(outputs)}]"),
         moving=Code(", ".join(t.name for t in op.differentiable)),
-        tangent=_tangent(kernel, kernel.tangent, results, extra, (context, given, made)) if kernel.tangent else None,
+        tangent=_tangent(kernel, kernel.tangent, results, [*positions, *extra], (context, given, made))
+        if kernel.tangent
+        else None,
     )
 
 
