@@ -181,9 +181,9 @@ def _judged(kernel: Kernel, module: ModuleType, backend: Backend) -> float:
 
 
 def package_files(ops: Collection[str]) -> Files:
-    """The ``__init__.py`` of each backend's folder, and the files that the backend's kernels share."""
+    """The ``__init__.py`` of each backend's folder, the files that its kernels share, and those that call the catalogue."""
     names = list(discovered())
     out = runtime_files(names)
     for backend in discovered().values():
-        out |= backend.package(ops, COMMAND, names)
+        out |= backend.package(ops, COMMAND, names) | backend.adapters(COMMAND)
     return out

@@ -83,6 +83,10 @@ class Backend(ABC):
     def package(self, ops: Iterable[str], command: str, beside: Collection[str] = ()) -> Files:
         """The ``__init__.py`` of the backend's folder and of the folders in it."""
 
+    def adapters(self, command: str) -> Files:
+        """The files that call the catalogue's ops by the names and conventions of the library."""
+        return {}
+
     @abstractmethod
     def shown(self, op: str) -> Shown:
         """The file of an op that a reader sees first."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codegen.backends.arrays.backend import ArrayBackend
+from codegen.backends.backend import Files
+from codegen.backends.torch.adapters import adapter_files
 from codegen.backends.torch.differentiable import differentiable, helpers
 from codegen.backends.torch.layout import TorchLayout
 from codegen.backends.torch.library import TorchLibrary
@@ -33,6 +35,9 @@ class TorchBackend(ArrayBackend):
 
     def exports(self, op: str) -> tuple[str, ...]:
         return (op, *super().exports(op))
+
+    def adapters(self, command: str) -> Files:
+        return adapter_files(self.name, command)
 
 
 BACKEND = TorchBackend()
