@@ -5,7 +5,7 @@ Where a count rises, the number here is raised with it.
 
 from __future__ import annotations
 
-__all__ = ["MODULE_FLOORS", "OP_FLOORS"]
+__all__ = ["FUNCTIONAL_FLOORS", "MODULE_FLOORS", "OP_FLOORS"]
 
 OP_FLOORS: dict[str, int] = {
     "__radd__": 9,
@@ -320,4 +320,61 @@ MODULE_FLOORS: dict[str, int] = {
     "nn.ZeroPad1d": 2,
     "nn.ZeroPad2d": 2,
     "nn.ZeroPad3d": 2,
+}
+
+#: Of the first sixty samples of each variant, how many are served in forward mode.
+FUNCTIONAL_FLOORS: dict[str, int] = {
+    "avg_pool2d": 1,
+    "batch_norm": 20,
+    "bilinear": 16,
+    "binary_cross_entropy_with_logits": 13,
+    "celu": 3,
+    "conv1d": 6,
+    "conv2d": 8,
+    "cosine_embedding_loss": 2,
+    "cosine_similarity": 9,
+    "cross_entropy": 15,
+    "elu": 3,
+    "gaussian_nll_loss": 24,
+    "gelu": 8,
+    "glu": 46,
+    "group_norm": 21,
+    "hardswish": 4,
+    "hardtanh": 3,
+    "hinge_embedding_loss": 0,
+    "huber_loss": 6,
+    "instance_norm": 9,
+    "interpolate": 0,
+    "kl_div": 0,
+    "l1_loss": 5,
+    "layer_norm": 6,
+    "leaky_relu": 9,
+    "linear": 18,
+    "log_softmax": 14,
+    "logsigmoid": 3,
+    "margin_ranking_loss": 16,
+    "max_pool2d": 6,
+    "mish": 3,
+    "mse_loss": 5,
+    "nll_loss": 60,
+    "pad": 12,
+    "pairwise_distance": 5,
+    "poisson_nll_loss": 20,
+    "prelu": 25,
+    "relu": 4,
+    "relu6": 3,
+    "rms_norm": 6,
+    "scaled_dot_product_attention": 13,
+    "selu": 3,
+    "sigmoid": 3,
+    "silu": 6,
+    "smooth_l1_loss": 7,
+    "soft_margin_loss": 5,
+    "softmax": 14,
+    "softmin": 14,
+    "softplus": 3,
+    "tanh": 1,
+    "tanhshrink": 3,
+    "triplet_margin_loss": 7,
+    "unfold": 8,
 }

@@ -14,7 +14,7 @@ from generated import torch as own
 from tests.opinfo.equations import written
 from tests.opinfo.reasons import Adapter, unless
 
-__all__ = ["OF_CATALOGUE", "WINDOWS"]
+__all__ = ["WINDOWS"]
 
 
 def convolution(rank: int) -> Adapter:
@@ -47,13 +47,6 @@ def transposed(rank: int) -> Adapter:
 def each(value: Any, rank: int) -> tuple[int, ...]:
     """A number for all axes, or one for each."""
     return (value,) * rank if isinstance(value, int) else tuple(value) * (rank if len(value) == 1 else 1)
-
-
-def alike(value: Any, rank: int) -> int:
-    """The number that all axes have."""
-    found = each(value, rank)
-    unless(len({*found}) > 1, "option")
-    return found[0]
 
 
 def numbered(**values: Sequence[int]) -> dict[str, int]:
@@ -136,51 +129,6 @@ def pooled(op: Adapter, x: Tensor, rank: int, kernel: Any, stride: Any, padding:
         found = op(x.movedim(axis, -1), kernel=k, stride=s, pad=p, dilation=a, extra=extra)
         x = found.movedim(-1, axis)
     return x
-
-
-def catalogue_conv(rank: int) -> Adapter:
-    """The catalogue's: all axes alike, and one group."""
-    op = (own.conv1d, own.conv2d)[rank - 1]
-
-    def called(
-        x: Tensor, W: Tensor, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-    ) -> Tensor:
-        unless(x.ndim != rank + 2, "shape")
-        unless(isinstance(padding, str) or groups > 1, "option")
-        b = x.new_zeros(len(W)) if b is None else b
-        return op(x, W, b, stride=alike(stride, rank), pad=alike(padding, rank), dilation=alike(dilation, rank))
-
-    return called
-
-
-def catalogue_max_pool2d(
-    x: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
-    unless(x.ndim != 4, "shape")
-    unless(ceil_mode or alike(dilation, 2) != 1, "option")
-    kernel = alike(kernel_size, 2)
-    return own.max_pool2d(x, kernel=kernel, stride=kernel if stride is None else alike(stride, 2), pad=alike(padding, 2))
-
-
-def catalogue_avg_pool2d(
-    x: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: Any = None,
-) -> Tensor:
-    unless(x.ndim != 4, "shape")
-    pad, kernel = alike(padding, 2), alike(kernel_size, 2)
-    unless(ceil_mode or divisor_override is not None or (pad > 0 and not count_include_pad), "option")
-    return own.avg_pool2d(x, kernel=kernel, stride=alike(stride, 2) if stride else kernel, pad=pad)
 
 
 def max_pool(rank: int) -> Adapter:
@@ -357,13 +305,6 @@ def shuffle(op: Adapter) -> Adapter:
 
 
 F = "nn.functional."
-#: What the catalogue's ops take.
-OF_CATALOGUE: dict[str, Adapter] = {
-    F + "conv1d": catalogue_conv(1),
-    F + "conv2d": catalogue_conv(2),
-    F + "max_pool2d": catalogue_max_pool2d,
-    F + "avg_pool2d": catalogue_avg_pool2d,
-}
 WINDOWS: dict[str, Adapter] = {
     **{F + f"conv{rank}d": conv(rank) for rank in (1, 2, 3)},
     **{F + f"conv_transpose{rank}d": conv_transpose(rank) for rank in (1, 2, 3)},

@@ -23,27 +23,41 @@ def refuse(when, case):
 
 
 def adapter(torchs, autocast=AS_IT_IS):
-    """Make a function one in the place of torch's own function ``torchs``, which is kept as its attribute ``torchs``.
+    """Make a function one in the place of torch's own function ``torchs``.
 
-    An error is torch's own: where a kernel refuses its arguments, torch's function is called with them, and raises what it
-    raises. Where that takes the arguments, NotServed is raised.
+    The result has two attributes: ``torchs``, and ``served``, which raises NotServed for whatever is refused. The result itself
+    raises the error that torch's function raises for the arguments, and NotServed only where that takes them.
     """
 
     def adapted(own):
         @functools.wraps(own)
-        def function(*arguments, **given):
+        def served(*arguments, **given):
             try:
                 return _in_dtype(own, autocast, arguments, given)
             except NotServed as case:
                 raise NotServed(f"{own.__name__}: {case}") from None
-            except (IndexError, RuntimeError, TypeError, ValueError) as error:
-                torchs(*arguments, **given)
+            except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
                 raise NotServed(f"{own.__name__}: {error}") from error
 
-        function.torchs = torchs
+        @functools.wraps(own)
+        def function(*arguments, **given):
+            try:
+                return served(*arguments, **given)
+            except NotServed:
+                torchs(*map(_copy, arguments), **{name: _copy(value) for name, value in given.items()})
+                raise
+
+        function.torchs, function.served = torchs, served
         return function
 
     return adapted
+
+
+def _copy(value):
+    """A tensor that may be written over, a leaf where the other is one; anything else as it is."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.detach().clone().requires_grad_(value.requires_grad) if value.is_leaf else value.clone()
 
 
 def _in_dtype(own, autocast, arguments, given):

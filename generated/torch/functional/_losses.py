@@ -20,7 +20,7 @@ from .. import poisson_nll as _poisson_nll
 from .. import smooth_l1 as _smooth_l1
 from .. import soft_margin as _soft_margin
 from .. import softplus as _softplus
-from ._adapter import AS_IT_IS, LOSS, adapter, alike, refuse
+from ._adapter import LOSS, adapter, alike, refuse
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -126,7 +126,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     return _reduced(_soft_margin, chosen(reduction, size_average, reduce), *alike(input, target))
 
 
-@adapter(F.binary_cross_entropy_with_logits, AS_IT_IS)
+@adapter(F.binary_cross_entropy_with_logits, LOSS)
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):

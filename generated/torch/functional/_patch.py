@@ -15,13 +15,17 @@ __all__ = ["patched"]
 def patched(module, functions, methods, strict):
     """Replace those attributes of a module that are torch's own functions, and methods of classes; restore all at the end."""
     left = {}
-    places = [(module, own.__name__, own) for own in functions if getattr(module, own.__name__, None) is own.torchs]
+
+    def instead(own):
+        return own if strict else _or_torchs(own, left)
+
+    places = [(module, own.__name__, instead(own)) for own in functions if getattr(module, own.__name__, None) is own.torchs]
     if module is torch.nn.functional:
-        places += [(cls, "forward", _method(own)) for cls, own in methods]
+        places += [(cls, "forward", _method(instead(own))) for cls, own in methods]
     before = [(place, name, getattr(place, name)) for place, name, _ in places]
     try:
         for place, name, own in places:
-            setattr(place, name, own if strict else _or_torchs(own, getattr(place, name), left))
+            setattr(place, name, own)
         yield left
     finally:
         for place, name, torchs in before:
@@ -31,23 +35,24 @@ def patched(module, functions, methods, strict):
 def _method(own):
     """A function of one tensor as the forward of a module."""
 
-    @functools.wraps(own)
     def forward(self, input):
         return own(input)
 
     return forward
 
 
-def _or_torchs(own, torchs, left):
+def _or_torchs(own, left):
     """The function, or torch's own for what is not served, which is noted in ``left``."""
 
     @functools.wraps(own)
     def function(*arguments, **given):
         try:
-            return own(*arguments, **given)
+            return own.served(*arguments, **given)
         except NotServed as case:
-            name, _, reason = str(case).partition(": ")
-            left.setdefault(name, set()).add(reason)
-        return torchs(*arguments, **given)
+            # A compiler cannot carry the text of an exception out of what it traces.
+            reason = "compiled" if torch.compiler.is_compiling() else str(case).partition(": ")[2]
+        found = own.torchs(*arguments, **given)
+        left.setdefault(own.__name__, set()).add(reason)
+        return found
 
     return function
