@@ -72,7 +72,7 @@ def raised(function: Callable[..., Any], sample: SampleInput) -> tuple[type, str
     return None
 
 
-# ---- the functions ----------------------------------------------------------------------------------------------------------
+# ---- the functions ------------------------------------------------------------------------------------------------
 
 
 def test_what_is_committed_is_what_is_emitted() -> None:
@@ -155,7 +155,7 @@ def test_what_is_not_served_leaves_its_arguments_as_they_were() -> None:
     assert torch.equal(table, torch.full((2, 2), 5.0))
 
 
-# ---- labels, running statistics, in place --------------------------------------------------------------------------------------
+# ---- labels, running statistics, in place -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
@@ -256,7 +256,7 @@ def test_a_query_that_sees_no_key_gets_nothing_and_gives_no_gradient() -> None:
     torch.testing.assert_close(*found)
 
 
-# ---- dtypes -----------------------------------------------------------------------------------------------------------------
+# ---- dtypes -------------------------------------------------------------------------------------------------------
 
 N = (4, 6)
 CALLS: dict[str, Callable[[Any, Callable[..., Tensor]], Tensor]] = {
@@ -296,7 +296,7 @@ def test_dtypes_are_those_of_torch(name: str, given: torch.dtype, autocast: bool
     torch.testing.assert_close(*found, **({} if given == torch.float32 and not autocast else {"rtol": 3e-2, "atol": 3e-2}))
 
 
-# ---- in the place of torch's -------------------------------------------------------------------------------------------------
+# ---- in the place of torch's --------------------------------------------------------------------------------------
 
 
 def test_what_is_replaced_is_restored_whatever_is_raised() -> None:
