@@ -22,7 +22,7 @@ from derive.language.identifiers import check_names
 from derive.recurrence import step_op
 from derive.rounding import rounded
 from derive.rules import STABILISE
-from derive.simplify.budget import Budget
+from derive.simplify.budget import CLOSED, Budget
 from derive.simplify.simplify import Simplifier
 from derive.stabilise.log_scale import log_relations
 from derive.stabilise.stabilise import stabilise
@@ -53,7 +53,8 @@ def derive(op: st.Op, names: Names | None = None) -> Derivation:
     chain = adjoints(op, forward, names)
     relations = log_relations(names)
     forward = tuple(names.definitions)  # the adjoints and the relations may have needed more names
-    simplifier = Simplifier(op, forward, chain, set(names.constants), style_of(op, forward), relations, Budget(op.name))
+    budget = Budget(op.name, CLOSED if given else 1)
+    simplifier = Simplifier(op, forward, chain, set(names.constants), style_of(op, forward), relations, budget)
     lines, work = simplifier.run(), simplifier.work
     author = {e.name for e in op.equations}
     steps = [Step(STABILISE, s.name if s.name in author else names.fresh("Z"), s.index, s.before, s.after) for s in shifts]

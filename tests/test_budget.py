@@ -17,6 +17,7 @@ from derive.rules import FOLD, UNFOLD
 from derive.simplify import budget, folding, search
 from derive.simplify.budget import Budget
 from derive.simplify.work import Change
+from derive.tangents import tangents
 from derive.terms.sums import Sum
 
 #: What a message says of the way out.
@@ -38,16 +39,23 @@ def chain(kind: str, count: int) -> str:
 
 def spent(monkeypatch: pytest.MonkeyPatch, text: str) -> Budget:
     """What deriving an op takes."""
+    return spent_with_tangents(monkeypatch, text, only=True)[0]
+
+
+def spent_with_tangents(monkeypatch: pytest.MonkeyPatch, text: str, only: bool = False) -> list[Budget]:
+    """What deriving an op takes, and then, unless that is the ``only`` thing to be done, what deriving its tangents takes."""
     made: list[Budget] = []
 
-    def recorded(op: str) -> Budget:
-        made.append(Budget(op))
+    def recorded(op: str, share: float) -> Budget:
+        made.append(Budget(op, share))
         return made[-1]
 
     monkeypatch.setattr(engine, "Budget", recorded)
-    derive.derive(derive.parse(text) if "=" in text else derive.load(text))
-    (only,) = made
-    return only
+    derivation = derive.derive(derive.parse(text) if "=" in text else derive.load(text))
+    if not only:
+        tangents(derivation)
+    assert len(made) == 2 - only
+    return made
 
 
 # ---- counted ------------------------------------------------------------------------------------------------------------
@@ -58,7 +66,7 @@ def test_the_count_is_the_same_each_time_and_under_every_hash_seed(monkeypatch: 
     here = spent(monkeypatch, text)
     code = (
         "import derive\nfrom derive import engine\nfrom derive.simplify.budget import Budget\nmade = []\n"
-        "engine.Budget = lambda op: made.append(Budget(op)) or made[-1]\n"
+        "engine.Budget = lambda *given: made.append(Budget(*given)) or made[-1]\n"
         f"derive.derive(derive.parse({text!r}))\nprint(made[0].spent, made[0].searched)"
     )
     for seed in ("1", "2"):
@@ -74,6 +82,22 @@ def test_work_grows_with_the_number_of_equations(kind: str, monkeypatch: pytest.
     few, many = (spent(monkeypatch, chain(kind, count)) for count in (10, 20))
     assert many.spent - many.searched <= 2.6 * (few.spent - few.searched)
     assert many.searched <= 500 + budget.PATIENCE
+
+
+@pytest.mark.parametrize("kind", ["sums", "norms"])
+def test_the_work_for_tangents_grows_with_the_number_of_equations(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with many terms multiplied into many lines, or inlined on and on, would take more with every equation."""
+    few, many = (spent_with_tangents(monkeypatch, chain(kind, count))[1] for count in (15, 30))
+    assert many.spent - many.searched <= 3 * (few.spent - few.searched)
+
+
+def test_inlining_ends_where_its_part_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was inlined till then stays, and the derivation is right."""
+    whole = spent(monkeypatch, chain("norms", 8))
+    monkeypatch.setattr(budget, "INLINING", 500)
+    part = spent(monkeypatch, chain("norms", 8))
+    assert part.spent < whole.spent - 1000
+    assert certify(derive.derive(derive.parse(chain("norms", 3)))).passed
 
 
 # ---- refused ------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,11 @@
 
 A unit is one factor of a term that a rule looks at. A derivation that needs more than ``WORK`` units is refused. Searches for
 cheaper forms may together take ``SEARCH`` units; lines are then only folded. A single search ends after ``PATIENCE`` units
-in which it found nothing.
+in which it found nothing. To try names for inlining may take ``INLINING`` units, searches there included; other names then
+keep their lines. So the time for a chain of equations grows with their number, and no faster.
+
+In a derivation that starts from closed lines, as that of tangents does, there is little left to find. It may take a part of
+these units, ``CLOSED``.
 """
 
 from __future__ import annotations
@@ -13,19 +17,24 @@ from contextlib import contextmanager
 from derive.errors import OpError
 from derive.terms.sums import Sum
 
-__all__ = ["PATIENCE", "SEARCH", "WORK", "Budget"]
+__all__ = ["CLOSED", "INLINING", "PATIENCE", "SEARCH", "WORK", "Budget"]
 
 #: Units that a derivation may take, that all its searches may take of them, and that a search may take without a find.
 WORK, SEARCH, PATIENCE = 500_000, 60_000, 1_000
+#: Units that a derivation may take to try which names may be inlined.
+INLINING = 60_000
+#: The part of the units for searches and inlining that a derivation may take that starts from closed lines.
+CLOSED = 1 / 3
 #: To judge the rounding of a term takes as long as to rewrite this many terms.
 JUDGED = 4
 
 
 class Budget:
-    """The units that one derivation has spent, all together and on searches."""
+    """The units that one derivation has spent, all together and on searches, and what it may take for searches and inlining."""
 
-    def __init__(self, op: str):
+    def __init__(self, op: str, share: float = 1):
         self.op, self.spent, self.searched = op, 0, 0
+        self.search, self.inlining = int(SEARCH * share), int(INLINING * share)
 
     def spend(self, body: Sum, times: int = 1) -> None:
         """Count an expression that a rule looked at ``times`` times (OpError where more than ``WORK`` is spent)."""
@@ -54,7 +63,7 @@ class Purse:
     """The units that one search may still spend."""
 
     def __init__(self, budget: Budget):
-        self.budget, self.left = budget, SEARCH - budget.searched
+        self.budget, self.left = budget, budget.search - budget.searched
         self.start = self.last = budget.spent
 
     def empty(self) -> bool:

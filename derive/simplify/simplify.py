@@ -49,6 +49,7 @@ class Simplifier:
         """``judge`` decides which rewritings lose digits; by default it does so at strained points of the op."""
         self.chain = chain
         by_name = {d.name: d for d in forward}
+        self.budget = budget
         self.judge = judge or Judge(op, forward, style, chain)
         signs = Signs(op, by_name)
         self.tables = Tables(signs, constants, {t.name for t in op.inputs}, guarded_names(forward), self.judge.recovers)
@@ -163,14 +164,19 @@ class Simplifier:
         return kept
 
     def inline_all(self) -> None:
-        """Try to inline every name. A name is tried again after its line or a line that reads it has changed."""
+        """Try to inline every name. A name is tried again after its line or a line that reads it has changed.
+
+        Where more than ``INLINING`` units were spent, all other names stay.
+        """
         refused: dict[str, tuple[Sum, ...]] = {}
-        count = 0
+        count, most = 0, self.budget.spent + self.budget.inlining
         while count != len(self.work.lines):
             count = len(self.work.lines)
             for name in list(self.work.lines):
                 if name in self.work.gradients or name not in self.work.lines:
                     continue
+                if self.budget.spent > most:
+                    return
                 users = self.work.users(name)
                 seen = tuple(self.work.lines[n] for n in (name, *users))
                 if refused.get(name) != seen and not self.try_inline(name, users):
@@ -201,8 +207,9 @@ class Simplifier:
         """Inline a name into the lines ``users`` and improve these; False if a line gets too long."""
         work = self.work
         for user in users:
+            before = len(work.lines[user])
             work.inline(name, user)
-            if wide(work.lines[user]):
+            if wide(work.lines[user]) or (len(work.lines[user]) > before and long(work.lines[user])):
                 return False
             self.improve(user)
         work.drop_dead()
