@@ -141,7 +141,7 @@ def _names_of_lines(op: st.Op, derivation: Derivation) -> Names:
     for d in found:
         names.register(d)
     for line in derivation.lines:
-        count, parts = len(names.definitions), dict[str, Definition]()
+        count, parts = len(found), dict[str, Definition]()
         body = flat_body(line.tree, op, names, list(line.index))
         for d in (*names.definitions[count:], Definition(line.name, line.index, body, line.tree)):
             for part in parts.values():
@@ -153,8 +153,8 @@ def _names_of_lines(op: st.Op, derivation: Derivation) -> Names:
                 found.append(d)
             else:
                 parts[d.name] = d
-        names.restart()
-        for d in found:
+        names.forget(count)
+        for d in found[count:]:
             names.register(d)
     return names
 

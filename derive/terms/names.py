@@ -89,6 +89,16 @@ class Names:
         """Forget the definitions. Their names stay taken, so that new definitions get other names."""
         self.made, self.definitions, self.unfolded = {}, [], {}
 
+    def forget(self, count: int) -> None:
+        """Forget the definitions after the first so many, as :meth:`restart` forgets them all."""
+        for d in self.definitions[count:]:
+            key = _key(d.body, d.index)
+            if self.made.get(key) is d:
+                del self.made[key]
+            if self.unfolded.get(d.name) is d:
+                del self.unfolded[d.name]
+        del self.definitions[count:]
+
     def tidy(self, call: Callable[[Definition], str] | None = None) -> dict[str, str]:
         """Name the engine-made names anew, in order. Returns a mapping from each old name to the new name.
 
