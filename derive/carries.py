@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from derive.trees import Add, Neg, Num, Size, Tree
 
-__all__ = ["Carry", "first_step"]
+__all__ = ["Carry", "first_step", "in_words_of_steps"]
 
 ONE = Num(Fraction(1))
 
@@ -49,3 +51,17 @@ class Carry:
 def first_step(axis: str, down: bool) -> Tree:
     """The position of the first step along an axis; of the last one for steps the other way."""
     return Add((Size(axis), Neg(ONE))) if down else Num(Fraction(0))
+
+
+def in_words_of_steps(message: str, carries: Iterable[Carry]) -> str:
+    """A message with the author's reads, ``h[n, t - 1, k]``, in the place of the names that stand for them."""
+    for c in carries:
+        step = "+ 1" if c.down else "- 1"
+
+        def read(found: re.Match[str], c: Carry = c, step: str = step) -> str:
+            slots = found[1].split(", ") if found[1] else list(c.axes)
+            shown = [f"{s} {step}" if a == c.axis else s for a, s in zip(c.axes, slots, strict=False)]
+            return f"{c.of}[{', '.join(shown)}]"
+
+        message = re.sub(rf"\b{c.name}\b(?:\[([^\[\]]*)\])?", read, message)
+    return message

@@ -517,6 +517,18 @@ HEAD = "h[n, t, k] = f(x[n, t, k], h0[n, k])\n"
             "a[n, t, k] = h[n, t - 1, k]\nb[n, t, k] = a[n, t + 1, k] + a[n, t, k]\nh[n, t, k] = b[n, t, k]",
             "'h' and 'a' step together, and so along one axis and one way",
         ),
+        (
+            "h[n, t, k] = where(t < h[n, t - 1, k], x[n, t, k], 0)",
+            "integer constants and whole numbers, and 'h[n, t - 1, k]' is none of them",
+        ),
+        (
+            "h[n, t, k] = x[h[n, t - 1, k], t, k]",
+            "'h[n, t - 1, k]' indexes 'x', and a step hands numbers on to the next one, no positions",
+        ),
+        (
+            "h[n, t, k] = x[p[n, t + 1], t, k]\np[n, t] = argmax[k](h[n, t, k])",
+            "'p[n, t + 1]' indexes 'x', and a step hands numbers on to the next one, no positions",
+        ),
         ("s[n, k] = sum[t](h[n, t - 1, k])\nh[n, t, k] = s[n, k] + x[n, t, k]", "has no axis 't'"),
         ("a[n, t, k] = h[n, t - 1, k]\nh[n, -1, k] = a[n, 0, k]\nh[n, t, k] = a[n, t, k]", "depends on 'h' itself"),
         (

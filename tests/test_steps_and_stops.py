@@ -127,3 +127,10 @@ def test_functions_of_numbers(text: str, value: int) -> None:
     kernel = plan(derive.derive(derive.parse_formula(f"y[n] = x[n]*{text}")))
     y, _ = load(kernel, "numpy").y_forward(np.ones(3))
     np.testing.assert_array_equal(y, np.full(3, float(value)))
+
+
+@pytest.mark.parametrize("word", ["cast", "float", "int"])
+def test_there_is_no_cast_and_what_there_is_instead_is_named(word: str) -> None:
+    """Equations hold in any dtype: a change of dtype is no value."""
+    with pytest.raises(derive.OpError, match=r"write round\(a\), .*, and a \+ stop\(round\(a\) - a\) for a straight-through"):
+        derive.parse(f"y[n] = f(x[n])\ny[n] = {word}(x[n])\n")

@@ -239,9 +239,7 @@ class ExpressionReader(LengthReader):
             raise self.error(node, f"{wanted}; {self.whole(tensor)}")
         labels = self.known(node, name.id)
         if labels.labels is None:
-            raise self.error(
-                node, f"'{labels.name}' indexes '{tensor.name}' but is not declared as '{labels.name}[...] in axis'"
-            )
+            raise self.error(node, self.no_labels(labels.name, tensor))
         if labels.indexed is None:
             raise self.error(
                 node,

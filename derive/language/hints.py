@@ -92,7 +92,11 @@ ELSEWHERE = {
     "elu": "where(a > 0, a, exp(a) - 1)",
     "tan": "sin(a)/cos(a)",
     **dict.fromkeys(("rint", "nearest"), "round(a)"),
-    **dict.fromkeys(("cast", "astype"), "round(a), floor(a) or ceil(a): all numbers have the dtype of the inputs"),
+    **dict.fromkeys(
+        ("cast", "astype", "float", "double", "half", "bfloat16", "int", "long"),
+        "round(a), floor(a) or ceil(a), and a + stop(round(a) - a) for a straight-through estimator: all numbers have the "
+        "dtype of the inputs",
+    ),
     "ceiling": "ceil(a)",
     "trunc": "sign(a)*floor(abs(a))",
     **dict.fromkeys(("detach", "stop_gradient", "no_grad"), "stop(a)"),

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from derive.carries import in_words_of_steps
 from derive.errors import OpError
 from derive.functions.words import REDUCTIONS, is_function
 from derive.language import hints
@@ -58,6 +59,7 @@ class NameReader:
         self.places: dict[str, ast.AST] = {}
 
     def error(self, node: ast.AST, message: str) -> OpError:
+        message = in_words_of_steps(message, self.carries)
         return OpError(message, op=self.name, line=getattr(node, "lineno", 1), column=getattr(node, "col_offset", 0))
 
     def checked(self, node: ast.expr, make: Callable[[], T]) -> T:
@@ -127,6 +129,12 @@ class NameReader:
                 self.places[places[0].name], f"outputs that hold positions are named last: {order} = {self.name}(...)"
             )
         return tuple(numbers), tuple(places)
+
+    def no_labels(self, name: str, tensor: Tensor) -> str:
+        """The message for a name of numbers that stands where a position on an axis of the tensor is expected."""
+        if name in self.carried:
+            return f"'{name}' indexes '{tensor.name}', and a step hands numbers on to the next one, no positions"
+        return f"'{name}' indexes '{tensor.name}' but is not declared as '{name}[...] in axis'"
 
     def too_early(self, name: str) -> str:
         """The message for a name that is read before its equation."""
