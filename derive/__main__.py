@@ -11,16 +11,21 @@ from derive import Derivation, command, derive, derive_full, load
 from derive.called import program
 from derive.certify import Certificate, certify
 from derive.certify.textbook import textbook_checks
+from derive.double_backward import DoubleBackward, double_backward
 from derive.explain import entry, explained, listed
 from derive.meant import add_op, op_of
 from derive.ops import names, variants
 from derive.parser import Parser
-from derive.show.show import show_latex, show_text, signature
-from derive.show.tangents import latex_of_tangents, text_of_tangents
+from derive.show.double_backward import sections_of_double_backward
+from derive.show.show import adjoint_names, fragment, parts_of, show_latex, show_text, signature, text_of
+from derive.show.tangents import sections_of_tangents
 from derive.show.trees import of_derivation
-from derive.syntax import VARIANTS
-from derive.tangents import tangents
+from derive.syntax import VARIANTS, Op
+from derive.tangents import Tangents, tangents
 from derive.textbook.pages import show_textbook, textbook_latex
+
+#: The width of printed derivations.
+WIDTH = 100
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +46,7 @@ def add_commands(commands: Any) -> None:
     show.add_argument("--latex", action="store_true", help="a LaTeX fragment instead of text")
     show.add_argument("--full", action="store_true", help="the adjoint of every equation, in chain-rule order")
     show.add_argument("--jvp", action="store_true", help="forward mode: the tangents of the outputs, given those of the inputs")
+    show.add_argument("--double-backward", action="store_true", help="the gradients of the backward itself")
     show.add_argument("--certify", action="store_true", help="check every step at 50 digits and say what was checked")
     show.add_argument("--variant", choices=VARIANTS, default="", help="accurate: rewritten so that nothing cancels")
     show.set_defaults(run=_show)
@@ -74,10 +80,9 @@ def op_lines() -> list[str]:
 def _show(options: argparse.Namespace) -> int:
     op = op_of(options)
     op = op.as_variant(options.variant) if options.variant else op
-    if options.jvp:
-        found = tangents(derive(op))
-        print(latex_of_tangents(op, found) if options.latex else text_of_tangents(op, found), end="")
-    elif options.steps or options.full:
+    if options.jvp or options.double_backward:
+        return _show_further(options, op)
+    if options.steps or options.full:
         derivation: Derivation = derive_full(op) if options.full else derive(op)
         printer = show_latex if options.latex else show_text
         print(printer(derivation, tree_of=of_derivation(derivation), full=options.full), end="")
@@ -85,9 +90,20 @@ def _show(options: argparse.Namespace) -> int:
         print(textbook_latex(op) if options.latex else show_textbook(op), end="")
     if not options.certify:
         return 0
-    if options.jvp:
-        return _certify(certify(found.derivation), found.names)
     return _certify(certify(derive(op)).extended(textbook_checks(op)), {})
+
+
+def _show_further(options: argparse.Namespace, op: Op) -> int:
+    """The tangents, or the double backward."""
+    if options.jvp:
+        found: Tangents | DoubleBackward = (of_tangents := tangents(derive(op)))
+        parts, names = sections_of_tangents(op, of_tangents), adjoint_names(found.derivation)
+    else:
+        found = (double := double_backward(derive(op)))
+        parts = sections_of_double_backward(op, double)
+        names = adjoint_names(found.derivation) | {*found.names.values()}
+    print(fragment(parts_of(parts, names)) if options.latex else "\n".join(text_of(op, parts, WIDTH)) + "\n", end="")
+    return _certify(certify(found.derivation), found.names) if options.certify else 0
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -80,7 +80,8 @@ class LatexPrinter(Printer):
 
     def name(self, name: str) -> str:
         if name in self.adjoints and (primal := primal_name(name)):
-            return rf"\mathrm{{d}}{self.name(primal)}"
+            sign, rest = _differential(primal)
+            return sign + self.name(rest)
         base, primes = axis_of(name), len(name) - len(axis_of(name))
         return self.symbol(base) + "'" * primes
 
@@ -114,7 +115,8 @@ class LatexPrinter(Printer):
             return self.name(name), Prec.POWER if name in self.adjoints else Prec.ATOM
         below = f"_{{{','.join(slots)}}}"
         if name in self.adjoints and (primal := primal_name(name)):
-            return rf"\mathrm{{d}}{self.element(primal, slots)[0]}", Prec.POWER
+            sign, rest = _differential(primal)
+            return sign + self.element(rest, slots)[0], Prec.POWER
         if name not in self.made and (numbered := _numbered(name)):
             # The subscript has the indices, so that the number of a name such as W1 becomes a superscript: W^{(1)}_{k,d}.
             return f"{numbered[0]}^{{({numbered[1]})}}{below}", Prec.POWER
@@ -281,6 +283,11 @@ class LatexPrinter(Printer):
 def product_factors(args: tuple[Tree, ...]) -> tuple[Tree, ...]:
     """The factors of a product, with nested products flattened: juxtaposed factors need no parentheses."""
     return tuple(f for a in args for f in (product_factors(a.args) if isinstance(a, Mul) else (a,)))
+
+
+def _differential(primal: str) -> tuple[str, str]:
+    """The sign of an adjoint, and the name below it: ``d2x`` is what reaches ``x`` in a double backward."""
+    return (r"\mathrm{d}^{2}", primal[1:]) if primal[1:] and primal[0] == "2" else (r"\mathrm{d}", primal)
 
 
 def _numbered(name: str) -> tuple[str, str] | None:

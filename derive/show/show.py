@@ -82,6 +82,8 @@ class Part(Enum):
     DERIVATION = "derivation"
     CLOSED_FORM = "closed form"
     TANGENTS = "tangents"
+    BACKWARD = "backward"
+    DOUBLE_BACKWARD = "double backward"
     REMARK = "remark"
 
 

@@ -1,28 +1,18 @@
-"""The tangents of an op as text and in LaTeX: the closed lines of forward mode, below the forward pass."""
+"""The tangents of an op as shown: the closed lines of forward mode, below the forward pass."""
 
 from __future__ import annotations
 
 from derive.renaming import renamed_tree
-from derive.show.show import Part, Row, Section, adjoint_names, fragment, made_names, parts_of, text_of
+from derive.show.show import Part, Row, Section, made_names
 from derive.show.solved import equations
 from derive.show.trees import of_derivation
 from derive.syntax import Op, adjoint_name, reads
 from derive.tangents import Tangents
 
-__all__ = ["latex_of_tangents", "text_of_tangents"]
+__all__ = ["sections_of_tangents"]
 
 
-def text_of_tangents(op: Op, found: Tangents, width: int = 100) -> str:
-    """The tangents of an op as Unicode text."""
-    return "\n".join(text_of(op, _sections(op, found), width)) + "\n"
-
-
-def latex_of_tangents(op: Op, found: Tangents) -> str:
-    """The tangents of an op as a fragment for any LaTeX document that loads amsmath."""
-    return fragment(parts_of(_sections(op, found), adjoint_names(found.derivation)))
-
-
-def _sections(op: Op, found: Tangents) -> tuple[Section, ...]:
+def sections_of_tangents(op: Op, found: Tangents) -> tuple[Section, ...]:
     """The forward pass, the engine's names that the tangents read, and the tangents."""
     derivation, tree_of = found.derivation, of_derivation(found.derivation)
     rows = [Row(line.name, line.index, tree_of(line.body, line.index), True) for line in derivation.lines]
