@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -196,8 +196,10 @@ def test_columns_count_from_the_first_letter_of_the_statements() -> None:
         "y = f(" + ", ".join(f"x{k}" for k in range(5000)) + ")\ny = x0",
         "y = f(x)\n" + "".join(f"z{k} = x + {k}\n" for k in range(3000)) + "y = z0\n",
         "y = f(x)\ny = x\n" + "# \n" * 100_000,
+        "h[t] = f(x[t])\nh[t] = x[t] + h[t - 1234567890]\n",
+        "h[t] = f(x[t])\nh[t] = x[t] + h[t - " + "9" * 1000 + "]\n",
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_nothing_takes_long(text: str) -> None:
     with limited():
@@ -261,10 +263,67 @@ TOKENS = (
 ).split(" ")
 
 
+#: Texts with what a mutation must meet often: steps, windows, declared lengths, conditions on positions, packed axes.
+BASES = {
+    "steps": """h[n, t, k] = rnn(x[n, t, j], U[j, k], V[k, l], h0[n, k])
+h[n, -1, k] = h0[n, k]
+h[n, t, k] = tanh(sum[j](x[n, t, j]*U[j, k]) + sum[l](h[n, t - 1, l]*V[l, k]))
+""",
+    "steps from the end": """v[t] = returns(r[t], g[t], last, decay=0.9)
+decay < 1
+v[size(t)] = last
+v[t] = r[t] + decay*g[t]*v[t + 1]
+""",
+    "a step that is read": """y[n, d] = scan(a[n, t], b[n, t, d])
+h[n, t, d] = a[n, t]*h[n, t - 1, d] + b[n, t, d]
+y[n, d] = h[n, size(t) - 1, d]
+""",
+    "a convolution": """y[n, o, i] = conv(x[n, c, l], W[o, c, k], b[o], s=2, pad=1)
+s >= 1
+size(i) = (size(l) + 2*pad - size(k))//s + 1
+y[n, o, i] = sum[c, k](x[n, c, i*s + k - pad]*W[o, c, k]) + b[o]
+""",
+    "pooling": """y[n, c, i] = pool(x[n, c, l])
+size(k) = 3
+size(i) = (size(l) - size(k))//2 + 1
+sizes: l=64, n=2
+y[n, c, i] = max[k](x[n, c, 2*i + k])
+""",
+    "a causal mask": """o[i, d] = causal(q[i, f], k[j, f], v[j, d])
+s[i, j] = where(j <= i, sum[f](q[i, f]*k[j, f]), 0)
+p[i, j] = softmax(s[i, j])
+o[i, d] = sum[j](where(j <= i, p[i, j]*v[j, d], 0))
+""",
+    "labels to ignore": """loss = ce(z[n, c], t[n], ignore=-100)
+t[n] in c
+l[n, c] = log_softmax(z[n, c])
+loss = -sum[n](where(t[n] != ignore, l[n, t[n]], 0))/maximum(sum[n](where(t[n] != ignore, 1, 0)), 1)
+""",
+    "found positions": """y[n, (h, d)] = pack(x[n, (h = 2, d)], m[n, l], w)
+size(q) = size(l) + 2
+b[n] = argmax[l](m[n, l])
+z[n, q] = m[n, q - 1]*w
+y[n, h, d] = x[n, h, d]*sum[q](where(q != b[n], z[n, q], 0)) + m[n, b[n]]
+""",
+}
+PLACES = (
+    "- 1;+ 1;-1;0;2;1.5;1e400;9999999999;size(t);size(;size(n) - 1;size(zz);t - 1;t + 1;t - 2;i*s + k - pad;i*i;2*i;i//2;-i;"
+    "i;k;t;n;l;j;h;x;W;pad;s;ignore;h0;pi;[;];(;); in ;=;==;!=;<;<=;where(;where(j <= i, ;where(t[n] != ignore, ;max[k](;"
+    "argmax[k](;i/2;*;//;/;**;mean[;\n;#;sizes: ;sizes: i=4;size(i) = ;size(k) = 3\n;size(t) = 0\n;size(t) = -1\n;"
+    "size(t) = size(t)\n;h[-1] = 0\n;h[n, -1] = 1;h[n, t - 1];t[n];t[t[n]];b[n];(h, d);h = 2;stop(;softmax(;*s;"
+    "a <= b <= c;size(l)//0;size(l)//size(k)"
+).split(";")
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_what_is_mutated_is_well_formed(name: str) -> None:
+    assert derive.parse(BASES[name]).equations
+
+
 @st.composite
-def mutated(draw: st.DrawFn) -> str:
-    """A valid text with some of its tokens left out, doubled, swapped or replaced."""
-    text = generate(Random(draw(st.integers(0, 10**6))))
+def mutated(draw: st.DrawFn, bases: tuple[str, ...] = (), tokens: Sequence[str] = TOKENS) -> str:
+    """A valid text, one of ``bases`` or a random one, with some tokens left out, doubled, swapped or replaced."""
+    text = draw(st.sampled_from(bases)) if bases else generate(Random(draw(st.integers(0, 10**6))))
     parts = list(_pieces(text))
     for _ in range(draw(st.integers(1, 4))):
         k = draw(st.integers(0, len(parts) - 1))
@@ -272,9 +331,9 @@ def mutated(draw: st.DrawFn) -> str:
         if how == 0:
             parts[k] = ""
         elif how == 1:
-            parts[k] += draw(st.sampled_from(TOKENS))
+            parts[k] += draw(st.sampled_from(tokens))
         elif how == 2:
-            parts[k] = draw(st.sampled_from(TOKENS))
+            parts[k] = draw(st.sampled_from(tokens))
         else:
             other = draw(st.integers(0, len(parts) - 1))
             parts[k], parts[other] = parts[other], parts[k]
@@ -289,6 +348,13 @@ def _pieces(text: str) -> Iterator[str]:
 @settings(max_examples=150)
 @given(mutated())
 def test_a_mutated_text_is_an_op_or_one_line(text: str) -> None:
+    with limited():
+        assert_op_or_one_line(text)
+
+
+@settings(max_examples=300)
+@given(mutated(tuple(BASES.values()), PLACES))
+def test_mutated_steps_windows_and_conditions_are_an_op_or_one_line(text: str) -> None:
     with limited():
         assert_op_or_one_line(text)
 

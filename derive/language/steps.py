@@ -22,6 +22,9 @@ from derive.renaming import fresh_name
 
 __all__ = ["Carried", "with_names"]
 
+#: The most steps back of which each is written out in a message.
+MOST = 3
+
 Fail = Callable[[ast.AST, str], OpError]
 
 
@@ -165,11 +168,12 @@ def _further_back(read: ast.Subscript, target: ast.Subscript, wanted: str) -> st
                 def at(of: str, slots: list[str], place: str, k: int = k) -> str:
                     return f"{of}[{', '.join(place if j == k else s for j, s in enumerate(slots))}]"
 
-                back = [wanted + (str(n) if n > 1 else "") for n in range(1, count)]
+                back = [wanted + (str(n) if n > 1 else "") for n in range(1, min(count, MOST + 1))]
                 lines = [f"{at(b, slots, axis)} = {at(a, slots, f'{away} 1')}" for a, b in pairwise([name, *back])]
-                own = at(back[-1], [hints.brief(s) for s in slots_of(read)], f"{away} 1")
-                said = f"'{name}' is read {count} steps away, and a step reads the one before"
-                return f"{said}: add {' and '.join(lines)}, and read {own}"
+                last = back[-1] if count <= MOST else f"{wanted}{hints.short(str(count - 1))}"
+                own = at(last, [hints.brief(s) for s in slots_of(read)], f"{away} 1")
+                said = f"'{name}' is read {hints.short(str(count))} steps away, and a step reads the one before"
+                return f"{said}: add {' and '.join(lines)}{' and so on' if count > MOST else ''}, and read {own}"
     return ""
 
 

@@ -247,6 +247,11 @@ DERIVATIONS = {
         score[dim, f] in e
         x[f] = sum[e, dim](free[e - 1, size(dim) - 1 - dim, f]*free[size(e) - 1 - e, dim - f, f + e]) + min[dim](K[dim])
     """,
+    "a label beside a slice, of which all positions are looked up": """
+        y[d, *s] = main(x[f, d, *s, n], t[*s])
+        t[*s] in n
+        y[d, *s] = prod[f](x[f + 1, 2*d, *s, t[s]])
+    """,
     "seven axes": "y = f(x[a, b, c, d2], w[d2, e, g, h])\ny = sum[a, b, c, d2, e, g, h](x[a, b, c, d2]*w[d2, e, g, h])",
 }
 

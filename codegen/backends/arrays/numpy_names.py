@@ -49,8 +49,8 @@ class NumpyNames(ArrayPrinter):
     def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
         return self.called(f"{self.module}.{head}", [a, b], order)
 
-    def arange(self, axis: str) -> str:
-        return f"{self.module}.arange({self.length(axis)})"
+    def arange(self, length: str) -> str:
+        return f"{self.module}.arange({length})"
 
     def as_number(self, text: Text) -> Text:
         return method(text, "astype", self.dtype())

@@ -42,8 +42,8 @@ class Operations:
         #: Inside a loop over the short indices of a window: their variables, and the source of tensors at slices, by an alias.
         self.taps: dict[str, str] = {}
         self.sliced: dict[str, Text] = {}
-        #: The axes of which slices have only a part, so that no shape is said by their lengths.
-        self.partial: frozenset[str] = frozenset()
+        #: The axes of which slices have only a part, so that no shape is said by their lengths; the length of each part.
+        self.partial: dict[str, str] = {}
         #: One axis for all axes of one length.
         self.equal: Mapping[str, str] = {}
         #: A name for a local variable.
@@ -195,7 +195,8 @@ class Operations:
     def extreme(self, head: str, a: Value, b: Value, order: Sequence[str]) -> Value:
         raise NotImplementedError
 
-    def arange(self, axis: str) -> str:
+    def arange(self, length: str) -> str:
+        """The positions of an axis of that length."""
         raise NotImplementedError
 
     def as_number(self, text: Text) -> Text:

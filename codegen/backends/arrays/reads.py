@@ -69,7 +69,7 @@ class Reads(Operations):
     def as_index(self, index: st.Index) -> Value:
         """An index as an integer array."""
         if isinstance(index, str):
-            return Value(Text(self.arange(st.axis_of(index))), (index,))
+            return Value(Text(self.arange(self.partial.get(index) or self.length(st.axis_of(index)))), (index,))
         return self.read(st.Read(index.name, index.index), ())
 
     def looked_up(self, given: str, a: Argument) -> str:

@@ -107,9 +107,10 @@ def _accumulated(printer: Operations, s: Statement, window: Window, local: Mappi
     body = sliced(window.body)
     axes = tuple(along.get(i, i) for i in s.index if i not in window.taps)
     rest = tuple(i for i in window.index if i not in (*window.taps, *along, *axes))
-    printer.partial = frozenset((*along, *along.values()))
+    # The slice along the outer index has step 1, and the other is as long.
+    printer.partial = {i: f"{local[s.outer]}.stop - {local[s.outer]}.start" for s in window.slides for i in (s.inner, s.outer)}
     value = printer.value(st.Reduce(window.kind, rest, body) if rest else body, axes)
-    printer.partial = frozenset()
+    printer.partial = {}
     return printer.accumulated(s.name, _slots(printer, s.index, local), window.kind, printer.fit(value, axes))
 
 

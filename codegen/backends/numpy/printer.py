@@ -67,7 +67,7 @@ class NumpyPrinter(NumpyNames):
 
     def tensor_product(self, a: Value, b: Value, summed: tuple[str, ...]) -> Value:
         """A matrix product of the operands reshaped to matrices, where the summed axes are adjacent; else a tensordot."""
-        if self.partial & {*a.axes, *b.axes}:
+        if self.partial.keys() & {*a.axes, *b.axes}:
             return super().tensor_product(a, b, summed)
         shared = tuple(i for i in a.axes if i in summed)
         rows, columns = ([i for i in v.axes if i not in summed] for v in (a, b))

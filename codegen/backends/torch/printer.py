@@ -154,8 +154,8 @@ class TorchPrinter(ArrayPrinter):
         """A choice. A branch that is a number beyond float32 becomes a tensor, since torch refuses such a number."""
         return super().chosen(condition, [Value(self.typed(v)) if v.far else v for v in branches], order)
 
-    def arange(self, axis: str) -> str:
-        return f"torch.arange({self.length(axis)}, device={self.like()}.device)"
+    def arange(self, length: str) -> str:
+        return f"torch.arange({length}, device={self.like()}.device)"
 
     def as_number(self, text: Text) -> Text:
         return method(Text(f"({text.code})"), "to", f"{self.like()}.dtype")
