@@ -72,6 +72,13 @@ def test_every_line_is_certified(name: str) -> None:
     assert certificate.passed, certificate.summary()
 
 
+@pytest.mark.parametrize("length", [2, 64])
+def test_a_product_inside_a_sum_over_its_own_axis_is_evaluated(length: int) -> None:
+    """At a short reference length the products between two positions are written out in the sum over one of them."""
+    double = found(f"y = f(x[j])\nsizes: j={length}\ny = prod[j](x[j])")
+    assert certify(double.derivation).passed
+
+
 # ---- print -------------------------------------------------------------------------------------------------------------------
 
 

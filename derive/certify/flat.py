@@ -221,7 +221,9 @@ class Values:
 
     def extremum(self, atom: Extremum) -> Array:
         """The extremum or the product of the read over its holes."""
-        holes = [f"{i.axis}'.{k}" for k, i in enumerate(atom.of.index) if isinstance(i, Hole)]
+        holes = [
+            f"{i.axis}'.hole{k}" for k, i in enumerate(atom.of.index) if isinstance(i, Hole)
+        ]  # no bound index is called so
         names = iter(holes)
         own = {i.axis: name for i, name in zip((i for i in atom.of.index if isinstance(i, Hole)), holes, strict=True)}
         array = self.read(Read(atom.of.name, tuple(next(names) if isinstance(i, Hole) else i for i in atom.of.index)))
