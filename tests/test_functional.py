@@ -205,6 +205,12 @@ def test_running_statistics_are_moved_as_torch_moves_them(name: str, dtype: torc
     assert not torch.equal(running[0][0], torch.zeros_like(running[0][0]))
 
 
+def test_an_empty_batch_moves_no_statistics() -> None:
+    mean, var = torch.zeros(3), torch.ones(3)
+    functional.batch_norm(torch.ones(0, 3), mean, var, training=True)
+    assert torch.equal(mean, torch.zeros(3)) and torch.equal(var, torch.ones(3))
+
+
 INPLACE = ["relu", "relu6", "silu", "mish", "selu", "elu", "celu", "leaky_relu", "hardswish", "hardsigmoid", "hardtanh"]
 
 

@@ -13,7 +13,7 @@ __all__ = ["adapter_files"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 #: The packages of adapters, a folder of templates each.
-PACKAGES = ("functional",)
+PACKAGES = ("functional", "nn")
 
 
 def adapter_files(folder: str, command: str) -> dict[str, str]:

@@ -59,7 +59,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     if count == 1:
         raise ValueError("Expected more than 1 value per channel when training")
     found = _batchnorm(input, gamma, beta, eps=eps)
-    if running_mean is not None:
+    if running_mean is not None and input.numel():
         with torch.no_grad():
             var, mean = torch.var_mean(input.detach(), [0, *range(2, input.ndim)], correction=1)
             _moved(running_mean, mean, momentum)
