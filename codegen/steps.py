@@ -114,7 +114,13 @@ def _apart(part: Part, body: list[Statement], taken: set[str]) -> tuple[list[Sta
             if len(free) > 1 and any(map(_works, free)):
                 rest = [lifted(a, s) for a in tree.args if a not in free]
                 return st.Add((moved(st.Add(free), s), *rest))
-        return st.rebuild(tree, lambda part: part if isinstance(part, st.Compare | st.Match) else lifted(part, s))
+        return st.rebuild(tree, lambda part: below(part, s))
+
+    def below(tree: st.Tree, s: Statement) -> st.Tree:
+        """What stands below an operation; a condition stays where it is, and what it compares is computed before."""
+        if isinstance(tree, st.Match) or st.on_indices(tree):
+            return tree
+        return st.rebuild(tree, lambda side: lifted(side, s)) if isinstance(tree, st.Compare) else lifted(tree, s)
 
     return before, [replace(s, tree=lifted(s.tree, s)) for s in body]
 

@@ -300,6 +300,13 @@ RECURRENCES = {
         y[n] = h[n, 0] + mean[t](h[n, t + 1]**2)
         z[n] = max[t](h[n, t - 1])
     """,
+    "a step that compares with the diagonal of a matrix": """
+        m[b] = op(q, x[b, t])
+        u[size(b)] = q
+        m[size(b)] = q
+        u[b] = maximum(u[b + 1], x[b, b])
+        m[b] = u[b]*m[b + 1]
+    """,
     "no recurrence, but running products of a looked-up row": """
         e = block(gain[h], linux[b, j], a)
         a in b
