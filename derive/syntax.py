@@ -169,7 +169,7 @@ class Op:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     constants: tuple[Constant, ...]
-    equations: tuple[Equation, ...]
+    equations: tuple[Equation, ...] = field(hash=False)  # to hash all these trees takes longer than to compare
     assumptions: tuple[Compare, ...] = ()
     stars: frozenset[str] = frozenset()
     sizes: tuple[tuple[str, int], ...] = ()
