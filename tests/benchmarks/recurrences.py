@@ -1,8 +1,8 @@
 """Recurrences in C beside torch's own and beside their floor, on one thread: ``python -m tests.benchmarks.recurrences``.
 
-The floor of a network is its matrix products alone, by torch: one for the inputs of all steps, one for each step, and, backward,
-one for the gradient of each weight. That of a recurrence without products is one elementwise pass over its tensors. Times are
-those of the processor, the least of several calls in turn.
+The floor of a network is its matrix products alone, by torch: one for the inputs of all steps, one for each step, and,
+backward, one for the gradient of each weight. That of a recurrence without products is an elementwise pass over its tensors.
+Times are those of the processor, the least of several calls in turn.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def rows(name: str) -> list[tuple[str, Call, Call, Call]]:
     sizes = dict(op.sizes)
     tensors = {a.name: 0.1 * torch.randn([sizes[i] for i in a.axes]) for a in op.inputs}
     leaves = {n: v.clone().requires_grad_() for n, v in tensors.items()}
-    reference = ops.reference(name)
+    reference = ops.reference(op)
     output = reference(torch, *leaves.values())
     upstream = torch.randn_like(output)
     arrays, dy = {n: v.numpy() for n, v in tensors.items()}, upstream.numpy()

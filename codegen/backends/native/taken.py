@@ -42,9 +42,9 @@ FILE = frozenset(
     thread_count team_size block_rows fill square cube fourth sign larger smaller bounded labels_in_range sum_block max_block
     min_block prod_block take_step put_step sum_threads max_threads min_threads prod_threads stream
     VECTOR_BYTES LANES PANEL ROWS GROUP DEPTH WIDTH BLAS_ABOVE IN_REGISTER lanes
-    gemm_function gemm load_part store_part muladd tile pack_panel group panel_vectors plain_product blas_product
-    block_product matmul band FAR ANY add_terms banded_tile shifted banded_matmul largest floored running_sum BLOCK order
-    RISING FALLING ALONG
+    gemm_function gemm load_part store_part muladd tile pack_panel copy_group panel_group group panel_vectors plain_product
+    blas_product block_product matmul band FAR ANY add_terms banded_tile shifted banded_matmul largest floored running_sum
+    BLOCK order RISING FALLING ALONG
     NOT_WHOLE window_first window_last
     memcpy memset malloc free aligned_alloc atomic_exchange isnan int64_t uint32_t uint64_t uintptr_t size_t
     omp_get_thread_num omp_get_num_threads omp_get_max_threads omp_in_parallel""".split()
