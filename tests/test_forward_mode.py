@@ -20,7 +20,7 @@ from derive.certify import certify as certified
 from derive.language.unicode import language
 from derive.renaming import renamed_tree
 from derive.tangents import backward_op, tangents
-from tests import judged, kernels
+from tests import kernels
 from tests.backends import each_array_backend
 from tests.backends import given as passed
 from tests.kernels import OPS
@@ -301,11 +301,3 @@ def test_where_the_closed_form_loses_a_value_the_chain_rule_stands_in(monkeypatc
 def test_the_backward_is_certified_as_an_op() -> None:
     derivation = derive.derive(derive.load("mse"))
     assert backward_op(derivation).held and certified(tangents(derivation).derivation).passed
-
-
-def test_tangents_pass_through_vmap_where_the_forward_saves_more_than_its_outputs() -> None:
-    """Forward mode around ``vmap``, in which torch's rule for an ``autograd.Function`` takes no result without a tangent."""
-    mse = judged.module("loss = squares(x[*s], t[*s])\n\ne[*s] = x[*s] - t[*s]\nloss = mean[s](e[*s]**2)", "torch").squares
-    x, t = judged.normal((4,), (4,))
-    found = torch.func.jvp(lambda x: torch.vmap(mse)(x, t), (x,), (torch.ones_like(x),))
-    torch.testing.assert_close(found, ((x - t) ** 2, 2 * (x - t)))
