@@ -250,8 +250,10 @@ int NAME(adaptive_layernorm_backward)(int64_t size_n, int64_t size_i, int64_t si
         real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
         const real *const t2_n = t2 + n * t2_stride_n;
         const real *const rstd_n = rstd + n * rstd_stride_n;
-        for (int64_t d = 0; d < size_d; ++d) dshift[n * size_d + d] = 0;
-        for (int64_t d = 0; d < size_d; ++d) dscale[n * size_d + d] = 0;
+        real *const dshift_n = dshift + n * size_d;
+        for (int64_t d = 0; d < size_d; ++d) dshift_n[d] = 0;
+        real *const dscale_n = dscale + n * size_d;
+        for (int64_t d = 0; d < size_d; ++d) dscale_n[d] = 0;
         for (int64_t i = 0; i < size_i; ++i) {
             const real *const dy_n_i = dy + n * dy_stride_n + i * dy_stride_i;
             const real *const xhat_n_i = xhat + n * xhat_stride_n + i * xhat_stride_i;
@@ -262,8 +264,8 @@ int NAME(adaptive_layernorm_backward)(int64_t size_n, int64_t size_i, int64_t si
              * t2[n, d]*dy[n, i, d]; mean_dxhat[n, i] = mean[d](dxhat[n, i, d]); mean_dxhat_xhat[n, i] =
              * mean[d](dxhat[n, i, d]*xhat[n, i, d]) */
             for (int64_t d = 0; d < size_d; ++d) {
-                dshift[n * size_d + d] += dy_n_i[d];
-                dscale[n * size_d + d] += dy_n_i[d] * xhat_n_i[d];
+                dshift_n[d] += dy_n_i[d];
+                dscale_n[d] += dy_n_i[d] * xhat_n_i[d];
                 const real dxhat = t2_n[d] * dy_n_i[d];
                 mean_dxhat_sum += dxhat;
                 mean_dxhat_xhat_sum += dxhat * xhat_n_i[d];
@@ -342,8 +344,10 @@ int NAME(adaptive_layernorm_forward_backward)(int64_t size_n, int64_t size_i, in
         real *const rstd_row = rstd_rows + thread * padded(size_i);
         real *const y_buffer = y_buffers + thread * padded(streaming ? size_d : 0);
         real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_d : 0);
-        for (int64_t d = 0; d < size_d; ++d) dshift[n * size_d + d] = 0;
-        for (int64_t d = 0; d < size_d; ++d) dscale[n * size_d + d] = 0;
+        real *const dshift_n = dshift + n * size_d;
+        for (int64_t d = 0; d < size_d; ++d) dshift_n[d] = 0;
+        real *const dscale_n = dscale + n * size_d;
+        for (int64_t d = 0; d < size_d; ++d) dscale_n[d] = 0;
         for (int64_t i = 0; i < size_i; ++i) {
             const real *const x_n_i = x + n * x_stride_n + i * x_stride_i;
             const real *const dy_n_i = dy + n * dy_stride_n + i * dy_stride_i;
@@ -352,7 +356,7 @@ int NAME(adaptive_layernorm_forward_backward)(int64_t size_n, int64_t size_i, in
             /* mu[n, i] = mean[d](x[n, i, d]); dshift[n, d] = sum[i](dy[n, i, d]) */
             for (int64_t d = 0; d < size_d; ++d) {
                 mu_sum += x_n_i[d];
-                dshift[n * size_d + d] += dy_n_i[d];
+                dshift_n[d] += dy_n_i[d];
             }
             const real mu = mu_sum / (real)size_d;
             mu_row[i] = mu;
@@ -371,7 +375,7 @@ int NAME(adaptive_layernorm_forward_backward)(int64_t size_n, int64_t size_i, in
             for (int64_t d = 0; d < size_d; ++d) {
                 const real c = x_n_i[d] - mu;
                 const real xhat = c * rstd;
-                dscale[n * size_d + d] += dy_n_i[d] * xhat;
+                dscale_n[d] += dy_n_i[d] * xhat;
             }
         }
         const real *const scale_n = scale + n * scale_stride_n;

@@ -130,11 +130,12 @@ static inline void stream(real *out, const real *row, int64_t count) {
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* Forward of avg_pool2d.
@@ -152,48 +153,44 @@ int NAME(avg_pool2d_forward)(int64_t size_n, int64_t size_c, int64_t size_h, int
     const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
     const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
     const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
-    const int threads = thread_count(size_n * size_c * size_k * size_m * size_p * size_q);
+    const int threads = thread_count(size_n * size_c * size_p * size_m * size_k * size_q);
     const int streaming = sizeof(real) * (size_t)(size_n * size_c * size_p * size_q) > STREAM_ABOVE;
     void *const memory =
-        borrow(sizeof(real) * (size_t)(threads * padded(size_p * size_q) + threads * padded(streaming ? size_q : 0)));
+        borrow(sizeof(real) * (size_t)(threads * padded(size_q) + threads * padded(streaming ? size_q : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const y_sum_rows = memory;
-    real *const y_buffers = y_sum_rows + threads * padded(size_p * size_q);
+    real *const y_buffers = y_sum_rows + threads * padded(size_q);
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
+#pragma omp parallel for num_threads(threads) schedule(static) collapse(3)
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t c = 0; c < size_c; ++c) {
-            const int thread = thread_number();
-            real *const y_sum_row = y_sum_rows + thread * padded(size_p * size_q);
-            real *const y_buffer = y_buffers + thread * padded(streaming ? size_q : 0);
-            for (int64_t p = 0; p < size_p; ++p)
-                for (int64_t q = 0; q < size_q; ++q) y_sum_row[p * size_q + q] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int thread = thread_number();
+                real *const y_sum_row = y_sum_rows + thread * padded(size_q);
+                real *const y_buffer = y_buffers + thread * padded(streaming ? size_q : 0);
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
+                for (int64_t q = 0; q < size_q; ++q) y_sum_row[q] = 0;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* y_sum[n, c, p, q] = sum[k, m, h, w](x[n, c, h, w]) */
                         for (int64_t q = q_begin; q < q_end; ++q) {
                             const int64_t w = (int64_t)stride * q + m - (int64_t)pad;
-                            y_sum_row[p * size_q + q] += x_n_c_h[w];
+                            y_sum_row[q] += x_n_c_h[w];
                         }
                     }
                 }
-            }
-            for (int64_t p = 0; p < size_p; ++p) {
-                real *const y_sum_p = y_sum_row + p * size_q;
                 real *const y_n_c_p =
                     streaming ? y_buffer : y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
 #pragma omp simd
                 /* y[n, c, p, q] = y_sum[n, c, p, q]/(size(k)*size(m)) */
                 for (int64_t q = 0; q < size_q; ++q) {
-                    y_n_c_p[q] = y_sum_p[q] * (real)(1 / ((double)size_k * (double)size_m));
+                    y_n_c_p[q] = y_sum_row[q] * (real)(1 / ((double)size_k * (double)size_m));
                 }
                 if (streaming)
                     stream(y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q, y_buffer, size_q);
@@ -232,7 +229,7 @@ int NAME(avg_pool2d_backward)(int64_t size_n, int64_t size_c, int64_t size_p, in
     const int64_t dy_stride_n = dy_strides ? dy_strides[0] : size_c * size_p * size_q;
     const int64_t dy_stride_c = dy_strides ? dy_strides[1] : size_p * size_q;
     const int64_t dy_stride_p = dy_strides ? dy_strides[2] : size_q;
-    const int threads = thread_count(size_n * size_c * size_k * size_m * size_p * size_q);
+    const int threads = thread_count(size_n * size_c * size_p * size_m * size_k * size_q);
     const int streaming = sizeof(real) * (size_t)(size_n * size_c * size_h * size_w) > STREAM_ABOVE && dx != x;
     void *const memory =
         borrow(sizeof(real) * (size_t)(threads * padded(size_h * size_w) + threads * padded(streaming ? size_w : 0)));
@@ -248,15 +245,15 @@ int NAME(avg_pool2d_backward)(int64_t size_n, int64_t size_c, int64_t size_p, in
             real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_w : 0);
             for (int64_t h = 0; h < size_h; ++h)
                 for (int64_t w = 0; w < size_w; ++w) dx_sum_row[h * size_w + w] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
+                const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
-                        const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
 #pragma omp simd
                         /* dx_sum[n, c, h, w] = sum[k, m, p, q](dy[n, c, p, q]) */
                         for (int64_t q = q_begin; q < q_end; ++q) {
@@ -310,21 +307,21 @@ int NAME(avg_pool2d_forward_backward)(int64_t size_n, int64_t size_c, int64_t si
                                       double kernel, double stride, double pad, real *y, real *dx) {
     if (stride != floor(stride) || stride < 1 || pad != floor(pad)) return NOT_WHOLE;
     (void)kernel;
-    const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
-    const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
-    const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
     const int64_t dy_stride_n = dy_strides ? dy_strides[0] : size_c * size_p * size_q;
     const int64_t dy_stride_c = dy_strides ? dy_strides[1] : size_p * size_q;
     const int64_t dy_stride_p = dy_strides ? dy_strides[2] : size_q;
-    const int threads = thread_count(size_n * size_c * size_k * size_m * size_p * size_q);
+    const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
+    const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
+    const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
+    const int threads = thread_count(size_n * size_c * size_p * size_m * size_k * size_q);
     const int streaming =
         sizeof(real) * (size_t)(size_n * size_c * size_h * size_w) > STREAM_ABOVE && y != dy && dx != x;
-    void *const memory = borrow(
-        sizeof(real) * (size_t)(threads * padded(size_p * size_q) + threads * padded(size_h * size_w) +
-                                threads * padded(streaming ? size_q : 0) + threads * padded(streaming ? size_w : 0)));
+    void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(size_q) + threads * padded(size_h * size_w) +
+                                                        threads * padded(streaming ? size_q : 0) +
+                                                        threads * padded(streaming ? size_w : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const y_sum_rows = memory;
-    real *const dx_sum_rows = y_sum_rows + threads * padded(size_p * size_q);
+    real *const dx_sum_rows = y_sum_rows + threads * padded(size_q);
     real *const y_buffers = dx_sum_rows + threads * padded(size_h * size_w);
     real *const dx_buffers = y_buffers + threads * padded(streaming ? size_q : 0);
 
@@ -332,43 +329,39 @@ int NAME(avg_pool2d_forward_backward)(int64_t size_n, int64_t size_c, int64_t si
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t c = 0; c < size_c; ++c) {
             const int thread = thread_number();
-            real *const y_sum_row = y_sum_rows + thread * padded(size_p * size_q);
+            real *const y_sum_row = y_sum_rows + thread * padded(size_q);
             real *const dx_sum_row = dx_sum_rows + thread * padded(size_h * size_w);
             real *const y_buffer = y_buffers + thread * padded(streaming ? size_q : 0);
             real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_w : 0);
-            for (int64_t p = 0; p < size_p; ++p)
-                for (int64_t q = 0; q < size_q; ++q) y_sum_row[p * size_q + q] = 0;
             for (int64_t h = 0; h < size_h; ++h)
                 for (int64_t w = 0; w < size_w; ++w) dx_sum_row[h * size_w + w] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
+                const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
+                for (int64_t q = 0; q < size_q; ++q) y_sum_row[q] = 0;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* y_sum[n, c, p, q] = sum[k, m, h, w](x[n, c, h, w]); dx_sum[n, c, h, w] = sum[k, m, p,
                          * q](dy[n, c, p, q]) */
                         for (int64_t q = q_begin; q < q_end; ++q) {
                             const int64_t w = (int64_t)stride * q + m - (int64_t)pad;
-                            y_sum_row[p * size_q + q] += x_n_c_h[w];
+                            y_sum_row[q] += x_n_c_h[w];
                             dx_sum_row[h * size_w + w] += dy_n_c_p[q];
                         }
                     }
                 }
-            }
-            for (int64_t p = 0; p < size_p; ++p) {
-                real *const y_sum_p = y_sum_row + p * size_q;
                 real *const y_n_c_p =
                     streaming ? y_buffer : y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
 #pragma omp simd
                 /* y[n, c, p, q] = y_sum[n, c, p, q]/(size(k)*size(m)) */
                 for (int64_t q = 0; q < size_q; ++q) {
-                    y_n_c_p[q] = y_sum_p[q] * (real)(1 / ((double)size_k * (double)size_m));
+                    y_n_c_p[q] = y_sum_row[q] * (real)(1 / ((double)size_k * (double)size_m));
                 }
                 if (streaming)
                     stream(y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q, y_buffer, size_q);

@@ -134,7 +134,13 @@ static inline void sum_threads(real *out, const double *totals, int threads, int
 typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
-#define GROUP 8
+/* A tile of 4 vectors has ROWS rows, and a narrower one GROUP: its sums fill the registers. */
+#if defined(__AVX512F__)
+#define ROWS 6
+#else
+#define ROWS 4
+#endif
+#define GROUP (2 * ROWS)
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -180,24 +186,37 @@ static inline lanes muladd(real factor, lanes column, lanes sum) {
 #endif
 }
 
-/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
+/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row; with begun,
+ * the sums go on from what is there. Its loops are unrolled: gcc keeps no array in registers that a loop indexes. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
-                                                       int64_t out_i, int64_t width) {
-    lanes sum[8 * 4];
+                                                       int64_t out_i, int64_t width, int begun) {
+    lanes sum[4 * ROWS];
+#pragma GCC unroll 24
     for (int t = 0; t < rows * vectors; ++t) sum[t] = (lanes){0};
+    if (begun)
+#pragma GCC unroll 24
+        for (int t = 0; t < rows * vectors; ++t) {
+            const int64_t at = t % vectors * LANES, left = smallest(width - at, LANES);
+            if (left > 0) sum[t] = load_part(out + t / vectors * out_i + at, left);
+        }
     for (int64_t k = 0; k < inner; ++k) {
         lanes column[4];
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             column[v] = *(const lanes *)(b + k * b_k + v * LANES);
             IN_REGISTER(column[v]);
         }
+#pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
             const real factor = a[r * a_i + k * a_k];
+#pragma GCC unroll 16
             for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
         }
     }
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             real *const place = out + r * out_i + v * LANES;
             const int64_t left = width - v * LANES;
@@ -222,26 +241,51 @@ static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_
         return;
     }
     if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
-    for (int64_t j = 0; j < width; ++j)
-        for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t j = 0; j < width; ++j) packed[k * whole + j] = b[k * b_k + j * b_j];
+}
+
+/* Lay a group of rows of a out with their terms side by side. */
+static inline void copy_group(real *own, int64_t rows, int64_t inner, const real *a, int64_t a_i, int64_t a_k) {
+    if (a_i == 1 && rows == GROUP) {
+        for (int64_t k = 0; k < inner; ++k) memcpy(own + k * GROUP, a + k * a_k, sizeof(real) * GROUP);
+        return;
+    }
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t r = 0; r < rows; ++r) own[k * GROUP + r] = a[r * a_i + k * a_k];
 }
 
 /* A group of rows with one panel of columns. */
 static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
                                                         const real *a, int64_t a_i, int64_t a_k, const real *b,
-                                                        int64_t b_k, real *out, int64_t out_i) {
+                                                        int64_t b_k, real *out, int64_t out_i, int begun) {
     int64_t i = 0;
     if (rows == GROUP && vectors <= 2) {
-        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width, begun);
         return;
     }
-    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + ROWS <= rows; i += ROWS)
+        tile(ROWS, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    for (; i + 2 <= rows; i += 2)
+        tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
 }
 
 /* Vectors of a panel: 1, 2 or 4. */
 static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+/* The same for any width of panel. */
+static __attribute__((noinline)) void panel_group(int vectors, int64_t rows, int64_t width, int64_t inner,
+                                                  const real *a, int64_t a_i, int64_t a_k, const real *b, int64_t b_k,
+                                                  real *out, int64_t out_i, int begun) {
+    if (vectors == 4) {
+        group(rows, 4, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else if (vectors == 2) {
+        group(rows, 2, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else {
+        group(rows, 1, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    }
+}
 
 /* What stays in the last cache; a larger right side is better left to a BLAS, if there is one. */
 #define BLAS_ABOVE ((int64_t)(1 << 24) / (int64_t)sizeof(real))
@@ -249,6 +293,10 @@ static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : 
 typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
                               const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 static gemm_function gemm;
+
+/* The terms and the columns of a product that are multiplied at once: they stay in the second cache. */
+#define DEPTH 256
+#define WIDTH (4 * PANEL)
 
 static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
                           const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
@@ -272,6 +320,40 @@ static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real
     return 1;
 }
 
+/* The terms of a block of columns: out = a * b or, if begun, out += a * b. */
+static void block_product(int threads, int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i,
+                          int64_t a_k, const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i, int begun,
+                          real *packed) {
+    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
+    const int far = b_k > PANEL * 2 && rows >= 8 * GROUP;       /* the rows of a panel are read often, and lie apart */
+    const int64_t from = b_j != 1 || far ? 0 : columns / PANEL; /* the first panel that is copied */
+    real *const groups = packed + (panels - from) * size;
+    for (int64_t p = from; p < panels; ++p) {
+        const int64_t width = smallest(PANEL, columns - p * PANEL);
+        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
+                   b_j);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < rows; i += GROUP) {
+        const int64_t count = smallest(GROUP, rows - i);
+        const real *row = a + i * a_i;
+        int64_t row_i = a_i, row_k = a_k;
+        if (a_k != 1 && panels > 1) {
+            real *const own = groups + thread_number() * GROUP * inner;
+            copy_group(own, count, inner, row, a_i, a_k);
+            row = own, row_i = 1, row_k = GROUP;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+            const int64_t width = smallest(PANEL, columns - p * PANEL);
+            const int vectors = panel_vectors(width);
+            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
+            const int64_t step = p < from ? b_k : vectors * LANES;
+            real *const place = out + i * out_i + p * PANEL;
+            panel_group(vectors, count, width, inner, row, row_i, row_k, column, step, place, out_i, begun);
+        }
+    }
+}
+
 /* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
  *
  * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
@@ -284,48 +366,18 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
                    int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
     const int threads = thread_count(rows * columns * inner / 4);
     if (blas_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i)) return;
-    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
-    const int64_t from = b_j != 1 ? 0 : columns % PANEL ? panels - 1 : panels; /* the first panel that is copied */
-    const int copied = a_k != 1 && panels > 1;
-    const int64_t needed = (panels - from) * size + (copied ? threads * GROUP * inner : 0);
-    real small[8192];
-    real *const packed = needed <= 8192 ? small : malloc(sizeof(real) * (size_t)needed);
+    const int64_t depth = smallest(inner, DEPTH), width = smallest(columns, WIDTH);
+    const int64_t needed = ((width + PANEL - 1) / PANEL * PANEL + threads * GROUP) * depth;
+    _Alignas(64) real small[8192];
+    real *const packed = needed <= 8192 ? small : aligned_alloc(64, (sizeof(real) * (size_t)needed + 63) / 64 * 64);
     if (!packed) {
         plain_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i);
         return;
     }
-    real *const groups = packed + (panels - from) * size;
-    for (int64_t p = from; p < panels; ++p) {
-        const int64_t width = smallest(PANEL, columns - p * PANEL);
-        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
-                   b_j);
-    }
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t i = 0; i < rows; i += GROUP) {
-        const int64_t count = smallest(GROUP, rows - i);
-        const real *row = a + i * a_i;
-        int64_t row_i = a_i, row_k = a_k;
-        if (copied) {
-            real *const own = groups + thread_number() * GROUP * inner;
-            for (int64_t k = 0; k < inner; ++k)
-                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
-            row = own, row_i = 1, row_k = GROUP;
-        }
-        for (int64_t p = 0; p < panels; ++p) {
-            const int64_t width = smallest(PANEL, columns - p * PANEL);
-            const int vectors = panel_vectors(width);
-            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
-            const int64_t step = p < from ? b_k : vectors * LANES;
-            real *const place = out + i * out_i + p * PANEL;
-            if (vectors == 4) {
-                group(count, 4, width, inner, row, row_i, row_k, column, step, place, out_i);
-            } else if (vectors == 2) {
-                group(count, 2, width, inner, row, row_i, row_k, column, step, place, out_i);
-            } else {
-                group(count, 1, width, inner, row, row_i, row_k, column, step, place, out_i);
-            }
-        }
-    }
+    for (int64_t j = 0; j < columns; j += WIDTH)
+        for (int64_t k = 0; k == 0 || k < inner; k += DEPTH)
+            block_product(threads, rows, smallest(WIDTH, columns - j), smallest(DEPTH, inner - k), a + k * a_k, a_i,
+                          a_k, b + k * b_k + j * b_j, b_k, b_j, out + j, out_i, k > 0, packed);
     if (packed != small) free(packed);
 }
 
@@ -428,15 +480,17 @@ int NAME(bilinear_backward)(int64_t size_s, int64_t size_k, int64_t size_i, int6
             const real *const dy_s = dy + s * dy_stride_s;
             const real *const a_s = a + s * a_stride_s;
             const real *const b_s = b + s * b_stride_s;
-            for (int64_t i = 0; i < size_i; ++i) da[s * size_i + i] = 0;
-            for (int64_t j = 0; j < size_j; ++j) db[s * size_j + j] = 0;
+            real *const da_s = da + s * size_i;
+            for (int64_t i = 0; i < size_i; ++i) da_s[i] = 0;
+            real *const db_s = db + s * size_j;
+            for (int64_t j = 0; j < size_j; ++j) db_s[j] = 0;
             for (int64_t k = 0; k < size_k; ++k) {
                 dc_block[k] += dy_s[k];
                 const real dy_s_k = dy_s[k];
                 real *const sum_b_W_s_k = sum_b_W + s * (size_k * size_i) + k * size_i;
                 for (int64_t j = 0; j < size_j; ++j) sum_a_W_row[j] = 0;
                 for (int64_t i = 0; i < size_i; ++i) {
-                    da[s * size_i + i] += dy_s_k * sum_b_W_s_k[i];
+                    da_s[i] += dy_s_k * sum_b_W_s_k[i];
                     const real a_s_i = a_s[i];
                     const real *const W_k_i = W + k * (size_i * size_j) + i * size_j;
 #pragma omp simd
@@ -449,7 +503,7 @@ int NAME(bilinear_backward)(int64_t size_s, int64_t size_k, int64_t size_i, int6
 #pragma omp simd
                 /* db[s, j] = sum[k](dy[s, k]*sum_a_W[s, k, j]) */
                 for (int64_t j = 0; j < size_j; ++j) {
-                    db[s * size_j + j] += dy_s_k * sum_a_W_row[j];
+                    db_s[j] += dy_s_k * sum_a_W_row[j];
                 }
             }
         }
@@ -523,8 +577,10 @@ int NAME(bilinear_forward_backward)(int64_t size_s, int64_t size_i, int64_t size
             const real *const a_s = a + s * a_stride_s;
             const real *const b_s = b + s * b_stride_s;
             real *const y_s = y + s * size_k;
-            for (int64_t i = 0; i < size_i; ++i) da[s * size_i + i] = 0;
-            for (int64_t j = 0; j < size_j; ++j) db[s * size_j + j] = 0;
+            real *const da_s = da + s * size_i;
+            for (int64_t i = 0; i < size_i; ++i) da_s[i] = 0;
+            real *const db_s = db + s * size_j;
+            for (int64_t j = 0; j < size_j; ++j) db_s[j] = 0;
             for (int64_t k = 0; k < size_k; ++k) {
                 dc_block[k] += dy_s[k];
                 const real dy_s_k = dy_s[k];
@@ -532,7 +588,7 @@ int NAME(bilinear_forward_backward)(int64_t size_s, int64_t size_i, int64_t size
                 real sum_a_W_b = 0;
                 for (int64_t j = 0; j < size_j; ++j) sum_a_W_row[j] = 0;
                 for (int64_t i = 0; i < size_i; ++i) {
-                    da[s * size_i + i] += dy_s_k * sum_b_W_s_k[i];
+                    da_s[i] += dy_s_k * sum_b_W_s_k[i];
                     const real a_s_i = a_s[i];
                     const real *const W_k_i = W + k * (size_i * size_j) + i * size_j;
 #pragma omp simd reduction(+ : sum_a_W_b)
@@ -548,7 +604,7 @@ int NAME(bilinear_forward_backward)(int64_t size_s, int64_t size_i, int64_t size
 #pragma omp simd
                 /* db[s, j] = sum[k](dy[s, k]*sum_a_W[s, k, j]) */
                 for (int64_t j = 0; j < size_j; ++j) {
-                    db[s * size_j + j] += dy_s_k * sum_a_W_row[j];
+                    db_s[j] += dy_s_k * sum_a_W_row[j];
                 }
             }
         }

@@ -133,7 +133,13 @@ static inline void stream(real *out, const real *row, int64_t count) {
 typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
-#define GROUP 8
+/* A tile of 4 vectors has ROWS rows, and a narrower one GROUP: its sums fill the registers. */
+#if defined(__AVX512F__)
+#define ROWS 6
+#else
+#define ROWS 4
+#endif
+#define GROUP (2 * ROWS)
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -179,24 +185,37 @@ static inline lanes muladd(real factor, lanes column, lanes sum) {
 #endif
 }
 
-/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
+/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row; with begun,
+ * the sums go on from what is there. Its loops are unrolled: gcc keeps no array in registers that a loop indexes. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
-                                                       int64_t out_i, int64_t width) {
-    lanes sum[8 * 4];
+                                                       int64_t out_i, int64_t width, int begun) {
+    lanes sum[4 * ROWS];
+#pragma GCC unroll 24
     for (int t = 0; t < rows * vectors; ++t) sum[t] = (lanes){0};
+    if (begun)
+#pragma GCC unroll 24
+        for (int t = 0; t < rows * vectors; ++t) {
+            const int64_t at = t % vectors * LANES, left = smallest(width - at, LANES);
+            if (left > 0) sum[t] = load_part(out + t / vectors * out_i + at, left);
+        }
     for (int64_t k = 0; k < inner; ++k) {
         lanes column[4];
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             column[v] = *(const lanes *)(b + k * b_k + v * LANES);
             IN_REGISTER(column[v]);
         }
+#pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
             const real factor = a[r * a_i + k * a_k];
+#pragma GCC unroll 16
             for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
         }
     }
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             real *const place = out + r * out_i + v * LANES;
             const int64_t left = width - v * LANES;
@@ -221,26 +240,51 @@ static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_
         return;
     }
     if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
-    for (int64_t j = 0; j < width; ++j)
-        for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t j = 0; j < width; ++j) packed[k * whole + j] = b[k * b_k + j * b_j];
+}
+
+/* Lay a group of rows of a out with their terms side by side. */
+static inline void copy_group(real *own, int64_t rows, int64_t inner, const real *a, int64_t a_i, int64_t a_k) {
+    if (a_i == 1 && rows == GROUP) {
+        for (int64_t k = 0; k < inner; ++k) memcpy(own + k * GROUP, a + k * a_k, sizeof(real) * GROUP);
+        return;
+    }
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t r = 0; r < rows; ++r) own[k * GROUP + r] = a[r * a_i + k * a_k];
 }
 
 /* A group of rows with one panel of columns. */
 static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
                                                         const real *a, int64_t a_i, int64_t a_k, const real *b,
-                                                        int64_t b_k, real *out, int64_t out_i) {
+                                                        int64_t b_k, real *out, int64_t out_i, int begun) {
     int64_t i = 0;
     if (rows == GROUP && vectors <= 2) {
-        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width, begun);
         return;
     }
-    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + ROWS <= rows; i += ROWS)
+        tile(ROWS, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    for (; i + 2 <= rows; i += 2)
+        tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
 }
 
 /* Vectors of a panel: 1, 2 or 4. */
 static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+/* The same for any width of panel. */
+static __attribute__((noinline)) void panel_group(int vectors, int64_t rows, int64_t width, int64_t inner,
+                                                  const real *a, int64_t a_i, int64_t a_k, const real *b, int64_t b_k,
+                                                  real *out, int64_t out_i, int begun) {
+    if (vectors == 4) {
+        group(rows, 4, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else if (vectors == 2) {
+        group(rows, 2, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else {
+        group(rows, 1, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    }
+}
 
 /* What the difference of two indices lies between; FAR where there is no bound. */
 typedef struct {
@@ -250,12 +294,14 @@ typedef struct {
 #define ANY ((band){-FAR, FAR})
 
 /* out[i, j] += a[i, k] * b[k, j], exactly where k - i and k - j are in their bands. */
-static void add_terms(int64_t rows, int64_t columns, int64_t first, int64_t last, const real *a, int64_t a_i,
-                      int64_t a_k, const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i, band k_i,
-                      band k_j) {
+static inline __attribute__((always_inline)) void add_terms(int64_t rows, int64_t columns, int64_t first, int64_t last,
+                                                            const real *a, int64_t a_i, int64_t a_k, const real *b,
+                                                            int64_t b_k, int64_t b_j, real *out, int64_t out_i,
+                                                            band k_i, band k_j) {
     for (int64_t k = first; k < last; ++k)
         for (int64_t i = largest(k - k_i.most, 0); i <= smallest(k - k_i.least, rows - 1); ++i) {
             const real factor = a[i * a_i + k * a_k];
+#pragma omp simd
             for (int64_t j = largest(k - k_j.most, 0); j <= smallest(k - k_j.least, columns - 1); ++j)
                 out[i * out_i + j] += factor * b[k * b_k + j * b_j];
         }
@@ -270,16 +316,12 @@ static void banded_tile(int64_t rows, int vectors, int64_t width, int64_t inner,
     int64_t from = largest(first, largest(rows - 1 + k_i.least, width - 1 + k_j.least));
     int64_t to = smallest(last, smallest(k_i.most, k_j.most) + 1);
     if (from >= to) from = to = first;
-    a += from * a_k, b += from * b_k;
-    if (vectors == 4) {
-        group(rows, 4, width, to - from, a, a_i, a_k, b, b_k, out, out_i);
-    } else if (vectors == 2) {
-        group(rows, 2, width, to - from, a, a_i, a_k, b, b_k, out, out_i);
-    } else {
-        group(rows, 1, width, to - from, a, a_i, a_k, b, b_k, out, out_i);
+    const int begun = from > first;
+    if (begun) {
+        for (int64_t i = 0; i < rows; ++i) memset(out + i * out_i, 0, sizeof(real) * (size_t)width);
+        add_terms(rows, width, first, from, a, a_i, a_k, b, b_k, 1, out, out_i, k_i, k_j);
     }
-    a -= from * a_k, b -= from * b_k;
-    add_terms(rows, width, first, from, a, a_i, a_k, b, b_k, 1, out, out_i, k_i, k_j);
+    panel_group(vectors, rows, width, to - from, a + from * a_k, a_i, a_k, b + from * b_k, b_k, out, out_i, begun);
     add_terms(rows, width, to, last, a, a_i, a_k, b, b_k, 1, out, out_i, k_i, k_j);
 }
 
@@ -317,8 +359,8 @@ static void banded_matmul(int64_t rows, int64_t columns, int64_t inner, const re
         int64_t row_i = a_i, row_k = a_k;
         if (copied) {
             real *const own = groups + thread_number() * GROUP * inner;
-            for (int64_t k = largest(i + k_i.least, 0); k < smallest(i + count + k_i.most, inner); ++k)
-                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
+            const int64_t first = largest(i + k_i.least, 0), last = smallest(i + count + k_i.most, inner);
+            copy_group(own + first * GROUP, count, last - first, row + first * a_k, a_i, a_k);
             row = own, row_i = 1, row_k = GROUP;
         }
         for (int64_t p = 0; p < panels; ++p) {

@@ -143,11 +143,12 @@ static inline void stream(real *out, const real *row, int64_t count) {
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* Forward of causal_conv1d.
@@ -182,9 +183,9 @@ int NAME(causal_conv1d_forward)(int64_t size_n, int64_t size_d, int64_t size_t_,
             const real *const W_d = W + d * W_stride_d;
             for (int64_t t = 0; t < size_t_; ++t) y_sum_row[t] = 0;
             for (int64_t k = 0; k < size_k; ++k) {
-                const real W_d_k = W_d[k];
                 const int64_t t_begin = window_first(1, k - size_k + 1);
                 const int64_t t_end = window_last(size_t_, size_t_, 1, k - size_k + 1);
+                const real W_d_k = W_d[k];
 #pragma omp simd
                 /* y_sum[n, d, t] = sum[t, k](x[n, d, t]*W[d, k]) */
                 for (int64_t t = t_begin; t < t_end; ++t) {
@@ -251,16 +252,17 @@ int NAME(causal_conv1d_backward)(int64_t size_n, int64_t size_d, int64_t size_t_
             for (int64_t d = 0; d < size_d; ++d) {
                 const real *const W_d = W + d * W_stride_d;
                 const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;
-                for (int64_t t = 0; t < size_t_; ++t) dx[n * (size_d * size_t_) + d * size_t_ + t] = 0;
+                real *const dx_n_d = dx + n * (size_d * size_t_) + d * size_t_;
+                for (int64_t t = 0; t < size_t_; ++t) dx_n_d[t] = 0;
                 for (int64_t k = 0; k < size_k; ++k) {
-                    const real W_d_k = W_d[k];
                     const int64_t t2_begin = window_first(1, k - size_k + 1);
                     const int64_t t2_end = window_last(size_t_, size_t_, 1, k - size_k + 1);
+                    const real W_d_k = W_d[k];
 #pragma omp simd
                     /* dx[n, d, t] = sum[t, k](W[d, k]*dy[n, d, t]) */
                     for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
                         const int64_t t = t2 + k - size_k + 1;
-                        dx[n * (size_d * size_t_) + d * size_t_ + t] += W_d_k * dy_n_d[t2];
+                        dx_n_d[t] += W_d_k * dy_n_d[t2];
                     }
                 }
                 real db_partial = 0;
@@ -278,21 +280,22 @@ int NAME(causal_conv1d_backward)(int64_t size_n, int64_t size_d, int64_t size_t_
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t d = 0; d < size_d; ++d) {
-        for (int64_t k = 0; k < size_k; ++k) dW[d * size_k + k] = 0;
+        real *const dW_d = dW + d * size_k;
+        for (int64_t k = 0; k < size_k; ++k) dW_d[k] = 0;
         for (int64_t n = 0; n < size_n; ++n) {
             const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;
             const real *const x_n_d = x + n * x_stride_n + d * x_stride_d;
             for (int64_t k = 0; k < size_k; ++k) {
-                real dW_partial = 0;
                 const int64_t t_begin = window_first(1, k - size_k + 1);
                 const int64_t t_end = window_last(size_t_, size_t_, 1, k - size_k + 1);
+                real dW_partial = 0;
 #pragma omp simd reduction(+ : dW_partial)
                 /* dW[d, k] = sum[n, t, t2](dy[n, d, t]*x[n, d, t2]) */
                 for (int64_t t = t_begin; t < t_end; ++t) {
                     const int64_t t2 = t + k - size_k + 1;
                     dW_partial += dy_n_d[t] * x_n_d[t2];
                 }
-                dW[d * size_k + k] += dW_partial;
+                dW_d[k] += dW_partial;
             }
         }
     }
@@ -356,11 +359,12 @@ int NAME(causal_conv1d_forward_backward)(int64_t size_n, int64_t size_d, int64_t
                 const real *const W_d = W + d * W_stride_d;
                 const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;
                 for (int64_t t = 0; t < size_t_; ++t) y_sum_row[t] = 0;
-                for (int64_t t = 0; t < size_t_; ++t) dx[n * (size_d * size_t_) + d * size_t_ + t] = 0;
+                real *const dx_n_d = dx + n * (size_d * size_t_) + d * size_t_;
+                for (int64_t t = 0; t < size_t_; ++t) dx_n_d[t] = 0;
                 for (int64_t k = 0; k < size_k; ++k) {
-                    const real W_d_k = W_d[k];
                     const int64_t t_begin = window_first(1, k - size_k + 1);
                     const int64_t t_end = window_last(size_t_, size_t_, 1, k - size_k + 1);
+                    const real W_d_k = W_d[k];
 #pragma omp simd
                     /* y_sum[n, d, t] = sum[t, k](x[n, d, t]*W[d, k]) */
                     for (int64_t t = t_begin; t < t_end; ++t) {
@@ -373,7 +377,7 @@ int NAME(causal_conv1d_forward_backward)(int64_t size_n, int64_t size_d, int64_t
                     /* dx[n, d, t] = sum[t, k](W[d, k]*dy[n, d, t]) */
                     for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
                         const int64_t t = t2 + k - size_k + 1;
-                        dx[n * (size_d * size_t_) + d * size_t_ + t] += W_d_k * dy_n_d[t2];
+                        dx_n_d[t] += W_d_k * dy_n_d[t2];
                     }
                 }
                 real db_partial = 0;
@@ -399,21 +403,22 @@ int NAME(causal_conv1d_forward_backward)(int64_t size_n, int64_t size_d, int64_t
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t d = 0; d < size_d; ++d) {
-        for (int64_t k = 0; k < size_k; ++k) dW[d * size_k + k] = 0;
+        real *const dW_d = dW + d * size_k;
+        for (int64_t k = 0; k < size_k; ++k) dW_d[k] = 0;
         for (int64_t n = 0; n < size_n; ++n) {
             const real *const dy_n_d = dy + n * dy_stride_n + d * dy_stride_d;
             const real *const x_n_d = x + n * x_stride_n + d * x_stride_d;
             for (int64_t k = 0; k < size_k; ++k) {
-                real dW_partial = 0;
                 const int64_t t_begin_ = window_first(1, k - size_k + 1);
                 const int64_t t_end_ = window_last(size_t_, size_t_, 1, k - size_k + 1);
+                real dW_partial = 0;
 #pragma omp simd reduction(+ : dW_partial)
                 /* dW[d, k] = sum[n, t, t2](dy[n, d, t]*x[n, d, t2]) */
                 for (int64_t t = t_begin_; t < t_end_; ++t) {
                     const int64_t t2 = t + k - size_k + 1;
                     dW_partial += dy_n_d[t] * x_n_d[t2];
                 }
-                dW[d * size_k + k] += dW_partial;
+                dW_d[k] += dW_partial;
             }
         }
     }

@@ -301,13 +301,14 @@ int NAME(embedding_padding_forward_backward)(int64_t size_v, int64_t size_d, int
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t v = 0; v < size_v; ++v) {
-        for (int64_t d = 0; d < size_d; ++d) dtable[v * size_d + d] = 0;
+        real *const dtable_v = dtable + v * size_d;
+        for (int64_t d = 0; d < size_d; ++d) dtable_v[d] = 0;
         for (int64_t s = 0; s < size_s; ++s) {
             const real *const dy_s = dy + s * dy_stride_s;
 #pragma omp simd
             /* dtable[v, d] = sum[s](where(t[s] != padding, dy[s, d]*(v == t[s]), 0)) */
             for (int64_t d = 0; d < size_d; ++d) {
-                dtable[v * size_d + d] +=
+                dtable_v[d] +=
                     (t[s] != (real)padding ? (v == ((uint64_t)t[s] < (uint64_t)size_v ? t[s] : 0) ? dy_s[d] : 0) : 0);
             }
         }

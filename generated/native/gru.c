@@ -151,11 +151,12 @@ static inline void stream(real *out, const real *row, int64_t count) {
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* The vectors of the processor, and register tiles of matrix products, which are some rows by whole vectors. */
@@ -169,7 +170,13 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
 typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
-#define GROUP 8
+/* A tile of 4 vectors has ROWS rows, and a narrower one GROUP: its sums fill the registers. */
+#if defined(__AVX512F__)
+#define ROWS 6
+#else
+#define ROWS 4
+#endif
+#define GROUP (2 * ROWS)
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -215,24 +222,37 @@ static inline lanes muladd(real factor, lanes column, lanes sum) {
 #endif
 }
 
-/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
+/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row; with begun,
+ * the sums go on from what is there. Its loops are unrolled: gcc keeps no array in registers that a loop indexes. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
-                                                       int64_t out_i, int64_t width) {
-    lanes sum[8 * 4];
+                                                       int64_t out_i, int64_t width, int begun) {
+    lanes sum[4 * ROWS];
+#pragma GCC unroll 24
     for (int t = 0; t < rows * vectors; ++t) sum[t] = (lanes){0};
+    if (begun)
+#pragma GCC unroll 24
+        for (int t = 0; t < rows * vectors; ++t) {
+            const int64_t at = t % vectors * LANES, left = smallest(width - at, LANES);
+            if (left > 0) sum[t] = load_part(out + t / vectors * out_i + at, left);
+        }
     for (int64_t k = 0; k < inner; ++k) {
         lanes column[4];
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             column[v] = *(const lanes *)(b + k * b_k + v * LANES);
             IN_REGISTER(column[v]);
         }
+#pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
             const real factor = a[r * a_i + k * a_k];
+#pragma GCC unroll 16
             for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
         }
     }
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             real *const place = out + r * out_i + v * LANES;
             const int64_t left = width - v * LANES;
@@ -257,26 +277,51 @@ static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_
         return;
     }
     if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
-    for (int64_t j = 0; j < width; ++j)
-        for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t j = 0; j < width; ++j) packed[k * whole + j] = b[k * b_k + j * b_j];
+}
+
+/* Lay a group of rows of a out with their terms side by side. */
+static inline void copy_group(real *own, int64_t rows, int64_t inner, const real *a, int64_t a_i, int64_t a_k) {
+    if (a_i == 1 && rows == GROUP) {
+        for (int64_t k = 0; k < inner; ++k) memcpy(own + k * GROUP, a + k * a_k, sizeof(real) * GROUP);
+        return;
+    }
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t r = 0; r < rows; ++r) own[k * GROUP + r] = a[r * a_i + k * a_k];
 }
 
 /* A group of rows with one panel of columns. */
 static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
                                                         const real *a, int64_t a_i, int64_t a_k, const real *b,
-                                                        int64_t b_k, real *out, int64_t out_i) {
+                                                        int64_t b_k, real *out, int64_t out_i, int begun) {
     int64_t i = 0;
     if (rows == GROUP && vectors <= 2) {
-        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width, begun);
         return;
     }
-    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + ROWS <= rows; i += ROWS)
+        tile(ROWS, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    for (; i + 2 <= rows; i += 2)
+        tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
 }
 
 /* Vectors of a panel: 1, 2 or 4. */
 static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+/* The same for any width of panel. */
+static __attribute__((noinline)) void panel_group(int vectors, int64_t rows, int64_t width, int64_t inner,
+                                                  const real *a, int64_t a_i, int64_t a_k, const real *b, int64_t b_k,
+                                                  real *out, int64_t out_i, int begun) {
+    if (vectors == 4) {
+        group(rows, 4, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else if (vectors == 2) {
+        group(rows, 2, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else {
+        group(rows, 1, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    }
+}
 
 /* What stays in the last cache; a larger right side is better left to a BLAS, if there is one. */
 #define BLAS_ABOVE ((int64_t)(1 << 24) / (int64_t)sizeof(real))
@@ -284,6 +329,10 @@ static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : 
 typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
                               const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 static gemm_function gemm;
+
+/* The terms and the columns of a product that are multiplied at once: they stay in the second cache. */
+#define DEPTH 256
+#define WIDTH (4 * PANEL)
 
 static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
                           const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
@@ -307,6 +356,40 @@ static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real
     return 1;
 }
 
+/* The terms of a block of columns: out = a * b or, if begun, out += a * b. */
+static void block_product(int threads, int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i,
+                          int64_t a_k, const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i, int begun,
+                          real *packed) {
+    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
+    const int far = b_k > PANEL * 2 && rows >= 8 * GROUP;       /* the rows of a panel are read often, and lie apart */
+    const int64_t from = b_j != 1 || far ? 0 : columns / PANEL; /* the first panel that is copied */
+    real *const groups = packed + (panels - from) * size;
+    for (int64_t p = from; p < panels; ++p) {
+        const int64_t width = smallest(PANEL, columns - p * PANEL);
+        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
+                   b_j);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < rows; i += GROUP) {
+        const int64_t count = smallest(GROUP, rows - i);
+        const real *row = a + i * a_i;
+        int64_t row_i = a_i, row_k = a_k;
+        if (a_k != 1 && panels > 1) {
+            real *const own = groups + thread_number() * GROUP * inner;
+            copy_group(own, count, inner, row, a_i, a_k);
+            row = own, row_i = 1, row_k = GROUP;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+            const int64_t width = smallest(PANEL, columns - p * PANEL);
+            const int vectors = panel_vectors(width);
+            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
+            const int64_t step = p < from ? b_k : vectors * LANES;
+            real *const place = out + i * out_i + p * PANEL;
+            panel_group(vectors, count, width, inner, row, row_i, row_k, column, step, place, out_i, begun);
+        }
+    }
+}
+
 /* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
  *
  * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
@@ -319,48 +402,18 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
                    int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
     const int threads = thread_count(rows * columns * inner / 4);
     if (blas_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i)) return;
-    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
-    const int64_t from = b_j != 1 ? 0 : columns % PANEL ? panels - 1 : panels; /* the first panel that is copied */
-    const int copied = a_k != 1 && panels > 1;
-    const int64_t needed = (panels - from) * size + (copied ? threads * GROUP * inner : 0);
-    real small[8192];
-    real *const packed = needed <= 8192 ? small : malloc(sizeof(real) * (size_t)needed);
+    const int64_t depth = smallest(inner, DEPTH), width = smallest(columns, WIDTH);
+    const int64_t needed = ((width + PANEL - 1) / PANEL * PANEL + threads * GROUP) * depth;
+    _Alignas(64) real small[8192];
+    real *const packed = needed <= 8192 ? small : aligned_alloc(64, (sizeof(real) * (size_t)needed + 63) / 64 * 64);
     if (!packed) {
         plain_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i);
         return;
     }
-    real *const groups = packed + (panels - from) * size;
-    for (int64_t p = from; p < panels; ++p) {
-        const int64_t width = smallest(PANEL, columns - p * PANEL);
-        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
-                   b_j);
-    }
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t i = 0; i < rows; i += GROUP) {
-        const int64_t count = smallest(GROUP, rows - i);
-        const real *row = a + i * a_i;
-        int64_t row_i = a_i, row_k = a_k;
-        if (copied) {
-            real *const own = groups + thread_number() * GROUP * inner;
-            for (int64_t k = 0; k < inner; ++k)
-                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
-            row = own, row_i = 1, row_k = GROUP;
-        }
-        for (int64_t p = 0; p < panels; ++p) {
-            const int64_t width = smallest(PANEL, columns - p * PANEL);
-            const int vectors = panel_vectors(width);
-            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
-            const int64_t step = p < from ? b_k : vectors * LANES;
-            real *const place = out + i * out_i + p * PANEL;
-            if (vectors == 4) {
-                group(count, 4, width, inner, row, row_i, row_k, column, step, place, out_i);
-            } else if (vectors == 2) {
-                group(count, 2, width, inner, row, row_i, row_k, column, step, place, out_i);
-            } else {
-                group(count, 1, width, inner, row, row_i, row_k, column, step, place, out_i);
-            }
-        }
-    }
+    for (int64_t j = 0; j < columns; j += WIDTH)
+        for (int64_t k = 0; k == 0 || k < inner; k += DEPTH)
+            block_product(threads, rows, smallest(WIDTH, columns - j), smallest(DEPTH, inner - k), a + k * a_k, a_i,
+                          a_k, b + k * b_k + j * b_j, b_k, b_j, out + j, out_i, k > 0, packed);
     if (packed != small) free(packed);
 }
 
@@ -797,33 +850,46 @@ int PACKED(gru_forward)(const int64_t *size, void *const *data, const int64_t *c
 /* What gru_backward does before its steps.
  *
  *     h_prev[n, t, k] = h[n, t - 1, k] + where(t == 0, h0[n, k], 0)
+ *     Um_turned[k, j] = Um[j, k]
+ *     Ur_turned[k, j] = Ur[j, k]
+ *     Uz_turned[k, j] = Uz[j, k]
  *
- * Takes h[n, t, k], h0[n, k].
- * Writes h_prev[n, t, k].
+ * Takes h[n, t, k], h0[n, k], Um[j, k], Ur[j, k], Uz[j, k].
+ * Writes h_prev[n, t, k], Um_turned[k, j], Ur_turned[k, j], Uz_turned[k, j].
  * May write h_prev over h.
  */
 static int gru_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k, const real *h, const int64_t *h_strides,
-                               const real *h0, const int64_t *h0_strides, real *h_prev) {
+                               const real *h0, const int64_t *h0_strides, const real *Um, const int64_t *Um_strides,
+                               const real *Ur, const int64_t *Ur_strides, const real *Uz, const int64_t *Uz_strides,
+                               real *h_prev, real *Um_turned, real *Ur_turned, real *Uz_turned) {
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_t_ * size_k;
     const int64_t h_stride_t = h_strides ? h_strides[1] : size_k;
     const int64_t h0_stride_n = h0_strides ? h0_strides[0] : size_k;
+    const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
+    const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
+    const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
     const int threads = thread_count(size_n * size_t_ * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_t_ * size_k) > STREAM_ABOVE && h_prev != h;
-    void *const memory =
-        borrow(sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(streaming ? size_k : 0)));
+    void *const memory = borrow(
+        sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(streaming ? size_k : 0) +
+                                threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
+                                threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const h_prev_sum_rows = memory;
     real *const h_prev_buffers = h_prev_sum_rows + threads * padded(size_t_ * size_k);
+    real *const Um_turned_buffers = h_prev_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Ur_turned_buffers = Um_turned_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Uz_turned_buffers = Ur_turned_buffers + threads * padded(streaming ? size_k : 0);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const h_prev_sum_row = h_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
-        for (int64_t t = 0; t < size_t_; ++t)
-            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         const int64_t t2_begin = window_first(1, 1);
         const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t = 0; t < size_t_; ++t)
+            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
             const int64_t t = t2 + 1;
             const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;
@@ -846,6 +912,27 @@ static int gru_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k, 
         }
     }
 
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < size_k; ++k) {
+        const int thread = thread_number();
+        real *const Um_turned_buffer = Um_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Ur_turned_buffer = Ur_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Uz_turned_buffer = Uz_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Um_turned_k = streaming ? Um_turned_buffer : Um_turned + k * size_k;
+        real *const Ur_turned_k = streaming ? Ur_turned_buffer : Ur_turned + k * size_k;
+        real *const Uz_turned_k = streaming ? Uz_turned_buffer : Uz_turned + k * size_k;
+#pragma omp simd
+        /* Um_turned[k, j] = Um[j, k]; Ur_turned[k, j] = Ur[j, k]; Uz_turned[k, j] = Uz[j, k] */
+        for (int64_t j = 0; j < size_k; ++j) {
+            Um_turned_k[j] = Um[j * Um_stride_j + k];
+            Ur_turned_k[j] = Ur[j * Ur_stride_j + k];
+            Uz_turned_k[j] = Uz[j * Uz_stride_j + k];
+        }
+        if (streaming) stream(Um_turned + k * size_k, Um_turned_buffer, size_k);
+        if (streaming) stream(Ur_turned + k * size_k, Ur_turned_buffer, size_k);
+        if (streaming) stream(Uz_turned + k * size_k, Uz_turned_buffer, size_k);
+    }
+
     give_back(memory);
     return 0;
 }
@@ -858,11 +945,11 @@ static int gru_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k, 
  *     da_t[n, k] = dtotal_t[n, k]*r_at[n, k]
  *     dsigmoid2_x_t[n, k] = dh_step_t[n, k]*z_at[n, k]*t10_at[n, k]*(1 - z_at[n, k])
  *     dsigmoid_x_t[n, k] = dtotal_t[n, k]*r_at[n, k]*a_at[n, k]*(1 - r_at[n, k])
- *     dh_prev_t[n, k] = dt10_t[n, k] + sum[k2](Um[k, k2]*da_t[n, k2]) + sum[k2](Ur[k, k2]*dsigmoid_x_t[n, k2]) +
- *         sum[k2](Uz[k, k2]*dsigmoid2_x_t[n, k2])
+ *     dh_prev_t[n, k] = dt10_t[n, k] + sum[k2](Um_turned[k2, k]*da_t[n, k2]) + sum[k2](Ur_turned[k2,
+ *         k]*dsigmoid_x_t[n, k2]) + sum[k2](Uz_turned[k2, k]*dsigmoid2_x_t[n, k2])
  *
- * Takes dh_at[n, k], dh_next_t[n, k], z_at[n, k], m_at[n, k], r_at[n, k], t10_at[n, k], a_at[n, k], Um[j, k],
- *     Ur[j, k], Uz[j, k].
+ * Takes dh_at[n, k], dh_next_t[n, k], z_at[n, k], m_at[n, k], r_at[n, k], t10_at[n, k], a_at[n, k], Um_turned[k,
+ *     j], Ur_turned[k, j], Uz_turned[k, j].
  * Writes dh_prev_t[n, k], dtotal_t[n, k], da_t[n, k], dsigmoid2_x_t[n, k], dsigmoid_x_t[n, k].
  * May write dh_prev_t over m_at or dh_prev_t over r_at or dh_prev_t over t10_at or dh_prev_t over a_at or
  *     dtotal_t over m_at or da_t over m_at or dsigmoid2_x_t over m_at or dsigmoid2_x_t over t10_at or
@@ -873,11 +960,11 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
                              const int64_t *z_at_strides, const real *m_at, const int64_t *m_at_strides,
                              const real *r_at, const int64_t *r_at_strides, const real *t10_at,
                              const int64_t *t10_at_strides, const real *a_at, const int64_t *a_at_strides,
-                             const real *Um, const int64_t *Um_strides, const real *Ur, const int64_t *Ur_strides,
-                             const real *Uz, const int64_t *Uz_strides, real *dh_prev_t, real *dtotal_t,
-                             const int64_t *dtotal_t_strides, real *da_t, const int64_t *da_t_strides,
-                             real *dsigmoid2_x_t, const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t,
-                             const int64_t *dsigmoid_x_t_strides) {
+                             const real *Um_turned, const int64_t *Um_turned_strides, const real *Ur_turned,
+                             const int64_t *Ur_turned_strides, const real *Uz_turned, const int64_t *Uz_turned_strides,
+                             real *dh_prev_t, real *dtotal_t, const int64_t *dtotal_t_strides, real *da_t,
+                             const int64_t *da_t_strides, real *dsigmoid2_x_t, const int64_t *dsigmoid2_x_t_strides,
+                             real *dsigmoid_x_t, const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t z_at_stride_n = z_at_strides ? z_at_strides[0] : size_k;
@@ -889,9 +976,9 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
     const int64_t dsigmoid2_x_t_stride_n = dsigmoid2_x_t_strides ? dsigmoid2_x_t_strides[0] : size_k;
     const int64_t a_at_stride_n = a_at_strides ? a_at_strides[0] : size_k;
     const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
-    const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
-    const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
-    const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
+    const int64_t Um_turned_stride_k = Um_turned_strides ? Um_turned_strides[0] : size_k;
+    const int64_t Ur_turned_stride_k = Ur_turned_strides ? Ur_turned_strides[0] : size_k;
+    const int64_t Uz_turned_stride_k = Uz_turned_strides ? Uz_turned_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dh_prev_t != m_at &&
                           dh_prev_t != r_at && dh_prev_t != t10_at && dh_prev_t != a_at && dtotal_t != m_at &&
@@ -903,9 +990,9 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
                         threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
                         threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const sum_Um_da_t = memory;
-    real *const sum_Ur_dsigmoid_x_t = sum_Um_da_t + padded(size_n * size_k);
-    real *const dtotal_t_buffers = sum_Ur_dsigmoid_x_t + padded(size_n * size_k);
+    real *const sum_Um_turned_da_t = memory;
+    real *const sum_Ur_turned_dsigmoid_x_t = sum_Um_turned_da_t + padded(size_n * size_k);
+    real *const dtotal_t_buffers = sum_Ur_turned_dsigmoid_x_t + padded(size_n * size_k);
     real *const da_t_buffers = dtotal_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dsigmoid2_x_t_buffers = da_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dsigmoid_x_t_buffers = dsigmoid2_x_t_buffers + threads * padded(streaming ? size_k : 0);
@@ -949,15 +1036,17 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
         if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
-    /* sum_Um_da_t[n, k] = sum[k2](Um[k, k2]*da_t[n, k2]) */
-    matmul(size_n, size_k, size_k, da_t, da_t_stride_n, 1, Um, 1, Um_stride_j, sum_Um_da_t, size_k);
-
-    /* sum_Ur_dsigmoid_x_t[n, k] = sum[k2](Ur[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ur, 1, Ur_stride_j, sum_Ur_dsigmoid_x_t,
+    /* sum_Um_turned_da_t[n, k] = sum[k2](Um_turned[k2, k]*da_t[n, k2]) */
+    matmul(size_n, size_k, size_k, da_t, da_t_stride_n, 1, Um_turned, Um_turned_stride_k, 1, sum_Um_turned_da_t,
            size_k);
 
-    /* sum_Uz_dsigmoid2_x_t[n, k] = sum[k2](Uz[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uz, 1, Uz_stride_j, dh_prev_t, size_k);
+    /* sum_Ur_turned_dsigmoid_x_t[n, k] = sum[k2](Ur_turned[k2, k]*dsigmoid_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ur_turned, Ur_turned_stride_k, 1,
+           sum_Ur_turned_dsigmoid_x_t, size_k);
+
+    /* sum_Uz_turned_dsigmoid2_x_t[n, k] = sum[k2](Uz_turned[k2, k]*dsigmoid2_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uz_turned, Uz_turned_stride_k, 1,
+           dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -966,17 +1055,18 @@ static int gru_backward_step(int64_t size_n, int64_t size_k, const real *dh_at, 
         const real *const dh_at_n = dh_at + n * dh_at_stride_n;
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
         const real *const z_at_n = z_at + n * z_at_stride_n;
-        real *const sum_Um_da_t_n = sum_Um_da_t + n * size_k;
-        real *const sum_Ur_dsigmoid_x_t_n = sum_Ur_dsigmoid_x_t + n * size_k;
-        real *const sum_Uz_dsigmoid2_x_t_n = dh_prev_t + n * size_k;
+        real *const sum_Um_turned_da_t_n = sum_Um_turned_da_t + n * size_k;
+        real *const sum_Ur_turned_dsigmoid_x_t_n = sum_Ur_turned_dsigmoid_x_t + n * size_k;
+        real *const sum_Uz_turned_dsigmoid2_x_t_n = dh_prev_t + n * size_k;
         real *const dh_prev_t_n = streaming ? dh_prev_t_buffer : dh_prev_t + n * size_k;
 #pragma omp simd
-        /* dh_prev_t[n, k] = dt10_t[n, k] + sum_Um_da_t[n, k] + sum_Ur_dsigmoid_x_t[n, k] + sum_Uz_dsigmoid2_x_t[n, k]
-         */
+        /* dh_prev_t[n, k] = dt10_t[n, k] + sum_Um_turned_da_t[n, k] + sum_Ur_turned_dsigmoid_x_t[n, k] +
+         * sum_Uz_turned_dsigmoid2_x_t[n, k] */
         for (int64_t k = 0; k < size_k; ++k) {
             const real dh_step_t = dh_at_n[k] + dh_next_t_n[k];
             const real dt10_t = dh_step_t * z_at_n[k];
-            dh_prev_t_n[k] = dt10_t + sum_Um_da_t_n[k] + sum_Ur_dsigmoid_x_t_n[k] + sum_Uz_dsigmoid2_x_t_n[k];
+            dh_prev_t_n[k] =
+                dt10_t + sum_Um_turned_da_t_n[k] + sum_Ur_turned_dsigmoid_x_t_n[k] + sum_Uz_turned_dsigmoid2_x_t_n[k];
         }
         if (streaming) stream(dh_prev_t + n * size_k, dh_prev_t_buffer, size_k);
     }
@@ -1159,12 +1249,16 @@ int NAME(gru_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t 
                        const real *h0, real *dx, real *dWr, real *dWz, real *dWm, real *dUr, real *dUz, real *dUm,
                        real *dbr, real *dbz, real *dbm, real *dcm, real *dh0) {
     void *const memory = borrow(
-        sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+        sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_k * size_k) + padded(size_k * size_k) +
+                                padded(size_k * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
                                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
                                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_prev = memory;
-    real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
+    real *Um_turned = h_prev + padded(size_n * size_t_ * size_k);
+    real *Ur_turned = Um_turned + padded(size_k * size_k);
+    real *Uz_turned = Ur_turned + padded(size_k * size_k);
+    real *dh_next_t = Uz_turned + padded(size_k * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dtotal = dh_prev_t + padded(size_n * size_k);
     real *da = dtotal + padded(size_n * size_t_ * size_k);
@@ -1172,15 +1266,16 @@ int NAME(gru_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t 
     real *dsigmoid_x = dsigmoid2_x + padded(size_n * size_t_ * size_k);
     const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    int code = gru_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
+    int code = gru_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, Um, NULL, Ur, NULL, Uz, NULL, h_prev,
+                                   Um_turned, Ur_turned, Uz_turned);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
-        code = gru_backward_step(size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, z + t * size_k,
-                                 strides_n_k, m + t * size_k, strides_n_k, r + t * size_k, strides_n_k,
-                                 t10 + t * size_k, strides_n_k, a + t * size_k, strides_n_k, Um, NULL, Ur, NULL, Uz,
-                                 NULL, dh_prev_t, dtotal + t * size_k, strides_n_k, da + t * size_k, strides_n_k,
-                                 dsigmoid2_x + t * size_k, strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
+        code = gru_backward_step(
+            size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, z + t * size_k, strides_n_k, m + t * size_k,
+            strides_n_k, r + t * size_k, strides_n_k, t10 + t * size_k, strides_n_k, a + t * size_k, strides_n_k,
+            Um_turned, NULL, Ur_turned, NULL, Uz_turned, NULL, dh_prev_t, dtotal + t * size_k, strides_n_k,
+            da + t * size_k, strides_n_k, dsigmoid2_x + t * size_k, strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;
@@ -1401,34 +1496,47 @@ static int gru_forward_backward_step1(int64_t size_n, int64_t size_k, const real
 /* Part 2 of gru_forward_backward.
  *
  *     h_prev[n, t, k] = h[n, t - 1, k] + where(t == 0, h0[n, k], 0)
+ *     Um_turned[k, j] = Um[j, k]
+ *     Ur_turned[k, j] = Ur[j, k]
+ *     Uz_turned[k, j] = Uz[j, k]
  *
- * Takes h[n, t, k], h0[n, k].
- * Writes h_prev[n, t, k].
+ * Takes h[n, t, k], h0[n, k], Um[j, k], Ur[j, k], Uz[j, k].
+ * Writes h_prev[n, t, k], Um_turned[k, j], Ur_turned[k, j], Uz_turned[k, j].
  * May write h_prev over h.
  */
 static int gru_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t size_k, const real *h,
                                       const int64_t *h_strides, const real *h0, const int64_t *h0_strides,
-                                      real *h_prev) {
+                                      const real *Um, const int64_t *Um_strides, const real *Ur,
+                                      const int64_t *Ur_strides, const real *Uz, const int64_t *Uz_strides,
+                                      real *h_prev, real *Um_turned, real *Ur_turned, real *Uz_turned) {
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_t_ * size_k;
     const int64_t h_stride_t = h_strides ? h_strides[1] : size_k;
     const int64_t h0_stride_n = h0_strides ? h0_strides[0] : size_k;
+    const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
+    const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
+    const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
     const int threads = thread_count(size_n * size_t_ * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_t_ * size_k) > STREAM_ABOVE && h_prev != h;
-    void *const memory =
-        borrow(sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(streaming ? size_k : 0)));
+    void *const memory = borrow(
+        sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(streaming ? size_k : 0) +
+                                threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
+                                threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const h_prev_sum_rows = memory;
     real *const h_prev_buffers = h_prev_sum_rows + threads * padded(size_t_ * size_k);
+    real *const Um_turned_buffers = h_prev_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Ur_turned_buffers = Um_turned_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Uz_turned_buffers = Ur_turned_buffers + threads * padded(streaming ? size_k : 0);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const h_prev_sum_row = h_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
-        for (int64_t t = 0; t < size_t_; ++t)
-            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         const int64_t t2_begin = window_first(1, 1);
         const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t = 0; t < size_t_; ++t)
+            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
             const int64_t t = t2 + 1;
             const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;
@@ -1451,6 +1559,27 @@ static int gru_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t s
         }
     }
 
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < size_k; ++k) {
+        const int thread = thread_number();
+        real *const Um_turned_buffer = Um_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Ur_turned_buffer = Ur_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Uz_turned_buffer = Uz_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Um_turned_k = streaming ? Um_turned_buffer : Um_turned + k * size_k;
+        real *const Ur_turned_k = streaming ? Ur_turned_buffer : Ur_turned + k * size_k;
+        real *const Uz_turned_k = streaming ? Uz_turned_buffer : Uz_turned + k * size_k;
+#pragma omp simd
+        /* Um_turned[k, j] = Um[j, k]; Ur_turned[k, j] = Ur[j, k]; Uz_turned[k, j] = Uz[j, k] */
+        for (int64_t j = 0; j < size_k; ++j) {
+            Um_turned_k[j] = Um[j * Um_stride_j + k];
+            Ur_turned_k[j] = Ur[j * Ur_stride_j + k];
+            Uz_turned_k[j] = Uz[j * Uz_stride_j + k];
+        }
+        if (streaming) stream(Um_turned + k * size_k, Um_turned_buffer, size_k);
+        if (streaming) stream(Ur_turned + k * size_k, Ur_turned_buffer, size_k);
+        if (streaming) stream(Uz_turned + k * size_k, Uz_turned_buffer, size_k);
+    }
+
     give_back(memory);
     return 0;
 }
@@ -1463,11 +1592,11 @@ static int gru_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t s
  *     da_t[n, k] = dtotal_t[n, k]*r_at[n, k]
  *     dsigmoid2_x_t[n, k] = dh_step_t[n, k]*z_at[n, k]*t10_at[n, k]*(1 - z_at[n, k])
  *     dsigmoid_x_t[n, k] = dtotal_t[n, k]*r_at[n, k]*a_at[n, k]*(1 - r_at[n, k])
- *     dh_prev_t[n, k] = dt10_t[n, k] + sum[k2](Um[k, k2]*da_t[n, k2]) + sum[k2](Ur[k, k2]*dsigmoid_x_t[n, k2]) +
- *         sum[k2](Uz[k, k2]*dsigmoid2_x_t[n, k2])
+ *     dh_prev_t[n, k] = dt10_t[n, k] + sum[k2](Um_turned[k2, k]*da_t[n, k2]) + sum[k2](Ur_turned[k2,
+ *         k]*dsigmoid_x_t[n, k2]) + sum[k2](Uz_turned[k2, k]*dsigmoid2_x_t[n, k2])
  *
- * Takes dh_at[n, k], dh_next_t[n, k], z_at[n, k], m_at[n, k], r_at[n, k], t10_at[n, k], a_at[n, k], Um[j, k],
- *     Ur[j, k], Uz[j, k].
+ * Takes dh_at[n, k], dh_next_t[n, k], z_at[n, k], m_at[n, k], r_at[n, k], t10_at[n, k], a_at[n, k], Um_turned[k,
+ *     j], Ur_turned[k, j], Uz_turned[k, j].
  * Writes dh_prev_t[n, k], dtotal_t[n, k], da_t[n, k], dsigmoid2_x_t[n, k], dsigmoid_x_t[n, k].
  * May write dh_prev_t over m_at or dh_prev_t over r_at or dh_prev_t over t10_at or dh_prev_t over a_at or
  *     dtotal_t over m_at or da_t over m_at or dsigmoid2_x_t over m_at or dsigmoid2_x_t over t10_at or
@@ -1478,11 +1607,11 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
                                       const int64_t *z_at_strides, const real *m_at, const int64_t *m_at_strides,
                                       const real *r_at, const int64_t *r_at_strides, const real *t10_at,
                                       const int64_t *t10_at_strides, const real *a_at, const int64_t *a_at_strides,
-                                      const real *Um, const int64_t *Um_strides, const real *Ur,
-                                      const int64_t *Ur_strides, const real *Uz, const int64_t *Uz_strides,
-                                      real *dh_prev_t, real *dtotal_t, const int64_t *dtotal_t_strides, real *da_t,
-                                      const int64_t *da_t_strides, real *dsigmoid2_x_t,
-                                      const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t,
+                                      const real *Um_turned, const int64_t *Um_turned_strides, const real *Ur_turned,
+                                      const int64_t *Ur_turned_strides, const real *Uz_turned,
+                                      const int64_t *Uz_turned_strides, real *dh_prev_t, real *dtotal_t,
+                                      const int64_t *dtotal_t_strides, real *da_t, const int64_t *da_t_strides,
+                                      real *dsigmoid2_x_t, const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t,
                                       const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
@@ -1495,9 +1624,9 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
     const int64_t dsigmoid2_x_t_stride_n = dsigmoid2_x_t_strides ? dsigmoid2_x_t_strides[0] : size_k;
     const int64_t a_at_stride_n = a_at_strides ? a_at_strides[0] : size_k;
     const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
-    const int64_t Um_stride_j = Um_strides ? Um_strides[0] : size_k;
-    const int64_t Ur_stride_j = Ur_strides ? Ur_strides[0] : size_k;
-    const int64_t Uz_stride_j = Uz_strides ? Uz_strides[0] : size_k;
+    const int64_t Um_turned_stride_k = Um_turned_strides ? Um_turned_strides[0] : size_k;
+    const int64_t Ur_turned_stride_k = Ur_turned_strides ? Ur_turned_strides[0] : size_k;
+    const int64_t Uz_turned_stride_k = Uz_turned_strides ? Uz_turned_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dh_prev_t != m_at &&
                           dh_prev_t != r_at && dh_prev_t != t10_at && dh_prev_t != a_at && dtotal_t != m_at &&
@@ -1509,9 +1638,9 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
                         threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
                         threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const sum_Um_da_t = memory;
-    real *const sum_Ur_dsigmoid_x_t = sum_Um_da_t + padded(size_n * size_k);
-    real *const dtotal_t_buffers = sum_Ur_dsigmoid_x_t + padded(size_n * size_k);
+    real *const sum_Um_turned_da_t = memory;
+    real *const sum_Ur_turned_dsigmoid_x_t = sum_Um_turned_da_t + padded(size_n * size_k);
+    real *const dtotal_t_buffers = sum_Ur_turned_dsigmoid_x_t + padded(size_n * size_k);
     real *const da_t_buffers = dtotal_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dsigmoid2_x_t_buffers = da_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dsigmoid_x_t_buffers = dsigmoid2_x_t_buffers + threads * padded(streaming ? size_k : 0);
@@ -1555,15 +1684,17 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
         if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
-    /* sum_Um_da_t[n, k] = sum[k2](Um[k, k2]*da_t[n, k2]) */
-    matmul(size_n, size_k, size_k, da_t, da_t_stride_n, 1, Um, 1, Um_stride_j, sum_Um_da_t, size_k);
-
-    /* sum_Ur_dsigmoid_x_t[n, k] = sum[k2](Ur[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ur, 1, Ur_stride_j, sum_Ur_dsigmoid_x_t,
+    /* sum_Um_turned_da_t[n, k] = sum[k2](Um_turned[k2, k]*da_t[n, k2]) */
+    matmul(size_n, size_k, size_k, da_t, da_t_stride_n, 1, Um_turned, Um_turned_stride_k, 1, sum_Um_turned_da_t,
            size_k);
 
-    /* sum_Uz_dsigmoid2_x_t[n, k] = sum[k2](Uz[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uz, 1, Uz_stride_j, dh_prev_t, size_k);
+    /* sum_Ur_turned_dsigmoid_x_t[n, k] = sum[k2](Ur_turned[k2, k]*dsigmoid_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ur_turned, Ur_turned_stride_k, 1,
+           sum_Ur_turned_dsigmoid_x_t, size_k);
+
+    /* sum_Uz_turned_dsigmoid2_x_t[n, k] = sum[k2](Uz_turned[k2, k]*dsigmoid2_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uz_turned, Uz_turned_stride_k, 1,
+           dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -1572,17 +1703,18 @@ static int gru_forward_backward_step2(int64_t size_n, int64_t size_k, const real
         const real *const dh_at_n = dh_at + n * dh_at_stride_n;
         const real *const dh_next_t_n = dh_next_t + n * dh_next_t_stride_n;
         const real *const z_at_n = z_at + n * z_at_stride_n;
-        real *const sum_Um_da_t_n = sum_Um_da_t + n * size_k;
-        real *const sum_Ur_dsigmoid_x_t_n = sum_Ur_dsigmoid_x_t + n * size_k;
-        real *const sum_Uz_dsigmoid2_x_t_n = dh_prev_t + n * size_k;
+        real *const sum_Um_turned_da_t_n = sum_Um_turned_da_t + n * size_k;
+        real *const sum_Ur_turned_dsigmoid_x_t_n = sum_Ur_turned_dsigmoid_x_t + n * size_k;
+        real *const sum_Uz_turned_dsigmoid2_x_t_n = dh_prev_t + n * size_k;
         real *const dh_prev_t_n = streaming ? dh_prev_t_buffer : dh_prev_t + n * size_k;
 #pragma omp simd
-        /* dh_prev_t[n, k] = dt10_t[n, k] + sum_Um_da_t[n, k] + sum_Ur_dsigmoid_x_t[n, k] + sum_Uz_dsigmoid2_x_t[n, k]
-         */
+        /* dh_prev_t[n, k] = dt10_t[n, k] + sum_Um_turned_da_t[n, k] + sum_Ur_turned_dsigmoid_x_t[n, k] +
+         * sum_Uz_turned_dsigmoid2_x_t[n, k] */
         for (int64_t k = 0; k < size_k; ++k) {
             const real dh_step_t = dh_at_n[k] + dh_next_t_n[k];
             const real dt10_t = dh_step_t * z_at_n[k];
-            dh_prev_t_n[k] = dt10_t + sum_Um_da_t_n[k] + sum_Ur_dsigmoid_x_t_n[k] + sum_Uz_dsigmoid2_x_t_n[k];
+            dh_prev_t_n[k] =
+                dt10_t + sum_Um_turned_da_t_n[k] + sum_Ur_turned_dsigmoid_x_t_n[k] + sum_Uz_turned_dsigmoid2_x_t_n[k];
         }
         if (streaming) stream(dh_prev_t + n * size_k, dh_prev_t_buffer, size_k);
     }
@@ -1782,7 +1914,8 @@ int NAME(gru_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d, 
                                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
                                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
                                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                                padded(size_n * size_t_ * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+                                padded(size_n * size_t_ * size_k) + padded(size_k * size_k) + padded(size_k * size_k) +
+                                padded(size_k * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
                                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
                                 padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
@@ -1795,7 +1928,10 @@ int NAME(gru_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d, 
     real *m = a + padded(size_n * size_t_ * size_k);
     real *t10 = m + padded(size_n * size_t_ * size_k);
     real *h_prev = t10 + padded(size_n * size_t_ * size_k);
-    real *dh_next_t = h_prev + padded(size_n * size_t_ * size_k);
+    real *Um_turned = h_prev + padded(size_n * size_t_ * size_k);
+    real *Ur_turned = Um_turned + padded(size_k * size_k);
+    real *Uz_turned = Ur_turned + padded(size_k * size_k);
+    real *dh_next_t = Uz_turned + padded(size_k * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dtotal = dh_prev_t + padded(size_n * size_k);
     real *da = dtotal + padded(size_n * size_t_ * size_k);
@@ -1818,15 +1954,17 @@ int NAME(gru_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d, 
         h_prev_t_strides = strides_n_k;
     }
 
-    if (!code) code = gru_forward_backward_part2(size_n, size_t_, size_k, h, NULL, h0, NULL, h_prev);
+    if (!code)
+        code = gru_forward_backward_part2(size_n, size_t_, size_k, h, NULL, h0, NULL, Um, NULL, Ur, NULL, Uz, NULL,
+                                          h_prev, Um_turned, Ur_turned, Uz_turned);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     for (int64_t t = size_t_ - 1; t >= 0 && !code; --t) {
         code = gru_forward_backward_step2(
             size_n, size_k, dh + t * size_k, strides_n_k, dh_next_t, NULL, z + t * size_k, strides_n_k, m + t * size_k,
-            strides_n_k, r + t * size_k, strides_n_k, t10 + t * size_k, strides_n_k, a + t * size_k, strides_n_k, Um,
-            NULL, Ur, NULL, Uz, NULL, dh_prev_t, dtotal + t * size_k, strides_n_k, da + t * size_k, strides_n_k,
-            dsigmoid2_x + t * size_k, strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
+            strides_n_k, r + t * size_k, strides_n_k, t10 + t * size_k, strides_n_k, a + t * size_k, strides_n_k,
+            Um_turned, NULL, Ur_turned, NULL, Uz_turned, NULL, dh_prev_t, dtotal + t * size_k, strides_n_k,
+            da + t * size_k, strides_n_k, dsigmoid2_x + t * size_k, strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;

@@ -119,11 +119,12 @@ static inline void stream(real *out, const real *row, int64_t count) {
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* One step of linear_recurrence_forward.
@@ -227,10 +228,10 @@ static int linear_recurrence_backward_before(int64_t size_n, int64_t size_t_, in
         const int thread = thread_number();
         real *const h_prev_sum_row = h_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
-        for (int64_t t = 0; t < size_t_; ++t)
-            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         const int64_t t2_begin = window_first(1, 1);
         const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t = 0; t < size_t_; ++t)
+            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
             const int64_t t = t2 + 1;
             const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;
@@ -482,10 +483,10 @@ static int linear_recurrence_forward_backward_part1(int64_t size_n, int64_t size
         const int thread = thread_number();
         real *const h_prev_sum_row = h_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
-        for (int64_t t = 0; t < size_t_; ++t)
-            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         const int64_t t2_begin = window_first(1, 1);
         const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
+        for (int64_t t = 0; t < size_t_; ++t)
+            for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
             const int64_t t = t2 + 1;
             const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;

@@ -157,11 +157,12 @@ static inline void stream(real *out, const real *row, int64_t count) {
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* The vectors of the processor, and register tiles of matrix products, which are some rows by whole vectors. */
@@ -175,7 +176,13 @@ static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, in
 typedef real lanes __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define PANEL (4 * LANES)
-#define GROUP 8
+/* A tile of 4 vectors has ROWS rows, and a narrower one GROUP: its sums fill the registers. */
+#if defined(__AVX512F__)
+#define ROWS 6
+#else
+#define ROWS 4
+#endif
+#define GROUP (2 * ROWS)
 /* Keeps a vector in a register: gcc would load it again for each of its uses, and loads are what a tile is short of. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -221,24 +228,37 @@ static inline lanes muladd(real factor, lanes column, lanes sum) {
 #endif
 }
 
-/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row. */
+/* One tile: with rows and vectors constant, its sums stay in registers. Writes width columns of each row; with begun,
+ * the sums go on from what is there. Its loops are unrolled: gcc keeps no array in registers that a loop indexes. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, int64_t inner, const real *a,
                                                        int64_t a_i, int64_t a_k, const real *b, int64_t b_k, real *out,
-                                                       int64_t out_i, int64_t width) {
-    lanes sum[8 * 4];
+                                                       int64_t out_i, int64_t width, int begun) {
+    lanes sum[4 * ROWS];
+#pragma GCC unroll 24
     for (int t = 0; t < rows * vectors; ++t) sum[t] = (lanes){0};
+    if (begun)
+#pragma GCC unroll 24
+        for (int t = 0; t < rows * vectors; ++t) {
+            const int64_t at = t % vectors * LANES, left = smallest(width - at, LANES);
+            if (left > 0) sum[t] = load_part(out + t / vectors * out_i + at, left);
+        }
     for (int64_t k = 0; k < inner; ++k) {
         lanes column[4];
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             column[v] = *(const lanes *)(b + k * b_k + v * LANES);
             IN_REGISTER(column[v]);
         }
+#pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
             const real factor = a[r * a_i + k * a_k];
+#pragma GCC unroll 16
             for (int v = 0; v < vectors; ++v) sum[r * vectors + v] = muladd(factor, column[v], sum[r * vectors + v]);
         }
     }
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) {
             real *const place = out + r * out_i + v * LANES;
             const int64_t left = width - v * LANES;
@@ -263,26 +283,51 @@ static inline void pack_panel(real *packed, int64_t width, int64_t whole, int64_
         return;
     }
     if (width < whole) memset(packed, 0, sizeof(real) * (size_t)(whole * inner));
-    for (int64_t j = 0; j < width; ++j)
-        for (int64_t k = 0; k < inner; ++k) packed[k * whole + j] = b[k * b_k + j * b_j];
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t j = 0; j < width; ++j) packed[k * whole + j] = b[k * b_k + j * b_j];
+}
+
+/* Lay a group of rows of a out with their terms side by side. */
+static inline void copy_group(real *own, int64_t rows, int64_t inner, const real *a, int64_t a_i, int64_t a_k) {
+    if (a_i == 1 && rows == GROUP) {
+        for (int64_t k = 0; k < inner; ++k) memcpy(own + k * GROUP, a + k * a_k, sizeof(real) * GROUP);
+        return;
+    }
+    for (int64_t k = 0; k < inner; ++k)
+        for (int64_t r = 0; r < rows; ++r) own[k * GROUP + r] = a[r * a_i + k * a_k];
 }
 
 /* A group of rows with one panel of columns. */
 static inline __attribute__((always_inline)) void group(int64_t rows, const int vectors, int64_t width, int64_t inner,
                                                         const real *a, int64_t a_i, int64_t a_k, const real *b,
-                                                        int64_t b_k, real *out, int64_t out_i) {
+                                                        int64_t b_k, real *out, int64_t out_i, int begun) {
     int64_t i = 0;
     if (rows == GROUP && vectors <= 2) {
-        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width);
+        tile(GROUP, vectors, inner, a, a_i, a_k, b, b_k, out, out_i, width, begun);
         return;
     }
-    for (; i + 4 <= rows; i += 4) tile(4, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    for (; i + 2 <= rows; i += 2) tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
-    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width);
+    for (; i + ROWS <= rows; i += ROWS)
+        tile(ROWS, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    for (; i + 2 <= rows; i += 2)
+        tile(2, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
+    if (i < rows) tile(1, vectors, inner, a + i * a_i, a_i, a_k, b, b_k, out + i * out_i, out_i, width, begun);
 }
 
 /* Vectors of a panel: 1, 2 or 4. */
 static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : width > LANES ? 2 : 1; }
+
+/* The same for any width of panel. */
+static __attribute__((noinline)) void panel_group(int vectors, int64_t rows, int64_t width, int64_t inner,
+                                                  const real *a, int64_t a_i, int64_t a_k, const real *b, int64_t b_k,
+                                                  real *out, int64_t out_i, int begun) {
+    if (vectors == 4) {
+        group(rows, 4, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else if (vectors == 2) {
+        group(rows, 2, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    } else {
+        group(rows, 1, width, inner, a, a_i, a_k, b, b_k, out, out_i, begun);
+    }
+}
 
 /* What stays in the last cache; a larger right side is better left to a BLAS, if there is one. */
 #define BLAS_ABOVE ((int64_t)(1 << 24) / (int64_t)sizeof(real))
@@ -290,6 +335,10 @@ static inline int panel_vectors(int64_t width) { return width > 2 * LANES ? 4 : 
 typedef void (*gemm_function)(int order, int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
                               const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 static gemm_function gemm;
+
+/* The terms and the columns of a product that are multiplied at once: they stay in the second cache. */
+#define DEPTH 256
+#define WIDTH (4 * PANEL)
 
 static void plain_product(int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i, int64_t a_k,
                           const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
@@ -313,6 +362,40 @@ static int blas_product(int64_t rows, int64_t columns, int64_t inner, const real
     return 1;
 }
 
+/* The terms of a block of columns: out = a * b or, if begun, out += a * b. */
+static void block_product(int threads, int64_t rows, int64_t columns, int64_t inner, const real *a, int64_t a_i,
+                          int64_t a_k, const real *b, int64_t b_k, int64_t b_j, real *out, int64_t out_i, int begun,
+                          real *packed) {
+    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
+    const int far = b_k > PANEL * 2 && rows >= 8 * GROUP;       /* the rows of a panel are read often, and lie apart */
+    const int64_t from = b_j != 1 || far ? 0 : columns / PANEL; /* the first panel that is copied */
+    real *const groups = packed + (panels - from) * size;
+    for (int64_t p = from; p < panels; ++p) {
+        const int64_t width = smallest(PANEL, columns - p * PANEL);
+        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
+                   b_j);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < rows; i += GROUP) {
+        const int64_t count = smallest(GROUP, rows - i);
+        const real *row = a + i * a_i;
+        int64_t row_i = a_i, row_k = a_k;
+        if (a_k != 1 && panels > 1) {
+            real *const own = groups + thread_number() * GROUP * inner;
+            copy_group(own, count, inner, row, a_i, a_k);
+            row = own, row_i = 1, row_k = GROUP;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+            const int64_t width = smallest(PANEL, columns - p * PANEL);
+            const int vectors = panel_vectors(width);
+            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
+            const int64_t step = p < from ? b_k : vectors * LANES;
+            real *const place = out + i * out_i + p * PANEL;
+            panel_group(vectors, count, width, inner, row, row_i, row_k, column, step, place, out_i, begun);
+        }
+    }
+}
+
 /* out[i, j] = sum[k](a[i, k] * b[k, j]), by register tiles.
  *
  * Any strides, but out has stride 1 along j. Columns are taken in panels of PANEL and rows in groups of GROUP. Where b
@@ -325,48 +408,18 @@ static void matmul(int64_t rows, int64_t columns, int64_t inner, const real *a, 
                    int64_t b_k, int64_t b_j, real *out, int64_t out_i) {
     const int threads = thread_count(rows * columns * inner / 4);
     if (blas_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i)) return;
-    const int64_t panels = (columns + PANEL - 1) / PANEL, size = PANEL * inner;
-    const int64_t from = b_j != 1 ? 0 : columns % PANEL ? panels - 1 : panels; /* the first panel that is copied */
-    const int copied = a_k != 1 && panels > 1;
-    const int64_t needed = (panels - from) * size + (copied ? threads * GROUP * inner : 0);
-    real small[8192];
-    real *const packed = needed <= 8192 ? small : malloc(sizeof(real) * (size_t)needed);
+    const int64_t depth = smallest(inner, DEPTH), width = smallest(columns, WIDTH);
+    const int64_t needed = ((width + PANEL - 1) / PANEL * PANEL + threads * GROUP) * depth;
+    _Alignas(64) real small[8192];
+    real *const packed = needed <= 8192 ? small : aligned_alloc(64, (sizeof(real) * (size_t)needed + 63) / 64 * 64);
     if (!packed) {
         plain_product(rows, columns, inner, a, a_i, a_k, b, b_k, b_j, out, out_i);
         return;
     }
-    real *const groups = packed + (panels - from) * size;
-    for (int64_t p = from; p < panels; ++p) {
-        const int64_t width = smallest(PANEL, columns - p * PANEL);
-        pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
-                   b_j);
-    }
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t i = 0; i < rows; i += GROUP) {
-        const int64_t count = smallest(GROUP, rows - i);
-        const real *row = a + i * a_i;
-        int64_t row_i = a_i, row_k = a_k;
-        if (copied) {
-            real *const own = groups + thread_number() * GROUP * inner;
-            for (int64_t k = 0; k < inner; ++k)
-                for (int64_t r = 0; r < count; ++r) own[k * GROUP + r] = row[r * a_i + k * a_k];
-            row = own, row_i = 1, row_k = GROUP;
-        }
-        for (int64_t p = 0; p < panels; ++p) {
-            const int64_t width = smallest(PANEL, columns - p * PANEL);
-            const int vectors = panel_vectors(width);
-            const real *const column = p < from ? b + p * PANEL : packed + (p - from) * size;
-            const int64_t step = p < from ? b_k : vectors * LANES;
-            real *const place = out + i * out_i + p * PANEL;
-            if (vectors == 4) {
-                group(count, 4, width, inner, row, row_i, row_k, column, step, place, out_i);
-            } else if (vectors == 2) {
-                group(count, 2, width, inner, row, row_i, row_k, column, step, place, out_i);
-            } else {
-                group(count, 1, width, inner, row, row_i, row_k, column, step, place, out_i);
-            }
-        }
-    }
+    for (int64_t j = 0; j < columns; j += WIDTH)
+        for (int64_t k = 0; k == 0 || k < inner; k += DEPTH)
+            block_product(threads, rows, smallest(WIDTH, columns - j), smallest(DEPTH, inner - k), a + k * a_k, a_i,
+                          a_k, b + k * b_k + j * b_j, b_k, b_j, out + j, out_i, k > 0, packed);
     if (packed != small) free(packed);
 }
 
@@ -850,32 +903,48 @@ int PACKED(lstm_forward)(const int64_t *size, void *const *data, const int64_t *
  *
  *     h_prev[n, t, k] = h[n, t - 1, k] + where(t == 0, h0[n, k], 0)
  *     c_prev[n, t, k] = c[n, t - 1, k] + where(t == 0, c0[n, k], 0)
+ *     Uf_turned[k, j] = Uf[j, k]
+ *     Ug_turned[k, j] = Ug[j, k]
+ *     Ui_turned[k, j] = Ui[j, k]
+ *     Uo_turned[k, j] = Uo[j, k]
  *
- * Takes h[n, t, k], h0[n, k], c[n, t, k], c0[n, k].
- * Writes h_prev[n, t, k], c_prev[n, t, k].
+ * Takes h[n, t, k], h0[n, k], c[n, t, k], c0[n, k], Uf[j, k], Ug[j, k], Ui[j, k], Uo[j, k].
+ * Writes h_prev[n, t, k], c_prev[n, t, k], Uf_turned[k, j], Ug_turned[k, j], Ui_turned[k, j], Uo_turned[k, j].
  * May write h_prev over h or h_prev over c or c_prev over h or c_prev over c.
  */
 static int lstm_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k, const real *h,
                                 const int64_t *h_strides, const real *h0, const int64_t *h0_strides, const real *c,
-                                const int64_t *c_strides, const real *c0, const int64_t *c0_strides, real *h_prev,
-                                real *c_prev) {
+                                const int64_t *c_strides, const real *c0, const int64_t *c0_strides, const real *Uf,
+                                const int64_t *Uf_strides, const real *Ug, const int64_t *Ug_strides, const real *Ui,
+                                const int64_t *Ui_strides, const real *Uo, const int64_t *Uo_strides, real *h_prev,
+                                real *c_prev, real *Uf_turned, real *Ug_turned, real *Ui_turned, real *Uo_turned) {
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_t_ * size_k;
     const int64_t h_stride_t = h_strides ? h_strides[1] : size_k;
     const int64_t c_stride_n = c_strides ? c_strides[0] : size_t_ * size_k;
     const int64_t c_stride_t = c_strides ? c_strides[1] : size_k;
     const int64_t h0_stride_n = h0_strides ? h0_strides[0] : size_k;
     const int64_t c0_stride_n = c0_strides ? c0_strides[0] : size_k;
+    const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
+    const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
+    const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
+    const int64_t Uo_stride_j = Uo_strides ? Uo_strides[0] : size_k;
     const int threads = thread_count(size_n * size_t_ * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_t_ * size_k) > STREAM_ABOVE && h_prev != h &&
                           h_prev != c && c_prev != h && c_prev != c;
     void *const memory = borrow(
         sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(size_t_ * size_k) +
+                                threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
+                                threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
                                 threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const h_prev_sum_rows = memory;
     real *const c_prev_sum_rows = h_prev_sum_rows + threads * padded(size_t_ * size_k);
     real *const h_prev_buffers = c_prev_sum_rows + threads * padded(size_t_ * size_k);
     real *const c_prev_buffers = h_prev_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Uf_turned_buffers = c_prev_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Ug_turned_buffers = Uf_turned_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Ui_turned_buffers = Ug_turned_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Uo_turned_buffers = Ui_turned_buffers + threads * padded(streaming ? size_k : 0);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -884,12 +953,12 @@ static int lstm_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k,
         real *const c_prev_sum_row = c_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
         real *const c_prev_buffer = c_prev_buffers + thread * padded(streaming ? size_k : 0);
+        const int64_t t2_begin = window_first(1, 1);
+        const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
         for (int64_t t = 0; t < size_t_; ++t)
             for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         for (int64_t t = 0; t < size_t_; ++t)
             for (int64_t k = 0; k < size_k; ++k) c_prev_sum_row[t * size_k + k] = 0;
-        const int64_t t2_begin = window_first(1, 1);
-        const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
         for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
             const int64_t t = t2 + 1;
             const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;
@@ -920,6 +989,32 @@ static int lstm_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k,
         }
     }
 
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < size_k; ++k) {
+        const int thread = thread_number();
+        real *const Uf_turned_buffer = Uf_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Ug_turned_buffer = Ug_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Ui_turned_buffer = Ui_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Uo_turned_buffer = Uo_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Uf_turned_k = streaming ? Uf_turned_buffer : Uf_turned + k * size_k;
+        real *const Ug_turned_k = streaming ? Ug_turned_buffer : Ug_turned + k * size_k;
+        real *const Ui_turned_k = streaming ? Ui_turned_buffer : Ui_turned + k * size_k;
+        real *const Uo_turned_k = streaming ? Uo_turned_buffer : Uo_turned + k * size_k;
+#pragma omp simd
+        /* Uf_turned[k, j] = Uf[j, k]; Ug_turned[k, j] = Ug[j, k]; Ui_turned[k, j] = Ui[j, k]; Uo_turned[k, j] = Uo[j,
+         * k] */
+        for (int64_t j = 0; j < size_k; ++j) {
+            Uf_turned_k[j] = Uf[j * Uf_stride_j + k];
+            Ug_turned_k[j] = Ug[j * Ug_stride_j + k];
+            Ui_turned_k[j] = Ui[j * Ui_stride_j + k];
+            Uo_turned_k[j] = Uo[j * Uo_stride_j + k];
+        }
+        if (streaming) stream(Uf_turned + k * size_k, Uf_turned_buffer, size_k);
+        if (streaming) stream(Ug_turned + k * size_k, Ug_turned_buffer, size_k);
+        if (streaming) stream(Ui_turned + k * size_k, Ui_turned_buffer, size_k);
+        if (streaming) stream(Uo_turned + k * size_k, Uo_turned_buffer, size_k);
+    }
+
     give_back(memory);
     return 0;
 }
@@ -933,12 +1028,12 @@ static int lstm_backward_before(int64_t size_n, int64_t size_t_, int64_t size_k,
  *     dtotal_t[n, k] = dc_total_t[n, k]*i_at[n, k]*(1 - g_at[n, k]**2)
  *     dsigmoid2_x_t[n, k] = c_prev_at[n, k]*dc_total_t[n, k]*e4_at[n, k]*f_at[n, k]/t9_at[n, k]
  *     dsigmoid_x_t[n, k] = dc_total_t[n, k]*e2_at[n, k]*i_at[n, k]*g_at[n, k]/t5_at[n, k]
- *     dh_prev_t[n, k] = sum[k2](Uf[k, k2]*dsigmoid2_x_t[n, k2]) + sum[k2](Ug[k, k2]*dtotal_t[n, k2]) +
- *         sum[k2](Ui[k, k2]*dsigmoid_x_t[n, k2]) + sum[k2](Uo[k, k2]*dsigmoid3_x_t[n, k2])
+ *     dh_prev_t[n, k] = sum[k2](Uf_turned[k2, k]*dsigmoid2_x_t[n, k2]) + sum[k2](Ug_turned[k2, k]*dtotal_t[n,
+ *         k2]) + sum[k2](Ui_turned[k2, k]*dsigmoid_x_t[n, k2]) + sum[k2](Uo_turned[k2, k]*dsigmoid3_x_t[n, k2])
  *
  * Takes dh_at[n, k], dh_next_t[n, k], dc_next_t[n, k], o_at[n, k], t14_at[n, k], f_at[n, k], e6_at[n, k],
  *     t13_at[n, k], i_at[n, k], g_at[n, k], c_prev_at[n, k], e4_at[n, k], t9_at[n, k], e2_at[n, k], t5_at[n, k],
- *     Uf[j, k], Ug[j, k], Ui[j, k], Uo[j, k].
+ *     Uf_turned[k, j], Ug_turned[k, j], Ui_turned[k, j], Uo_turned[k, j].
  * Writes dh_prev_t[n, k], dc_prev_t[n, k], dsigmoid3_x_t[n, k], dtotal_t[n, k], dsigmoid2_x_t[n, k],
  *     dsigmoid_x_t[n, k].
  * May write dh_prev_t over dh_at or dh_prev_t over dh_next_t or dh_prev_t over dc_next_t or dh_prev_t over o_at
@@ -957,11 +1052,12 @@ static int lstm_backward_step(
     const int64_t *t13_at_strides, const real *i_at, const int64_t *i_at_strides, const real *g_at,
     const int64_t *g_at_strides, const real *c_prev_at, const int64_t *c_prev_at_strides, const real *e4_at,
     const int64_t *e4_at_strides, const real *t9_at, const int64_t *t9_at_strides, const real *e2_at,
-    const int64_t *e2_at_strides, const real *t5_at, const int64_t *t5_at_strides, const real *Uf,
-    const int64_t *Uf_strides, const real *Ug, const int64_t *Ug_strides, const real *Ui, const int64_t *Ui_strides,
-    const real *Uo, const int64_t *Uo_strides, real *dh_prev_t, real *dc_prev_t, real *dsigmoid3_x_t,
-    const int64_t *dsigmoid3_x_t_strides, real *dtotal_t, const int64_t *dtotal_t_strides, real *dsigmoid2_x_t,
-    const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t, const int64_t *dsigmoid_x_t_strides) {
+    const int64_t *e2_at_strides, const real *t5_at, const int64_t *t5_at_strides, const real *Uf_turned,
+    const int64_t *Uf_turned_strides, const real *Ug_turned, const int64_t *Ug_turned_strides, const real *Ui_turned,
+    const int64_t *Ui_turned_strides, const real *Uo_turned, const int64_t *Uo_turned_strides, real *dh_prev_t,
+    real *dc_prev_t, real *dsigmoid3_x_t, const int64_t *dsigmoid3_x_t_strides, real *dtotal_t,
+    const int64_t *dtotal_t_strides, real *dsigmoid2_x_t, const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t,
+    const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t dc_next_t_stride_n = dc_next_t_strides ? dc_next_t_strides[0] : size_k;
@@ -981,10 +1077,10 @@ static int lstm_backward_step(
     const int64_t e2_at_stride_n = e2_at_strides ? e2_at_strides[0] : size_k;
     const int64_t t5_at_stride_n = t5_at_strides ? t5_at_strides[0] : size_k;
     const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
-    const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
-    const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
-    const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
-    const int64_t Uo_stride_j = Uo_strides ? Uo_strides[0] : size_k;
+    const int64_t Uf_turned_stride_k = Uf_turned_strides ? Uf_turned_strides[0] : size_k;
+    const int64_t Ug_turned_stride_k = Ug_turned_strides ? Ug_turned_strides[0] : size_k;
+    const int64_t Ui_turned_stride_k = Ui_turned_strides ? Ui_turned_strides[0] : size_k;
+    const int64_t Uo_turned_stride_k = Uo_turned_strides ? Uo_turned_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dh_prev_t != dh_at &&
                           dh_prev_t != dh_next_t && dh_prev_t != dc_next_t && dh_prev_t != o_at && dc_prev_t != dh_at &&
@@ -1000,10 +1096,10 @@ static int lstm_backward_step(
                                 threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
                                 threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const sum_Uf_dsigmoid2_x_t = memory;
-    real *const sum_Ug_dtotal_t = sum_Uf_dsigmoid2_x_t + padded(size_n * size_k);
-    real *const sum_Ui_dsigmoid_x_t = sum_Ug_dtotal_t + padded(size_n * size_k);
-    real *const dc_prev_t_buffers = sum_Ui_dsigmoid_x_t + padded(size_n * size_k);
+    real *const sum_Uf_turned_dsigmoid2_x_t = memory;
+    real *const sum_Ug_turned_dtotal_t = sum_Uf_turned_dsigmoid2_x_t + padded(size_n * size_k);
+    real *const sum_Ui_turned_dsigmoid_x_t = sum_Ug_turned_dtotal_t + padded(size_n * size_k);
+    real *const dc_prev_t_buffers = sum_Ui_turned_dsigmoid_x_t + padded(size_n * size_k);
     real *const dsigmoid3_x_t_buffers = dc_prev_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dtotal_t_buffers = dsigmoid3_x_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dsigmoid2_x_t_buffers = dtotal_t_buffers + threads * padded(streaming ? size_k : 0);
@@ -1060,35 +1156,37 @@ static int lstm_backward_step(
         if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
-    /* sum_Uf_dsigmoid2_x_t[n, k] = sum[k2](Uf[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uf, 1, Uf_stride_j, sum_Uf_dsigmoid2_x_t,
-           size_k);
+    /* sum_Uf_turned_dsigmoid2_x_t[n, k] = sum[k2](Uf_turned[k2, k]*dsigmoid2_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uf_turned, Uf_turned_stride_k, 1,
+           sum_Uf_turned_dsigmoid2_x_t, size_k);
 
-    /* sum_Ug_dtotal_t[n, k] = sum[k2](Ug[k, k2]*dtotal_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, Ug, 1, Ug_stride_j, sum_Ug_dtotal_t, size_k);
+    /* sum_Ug_turned_dtotal_t[n, k] = sum[k2](Ug_turned[k2, k]*dtotal_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, Ug_turned, Ug_turned_stride_k, 1,
+           sum_Ug_turned_dtotal_t, size_k);
 
-    /* sum_Ui_dsigmoid_x_t[n, k] = sum[k2](Ui[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ui, 1, Ui_stride_j, sum_Ui_dsigmoid_x_t,
-           size_k);
+    /* sum_Ui_turned_dsigmoid_x_t[n, k] = sum[k2](Ui_turned[k2, k]*dsigmoid_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ui_turned, Ui_turned_stride_k, 1,
+           sum_Ui_turned_dsigmoid_x_t, size_k);
 
-    /* sum_Uo_dsigmoid3_x_t[n, k] = sum[k2](Uo[k, k2]*dsigmoid3_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid3_x_t, dsigmoid3_x_t_stride_n, 1, Uo, 1, Uo_stride_j, dh_prev_t, size_k);
+    /* sum_Uo_turned_dsigmoid3_x_t[n, k] = sum[k2](Uo_turned[k2, k]*dsigmoid3_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid3_x_t, dsigmoid3_x_t_stride_n, 1, Uo_turned, Uo_turned_stride_k, 1,
+           dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const dh_prev_t_buffer = dh_prev_t_buffers + thread * padded(streaming ? size_k : 0);
-        real *const sum_Uf_dsigmoid2_x_t_n = sum_Uf_dsigmoid2_x_t + n * size_k;
-        real *const sum_Ug_dtotal_t_n = sum_Ug_dtotal_t + n * size_k;
-        real *const sum_Ui_dsigmoid_x_t_n = sum_Ui_dsigmoid_x_t + n * size_k;
-        real *const sum_Uo_dsigmoid3_x_t_n = dh_prev_t + n * size_k;
+        real *const sum_Uf_turned_dsigmoid2_x_t_n = sum_Uf_turned_dsigmoid2_x_t + n * size_k;
+        real *const sum_Ug_turned_dtotal_t_n = sum_Ug_turned_dtotal_t + n * size_k;
+        real *const sum_Ui_turned_dsigmoid_x_t_n = sum_Ui_turned_dsigmoid_x_t + n * size_k;
+        real *const sum_Uo_turned_dsigmoid3_x_t_n = dh_prev_t + n * size_k;
         real *const dh_prev_t_n = streaming ? dh_prev_t_buffer : dh_prev_t + n * size_k;
 #pragma omp simd
-        /* dh_prev_t[n, k] = sum_Uf_dsigmoid2_x_t[n, k] + sum_Ug_dtotal_t[n, k] + sum_Ui_dsigmoid_x_t[n, k] +
-         * sum_Uo_dsigmoid3_x_t[n, k] */
+        /* dh_prev_t[n, k] = sum_Uf_turned_dsigmoid2_x_t[n, k] + sum_Ug_turned_dtotal_t[n, k] +
+         * sum_Ui_turned_dsigmoid_x_t[n, k] + sum_Uo_turned_dsigmoid3_x_t[n, k] */
         for (int64_t k = 0; k < size_k; ++k) {
-            dh_prev_t_n[k] =
-                sum_Uf_dsigmoid2_x_t_n[k] + sum_Ug_dtotal_t_n[k] + sum_Ui_dsigmoid_x_t_n[k] + sum_Uo_dsigmoid3_x_t_n[k];
+            dh_prev_t_n[k] = sum_Uf_turned_dsigmoid2_x_t_n[k] + sum_Ug_turned_dtotal_t_n[k] +
+                             sum_Ui_turned_dsigmoid_x_t_n[k] + sum_Uo_turned_dsigmoid3_x_t_n[k];
         }
         if (streaming) stream(dh_prev_t + n * size_k, dh_prev_t_buffer, size_k);
     }
@@ -1297,14 +1395,19 @@ int NAME(lstm_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t
                         real *dbi, real *dbf, real *dbg, real *dbo, real *dh0, real *dc0) {
     void *const memory =
         borrow(sizeof(real) * (size_t)(padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_k * size_k) + padded(size_k * size_k) + padded(size_k * size_k) +
+                                       padded(size_k * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+                                       padded(size_n * size_k) + padded(size_n * size_k) +
                                        padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                                       padded(size_n * size_t_ * size_k)));
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *h_prev = memory;
     real *c_prev = h_prev + padded(size_n * size_t_ * size_k);
-    real *dh_next_t = c_prev + padded(size_n * size_t_ * size_k);
+    real *Uf_turned = c_prev + padded(size_n * size_t_ * size_k);
+    real *Ug_turned = Uf_turned + padded(size_k * size_k);
+    real *Ui_turned = Ug_turned + padded(size_k * size_k);
+    real *Uo_turned = Ui_turned + padded(size_k * size_k);
+    real *dh_next_t = Uo_turned + padded(size_k * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dc_next_t = dh_prev_t + padded(size_n * size_k);
     real *dc_prev_t = dc_next_t + padded(size_n * size_k);
@@ -1314,7 +1417,8 @@ int NAME(lstm_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t
     real *dsigmoid_x = dsigmoid2_x + padded(size_n * size_t_ * size_k);
     const int64_t strides_n_k[] = {size_t_ * size_k, 1};
 
-    int code = lstm_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, c, NULL, c0, NULL, h_prev, c_prev);
+    int code = lstm_backward_before(size_n, size_t_, size_k, h, NULL, h0, NULL, c, NULL, c0, NULL, Uf, NULL, Ug, NULL,
+                                    Ui, NULL, Uo, NULL, h_prev, c_prev, Uf_turned, Ug_turned, Ui_turned, Uo_turned);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     memset(dc_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
@@ -1324,9 +1428,9 @@ int NAME(lstm_backward)(int64_t size_n, int64_t size_t_, int64_t size_k, int64_t
             t14 + t * size_k, strides_n_k, f + t * size_k, strides_n_k, e6 + t * size_k, strides_n_k, t13 + t * size_k,
             strides_n_k, i + t * size_k, strides_n_k, g + t * size_k, strides_n_k, c_prev + t * size_k, strides_n_k,
             e4 + t * size_k, strides_n_k, t9 + t * size_k, strides_n_k, e2 + t * size_k, strides_n_k, t5 + t * size_k,
-            strides_n_k, Uf, NULL, Ug, NULL, Ui, NULL, Uo, NULL, dh_prev_t, dc_prev_t, dsigmoid3_x + t * size_k,
-            strides_n_k, dtotal + t * size_k, strides_n_k, dsigmoid2_x + t * size_k, strides_n_k,
-            dsigmoid_x + t * size_k, strides_n_k);
+            strides_n_k, Uf_turned, NULL, Ug_turned, NULL, Ui_turned, NULL, Uo_turned, NULL, dh_prev_t, dc_prev_t,
+            dsigmoid3_x + t * size_k, strides_n_k, dtotal + t * size_k, strides_n_k, dsigmoid2_x + t * size_k,
+            strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;
@@ -1604,32 +1708,50 @@ static int lstm_forward_backward_step1(
  *
  *     h_prev[n, t, k] = h[n, t - 1, k] + where(t == 0, h0[n, k], 0)
  *     c_prev[n, t, k] = c[n, t - 1, k] + where(t == 0, c0[n, k], 0)
+ *     Uf_turned[k, j] = Uf[j, k]
+ *     Ug_turned[k, j] = Ug[j, k]
+ *     Ui_turned[k, j] = Ui[j, k]
+ *     Uo_turned[k, j] = Uo[j, k]
  *
- * Takes h[n, t, k], h0[n, k], c[n, t, k], c0[n, k].
- * Writes h_prev[n, t, k], c_prev[n, t, k].
+ * Takes h[n, t, k], h0[n, k], c[n, t, k], c0[n, k], Uf[j, k], Ug[j, k], Ui[j, k], Uo[j, k].
+ * Writes h_prev[n, t, k], c_prev[n, t, k], Uf_turned[k, j], Ug_turned[k, j], Ui_turned[k, j], Uo_turned[k, j].
  * May write h_prev over h or h_prev over c or c_prev over h or c_prev over c.
  */
 static int lstm_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t size_k, const real *h,
                                        const int64_t *h_strides, const real *h0, const int64_t *h0_strides,
                                        const real *c, const int64_t *c_strides, const real *c0,
-                                       const int64_t *c0_strides, real *h_prev, real *c_prev) {
+                                       const int64_t *c0_strides, const real *Uf, const int64_t *Uf_strides,
+                                       const real *Ug, const int64_t *Ug_strides, const real *Ui,
+                                       const int64_t *Ui_strides, const real *Uo, const int64_t *Uo_strides,
+                                       real *h_prev, real *c_prev, real *Uf_turned, real *Ug_turned, real *Ui_turned,
+                                       real *Uo_turned) {
     const int64_t h_stride_n = h_strides ? h_strides[0] : size_t_ * size_k;
     const int64_t h_stride_t = h_strides ? h_strides[1] : size_k;
     const int64_t c_stride_n = c_strides ? c_strides[0] : size_t_ * size_k;
     const int64_t c_stride_t = c_strides ? c_strides[1] : size_k;
     const int64_t h0_stride_n = h0_strides ? h0_strides[0] : size_k;
     const int64_t c0_stride_n = c0_strides ? c0_strides[0] : size_k;
+    const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
+    const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
+    const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
+    const int64_t Uo_stride_j = Uo_strides ? Uo_strides[0] : size_k;
     const int threads = thread_count(size_n * size_t_ * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_t_ * size_k) > STREAM_ABOVE && h_prev != h &&
                           h_prev != c && c_prev != h && c_prev != c;
     void *const memory = borrow(
         sizeof(real) * (size_t)(threads * padded(size_t_ * size_k) + threads * padded(size_t_ * size_k) +
+                                threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
+                                threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
                                 threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
     real *const h_prev_sum_rows = memory;
     real *const c_prev_sum_rows = h_prev_sum_rows + threads * padded(size_t_ * size_k);
     real *const h_prev_buffers = c_prev_sum_rows + threads * padded(size_t_ * size_k);
     real *const c_prev_buffers = h_prev_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Uf_turned_buffers = c_prev_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Ug_turned_buffers = Uf_turned_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Ui_turned_buffers = Ug_turned_buffers + threads * padded(streaming ? size_k : 0);
+    real *const Uo_turned_buffers = Ui_turned_buffers + threads * padded(streaming ? size_k : 0);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
@@ -1638,12 +1760,12 @@ static int lstm_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t 
         real *const c_prev_sum_row = c_prev_sum_rows + thread * padded(size_t_ * size_k);
         real *const h_prev_buffer = h_prev_buffers + thread * padded(streaming ? size_k : 0);
         real *const c_prev_buffer = c_prev_buffers + thread * padded(streaming ? size_k : 0);
+        const int64_t t2_begin = window_first(1, 1);
+        const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
         for (int64_t t = 0; t < size_t_; ++t)
             for (int64_t k = 0; k < size_k; ++k) h_prev_sum_row[t * size_k + k] = 0;
         for (int64_t t = 0; t < size_t_; ++t)
             for (int64_t k = 0; k < size_k; ++k) c_prev_sum_row[t * size_k + k] = 0;
-        const int64_t t2_begin = window_first(1, 1);
-        const int64_t t2_end = window_last(size_t_, size_t_, 1, 1);
         for (int64_t t2 = t2_begin; t2 < t2_end; ++t2) {
             const int64_t t = t2 + 1;
             const real *const h_n_t2 = h + n * h_stride_n + t2 * h_stride_t;
@@ -1674,6 +1796,32 @@ static int lstm_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t 
         }
     }
 
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < size_k; ++k) {
+        const int thread = thread_number();
+        real *const Uf_turned_buffer = Uf_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Ug_turned_buffer = Ug_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Ui_turned_buffer = Ui_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Uo_turned_buffer = Uo_turned_buffers + thread * padded(streaming ? size_k : 0);
+        real *const Uf_turned_k = streaming ? Uf_turned_buffer : Uf_turned + k * size_k;
+        real *const Ug_turned_k = streaming ? Ug_turned_buffer : Ug_turned + k * size_k;
+        real *const Ui_turned_k = streaming ? Ui_turned_buffer : Ui_turned + k * size_k;
+        real *const Uo_turned_k = streaming ? Uo_turned_buffer : Uo_turned + k * size_k;
+#pragma omp simd
+        /* Uf_turned[k, j] = Uf[j, k]; Ug_turned[k, j] = Ug[j, k]; Ui_turned[k, j] = Ui[j, k]; Uo_turned[k, j] = Uo[j,
+         * k] */
+        for (int64_t j = 0; j < size_k; ++j) {
+            Uf_turned_k[j] = Uf[j * Uf_stride_j + k];
+            Ug_turned_k[j] = Ug[j * Ug_stride_j + k];
+            Ui_turned_k[j] = Ui[j * Ui_stride_j + k];
+            Uo_turned_k[j] = Uo[j * Uo_stride_j + k];
+        }
+        if (streaming) stream(Uf_turned + k * size_k, Uf_turned_buffer, size_k);
+        if (streaming) stream(Ug_turned + k * size_k, Ug_turned_buffer, size_k);
+        if (streaming) stream(Ui_turned + k * size_k, Ui_turned_buffer, size_k);
+        if (streaming) stream(Uo_turned + k * size_k, Uo_turned_buffer, size_k);
+    }
+
     give_back(memory);
     return 0;
 }
@@ -1687,12 +1835,12 @@ static int lstm_forward_backward_part2(int64_t size_n, int64_t size_t_, int64_t 
  *     dtotal_t[n, k] = dc_total_t[n, k]*i_at[n, k]*(1 - g_at[n, k]**2)
  *     dsigmoid2_x_t[n, k] = c_prev_at[n, k]*dc_total_t[n, k]*e4_at[n, k]*f_at[n, k]/t9_at[n, k]
  *     dsigmoid_x_t[n, k] = dc_total_t[n, k]*e2_at[n, k]*i_at[n, k]*g_at[n, k]/t5_at[n, k]
- *     dh_prev_t[n, k] = sum[k2](Uf[k, k2]*dsigmoid2_x_t[n, k2]) + sum[k2](Ug[k, k2]*dtotal_t[n, k2]) +
- *         sum[k2](Ui[k, k2]*dsigmoid_x_t[n, k2]) + sum[k2](Uo[k, k2]*dsigmoid3_x_t[n, k2])
+ *     dh_prev_t[n, k] = sum[k2](Uf_turned[k2, k]*dsigmoid2_x_t[n, k2]) + sum[k2](Ug_turned[k2, k]*dtotal_t[n,
+ *         k2]) + sum[k2](Ui_turned[k2, k]*dsigmoid_x_t[n, k2]) + sum[k2](Uo_turned[k2, k]*dsigmoid3_x_t[n, k2])
  *
  * Takes dh_at[n, k], dh_next_t[n, k], dc_next_t[n, k], o_at[n, k], t14_at[n, k], f_at[n, k], e6_at[n, k],
  *     t13_at[n, k], i_at[n, k], g_at[n, k], c_prev_at[n, k], e4_at[n, k], t9_at[n, k], e2_at[n, k], t5_at[n, k],
- *     Uf[j, k], Ug[j, k], Ui[j, k], Uo[j, k].
+ *     Uf_turned[k, j], Ug_turned[k, j], Ui_turned[k, j], Uo_turned[k, j].
  * Writes dh_prev_t[n, k], dc_prev_t[n, k], dsigmoid3_x_t[n, k], dtotal_t[n, k], dsigmoid2_x_t[n, k],
  *     dsigmoid_x_t[n, k].
  * May write dh_prev_t over dh_at or dh_prev_t over dh_next_t or dh_prev_t over dc_next_t or dh_prev_t over o_at
@@ -1711,11 +1859,12 @@ static int lstm_forward_backward_step2(
     const int64_t *t13_at_strides, const real *i_at, const int64_t *i_at_strides, const real *g_at,
     const int64_t *g_at_strides, const real *c_prev_at, const int64_t *c_prev_at_strides, const real *e4_at,
     const int64_t *e4_at_strides, const real *t9_at, const int64_t *t9_at_strides, const real *e2_at,
-    const int64_t *e2_at_strides, const real *t5_at, const int64_t *t5_at_strides, const real *Uf,
-    const int64_t *Uf_strides, const real *Ug, const int64_t *Ug_strides, const real *Ui, const int64_t *Ui_strides,
-    const real *Uo, const int64_t *Uo_strides, real *dh_prev_t, real *dc_prev_t, real *dsigmoid3_x_t,
-    const int64_t *dsigmoid3_x_t_strides, real *dtotal_t, const int64_t *dtotal_t_strides, real *dsigmoid2_x_t,
-    const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t, const int64_t *dsigmoid_x_t_strides) {
+    const int64_t *e2_at_strides, const real *t5_at, const int64_t *t5_at_strides, const real *Uf_turned,
+    const int64_t *Uf_turned_strides, const real *Ug_turned, const int64_t *Ug_turned_strides, const real *Ui_turned,
+    const int64_t *Ui_turned_strides, const real *Uo_turned, const int64_t *Uo_turned_strides, real *dh_prev_t,
+    real *dc_prev_t, real *dsigmoid3_x_t, const int64_t *dsigmoid3_x_t_strides, real *dtotal_t,
+    const int64_t *dtotal_t_strides, real *dsigmoid2_x_t, const int64_t *dsigmoid2_x_t_strides, real *dsigmoid_x_t,
+    const int64_t *dsigmoid_x_t_strides) {
     const int64_t dh_at_stride_n = dh_at_strides ? dh_at_strides[0] : size_k;
     const int64_t dh_next_t_stride_n = dh_next_t_strides ? dh_next_t_strides[0] : size_k;
     const int64_t dc_next_t_stride_n = dc_next_t_strides ? dc_next_t_strides[0] : size_k;
@@ -1735,10 +1884,10 @@ static int lstm_forward_backward_step2(
     const int64_t e2_at_stride_n = e2_at_strides ? e2_at_strides[0] : size_k;
     const int64_t t5_at_stride_n = t5_at_strides ? t5_at_strides[0] : size_k;
     const int64_t dsigmoid_x_t_stride_n = dsigmoid_x_t_strides ? dsigmoid_x_t_strides[0] : size_k;
-    const int64_t Uf_stride_j = Uf_strides ? Uf_strides[0] : size_k;
-    const int64_t Ug_stride_j = Ug_strides ? Ug_strides[0] : size_k;
-    const int64_t Ui_stride_j = Ui_strides ? Ui_strides[0] : size_k;
-    const int64_t Uo_stride_j = Uo_strides ? Uo_strides[0] : size_k;
+    const int64_t Uf_turned_stride_k = Uf_turned_strides ? Uf_turned_strides[0] : size_k;
+    const int64_t Ug_turned_stride_k = Ug_turned_strides ? Ug_turned_strides[0] : size_k;
+    const int64_t Ui_turned_stride_k = Ui_turned_strides ? Ui_turned_strides[0] : size_k;
+    const int64_t Uo_turned_stride_k = Uo_turned_strides ? Uo_turned_strides[0] : size_k;
     const int threads = thread_count(size_n * size_k);
     const int streaming = sizeof(real) * (size_t)(size_n * size_k) > STREAM_ABOVE && dh_prev_t != dh_at &&
                           dh_prev_t != dh_next_t && dh_prev_t != dc_next_t && dh_prev_t != o_at && dc_prev_t != dh_at &&
@@ -1754,10 +1903,10 @@ static int lstm_forward_backward_step2(
                                 threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0) +
                                 threads * padded(streaming ? size_k : 0) + threads * padded(streaming ? size_k : 0)));
     if (!memory) return OUT_OF_MEMORY;
-    real *const sum_Uf_dsigmoid2_x_t = memory;
-    real *const sum_Ug_dtotal_t = sum_Uf_dsigmoid2_x_t + padded(size_n * size_k);
-    real *const sum_Ui_dsigmoid_x_t = sum_Ug_dtotal_t + padded(size_n * size_k);
-    real *const dc_prev_t_buffers = sum_Ui_dsigmoid_x_t + padded(size_n * size_k);
+    real *const sum_Uf_turned_dsigmoid2_x_t = memory;
+    real *const sum_Ug_turned_dtotal_t = sum_Uf_turned_dsigmoid2_x_t + padded(size_n * size_k);
+    real *const sum_Ui_turned_dsigmoid_x_t = sum_Ug_turned_dtotal_t + padded(size_n * size_k);
+    real *const dc_prev_t_buffers = sum_Ui_turned_dsigmoid_x_t + padded(size_n * size_k);
     real *const dsigmoid3_x_t_buffers = dc_prev_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dtotal_t_buffers = dsigmoid3_x_t_buffers + threads * padded(streaming ? size_k : 0);
     real *const dsigmoid2_x_t_buffers = dtotal_t_buffers + threads * padded(streaming ? size_k : 0);
@@ -1814,35 +1963,37 @@ static int lstm_forward_backward_step2(
         if (streaming) stream(dsigmoid_x_t + n * dsigmoid_x_t_stride_n, dsigmoid_x_t_buffer, size_k);
     }
 
-    /* sum_Uf_dsigmoid2_x_t[n, k] = sum[k2](Uf[k, k2]*dsigmoid2_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uf, 1, Uf_stride_j, sum_Uf_dsigmoid2_x_t,
-           size_k);
+    /* sum_Uf_turned_dsigmoid2_x_t[n, k] = sum[k2](Uf_turned[k2, k]*dsigmoid2_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid2_x_t, dsigmoid2_x_t_stride_n, 1, Uf_turned, Uf_turned_stride_k, 1,
+           sum_Uf_turned_dsigmoid2_x_t, size_k);
 
-    /* sum_Ug_dtotal_t[n, k] = sum[k2](Ug[k, k2]*dtotal_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, Ug, 1, Ug_stride_j, sum_Ug_dtotal_t, size_k);
+    /* sum_Ug_turned_dtotal_t[n, k] = sum[k2](Ug_turned[k2, k]*dtotal_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dtotal_t, dtotal_t_stride_n, 1, Ug_turned, Ug_turned_stride_k, 1,
+           sum_Ug_turned_dtotal_t, size_k);
 
-    /* sum_Ui_dsigmoid_x_t[n, k] = sum[k2](Ui[k, k2]*dsigmoid_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ui, 1, Ui_stride_j, sum_Ui_dsigmoid_x_t,
-           size_k);
+    /* sum_Ui_turned_dsigmoid_x_t[n, k] = sum[k2](Ui_turned[k2, k]*dsigmoid_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid_x_t, dsigmoid_x_t_stride_n, 1, Ui_turned, Ui_turned_stride_k, 1,
+           sum_Ui_turned_dsigmoid_x_t, size_k);
 
-    /* sum_Uo_dsigmoid3_x_t[n, k] = sum[k2](Uo[k, k2]*dsigmoid3_x_t[n, k2]) */
-    matmul(size_n, size_k, size_k, dsigmoid3_x_t, dsigmoid3_x_t_stride_n, 1, Uo, 1, Uo_stride_j, dh_prev_t, size_k);
+    /* sum_Uo_turned_dsigmoid3_x_t[n, k] = sum[k2](Uo_turned[k2, k]*dsigmoid3_x_t[n, k2]) */
+    matmul(size_n, size_k, size_k, dsigmoid3_x_t, dsigmoid3_x_t_stride_n, 1, Uo_turned, Uo_turned_stride_k, 1,
+           dh_prev_t, size_k);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const int thread = thread_number();
         real *const dh_prev_t_buffer = dh_prev_t_buffers + thread * padded(streaming ? size_k : 0);
-        real *const sum_Uf_dsigmoid2_x_t_n = sum_Uf_dsigmoid2_x_t + n * size_k;
-        real *const sum_Ug_dtotal_t_n = sum_Ug_dtotal_t + n * size_k;
-        real *const sum_Ui_dsigmoid_x_t_n = sum_Ui_dsigmoid_x_t + n * size_k;
-        real *const sum_Uo_dsigmoid3_x_t_n = dh_prev_t + n * size_k;
+        real *const sum_Uf_turned_dsigmoid2_x_t_n = sum_Uf_turned_dsigmoid2_x_t + n * size_k;
+        real *const sum_Ug_turned_dtotal_t_n = sum_Ug_turned_dtotal_t + n * size_k;
+        real *const sum_Ui_turned_dsigmoid_x_t_n = sum_Ui_turned_dsigmoid_x_t + n * size_k;
+        real *const sum_Uo_turned_dsigmoid3_x_t_n = dh_prev_t + n * size_k;
         real *const dh_prev_t_n = streaming ? dh_prev_t_buffer : dh_prev_t + n * size_k;
 #pragma omp simd
-        /* dh_prev_t[n, k] = sum_Uf_dsigmoid2_x_t[n, k] + sum_Ug_dtotal_t[n, k] + sum_Ui_dsigmoid_x_t[n, k] +
-         * sum_Uo_dsigmoid3_x_t[n, k] */
+        /* dh_prev_t[n, k] = sum_Uf_turned_dsigmoid2_x_t[n, k] + sum_Ug_turned_dtotal_t[n, k] +
+         * sum_Ui_turned_dsigmoid_x_t[n, k] + sum_Uo_turned_dsigmoid3_x_t[n, k] */
         for (int64_t k = 0; k < size_k; ++k) {
-            dh_prev_t_n[k] =
-                sum_Uf_dsigmoid2_x_t_n[k] + sum_Ug_dtotal_t_n[k] + sum_Ui_dsigmoid_x_t_n[k] + sum_Uo_dsigmoid3_x_t_n[k];
+            dh_prev_t_n[k] = sum_Uf_turned_dsigmoid2_x_t_n[k] + sum_Ug_turned_dtotal_t_n[k] +
+                             sum_Ui_turned_dsigmoid_x_t_n[k] + sum_Uo_turned_dsigmoid3_x_t_n[k];
         }
         if (streaming) stream(dh_prev_t + n * size_k, dh_prev_t_buffer, size_k);
     }
@@ -2082,10 +2233,11 @@ int NAME(lstm_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d,
                                        padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
                                        padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
                                        padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
-                                       padded(size_n * size_k) + padded(size_n * size_t_ * size_k) +
+                                       padded(size_k * size_k) + padded(size_k * size_k) + padded(size_k * size_k) +
+                                       padded(size_k * size_k) + padded(size_n * size_k) + padded(size_n * size_k) +
+                                       padded(size_n * size_k) + padded(size_n * size_k) +
                                        padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k) +
-                                       padded(size_n * size_t_ * size_k)));
+                                       padded(size_n * size_t_ * size_k) + padded(size_n * size_t_ * size_k)));
     if (!memory) return OUT_OF_MEMORY;
     real *sigmoid_x_in = memory;
     real *sigmoid2_x_in = sigmoid_x_in + padded(size_n * size_t_ * size_k);
@@ -2105,7 +2257,11 @@ int NAME(lstm_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d,
     real *t14 = c + padded(size_n * size_t_ * size_k);
     real *h_prev = t14 + padded(size_n * size_t_ * size_k);
     real *c_prev = h_prev + padded(size_n * size_t_ * size_k);
-    real *dh_next_t = c_prev + padded(size_n * size_t_ * size_k);
+    real *Uf_turned = c_prev + padded(size_n * size_t_ * size_k);
+    real *Ug_turned = Uf_turned + padded(size_k * size_k);
+    real *Ui_turned = Ug_turned + padded(size_k * size_k);
+    real *Uo_turned = Ui_turned + padded(size_k * size_k);
+    real *dh_next_t = Uo_turned + padded(size_k * size_k);
     real *dh_prev_t = dh_next_t + padded(size_n * size_k);
     real *dc_next_t = dh_prev_t + padded(size_n * size_k);
     real *dc_prev_t = dc_next_t + padded(size_n * size_k);
@@ -2138,8 +2294,9 @@ int NAME(lstm_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d,
     }
 
     if (!code)
-        code =
-            lstm_forward_backward_part2(size_n, size_t_, size_k, h, NULL, h0, NULL, c, NULL, c0, NULL, h_prev, c_prev);
+        code = lstm_forward_backward_part2(size_n, size_t_, size_k, h, NULL, h0, NULL, c, NULL, c0, NULL, Uf, NULL, Ug,
+                                           NULL, Ui, NULL, Uo, NULL, h_prev, c_prev, Uf_turned, Ug_turned, Ui_turned,
+                                           Uo_turned);
 
     memset(dh_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
     memset(dc_next_t, 0, sizeof(real) * (size_t)(size_n * size_k));
@@ -2149,9 +2306,9 @@ int NAME(lstm_forward_backward)(int64_t size_n, int64_t size_t_, int64_t size_d,
             t14 + t * size_k, strides_n_k, f + t * size_k, strides_n_k, e6 + t * size_k, strides_n_k, t13 + t * size_k,
             strides_n_k, i + t * size_k, strides_n_k, g + t * size_k, strides_n_k, c_prev + t * size_k, strides_n_k,
             e4 + t * size_k, strides_n_k, t9 + t * size_k, strides_n_k, e2 + t * size_k, strides_n_k, t5 + t * size_k,
-            strides_n_k, Uf, NULL, Ug, NULL, Ui, NULL, Uo, NULL, dh_prev_t, dc_prev_t, dsigmoid3_x + t * size_k,
-            strides_n_k, dtotal + t * size_k, strides_n_k, dsigmoid2_x + t * size_k, strides_n_k,
-            dsigmoid_x + t * size_k, strides_n_k);
+            strides_n_k, Uf_turned, NULL, Ug_turned, NULL, Ui_turned, NULL, Uo_turned, NULL, dh_prev_t, dc_prev_t,
+            dsigmoid3_x + t * size_k, strides_n_k, dtotal + t * size_k, strides_n_k, dsigmoid2_x + t * size_k,
+            strides_n_k, dsigmoid_x + t * size_k, strides_n_k);
         real *const dh_next_t_before = dh_next_t;
         dh_next_t = dh_prev_t;
         dh_prev_t = dh_next_t_before;

@@ -114,11 +114,12 @@ static inline int labels_in_range(const int64_t *labels, int64_t count, int64_t 
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* Forward of max_pool2d.
@@ -138,53 +139,44 @@ int NAME(max_pool2d_forward)(int64_t size_n, int64_t size_c, int64_t size_h, int
     const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
     const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
     const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
-    const int threads = thread_count(size_n * size_c * size_k * size_m * size_p * size_q);
+    const int threads = thread_count(size_n * size_c * size_p * size_m * size_k * size_q);
     (void)threads;
 
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
+#pragma omp parallel for num_threads(threads) schedule(static) collapse(3)
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t c = 0; c < size_c; ++c) {
-            for (int64_t p = 0; p < size_p; ++p)
-                for (int64_t q = 0; q < size_q; ++q)
-                    y[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q] = -INFINITY;
-            for (int64_t k = 0; k < size_k; ++k) {
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
+                real *const y_n_c_p = y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
+                for (int64_t q = 0; q < size_q; ++q) y_n_c_p[q] = -INFINITY;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* y[n, c, p, q] = max[k, m, h, w](x[n, c, h, w]) */
                         for (int64_t q = q_begin; q < q_end; ++q) {
                             const int64_t w = (int64_t)stride * q + m - (int64_t)pad;
-                            y[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q] = larger(
-                                y[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q], x_n_c_h[w]);
+                            y_n_c_p[q] = larger(y_n_c_p[q], x_n_c_h[w]);
                         }
                     }
                 }
-            }
-            for (int64_t p = 0; p < size_p; ++p)
-                for (int64_t q = 0; q < size_q; ++q)
-                    total[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+                real *const total_n_c_p = total + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
+                for (int64_t q = 0; q < size_q; ++q) total_n_c_p[q] = 0;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin_ = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end_ = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin_; p < p_end_; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin_ = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end_ = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        real *const y_n_c_p = y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
-                        const int64_t q_begin_ = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end_ = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* total[n, c, p, q] = sum[k, m, h, w](where(x[n, c, h, w] == y[n, c, p, q], 1, 0)) */
                         for (int64_t q = q_begin_; q < q_end_; ++q) {
                             const int64_t w = (int64_t)stride * q + m - (int64_t)pad;
-                            total[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q] +=
-                                (x_n_c_h[w] == y_n_c_p[q] ? (real)1 : 0);
+                            total_n_c_p[q] += (x_n_c_h[w] == y_n_c_p[q] ? (real)1 : 0);
                         }
                     }
                 }
@@ -219,9 +211,6 @@ int NAME(max_pool2d_backward)(int64_t size_n, int64_t size_c, int64_t size_p, in
                               real *dx) {
     if (stride != floor(stride) || stride < 1 || pad != floor(pad)) return NOT_WHOLE;
     (void)kernel;
-    const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
-    const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
-    const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
     const int64_t y_stride_n = y_strides ? y_strides[0] : size_c * size_p * size_q;
     const int64_t y_stride_c = y_strides ? y_strides[1] : size_p * size_q;
     const int64_t y_stride_p = y_strides ? y_strides[2] : size_q;
@@ -231,7 +220,10 @@ int NAME(max_pool2d_backward)(int64_t size_n, int64_t size_c, int64_t size_p, in
     const int64_t total_stride_n = total_strides ? total_strides[0] : size_c * size_p * size_q;
     const int64_t total_stride_c = total_strides ? total_strides[1] : size_p * size_q;
     const int64_t total_stride_p = total_strides ? total_strides[2] : size_q;
-    const int threads = thread_count(size_n * size_c * size_k * size_m * size_p * size_q);
+    const int64_t x_stride_n = x_strides ? x_strides[0] : size_c * size_h * size_w;
+    const int64_t x_stride_c = x_strides ? x_strides[1] : size_h * size_w;
+    const int64_t x_stride_h = x_strides ? x_strides[2] : size_w;
+    const int threads = thread_count(size_n * size_c * size_p * size_m * size_k * size_q);
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
@@ -240,19 +232,18 @@ int NAME(max_pool2d_backward)(int64_t size_n, int64_t size_c, int64_t size_p, in
             for (int64_t h = 0; h < size_h; ++h)
                 for (int64_t w = 0; w < size_w; ++w)
                     dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
+                const real *const y_n_c_p = y + n * y_stride_n + c * y_stride_c + p * y_stride_p;
+                const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
+                const real *const total_n_c_p = total + n * total_stride_n + c * total_stride_c + p * total_stride_p;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        const real *const y_n_c_p = y + n * y_stride_n + c * y_stride_c + p * y_stride_p;
-                        const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
-                        const real *const total_n_c_p =
-                            total + n * total_stride_n + c * total_stride_c + p * total_stride_p;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* dx[n, c, h, w] = sum[k, m, p, q](where(x[n, c, h, w] == y[n, c, p, q], dy[n, c, p, q],
                          * 0)/total[n, c, p, q]) */
@@ -303,8 +294,8 @@ int NAME(max_pool2d_forward_backward)(int64_t size_n, int64_t size_c, int64_t si
     const int64_t dy_stride_n = dy_strides ? dy_strides[0] : size_c * size_p * size_q;
     const int64_t dy_stride_c = dy_strides ? dy_strides[1] : size_p * size_q;
     const int64_t dy_stride_p = dy_strides ? dy_strides[2] : size_q;
-    const int threads = thread_count(size_n * size_c * size_k * size_m * size_p * size_q);
-    void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(size_p * size_q)));
+    const int threads = thread_count(size_n * size_c * size_p * size_m * size_k * size_q);
+    void *const memory = borrow(sizeof(real) * (size_t)(threads * padded(size_q)));
     if (!memory) return OUT_OF_MEMORY;
     real *const total_rows = memory;
 
@@ -312,72 +303,58 @@ int NAME(max_pool2d_forward_backward)(int64_t size_n, int64_t size_c, int64_t si
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t c = 0; c < size_c; ++c) {
             const int thread = thread_number();
-            real *const total_row = total_rows + thread * padded(size_p * size_q);
-            for (int64_t p = 0; p < size_p; ++p)
-                for (int64_t q = 0; q < size_q; ++q)
-                    y[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q] = -INFINITY;
-            for (int64_t k = 0; k < size_k; ++k) {
+            real *const total_row = total_rows + thread * padded(size_q);
+            for (int64_t h = 0; h < size_h; ++h)
+                for (int64_t w = 0; w < size_w; ++w)
+                    dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
+                real *const y_n_c_p = y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
+                for (int64_t q = 0; q < size_q; ++q) y_n_c_p[q] = -INFINITY;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* y[n, c, p, q] = max[k, m, h, w](x[n, c, h, w]) */
                         for (int64_t q = q_begin; q < q_end; ++q) {
                             const int64_t w = (int64_t)stride * q + m - (int64_t)pad;
-                            y[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q] = larger(
-                                y[n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q + q], x_n_c_h[w]);
+                            y_n_c_p[q] = larger(y_n_c_p[q], x_n_c_h[w]);
                         }
                     }
                 }
-            }
-            for (int64_t p = 0; p < size_p; ++p)
-                for (int64_t q = 0; q < size_q; ++q) total_row[p * size_q + q] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+                for (int64_t q = 0; q < size_q; ++q) total_row[q] = 0;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin_ = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end_ = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin_; p < p_end_; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin_ = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end_ = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        real *const y_n_c_p = y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
-                        const int64_t q_begin_ = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end_ = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* total[n, c, p, q] = sum[k, m, h, w](where(x[n, c, h, w] == y[n, c, p, q], 1, 0)) */
                         for (int64_t q = q_begin_; q < q_end_; ++q) {
                             const int64_t w = (int64_t)stride * q + m - (int64_t)pad;
-                            total_row[p * size_q + q] += (x_n_c_h[w] == y_n_c_p[q] ? (real)1 : 0);
+                            total_row[q] += (x_n_c_h[w] == y_n_c_p[q] ? (real)1 : 0);
                         }
                     }
                 }
-            }
-            for (int64_t h = 0; h < size_h; ++h)
-                for (int64_t w = 0; w < size_w; ++w)
-                    dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+                const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin__ = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end__ = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin__; p < p_end__; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin__ = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end__ = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                        real *const y_n_c_p = y + n * (size_c * size_p * size_q) + c * (size_p * size_q) + p * size_q;
-                        const real *const dy_n_c_p = dy + n * dy_stride_n + c * dy_stride_c + p * dy_stride_p;
-                        real *const total_p = total_row + p * size_q;
-                        const int64_t q_begin__ = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end__ = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* dx[n, c, h, w] = sum[k, m, p, q](where(x[n, c, h, w] == y[n, c, p, q], dy[n, c, p, q],
                          * 0)/total[n, c, p, q]) */
                         for (int64_t q = q_begin__; q < q_end__; ++q) {
                             const int64_t w = (int64_t)stride * q + m - (int64_t)pad;
                             dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] +=
-                                (x_n_c_h[w] == y_n_c_p[q] ? dy_n_c_p[q] : 0) / total_p[q];
+                                (x_n_c_h[w] == y_n_c_p[q] ? dy_n_c_p[q] : 0) / total_row[q];
                         }
                     }
                 }

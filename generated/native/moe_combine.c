@@ -133,14 +133,15 @@ int NAME(moe_combine_forward)(int64_t size_n, int64_t size_e, int64_t size_d, co
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < size_n; ++n) {
         const real *const w_n = w + n * w_stride_n;
-        for (int64_t d = 0; d < size_d; ++d) y[n * size_d + d] = 0;
+        real *const y_n = y + n * size_d;
+        for (int64_t d = 0; d < size_d; ++d) y_n[d] = 0;
         for (int64_t e = 0; e < size_e; ++e) {
             const real w_n_e = w_n[e];
             const real *const h_n_e = h + n * h_stride_n + e * h_stride_e;
 #pragma omp simd
             /* y[n, d] = sum[e](w[n, e]*h[n, e, d]) */
             for (int64_t d = 0; d < size_d; ++d) {
-                y[n * size_d + d] += w_n_e * h_n_e[d];
+                y_n[d] += w_n_e * h_n_e[d];
             }
         }
     }
@@ -237,7 +238,8 @@ int NAME(moe_combine_forward_backward)(int64_t size_n, int64_t size_e, int64_t s
         real *const dh_buffer = dh_buffers + thread * padded(streaming ? size_d : 0);
         const real *const w_n = w + n * w_stride_n;
         const real *const dy_n = dy + n * dy_stride_n;
-        for (int64_t d = 0; d < size_d; ++d) y[n * size_d + d] = 0;
+        real *const y_n = y + n * size_d;
+        for (int64_t d = 0; d < size_d; ++d) y_n[d] = 0;
         for (int64_t e = 0; e < size_e; ++e) {
             const real w_n_e = w_n[e];
             const real *const h_n_e = h + n * h_stride_n + e * h_stride_e;
@@ -247,7 +249,7 @@ int NAME(moe_combine_forward_backward)(int64_t size_n, int64_t size_e, int64_t s
             /* y[n, d] = sum[e](w[n, e]*h[n, e, d]); dh[n, e, d] = dy[n, d]*w[n, e]; dw[n, e] = sum[d](dy[n, d]*h[n, e,
              * d]) */
             for (int64_t d = 0; d < size_d; ++d) {
-                y[n * size_d + d] += w_n_e * h_n_e[d];
+                y_n[d] += w_n_e * h_n_e[d];
                 dh_n_e[d] = dy_n[d] * w_n_e;
                 dw_n_e += dy_n[d] * h_n_e[d];
             }

@@ -279,8 +279,8 @@ int NAME(multihead_attention_forward)(int64_t size_n, int64_t size_i, int64_t si
                     sum_e += e;
                 }
                 real *const P_n_h_i = P + n * (size_h * size_i * size_j) + h * (size_i * size_j) + i * size_j;
-                for (int64_t d = 0; d < size_d; ++d)
-                    o[n * (size_i * size_h * size_d) + i * (size_h * size_d) + h * size_d + d] = 0;
+                real *const o_n_i_h = o + n * (size_i * size_h * size_d) + i * (size_h * size_d) + h * size_d;
+                for (int64_t d = 0; d < size_d; ++d) o_n_i_h[d] = 0;
                 for (int64_t j = 0; j < size_j; ++j) {
                     const real P = e_row[j] / sum_e;
                     P_n_h_i[j] = P;
@@ -288,7 +288,7 @@ int NAME(multihead_attention_forward)(int64_t size_n, int64_t size_i, int64_t si
 #pragma omp simd
                     /* o[n, i, h, d] = sum[j](P[n, h, i, j]*v[n, j, h, d]) */
                     for (int64_t d = 0; d < size_d; ++d) {
-                        o[n * (size_i * size_h * size_d) + i * (size_h * size_d) + h * size_d + d] += P * v_n_j_h[d];
+                        o_n_i_h[d] += P * v_n_j_h[d];
                     }
                 }
             }
@@ -548,8 +548,8 @@ int NAME(multihead_attention_forward_backward)(int64_t size_n, int64_t size_i, i
                     e_row[j] = e;
                     sum_e += e;
                 }
-                for (int64_t d = 0; d < size_d; ++d)
-                    o[n * (size_i * size_h * size_d) + i * (size_h * size_d) + h * size_d + d] = 0;
+                real *const o_n_i_h = o + n * (size_i * size_h * size_d) + i * (size_h * size_d) + h * size_d;
+                for (int64_t d = 0; d < size_d; ++d) o_n_i_h[d] = 0;
                 for (int64_t j = 0; j < size_j; ++j) {
                     const real P = e_row[j] / sum_e;
                     P_row[j] = P;
@@ -558,11 +558,10 @@ int NAME(multihead_attention_forward_backward)(int64_t size_n, int64_t size_i, i
                     /* o[n, i, h, d] = sum[j](P[n, h, i, j]*v[n, j, h, d]); dv[n, j, h, d] = sum[i](do[n, i, h, d]*P[n,
                      * h, i, j]) */
                     for (int64_t d = 0; d < size_d; ++d) {
-                        o[n * (size_i * size_h * size_d) + i * (size_h * size_d) + h * size_d + d] += P * v_n_j_h[d];
+                        o_n_i_h[d] += P * v_n_j_h[d];
                         dv[n * (size_j * size_h * size_d) + j * (size_h * size_d) + h * size_d + d] += do_n_i_h[d] * P;
                     }
                 }
-                real *const o_n_i_h = o + n * (size_i * size_h * size_d) + i * (size_h * size_d) + h * size_d;
                 real sum_do_o = 0;
 #pragma omp simd reduction(+ : sum_do_o)
                 /* sum_do_o[n, i, h] = sum[d](do[n, i, h, d]*o[n, i, h, d]) */

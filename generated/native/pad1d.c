@@ -68,11 +68,12 @@ static inline int labels_in_range(const int64_t *labels, int64_t count, int64_t 
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* Forward of pad1d.
@@ -92,15 +93,16 @@ int NAME(pad1d_forward)(int64_t size_s, int64_t size_l, int64_t size_i, const re
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
-        const real *const x_s = x + s * x_stride_s;
-        for (int64_t i = 0; i < size_i; ++i) y[s * size_i + i] = 0;
         const int64_t l_begin = window_first(1, (int64_t)left);
         const int64_t l_end = window_last(size_l, size_i, 1, (int64_t)left);
+        const real *const x_s = x + s * x_stride_s;
+        real *const y_s = y + s * size_i;
+        for (int64_t i = 0; i < size_i; ++i) y_s[i] = 0;
 #pragma omp simd
         /* y[s, i] = sum[l](x[s, l]) */
         for (int64_t l = l_begin; l < l_end; ++l) {
             const int64_t i = l + (int64_t)left;
-            y[s * size_i + i] += x_s[l];
+            y_s[i] += x_s[l];
         }
     }
 
@@ -133,15 +135,16 @@ int NAME(pad1d_backward)(int64_t size_s, int64_t size_i, int64_t size_l, const r
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
-        const real *const dy_s = dy + s * dy_stride_s;
-        for (int64_t l = 0; l < size_l; ++l) dx[s * size_l + l] = 0;
         const int64_t i_begin = window_first(1, -(int64_t)left);
         const int64_t i_end = window_last(size_i, size_l, 1, -(int64_t)left);
+        const real *const dy_s = dy + s * dy_stride_s;
+        real *const dx_s = dx + s * size_l;
+        for (int64_t l = 0; l < size_l; ++l) dx_s[l] = 0;
 #pragma omp simd
         /* dx[s, l] = sum[i](dy[s, i]) */
         for (int64_t i = i_begin; i < i_end; ++i) {
             const int64_t l = i - (int64_t)left;
-            dx[s * size_l + l] += dy_s[i];
+            dx_s[l] += dy_s[i];
         }
     }
 
@@ -176,25 +179,27 @@ int NAME(pad1d_forward_backward)(int64_t size_s, int64_t size_l, int64_t size_i,
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t s = 0; s < size_s; ++s) {
-        const real *const x_s = x + s * x_stride_s;
-        for (int64_t i = 0; i < size_i; ++i) y[s * size_i + i] = 0;
         const int64_t l_begin = window_first(1, (int64_t)left);
         const int64_t l_end = window_last(size_l, size_i, 1, (int64_t)left);
+        const real *const x_s = x + s * x_stride_s;
+        real *const y_s = y + s * size_i;
+        for (int64_t i = 0; i < size_i; ++i) y_s[i] = 0;
 #pragma omp simd
         /* y[s, i] = sum[l](x[s, l]) */
         for (int64_t l = l_begin; l < l_end; ++l) {
             const int64_t i = l + (int64_t)left;
-            y[s * size_i + i] += x_s[l];
+            y_s[i] += x_s[l];
         }
-        const real *const dy_s = dy + s * dy_stride_s;
-        for (int64_t l = 0; l < size_l; ++l) dx[s * size_l + l] = 0;
         const int64_t i_begin = window_first(1, -(int64_t)left);
         const int64_t i_end = window_last(size_i, size_l, 1, -(int64_t)left);
+        const real *const dy_s = dy + s * dy_stride_s;
+        real *const dx_s = dx + s * size_l;
+        for (int64_t l = 0; l < size_l; ++l) dx_s[l] = 0;
 #pragma omp simd
         /* dx[s, l] = sum[i](dy[s, i]) */
         for (int64_t i = i_begin; i < i_end; ++i) {
             const int64_t l = i - (int64_t)left;
-            dx[s * size_l + l] += dy_s[i];
+            dx_s[l] += dy_s[i];
         }
     }
 

@@ -137,11 +137,12 @@ static inline void stream(real *out, const real *row, int64_t count) {
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* Forward of reflect_pad1d.
@@ -192,9 +193,9 @@ int NAME(reflect_pad1d_forward)(int64_t size_s, int64_t size_l, int64_t size_i, 
                 behind_sum_row[i] += (l == ((2 * size_l - 2) - i) + (real)left ? x_s_l : 0);
             }
         }
-        for (int64_t i = 0; i < size_i; ++i) y_sum_row[i] = 0;
         const int64_t l_begin = window_first(1, (int64_t)left);
         const int64_t l_end = window_last(size_l, size_i, 1, (int64_t)left);
+        for (int64_t i = 0; i < size_i; ++i) y_sum_row[i] = 0;
 #pragma omp simd
         /* y_sum[s, i] = sum[l](x[s, l]) */
         for (int64_t l = l_begin; l < l_end; ++l) {
@@ -259,10 +260,10 @@ int NAME(reflect_pad1d_backward)(int64_t size_s, int64_t size_i, int64_t size_l,
         real *const dx_sum2_row = dx_sum2_rows + thread * padded(size_l);
         real *const dx_sum3_row = dx_sum3_rows + thread * padded(size_l);
         real *const dx_buffer = dx_buffers + thread * padded(streaming ? size_l : 0);
-        const real *const dy_s = dy + s * dy_stride_s;
-        for (int64_t l = 0; l < size_l; ++l) dx_sum_row[l] = 0;
         const int64_t i_begin = window_first(1, -(int64_t)left);
         const int64_t i_end = window_last(size_i, size_l, 1, -(int64_t)left);
+        const real *const dy_s = dy + s * dy_stride_s;
+        for (int64_t l = 0; l < size_l; ++l) dx_sum_row[l] = 0;
 #pragma omp simd
         /* dx_sum[s, l] = sum[i](dy[s, i]) */
         for (int64_t i = i_begin; i < i_end; ++i) {
@@ -380,18 +381,18 @@ int NAME(reflect_pad1d_forward_backward)(int64_t size_s, int64_t size_l, int64_t
             }
             dx_sum3_row[l] = dx_sum3;
         }
-        for (int64_t i = 0; i < size_i; ++i) y_sum_row[i] = 0;
         const int64_t l_begin = window_first(1, (int64_t)left);
         const int64_t l_end = window_last(size_l, size_i, 1, (int64_t)left);
+        for (int64_t i = 0; i < size_i; ++i) y_sum_row[i] = 0;
 #pragma omp simd
         /* y_sum[s, i] = sum[l](x[s, l]) */
         for (int64_t l = l_begin; l < l_end; ++l) {
             const int64_t i = l + (int64_t)left;
             y_sum_row[i] += x_s[l];
         }
-        for (int64_t l = 0; l < size_l; ++l) dx_sum_row[l] = 0;
         const int64_t i_begin = window_first(1, -(int64_t)left);
         const int64_t i_end = window_last(size_i, size_l, 1, -(int64_t)left);
+        for (int64_t l = 0; l < size_l; ++l) dx_sum_row[l] = 0;
 #pragma omp simd
         /* dx_sum[s, l] = sum[i](dy[s, i]) */
         for (int64_t i = i_begin; i < i_end; ++i) {

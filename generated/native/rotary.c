@@ -170,20 +170,18 @@ int NAME(rotary_forward)(int64_t size_s, int64_t size_i, int64_t size_p, int64_t
             for (int64_t p = 0; p < size_p; ++p) {
                 const int thread = thread_number();
                 real *const y_buffer = y_buffers + thread * padded(streaming ? size_m : 0);
-                for (int64_t m = 0; m < size_m; ++m)
-                    total[s * (size_i * size_p * size_m) + i * (size_p * size_m) + p * size_m + m] = 0;
+                real *const total_s_i_p = total + s * (size_i * size_p * size_m) + i * (size_p * size_m) + p * size_m;
+                for (int64_t m = 0; m < size_m; ++m) total_s_i_p[m] = 0;
                 for (int64_t p2 = 0; p2 < size_p; ++p2) {
                     const real *const x_s_i_p2 = x + s * x_stride_s + i * x_stride_i + p2 * x_stride_p;
 #pragma omp simd
                     /* total[s, i, p, m] = sum[p2](where(p2 == 1 - p, x[s, i, p2, m], 0)) */
                     for (int64_t m = 0; m < size_m; ++m) {
-                        total[s * (size_i * size_p * size_m) + i * (size_p * size_m) + p * size_m + m] +=
-                            (p2 == 1 - p ? x_s_i_p2[m] : 0);
+                        total_s_i_p[m] += (p2 == 1 - p ? x_s_i_p2[m] : 0);
                     }
                 }
                 const real *const x_s_i_p = x + s * x_stride_s + i * x_stride_i + p * x_stride_p;
                 const real *const cosine_i = cosine + i * cosine_stride_i;
-                real *const total_s_i_p = total + s * (size_i * size_p * size_m) + i * (size_p * size_m) + p * size_m;
                 const real *const sine_i = sine + i * sine_stride_i;
                 real *const y_s_i_p =
                     streaming ? y_buffer : y + s * (size_i * size_p * size_m) + i * (size_p * size_m) + p * size_m;
@@ -292,14 +290,15 @@ int NAME(rotary_backward)(int64_t size_s, int64_t size_i, int64_t size_p, int64_
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t i = 0; i < size_i; ++i) {
-        for (int64_t m = 0; m < size_m; ++m) dsine[i * size_m + m] = 0;
+        real *const dsine_i = dsine + i * size_m;
+        for (int64_t m = 0; m < size_m; ++m) dsine_i[m] = 0;
         for (int64_t p = 0; p < size_p; ++p) {
             real *const sum_dy_total_i_p = sum_dy_total + i * (size_p * size_m) + p * size_m;
 #pragma omp simd
             /* dsine[i, m] = sum[p](t[p]*sum_dy_total[i, p, m]) */
             for (int64_t m = 0; m < size_m; ++m) {
                 const real t = (p != 0 ? (real)1 : -1);
-                dsine[i * size_m + m] += t * sum_dy_total_i_p[m];
+                dsine_i[m] += t * sum_dy_total_i_p[m];
             }
         }
     }
@@ -464,14 +463,15 @@ int NAME(rotary_forward_backward)(int64_t size_s, int64_t size_i, int64_t size_p
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t i = 0; i < size_i; ++i) {
-        for (int64_t m = 0; m < size_m; ++m) dsine[i * size_m + m] = 0;
+        real *const dsine_i = dsine + i * size_m;
+        for (int64_t m = 0; m < size_m; ++m) dsine_i[m] = 0;
         for (int64_t p = 0; p < size_p; ++p) {
             real *const sum_dy_total_i_p = sum_dy_total + i * (size_p * size_m) + p * size_m;
 #pragma omp simd
             /* dsine[i, m] = sum[p](t[p]*sum_dy_total[i, p, m]) */
             for (int64_t m = 0; m < size_m; ++m) {
                 const real t = (p != 0 ? (real)1 : -1);
-                dsine[i * size_m + m] += t * sum_dy_total_i_p[m];
+                dsine_i[m] += t * sum_dy_total_i_p[m];
             }
         }
     }

@@ -69,11 +69,12 @@ static inline int labels_in_range(const int64_t *labels, int64_t count, int64_t 
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* Forward of unfold1d.
@@ -144,16 +145,17 @@ int NAME(unfold1d_backward)(int64_t size_n, int64_t size_c, int64_t size_k, int6
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t c = 0; c < size_c; ++c) {
-            for (int64_t l = 0; l < size_l; ++l) dx[n * (size_c * size_l) + c * size_l + l] = 0;
+            real *const dx_n_c = dx + n * (size_c * size_l) + c * size_l;
+            for (int64_t l = 0; l < size_l; ++l) dx_n_c[l] = 0;
             for (int64_t k = 0; k < size_k; ++k) {
-                const real *const dy_n_c_k = dy + n * dy_stride_n + c * dy_stride_c + k * dy_stride_k;
                 const int64_t i_begin = window_first((int64_t)stride, k - (int64_t)pad);
                 const int64_t i_end = window_last(size_i, size_l, (int64_t)stride, k - (int64_t)pad);
+                const real *const dy_n_c_k = dy + n * dy_stride_n + c * dy_stride_c + k * dy_stride_k;
 #pragma omp simd
                 /* dx[n, c, l] = sum[k, i](dy[n, c, k, i]) */
                 for (int64_t i = i_begin; i < i_end; ++i) {
                     const int64_t l = (int64_t)stride * i + k - (int64_t)pad;
-                    dx[n * (size_c * size_l) + c * size_l + l] += dy_n_c_k[i];
+                    dx_n_c[l] += dy_n_c_k[i];
                 }
             }
         }
@@ -195,7 +197,8 @@ int NAME(unfold1d_forward_backward)(int64_t size_n, int64_t size_c, int64_t size
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t c = 0; c < size_c; ++c) {
             const real *const x_n_c = x + n * x_stride_n + c * x_stride_c;
-            for (int64_t l = 0; l < size_l; ++l) dx[n * (size_c * size_l) + c * size_l + l] = 0;
+            real *const dx_n_c = dx + n * (size_c * size_l) + c * size_l;
+            for (int64_t l = 0; l < size_l; ++l) dx_n_c[l] = 0;
             for (int64_t k = 0; k < size_k; ++k) {
                 for (int64_t i = 0; i < size_i; ++i) {
                     real y_n_c_k_i = 0;
@@ -206,14 +209,14 @@ int NAME(unfold1d_forward_backward)(int64_t size_n, int64_t size_c, int64_t size
                     }
                     y[n * (size_c * size_k * size_i) + c * (size_k * size_i) + k * size_i + i] = y_n_c_k_i;
                 }
-                const real *const dy_n_c_k = dy + n * dy_stride_n + c * dy_stride_c + k * dy_stride_k;
                 const int64_t i_begin = window_first((int64_t)stride, k - (int64_t)pad);
                 const int64_t i_end = window_last(size_i, size_l, (int64_t)stride, k - (int64_t)pad);
+                const real *const dy_n_c_k = dy + n * dy_stride_n + c * dy_stride_c + k * dy_stride_k;
 #pragma omp simd
                 /* dx[n, c, l] = sum[k, i](dy[n, c, k, i]) */
                 for (int64_t i = i_begin; i < i_end; ++i) {
                     const int64_t l = (int64_t)stride * i + k - (int64_t)pad;
-                    dx[n * (size_c * size_l) + c * size_l + l] += dy_n_c_k[i];
+                    dx_n_c[l] += dy_n_c_k[i];
                 }
             }
         }

@@ -111,11 +111,12 @@ static inline int labels_in_range(const int64_t *labels, int64_t count, int64_t 
 }
 
 /* The first position, and one more than the last, at which step * position + start is inside an axis of length inner.
- */
+ * They divide only where windows reach outside. */
 static inline int64_t window_first(int64_t step, int64_t start) { return start >= 0 ? 0 : (step - 1 - start) / step; }
 
 static inline int64_t window_last(int64_t outer, int64_t inner, int64_t step, int64_t start) {
-    return start >= inner ? 0 : smallest((inner - 1 - start) / step + 1, outer);
+    if (step * (outer - 1) + start < inner) return outer;
+    return start >= inner ? 0 : (inner - 1 - start) / step + 1;
 }
 
 /* Forward of unfold2d.
@@ -210,7 +211,7 @@ int NAME(unfold2d_backward)(int64_t size_n, int64_t size_c, int64_t size_k, int6
     const int64_t dy_stride_k = dy_strides ? dy_strides[2] : size_m * size_p * size_q;
     const int64_t dy_stride_m = dy_strides ? dy_strides[3] : size_p * size_q;
     const int64_t dy_stride_p = dy_strides ? dy_strides[4] : size_q;
-    const int threads = thread_count(size_n * size_c * size_k * size_m * size_p * size_q);
+    const int threads = thread_count(size_n * size_c * size_p * size_m * size_k * size_q);
     (void)threads;
 
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
@@ -219,16 +220,16 @@ int NAME(unfold2d_backward)(int64_t size_n, int64_t size_c, int64_t size_k, int6
             for (int64_t h = 0; h < size_h; ++h)
                 for (int64_t w = 0; w < size_w; ++w)
                     dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const dy_n_c_k_m_p = dy + n * dy_stride_n + c * dy_stride_c + k * dy_stride_k +
                                                          m * dy_stride_m + p * dy_stride_p;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* dx[n, c, h, w] = sum[k, m, p, q](dy[n, c, k, m, p, q]) */
                         for (int64_t q = q_begin; q < q_end; ++q) {
@@ -302,16 +303,16 @@ int NAME(unfold2d_forward_backward)(int64_t size_n, int64_t size_c, int64_t size
             for (int64_t h = 0; h < size_h; ++h)
                 for (int64_t w = 0; w < size_w; ++w)
                     dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
-            for (int64_t k = 0; k < size_k; ++k) {
+            for (int64_t p = 0; p < size_p; ++p) {
+                const int64_t k_begin = window_first(1, (int64_t)stride * p - (int64_t)pad);
+                const int64_t k_end = window_last(size_k, size_h, 1, (int64_t)stride * p - (int64_t)pad);
                 for (int64_t m = 0; m < size_m; ++m) {
-                    const int64_t p_begin = window_first((int64_t)stride, k - (int64_t)pad);
-                    const int64_t p_end = window_last(size_p, size_h, (int64_t)stride, k - (int64_t)pad);
-                    for (int64_t p = p_begin; p < p_end; ++p) {
-                        const int64_t h = (int64_t)stride * p + k - (int64_t)pad;
+                    const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
+                    const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
+                    for (int64_t k = k_begin; k < k_end; ++k) {
+                        const int64_t h = k + (int64_t)stride * p - (int64_t)pad;
                         const real *const dy_n_c_k_m_p = dy + n * dy_stride_n + c * dy_stride_c + k * dy_stride_k +
                                                          m * dy_stride_m + p * dy_stride_p;
-                        const int64_t q_begin = window_first((int64_t)stride, m - (int64_t)pad);
-                        const int64_t q_end = window_last(size_q, size_w, (int64_t)stride, m - (int64_t)pad);
 #pragma omp simd
                         /* dx[n, c, h, w] = sum[k, m, p, q](dy[n, c, k, m, p, q]) */
                         for (int64_t q = q_begin; q < q_end; ++q) {

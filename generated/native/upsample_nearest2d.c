@@ -199,8 +199,8 @@ int NAME(upsample_nearest2d_backward)(int64_t size_n, int64_t size_c, int64_t si
     for (int64_t n = 0; n < size_n; ++n) {
         for (int64_t c = 0; c < size_c; ++c) {
             for (int64_t h = 0; h < size_h; ++h) {
-                for (int64_t w = 0; w < size_w; ++w)
-                    dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
+                real *const dx_n_c_h = dx + n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w;
+                for (int64_t w = 0; w < size_w; ++w) dx_n_c_h[w] = 0;
                 for (int64_t p = 0; p < size_p; ++p) {
                     for (int64_t w = 0; w < size_w; ++w) {
                         const real *const dy_n_c_h_p_w = dy + n * dy_stride_n + c * dy_stride_c + h * dy_stride_h +
@@ -211,7 +211,7 @@ int NAME(upsample_nearest2d_backward)(int64_t size_n, int64_t size_c, int64_t si
                         for (int64_t q = 0; q < size_q; ++q) {
                             dx_partial += dy_n_c_h_p_w[q];
                         }
-                        dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] += dx_partial;
+                        dx_n_c_h[w] += dx_partial;
                     }
                 }
             }
@@ -263,8 +263,8 @@ int NAME(upsample_nearest2d_forward_backward)(int64_t size_n, int64_t size_c, in
                 const int thread = thread_number();
                 real *const y_buffer = y_buffers + thread * padded(streaming ? size_q : 0);
                 const real *const x_n_c_h = x + n * x_stride_n + c * x_stride_c + h * x_stride_h;
-                for (int64_t w = 0; w < size_w; ++w)
-                    dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] = 0;
+                real *const dx_n_c_h = dx + n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w;
+                for (int64_t w = 0; w < size_w; ++w) dx_n_c_h[w] = 0;
                 for (int64_t p = 0; p < size_p; ++p) {
                     for (int64_t w = 0; w < size_w; ++w) {
                         const real x_n_c_h_w = x_n_c_h[w];
@@ -282,7 +282,7 @@ int NAME(upsample_nearest2d_forward_backward)(int64_t size_n, int64_t size_c, in
                             y_n_c_h_p_w[q] = x_n_c_h_w;
                             dx_partial += dy_n_c_h_p_w[q];
                         }
-                        dx[n * (size_c * size_h * size_w) + c * (size_h * size_w) + h * size_w + w] += dx_partial;
+                        dx_n_c_h[w] += dx_partial;
                         if (streaming)
                             stream(y + n * (size_c * size_h * size_p * size_w * size_q) +
                                        c * (size_h * size_p * size_w * size_q) + h * (size_p * size_w * size_q) +

@@ -129,6 +129,8 @@ def _forward_mode(*tensors):
     if torch.autograd.forward_ad._current_level < 0:
         return 0
     kinds = [i.key().name for i in torch._C._functorch.get_interpreter_stack() or ()]
+    if kinds[-1:] == ["Vmap"]:
+        return 2  # torch's rule for vmap takes no result without a tangent, so the operations of the forward are differentiated
     levels = sum(kind in ("Grad", "Jvp") for kind in kinds) + ("Jvp" not in kinds)
     return levels + (torch.is_grad_enabled() and any(map(_followed, tensors)))
 
