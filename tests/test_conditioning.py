@@ -129,7 +129,7 @@ def gradients(module: ModuleType, name: str, inputs: dict[str, Any], dy: Any) ->
     """What the emitted backward returns, its arguments found by their names."""
     _, saved = getattr(module, f"{name}_forward")(*inputs.values())
     backward = getattr(module, f"{name}_backward")
-    wanted = list(inspect.signature(backward).parameters)
+    wanted = [p.name for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
     rest = [p for p in wanted[1:] if p not in inputs]
     values = inputs | dict(zip(rest, saved, strict=True))
     found = backward(dy, *(values[p] for p in wanted[1:]))

@@ -9,7 +9,7 @@ import io
 import keyword
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -28,8 +28,20 @@ def highlight(text: str, language: str) -> tuple[Piece, ...]:
     """The pieces of a source text in ``python`` or ``c`` (ValueError for another language)."""
     if language not in _LEXERS:
         raise ValueError(f"cannot highlight {language!r}; known: {', '.join(_LEXERS)}")
-    runs = groupby((piece for piece in _LEXERS[language](text) if piece.text), key=lambda piece: piece.kind)
+    pieces = [piece for piece in _LEXERS[language](text) if piece.text]
+    return _joined(Piece(_colour(pieces, k), piece.text) for k, piece in enumerate(pieces))
+
+
+def _joined(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The pieces, one for each run of a kind."""
+    runs = groupby(pieces, key=lambda piece: piece.kind)
     return tuple(Piece(kind, "".join(p.text for p in run)) for kind, run in runs)
+
+
+def _colour(pieces: Sequence[Piece], k: int) -> str:
+    """The kind of a piece; blanks between two pieces of one kind have that kind, so that a page has fewer elements."""
+    around = {p.kind for p in pieces[k - 1 : k + 2 : 2]}
+    return around.pop() if 0 < k < len(pieces) - 1 and not pieces[k].text.strip(" ") and len(around) == 1 else pieces[k].kind
 
 
 # ---- Python ---------------------------------------------------------------------------------------------------------------
