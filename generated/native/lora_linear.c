@@ -348,6 +348,7 @@ static void block_product(int threads, int64_t rows, int64_t columns, int64_t in
     const int far = b_k > PANEL * 2 && rows >= 8 * GROUP;       /* the rows of a panel are read often, and lie apart */
     const int64_t from = b_j != 1 || far ? 0 : columns / PANEL; /* the first panel that is copied */
     real *const groups = packed + (panels - from) * size;
+    (void)threads; /* without OpenMP nobody reads it */
     for (int64_t p = from; p < panels; ++p) {
         const int64_t width = smallest(PANEL, columns - p * PANEL);
         pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * PANEL * b_j, b_k,
