@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -28,6 +28,7 @@ __all__ = [
     "has_kinks",
     "interval",
     "loops",
+    "nests",
     "populated",
     "random_of",
     "shallow",
@@ -187,7 +188,7 @@ def _drawn(op: st.Op, seed: int, lengths: Mapping[str, int], constants: Mapping[
     turn = seed * max(len(roots) // 2, 1) % max(len(roots), 1)
     order = [r for r in roots[turn:] + roots[:turn] if r not in held]
     shorten(length, [{classes[a] for a in loop} for loop in loops(op)], order, LARGEST)
-    shallow(length, op, classes, order)
+    shallow(length, nests(op), classes, order)
     return op.declared.completed({a: length[r] for a, r in classes.items()}, constants, classes)
 
 
@@ -224,9 +225,9 @@ def shorten(length: dict[str, int], spans: Collection[Collection[str]], order: l
                 length[axis] = min(length[axis], least)
 
 
-def shallow(length: dict[str, int], op: st.Op, classes: Mapping[str, str], order: list[str]) -> None:
-    """Shorten axes in place, the last of ``order`` first, until no nest of indices has more than ``DEEPEST`` positions."""
-    shorten(length, [[classes[a] for a in nest] for nest in _nests(op)], order, DEEPEST)
+def shallow(length: dict[str, int], running: Iterable[Iterable[str]], classes: Mapping[str, str], order: list[str]) -> None:
+    """Shorten axes in place, the last of ``order`` first, until none of the :func:`nests` has over ``DEEPEST`` positions."""
+    shorten(length, [[classes[a] for a in nest] for nest in running], order, DEEPEST)
 
 
 def _longest(length: Mapping[str, int], spans: Collection[Collection[str]], axis: str) -> int:
@@ -250,7 +251,7 @@ def loops(op: st.Op) -> list[frozenset[str]]:
     return out
 
 
-def _nests(op: st.Op) -> list[tuple[str, ...]]:
+def nests(op: st.Op) -> list[tuple[str, ...]]:
     """For each equation its axes, each as often as indices run over it at once: twice in ``sum[i, j](x[i]*x[j])``."""
     out = []
     for e in op.equations:

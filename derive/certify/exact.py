@@ -32,7 +32,7 @@ from derive.certify.stage import Stage, reason_of
 from derive.derivation import Derivation, Line
 from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
-from derive.points import Point, interval, loops, random_of, shallow, shorten, sized
+from derive.points import Point, interval, loops, nests, random_of, shallow, shorten, sized
 from derive.rounding import ACCURATE, COMMON
 from derive.terms.sums import Read, sum_reads
 
@@ -79,7 +79,7 @@ class _Draws:
 
     def __init__(self, op: st.Op, seed: int):
         self.op, self.seed, self.numbers = op, seed, Residues(random_prime(op.name, seed))
-        self.classes, self.loops = equal_axes(op), loops(op)
+        self.classes, self.loops, self.nests = equal_axes(op), loops(op), nests(op)
         self.drawn: dict[int, Stage] = {}
 
     def stage(self, attempt: int) -> Stage:
@@ -94,7 +94,7 @@ class _Draws:
         length = {r: rng.randint(2, largest) for r in dict.fromkeys(classes.values())}
         order = rng.sample(sorted(length), len(length))
         shorten(length, [{classes[a] for a in loop} for loop in self.loops], order, POSITIONS)
-        shallow(length, op, classes, order)
+        shallow(length, self.nests, classes, order)
         sizes = {a: length[r] for a, r in classes.items()}
         tables: dict[str, Sequence[Fraction | int]] = {}
         whole = {c.name: whole_number(c, rng if attempt % 2 else None) for c in op.constants if c.name in whole_constants(op)}

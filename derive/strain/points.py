@@ -14,7 +14,7 @@ import numpy as np
 from derive import syntax as st
 from derive.labels import label_values, whole_constants, whole_number
 from derive.language.axes import equal_axes
-from derive.points import interval, loops, random_of, shallow, shorten
+from derive.points import interval, loops, nests, random_of, shallow, shorten
 from derive.strain.floats import Floats, Truths, number, silent, single
 from derive.strain.grid import Grid, Table
 
@@ -194,7 +194,7 @@ def _sizes(op: st.Op) -> dict[str, int]:
     length = {root: sizes[root] for root in place}
     if any(prod(length[root] for root in span) > LOOP for span in spans):
         shorten(length, spans, list(place), SHORT)
-    shallow(length, op, classes, list(place))
+    shallow(length, nests(op), classes, list(place))
     return {axis: length[root] for axis, root in classes.items()}
 
 
