@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from itertools import combinations
 from pathlib import Path
@@ -123,6 +124,15 @@ def test_compiled_and_mapped(name: str) -> None:
         stacked = [torch.stack([v, v]) for v in plain]
         mapped = torch.func.vmap(torch.func.grad(total, argnums=place))(*stacked)
         torch.testing.assert_close(mapped, torch.stack([expected, expected]))
+
+
+@numpy_and_torch
+def test_steps_that_no_gradient_needs_are_not_taken(backend: str, tmp_path: Path) -> None:
+    """A recurrence of numbers alone has an adjoint, which leads to no input."""
+    built = emit("y[n] = f(x[n], w[n])\nh[n] = 1 + h[n - 1]*h[n - 1]/8\ny[n] = x[n]*h[n]*w[n]", tmp_path, backends=[backend])
+    functions = {f.name: f for f in ast.parse((tmp_path / backend / "f.py").read_text()).body if isinstance(f, ast.FunctionDef)}
+    loops = {name: sum(isinstance(n, ast.For) for n in ast.walk(functions[f"f_{name}"])) for name in ("forward", "backward")}
+    assert built.certified and loops == {"forward": 1, "backward": 0}
 
 
 @numpy_and_torch

@@ -85,9 +85,9 @@ def chosen(
 
 
 def branches(lines: Sequence[Line], results: Sequence[str], wanted: str) -> Iterator[str]:
-    """The lines of a body: what every result needs as it stands, and other lines in branches."""
+    """The lines of a body: what every result needs as it stands, other lines in branches, and none that no result needs."""
     yield f"{' = '.join(results)} = None"
-    for needed, group in groupby(lines, lambda line: line.needed):
+    for needed, group in groupby((line for line in lines if line.needed), lambda line: line.needed):
         if needed >= {*results}:
             yield from (line.text for line in group)
             continue
