@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 # Before torch or NumPy start their threads: the suite itself runs in several processes.
@@ -16,4 +19,12 @@ settings.load_profile("repeatable")
 # After the threads are set: what this imports may import NumPy.
 from tests.browser.atlas import chromium, site, tab  # noqa: E402
 
-__all__ = ["chromium", "site", "tab"]
+__all__ = ["chromium", "dtype_kept", "site", "tab"]
+
+
+@pytest.fixture(autouse=True)
+def dtype_kept() -> Iterator[None]:
+    """torch's default dtype is the same for each test: the cells of a notebook change it."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_default_dtype(torch.float32)

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not (shutil.which("git") and shutil.which("make") and (ROOT / ".git").exists()), reason="no checkout"),
 ]
 
-KERNEL, EMITTED = (block.text for block in shown("python", "README.md"))
+KERNEL, EMITTED, *_ = (block.text for block in shown("python", "README.md"))
 AUDIT = shown("text-exit-1", "README.md")[0].about
 #: The seven commands, with the exit status of each. What stands here stands in the README.
 PATH = (
