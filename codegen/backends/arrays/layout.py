@@ -61,6 +61,8 @@ class Layout(Prologue):
     array = "array"
     #: Modules of the standard library; the formatter drops the imports that a file does not use.
     imports: tuple[str, ...] = ("functools", "math")
+    #: Whether :meth:`cast` takes None, which stands for a result that is not wanted.
+    casts_none = False
 
     def __init__(self, kernel: Kernel, program: Program, chooses: bool):
         self.kernel, self.program, self.chooses = kernel, program, chooses
@@ -90,7 +92,7 @@ class Layout(Prologue):
 
     def printed(self) -> _Printed:
         body = list(self.chosen()) if self.wanted else [line for block in self.blocks for line in self.block(block)]
-        returned = ", ".join(map(self.cast_if_any, self.program.results)) if self.wanted else self.returned()
+        returned = self.returned_if_wanted() if self.wanted else self.returned()
         prologue = self.prologue()
         self.helpers |= set(self.printer.helpers)
         function = FunctionSource(
@@ -107,11 +109,11 @@ class Layout(Prologue):
     def chosen(self) -> Iterator[str]:
         """The lines of a body whose results are computed if they are wanted."""
         index = {s.name: s.index for s in self.program.statements}
-        casts = self.casts(False) and self.cast_if_any("") == ""
+        casts = self.casts(False) and not self.casts_none
         parts = []
         for block in self.blocks:
             own = [s for s in self.held.statements if s.name in block.loop.names] if isinstance(block, Body) else [block]
-            parts.append(Part(own, {c: list(lines) for c, lines in self.conditions(block)}, list(self.computed(block))))
+            parts.append(Part(own, dict(self.conditions(block)), list(self.computed(block))))
         results = {name: self.result(name, index[name], casts) for name in self.program.results}
         return chosen(self.program, self.held.statements, parts, results, self.wanted)
 
@@ -182,6 +184,11 @@ class Layout(Prologue):
 
     # ---- the results -----------------------------------------------------------------------------------------------
 
+    def returned_if_wanted(self) -> str:
+        """The results, each of which may be None; those that no branch has cast are cast here."""
+        last = self.casts(False) and self.casts_none
+        return ", ".join(self.cast(name) if last else name for name in self.program.results)
+
     def returned(self) -> str:
         statements = {s.name: s for s in self.program.statements}
         outputs, positions = {t.name for t in self.op.outputs}, {t.name for t in self.op.positions}
@@ -199,10 +206,6 @@ class Layout(Prologue):
     def cast(self, code: str) -> str:
         """A result in the dtype of the arguments."""
         raise NotImplementedError
-
-    def cast_if_any(self, name: str) -> str:
-        """A result, which may be None, in the dtype of the arguments; the name itself where a branch casts the result."""
-        return name
 
     def casts(self, output: bool) -> bool:
         """Whether a result is cast back to the dtype of the arguments. In a forward, a result is an ``output`` or saved."""

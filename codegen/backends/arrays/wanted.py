@@ -60,7 +60,8 @@ def needs(program: Program, statements: Sequence[Statement]) -> dict[str, Names]
 
 def names_of(results: Sequence[str]) -> str:
     """The names of gradients as a tuple in source."""
-    return f"({', '.join(f'{chr(34)}{name}{chr(34)}' for name in results)})"
+    names = ", ".join(f'"{name}"' for name in results)
+    return f"({names})"
 
 
 def chosen(

@@ -14,6 +14,7 @@ class TorchLayout(Layout):
     printer_class = TorchPrinter
     array = "tensor"
     imports = ("itertools", "math")
+    casts_none = True
 
     def check(self) -> str:
         """The call that checks dtypes and shapes and returns the lengths of the axes."""
@@ -45,9 +46,6 @@ class TorchLayout(Layout):
     def cast(self, code: str) -> str:
         self.helpers.add("_narrow")
         return f"_narrow({code}, {self.dtype_name})"
-
-    def cast_if_any(self, name: str) -> str:
-        return self.cast(name)
 
     def casts(self, output: bool) -> bool:
         return self.program.accurate or not self.is_forward or output
