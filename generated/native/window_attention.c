@@ -353,7 +353,6 @@ static void banded_matmul(int64_t rows, int64_t columns, int64_t inner, const re
         return;
     }
     real *const groups = packed + (panels - from) * size;
-    (void)threads; /* without OpenMP nobody reads it */
     for (int64_t p = from; p < panels; ++p) {
         const int64_t width = smallest(span, columns - p * span);
         pack_panel(packed + (p - from) * size, width, panel_vectors(width) * LANES, inner, b + p * span * b_j, b_k,
